@@ -1,0 +1,50 @@
+"""Where samples come from: the chunk, and the Protocol that every source fits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+Samples = npt.NDArray[np.float32]
+Labels = npt.NDArray[np.int16]
+
+UNLABELLED = -1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """Consecutive samples of all channels.
+
+    `index` is the sample index of `samples[0]`: the count of samples since the source started, lost ones
+    included, so it jumps over a gap. `restart` says that the signal does not continue the samples before
+    it (a new recording, a loop, a reconnect): filters start afresh and no window spans it.
+    """
+
+    index: int
+    samples: Samples  # (n, channels)
+    labels: Labels | None = None  # (n,) ids into the source's `gesture_names`, UNLABELLED where unknown
+    restart: bool = False
+
+
+class Source(Protocol):
+    """A running signal. `read` is called from one thread only."""
+
+    name: str
+    channels: int
+    sampling_rate: float  # Hz, nominal
+    units: str
+    gesture_names: Sequence[str]  # what the ids in `Chunk.labels` mean; empty where nothing is labelled
+
+    def read(self) -> Chunk | None:
+        """Wait for the next samples in real time. None: the source has ended for good.
+
+        Raises:
+            SourceError: the samples cannot be read (unplugged, damaged); calling again may succeed.
+        """
+
+    def close(self) -> None:
+        """Give back the device or file. Safe to call twice."""

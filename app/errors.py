@@ -1,0 +1,47 @@
+"""The exceptions of this project. They know nothing of HTTP: `api/errors.py` gives each its status."""
+
+from __future__ import annotations
+
+
+class MyostreamError(Exception):
+    """Anything this project refuses. The message says what was wrong and what would be right."""
+
+
+class ConfigError(MyostreamError):
+    """A setting is wrong or contradicts another; the server does not start."""
+
+
+class ArtefactError(MyostreamError):
+    """A model's folder is missing, damaged or does not match its manifest."""
+
+
+class DataError(MyostreamError):
+    """A recording (or a caller's array) cannot be used as asked."""
+
+
+class WindowError(DataError):
+    """An array is not a window this model takes."""
+
+
+class SourceError(MyostreamError):
+    """Samples cannot be read from the source."""
+
+
+class NotReadyError(MyostreamError):
+    """The engine is closed or the source has not delivered enough samples yet."""
+
+
+class OverloadedError(MyostreamError):
+    """The engine's queue is full, or an answer did not come in time."""
+
+
+class BusyError(MyostreamError):
+    """Something that runs once at a time is running already."""
+
+
+class BackendUnavailableError(MyostreamError):
+    """A backend cannot be used here. `cure` says what would make it available."""
+
+    def __init__(self, backend: str, reason: str, cure: str) -> None:
+        super().__init__(f"{backend} is not available: {reason}. {cure}")
+        self.backend, self.reason, self.cure = backend, reason, cure

@@ -1,0 +1,246 @@
+"""The engine: this worker's backends, the one thread that drives them, and the queue in front of it.
+
+A caller queues its request and then queues a `_drain` job on the engine thread. Whichever job comes first runs all
+that waits, together where it can: requests batch naturally, with no added delay and no batching thread. The jobs of
+those served early find the queue empty and end at once.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from app.errors import BackendUnavailableError, MyostreamError, NotReadyError, OverloadedError, WindowError
+from app.inference.backend import Backend, Batch, Inference, Logits
+from app.inference.prediction import Prediction, normalise, predict
+from app.serving.engine_thread import EngineThread, engine_thread
+
+log = logging.getLogger(__name__)
+
+Opener = Callable[[], Backend]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInput:
+    """What the engine must know of the model: the window's shape and the statistics that normalise it."""
+
+    length: int  # samples
+    channels: int
+    mean: npt.NDArray[np.float32]  # (channels,)
+    std: npt.NDArray[np.float32]  # (channels,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came of one request. Arrays are over its windows."""
+
+    prediction: Prediction
+    logits: Logits
+    spikes: npt.NDArray[np.float32]
+    backend: str
+    latency_ms: float  # normalise, infer and softmax, timed on the engine thread; no wait in it
+    wait_ms: float  # from the request until the engine thread took it
+
+
+@dataclass(slots=True)
+class _Request:
+    windows: Batch
+    preprocess: bool
+    backend: str
+    steps: int | None
+    asked_at: float
+    answer: Answer | None = None
+    error: Exception | None = None
+    abandoned: bool = False
+
+    def goes_with(self, other: _Request) -> bool:
+        return (self.backend, self.preprocess, self.steps) == (other.backend, other.preprocess, other.steps)
+
+
+@dataclass(slots=True)
+class BackendState:
+    """Whether a backend can be used, and if not, why and what would help."""
+
+    available: bool
+    reason: str | None = None
+    cure: str | None = None
+
+
+@dataclass(slots=True)
+class Engine:
+    """Opens backends on its thread, warms them with a real inference, answers requests, closes them there."""
+
+    model: ModelInput
+    openers: Mapping[str, Opener]  # best first
+    max_batch: int = 8  # batching buys nothing on a CPU; a small cap bounds the wait of the last in a batch
+    max_queue: int = 64
+    clock: Callable[[], float] = time.perf_counter
+    thread: EngineThread = field(default_factory=engine_thread)
+    states: dict[str, BackendState] = field(default_factory=dict)
+    _backends: dict[str, Backend] = field(default_factory=dict)
+    _queue: deque[_Request] = field(default_factory=deque)
+    _closed: bool = False
+
+    def open(self) -> None:
+        """Open and warm every backend. One that fails is noted in `states` with its reason.
+
+        Raises:
+            BackendUnavailableError: none of them opened.
+        """
+        for name, opener in self.openers.items():
+            self.thread.run(lambda name=name, opener=opener: self._open(name, opener))  # type: ignore[misc]
+        if not self._backends:
+            reasons = "; ".join(f"{name}: {state.reason}" for name, state in self.states.items())
+            raise BackendUnavailableError("no backend", reasons, "Choose another with EMG_BACKENDS")
+
+    def _open(self, name: str, opener: Opener) -> None:
+        try:
+            backend = opener()
+            backend.infer(np.zeros((1, self.model.length, self.model.channels), np.float32))
+        except BackendUnavailableError as error:
+            self.states[name] = BackendState(available=False, reason=error.reason, cure=error.cure)
+            log.warning("%s", error)
+        except MyostreamError as error:
+            self.states[name] = BackendState(available=False, reason=str(error))
+            log.warning("%s: %s", name, error)
+        else:
+            self._backends[name] = backend
+            self.states[name] = BackendState(available=True)
+
+    @property
+    def ready(self) -> bool:
+        return bool(self._backends) and not self._closed
+
+    @property
+    def best(self) -> str:
+        """The first backend, in the operator's order, that opened."""
+        return next(iter(self._backends))
+
+    def infer(
+        self,
+        windows: Batch,
+        *,
+        preprocess: bool = True,
+        backend: str | None = None,
+        steps: int | None = None,
+        timeout_s: float = 2.0,
+    ) -> Answer:
+        """Run windows (batch, length, channels) and wait for the answer.
+
+        Raises:
+            WindowError: not float32 windows of the model's shape.
+            BackendUnavailableError: that backend is not open.
+            OverloadedError: the queue is full, or no answer came within `timeout_s`.
+            NotReadyError: the engine is closed.
+        """
+        self._check(windows)
+        request = _Request(windows, preprocess, self._named(backend), steps, self.clock())
+        if len(self._queue) >= self.max_queue:
+            raise OverloadedError(f"{self.max_queue} requests wait for the engine already")
+        self._queue.append(request)
+        if not self.thread.run(self._drain, timeout_s):
+            request.abandoned = True
+            raise OverloadedError(f"the engine gave no answer within {timeout_s:g} s")
+        if request.error is not None:
+            raise request.error
+        assert request.answer is not None  # its own drain has run, or one before it
+        return request.answer
+
+    def run(self, job: Callable[[Mapping[str, Backend]], None]) -> None:
+        """Run `job` with the open backends on the engine thread, between two batches. Keep it short."""
+        if not self.ready:
+            raise NotReadyError("the engine is closed")
+        errors: list[Exception] = []
+
+        def guarded() -> None:
+            try:
+                job(self._backends)
+            except Exception as error:  # carried to the caller's thread
+                errors.append(error)
+
+        self.thread.run(guarded)
+        if errors:
+            raise errors[0]
+
+    def close(self) -> None:
+        """Close the backends on their own thread, then end it. Safe to call twice."""
+        if self._closed:
+            return
+        self._closed = True
+        self.thread.run(self._close)
+        self.thread.close()
+
+    def _close(self) -> None:
+        for backend in self._backends.values():
+            backend.close()
+        self._backends.clear()
+
+    def _named(self, backend: str | None) -> str:
+        if not self.ready:
+            raise NotReadyError("the engine is closed")
+        name = backend or self.best
+        if name not in self._backends:
+            state = self.states.get(name) or BackendState(
+                available=False,
+                reason="it is not among this server's backends",
+                cure=f"Choose one of {', '.join(self._backends)}",
+            )
+            raise BackendUnavailableError(name, state.reason or "", state.cure or "See the log")
+        return name
+
+    def _check(self, windows: Batch) -> None:
+        wanted = (self.model.length, self.model.channels)
+        if windows.ndim != 3 or windows.shape[1:] != wanted or windows.dtype != np.float32:
+            raise WindowError(
+                f"the model takes float32 windows of {wanted[0]} samples x {wanted[1]} channels, "
+                f"got {windows.dtype} {'x'.join(map(str, windows.shape[1:]))}"
+            )
+
+    def _drain(self) -> None:
+        """Runs on the engine thread: serve all that waits, requests alike in one call."""
+        while self._queue:
+            batch = [self._queue.popleft()]
+            size = len(batch[0].windows)
+            while self._queue and batch[0].goes_with(self._queue[0]):
+                size += len(self._queue[0].windows)
+                if size > self.max_batch:
+                    break
+                batch.append(self._queue.popleft())
+            wanted = [request for request in batch if not request.abandoned]
+            if wanted:
+                self._serve(wanted)
+
+    def _serve(self, requests: list[_Request]) -> None:
+        began = self.clock()
+        first = requests[0]
+        try:
+            windows = (
+                first.windows if len(requests) == 1 else np.concatenate([r.windows for r in requests])
+            )  # (sum of batches, length, channels)
+            if first.preprocess:
+                windows = normalise(windows, self.model.mean, self.model.std)
+            inference = self._backends[first.backend].infer(windows, first.steps)
+            prediction = predict(inference.logits)
+        except Exception as error:  # one bad batch answers its callers; the engine goes on
+            for request in requests:
+                request.error = error
+            return
+        latency_ms = (self.clock() - began) * 1e3
+        start = 0
+        for request in requests:
+            stop = start + len(request.windows)
+            request.answer = Answer(
+                prediction=prediction[start:stop],
+                logits=inference.logits[start:stop],
+                spikes=inference.spikes[start:stop],
+                backend=first.backend,
+                latency_ms=latency_ms,
+                wait_ms=(began - request.asked_at) * 1e3,
+            )
+            start = stop

@@ -1,0 +1,70 @@
+"""The one native thread that drives the backends, under gevent and under ordinary threads alike.
+
+Under gevent `threading.Thread` is a greenlet: inference in one would block every stream. So a gevent worker uses
+gevent's own thread pool of one, and `flask run` and the tests use the standard library's (the hub of a gevent pool
+must not be shared by several native threads). Everything else in `serving` is written with plain `threading`, which
+gunicorn.conf.py patches before it is imported.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import Any, Protocol
+
+Job = Callable[[], None]  # must not raise: it keeps its own result and error
+
+
+class EngineThread(Protocol):
+    """Runs jobs one after the other on the same native thread."""
+
+    def run(self, job: Job, timeout_s: float | None = None) -> bool:
+        """Queue `job` and wait until it has run. False: the time was over first (the job still runs)."""
+
+    def close(self) -> None:
+        """End the thread after the jobs already queued."""
+
+
+class PlainThread:
+    """For ordinary threads: `flask run`, tests, commands."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="engine")
+
+    def run(self, job: Job, timeout_s: float | None = None) -> bool:
+        try:
+            self._pool.submit(job).result(timeout_s)
+        except (TimeoutError, FutureTimeoutError):  # two names until Python 3.11
+            return False
+        return True
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=True)
+
+
+class GeventThread:
+    """For a gevent worker: a waiting caller gives the hub to the other greenlets."""
+
+    def __init__(self) -> None:
+        from gevent.threadpool import ThreadPool
+
+        self._pool: Any = ThreadPool(1)
+
+    def run(self, job: Job, timeout_s: float | None = None) -> bool:
+        result = self._pool.spawn(job)
+        result.wait(timeout_s)
+        return bool(result.ready())
+
+    def close(self) -> None:
+        self._pool.join()
+        self._pool.kill()
+
+
+def engine_thread() -> EngineThread:
+    """The kind of thread that fits this process: gevent's where `threading` is monkey-patched."""
+    monkey = sys.modules.get("gevent.monkey")  # never import gevent into a process that does not use it
+    if monkey is not None and monkey.is_module_patched("threading"):
+        return GeventThread()
+    return PlainThread()

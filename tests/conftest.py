@@ -1,0 +1,25 @@
+"""Fixtures that every part of the tests may use."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "data" / "emg" / "myo-readings"
+
+
+@pytest.fixture
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting leaks in from the shell that runs the tests, nor out of a test that reads a `.env`."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("EMG_", "WEB_CONCURRENCY"))}
+    monkeypatch.setattr(os, "environ", kept)
+
+
+@pytest.fixture
+def recordings() -> Path:
+    """The folder of real recordings; the test is skipped where it is absent."""
+    if not RECORDINGS.is_dir():
+        pytest.skip(f"the shared recordings are not at {RECORDINGS}")
+    return RECORDINGS
