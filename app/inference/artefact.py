@@ -1,0 +1,245 @@
+"""A model's folder: `<models>/<name>/manifest.json` and the files it vouches for. No pickles, no torch."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from secrets import token_hex
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import safetensors.numpy
+from safetensors import SafetensorError
+
+from app.errors import ArtefactError
+from app.inference.manifest import Manifest, Parent, is_file_name, is_name, shown
+from app.inference.manifest_json import MAX_BYTES, encode, parse
+
+Weights = Mapping[str, npt.NDArray[Any]]
+
+__all__ = [
+    "Artefact",
+    "Manifest",
+    "Parent",
+    "find",
+    "list_artefacts",
+    "load",
+    "save",
+    "save_child",
+    "weights_bytes",
+]
+
+MANIFEST = "manifest.json"
+WEIGHTS = "weights.safetensors"
+MAX_FILE_BYTES = 1 << 28  # 256 MiB: bounds the time to hash what a folder holds
+MAX_HEADER_BYTES = 1 << 20  # safetensors itself would parse 100 MB of JSON
+CURE = "Restore the folder, or make it again with `flask --app wsgi model train`"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Artefact:
+    """A folder that matched its manifest when it was loaded."""
+
+    path: Path
+    manifest: Manifest
+    sha256: str  # of manifest.json, which names the sha256 of every other file
+
+    def file(self, name: str) -> Path:
+        """Where one of the verified files is.
+
+        Raises:
+            ArtefactError: the manifest does not name it.
+        """
+        if name not in self.manifest.files:
+            held = ", ".join(self.manifest.files)
+            raise ArtefactError(f"{self.path} has no {shown(name)}; it has {held}")
+        return self.path / name
+
+    def weights(self, name: str = WEIGHTS) -> dict[str, npt.NDArray[Any]]:
+        """The tensors of a safetensors file, by name.
+
+        Raises:
+            ArtefactError: the file is damaged.
+        """
+        path = self.file(name)
+        return _tensors(_read(path, MAX_FILE_BYTES), path)
+
+
+def load(path: Path | str) -> Artefact:
+    """Open a model's folder, checking every field and every file against its sha256.
+
+    Raises:
+        ArtefactError: something is missing, damaged or changed; the line names the file and the cure.
+    """
+    folder = Path(path)
+    text = _read(folder / MANIFEST, MAX_BYTES)
+    try:
+        manifest = parse(text)
+    except ArtefactError as error:
+        raise ArtefactError(f"{folder / MANIFEST}: {error}. {CURE}") from None
+    if WEIGHTS not in manifest.files:
+        raise ArtefactError(f"{folder / MANIFEST}: files does not name {WEIGHTS}. {CURE}")
+    for name, digest in manifest.files.items():
+        _verify(folder, name, digest)
+    return Artefact(folder, manifest, hashlib.sha256(text).hexdigest())
+
+
+def find(name_or_path: Path | str, models_dir: Path) -> Artefact:
+    """Open an artefact by its name in `models_dir`, or by the path of its folder.
+
+    Raises:
+        ArtefactError: there is none (the message lists those there), or it does not match its manifest.
+    """
+    text = str(name_or_path)
+    if is_name(text) and _is_artefact(models_dir / text):
+        return load(models_dir / text)
+    if text.isprintable() and _is_artefact(Path(text)):
+        return load(Path(text))
+    there = ", ".join(list_artefacts(models_dir)) or "no model"
+    raise ArtefactError(f"no model {shown(text)}: {models_dir} has {there}; a path to a folder works too")
+
+
+def list_artefacts(models_dir: Path) -> tuple[str, ...]:
+    """The names of the folders that hold a manifest, sorted; they are not opened."""
+    if not models_dir.is_dir():
+        return ()
+    return tuple(
+        sorted(entry.name for entry in models_dir.iterdir() if is_name(entry.name) and _is_artefact(entry))
+    )
+
+
+def save(path: Path | str, manifest: Manifest, files: Mapping[str, bytes | Path]) -> Artefact:
+    """Write a folder whole or not at all, replacing the artefact that was there.
+
+    Args:
+        path: the folder.
+        manifest: its `files` is ignored and computed.
+        files: contents, or paths to copy from, by relative name; `weights.safetensors` is a must.
+
+    Raises:
+        ArtefactError: a file name leads out of the folder, weights are missing, or `path` is something else.
+    """
+    folder = Path(path)
+    _refuse_to_overwrite(folder)
+    if WEIGHTS not in files:
+        raise ArtefactError(f"{folder} cannot be written without {WEIGHTS}")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = folder.parent / f".{folder.name}.{token_hex(4)}"
+    try:
+        digests = {name: _write(temporary, name, content) for name, content in files.items()}
+        (temporary / MANIFEST).write_bytes(encode(replace(manifest, files=digests)))
+        load(temporary)  # what we could not read back is not put in place
+        _put_in_place(temporary, folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return load(folder)
+
+
+def save_child(
+    parent: Artefact,
+    path: Path | str,
+    files: Mapping[str, bytes | Path],
+    keep: Collection[str] = (),
+    **changes: Any,
+) -> Artefact:
+    """Write an artefact made from another (calibrated to a person); the parent is not touched.
+
+    Its manifest is the parent's with `changes`, and names the parent. Of the parent's files only those
+    in `keep` are copied: an ONNX graph holds the parent's weights.
+    """
+    origin = Parent(parent.manifest.name, parent.sha256)
+    kept = {name: parent.file(name) for name in keep}
+    return save(path, replace(parent.manifest, parent=origin, **changes), {**kept, **files})
+
+
+def weights_bytes(weights: Weights) -> bytes:
+    """The tensors as the content of a safetensors file."""
+    contiguous = {name: np.ascontiguousarray(array) for name, array in weights.items()}
+    return bytes(safetensors.numpy.save(contiguous))
+
+
+def _is_artefact(folder: Path) -> bool:
+    try:
+        return (folder / MANIFEST).is_file()
+    except OSError:  # a name longer than the file system takes
+        return False
+
+
+def _read(path: Path, limit: int) -> bytes:
+    try:
+        if not path.is_file():  # a device or a pipe could keep us waiting
+            raise ArtefactError(f"{path} is missing. {CURE}")
+        with path.open("rb") as file:
+            content = file.read(limit + 1)
+    except OSError as error:
+        raise ArtefactError(f"{path} cannot be read: {error.strerror}. {CURE}") from None
+    if len(content) > limit:
+        raise ArtefactError(f"{path} is larger than {limit} bytes. {CURE}")
+    return content
+
+
+def _verify(folder: Path, name: str, digest: str) -> None:
+    path = folder / name
+    if not _is_inside(path, folder):
+        raise ArtefactError(f"{path} leads out of the folder. {CURE}")
+    if hashlib.sha256(_read(path, MAX_FILE_BYTES)).hexdigest() != digest:
+        raise ArtefactError(f"{path} is not the file that {MANIFEST} names (sha256 differs). {CURE}")
+
+
+def _is_inside(path: Path, folder: Path) -> bool:
+    try:
+        return path.resolve().is_relative_to(folder.resolve())
+    except (OSError, RuntimeError):  # a link that leads to itself
+        return False
+
+
+def _tensors(content: bytes, path: Path) -> dict[str, npt.NDArray[Any]]:
+    header = int.from_bytes(content[:8], "little")
+    if len(content) < 8 or header > min(MAX_HEADER_BYTES, len(content) - 8):
+        raise ArtefactError(f"{path} is cut short or no safetensors file. {CURE}")
+    try:
+        json.loads(content[8 : 8 + header])  # refused here if nested: the parser below is not ours
+        return dict(safetensors.numpy.load(content))
+    except (SafetensorError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise ArtefactError(f"{path} is damaged: {shown(str(error))}. {CURE}") from None
+
+
+def _refuse_to_overwrite(folder: Path) -> None:
+    if not is_name(folder.name):
+        raise ArtefactError(
+            f"a model's folder is named with letters, digits, '.', '_', '-', got {shown(folder.name)}"
+        )
+    if folder.is_symlink() or (folder.exists() and not _is_artefact(folder)):
+        raise ArtefactError(
+            f"{folder} exists and is not a model's folder; choose another name or move it away"
+        )
+
+
+def _write(folder: Path, name: str, content: bytes | Path) -> str:
+    if not is_file_name(name):
+        raise ArtefactError(f"{shown(name)} cannot be a file of an artefact")
+    target = folder / name
+    target.parent.mkdir(parents=True, exist_ok=True)
+    data = content if isinstance(content, bytes) else _read(content, MAX_FILE_BYTES)
+    target.write_bytes(data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def _put_in_place(temporary: Path, folder: Path) -> None:
+    """Two renames: a reader sees the old folder, for an instant none, or the new one; never a mixture."""
+    if not folder.exists():
+        temporary.rename(folder)
+        return
+    old = folder.parent / f".{folder.name}.{token_hex(4)}"
+    folder.rename(old)
+    try:
+        temporary.rename(folder)
+    except OSError:
+        old.rename(folder)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,151 @@
+"""What is known of a model: the manifest of its folder, as a value that cannot be wrong in form."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from app.errors import ArtefactError
+
+Statistics = npt.NDArray[np.float32]  # (channels,)
+
+SCHEMA = 1
+ARCHITECTURES = ("tcn", "spiking_tcn")
+
+# Far above any armband or electrode grid; they bound what a hand-edited manifest can make us allocate.
+MAX_CHANNELS, MAX_LENGTH, MAX_RATE_HZ = 1024, 100_000, 1_000_000
+MAX_CLASSES, MAX_STEPS, MAX_FILTERS, MAX_FILES = 1024, 256, 32, 256
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_PART = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")  # no `..`, no dot files, no drive letters
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Parent:
+    """The artefact a calibrated one was made from; `sha256` is that of its manifest.json."""
+
+    name: str
+    sha256: str
+
+    def __post_init__(self) -> None:
+        _require(is_name(self.name), "parent.name", "a name of letters, digits, '.', '_' and '-'", self.name)
+        _require(_is_sha256(self.sha256), "parent.sha256", "64 hexadecimal digits", self.sha256)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Manifest:
+    """What a model is and what it takes.
+
+    Raises:
+        ArtefactError: a value is out of range; the message names the field as manifest.json spells it.
+    """
+
+    name: str
+    version: str
+    architecture: str  # one of ARCHITECTURES
+    hyper_parameters: Mapping[str, Any]
+    channels: int
+    length: int  # samples in a window
+    sampling_rate: float  # Hz
+    units: str
+    filters: tuple[Mapping[str, Any], ...] = ()  # read by app.emg.filters
+    mean: Statistics  # per channel, in `units` after filtering
+    std: Statistics
+    classes: tuple[str, ...]
+    rest_class: str
+    steps: int = 1  # time steps of a spiking network
+    rest_rms: float  # contraction level of rest, in `units` after filtering
+    active_rms: float  # the same for a full gesture: intensity 1
+    parent: Parent | None = None
+    training: Mapping[str, Any] = field(default_factory=dict)  # dataset, split, seed, folds
+    metrics: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)  # relative name -> sha256
+
+    def __post_init__(self) -> None:
+        self._check_identity()
+        self._check_input()
+        self._check_statistics()
+        self._check_classes()
+        self._check_files()
+
+    def _check_identity(self) -> None:
+        _require(is_name(self.name), "name", "letters, digits, '.', '_' and '-'", self.name)
+        _require(_is_label(self.version), "version", "a short printable text", self.version)
+        _require(
+            self.architecture in ARCHITECTURES, "architecture", _any_of(ARCHITECTURES), self.architecture
+        )
+        _require(1 <= self.steps <= MAX_STEPS, "steps", f"from 1 to {MAX_STEPS}", self.steps)
+
+    def _check_input(self) -> None:
+        _require(1 <= self.channels <= MAX_CHANNELS, "input.channels", f"1 to {MAX_CHANNELS}", self.channels)
+        _require(1 <= self.length <= MAX_LENGTH, "input.length", f"1 to {MAX_LENGTH} samples", self.length)
+        rate = self.sampling_rate
+        _require(0 < rate <= MAX_RATE_HZ, "input.sampling_rate_hz", f"above 0, up to {MAX_RATE_HZ}", rate)
+        _require(_is_label(self.units), "input.units", "a short printable text", self.units)
+        count = len(self.filters)
+        _require(count <= MAX_FILTERS, "input.filters", f"at most {MAX_FILTERS} filters", count)
+
+    def _check_statistics(self) -> None:
+        for name, values in (("normalisation.mean", self.mean), ("normalisation.std", self.std)):
+            expected = f"one number for each of the {self.channels} channels"
+            _require(values.shape == (self.channels,), name, expected, values.shape)
+            _require(bool(np.isfinite(values).all()), name, "finite numbers", values.tolist())
+        _require(bool((self.std > 0).all()), "normalisation.std", "above 0", self.std.tolist())
+        finite = math.isfinite(self.rest_rms) and math.isfinite(self.active_rms)
+        levels = (self.rest_rms, self.active_rms)
+        _require(finite and 0 <= levels[0] < levels[1], "intensity", "0 <= rest_rms < active_rms", levels)
+
+    def _check_classes(self) -> None:
+        count = len(self.classes)
+        _require(2 <= count <= MAX_CLASSES, "classes", f"2 to {MAX_CLASSES} gestures", count)
+        for label in self.classes:
+            _require(_is_label(label), "classes", "short printable names", label)
+        _require(len(set(self.classes)) == count, "classes", "names that differ", self.classes)
+        _require(self.rest_class in self.classes, "rest_class", _any_of(self.classes), self.rest_class)
+
+    def _check_files(self) -> None:
+        _require(len(self.files) <= MAX_FILES, "files", f"at most {MAX_FILES} files", len(self.files))
+        for name, digest in self.files.items():
+            _require(is_file_name(name), "files", "names of files inside the folder", name)
+            _require(_is_sha256(digest), f"files[{name}]", "a sha256 of 64 hexadecimal digits", digest)
+
+
+def is_name(text: str) -> bool:
+    """Whether an artefact may be called that."""
+    return _NAME.fullmatch(text) is not None
+
+
+def is_file_name(text: str) -> bool:
+    """Whether the text can only mean a file inside the artefact's folder, other than its manifest."""
+    parts = text.split("/")
+    return text != "manifest.json" and len(parts) <= 3 and all(_PART.fullmatch(part) for part in parts)
+
+
+def shown(value: object) -> str:
+    """The value for an error message: on one line and never long."""
+    text = repr(value)
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def _require(holds: bool, name: str, expected: str, value: object) -> None:
+    if not holds:
+        raise ArtefactError(f"{name} must be {expected}, got {shown(value)}")
+
+
+def _is_label(text: str) -> bool:
+    return 0 < len(text) <= 64 and text.isprintable() and text.strip() == text
+
+
+def _is_sha256(text: str) -> bool:
+    return _SHA256.fullmatch(text) is not None
+
+
+def _any_of(choices: tuple[str, ...]) -> str:
+    return "one of " + ", ".join(choices[:20])

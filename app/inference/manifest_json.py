@@ -1,0 +1,199 @@
+"""manifest.json: read without trusting it, written so that a person can read it (DESIGN.md section 6)."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any, NoReturn, TypeVar
+
+import numpy as np
+
+from app.errors import ArtefactError
+from app.inference.manifest import SCHEMA, Manifest, Parent, Statistics, shown
+
+MAX_BYTES = 1 << 20  # a manifest is a few kilobytes; metrics of 25 people are some tens
+MAX_DIGITS = 20  # Python 3.10 converts long integers in quadratic time
+
+T = TypeVar("T")
+Json = Mapping[str, Any]
+
+
+def parse(text: bytes) -> Manifest:
+    """Read a manifest.
+
+    Raises:
+        ArtefactError: whatever is wrong with it, in one line, whoever wrote it.
+    """
+    top = _object(_decode(text), "the manifest")
+    schema = _get(top, "", "schema", int)
+    if schema != SCHEMA:
+        raise ArtefactError(f"schema must be {SCHEMA}, got {shown(schema)}: another version wrote it")
+    return _manifest(top)
+
+
+def encode(manifest: Manifest) -> bytes:
+    """The manifest as indented JSON.
+
+    Raises:
+        ArtefactError: `training`, `metrics`, `filters` or `hyper_parameters` hold what JSON cannot.
+    """
+    try:
+        text = json.dumps(_layout(manifest), indent=2, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise ArtefactError(f"the manifest of {manifest.name} cannot be written as JSON: {error}") from None
+    return (text + "\n").encode("ascii")
+
+
+def _layout(manifest: Manifest) -> dict[str, Any]:
+    parent = manifest.parent
+    return {
+        "schema": SCHEMA,
+        "name": manifest.name,
+        "version": manifest.version,
+        "architecture": manifest.architecture,
+        "hyper_parameters": dict(manifest.hyper_parameters),
+        "input": {
+            "channels": manifest.channels,
+            "length": manifest.length,
+            "sampling_rate_hz": manifest.sampling_rate,
+            "units": manifest.units,
+            "filters": [dict(entry) for entry in manifest.filters],
+        },
+        "normalisation": {"mean": manifest.mean.tolist(), "std": manifest.std.tolist()},
+        "classes": list(manifest.classes),
+        "rest_class": manifest.rest_class,
+        "steps": manifest.steps,
+        "intensity": {"rest_rms": manifest.rest_rms, "active_rms": manifest.active_rms},
+        "parent": None if parent is None else {"name": parent.name, "sha256": parent.sha256},
+        "training": dict(manifest.training),
+        "metrics": dict(manifest.metrics),
+        "files": dict(sorted(manifest.files.items())),
+    }
+
+
+def _manifest(top: Json) -> Manifest:
+    emg = _get(top, "", "input", dict)
+    statistics = _get(top, "", "normalisation", dict)
+    intensity = _get(top, "", "intensity", dict)
+    return Manifest(
+        name=_get(top, "", "name", str),
+        version=_get(top, "", "version", str),
+        architecture=_get(top, "", "architecture", str),
+        hyper_parameters=_get(top, "", "hyper_parameters", dict),
+        channels=_get(emg, "input.", "channels", int),
+        length=_get(emg, "input.", "length", int),
+        sampling_rate=_number(emg, "input.", "sampling_rate_hz"),
+        units=_get(emg, "input.", "units", str),
+        filters=tuple(_object(entry, "input.filters[]") for entry in _get(emg, "input.", "filters", list)),
+        mean=_statistics(statistics, "mean"),
+        std=_statistics(statistics, "std"),
+        classes=tuple(_texts(top, "classes")),
+        rest_class=_get(top, "", "rest_class", str),
+        steps=_get(top, "", "steps", int),
+        rest_rms=_number(intensity, "intensity.", "rest_rms"),
+        active_rms=_number(intensity, "intensity.", "active_rms"),
+        parent=_parent(top),
+        training=_get(top, "", "training", dict),
+        metrics=_get(top, "", "metrics", dict),
+        files=_files(top),
+    )
+
+
+def _parent(top: Json) -> Parent | None:
+    if top.get("parent") is None:
+        return None
+    parent = _get(top, "", "parent", dict)
+    return Parent(_get(parent, "parent.", "name", str), _get(parent, "parent.", "sha256", str))
+
+
+def _files(top: Json) -> dict[str, str]:
+    files = _get(top, "", "files", dict)
+    return {name: _typed(digest, f"files[{shown(name)}]", str) for name, digest in files.items()}
+
+
+def _texts(top: Json, name: str) -> list[str]:
+    texts: list[str] = _get(top, "", name, list)
+    for text in texts:
+        _typed(text, f"{name}[]", str)
+    return texts
+
+
+def _statistics(statistics: Json, name: str) -> Statistics:
+    where = f"normalisation.{name}"
+    values = [_real(value, f"{where}[]") for value in _get(statistics, "normalisation.", name, list)]
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes inf, which Manifest refuses
+        array = np.asarray(values, np.float32)
+    array.setflags(write=False)
+    return array
+
+
+def _number(where: Json, prefix: str, name: str) -> float:
+    return _real(_get(where, prefix, name, object), prefix + name)
+
+
+def _real(value: object, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ArtefactError(f"{where} must be a number, got {shown(value)}")
+    return float(value)
+
+
+def _get(where: Json, prefix: str, name: str, kind: type[T]) -> T:
+    if name not in where:
+        raise ArtefactError(f"{prefix}{name} is missing")
+    return _typed(where[name], prefix + name, kind)
+
+
+_KINDS = {str: "a text", int: "an integer", list: "a list", dict: "an object"}
+
+
+def _typed(value: object, where: str, kind: type[T]) -> T:
+    # JSON's true is an int to Python
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is int):
+        raise ArtefactError(f"{where} must be {_KINDS[kind]}, got {shown(value)}")
+    return value
+
+
+def _object(value: object, where: str) -> dict[str, Any]:
+    return _typed(value, where, dict)
+
+
+def _decode(text: bytes) -> object:
+    if len(text) > MAX_BYTES:
+        raise ArtefactError(f"it is larger than {MAX_BYTES} bytes")
+    try:
+        return json.loads(
+            text,
+            parse_int=_integer,
+            parse_float=_finite,
+            parse_constant=_refuse_constant,
+            object_pairs_hook=_without_doubles,
+        )
+    except ValueError as error:  # syntax, encoding
+        raise ArtefactError(f"it is not JSON: {error}") from None
+    except RecursionError:
+        raise ArtefactError("it is not JSON that we read: nested too deeply") from None
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise ArtefactError(f"it holds a number of {len(digits)} digits")
+    return int(digits)
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ArtefactError(f"it holds a number too large: {digits[:20]}")
+    return value
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ArtefactError(f"it holds {name}, which is not JSON")
+
+
+def _without_doubles(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ArtefactError("it names a field twice")
+    return found
