@@ -159,7 +159,7 @@ def save_child(
 
 def weights_bytes(weights: Weights) -> bytes:
     """The tensors as the content of a safetensors file."""
-    contiguous = {name: np.ascontiguousarray(array) for name, array in weights.items()}
+    contiguous = {name: np.asarray(array, order="C") for name, array in weights.items()}
     return bytes(safetensors.numpy.save(contiguous))
 
 

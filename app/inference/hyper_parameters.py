@@ -1,0 +1,100 @@
+"""What shapes a network, read from a manifest and checked before anything is allocated. No torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from app.errors import ArtefactError
+from app.inference.manifest import shown
+
+# Far above what runs in real time on one core; they bound what a hand-edited manifest can make us allocate.
+MAX_WIDTH, MAX_KERNEL, MAX_STEM, MAX_BLOCKS, MAX_DILATION = 512, 63, 1024, 16, 1024
+
+DILATIONS = (1, 2, 4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HyperParameters:
+    """The shape of the front that both networks share, and the neuron of the spiking one.
+
+    The defaults are for 200 samples at 2 kHz: frames of 8 ms every 4 ms, and a receptive field (240
+    samples) longer than the window.
+    """
+
+    width: int = 64  # feature maps
+    stem_kernel: int = 16  # samples
+    stem_stride: int = 8  # samples between two frames
+    kernel: int = 3  # frames, odd
+    dilations: tuple[int, ...] = DILATIONS  # frames; one residual block each
+    dropout: float = 0.0  # of whole feature maps, in training only
+    beta: float = 0.9  # the part of the membrane potential that is left after a step
+    threshold: float = 1.0  # the potential that makes a neuron spike
+
+    def __post_init__(self) -> None:
+        _whole(self.width, "width", MAX_WIDTH)
+        _whole(self.stem_kernel, "stem_kernel", MAX_STEM)
+        _whole(self.stem_stride, "stem_stride", self.stem_kernel)
+        _whole(self.kernel, "kernel", MAX_KERNEL)
+        _require(self.kernel % 2 == 1, "kernel", "odd", self.kernel)
+        _require(
+            1 <= len(self.dilations) <= MAX_BLOCKS, "dilations", f"1 to {MAX_BLOCKS} numbers", self.dilations
+        )
+        for dilation in self.dilations:
+            _whole(dilation, "dilations", MAX_DILATION)
+        _real(self.dropout, "dropout", 0.0, 0.9)
+        _real(self.beta, "beta", 0.0, 1.0)
+        _real(self.threshold, "threshold", 1e-6, 1e6)
+
+    @classmethod
+    def read(cls, values: Mapping[str, Any]) -> HyperParameters:
+        """Take them from a manifest; what is not named has its default.
+
+        Raises:
+            ArtefactError: one is unknown or out of range.
+        """
+        known = [entry.name for entry in fields(cls)]
+        for name in values:
+            _require(name in known, "name", f"one of {', '.join(known)}", name)
+        dilations = values.get("dilations", DILATIONS)
+        _require(isinstance(dilations, (list, tuple)), "dilations", "a list", dilations)
+        return cls(**{**values, "dilations": tuple(dilations)})
+
+    def frames(self, length: int) -> int:
+        """How many frames the stem makes of a window of that many samples.
+
+        Raises:
+            ArtefactError: the window is shorter than one frame.
+        """
+        padded = length + 2 * self.stem_padding
+        if padded < self.stem_kernel:
+            raise ArtefactError(
+                f"a window of {length} samples is shorter than stem_kernel {self.stem_kernel}"
+            )
+        return (padded - self.stem_kernel) // self.stem_stride + 1
+
+    @property
+    def stem_padding(self) -> int:
+        """Zeros on either side of the window, so that length / stride frames cover it evenly."""
+        return (self.stem_kernel - self.stem_stride) // 2
+
+    def receptive_field(self) -> int:
+        """How many samples one frame of the last block sees: both convolutions of every block widen it."""
+        frames = 1 + 2 * (self.kernel - 1) * sum(self.dilations)
+        return self.stem_kernel + (frames - 1) * self.stem_stride
+
+
+def _whole(value: object, name: str, most: int) -> None:
+    whole = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
+    _require(whole, name, f"an integer from 1 to {most}", value)
+
+
+def _real(value: object, name: str, least: float, most: float) -> None:
+    real = isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most
+    _require(real, name, f"a number from {least:g} to {most:g}", value)
+
+
+def _require(holds: bool, name: str, expected: str, value: object) -> None:
+    if not holds:
+        raise ArtefactError(f"hyper_parameters: {name} must be {expected}, got {shown(value)}")

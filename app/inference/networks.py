@@ -1,0 +1,272 @@
+"""The two networks: a temporal convolutional one, and the same front read out by spiking neurons.
+
+Both take (batch, length, channels) float32 and are pure tensor operations: no randomness in eval mode and no
+control flow that depends on data, so they export to ONNX with a dynamic batch.
+
+Sources:
+    TCN: Bai, Kolter, Koltun, "An empirical evaluation of generic convolutional and recurrent networks for
+        sequence modeling", 2018, arXiv:1803.01271, figure 1: residual blocks of two dilated convolutions.
+        Theirs are causal; ours are centred, since the window as a whole lies in the past.
+    LIF neuron: Eshraghian et al., "Training spiking neural networks using lessons from deep learning",
+        Proceedings of the IEEE 111(9), 2023, arXiv:2109.12894 (decay beta, reset by subtraction), in the
+        order charge, fire, reset of Fang et al., "Incorporating learnable membrane time constant to enhance
+        learning of spiking neural networks", ICCV 2021, arXiv:2007.05785:
+        H[t] = beta V[t-1] + I; S[t] = H[t] > threshold; V[t] = H[t] - threshold S[t]; V[-1] = 0.
+    Surrogate gradient: Neftci, Mostafa, Zenke, "Surrogate gradient learning in spiking neural networks",
+        IEEE Signal Processing Magazine 36(6), 2019, arXiv:1901.09948; the arctangent is that of Fang et al.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from app.errors import ArtefactError
+from app.inference.hyper_parameters import HyperParameters
+from app.inference.manifest import ARCHITECTURES, Manifest, shown
+
+# A multiply-accumulate is two operations (Molchanov et al. 2017, arXiv:1611.06440, appendix A.1). Counted are
+# the convolutions and the linear head, batch normalisation folded into them, and for the spiking layer per
+# neuron and step: decay, add the current, compare, reset. Biases, rectifiers and averages are not.
+OPERATIONS_PER_MAC = 2
+OPERATIONS_PER_NEURON_STEP = 4
+
+
+class ConvNorm(nn.Module):
+    """A convolution over time without bias, then batch normalisation; (batch, maps, 1, frames)."""
+
+    def __init__(
+        self, inputs: int, outputs: int, kernel: int, *, stride: int = 1, dilation: int = 1, padding: int = 0
+    ) -> None:
+        super().__init__()
+        # Two-dimensional with a height of 1: ONNX Runtime's blocked CPU kernels only take 4-D tensors, and
+        # run the default network 1.5 times as fast as with Conv1d.
+        self.conv = nn.Conv2d(
+            inputs, outputs, (1, kernel), (1, stride), (0, padding), (1, dilation), bias=False
+        )
+        self.norm: nn.Module = nn.BatchNorm2d(outputs)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        out: Tensor = self.norm(self.conv(maps))
+        return out
+
+    def fold(self) -> None:
+        """Put the normalisation into the convolution; for eval mode only."""
+        if isinstance(self.norm, nn.BatchNorm2d):
+            self.conv = fuse_conv_bn_eval(self.conv, self.norm)
+            self.norm = nn.Identity()
+
+    def operations(self, frames: int) -> int:
+        """Operations for that many output frames."""
+        return OPERATIONS_PER_MAC * frames * self.conv.weight.numel()
+
+
+class ResidualBlock(nn.Module):
+    """Two dilated convolutions beside the identity; frames and maps stay as many."""
+
+    def __init__(self, width: int, kernel: int, dilation: int, dropout: float) -> None:
+        super().__init__()
+        padding = dilation * (kernel - 1) // 2
+        self.first = ConvNorm(width, width, kernel, dilation=dilation, padding=padding)
+        self.dropout = nn.Dropout2d(dropout)
+        self.second = ConvNorm(width, width, kernel, dilation=dilation, padding=padding)
+
+    def forward(self, maps: Tensor) -> Tensor:
+        inner = self.dropout(torch.relu(self.first(maps)))
+        return torch.relu(maps + self.second(inner))
+
+
+class Front(nn.Module):
+    """Strided stem and residual blocks: (batch, length, channels) -> (batch, width, 1, frames)."""
+
+    def __init__(self, shape: HyperParameters, channels: int) -> None:
+        super().__init__()
+        self.stem = ConvNorm(
+            channels,
+            shape.width,
+            shape.stem_kernel,
+            stride=shape.stem_stride,
+            padding=shape.stem_padding,
+        )
+        blocks = [ResidualBlock(shape.width, shape.kernel, d, shape.dropout) for d in shape.dilations]
+        self.blocks = nn.Sequential(*blocks)
+
+    def forward(self, emg: Tensor) -> Tensor:
+        maps = emg.transpose(1, 2).unsqueeze(2)  # (batch, channels, 1, length)
+        out: Tensor = self.blocks(torch.relu(self.stem(maps)))
+        return out
+
+
+class Network(nn.Module):
+    """What both networks have: the front, the head, and figures about themselves."""
+
+    spiking = False
+
+    def __init__(self, shape: HyperParameters, channels: int, classes: int) -> None:
+        super().__init__()
+        self.shape = shape
+        self.channels = channels
+        self.front = Front(shape, channels)
+        self.head = nn.Linear(shape.width, classes)
+
+    def receptive_field(self) -> int:
+        """How many samples one frame sees; the average over the frames sees the whole window."""
+        return self.shape.receptive_field()
+
+    def parameter_count(self) -> int:
+        """Trained numbers, those of batch normalisation included."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def operations(self, length: int) -> int:
+        """Operations for one window of `length` samples; see OPERATIONS_PER_MAC for what counts."""
+        frames = self.shape.frames(length)
+        convolutions = [module for module in self.modules() if isinstance(module, ConvNorm)]
+        head = OPERATIONS_PER_MAC * self.head.weight.numel()
+        return sum(convolution.operations(frames) for convolution in convolutions) + head
+
+
+class Tcn(Network):
+    """The front, averaged over time, and a linear head."""
+
+    def forward(self, emg: Tensor) -> Tensor:
+        """Logits (batch, classes) of windows (batch, length, channels)."""
+        logits: Tensor = self.head(self.front(emg).mean((2, 3)))
+        return logits
+
+
+class SpikingTcn(Network):
+    """The front as a constant current into leaky integrate-and-fire neurons, one per feature map and frame.
+
+    The head reads each map's spike rate over frames and steps; it is linear, so this is the mean over the
+    steps of a readout of the spikes of each.
+    """
+
+    spiking = True
+
+    def __init__(self, shape: HyperParameters, channels: int, classes: int, steps: int = 4) -> None:
+        super().__init__(shape, channels, classes)
+        self.steps = steps
+        self.synapse = ConvNorm(shape.width, shape.width, 1)
+
+    def forward(self, emg: Tensor, steps: int | None = None) -> tuple[Tensor, Tensor]:
+        """Logits (batch, classes), and the number of spikes of each window (batch,)."""
+        steps = self.steps if steps is None else steps
+        spikes = self._spikes(self.synapse(self.front(emg)), steps)
+        return self.head(spikes.mean((2, 3)) / steps), spikes.sum((1, 2, 3))
+
+    def _spikes(self, current: Tensor, steps: int) -> Tensor:
+        """How often each neuron spikes in `steps` steps of the same current."""
+        beta, threshold = self.shape.beta, self.shape.threshold
+        potential, count = current, torch.zeros_like(current)
+        for step in range(steps):
+            if step:
+                potential = beta * potential + current
+            spike = self._fire(potential - threshold)
+            potential, count = potential - threshold * spike, count + spike
+        return count
+
+    def _fire(self, excess: Tensor) -> Tensor:
+        if self.training:
+            fired: Tensor = _SurrogateSpike.apply(excess)  # type: ignore[no-untyped-call]
+            return fired
+        return (excess > 0).to(excess.dtype)
+
+    def operations(self, length: int, steps: int | None = None) -> int:
+        """Operations for one window, the neurons' included."""
+        neurons = self.shape.width * self.shape.frames(length)
+        steps = self.steps if steps is None else steps
+        return super().operations(length) + OPERATIONS_PER_NEURON_STEP * neurons * steps
+
+
+class _SurrogateSpike(torch.autograd.Function):
+    """The step function, with the slope of an arctangent: 1 / (1 + (pi x)^2), Fang et al. 2021."""
+
+    @staticmethod
+    def forward(ctx: Any, excess: Tensor) -> Tensor:
+        ctx.save_for_backward(excess)
+        return (excess > 0).to(excess.dtype)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        (excess,) = ctx.saved_tensors
+        slope: Tensor = 1 / (1 + (torch.pi * excess) ** 2)
+        return gradient * slope
+
+
+def build(
+    architecture: str,
+    hyper_parameters: Mapping[str, Any],
+    channels: int,
+    length: int,
+    classes: int,
+    *,
+    steps: int = 4,
+) -> Tcn | SpikingTcn:
+    """A new network with random weights, for windows of (length, channels).
+
+    Raises:
+        ArtefactError: the architecture or a hyper-parameter is unknown or out of range, or the window is
+            too short for the stem.
+    """
+    shape = HyperParameters.read(hyper_parameters)
+    shape.frames(length)
+    if architecture == "tcn":
+        return Tcn(shape, channels, classes)
+    if architecture == "spiking_tcn":
+        return SpikingTcn(shape, channels, classes, steps)
+    raise ArtefactError(f"architecture must be one of {', '.join(ARCHITECTURES)}, got {shown(architecture)}")
+
+
+def build_for(manifest: Manifest) -> Tcn | SpikingTcn:
+    """A new network of the form that the manifest describes."""
+    return build(
+        manifest.architecture,
+        manifest.hyper_parameters,
+        manifest.channels,
+        manifest.length,
+        len(manifest.classes),
+        steps=manifest.steps,
+    )
+
+
+def folded(network: Tcn | SpikingTcn) -> Tcn | SpikingTcn:
+    """A copy in eval mode that gives the same answers with batch normalisation inside the convolutions."""
+    twin = copy.deepcopy(network).eval()
+    for module in twin.modules():
+        if isinstance(module, ConvNorm):
+            module.fold()
+    return twin
+
+
+def state_arrays(network: nn.Module) -> dict[str, npt.NDArray[Any]]:
+    """The weights as arrays, for safetensors; batch normalisation's batch counter is of no use to it."""
+    tensors = network.state_dict()
+    counters = {name for name in tensors if name.endswith("num_batches_tracked")}
+    return {
+        name: tensor.detach().cpu().numpy().copy() for name, tensor in tensors.items() if name not in counters
+    }
+
+
+def load_arrays(network: nn.Module, arrays: Mapping[str, npt.NDArray[Any]]) -> None:
+    """Put weights into a network.
+
+    Raises:
+        ArtefactError: a tensor is missing, too much, of another shape or type, or not finite.
+    """
+    wanted = state_arrays(network)
+    for name in wanted.keys() ^ arrays.keys():
+        raise ArtefactError(f"the weights {'lack' if name in wanted else 'hold an unknown'} {shown(name)}")
+    for name, array in arrays.items():
+        if array.shape != wanted[name].shape or array.dtype != np.float32:
+            expected = f"float32 {wanted[name].shape}"
+            raise ArtefactError(f"weights {shown(name)} must be {expected}, got {array.dtype} {array.shape}")
+        if not np.isfinite(array).all():
+            raise ArtefactError(f"weights {shown(name)} hold NaN or infinity")
+    network.load_state_dict({name: torch.tensor(array) for name, array in arrays.items()})
