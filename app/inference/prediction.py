@@ -1,0 +1,51 @@
+"""From samples to the network's input, and from its logits to a gesture. numpy only."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from app.inference.backend import Batch, Logits
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """What the model says about each window of a batch."""
+
+    prediction: npt.NDArray[np.int64]  # (batch,) index into the manifest's classes
+    confidence: Floats  # (batch,) probability of that class, 0..1
+    probabilities: Floats  # (batch, classes), each row sums to 1
+
+
+def normalise(windows: npt.NDArray[Any], mean: Floats, std: Floats) -> Batch:
+    """Zero mean and unit deviation per channel, with the statistics of the training data.
+
+    Args:
+        windows: (batch, length, channels) or (length, channels), of any number type; not changed.
+        mean: (channels,), in the units of `windows`.
+        std: (channels,), above 0.
+
+    Returns:
+        A new array of the same shape, float32 and C order.
+    """
+    centred = np.subtract(windows, mean, dtype=np.float32, order="C")
+    return np.divide(centred, std, out=centred)
+
+
+def softmax(logits: Logits) -> Floats:
+    """Probabilities (batch, classes)."""
+    below = logits - logits.max(axis=-1, keepdims=True)  # so that no exponential overflows
+    exponentials: Floats = np.exp(below, dtype=np.float32)
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def predict(logits: Logits) -> Prediction:
+    """The most probable class of each window; the first of them where logits are equal."""
+    probabilities = softmax(logits)
+    best = logits.argmax(axis=-1)
+    return Prediction(best, probabilities[np.arange(len(best)), best], probabilities)
