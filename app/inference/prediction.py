@@ -33,15 +33,17 @@ def normalise(windows: npt.NDArray[Any], mean: Floats, std: Floats) -> Batch:
     Returns:
         A new array of the same shape, float32 and C order.
     """
-    centred = np.subtract(windows, mean, dtype=np.float32, order="C")
-    return np.divide(centred, std, out=centred)
+    batch: Batch = np.subtract(windows, mean, dtype=np.float32, order="C")
+    batch /= std
+    return batch
 
 
 def softmax(logits: Logits) -> Floats:
     """Probabilities (batch, classes)."""
     below = logits - logits.max(axis=-1, keepdims=True)  # so that no exponential overflows
     exponentials: Floats = np.exp(below, dtype=np.float32)
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+    exponentials /= exponentials.sum(axis=-1, keepdims=True)
+    return exponentials
 
 
 def predict(logits: Logits) -> Prediction:
