@@ -1,0 +1,101 @@
+"""The model in PyTorch: the reference that the other backends must equal; the only one free in `steps`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from app.errors import ArtefactError, BackendUnavailableError, NotReadyError
+from app.inference.artefact import CURE, WEIGHTS, Artefact
+from app.inference.backend import Batch, Inference
+from app.inference.batch import as_batch, as_steps
+from app.inference.manifest import Manifest
+
+if TYPE_CHECKING:
+    import torch
+
+    from app.inference.networks import SpikingTcn, Tcn
+
+
+class TorchBackend:
+    """Fits Backend. `device` says where it runs: "cuda" where there is one, else "cpu"."""
+
+    name = "pytorch"
+
+    def __init__(self, network: Tcn | SpikingTcn, manifest: Manifest, device: str) -> None:
+        self.device = device
+        self._network: Tcn | SpikingTcn | None = network
+        self._manifest = manifest
+
+    @classmethod
+    def open(cls, artefact: Artefact, *, device: str | None = None, threads: int = 1) -> TorchBackend:
+        """Load the weights; torch is imported here, so a server that does not use it does not pay for it.
+
+        Args:
+            artefact: the model.
+            device: "cpu" or "cuda"; None takes the GPU when there is one.
+            threads: CPU threads of one inference, for the whole process. One is fastest for networks this
+                small, and more would fight with the other workers.
+
+        Raises:
+            BackendUnavailableError: torch is not installed.
+            ArtefactError: the weights do not fit the network that the manifest describes.
+        """
+        try:
+            import torch
+        except ImportError as error:
+            cure = "Install it with `pip install -r requirements.txt`"
+            raise BackendUnavailableError(cls.name, str(error), cure) from None
+        torch.set_num_threads(threads)
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        return cls(_network(artefact, device), artefact.manifest, device)
+
+    def infer(self, batch: Batch, steps: int | None = None) -> Inference:
+        """Map normalised windows to logits; `steps` counts for spiking networks only.
+
+        Raises:
+            WindowError: the windows or steps are not for this model.
+            NotReadyError: it is closed.
+        """
+        import torch
+
+        emg = as_batch(batch, self._manifest)
+        steps = as_steps(steps, self._manifest)
+        with torch.inference_mode():  # thread-local, so it is entered where the work is done
+            logits, spikes = self._run(torch.from_numpy(emg).to(self.device), steps)
+            return Inference(logits.cpu().numpy(), _spike_array(spikes, len(emg)))
+
+    def _run(self, emg: torch.Tensor, steps: int) -> tuple[torch.Tensor, torch.Tensor | None]:
+        """One pass on the device. Every launch is made anew here: the place for a replayed CUDA graph."""
+        if self._network is None:
+            raise NotReadyError(f"the {self.name} backend is closed")
+        if self._network.spiking:
+            logits, spikes = self._network(emg, steps)
+            return logits, spikes
+        return self._network(emg), None
+
+    def close(self) -> None:
+        """Free the weights. Safe to call twice."""
+        self._network = None
+
+
+def _network(artefact: Artefact, device: str) -> Tcn | SpikingTcn:
+    import torch
+
+    from app.inference.networks import build_for, folded, load_arrays
+
+    arrays = artefact.weights()
+    try:
+        network = build_for(artefact.manifest)
+        load_arrays(network, arrays)
+    except ArtefactError as error:
+        raise ArtefactError(f"{artefact.path / WEIGHTS}: {error}. {CURE}") from None
+    # Channels last: the convolutions run on the layout the samples come in, a quarter faster for one window.
+    network = folded(network)
+    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
+
+
+def _spike_array(spikes: torch.Tensor | None, windows: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
+    return np.zeros(windows, np.float32) if spikes is None else spikes.cpu().numpy()
