@@ -159,17 +159,18 @@ class SpikingTcn(Network):
         """Logits (batch, classes), and the number of spikes of each window (batch,)."""
         steps = self.steps if steps is None else steps
         spikes = self._spikes(self.synapse(self.front(emg)), steps)
-        return self.head(spikes.mean((2, 3)) / steps), spikes.sum((1, 2, 3))
+        # counted in float32 also where the rest is float16, which knows no whole numbers above 2048 exactly
+        return self.head(spikes.mean((2, 3)) / steps), spikes.sum((1, 2, 3), dtype=torch.float32)
 
     def _spikes(self, current: Tensor, steps: int) -> Tensor:
         """How often each neuron spikes in `steps` steps of the same current."""
         beta, threshold = self.shape.beta, self.shape.threshold
-        potential, count = current, torch.zeros_like(current)
-        for step in range(steps):
-            if step:
-                potential = beta * potential + current
-            spike = self._fire(potential - threshold)
-            potential, count = potential - threshold * spike, count + spike
+        charged = current
+        count = spike = self._fire(charged - threshold)
+        for _ in range(steps - 1):
+            charged = beta * (charged - threshold * spike) + current
+            spike = self._fire(charged - threshold)
+            count = count + spike
         return count
 
     def _fire(self, excess: Tensor) -> Tensor:
