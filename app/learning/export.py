@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from app.errors import MyostreamError
 from app.inference.backend import Batch
 from app.inference.manifest import Manifest
-from app.inference.networks import SpikingTcn, Tcn, folded
+from app.inference.networks import Classifier, folded
 
 # The oldest that torch's exporter writes without converting; TensorRT 10 and 11 parse it.
 OPSET = 18
@@ -43,7 +43,7 @@ class Agreement:
     same_spikes: float  # share of the windows; 1 for a network without spikes
 
 
-def export(network: Tcn | SpikingTcn, manifest: Manifest, windows: Batch) -> dict[str, bytes]:
+def export(network: Classifier, manifest: Manifest, windows: Batch) -> dict[str, bytes]:
     """All graphs of a network, by their names in an artefact; the fp32 one is checked against the network.
 
     Args:
@@ -66,12 +66,12 @@ def export(network: Tcn | SpikingTcn, manifest: Manifest, windows: Batch) -> dic
     }
 
 
-def onnx_fp32(network: Tcn | SpikingTcn, manifest: Manifest) -> bytes:
+def onnx_fp32(network: Classifier, manifest: Manifest) -> bytes:
     """The network as it is."""
     return _exported(folded(network), manifest, network.spiking)
 
 
-def onnx_fp16(network: Tcn | SpikingTcn, manifest: Manifest) -> bytes:
+def onnx_fp16(network: Classifier, manifest: Manifest) -> bytes:
     """float16 inside and float32 at the border, for strongly typed engines."""
     return _exported(_HalfInside(folded(network)), manifest, network.spiking)
 
@@ -99,7 +99,7 @@ def onnx_int8(graph: bytes, windows: Batch) -> bytes:
         return _stripped(onnx.load(target))
 
 
-def agreement(graph: bytes, network: Tcn | SpikingTcn, windows: Batch) -> Agreement:
+def agreement(graph: bytes, network: Classifier, windows: Batch) -> Agreement:
     """Run both on normalised windows and compare."""
     expected, expected_spikes = _network_answers(network, windows)
     logits, spikes = _graph_answers(graph, windows)
@@ -167,7 +167,7 @@ def _stripped(model: Any) -> bytes:
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def _network_answers(network: Tcn | SpikingTcn, windows: Batch) -> tuple[Any, Any]:
+def _network_answers(network: Classifier, windows: Batch) -> tuple[Any, Any]:
     with torch.inference_mode():
         answer = folded(network)(torch.from_numpy(windows))
     return (answer[0].numpy(), answer[1].numpy()) if isinstance(answer, tuple) else (answer.numpy(), None)

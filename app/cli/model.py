@@ -1,0 +1,301 @@
+"""`flask --app wsgi model list|train|evaluate|calibrate|export`."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+
+import click
+from flask.cli import AppGroup
+
+from app.errors import ArtefactError, DataError, MyostreamError
+
+if TYPE_CHECKING:
+    from app.emg.recordings import Recording
+    from app.inference.artefact import Artefact
+    from app.inference.manifest import Manifest
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+model = AppGroup("model", help="Make, judge and adapt models.")
+
+BAD_DATA, BAD_ARTEFACT = 1, 2  # exit status
+SIMULATED_PEOPLE, EVALUATION_PEOPLE, EVALUATION_SEED = 46, 10, 5000
+AUGMENTATIONS = ("roll", "fraction", "gain", "channel_gain", "drop", "noise", "shift")
+
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+of_model = click.option("--model", "name", required=True, help="A name in instance/models, or a path.")
+
+
+def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
+    """What went wrong as one line on stderr; exit status 2 for the artefact, 1 for the data and all else."""
+
+    @wraps(command)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return command(*args, **kwargs)
+        except MyostreamError as error:
+            click.echo(f"error: {error}", err=True)
+            sys.exit(BAD_ARTEFACT if isinstance(error, ArtefactError) else BAD_DATA)
+
+    return guarded
+
+
+@model.command("list")
+@as_json
+@one_line_errors
+def list_models(as_json: bool) -> None:
+    """The models in instance/models."""
+    from app.inference import artefact
+
+    rows = [_row(artefact.load(_models() / name).manifest) for name in artefact.list_artefacts(_models())]
+    if as_json:
+        click.echo(json.dumps({"models": rows}))
+        return
+    for row in rows:
+        window = f"{row['length']} x {row['channels']} at {row['sampling_rate_hz']:g} Hz"
+        click.echo(f"{row['name']}  {row['version']}  {row['architecture']}  {window}  {row['classes']}")
+
+
+@model.command()
+@click.option("--model", "name", required=True, help="The recipe: myo-8ch-200hz or synthetic-16ch-2khz.")
+@click.option("--data", "folder", help="Folder of recordings; not needed for the simulator's model.")
+@click.option("--out", help="Name or path of the artefact; by default the recipe's name in instance/models.")
+@click.option("--network", help="Another network with the same data: tcn or spiking.")
+@click.option("--without", multiple=True, type=click.Choice(AUGMENTATIONS), help="Leave an augmentation out.")
+@click.option("--epochs", type=click.IntRange(1, 1000), help="Fewer or more than the recipe has.")
+@click.option("--folds", type=click.IntRange(0, 100), help="Groups of people to keep unseen weights for.")
+@click.option("--fresh", is_flag=True, help="Begin again instead of going on from runs/.")
+@as_json
+@one_line_errors
+def train(name: str, folder: str | None, out: str | None, as_json: bool, **options: Any) -> None:
+    """Train a model; an interrupted training goes on where it was."""
+    import shutil
+
+    from app.learning import shipping
+
+    recipe = _recipe(name, options)
+    target = _target(out or recipe.name)
+    work = Path("runs") / target.name
+    if options["fresh"]:
+        shutil.rmtree(work, ignore_errors=True)
+    manifest, data, networks = shipping.train(recipe, _training_data(recipe, folder), work, _progress)
+    made = shipping.write(target, manifest, data, networks)
+    _say(as_json, {"model": str(made.path), "runs": manifest.training["runs"]}, f"wrote {made.path}")
+
+
+@model.command()
+@of_model
+@click.option("--data", "folder", required=True, help="Folder or file of recordings, or `simulator`.")
+@click.option("--split", default="person", type=click.Choice(["person", "repetition", "session"]))
+@click.option("--calibrate", "repetitions", type=int, help="Adapt on repetitions 1..K of each session.")
+@click.option("--stream", is_flag=True, help="Replay through the live path: quality of decisions.")
+@click.option("--plot", type=click.Path(path_type=Path), help="Draw the confusion matrix to this PNG.")
+@as_json
+@one_line_errors
+def evaluate(name: str, folder: str, as_json: bool, **options: Any) -> None:
+    """Judge a model on recordings, beside the LDA baseline on the same windows."""
+    from app.inference import artefact
+
+    opened = artefact.find(name, _models())
+    recordings = _recordings(folder, opened.manifest)
+    if options["stream"]:
+        report = _streamed(opened, recordings)
+        click.echo(json.dumps(report) if as_json else _decision_table(report))
+        return
+    report = _judged(opened, recordings, options)
+    if options["plot"]:
+        from app.learning.plotting import confusion_png
+
+        confusion_png(options["plot"], report)
+    click.echo(json.dumps(report) if as_json else _accuracy_table(report))
+
+
+@model.command()
+@of_model
+@click.option("--recording", "path", required=True, type=click.Path(path_type=Path))
+@click.option("--session", default=1, show_default=True)
+@click.option("--repetitions", default=1, show_default=True, type=click.IntRange(1))
+@click.option("--out", required=True, help="Name in instance/models, or a path.")
+@as_json
+@one_line_errors
+def calibrate(name: str, path: Path, out: str, as_json: bool, **options: Any) -> None:
+    """Adapt a model to one person and write a new one."""
+    from app.emg.recordings import load
+    from app.inference import artefact
+    from app.learning.adaptation import adapt
+
+    opened = artefact.find(name, _models())
+    made = adapt(opened, load(path), _target(out), mains=_mains(), **options)
+    metrics = made.manifest.metrics["calibration"]
+    found = metrics.get("balanced_accuracy")
+    said = "no later repetition to test on" if found is None else f"balanced accuracy {found:.3f}"
+    _say(
+        as_json, {"model": str(made.path), **metrics}, f"wrote {made.path} in {metrics['seconds']} s: {said}"
+    )
+
+
+@model.command()
+@of_model
+@click.option("--data", "folder", help="Recordings that scale the int8 graph, or `simulator`.")
+@as_json
+@one_line_errors
+def export(name: str, folder: str | None, as_json: bool) -> None:
+    """Write the model's ONNX graphs (fp32, fp16, int8) into its folder."""
+    from app.inference import artefact
+    from app.learning import shipping
+    from app.learning.datasets import read
+    from app.learning.export import export as graphs_of
+
+    opened = artefact.find(name, _models())
+    manifest = opened.manifest
+    data = read(_recordings(folder or "simulator", manifest), manifest, _mains())
+    network = shipping.network_of(opened)
+    graphs = graphs_of(network, manifest, shipping.graph_windows(manifest, data))
+    kept = {file: opened.path / file for file in manifest.files if file not in graphs}
+    made = artefact.save(opened.path, manifest, {**kept, **graphs})
+    _say(as_json, {"model": str(made.path), "files": sorted(graphs)}, f"wrote {', '.join(sorted(graphs))}")
+
+
+def _row(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "name": manifest.name,
+        "version": manifest.version,
+        "architecture": manifest.architecture,
+        "channels": manifest.channels,
+        "length": manifest.length,
+        "sampling_rate_hz": manifest.sampling_rate,
+        "classes": list(manifest.classes),
+        "parent": manifest.parent.name if manifest.parent else None,
+        "metrics": dict(manifest.metrics),
+    }
+
+
+def _recipe(name: str, options: dict[str, Any]) -> Any:
+    from dataclasses import replace
+
+    from app.learning import recipes
+
+    recipe = recipes.find(name, options["network"])
+    schedule = recipe.schedule
+    augmentation = replace(schedule.augmentation, **dict.fromkeys(options["without"], 0))
+    epochs = options["epochs"] or schedule.epochs
+    schedule = replace(schedule, augmentation=augmentation, epochs=epochs)
+    folds = recipe.folds if options["folds"] is None else options["folds"]
+    return replace(recipe, schedule=schedule, folds=folds)
+
+
+def _training_data(recipe: Any, folder: str | None) -> tuple[Recording, ...]:
+    from app.learning import datasets, recipes
+
+    if recipe.dataset == recipes.SIMULATOR:
+        return recipes.simulated(recipe, range(1000, 1000 + SIMULATED_PEOPLE))
+    if folder is None:
+        raise DataError(f"{recipe.name} is trained on recordings: name their folder with --data")
+    return datasets.load_people(Path(folder))
+
+
+def _recordings(folder: str, manifest: Manifest) -> tuple[Recording, ...]:
+    from app.learning import datasets, recipes
+
+    if folder == recipes.SIMULATOR:
+        seeds = range(EVALUATION_SEED, EVALUATION_SEED + EVALUATION_PEOPLE)
+        return recipes.simulate(manifest, seeds, seconds=120.0)
+    return datasets.load_people(Path(folder))
+
+
+def _judged(opened: Artefact, recordings: tuple[Recording, ...], options: dict[str, Any]) -> dict[str, Any]:
+    from app.learning.datasets import read
+    from app.learning.evaluation import evaluate as judge
+
+    data = read(recordings, opened.manifest, _mains())
+    return judge(opened, data, options["split"], options["repetitions"], _progress)
+
+
+def _streamed(opened: Artefact, recordings: tuple[Recording, ...]) -> dict[str, Any]:
+    from app.inference.torch_backend import TorchBackend
+    from app.learning.datasets import content_hash
+    from app.learning.evaluation import Networks
+    from app.serving import replay
+
+    manifest, networks, streams = opened.manifest, Networks(opened), []
+    for k in _progress(range(len(recordings)), len(recordings), "replay"):
+        network = networks.unseen_by(content_hash(recordings[k]))
+        backend = TorchBackend(network, manifest, "cpu")
+        streams.append(replay.replay(recordings[k], manifest, backend, mains=_mains()))
+    rest = manifest.classes.index(manifest.rest_class)
+    return {"model": manifest.name, "fps": replay.FPS, "decisions": replay.table(streams, rest)}
+
+
+def _accuracy_table(report: dict[str, Any]) -> str:
+    baseline = {one["person"]: one for one in report["lda"]["people"]} if report["lda"] else {}
+    lines = [
+        f"{report['model']}, {report['split']}, {report['windows']} windows",
+        "person      accuracy  balanced  active    LDA balanced",
+    ]
+    for one in [*report["people"], {"person": "mean", **report}]:
+        classic = report["lda"] if one["person"] == "mean" else baseline.get(one["person"])
+        lda = f"{classic['balanced_accuracy']:.3f}" if classic else "-"
+        figures = "     ".join(f"{one[k]:.3f}" for k in ("accuracy", "balanced_accuracy", "active_accuracy"))
+        lines.append(f"{one['person']:10}  {figures}     {lda}")
+    spread = report["spread"]["balanced_accuracy"]
+    lines.append(
+        f"balanced accuracy over people: sd {spread['sd']:.3f}, {spread['min']:.3f}-{spread['max']:.3f}"
+    )
+    recalls = zip(report["classes"], report["per_class_recall"], strict=True)
+    lines.append("recall: " + ", ".join(f"{k} {'-' if r is None else f'{r:.2f}'}" for k, r in recalls))
+    return "\n".join(lines)
+
+
+def _decision_table(report: dict[str, Any]) -> str:
+    lines = [
+        f"{report['model']}, replayed at {report['fps']:g} windows a second",
+        "votes  min_confidence  found  first correct  false activations/min  stability",
+    ]
+    for row in report["decisions"]:
+        cells = [_cell(row[k]) for k in list(row)[2:]]
+        lines.append(
+            f"{row['votes']:5}  {row['min_confidence']:14.1f}  {cells[0]:>5}  {cells[1] + ' s':>13}  "
+            f"{cells[2]:>21}  {cells[3]:>9}"
+        )
+    return "\n".join(lines)
+
+
+def _cell(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+def _progress(items: Iterable[int], total: int, what: str) -> Iterable[int]:
+    from tqdm import tqdm
+
+    bar: Iterable[int] = tqdm(items, total=total, desc=what, file=sys.stderr, leave=False)
+    return bar
+
+
+def _say(as_json: bool, report: dict[str, Any], text: str) -> None:
+    click.echo(json.dumps(report) if as_json else text)
+
+
+def _settings() -> Any:
+    from app.config import Settings
+
+    return Settings.from_env()
+
+
+def _models() -> Path:
+    return Path(_settings().instance) / "models"
+
+
+def _mains() -> float | None:
+    mains: float | None = _settings().mains_hz
+    return mains
+
+
+def _target(out: str) -> Path:
+    """Where an artefact goes: a bare name is one of instance/models."""
+    return Path(out) if "/" in out else _models() / out

@@ -1,0 +1,174 @@
+"""Recordings as labelled windows: filtered as the live path filters, cut so that none is ambiguous."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from app.emg.filters import Sos, design, filter_all
+from app.emg.playback import require
+from app.emg.recordings import Recording, list_folder, load
+from app.emg.source import UNLABELLED, Samples
+from app.errors import DataError
+from app.inference.manifest import Manifest
+
+log = logging.getLogger(__name__)
+
+Ids = npt.NDArray[np.int64]
+
+HOP_S = 0.1  # between two windows of a segment, as in the protocol of the shared recordings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Dataset:
+    """Filtered signals end to end, and where their windows lie; one row a window in every `Ids`."""
+
+    signal: Samples  # (n, channels), filtered, in the units of the recordings
+    length: int  # samples in a window
+    classes: tuple[str, ...]
+    rest: int  # id of the rest class
+    people: tuple[str, ...]  # one for each recording
+    hashes: tuple[str, ...]  # content hash of each recording
+    start: Ids  # the window's first sample in `signal`
+    first: Ids  # the first sample of the segment it lies in
+    end: Ids  # after the last sample of that segment
+    label: Ids
+    repetition: Ids
+    session: Ids
+    person: Ids  # index into `people`
+
+    def windows(self, rows: Ids) -> Samples:
+        """Those windows, (rows, length, channels)."""
+        cut: Samples = self.signal[self.start[rows, np.newaxis] + np.arange(self.length)]
+        return cut
+
+    def rows_of(self, people: Iterable[int]) -> Ids:
+        """The windows of those people."""
+        return np.flatnonzero(np.isin(self.person, list(people)))
+
+
+def content_hash(recording: Recording) -> str:
+    """sha256 of the samples: the same person's file is known again under whatever name it comes."""
+    return hashlib.sha256(np.ascontiguousarray(recording.emg, dtype="<f4").tobytes()).hexdigest()
+
+
+def load_people(path: Path) -> tuple[Recording, ...]:
+    """The recordings of a folder (or the one file), one a person.
+
+    A `.mat` of a person who has an `.npz` there too is left out: it would count the same samples twice.
+
+    Raises:
+        DataError: there is none, or one cannot be used.
+    """
+    files = list_folder(path) if path.is_dir() else (path,)
+    loaded = [load(file) for file in files]
+    subjects = {recording.subject for recording in loaded if recording.path.suffix == ".npz"}
+    kept = [r for r in loaded if r.path.suffix == ".npz" or r.subject not in subjects]
+    for recording in loaded:
+        if recording not in kept:
+            log.warning("%s is left out: %s has an .npz there too", recording.name, recording.subject)
+    return tuple(kept)
+
+
+def read(recordings: Sequence[Recording], manifest: Manifest, mains: float | None = 50.0) -> Dataset:
+    """The windows of `recordings` for the model that `manifest` describes.
+
+    A window lies completely inside one stretch of one label and one continuous piece. The filter starts
+    afresh with each piece, as it does live.
+
+    Raises:
+        DataError: another rate or channel count, a class the model lacks, or no window at all.
+    """
+    sos = design(manifest.filters, manifest.sampling_rate, mains)
+    hop = max(1, round(HOP_S * manifest.sampling_rate))
+    signals, columns, offset = [], [], 0
+    for person, recording in enumerate(recordings):
+        require(recording, manifest.channels, manifest.sampling_rate)
+        signal = filtered(recording, sos)
+        rows = _rows(recording, manifest, hop)
+        if not len(rows):
+            raise DataError(
+                f"{recording.name}: has no labelled stretch of {manifest.length} samples, one window of "
+                f"{manifest.name}"
+            )
+        rows[:, :3] += offset
+        columns.append(np.column_stack([rows, np.full(len(rows), person)]))
+        signals.append(signal)
+        offset += len(signal)
+    table = np.concatenate(columns)
+    names = ("start", "first", "end", "label", "repetition", "session", "person")
+    return Dataset(
+        signal=np.concatenate(signals),
+        length=manifest.length,
+        classes=manifest.classes,
+        rest=manifest.classes.index(manifest.rest_class),
+        people=tuple(recording.path.stem for recording in recordings),
+        hashes=tuple(content_hash(recording) for recording in recordings),
+        **{name: np.ascontiguousarray(table[:, k]) for k, name in enumerate(names)},
+    )
+
+
+def filtered(recording: Recording, sos: Sos) -> Samples:
+    """The whole recording, each piece filtered from its own start."""
+    return np.concatenate([filter_all(sos, recording.emg[piece]) for piece in recording.pieces])
+
+
+def _rows(recording: Recording, manifest: Manifest, hop: int) -> Ids:
+    """(windows, 6): start, first, end, label, repetition, session."""
+    to_class = _class_ids(recording, manifest)
+    rest = manifest.classes.index(manifest.rest_class)
+    found = [np.zeros((0, 6), np.int64)]
+    for piece in recording.pieces:
+        segments = _segments(recording, piece, to_class)
+        for (first, end, label), repetition in zip(
+            segments, _repetitions(recording, segments, rest), strict=True
+        ):
+            starts = np.arange(first, end - manifest.length + 1, hop)
+            if label == UNLABELLED or not len(starts):
+                continue
+            same = np.ones_like(starts)
+            numbers = recording.repetition[starts].astype(np.int64)
+            numbers[numbers == 0] = repetition
+            session = recording.session[starts].astype(np.int64)
+            found.append(np.column_stack([starts, first * same, end * same, label * same, numbers, session]))
+    return np.concatenate(found)
+
+
+def _class_ids(recording: Recording, manifest: Manifest) -> Ids:
+    """The model's class of each label id of the recording; the last entry is for UNLABELLED (-1)."""
+    used = {recording.gesture_names[k] for k in np.unique(recording.label) if k != UNLABELLED}
+    unknown = sorted(used - set(manifest.classes))
+    if unknown:
+        raise DataError(
+            f"{recording.name}: holds {', '.join(unknown[:5])}, which {manifest.name} lacks; "
+            f"it knows {', '.join(manifest.classes)}"
+        )
+    known = {name: k for k, name in enumerate(manifest.classes)}
+    return np.array([known.get(name, UNLABELLED) for name in recording.gesture_names] + [UNLABELLED])
+
+
+def _segments(recording: Recording, piece: slice, to_class: Ids) -> list[tuple[int, int, int]]:
+    """(first, end, class) of every stretch of one label and one session in a piece."""
+    labels, sessions = recording.label[piece], recording.session[piece]
+    edges = np.flatnonzero((np.diff(labels) != 0) | (np.diff(sessions) != 0)) + 1
+    bounds = [0, *edges.tolist(), len(labels)]
+    return [(piece.start + a, piece.start + b, int(to_class[labels[a]])) for a, b in pairwise(bounds)]
+
+
+def _repetitions(recording: Recording, segments: list[tuple[int, int, int]], rest: int) -> list[int]:
+    """A number for stretches that have none (Ninapro's rest): that of the gesture that follows, or led."""
+    numbers = [0 if label == rest else int(recording.repetition[first]) for first, _, label in segments]
+    following = 0
+    for k in reversed(range(len(numbers))):
+        numbers[k] = following = numbers[k] or following
+    last = 0
+    for k, number in enumerate(numbers):
+        numbers[k] = last = number or last
+    return numbers

@@ -1,0 +1,139 @@
+"""How good a model is on recordings, beside the classic baseline on the same windows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from app.errors import DataError
+from app.inference.artefact import Artefact
+from app.inference.networks import Classifier
+from app.learning import lda, splits
+from app.learning.batches import Windows
+from app.learning.calibration import calibrate
+from app.learning.datasets import Dataset, Ids
+from app.learning.metrics import Scores, confusion, summary
+from app.learning.shipping import network_of, weights_for
+from app.learning.splits import Part
+from app.learning.training import Progress
+
+SPLITS: dict[str, Callable[[Dataset, int], list[Part]]] = {
+    "person": splits.person,
+    "repetition": splits.repetition,
+    "session": splits.session,
+}
+
+
+@dataclass(slots=True)
+class Judged:
+    """Scores of one person, of the model and of the baseline; one entry a part."""
+
+    name: str
+    model: list[Scores]
+    lda: list[Scores]
+
+
+class Networks:
+    """The networks of an artefact, each loaded when it is first wanted."""
+
+    def __init__(self, model: Artefact) -> None:
+        self._model = model
+        self._loaded: dict[str, Classifier] = {}
+
+    def unseen_by(self, content: str) -> Classifier:
+        """The network that has never seen the recording with that content hash."""
+        file = weights_for(self._model, content)
+        if file not in self._loaded:
+            self._loaded[file] = network_of(self._model, file)
+        return self._loaded[file]
+
+
+def parts_of(data: Dataset, split: str, repetitions: int | None = None) -> list[Part]:
+    """What to adapt on and to test on, for every person.
+
+    Raises:
+        DataError: a person's recording does not have what the split needs.
+    """
+    people = range(len(data.people))
+    if repetitions is not None:
+        return [part for who in people for part in splits.calibration(data, who, repetitions)]
+    if split not in SPLITS:
+        raise DataError(f"split must be one of {', '.join(SPLITS)}, got {split!r}")
+    return [part for who in people for part in SPLITS[split](data, who)]
+
+
+def evaluate(
+    model: Artefact, data: Dataset, split: str, repetitions: int | None, progress: Progress
+) -> dict[str, Any]:
+    """The object that `model evaluate` reports.
+
+    Raises:
+        DataError: the recordings do not have what the split needs, or every weights file has seen one.
+    """
+    parts = [_without_calibrated(model, data, part) for part in parts_of(data, split, repetitions)]
+    networks = Networks(model)
+    windows = Windows(data, model.manifest.mean, model.manifest.std)
+    baseline = Baseline(data)
+    people = [Judged(name, [], []) for name in data.people]
+    for k in progress(range(len(parts)), len(parts), "evaluate"):
+        part = parts[k]
+        predicted = predict_part(networks.unseen_by(data.hashes[part.person]), windows, part)
+        people[part.person].model.append(_scores(data, part.test, predicted))
+        classic = baseline.predict(part)
+        if classic is not None:
+            people[part.person].lda.append(_scores(data, part.test, classic))
+    return {
+        "model": model.manifest.name,
+        "split": split if repetitions is None else f"calibrate {repetitions}",
+        "classes": list(data.classes),
+        "windows": int(sum(len(part.test) for part in parts)),
+        **summary([(one.name, one.model) for one in people]),
+        "lda": summary([(one.name, one.lda) for one in people]) if people[0].lda else None,
+    }
+
+
+def predict_part(network: Classifier, windows: Windows, part: Part) -> Ids:
+    """Predictions of the test windows by the network adapted to the training windows, if there are any."""
+    adapted = calibrate(network, windows, part.train) if len(part.train) else network
+    return windows.predict(adapted, part.test)
+
+
+class Baseline:
+    """Hudgins' features and linear discriminant analysis on the same parts."""
+
+    def __init__(self, data: Dataset) -> None:
+        self._data = data
+        self._features = _features(data)
+
+    def predict(self, part: Part) -> Ids | None:
+        """Trained on the part's training windows, or on everyone else; None where there is nobody else."""
+        train = part.train
+        if not len(train):
+            train = np.flatnonzero(self._data.person != part.person)
+        if not len(train):
+            return None
+        return lda.fit(self._features[train], self._data.label[train]).predict(self._features[part.test])
+
+
+def _features(data: Dataset) -> lda.Doubles:
+    rows: Iterable[Ids] = np.array_split(np.arange(len(data.label)), 1 + len(data.label) // 8192)
+    return np.concatenate([lda.hudgins(data.windows(some)) for some in rows])
+
+
+def _scores(data: Dataset, rows: Ids, predicted: Ids) -> Scores:
+    return Scores(confusion(data.label[rows], predicted, len(data.classes)), data.rest)
+
+
+def _without_calibrated(model: Artefact, data: Dataset, part: Part) -> Part:
+    """A calibrated model is not tested on the windows it was calibrated on."""
+    used = model.manifest.training.get("calibration", {})
+    if used.get("recording") != data.hashes[part.person]:
+        return part
+    number, session = data.repetition[part.test], data.session[part.test]
+    seen = (session == used["session"]) & (number >= 1) & (number <= used["repetitions"])
+    if seen.all():
+        raise DataError(f"{data.people[part.person]}: {model.manifest.name} was calibrated on all of it")
+    return Part(part.person, part.name, part.train, part.test[~seen])

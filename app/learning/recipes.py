@@ -1,0 +1,189 @@
+"""How the models we ship are made: everything that `model train` needs besides the data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app.emg.recordings import Recording
+from app.emg.simulator import Simulator
+from app.errors import DataError
+from app.inference.manifest import Manifest
+from app.learning.augmentation import Augmentation
+from app.learning.training import Schedule
+
+SIMULATOR = "simulator"  # in place of a folder of recordings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """A model before it is trained."""
+
+    name: str
+    version: str
+    architecture: str
+    hyper_parameters: Mapping[str, Any]
+    channels: int
+    length: int  # samples
+    sampling_rate: float  # Hz
+    units: str
+    filters: tuple[Mapping[str, Any], ...]
+    classes: tuple[str, ...]
+    rest_class: str = "rest"
+    steps: int = 1
+    dataset: str = ""
+    licence: str = ""
+    folds: int = 0  # groups of people; weights that have not seen a group are kept for each
+    apart: int = 3  # people who only stop the training
+    schedule: Schedule = field(default_factory=Schedule)
+
+    def draft(self) -> Manifest:
+        """The manifest as far as it is known before training; statistics are those of no data yet."""
+        return Manifest(
+            name=self.name,
+            version=self.version,
+            architecture=self.architecture,
+            hyper_parameters=dict(self.hyper_parameters),
+            channels=self.channels,
+            length=self.length,
+            sampling_rate=self.sampling_rate,
+            units=self.units,
+            filters=self.filters,
+            mean=np.zeros(self.channels, np.float32),
+            std=np.ones(self.channels, np.float32),
+            classes=self.classes,
+            rest_class=self.rest_class,
+            steps=self.steps,
+            rest_rms=0.0,
+            active_rms=1.0,
+        )
+
+
+MYO = Recipe(
+    name="myo-8ch-200hz",
+    version="1.0.0",
+    architecture="power",
+    hyper_parameters={"width": 192, "stem_kernel": 11, "stem_stride": 1, "hidden": 192, "dropout": 0.2},
+    channels=8,
+    length=40,
+    sampling_rate=200.0,
+    units="counts",
+    filters=(),  # the armband filters by itself, and what lies below 15 Hz helps; see docs/models.md
+    classes=(
+        "rest",
+        "flexion",
+        "extension",
+        "radial_deviation",
+        "ulnar_deviation",
+        "pronation",
+        "supination",
+        "fist",
+    ),
+    dataset="myo-readings",
+    licence=(
+        'Contains EMG recordings from "myo-readings-dataset", Copyright (c) 2021 Aljaž '
+        "(github.com/aljazfrancic/myo-readings-dataset), MIT License."
+    ),
+    folds=5,
+)
+
+SYNTHETIC = Recipe(
+    name="synthetic-16ch-2khz",
+    version="1.0.0",
+    architecture="power",
+    hyper_parameters={"width": 128, "stem_kernel": 32, "stem_stride": 8, "hidden": 128, "dropout": 0.1},
+    channels=16,
+    length=200,
+    sampling_rate=2000.0,
+    units="uV",
+    filters=(
+        {"kind": "bandpass", "order": 4, "low_hz": 20, "high_hz": 450},
+        {"kind": "notch", "frequency_hz": "mains", "q": 30},
+    ),
+    classes=("rest", "fist", "open_hand", "flexion", "extension", "pronation", "supination"),
+    dataset=SIMULATOR,
+    licence="Trained on simulated signals only.",
+    apart=6,
+    # the simulator's ring turns by far less than an electrode, and its windows hold no segment's edge
+    schedule=Schedule(
+        epochs=8,
+        windows=24_576,
+        batch=256,
+        augmentation=Augmentation(roll=0, fraction=0.5, drop=0.05, shift=50),
+    ),
+)
+
+# The same data and schedule with the two temporal convolutional networks: the comparison in docs/models.md.
+_TCN = {"width": 64, "stem_kernel": 6, "stem_stride": 2, "kernel": 3, "dilations": [1, 2], "dropout": 0.1}
+_CHANGES: dict[str, dict[str, Any]] = {
+    "tcn": {"architecture": "tcn", "hyper_parameters": _TCN},
+    "spiking": {"architecture": "spiking_tcn", "hyper_parameters": _TCN, "steps": 4},
+}
+
+RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (MYO, SYNTHETIC)}
+
+
+def find(name: str, network: str | None = None) -> Recipe:
+    """The recipe of that name, with another network if asked.
+
+    Raises:
+        DataError: there is no such recipe or network.
+    """
+    if name not in RECIPES:
+        raise DataError(f"no recipe {name!r}; there are {', '.join(RECIPES)}")
+    if network is None:
+        return RECIPES[name]
+    if network not in _CHANGES:
+        raise DataError(f"no network {network!r}; there are {', '.join(_CHANGES)}")
+    return replace(RECIPES[name], **_CHANGES[network])
+
+
+def simulated(recipe: Recipe, seeds: Sequence[int], seconds: float = 60.0) -> tuple[Recording, ...]:
+    """A recording for each seed: another person, another day."""
+    return tuple(_simulated(recipe.draft(), seed, seconds) for seed in seeds)
+
+
+def simulate(manifest: Manifest, seeds: Sequence[int], seconds: float = 60.0) -> tuple[Recording, ...]:
+    """The same in the form that a model takes."""
+    return tuple(_simulated(manifest, seed, seconds) for seed in seeds)
+
+
+def _simulated(manifest: Manifest, seed: int, seconds: float) -> Recording:
+    names, rest = manifest.classes, manifest.rest_class
+    source = Simulator(
+        manifest.channels, manifest.sampling_rate, names, rest, seed, units=manifest.units, speed=None
+    )
+    emg, label = source.generate(round(seconds * manifest.sampling_rate))
+    one = np.ones(len(label), np.int16)
+    return Recording(
+        path=Path(f"seed{seed}.npz"),
+        emg=emg,
+        label=label,
+        label_cue=label,
+        repetition=_repetitions(label, names.index(rest)),
+        session=one,
+        recording=0 * one,
+        fs=manifest.sampling_rate,
+        gesture_names=names,
+        subject=f"seed{seed}",
+        exercise=None,
+        units=manifest.units,
+    )
+
+
+def _repetitions(label: Any, rest: int) -> Any:
+    """How often each gesture was made until then; rest carries 0 and takes that of the gesture after it."""
+    starts = np.flatnonzero(np.diff(label, prepend=rest) != 0)
+    ends = np.append(starts[1:], len(label))
+    seen: dict[int, int] = {}
+    repetition = np.zeros(len(label), np.int16)
+    for start, end in zip(starts.tolist(), ends.tolist(), strict=True):
+        gesture = int(label[start])
+        if gesture != rest:
+            seen[gesture] = seen.get(gesture, 0) + 1
+            repetition[start:end] = seen[gesture]
+    return repetition

@@ -1,0 +1,170 @@
+"""From a recipe and recordings to an artefact: main weights, weights for each fold of people, graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from app.emg.recordings import Recording
+from app.errors import DataError
+from app.inference import artefact
+from app.inference.artefact import WEIGHTS, Artefact, weights_bytes
+from app.inference.manifest import Manifest
+from app.inference.networks import Classifier, build_for, load_arrays, state_arrays
+from app.learning.batches import Windows
+from app.learning.datasets import Dataset, read
+from app.learning.recipes import Recipe
+from app.learning.training import Progress, Progressed, Trainer
+
+CALIBRATING = 512  # windows that set the scales of the int8 graph
+EVERY = 5  # every fifth window is enough for statistics
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Run:
+    """One training: who teaches, who stops it, who is never seen."""
+
+    name: str
+    people: tuple[int, ...]
+    apart: tuple[int, ...]
+    held: tuple[int, ...]
+
+
+def runs(people: int, folds: int, apart: int, seed: int) -> list[Run]:
+    """The training on all people, then one for each fold of people it must not see.
+
+    Raises:
+        DataError: too few people for that.
+    """
+    if people < max(folds, 1) + apart:
+        raise DataError(f"{people} people are too few for {folds} folds and {apart} people kept apart")
+    order = np.random.default_rng(seed).permutation(people).tolist()
+    groups = [sorted(order[k::folds]) for k in range(folds)]
+    found = []
+    for name, held in [("main", []), *((f"fold{k}", group) for k, group in enumerate(groups))]:
+        rest = [person for person in order if person not in held]
+        found.append(Run(name=name, people=tuple(rest[apart:]), apart=tuple(rest[:apart]), held=tuple(held)))
+    return found
+
+
+def train(
+    recipe: Recipe, recordings: Sequence[Recording], work: Path, progress: Progress, only: Sequence[str] = ()
+) -> tuple[Manifest, Dataset, dict[str, Classifier]]:
+    """Train every run (or those in `only`), resuming from checkpoints in `work`."""
+    draft = recipe.draft()
+    data = read(recordings, draft)
+    manifest = with_statistics(draft, data)
+    windows = Windows(data, manifest.mean, manifest.std)
+    networks, log = {}, {}
+    for run in runs(len(recordings), recipe.folds, recipe.apart, recipe.schedule.seed):
+        if only and run.name not in only:
+            continue
+        torch.manual_seed(recipe.schedule.seed)
+        networks[run.name] = build_for(manifest)
+        trainer = Trainer(networks[run.name], windows, run.people, run.apart, recipe.schedule)
+        log[run.name] = _report(data, run, trainer.run(work / f"{run.name}.pt", progress))
+    training = {
+        "dataset": recipe.dataset,
+        "licence": recipe.licence,
+        "split": f"{recipe.folds} folds over people" if recipe.folds else "all people",
+        "seed": recipe.schedule.seed,
+        "epochs": recipe.schedule.epochs,
+        "windows_per_epoch": recipe.schedule.windows,
+        "hashes": list(data.hashes) if recipe.folds else [],
+        "runs": log,
+    }
+    return replace(manifest, training=training), data, networks
+
+
+def write(
+    path: Path, manifest: Manifest, data: Dataset, networks: dict[str, Classifier], graphs: bool = True
+) -> Artefact:
+    """The artefact's folder; a README.md and metrics that are there already are kept."""
+    from app.learning.export import export
+
+    files: dict[str, bytes | Path] = {WEIGHTS: weights_bytes(state_arrays(networks["main"]))}
+    for name, network in networks.items():
+        if name != "main":
+            files[fold_file(name)] = weights_bytes(state_arrays(network))
+    if graphs:
+        files.update(export(networks["main"], manifest, graph_windows(manifest, data)))
+    return artefact.save(path, manifest, files)
+
+
+def fold_file(name: str) -> str:
+    """Where the weights of a fold lie in the artefact."""
+    return f"folds/{name}.safetensors"
+
+
+def weights_for(model: Artefact, content: str) -> str:
+    """The weights file that has never seen the recording with that content hash.
+
+    Raises:
+        DataError: every one has.
+    """
+    training = model.manifest.training
+    if content not in training.get("hashes", ()):
+        return WEIGHTS
+    for name, run in training.get("runs", {}).items():
+        if content in run.get("held_out", ()) and fold_file(name) in model.manifest.files:
+            return fold_file(name)
+    raise DataError(
+        f"{model.manifest.name} was trained on that recording and has no weights that were not; "
+        "its figures would mean nothing"
+    )
+
+
+def network_of(model: Artefact, file: str = WEIGHTS) -> Classifier:
+    """The trained network of an artefact, from one of its weights files."""
+    network = build_for(model.manifest)
+    load_arrays(network, model.weights(file))
+    return network.eval()
+
+
+def with_statistics(draft: Manifest, data: Dataset) -> Manifest:
+    """The manifest with what the data says of amplitudes: every person counts alike.
+
+    One deviation holds for all channels, so that a turned ring is the same signal.
+    """
+    rms, means, squares = [], [], []
+    for person in range(len(data.people)):
+        rows = data.rows_of([person])[::EVERY]
+        emg = data.windows(rows).astype(np.float64)
+        level = np.sqrt(np.square(emg).mean(axis=1)).mean(axis=1)
+        resting = data.label[rows] == data.rest
+        rms.append((level[resting].mean(), level[~resting].mean()))
+        means.append(emg.mean(axis=(0, 1)))
+        squares.append(emg.var(axis=(0, 1)))
+    rest, active = np.mean(rms, axis=0).tolist()
+    deviation = np.sqrt(np.mean(squares))
+    return replace(
+        draft,
+        mean=np.mean(means, axis=0).astype(np.float32),
+        std=np.full(draft.channels, deviation, np.float32),
+        rest_rms=rest,
+        active_rms=active,
+    )
+
+
+def graph_windows(manifest: Manifest, data: Dataset, count: int = CALIBRATING) -> Any:
+    """Normalised windows of all classes and people, (count, length, channels)."""
+    groups = data.person * len(data.classes) + data.label
+    order = np.random.default_rng(0).permutation(len(groups))
+    _, number, size = np.unique(groups[order], return_inverse=True, return_counts=True)
+    weight = 1.0 / size[number.reshape(-1)]
+    rows = np.random.default_rng(1).choice(order, count, replace=True, p=weight / weight.sum())
+    return Windows(data, manifest.mean, manifest.std).take(torch.from_numpy(rows)).numpy()
+
+
+def _report(data: Dataset, run: Run, state: Progressed) -> dict[str, Any]:
+    return {
+        "held_out": [data.hashes[k] for k in run.held],
+        "stopped_by": [data.people[k] for k in run.apart],
+        "best_epoch": state.best_epoch,
+        "balanced_accuracy_apart": round(state.best, 4),
+    }
