@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -167,7 +168,7 @@ class Surrogate:
         self._mixing = mixing.astype(np.float32)  # (channels, sites)
         self._noise, self._tremor = np.random.default_rng(noise), np.random.default_rng(tremor)
         self._sos = shaping_filter(rate)
-        self._state = np.zeros((len(self._sos), channels, 2), np.float32)
+        self._state: npt.NDArray[Any] = np.zeros((len(self._sos), channels, 2), np.float32)
         self._slow = float(np.exp(-2 * np.pi * TREMOR_HZ / rate))  # pole of the tremor's low-pass
         self._tremor_state = self._tremor.normal(size=(3, 1)) * self._slow
         self._at = 0

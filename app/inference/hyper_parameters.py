@@ -17,7 +17,9 @@ DILATIONS = (1, 2, 4)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HyperParameters:
-    """The shape of the front that both networks share, and the neuron of the spiking one.
+    """The shape of the front that both TCNs share, the neuron of the spiking one, and the power network's.
+
+    The power network takes `width`, `stem_kernel` and `stem_stride` for its filter bank, and `hidden`.
 
     The defaults are for 200 samples at 2 kHz: frames of 8 ms every 4 ms, and a receptive field (240
     samples) longer than the window.
@@ -29,6 +31,7 @@ class HyperParameters:
     kernel: int = 3  # frames, odd
     dilations: tuple[int, ...] = DILATIONS  # frames; one residual block each
     dropout: float = 0.0  # of whole feature maps, in training only
+    hidden: int = 128  # units in each of the power network's two hidden layers
     beta: float = 0.9  # the part of the membrane potential that is left after a step
     threshold: float = 1.0  # the potential that makes a neuron spike
 
@@ -36,6 +39,7 @@ class HyperParameters:
         _whole(self.width, "width", MAX_WIDTH)
         _whole(self.stem_kernel, "stem_kernel", MAX_STEM)
         _whole(self.stem_stride, "stem_stride", self.stem_kernel)
+        _whole(self.hidden, "hidden", MAX_WIDTH)
         _whole(self.kernel, "kernel", MAX_KERNEL)
         _require(self.kernel % 2 == 1, "kernel", "odd", self.kernel)
         _require(
@@ -67,12 +71,19 @@ class HyperParameters:
         Raises:
             ArtefactError: the window is shorter than one frame.
         """
-        padded = length + 2 * self.stem_padding
-        if padded < self.stem_kernel:
+        return self.unpadded_frames(length + 2 * self.stem_padding)
+
+    def unpadded_frames(self, length: int) -> int:
+        """The same without zeros at the ends, which would count as silence in a power.
+
+        Raises:
+            ArtefactError: the window is shorter than one frame.
+        """
+        if length < self.stem_kernel:
             raise ArtefactError(
                 f"a window of {length} samples is shorter than stem_kernel {self.stem_kernel}"
             )
-        return (padded - self.stem_kernel) // self.stem_stride + 1
+        return (length - self.stem_kernel) // self.stem_stride + 1
 
     @property
     def stem_padding(self) -> int:

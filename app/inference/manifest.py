@@ -16,7 +16,7 @@ from app.errors import ArtefactError
 Statistics = npt.NDArray[np.float32]  # (channels,)
 
 SCHEMA = 1
-ARCHITECTURES = ("tcn", "spiking_tcn")
+ARCHITECTURES = ("tcn", "spiking_tcn", "power")
 
 # Far above any armband or electrode grid; they bound what a hand-edited manifest can make us allocate.
 MAX_CHANNELS, MAX_LENGTH, MAX_RATE_HZ = 1024, 100_000, 1_000_000

@@ -1,6 +1,6 @@
-"""The two networks: a temporal convolutional one, and the same front read out by spiking neurons.
+"""The networks: a temporal convolutional one, the same front read out by spiking neurons, and band powers.
 
-Both take (batch, length, channels) float32 and are pure tensor operations: no randomness in eval mode and no
+All take (batch, length, channels) float32 and are pure tensor operations: no randomness in eval mode and no
 control flow that depends on data, so they export to ONNX with a dynamic batch.
 
 Sources:
@@ -14,6 +14,10 @@ Sources:
         H[t] = beta V[t-1] + I; S[t] = H[t] > threshold; V[t] = H[t] - threshold S[t]; V[-1] = 0.
     Surrogate gradient: Neftci, Mostafa, Zenke, "Surrogate gradient learning in spiking neural networks",
         IEEE Signal Processing Magazine 36(6), 2019, arXiv:1901.09948; the arctangent is that of Fang et al.
+    Band powers: Schirrmeister et al., "Deep learning with convolutional neural networks for EEG decoding and
+        visualization", Human Brain Mapping 38(11), 2017, arXiv:1703.05051: its shallow network squares
+        learned filters, averages over time and takes the logarithm. Ours mixes channels and time in one
+        convolution, and reads the powers with two hidden layers.
 """
 
 from __future__ import annotations
@@ -37,6 +41,10 @@ from app.inference.manifest import ARCHITECTURES, Manifest, shown
 # neuron and step: decay, add the current, compare, reset. Biases, rectifiers and averages are not.
 OPERATIONS_PER_MAC = 2
 OPERATIONS_PER_NEURON_STEP = 4
+
+# Added to a power before its logarithm, in squared units of the normalised signal: far below what muscles at
+# rest give, so that a silent channel is a number and not -infinity.
+POWER_FLOOR = 1e-2
 
 
 class ConvNorm(nn.Module):
@@ -135,9 +143,14 @@ class Network(nn.Module):
 class Tcn(Network):
     """The front, averaged over time, and a linear head."""
 
+    def features(self, emg: Tensor) -> Tensor:
+        """What the head reads, (batch, width), of windows (batch, length, channels)."""
+        average: Tensor = self.front(emg).mean((2, 3))
+        return average
+
     def forward(self, emg: Tensor) -> Tensor:
         """Logits (batch, classes) of windows (batch, length, channels)."""
-        logits: Tensor = self.head(self.front(emg).mean((2, 3)))
+        logits: Tensor = self.head(self.features(emg))
         return logits
 
 
@@ -161,6 +174,11 @@ class SpikingTcn(Network):
         spikes = self._spikes(self.synapse(self.front(emg)), steps)
         # counted in float32 also where the rest is float16, which knows no whole numbers above 2048 exactly
         return self.head(spikes.mean((2, 3)) / steps), spikes.sum((1, 2, 3), dtype=torch.float32)
+
+    def features(self, emg: Tensor, steps: int | None = None) -> Tensor:
+        """What the head reads: spikes per frame and step, (batch, width)."""
+        steps = self.steps if steps is None else steps
+        return self._spikes(self.synapse(self.front(emg)), steps).mean((2, 3)) / steps
 
     def _spikes(self, current: Tensor, steps: int) -> Tensor:
         """How often each neuron spikes in `steps` steps of the same current."""
@@ -186,6 +204,53 @@ class SpikingTcn(Network):
         return super().operations(length) + OPERATIONS_PER_NEURON_STEP * neurons * steps
 
 
+class PowerNet(nn.Module):
+    """Logarithmic power of the window in learned bands and directions, two hidden layers, a linear head."""
+
+    spiking = False
+
+    def __init__(self, shape: HyperParameters, channels: int, classes: int) -> None:
+        super().__init__()
+        self.shape = shape
+        self.channels = channels
+        self.bank = nn.Conv2d(channels, shape.width, (1, shape.stem_kernel), (1, shape.stem_stride))
+        self.norm = nn.BatchNorm2d(shape.width)
+        self.first = ConvNorm(shape.width, shape.hidden, 1)
+        self.second = ConvNorm(shape.hidden, shape.hidden, 1)
+        self.dropout = nn.Dropout(shape.dropout)
+        self.head = nn.Linear(shape.hidden, classes)
+
+    def features(self, emg: Tensor) -> Tensor:
+        """What the head reads, (batch, hidden), of windows (batch, length, channels)."""
+        maps = self.bank(emg.transpose(1, 2).unsqueeze(2))  # (batch, width, 1, frames)
+        power = self.norm(torch.log(maps.square().mean((2, 3), keepdim=True) + POWER_FLOOR))
+        hidden = torch.relu(self.second(self.dropout(torch.relu(self.first(power)))))
+        return hidden.flatten(1)
+
+    def forward(self, emg: Tensor) -> Tensor:
+        """Logits (batch, classes) of windows (batch, length, channels)."""
+        logits: Tensor = self.head(self.dropout(self.features(emg)))
+        return logits
+
+    def receptive_field(self) -> int:
+        """How many samples one frame of the filter bank sees; the power averages over the whole window."""
+        return self.shape.stem_kernel
+
+    def parameter_count(self) -> int:
+        """Trained numbers, those of batch normalisation included."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    def operations(self, length: int) -> int:
+        """Operations for one window of `length` samples; see OPERATIONS_PER_MAC for what counts.
+
+        The squares and their sum are one multiply-accumulate for each map and frame.
+        """
+        frames = self.shape.unpadded_frames(length)
+        bank = OPERATIONS_PER_MAC * frames * (self.bank.weight.numel() + self.shape.width)
+        layers = self.first.operations(1) + self.second.operations(1)
+        return bank + layers + OPERATIONS_PER_MAC * self.head.weight.numel()
+
+
 class _SurrogateSpike(torch.autograd.Function):
     """The step function, with the slope of an arctangent: 1 / (1 + (pi x)^2), Fang et al. 2021."""
 
@@ -201,6 +266,9 @@ class _SurrogateSpike(torch.autograd.Function):
         return gradient * slope
 
 
+Classifier = Tcn | SpikingTcn | PowerNet
+
+
 def build(
     architecture: str,
     hyper_parameters: Mapping[str, Any],
@@ -209,7 +277,7 @@ def build(
     classes: int,
     *,
     steps: int = 4,
-) -> Tcn | SpikingTcn:
+) -> Classifier:
     """A new network with random weights, for windows of (length, channels).
 
     Raises:
@@ -217,6 +285,9 @@ def build(
             too short for the stem.
     """
     shape = HyperParameters.read(hyper_parameters)
+    if architecture == "power":
+        shape.unpadded_frames(length)
+        return PowerNet(shape, channels, classes)
     shape.frames(length)
     if architecture == "tcn":
         return Tcn(shape, channels, classes)
@@ -225,7 +296,7 @@ def build(
     raise ArtefactError(f"architecture must be one of {', '.join(ARCHITECTURES)}, got {shown(architecture)}")
 
 
-def build_for(manifest: Manifest) -> Tcn | SpikingTcn:
+def build_for(manifest: Manifest) -> Classifier:
     """A new network of the form that the manifest describes."""
     return build(
         manifest.architecture,
@@ -237,7 +308,7 @@ def build_for(manifest: Manifest) -> Tcn | SpikingTcn:
     )
 
 
-def folded(network: Tcn | SpikingTcn) -> Tcn | SpikingTcn:
+def folded(network: Classifier) -> Classifier:
     """A copy in eval mode that gives the same answers with batch normalisation inside the convolutions."""
     twin = copy.deepcopy(network).eval()
     for module in twin.modules():

@@ -21,6 +21,15 @@ class Prediction:
     confidence: Floats  # (batch,) probability of that class, 0..1
     probabilities: Floats  # (batch, classes), each row sums to 1
 
+    def __getitem__(self, rows: slice) -> Prediction:
+        """The same of some windows."""
+        return Prediction(self.prediction[rows], self.confidence[rows], self.probabilities[rows])
+
+    def first(self) -> tuple[int, float, list[float]]:
+        """Class, confidence and probabilities of the first window."""
+        probabilities: list[float] = self.probabilities[0].tolist()
+        return int(self.prediction[0]), float(self.confidence[0]), probabilities
+
 
 def normalise(windows: npt.NDArray[Any], mean: Floats, std: Floats) -> Batch:
     """Zero mean and unit deviation per channel, with the statistics of the training data.

@@ -15,7 +15,7 @@ from app.inference.manifest import Manifest
 if TYPE_CHECKING:
     import torch
 
-    from app.inference.networks import SpikingTcn, Tcn
+    from app.inference.networks import Classifier
 
 
 class TorchBackend:
@@ -23,9 +23,9 @@ class TorchBackend:
 
     name = "pytorch"
 
-    def __init__(self, network: Tcn | SpikingTcn, manifest: Manifest, device: str) -> None:
+    def __init__(self, network: Classifier, manifest: Manifest, device: str) -> None:
         self.device = device
-        self._network: Tcn | SpikingTcn | None = network
+        self._network: Classifier | None = network
         self._manifest = manifest
 
     @classmethod
@@ -80,7 +80,7 @@ class TorchBackend:
         self._network = None
 
 
-def _network(artefact: Artefact, device: str) -> Tcn | SpikingTcn:
+def _network(artefact: Artefact, device: str) -> Classifier:
     import torch
 
     from app.inference.networks import build_for, folded, load_arrays

@@ -66,6 +66,7 @@ def make_artefact(
 
 def _random_weights(manifest: Manifest) -> bytes:
     import torch
+
     from app.inference.networks import build_for, state_arrays
 
     with torch.random.fork_rng():
