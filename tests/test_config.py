@@ -77,7 +77,9 @@ def test_a_recording_in_another_mode_is_a_contradiction_that_names_both() -> Non
         Settings(emg_mode=EmgMode.DUMMY, recording=Path("a.npz"))
 
 
-@pytest.mark.parametrize("bind", ["127.0.0.1:8000", "127.1.2.3:1", "[::1]:8000", "localhost:80", "unix:/run/m.sock"])
+@pytest.mark.parametrize(
+    "bind", ["127.0.0.1:8000", "127.1.2.3:1", "[::1]:8000", "localhost:80", "unix:/run/m.sock"]
+)
 def test_loopback_needs_no_key(bind: str) -> None:
     refuse_open_door(bind, allow_anonymous=False)
 

@@ -11,6 +11,9 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterable
 
+import numpy as np
+import numpy.typing as npt
+
 
 def majority(votes: Iterable[int | None], previous: int, rest: int) -> int:
     """The class most of `votes` agree on. None is a rejected vote and does not count.
@@ -46,3 +49,14 @@ class Decider:
         self._votes.clear()
         self.decision = self._rest
         return self.decision
+
+
+def intensity(window: npt.NDArray[np.float32], rest_rms: float, active_rms: float) -> float:
+    """Contraction level 0..1 of a filtered window (length, channels).
+
+    The window's RMS, mean over the channels, between the model's levels of rest (0) and of a full gesture (1).
+    Amplitude as a proportional control signal: Fougner et al. 2012, "Control of upper limb prostheses:
+    terminology and proportional myoelectric control - a review", IEEE Trans. Neural Syst. Rehabil. Eng. 20(5).
+    """
+    rms = float(np.sqrt(np.square(window).mean(axis=0)).mean())
+    return min(max((rms - rest_rms) / (active_rms - rest_rms), 0.0), 1.0)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.errors import BackendUnavailableError, MyostreamError, NotReadyError, OverloadedError, WindowError
-from app.inference.backend import Backend, Batch, Inference, Logits
+from app.inference.backend import Backend, Batch, Logits
 from app.inference.prediction import Prediction, normalise, predict
 from app.serving.engine_thread import EngineThread, engine_thread
 

@@ -26,7 +26,11 @@ def test_majority(votes: list[int | None], previous: int, expected: int) -> None
 
 def test_one_vote_follows_every_confident_prediction() -> None:
     decider = Decider(votes=1, min_confidence=0.5, rest=REST)
-    assert [decider.update(FIST, 0.9), decider.update(OPEN, 0.9), decider.update(OPEN, 0.4)] == [FIST, OPEN, REST]
+    assert [decider.update(FIST, 0.9), decider.update(OPEN, 0.9), decider.update(OPEN, 0.4)] == [
+        FIST,
+        OPEN,
+        REST,
+    ]
 
 
 def test_votes_outvote_a_single_outlier() -> None:

@@ -1,0 +1,109 @@
+"""One acquisition per source and process, however many readers: source -> filter -> ring buffer."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.emg.signal_path import SignalPath
+from app.emg.source import Source
+from app.errors import SourceError
+
+log = logging.getLogger(__name__)
+
+STALL_S = 0.25  # no samples for so long, and a decision would hang on old ones
+RETRY_S = 0.5  # between two tries to read a source that failed
+
+
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """A look at a source. `state` is starting, running, stalled, disconnected or ended."""
+
+    name: str
+    state: str
+    last_sample_age_ms: float | None
+    samples: int
+    gaps: int
+    lost_samples: int
+    error: str | None
+
+
+class Acquisition:
+    """Reads a source on its own thread and keeps the filtered signal of the last seconds."""
+
+    def __init__(
+        self, source: Source, path: SignalPath, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self.source, self.ring = source, path.ring
+        self._path, self._clock = path, clock
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"acquisition {source.name}", daemon=True)
+        self._error: str | None = None
+        self._ended = False
+        self._last_at: float | None = None
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Stop reading, wake every reader, give the source back."""
+        self._stop.set()
+        self.source.close()
+        if self._thread.is_alive():
+            self._thread.join(timeout=2.0)
+        self.ring.close()
+
+    @property
+    def state(self) -> str:
+        if self._ended:
+            return "ended"
+        if self._error is not None:
+            return "disconnected"
+        if self._last_at is None:
+            return "starting"
+        return "stalled" if self._clock() - self._last_at > STALL_S else "running"
+
+    def look(self) -> SourceState:
+        age = None if self._last_at is None else (self._clock() - self._last_at) * 1e3
+        gaps = self.ring.gaps
+        return SourceState(
+            name=self.source.name,
+            state=self.state,
+            last_sample_age_ms=age,
+            samples=self.ring.newest,
+            gaps=gaps.number,
+            lost_samples=gaps.lost_samples,
+            error=self._error,
+        )
+
+    def _run(self) -> None:
+        try:
+            while not self._stop.is_set():
+                self._read_once()
+        except Exception:
+            self._error = "the acquisition failed; see the log"
+            log.exception("acquisition of %s ended", self.source.name)
+        finally:
+            self._ended = True
+            self.ring.close()
+
+    def _read_once(self) -> None:
+        try:
+            chunk = self.source.read()
+            if chunk is None:
+                self._stop.set()
+                return
+            arrived = self._clock()
+            self._path.feed(chunk, arrived)
+        except SourceError as error:
+            if self._error is None:  # once, not twice a second
+                log.warning("%s: %s", self.source.name, error)
+            self._error = str(error)
+            self._stop.wait(RETRY_S)
+            return
+        if self._error is not None:
+            log.warning("%s delivers again", self.source.name)
+        self._error, self._last_at = None, arrived

@@ -1,0 +1,82 @@
+"""What a stream can say: a frame, a change of the source's state, trouble, and the last word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamOptions:
+    """What a reader asks for. Readers who ask for the same share one computation."""
+
+    fps: float
+    backend: str
+    preprocess: bool = True
+    votes: int = 1
+    min_confidence: float = 0.0
+    include_signal: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """One window's prediction and what was decided from it."""
+
+    timestamp: float  # Unix s, when the event was made
+    latency_ms: float  # of the engine, for this window
+    prediction: int
+    label: str
+    confidence: float
+    probabilities: Sequence[float]
+    decision: int
+    decision_label: str
+    intensity: float  # contraction level, 0..1
+    backend: str
+    cpu_percent: float
+    sample_index: int  # samples since the source started, up to the window's end
+    age_ms: float  # last sample acquired -> event made
+    truth: str | None  # the recording's or simulator's own label of the last sample
+    missing_samples: int = 0  # of the window: lost and filled
+    signal: Sequence[Sequence[float]] | None = None  # (channels, points) of the hop, on request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceChange:
+    """The source stalled (decisions fall to rest) or recovered."""
+
+    status: str  # stalled | recovered
+    timestamp: float
+    decision: int
+    decision_label: str
+    source_state: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Trouble:
+    """A frame could not be made; the stream goes on."""
+
+    error: str
+    timestamp: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completed:
+    """The last event of every stream."""
+
+    total_frames: int
+    duration_seconds: float
+    reason: str | None = None  # None: the duration asked for is over
+
+    @property
+    def fields(self) -> Mapping[str, object]:
+        rate = self.total_frames / self.duration_seconds if self.duration_seconds > 0 else 0.0
+        return {
+            "status": "completed",
+            "total_frames": self.total_frames,
+            "duration_seconds": round(self.duration_seconds, 3),
+            "avg_fps": round(rate, 2),
+            **({"reason": self.reason} if self.reason else {}),
+        }
+
+
+Event = Frame | SourceChange | Trouble
