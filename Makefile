@@ -1,0 +1,62 @@
+# Everything runs in its own virtual environment, made on first use.
+#   make serve                    start the server        make help      the other targets
+#   make serve PYTHON=python3.12  another Python          make test ARGS="-k stalled"
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help serve test check format bench clean
+.DELETE_ON_ERROR:
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+
+# exec: Ctrl-C and SIGTERM reach gunicorn itself, which drains its streams before it ends.
+serve: $(VENV)/.runtime ## Start the server on http://127.0.0.1:8000 (EMG_* settings: see .env.example)
+	@exec $(BIN)/gunicorn -c gunicorn.conf.py wsgi:app
+
+test: $(VENV)/.dev ## Run the tests (ARGS="..." goes to pytest)
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev ## Check format, lint, types and import contracts
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: $(VENV)/.dev ## Format the code and mend what the linter can
+	@$(BIN)/ruff check --fix-only
+	@$(BIN)/ruff format
+
+bench: $(VENV)/.runtime ## Run the benchmarks (ARGS="..." goes to them)
+	@test -d benchmarks || { echo "make: there are no benchmarks yet" >&2; exit 1; }
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+clean: ## Remove the virtual environment and the caches
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# One after the other, also under `make -j`: two pips must not write into one environment.
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime
+	@echo "Installing requirements-dev.txt (once) ..."
+	@$(PIP) install -r requirements-dev.txt
+	@touch $@
+
+$(VENV)/.runtime: requirements.txt $(VENV)/.made
+	@echo "Installing requirements.txt (once; PyTorch is large) ..."
+	@$(PIP) install -r requirements.txt
+	@touch $@
+
+$(VENV)/.made:
+	@command -v $(PYTHON) >/dev/null || { \
+	  echo "make: $(PYTHON) was not found; name a Python 3.10 or newer: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || { \
+	  echo "make: $(PYTHON) is older than Python 3.10; name a newer one: make PYTHON=/path/to/python3" >&2; exit 1; }
+	@echo "Making a virtual environment in $(VENV) ..."
+	@$(PYTHON) -m venv --clear $(VENV) >/dev/null 2>&1 || { \
+	  echo "make: \`$(PYTHON) -m venv $(VENV)\` failed; on Debian and Ubuntu: apt install python3-venv" >&2; exit 1; }
+	@touch $@
