@@ -1,0 +1,98 @@
+"""Whether a backend answers as the reference does; one that differs by more than its precision allows is refused."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+from app.errors import BackendUnavailableError
+from app.inference.artefact import Artefact
+from app.inference.backend import Backend, Batch
+from app.inference.manifest import Manifest
+from app.inference.reference import reference_logits
+
+log = logging.getLogger(__name__)
+
+WINDOWS = 16
+SEED = 20240229
+
+# Largest difference of a logit, as a share of the largest logit of the reference. An other order of addition
+# moves fp32 by about 1e-6 and fp16 by about 1e-3; int8 rounds every activation to 1/127 of its range. Another
+# model's plan differs by about 1, and TF32 (which fp32 must not use) by about 1e-3.
+ALLOWED = {"fp32": 2e-4, "fp16": 2e-2, "int8": 0.35}
+
+# A rounding that moves a membrane potential over its threshold adds a whole spike.
+SPIKE_ALLOWED = {"fp32": 0.05, "fp16": 0.1, "int8": 0.5}
+
+
+class PreciseBackend(Backend, Protocol):
+    """A backend that says how it computes."""
+
+    precision: str  # a key of ALLOWED
+
+
+B = TypeVar("B", bound=PreciseBackend)
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How a backend's logits compare with the reference's on the fixed windows."""
+
+    difference: float  # largest, as a share of the largest logit of the reference
+    allowed: float
+    same_prediction: float  # share of the windows
+
+    @property
+    def holds(self) -> bool:
+        return self.difference <= self.allowed  # false for NaN
+
+
+def fixed_windows(manifest: Manifest) -> Batch:
+    """Normalised windows (WINDOWS, length, channels), the same every time: from rest to three deviations."""
+    shape = (WINDOWS, manifest.length, manifest.channels)
+    noise = np.random.default_rng(SEED).standard_normal(shape)
+    return (noise * np.geomspace(0.1, 3, WINDOWS)[:, np.newaxis, np.newaxis]).astype(np.float32)
+
+
+def compare(backend: PreciseBackend, artefact: Artefact) -> Parity:
+    """Run the fixed windows through a backend and the reference."""
+    windows = fixed_windows(artefact.manifest)
+    expected = reference_logits(artefact, windows)
+    logits = backend.infer(windows).logits
+    spiking = artefact.manifest.architecture == "spiking_tcn"
+    return Parity(
+        difference=float(np.abs(logits - expected).max() / np.abs(expected).max()),
+        allowed=(SPIKE_ALLOWED if spiking else ALLOWED)[backend.precision],
+        same_prediction=float(np.mean(logits.argmax(1) == expected.argmax(1))),
+    )
+
+
+def checked(backend: B, artefact: Artefact) -> B:
+    """The same backend, if it answers as the reference does; else it is closed.
+
+    Raises:
+        BackendUnavailableError: it does not; the reason says by how much.
+    """
+    try:
+        found = compare(backend, artefact)
+    except Exception:
+        backend.close()
+        raise
+    figures = f"{found.difference:.2g} of the largest logit, {backend.precision} allows {found.allowed:g}"
+    if not found.holds:
+        backend.close()
+        reason = f"its answers differ from the reference of {artefact.manifest.name} by {figures}"
+        raise BackendUnavailableError(backend.name, reason, _cure(backend.name, artefact.manifest.name))
+    log.info("%s answers as the reference: it differs by %s", backend.name, figures)
+    return backend
+
+
+def _cure(backend: str, model: str) -> str:
+    if backend == "tensorrt":
+        return f"Build the plan again with `flask --app wsgi engine build --model {model}`"
+    if backend == "onnxruntime":
+        return f"Export the graphs again with `flask --app wsgi model export --model {model}`"
+    return "Take another device or version of torch, or leave it out of EMG_BACKENDS"
