@@ -86,6 +86,18 @@ def test_make_serve_becomes_gunicorn_so_that_signals_reach_it() -> None:
     assert last == "exec .venv/bin/gunicorn -c gunicorn.conf.py wsgi:app"
 
 
+def test_the_documents_name_only_files_that_exist() -> None:
+    missing = [
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in tracked("*.md")
+        for name in re.findall(
+            r"(?<![\w/.])(?:app|docs|tests|instance|examples|benchmarks)/[\w/.-]*\w", path.read_text("utf-8")
+        )
+        if not (ROOT / name).exists() and "instance/" not in name
+    ]
+    assert missing == []
+
+
 def test_nothing_is_stored_as_a_pickle() -> None:
     """Loading one runs whatever its author wanted."""
     assert tracked("*.pkl", "*.pickle", "*.pt", "*.pth", "*.joblib") == []
