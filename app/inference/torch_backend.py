@@ -1,7 +1,8 @@
-"""The model in PyTorch: the reference that the other backends must equal; the only one free in `steps`."""
+"""The model in PyTorch, as it was trained; the only backend free in `steps`. On a GPU by CUDA graphs."""
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,17 +17,24 @@ if TYPE_CHECKING:
     import torch
 
     from app.inference.networks import Classifier
+    from app.inference.torch_graphs import FixedSizes
+
+log = logging.getLogger(__name__)
 
 
 class TorchBackend:
     """Fits Backend. `device` says where it runs: "cuda" where there is one, else "cpu"."""
 
     name = "pytorch"
+    precision = "fp32"
 
-    def __init__(self, network: Classifier, manifest: Manifest, device: str) -> None:
+    def __init__(
+        self, network: Classifier, manifest: Manifest, device: str, graphs: FixedSizes | None = None
+    ) -> None:
         self.device = device
         self._network: Classifier | None = network
         self._manifest = manifest
+        self._graphs = graphs
 
     @classmethod
     def open(cls, artefact: Artefact, *, device: str | None = None, threads: int = 1) -> TorchBackend:
@@ -34,12 +42,13 @@ class TorchBackend:
 
         Args:
             artefact: the model.
-            device: "cpu" or "cuda"; None takes the GPU when there is one.
+            device: "cpu" or "cuda"; None takes the GPU when there is one that runs the network. On a GPU
+                TF32 is switched off, for the whole process: fp32 means fp32.
             threads: CPU threads of one inference, for the whole process. One is fastest for networks this
                 small, and more would fight with the other workers.
 
         Raises:
-            BackendUnavailableError: torch is not installed.
+            BackendUnavailableError: torch is not installed, or cannot use the device that was asked for.
             ArtefactError: the weights do not fit the network that the manifest describes.
         """
         try:
@@ -48,8 +57,32 @@ class TorchBackend:
             cure = "Install it with `pip install -r requirements.txt`"
             raise BackendUnavailableError(cls.name, str(error), cure) from None
         torch.set_num_threads(threads)
-        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
-        return cls(_network(artefact, device), artefact.manifest, device)
+        if device is None and torch.cuda.is_available():
+            try:
+                return cls._on_gpu(artefact, "cuda")
+            except BackendUnavailableError as error:
+                log.warning("%s It runs on the CPU", error)
+        if device is None or device == "cpu":
+            return cls(_network(artefact, "cpu"), artefact.manifest, "cpu")
+        return cls._on_gpu(artefact, device)
+
+    @classmethod
+    def _on_gpu(cls, artefact: Artefact, device: str) -> TorchBackend:
+        import torch
+
+        from app.inference.torch_graphs import FixedSizes
+
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = False
+        manifest = artefact.manifest
+        try:
+            network = _network(artefact, device)
+            graphs = FixedSizes(network, (manifest.length, manifest.channels), device)
+        except (RuntimeError, AssertionError) as error:  # the latter: torch was built without CUDA
+            reason = f"torch {torch.__version__} cannot use {device}: {str(error).splitlines()[0]}"
+            cure = "Install the torch of your CUDA version from https://pytorch.org."
+            raise BackendUnavailableError(cls.name, reason, cure) from None
+        return cls(network, manifest, device, graphs)
 
     def infer(self, batch: Batch, steps: int | None = None) -> Inference:
         """Map normalised windows to logits; `steps` counts for spiking networks only.
@@ -63,11 +96,20 @@ class TorchBackend:
         emg = as_batch(batch, self._manifest)
         steps = as_steps(steps, self._manifest)
         with torch.inference_mode():  # thread-local, so it is entered where the work is done
-            logits, spikes = self._run(torch.from_numpy(emg).to(self.device), steps)
+            answer = self._replay(emg, steps)
+            logits, spikes = answer or self._run(torch.from_numpy(emg).to(self.device), steps)
             return Inference(logits.cpu().numpy(), _spike_array(spikes, len(emg)))
 
+    def _replay(self, emg: Batch, steps: int) -> tuple[torch.Tensor, torch.Tensor | None] | None:
+        """One pass by a graph recorded at opening; None where none fits: other steps, many windows, a CPU."""
+        if self._network is None or self._graphs is None:
+            return None
+        if self._network.spiking and steps != self._manifest.steps:
+            return None
+        return self._graphs.infer(emg)
+
     def _run(self, emg: torch.Tensor, steps: int) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """One pass on the device. Every launch is made anew here: the place for a replayed CUDA graph."""
+        """One pass on the device, kernel by kernel."""
         if self._network is None:
             raise NotReadyError(f"the {self.name} backend is closed")
         if self._network.spiking:
@@ -76,8 +118,8 @@ class TorchBackend:
         return self._network(emg), None
 
     def close(self) -> None:
-        """Free the weights. Safe to call twice."""
-        self._network = None
+        """Free the weights and the graphs. Safe to call twice."""
+        self._network = self._graphs = None
 
 
 def _network(artefact: Artefact, device: str) -> Classifier:
