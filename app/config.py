@@ -36,7 +36,7 @@ class Settings:
     channels: int | None = None
     sampling_rate: float | None = None  # Hz
     mains_hz: float | None = 50.0  # None: no notch
-    backends: tuple[str, ...] = ("pytorch",)  # best first
+    backends: tuple[str, ...] = ("onnxruntime", "pytorch")  # best first
     max_streams: int = 800  # 0.8 of gunicorn's worker_connections, so that /health always gets through
     max_body: int = 32 * 2**20  # bytes
     log_level: str = "info"
@@ -118,7 +118,7 @@ def _mains(env: Env, name: str) -> float | None:
     return None if value == "off" else float(value)
 
 
-BACKENDS = ("pytorch",)
+BACKENDS = ("tensorrt", "onnxruntime", "pytorch")
 
 
 def _backends(env: Env, name: str) -> tuple[str, ...]:

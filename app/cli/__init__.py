@@ -1,0 +1,12 @@
+"""The commands of `flask --app wsgi`."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+
+def register(app: Flask) -> None:
+    """Put the command groups into the application."""
+    from app.cli.model import model
+
+    app.cli.add_command(model)

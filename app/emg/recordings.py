@@ -123,6 +123,11 @@ def load_path(path: Path | str, **options: Any) -> tuple[Recording, ...]:
     return load_folder(path, **options) if Path(path).is_dir() else (load(path, **options),)
 
 
+def numbered(highest: int) -> tuple[str, ...]:
+    """What classes are called that have a number only."""
+    return ("rest", *(f"gesture_{k}" for k in range(1, int(highest) + 1)))
+
+
 def list_folder(path: Path | str) -> tuple[Path, ...]:
     """The recordings of a folder in natural order, not yet read."""
     folder = Path(path)
@@ -212,7 +217,7 @@ def _names(
             raise DataError(f"{path.name}: gesture_names is {found.dtype} {found.shape}; it must be texts")
         names = tuple(str(name).strip() for name in found.reshape(-1))
     else:
-        names = tuple(given or ["rest", *(f"gesture_{k}" for k in range(1, int(highest) + 1))])
+        names = tuple(given or numbered(highest))
     if highest >= len(names) or len(set(names)) != len(names):
         raise DataError(
             f"{path.name}: labels go up to {highest}, which needs as many different names, got {names}"

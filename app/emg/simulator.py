@@ -45,7 +45,7 @@ class Simulator:
     ) -> None:
         if channels < 1 or not 0 < sampling_rate < float("inf"):
             raise ConfigError(f"the simulator cannot make {channels} channels at {sampling_rate} Hz")
-        self.gesture_names = tuple(gesture_names)
+        self.gesture_names: Sequence[str] = tuple(gesture_names)
         if rest not in self.gesture_names:
             raise ConfigError(f"the rest class {rest!r} is not one of the classes {list(gesture_names)}")
         self.channels, self.sampling_rate, self.units = channels, sampling_rate, units

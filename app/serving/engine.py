@@ -17,13 +17,19 @@ import numpy as np
 import numpy.typing as npt
 
 from app.errors import BackendUnavailableError, MyostreamError, NotReadyError, OverloadedError, WindowError
-from app.inference.backend import Backend, Batch, Logits
+from app.inference.backend import Backend, Batch, Inference, Logits
 from app.inference.prediction import Prediction, normalise, predict
 from app.serving.engine_thread import EngineThread, engine_thread
 
 log = logging.getLogger(__name__)
 
-Opener = Callable[[], Backend]
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """How to open one backend. A lazy one is opened when it is first asked for."""
+
+    open: Callable[[], Backend]
+    lazy: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +69,7 @@ class _Request:
         return (self.backend, self.preprocess, self.steps) == (other.backend, other.preprocess, other.steps)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class BackendState:
     """Whether a backend can be used, and if not, why and what would help."""
 
@@ -88,20 +94,34 @@ class Engine:
     _closed: bool = False
 
     def open(self) -> None:
-        """Open and warm every backend. One that fails is noted in `states` with its reason.
+        """Open and warm the backends. One that fails is noted in `states` with its reason.
+
+        Lazy ones wait until they are asked for, unless nothing else opens.
 
         Raises:
             BackendUnavailableError: none of them opened.
         """
         for name, opener in self.openers.items():
-            self.thread.run(lambda name=name, opener=opener: self._open(name, opener))  # type: ignore[misc]
+            if opener.lazy:
+                self.states[name] = BackendState(available=True, reason="opens when first asked for")
+            else:
+                self._open(name)
+        if not self._backends:
+            for name in [name for name, opener in self.openers.items() if opener.lazy]:
+                self._open(name)
         if not self._backends:
             reasons = "; ".join(f"{name}: {state.reason}" for name, state in self.states.items())
             raise BackendUnavailableError("no backend", reasons, "Choose another with EMG_BACKENDS")
 
-    def _open(self, name: str, opener: Opener) -> None:
+    def _open(self, name: str) -> None:
+        self.thread.run(lambda: self._open_here(name))
+
+    def _open_here(self, name: str) -> None:
+        """Runs on the engine thread."""
+        if name in self._backends:  # two callers may have asked for a lazy one
+            return
         try:
-            backend = opener()
+            backend = self.openers[name].open()
             backend.infer(np.zeros((1, self.model.length, self.model.channels), np.float32))
         except BackendUnavailableError as error:
             self.states[name] = BackendState(available=False, reason=error.reason, cure=error.cure)
@@ -109,6 +129,9 @@ class Engine:
         except MyostreamError as error:
             self.states[name] = BackendState(available=False, reason=str(error))
             log.warning("%s: %s", name, error)
+        except Exception as error:  # a vendor's library may raise anything; the other backends still serve
+            self.states[name] = BackendState(available=False, reason=f"{type(error).__name__}: {error}")
+            log.exception("%s did not open", name)
         else:
             self._backends[name] = backend
             self.states[name] = BackendState(available=True)
@@ -119,8 +142,8 @@ class Engine:
 
     @property
     def best(self) -> str:
-        """The first backend, in the operator's order, that opened."""
-        return next(iter(self._backends))
+        """The first backend, in the operator's order, that is open."""
+        return next(name for name in self.openers if name in self._backends)
 
     def infer(
         self,
@@ -140,7 +163,7 @@ class Engine:
             NotReadyError: the engine is closed.
         """
         self._check(windows)
-        request = _Request(windows, preprocess, self._named(backend), steps, self.clock())
+        request = _Request(windows, preprocess, self.named(backend), steps, self.clock())
         if len(self._queue) >= self.max_queue:
             raise OverloadedError(f"{self.max_queue} requests wait for the engine already")
         self._queue.append(request)
@@ -181,14 +204,22 @@ class Engine:
             backend.close()
         self._backends.clear()
 
-    def _named(self, backend: str | None) -> str:
+    def named(self, backend: str | None = None) -> str:
+        """The backend of that name, opened if need be; without a name the best.
+
+        Raises:
+            BackendUnavailableError: it cannot be used, with the reason and the cure.
+            NotReadyError: the engine is closed.
+        """
         if not self.ready:
             raise NotReadyError("the engine is closed")
         name = backend or self.best
+        if name not in self._backends and name in self.openers and self.openers[name].lazy:
+            self._open(name)
         if name not in self._backends:
             state = self.states.get(name) or BackendState(
                 available=False,
-                reason="it is not among this server's backends",
+                reason="it is not among this server's EMG_BACKENDS",
                 cure=f"Choose one of {', '.join(self._backends)}",
             )
             raise BackendUnavailableError(name, state.reason or "", state.cure or "See the log")
@@ -223,10 +254,9 @@ class Engine:
             windows = (
                 first.windows if len(requests) == 1 else np.concatenate([r.windows for r in requests])
             )  # (sum of batches, length, channels)
-            if first.preprocess:
-                windows = normalise(windows, self.model.mean, self.model.std)
-            inference = self._backends[first.backend].infer(windows, first.steps)
-            prediction = predict(inference.logits)
+            inference, prediction = self.answer(
+                self._backends[first.backend], windows, first.preprocess, first.steps
+            )
         except Exception as error:  # one bad batch answers its callers; the engine goes on
             for request in requests:
                 request.error = error
@@ -234,13 +264,22 @@ class Engine:
         latency_ms = (self.clock() - began) * 1e3
         start = 0
         for request in requests:
-            stop = start + len(request.windows)
+            rows = slice(start, start + len(request.windows))
             request.answer = Answer(
-                prediction=prediction[start:stop],
-                logits=inference.logits[start:stop],
-                spikes=inference.spikes[start:stop],
+                prediction=prediction[rows],
+                logits=inference.logits[rows],
+                spikes=inference.spikes[rows],
                 backend=first.backend,
                 latency_ms=latency_ms,
                 wait_ms=(began - request.asked_at) * 1e3,
             )
-            start = stop
+            start = rows.stop
+
+    def answer(
+        self, backend: Backend, windows: Batch, preprocess: bool = True, steps: int | None = None
+    ) -> tuple[Inference, Prediction]:
+        """What every request costs, and so what the benchmark times. For the engine thread."""
+        if preprocess:
+            windows = normalise(windows, self.model.mean, self.model.std)
+        inference = backend.infer(windows, steps)
+        return inference, predict(inference.logits)

@@ -35,6 +35,7 @@ class Frame:
     cpu_percent: float
     sample_index: int  # samples since the source started, up to the window's end
     age_ms: float  # last sample acquired -> event made
+    shape: tuple[int, ...]  # (batch, length, channels)
     truth: str | None  # the recording's or simulator's own label of the last sample
     missing_samples: int = 0  # of the window: lost and filled
     signal: Sequence[Sequence[float]] | None = None  # (channels, points) of the hop, on request

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from app.emg.decimation import min_max
 from app.emg.ring import Ring
-from app.emg.source import UNLABELLED, Samples
+from app.emg.source import UNLABELLED
 from app.inference.manifest import Manifest
 from app.serving.decision import Decider, intensity
 from app.serving.engine import Engine
 from app.serving.events import Frame, SourceChange, StreamOptions
 from app.serving.stats import StreamStats
+
+SIGNAL_POINTS = 64  # per channel and frame: 1,920 a second at 30 fps, more than a screen has columns
 
 
 class FrameMaker:
@@ -26,7 +29,7 @@ class FrameMaker:
         engine: Engine,
         manifest: Manifest,
         ring: Ring,
-        gesture_names: list[str],
+        gesture_names: Sequence[str],
         stats: StreamStats,
         cpu_percent: Callable[[], float],
         clock: Callable[[], float] = time.perf_counter,
@@ -77,7 +80,8 @@ class FrameMaker:
             age_ms=age_ms,
             truth=self._truth(end),
             missing_samples=self._ring.missing(end, self._manifest.length),
-            signal=_channels_first(window) if options.include_signal else None,
+            shape=(1, *window.shape),
+            signal=self._signal(end) if options.include_signal else None,
         )
 
     def source_change(self, status: str, source_state: str) -> SourceChange:
@@ -91,13 +95,16 @@ class FrameMaker:
             source_state=source_state,
         )
 
+    def _signal(self, end: int) -> list[list[float]] | None:
+        """The filtered samples since the frame before, (channels, points); decimated to SIGNAL_POINTS."""
+        hop = self._ring.window(end, max(1, round(self._manifest.sampling_rate / self._options.fps)))
+        if hop is None:
+            return None
+        rows: list[list[float]] = np.round(min_max(hop, SIGNAL_POINTS).T, 3).tolist()
+        return rows
+
     def _truth(self, end: int) -> str | None:
         label = self._ring.label_at(end - 1)
         if label is None or label == UNLABELLED or not 0 <= label < len(self._gesture_names):
             return None
         return self._gesture_names[label]
-
-
-def _channels_first(window: Samples) -> list[list[float]]:
-    rows: list[list[float]] = np.round(window.T, 3).tolist()
-    return rows

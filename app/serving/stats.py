@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+STAGES = ("wait", "infer", "encode", "age")
 KEPT = 4096  # latest values of each stage that the percentiles are computed from
 
 
@@ -19,7 +20,7 @@ class StreamStats:
     frames_sent: int = 0
     frames_dropped: int = 0
     _stages: dict[str, deque[float]] = field(
-        default_factory=lambda: {stage: deque(maxlen=KEPT) for stage in ("wait", "infer", "encode", "age")}
+        default_factory=lambda: {stage: deque(maxlen=KEPT) for stage in STAGES}
     )
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -31,9 +32,10 @@ class StreamStats:
         with self._lock:
             self.active_streams -= 1
 
-    def sent(self, frames: int, dropped: int) -> None:
+    def sent(self, dropped: int) -> None:
+        """One frame more, `dropped` of the same stream passed over before it."""
         with self._lock:
-            self.frames_sent += frames
+            self.frames_sent += 1
             self.frames_dropped += dropped
 
     def frame_made(self, *, wait_ms: float, infer_ms: float, age_ms: float) -> None:
@@ -45,16 +47,15 @@ class StreamStats:
         self._stages["encode"].append(encode_ms)
 
     def mean_infer_ms(self) -> float | None:
-        """Mean engine latency of the frames so far; None before the first."""
-        values = self._stages["infer"]
+        """Mean engine latency of the latest frames; None before the first."""
+        values = list(self._stages["infer"])
         return float(np.mean(values)) if values else None
 
     def percentiles(self) -> dict[str, dict[str, float]]:
         """p50, p95 and p99 in ms of each stage that has run, over its latest values."""
-        return {
-            stage: dict(
-                zip(("p50", "p95", "p99"), np.percentile(list(values), (50, 95, 99)).tolist(), strict=True)
-            )
-            for stage, values in self._stages.items()
-            if values
-        }
+        found = {}
+        for stage, values in self._stages.items():
+            if kept := list(values):
+                p50, p95, p99 = np.percentile(kept, (50, 95, 99)).tolist()
+                found[stage] = {"p50": p50, "p95": p95, "p99": p99}
+        return found

@@ -1,0 +1,61 @@
+"""What an inference answers: the documented texts beside numbers. The schemas describe it; orjson writes it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import orjson
+from flask import Response
+
+from app.inference.prediction import Prediction
+from app.serving.engine import Answer
+
+JSON = "application/json"
+
+
+def infer_answer(
+    answer: Answer, shape: tuple[int, ...], classes: tuple[str, ...], cpu_percent: float
+) -> Response:
+    """The answer of `POST /infer`: numbers, and arrays over the batch when there is more than one window."""
+    return _response(
+        latency_ms=f"{answer.latency_ms:.3f}",
+        spikes=f"{answer.spikes.sum():.0f}",
+        cpu_percent=f"{cpu_percent:.1f}",
+        shape=json.dumps(shape),
+        backend=answer.backend,
+        **_predicted(answer.prediction, classes),
+    )
+
+
+def backend_answer(
+    answer: Answer, shape: tuple[int, ...], classes: tuple[str, ...], cpu_percent: float
+) -> Response:
+    """The answer of `POST /infer/<backend>`: prediction and confidence are texts too."""
+    predicted = _predicted(answer.prediction, classes)
+    return _response(
+        latency_ms=f"{answer.latency_ms:.3f}",
+        prediction=json.dumps(predicted.pop("prediction")),
+        confidence=json.dumps(predicted.pop("confidence")),
+        cpu_percent=f"{cpu_percent:.1f}",
+        shape=json.dumps(shape),
+        backend=answer.backend,
+        **predicted,
+    )
+
+
+def _predicted(found: Prediction, classes: tuple[str, ...]) -> dict[str, Any]:
+    prediction = found.prediction.tolist()
+    confidence = [round(value, 4) for value in found.confidence.tolist()]
+    probabilities = [[round(value, 4) for value in row] for row in found.probabilities.tolist()]
+    one = len(prediction) == 1
+    return {
+        "prediction": prediction[0] if one else prediction,
+        "label": classes[prediction[0]] if one else [classes[k] for k in prediction],
+        "confidence": confidence[0] if one else confidence,
+        "probabilities": probabilities[0] if one else probabilities,
+    }
+
+
+def _response(**fields: Any) -> Response:
+    return Response(orjson.dumps(fields), content_type=JSON)

@@ -1,0 +1,35 @@
+"""`/benchmark`: how fast each backend answers here and now."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from flask import request
+from flask_smorest import Blueprint
+
+from app.api.context import current_runtime
+from app.api.decoding import load_json, load_query
+from app.api.openapi import body, fails, query
+from app.api.schemas import BenchmarkResultSchema, BenchmarkSchema
+from app.api.wire import Wire
+
+bp = Blueprint("benchmark", __name__, url_prefix="/benchmark", description="Measured speed")
+
+_benchmark = BenchmarkSchema()
+ORDER = ("pytorch", "tensorrt", "onnxruntime")
+
+
+@bp.post("")
+@bp.doc(requestBody=body(BenchmarkSchema), parameters=query(BenchmarkSchema))
+@bp.response(200, BenchmarkResultSchema)
+@fails(bp, 400, 409, 413, 415, 422, 503)
+def benchmark() -> dict[str, Any]:
+    """Time single inferences of every backend. Live streams keep their pace; one benchmark runs at a time."""
+    job = load_query(_benchmark) if request.args else load_json(_benchmark)
+    wire = Wire(request.environ)
+    found = current_runtime().benchmark.run(ORDER, job.num_iterations, wanted=lambda: not wire.gone)
+    return {
+        name: None if latency is None else {k: round(v, 4) for k, v in asdict(latency).items()}
+        for name, latency in found.items()
+    }

@@ -1,0 +1,142 @@
+"""From a request's bytes to a job. Everything that can be wrong with them is said here, by field."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import orjson
+from flask import request
+from marshmallow import Schema, ValidationError
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+
+from app.api.errors import InvalidBody
+from app.api.npy import read_npy
+from app.emg.source import Samples
+from app.errors import DataError
+
+JSON, NPY, RAW = "application/json", "application/x-npy", "application/octet-stream"
+# what curl's -d and an absent header say; what they bring must still be JSON
+UNDECLARED = ("", "application/x-www-form-urlencoded")
+
+
+def load_json(schema: Schema) -> Any:
+    """The job in a JSON body. No body and no content type: all defaults.
+
+    Raises:
+        UnsupportedMediaType, BadRequest, InvalidBody: what was wrong, and what is right.
+    """
+    kind = request.mimetype
+    if kind != JSON and kind not in UNDECLARED:
+        raise UnsupportedMediaType(f"the body must be {JSON}, got {kind}")
+    body = request.get_data()
+    if not body and kind in UNDECLARED:
+        return validated(schema, {})
+    if not body:
+        raise BadRequest("the body is empty; send a JSON object, {} for the defaults")
+    try:
+        values = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        if kind in UNDECLARED and not body.lstrip().startswith(b"{"):
+            raise UnsupportedMediaType(f"the body must be {JSON}, got {kind or 'no content type'}") from None
+        raise BadRequest(f"the body is not JSON: {error}") from None
+    return validated(schema, values)
+
+
+def load_query(schema: Schema) -> Any:
+    """The job in the query; each value is read as JSON would be, and else as a text."""
+    return validated(schema, {name: _plain(value) for name, value in request.args.items()})
+
+
+def load_windows(body: Schema, query: Schema) -> Any:
+    """A job with windows: JSON, `.npy`, or raw float32 (little-endian) that the query describes.
+
+    Returns the job and, for a binary body, its array; the array is in the job already for JSON.
+    """
+    kind = request.mimetype
+    if kind not in (NPY, RAW):
+        if kind != JSON and kind not in UNDECLARED:
+            raise UnsupportedMediaType(f"the body must be {JSON}, {NPY} or {RAW}, got {kind}")
+        job = load_json(body)
+        return job, job.emg
+    job = load_query(query)
+    content = request.get_data()
+    if not content:
+        raise BadRequest("the body is empty; send float32 windows")
+    return job, read_npy(content) if kind == NPY else _raw(content)
+
+
+def as_windows(emg: Samples, job: Any, length: int, channels: int, most: int) -> Samples:
+    """(batch, length, channels) float32, C order, finite, of the model's shape.
+
+    Raises:
+        DataError: says what came and what the model wants.
+    """
+    wants = f"the model takes windows of {length} samples x {channels} channels"
+    if emg.ndim == 1:  # raw bytes; their number must make whole windows
+        if emg.size == 0 or emg.size % (length * channels):
+            raise DataError(f"{wants}: a multiple of {length * channels} float32 values, got {emg.size}")
+        emg = emg.reshape(-1, length, channels)
+    windows = emg[np.newaxis] if emg.ndim == 2 else emg
+    if windows.ndim != 3 or windows.shape[1:] != (length, channels):
+        raise DataError(f"{wants}, got an array of {'x'.join(map(str, emg.shape))}")
+    if not 1 <= len(windows) <= most:
+        raise DataError(f"a batch has 1 to {most} windows, got {len(windows)}")
+    if job.batch is not None and job.batch != len(windows):
+        raise DataError(f"batch is {job.batch}, but {len(windows)} windows came")
+    windows = np.ascontiguousarray(windows, np.float32)
+    if not math.isfinite(windows.sum(dtype=np.float64)) and not np.isfinite(windows).all():
+        raise DataError("emg holds NaN or infinite values; all must be finite float32")
+    return windows
+
+
+def expect_shape(job: Any, length: int, channels: int) -> None:
+    """See that `length` and `channels`, where given, are the model's.
+
+    Raises:
+        InvalidBody: by field, what the model wants.
+    """
+    errors = {
+        name: [f"the model takes {own}, got {asked}"]
+        for name, asked, own in (("length", job.length, length), ("channels", job.channels, channels))
+        if asked is not None and asked != own
+    }
+    if errors:
+        raise InvalidBody(errors)
+
+
+def validated(schema: Schema, values: Any) -> Any:
+    """The job that `values` describe.
+
+    Raises:
+        InvalidBody: by field, what was wrong.
+    """
+    if not isinstance(values, dict):
+        raise InvalidBody({"_schema": ["must be a JSON object"]})
+    try:
+        return schema.load(values)
+    except ValidationError as error:
+        raise InvalidBody(_spoken(error.messages_dict, schema)) from None
+
+
+def _spoken(messages: dict[str, Any], schema: Schema) -> dict[str, Any]:
+    """marshmallow's "Unknown field." with the fields there are."""
+    known = ", ".join(schema.load_fields)
+    return {
+        name: [f"unknown field; there are {known}"] if errors == ["Unknown field."] else errors
+        for name, errors in messages.items()
+    }
+
+
+def _plain(value: str) -> Any:
+    try:
+        return orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return value
+
+
+def _raw(content: bytes) -> Samples:
+    if len(content) % 4:
+        raise DataError(f"a raw body is float32, 4 bytes a value; got {len(content)} bytes")
+    return np.frombuffer(content, "<f4")

@@ -1,0 +1,108 @@
+"""One shape for every error: RFC 9457 `application/problem+json`."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import flask_smorest
+import orjson
+from flask import Flask, Response
+from marshmallow import Schema, fields
+from werkzeug.exceptions import HTTPException
+
+from app.errors import (
+    BackendUnavailableError,
+    BusyError,
+    DataError,
+    MyostreamError,
+    NotReadyError,
+    OverloadedError,
+    SourceError,
+)
+
+log = logging.getLogger(__name__)
+
+PROBLEM = "application/problem+json"
+RETRY_S = "1"
+
+_STATUS: tuple[tuple[type[MyostreamError], HTTPStatus], ...] = (
+    (DataError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (BusyError, HTTPStatus.CONFLICT),
+    (BackendUnavailableError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (NotReadyError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (OverloadedError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (SourceError, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+
+
+class ProblemSchema(Schema):
+    """What went wrong, and what would be right (RFC 9457)."""
+
+    type = fields.String(required=True, metadata={"description": "about:blank: the status says it all"})
+    title = fields.String(required=True, metadata={"example": "Unprocessable Entity"})
+    status = fields.Integer(required=True, metadata={"example": 422})
+    detail = fields.String(required=True, metadata={"description": "What was wrong, and what is right"})
+    errors = fields.Dict(
+        keys=fields.String(), metadata={"description": "By field, where the body fails validation"}
+    )
+    backend = fields.String(metadata={"description": "The backend that cannot be used"})
+    reason = fields.String(metadata={"description": "Why it cannot"})
+    cure = fields.String(metadata={"description": "What would make it available"})
+
+
+class InvalidBody(HTTPException):
+    """A body, or a query, that is read but fails validation."""
+
+    code = HTTPStatus.UNPROCESSABLE_ENTITY
+
+    def __init__(self, errors: Mapping[str, Any]) -> None:
+        super().__init__("; ".join(f"{name}: {_first(error)}" for name, error in errors.items()))
+        self.errors = errors
+
+
+def problem(status: int, detail: str, headers: Mapping[str, str] | None = None, **more: Any) -> Response:
+    """The answer that says what went wrong."""
+    title = HTTPStatus(status).phrase
+    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
+    return Response(orjson.dumps(body), status, dict(headers or {}), content_type=PROBLEM)
+
+
+class Api(flask_smorest.Api):  # type: ignore[misc]
+    """flask-smorest with our shape of errors."""
+
+    ERROR_SCHEMA = ProblemSchema
+
+    def handle_http_exception(self, error: HTTPException) -> Response:
+        status = error.code or HTTPStatus.INTERNAL_SERVER_ERROR
+        headers = {
+            k: v for k, v in error.get_headers() if k.lower() not in ("content-type", "content-length")
+        }
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            return problem(status, "the server failed; its log has the reason", headers)
+        errors = {"errors": error.errors} if isinstance(error, InvalidBody) else {}
+        return problem(status, error.description or HTTPStatus(status).phrase, headers, **errors)
+
+
+def register(app: Flask) -> None:
+    """Give our own exceptions their status."""
+    app.register_error_handler(MyostreamError, _answer)
+
+
+def _answer(error: MyostreamError) -> Response:
+    status = next((status for kind, status in _STATUS if isinstance(error, kind)), None)
+    if status is None:
+        log.error("a request failed: %s", error)
+        return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed; its log has the reason")
+    if isinstance(error, BackendUnavailableError):
+        return problem(status, str(error), None, backend=error.backend, reason=error.reason, cure=error.cure)
+    waits = status is HTTPStatus.SERVICE_UNAVAILABLE
+    return problem(status, str(error), {"Retry-After": RETRY_S} if waits else None)
+
+
+def _first(error: Any) -> str:
+    while isinstance(error, (list, dict)) and error:
+        error = error[0] if isinstance(error, list) else next(iter(error.values()))
+    return str(error)

@@ -1,0 +1,80 @@
+"""Fields that take JSON's own types and nothing that merely looks like them."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from marshmallow import ValidationError, fields
+from marshmallow.validate import OneOf, Range
+
+from app.emg.source import Samples
+
+
+class Number(fields.Float):
+    """A finite number. A text or a boolean is not one."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise ValidationError(f"must be a number, got {_shown(value)}")
+        return float(value)
+
+
+class Whole(fields.Integer):
+    """A whole number between `least` and `most`."""
+
+    def __init__(self, least: int, most: int, **kwargs: Any) -> None:
+        super().__init__(validate=Range(least, most), **kwargs)
+        self._words = f"must be a whole number from {least} to {most}"
+        self._bounds = least, most
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise ValidationError(f"{self._words}, got {_shown(value)}")
+        if not self._bounds[0] <= value <= self._bounds[1]:
+            raise ValidationError(f"{self._words}, got {_shown(value)}")
+        return value
+
+
+class Flag(fields.Boolean):
+    """true or false."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> bool:
+        if not isinstance(value, bool):
+            raise ValidationError(f"must be true or false, got {_shown(value)}")
+        return value
+
+
+class Choice(fields.String):
+    """One of a few texts."""
+
+    def __init__(self, *choices: str, **kwargs: Any) -> None:
+        words = f"must be one of {', '.join(choices)}"
+        super().__init__(validate=OneOf(choices, error=words), **kwargs)
+
+
+class Emg(fields.Field[Samples]):
+    """Nested lists of numbers, (length, channels) or (batch, length, channels), as a float32 array.
+
+    Decoded by numpy in one go: a List of Lists of Floats takes a hundred times as long.
+    """
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Samples:
+        if not isinstance(value, list):
+            raise ValidationError("must be nested lists of numbers: (length, channels), or a batch of those")
+        try:
+            numbers = np.asarray(value)
+        except ValueError:
+            raise ValidationError("rows must be equally long lists of numbers") from None
+        if numbers.dtype.kind not in "iuf":
+            raise ValidationError("must hold numbers only, in rows of equal length")
+        with np.errstate(
+            over="ignore"
+        ):  # what does not fit float32 becomes inf, which is refused with the rest
+            return numbers.astype(np.float32)
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

@@ -1,0 +1,71 @@
+"""`/health`: how this worker is doing, and whether it is alive and ready."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from flask import Response
+from flask_smorest import Blueprint
+
+from app.api.context import current_runtime
+from app.api.errors import RETRY_S, problem
+from app.api.openapi import fails
+from app.api.schemas import HealthSchema, LiveSchema, ReadySchema
+from app.inference.manifest import Manifest
+from app.serving.acquisition import SourceState
+from app.serving.runtime import VERSION
+
+bp = Blueprint("health", __name__, url_prefix="/health", description="How the server is doing")
+
+
+@bp.get("")
+@bp.response(200, HealthSchema)
+def health() -> dict[str, Any]:
+    """The state of the engine, the model and the source. Always 200: `status` says whether all is well."""
+    runtime = current_runtime()
+    backends = runtime.backends()
+    return {
+        "status": "degraded" if runtime.not_ready() else "ok",
+        "tensorrt_available": backends["tensorrt"].available,
+        "emg_mode": runtime.settings.emg_mode.value,
+        "backends": {name: asdict(state) for name, state in backends.items()},
+        "model": _model(runtime.artefact.manifest),
+        "version": VERSION,
+        "source": source_state(runtime.acquisition.look()),
+    }
+
+
+@bp.get("/live")
+@bp.response(200, LiveSchema)
+def live() -> dict[str, str]:
+    """The process answers."""
+    return {"status": "alive"}
+
+
+@bp.get("/ready")
+@bp.response(200, ReadySchema)
+@fails(bp, 503)
+def ready() -> dict[str, str] | Response:
+    """Whether this worker should get traffic: engine warm, source delivering, not shutting down."""
+    reasons = current_runtime().not_ready()
+    if reasons:
+        return problem(503, "; ".join(reasons), {"Retry-After": RETRY_S})
+    return {"status": "ready"}
+
+
+def source_state(state: SourceState) -> dict[str, Any]:
+    """A look at a source, as it is answered."""
+    age = state.last_sample_age_ms
+    return {**asdict(state), "last_sample_age_ms": None if age is None else round(age, 1)}
+
+
+def _model(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "name": manifest.name,
+        "version": manifest.version,
+        "channels": manifest.channels,
+        "length": manifest.length,
+        "sampling_rate_hz": manifest.sampling_rate,
+        "classes": list(manifest.classes),
+    }

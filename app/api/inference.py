@@ -1,0 +1,88 @@
+"""`/infer`: predictions for windows of the running source, or for the caller's own."""
+
+from __future__ import annotations
+
+from flask import Response
+from flask_smorest import Blueprint
+from marshmallow import Schema
+
+from app.api.answers import backend_answer, infer_answer
+from app.api.context import current_runtime
+from app.api.decoding import as_windows, expect_shape, load_windows
+from app.api.jobs import InferJob
+from app.api.openapi import body, fails, query
+from app.api.schemas import (
+    MAX_BATCH,
+    BackendResultSchema,
+    InferQuerySchema,
+    InferResultSchema,
+    InferSchema,
+    WindowsQuerySchema,
+    WindowsSchema,
+)
+from app.emg.source import Samples
+from app.serving.runtime import Runtime
+
+bp = Blueprint("inference", __name__, url_prefix="/infer", description="Predictions, one request at a time")
+
+_infer, _infer_query = InferSchema(), InferQuerySchema()
+_windows, _windows_query = WindowsSchema(), WindowsQuerySchema()
+
+
+@bp.post("")
+@bp.doc(requestBody=body(InferSchema, binary=True), parameters=query(InferQuerySchema))
+@bp.response(200, InferResultSchema)
+@fails(bp, 400, 413, 415, 422, 503)
+def infer() -> Response:
+    """Predict with the best backend. Windows come from the running source, or in the body.
+
+    The body is JSON, or your own windows as `application/x-npy` or raw `application/octet-stream` (float32,
+    little-endian); the query holds for those two.
+    """
+    runtime = current_runtime()
+    job, windows = _asked(runtime, _infer, _infer_query)
+    backend, steps = _stepping(runtime, job)
+    answer = runtime.engine.infer(windows, preprocess=job.preprocess, backend=backend, steps=steps)
+    return infer_answer(answer, windows.shape, runtime.artefact.manifest.classes, runtime.cpu.percent)
+
+
+@bp.post("/tensorrt")
+@bp.doc(requestBody=body(WindowsSchema, binary=True), parameters=query(WindowsQuerySchema))
+@bp.response(200, BackendResultSchema)
+@fails(bp, 400, 413, 415, 422, 503)
+def infer_tensorrt() -> Response:
+    """Predict with TensorRT; 503 with the reason and the cure where it is not available."""
+    return _infer_with("tensorrt")
+
+
+@bp.post("/onnx")
+@bp.doc(requestBody=body(WindowsSchema, binary=True), parameters=query(WindowsQuerySchema))
+@bp.response(200, BackendResultSchema)
+@fails(bp, 400, 413, 415, 422, 503)
+def infer_onnx() -> Response:
+    """Predict with ONNX Runtime."""
+    return _infer_with("onnxruntime")
+
+
+def _infer_with(backend: str) -> Response:
+    runtime = current_runtime()
+    job, windows = _asked(runtime, _windows, _windows_query)
+    answer = runtime.engine.infer(windows, preprocess=job.preprocess, backend=runtime.engine.named(backend))
+    return backend_answer(answer, windows.shape, runtime.artefact.manifest.classes, runtime.cpu.percent)
+
+
+def _asked(runtime: Runtime, body_schema: Schema, query_schema: Schema) -> tuple[InferJob, Samples]:
+    manifest = runtime.artefact.manifest
+    job, emg = load_windows(body_schema, query_schema)
+    expect_shape(job, manifest.length, manifest.channels)
+    if emg is None:
+        return job, runtime.snapshot(job.batch or 1)
+    return job, as_windows(emg, job, manifest.length, manifest.channels, MAX_BATCH)
+
+
+def _stepping(runtime: Runtime, job: InferJob) -> tuple[str | None, int | None]:
+    """Only PyTorch can run a spiking network for other steps than it was exported with."""
+    manifest = runtime.artefact.manifest
+    if job.steps is None or manifest.architecture != "spiking_tcn" or job.steps == manifest.steps:
+        return None, None
+    return "pytorch", job.steps

@@ -1,0 +1,39 @@
+"""What a request asks for, once it is read and valid."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.emg.source import Samples
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InferJob:
+    """Windows of the running source, or the caller's own."""
+
+    batch: int | None = None
+    channels: int | None = None
+    length: int | None = None  # samples
+    steps: int | None = None
+    preprocess: bool = True
+    emg: Samples | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamJob:
+    """A stream, as the client describes it."""
+
+    duration_seconds: float | None = None
+    use_tensorrt: bool = True
+    fps: float = 30.0
+    preprocess: bool = True
+    backend: str | None = None
+    votes: int = 1
+    min_confidence: float = 0.0
+    include_signal: bool = False
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BenchmarkJob:
+    num_iterations: int = 1000

@@ -1,0 +1,51 @@
+"""How routes describe themselves in `/openapi.json`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from flask_smorest import Blueprint
+from marshmallow import Schema
+
+from app.api.decoding import JSON, NPY, RAW
+from app.api.errors import PROBLEM, ProblemSchema
+
+View = TypeVar("View", bound=Callable[..., Any])
+
+_ERRORS = {
+    400: "The body is not JSON",
+    404: "There is no such thing",
+    409: "One runs already",
+    413: "The body is larger than EMG_MAX_BODY",
+    415: "The body is of another media type",
+    422: "The body or query fails validation; `errors` has it by field",
+    503: "Not ready, or the backend is not available: the reason, and what to do",
+}
+
+
+def body(schema: type[Schema], *, binary: bool = False, required: bool = False) -> dict[str, Any]:
+    """A request's JSON body, and windows as bytes where they are taken."""
+    content: dict[str, Any] = {JSON: {"schema": schema}}
+    if binary:
+        raw = {"schema": {"type": "string", "format": "binary"}}
+        content |= {NPY: raw, RAW: raw}
+    return {"content": content, "required": required}
+
+
+def query(schema: type[Schema]) -> list[dict[str, Any]]:
+    """A request's query; apispec makes one parameter of each field."""
+    return [{"in": "query", "schema": schema}]
+
+
+def fails(bp: Blueprint, *statuses: int) -> Callable[[View], View]:
+    """The errors that a route answers with, all of one shape."""
+
+    def decorate(view: View) -> View:
+        for status in statuses:
+            view = bp.alt_response(
+                status, schema=ProblemSchema, content_type=PROBLEM, description=_ERRORS[status]
+            )(view)
+        return view
+
+    return decorate

@@ -1,0 +1,118 @@
+"""`/infer/stream`: live predictions as Server-Sent Events, and figures about them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from flask import Response, request
+from flask_smorest import Blueprint
+
+from app.api import sse
+from app.api.context import current_runtime
+from app.api.decoding import load_json, load_query
+from app.api.errors import InvalidBody
+from app.api.health import source_state
+from app.api.jobs import StreamJob
+from app.api.openapi import body, fails, query
+from app.api.schemas import FrameSchema, StatsSchema, StreamSchema
+from app.api.wire import Wire
+from app.serving.events import Completed, StreamOptions
+from app.serving.runtime import Runtime
+from app.serving.stream import Stream
+
+bp = Blueprint("streaming", __name__, url_prefix="/infer/stream", description="Live predictions")
+
+KEEP_ALIVE_S = 4.0  # a comment at least every 5 s, and a quiet stream looks every 0.1 s
+_stream = StreamSchema()
+
+
+@bp.post("")
+@bp.doc(requestBody=body(StreamSchema))
+@bp.response(200, FrameSchema, content_type=sse.MIMETYPE)
+@fails(bp, 400, 413, 415, 422, 503)
+def stream() -> Response:
+    """Stream predictions as `text/event-stream`: `curl -N`, or `fetch` in a browser.
+
+    Every event is unnamed, and its `data` is one JSON object: frames as described here, `{"status": "stalled"}`
+    and `{"status": "recovered"}` when the source breaks off and comes back, `{"error", "timestamp", "frame"}` on
+    trouble, and last `{"status": "completed", "total_frames", "duration_seconds", "avg_fps"}`.
+    """
+    return _opened(load_json(_stream))
+
+
+@bp.get("")
+@bp.doc(parameters=query(StreamSchema))
+@bp.response(200, FrameSchema, content_type=sse.MIMETYPE)
+@fails(bp, 422, 503)
+def stream_by_get() -> Response:
+    """The same by GET, so that a browser's own `EventSource` can open it."""
+    return _opened(load_query(_stream))
+
+
+@bp.get("/stats")
+@bp.response(200, StatsSchema)
+def stats() -> dict[str, Any]:
+    """What the streams have done since the worker started, and how long each stage took."""
+    runtime = current_runtime()
+    latency = runtime.stats.mean_infer_ms()
+    state = runtime.acquisition.look()
+    return {
+        "max_throughput_qps": None if not latency else round(1e3 / latency, 1),
+        "expected_latency_ms": None if latency is None else round(latency, 4),
+        "active_streams": runtime.stats.active_streams,
+        "frames_sent": runtime.stats.frames_sent,
+        "frames_dropped": runtime.stats.frames_dropped,
+        "gaps": state.gaps,
+        "source": source_state(state),
+        "latency_ms": {
+            stage: {name: round(value, 3) for name, value in values.items()}
+            for stage, values in runtime.stats.percentiles().items()
+        },
+    }
+
+
+def _opened(job: StreamJob) -> Response:
+    """All that can be refused is refused here, before the first byte."""
+    runtime = current_runtime()
+    options = _options(runtime, job)
+    wire = Wire(request.environ)
+    frames, close = runtime.open_stream(options, job.duration_seconds, job.source, wire.writable)
+    wire.watch()
+    response = Response(_events(frames, wire), mimetype=sse.MIMETYPE, headers=sse.HEADERS)
+    response.call_on_close(close)  # also when the first byte was never asked for
+    return response
+
+
+def _options(runtime: Runtime, job: StreamJob) -> StreamOptions:
+    rate = runtime.sampling_rate
+    if job.fps > rate:
+        raise InvalidBody({"fps": [f"must be at most the sampling rate, {rate:g} Hz, got {job.fps:g}"]})
+    if job.source is not None and job.source not in runtime.sources:
+        raise InvalidBody({"source": [f"no source {job.source!r}; there is {', '.join(runtime.sources)}"]})
+    return StreamOptions(
+        fps=job.fps,
+        backend=runtime.backend_for(job.backend, job.use_tensorrt),
+        preprocess=job.preprocess,
+        votes=job.votes,
+        min_confidence=job.min_confidence,
+        include_signal=job.include_signal,
+    )
+
+
+def _events(stream: Stream, wire: Wire) -> Iterator[bytes]:
+    yield sse.COMMENT  # the headers leave now, not with the first frame
+    spoke = time.perf_counter()
+    for item in stream:
+        if isinstance(item, Completed):
+            yield sse.last(item)
+        elif item is not None:
+            yield sse.frame(item.body, item.frame, item.dropped)
+        elif time.perf_counter() - spoke > KEEP_ALIVE_S:
+            yield sse.COMMENT
+        else:
+            if wire.gone:
+                return
+            continue
+        spoke = time.perf_counter()

@@ -1,0 +1,48 @@
+"""The socket under a response, as far as the server shows it: has the client left, has it taken what was sent?"""
+
+from __future__ import annotations
+
+import fcntl
+import socket
+import struct
+import termios
+from collections.abc import Mapping
+from typing import Any
+
+MAX_UNSENT = 16 * 1024  # bytes in the kernel; frames beyond would be old when they are read
+GIVE_UP_MS = 10_000  # a peer that acknowledges nothing for so long is gone (RFC 5482)
+_ESTABLISHED = 1  # tcp_states.h
+
+
+class Wire:
+    """Of a TCP connection under gunicorn; elsewhere (tests, `flask run`) it knows nothing and is never in the way."""
+
+    def __init__(self, environ: Mapping[str, Any]) -> None:
+        self._socket: socket.socket | None = environ.get("gunicorn.socket")
+        if self._socket is not None and self._socket.family not in (socket.AF_INET, socket.AF_INET6):
+            self._socket = None
+
+    def watch(self) -> None:
+        """Have the kernel give up on a peer that has silently gone."""
+        if self._socket is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
+            self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GIVE_UP_MS)
+
+    @property
+    def gone(self) -> bool:
+        """Whether the client has closed the connection."""
+        if self._socket is None or not hasattr(socket, "TCP_INFO"):
+            return False
+        try:
+            return self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _ESTABLISHED
+        except OSError:
+            return True
+
+    def writable(self) -> bool:
+        """Whether the client has taken what it was sent, but for a few frames."""
+        if self._socket is None:
+            return True
+        try:
+            unsent = struct.unpack("i", fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0]
+        except OSError:
+            return True  # closed; the next write says so
+        return bool(unsent <= MAX_UNSENT)

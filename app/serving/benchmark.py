@@ -1,0 +1,92 @@
+"""How fast each backend answers, measured on the engine thread in slices that let live streams through."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.errors import BackendUnavailableError, BusyError, NotReadyError
+from app.inference.backend import Backend
+from app.serving.engine import Engine
+
+SLICE_S = 0.002  # the longest that a stream's window waits behind the benchmark
+WARM_UP = 10  # iterations that are not counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Latency:
+    """One window at a time: normalise, infer, softmax."""
+
+    mean_latency_ms: float
+    median_latency_ms: float
+    p99_latency_ms: float
+    throughput_qps: float  # windows a second, one after the other
+
+
+class Benchmark:
+    """Runs once at a time."""
+
+    def __init__(self, engine: Engine, clock: Callable[[], float] = time.perf_counter) -> None:
+        self._engine, self._clock = engine, clock
+        self._running = threading.Lock()
+        self.latest: Mapping[str, Latency | None] = {}
+
+    def run(
+        self, backends: tuple[str, ...], iterations: int, wanted: Callable[[], bool] = lambda: True
+    ) -> dict[str, Latency | None]:
+        """The latency of each of `backends`; None for one that is not available.
+
+        `wanted` is asked between slices: a caller who has left ends the benchmark.
+
+        Raises:
+            BusyError: another benchmark runs.
+            NotReadyError: the caller left, or the engine closed.
+        """
+        if not self._running.acquire(blocking=False):
+            raise BusyError("a benchmark is running already; try again when it is done")
+        try:
+            found = {name: self._measure(name, iterations, wanted) for name in backends}
+        finally:
+            self._running.release()
+        self.latest = found
+        return found
+
+    def _measure(self, name: str, iterations: int, wanted: Callable[[], bool]) -> Latency | None:
+        try:
+            self._engine.named(name)
+        except BackendUnavailableError:
+            return None
+        model = self._engine.model
+        window = np.random.default_rng(0).normal(model.mean, model.std, (1, model.length, model.channels))
+        emg = window.astype(np.float32)
+        times: list[float] = []
+
+        def some(backends: Mapping[str, Backend]) -> None:
+            ends = self._clock() + SLICE_S
+            while len(times) < WARM_UP + iterations:
+                began = self._clock()
+                self._engine.answer(backends[name], emg)
+                now = self._clock()
+                times.append(now - began)
+                if now > ends:
+                    return
+
+        while len(times) < WARM_UP + iterations:
+            if not wanted():
+                raise NotReadyError("the caller has left")
+            self._engine.run(some)
+        return _latency(np.array(times[WARM_UP:]) * 1e3)
+
+
+def _latency(times_ms: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Latency:
+    mean = float(times_ms.mean())
+    return Latency(
+        mean_latency_ms=mean,
+        median_latency_ms=float(np.median(times_ms)),
+        p99_latency_ms=float(np.percentile(times_ms, 99)),
+        throughput_qps=1e3 / mean,
+    )

@@ -1,0 +1,141 @@
+"""From settings to open things: the artefact, the source, the signal path and the engine."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+from app.config import EmgMode, Settings
+from app.emg.filters import design
+from app.emg.playback import Playback, require
+from app.emg.recordings import Recording, load_path, numbered
+from app.emg.ring import Ring
+from app.emg.signal_path import SignalPath
+from app.emg.simulator import Simulator
+from app.emg.source import Source
+from app.errors import ArtefactError, ConfigError
+from app.inference import artefact
+from app.inference.artefact import Artefact
+from app.inference.backend import Backend
+from app.inference.manifest import Manifest
+from app.serving.engine import Engine, ModelInput, Opener
+
+log = logging.getLogger(__name__)
+
+KEPT_S = 10.0  # of filtered signal, for readers that ask for many windows or come back late
+FILL_S = 0.01  # a gap up to here is filled and flagged; a longer one begins a new segment
+
+
+def open_artefact(settings: Settings) -> Artefact:
+    """The model that EMG_MODEL names.
+
+    Raises:
+        ConfigError: EMG_WIN, EMG_CH or EMG_FS contradicts it.
+        ArtefactError: it is not there or damaged.
+    """
+    found = artefact.find(settings.model, settings.instance / "models")
+    manifest = found.manifest
+    for name, chosen, own in (
+        ("EMG_WIN", settings.window, manifest.length),
+        ("EMG_CH", settings.channels, manifest.channels),
+        ("EMG_FS", settings.sampling_rate, manifest.sampling_rate),
+    ):
+        if chosen is not None and not math.isclose(chosen, own):
+            raise ConfigError(
+                f"{name}={chosen:g} contradicts the model {manifest.name}, which takes {own:g}: "
+                f"leave {name} out, or choose another EMG_MODEL"
+            )
+    return found
+
+
+def open_source(settings: Settings, manifest: Manifest) -> Source:
+    """The source that EMG_MODE names, for that model.
+
+    Raises:
+        DataError: the recording cannot be used; the line says which model would fit.
+    """
+    if settings.emg_mode is EmgMode.NINAPRO:
+        assert settings.recording is not None  # Settings has seen to it
+        recordings = load_path(settings.recording, labelled=False)
+        for recording in recordings:
+            _expect_fit(recording, manifest, settings.instance / "models")
+        return Playback(_named(recordings, manifest))
+    return Simulator(
+        manifest.channels, manifest.sampling_rate, manifest.classes, manifest.rest_class, units=manifest.units
+    )
+
+
+def _named(recordings: Sequence[Recording], manifest: Manifest) -> list[Recording]:
+    """Ninapro files number their gestures and name none: the numbers are taken as the model's classes.
+
+    With more gestures than the model has, the numbers can mean something else, and stay as they are.
+    """
+    highest = max(len(recording.gesture_names) for recording in recordings) - 1
+    names = numbered(highest)
+    if highest < len(manifest.classes) and manifest.classes[0] == manifest.rest_class:
+        names = manifest.classes
+    found = []
+    for recording in recordings:
+        if recording.gesture_names != numbered(len(recording.gesture_names) - 1):
+            found.append(recording)
+            continue
+        log.info("%s names no gestures; 0, 1, ... are taken as %s", recording.name, ", ".join(names))
+        found.append(replace(recording, gesture_names=names))
+    return found
+
+
+def _expect_fit(recording: Recording, manifest: Manifest, models_dir: Path) -> None:
+    models = [(m.name, m.channels, m.sampling_rate) for m in _manifests(models_dir)]
+    require(recording, manifest.channels, manifest.sampling_rate, models)
+
+
+def _manifests(models_dir: Path) -> list[Manifest]:
+    found = []
+    for name in artefact.list_artefacts(models_dir):
+        try:
+            found.append(artefact.load(models_dir / name).manifest)
+        except ArtefactError:  # a damaged neighbour is no advice
+            continue
+    return found
+
+
+def open_path(settings: Settings, manifest: Manifest) -> SignalPath:
+    """An empty ring behind the model's filters."""
+    rate = manifest.sampling_rate
+    ring = Ring(round(KEPT_S * rate) + manifest.length, manifest.channels, max_fill=round(FILL_S * rate))
+    return SignalPath(ring, design(manifest.filters, rate, settings.mains_hz))
+
+
+def make_engine(settings: Settings, model: Artefact) -> Engine:
+    """An engine with the backends of EMG_BACKENDS, not yet open."""
+    manifest = model.manifest
+    shape = ModelInput(
+        length=manifest.length, channels=manifest.channels, mean=manifest.mean, std=manifest.std
+    )
+    makers: dict[str, Callable[[], Backend]] = {
+        "pytorch": lambda: _pytorch(model),
+        "onnxruntime": lambda: _onnxruntime(model),
+    }
+    openers = {name: Opener(makers[name], lazy=_is_lazy(name, settings)) for name in settings.backends}
+    return Engine(shape, openers)
+
+
+def _is_lazy(backend: str, settings: Settings) -> bool:
+    """torch takes 200 MB and a second to import: where it is not the first choice, not before it is wanted."""
+    return backend == "pytorch" and settings.backends[0] != "pytorch" and find_spec("torch") is not None
+
+
+def _pytorch(model: Artefact) -> Backend:
+    from app.inference.torch_backend import TorchBackend
+
+    return TorchBackend.open(model)
+
+
+def _onnxruntime(model: Artefact) -> Backend:
+    from app.inference.onnx_backend import OnnxBackend
+
+    return OnnxBackend.open(model)

@@ -1,0 +1,211 @@
+"""What one worker holds: the engine, the source's acquisition, the streams; opened after the fork, closed at exit."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from app.config import BACKENDS, Settings
+from app.emg.source import Samples
+from app.errors import DataError, NotReadyError, OverloadedError
+from app.inference.artefact import Artefact
+from app.serving.acquisition import Acquisition
+from app.serving.benchmark import Benchmark
+from app.serving.broadcast import Broadcast, Encode
+from app.serving.cpu import CpuSampler
+from app.serving.engine import BackendState, Engine
+from app.serving.events import StreamOptions
+from app.serving.frames import FrameMaker
+from app.serving.opening import make_engine, open_artefact, open_path, open_source
+from app.serving.stats import StreamStats
+from app.serving.stream import Stream
+
+log = logging.getLogger(__name__)
+
+VERSION = "0.2.0"
+SNAPSHOT_HOP_S = 1 / 30  # between the windows that `POST /infer` takes from the running source
+
+
+def _never() -> bool:
+    return False
+
+
+@dataclass(slots=True, kw_only=True)
+class Runtime:
+    """Everything a request may use. Made by `open_runtime`, or by a test from parts of its own."""
+
+    settings: Settings
+    artefact: Artefact
+    engine: Engine
+    acquisition: Acquisition
+    encode: Encode
+    stopping: Callable[[], bool] = _never
+    stats: StreamStats = field(default_factory=StreamStats)
+    cpu: CpuSampler = field(default_factory=CpuSampler)
+    benchmark: Benchmark = field(init=False)
+    broadcast: Broadcast = field(init=False)
+    started: float = field(default_factory=time.time)
+
+    def __post_init__(self) -> None:
+        self.benchmark = Benchmark(self.engine)
+        self.broadcast = Broadcast(self.acquisition, self._frame_maker, self.encode, self.stats)
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        return (self.acquisition.source.name,)
+
+    @property
+    def sampling_rate(self) -> float:
+        return self.acquisition.source.sampling_rate
+
+    def backends(self) -> dict[str, BackendState]:
+        """Every backend there is, chosen by the operator or not."""
+        left_out = BackendState(
+            available=False, reason="it is not among EMG_BACKENDS", cure="Name it in EMG_BACKENDS"
+        )
+        return {name: self.engine.states.get(name, left_out) for name in BACKENDS}
+
+    def not_ready(self) -> list[str]:
+        """Why this worker should get no traffic; empty when it should."""
+        reasons = []
+        if self.stopping():
+            reasons.append("the server is shutting down")
+        if not self.engine.ready:
+            reasons.append("the engine is not open")
+        state = self.acquisition.state
+        if state != "running":
+            reasons.append(f"the source {self.acquisition.source.name} is {state}")
+        return reasons
+
+    def backend_for(self, backend: str | None, use_tensorrt: bool) -> str:
+        """The backend a stream runs on: the one named, or else the best; without TensorRT if so asked.
+
+        Raises:
+            BackendUnavailableError: the one named cannot be used, with reason and cure.
+        """
+        if backend is not None:
+            return self.engine.named(backend)
+        if use_tensorrt or self.engine.best != "tensorrt":
+            return self.engine.best
+        others = [name for name in self.engine.openers if name != "tensorrt"]
+        return self.engine.named(others[0] if others else "onnxruntime")
+
+    def snapshot(self, count: int) -> Samples:
+        """The newest `count` windows of the running source, (count, length, channels), the newest last.
+
+        They lie SNAPSHOT_HOP_S apart, closer where the signal is not yet that long.
+
+        Raises:
+            NotReadyError: the source has not delivered enough samples since its last break.
+        """
+        ring, length = self.acquisition.ring, self.artefact.manifest.length
+        newest = ring.newest
+        spare = newest - max(ring.segment_start, ring.oldest) - length
+        if self.acquisition.state in ("stalled", "disconnected", "ended") or spare < count - 1:
+            raise NotReadyError(
+                f"the source {self.acquisition.source.name} is {self.acquisition.state} and has "
+                f"{max(spare + length, 0)} samples; {count} windows of {length} need {length + count - 1}"
+            )
+        hop = min(max(1, round(SNAPSHOT_HOP_S * self.sampling_rate)), spare // max(count - 1, 1) or 1)
+        windows = [ring.window(newest - k * hop, length) for k in reversed(range(count))]
+        found = [window for window in windows if window is not None]
+        if len(found) < count:  # the source broke off just now
+            raise NotReadyError("the source has just begun a new segment; try again")
+        return np.stack(found)
+
+    def open_stream(
+        self,
+        options: StreamOptions,
+        duration_s: float | None,
+        source: str | None = None,
+        writable: Callable[[], bool] | None = None,
+    ) -> tuple[Stream, Callable[[], None]]:
+        """A stream and what closes it.
+
+        Raises:
+            DataError: no such source, or no such rate of frames.
+            OverloadedError: EMG_MAX_STREAMS are open.
+            NotReadyError: the server is shutting down.
+        """
+        if source is not None and source not in self.sources:
+            raise DataError(f"no source {source!r}; there is {', '.join(self.sources)}")
+        if self.stopping():
+            raise NotReadyError("the server is shutting down")
+        if self.stats.active_streams >= self.settings.max_streams:
+            raise OverloadedError(f"{self.settings.max_streams} streams are open, as many as EMG_MAX_STREAMS")
+        reader = self.broadcast.join(options)
+        self.stats.stream_opened()
+        stream = Stream(
+            reader,
+            options.fps,
+            duration_s,
+            stats=self.stats,
+            stopping=self.stopping,
+            writable=writable or (lambda: True),
+        )
+
+        def close() -> None:
+            reader.close()
+            self.stats.stream_closed()
+
+        return stream, close
+
+    def start(self) -> None:
+        """Open the engine and begin to acquire."""
+        self.engine.open()
+        self.acquisition.start()
+        self.cpu.start()
+
+    def close(self) -> None:
+        """Stop acquiring and free the engine. Safe to call twice."""
+        self.acquisition.close()
+        self.cpu.close()
+        self.engine.close()
+
+    def _frame_maker(self, options: StreamOptions) -> FrameMaker:
+        names: Sequence[str] = self.acquisition.source.gesture_names
+        return FrameMaker(
+            options,
+            engine=self.engine,
+            manifest=self.artefact.manifest,
+            ring=self.acquisition.ring,
+            gesture_names=names,
+            stats=self.stats,
+            cpu_percent=lambda: self.cpu.percent,
+        )
+
+
+def open_runtime(settings: Settings, encode: Encode, stopping: Callable[[], bool] = _never) -> Runtime:
+    """Open all that the settings name, warmed and running.
+
+    Raises:
+        MyostreamError: one line that says what cannot be opened.
+    """
+    model = open_artefact(settings)
+    source = open_source(settings, model.manifest)
+    runtime = Runtime(
+        settings=settings,
+        artefact=model,
+        engine=make_engine(settings, model),
+        acquisition=Acquisition(source, open_path(settings, model.manifest)),
+        encode=encode,
+        stopping=stopping,
+    )
+    try:
+        runtime.start()
+    except BaseException:
+        runtime.close()
+        raise
+    log.info(
+        "model %s, backend %s, source %s: %d channels at %g Hz",
+        model.manifest.name,
+        runtime.engine.best,
+        source.name,
+        source.channels,
+        source.sampling_rate,
+    )
+    return runtime

@@ -1,0 +1,80 @@
+"""How gunicorn runs us. The patch comes first; our own code is imported in the hooks only, after it."""
+
+from gevent import monkey
+
+monkey.patch_all()
+
+import os
+import sys
+
+# One inference takes one core; more threads in a library would fight with the other workers.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+worker_class = "gevent"
+worker_connections = 1000  # EMG_MAX_STREAMS stays below, so that /health always gets through
+timeout = 30
+graceful_timeout = 10
+keepalive = 5
+max_requests = 0  # a restart would cut every stream
+preload_app = False  # neither torch nor CUDA survive a fork
+control_socket_disable = True  # one path for every instance of this user: two would collide
+
+
+def on_starting(server):
+    """In the master, before it binds: every wrong setting ends the start here, in one line."""
+    from app.config import Settings, misspelt, refuse_open_door
+    from app.errors import ConfigError
+
+    try:
+        settings = Settings.from_env()
+        bind = server.cfg.settings["bind"]
+        if bind.get() == bind.default:
+            server.cfg.set("bind", settings.bind)
+        for address in server.cfg.bind:  # also one given with --bind
+            refuse_open_door(address, settings.allow_anonymous)
+        if server.cfg.workers != 1:
+            raise ConfigError(
+                f"gunicorn was asked for {server.cfg.workers} workers; only 1 is allowed: "
+                "a second would play a second copy of the source"
+            )
+    except ConfigError as error:
+        sys.exit(f"error: {error}")
+    server.num_workers = settings.workers
+    for line in misspelt(os.environ):
+        server.log.warning("%s", line)
+
+
+def post_fork(server, worker):
+    """In the worker, before the application is loaded: open the engine and the source."""
+    import gc
+    import logging
+
+    from app import open_runtime
+    from app.config import Settings
+    from app.errors import MyostreamError
+
+    settings = Settings.from_env()
+    logging.basicConfig(
+        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
+    )
+    try:
+        worker.runtime = open_runtime(settings, stopping=lambda: not worker.alive)
+    except MyostreamError as error:
+        server.log.error("error: %s", error)
+        sys.exit(server.WORKER_BOOT_ERROR)
+    gc.collect()
+    gc.freeze()  # what is there now stays; a collection during a stream has nothing to look through
+
+
+def post_worker_init(worker):
+    """Ctrl-C reaches the whole process group: leave it to the master, which ends us as SIGTERM would."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGQUIT, worker.handle_exit)
+
+
+def worker_exit(server, worker):
+    """Free the engine on its own thread, close the source."""
+    if getattr(worker, "runtime", None) is not None:
+        worker.runtime.close()
