@@ -1,0 +1,36 @@
+"""Opening each backend for a model: best first, none unchecked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+pytest.importorskip("onnxscript", reason="requirements-dev.txt is not installed: no graph can be made")
+
+from app.errors import BackendUnavailableError
+from app.inference.artefact import WEIGHTS, save, weights_bytes
+from app.inference.openers import openers
+from tests.inference.test_onnx_backend import with_graphs
+
+
+def test_they_come_best_first_and_open_what_is_there(tmp_path: Path) -> None:
+    found = openers(with_graphs(tmp_path, "tcn"), tmp_path, onnx_precision="int8")
+
+    assert list(found) == ["tensorrt", "onnxruntime", "pytorch"]
+    assert [(found[name]().name, found[name]().precision) for name in ("onnxruntime", "pytorch")] == [
+        ("onnxruntime", "int8"),
+        ("pytorch", "fp32"),
+    ]
+
+
+def test_a_graph_of_older_weights_is_not_opened(tmp_path: Path) -> None:
+    """A model was trained anew and its graph was left as it was: valid in every part, and wrong."""
+    made = with_graphs(tmp_path, "tcn")
+    newer = {name: array * 1.5 for name, array in made.weights().items()}
+    files = {**{name: made.file(name) for name in made.manifest.files}, WEIGHTS: weights_bytes(newer)}
+    stale = save(made.path, made.manifest, files)
+
+    with pytest.raises(BackendUnavailableError, match="onnxruntime is not available: its answers differ"):
+        openers(stale, tmp_path)["onnxruntime"]()
