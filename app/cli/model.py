@@ -53,13 +53,21 @@ def list_models(as_json: bool) -> None:
     """The models in instance/models."""
     from app.inference import artefact
 
-    rows = [_row(artefact.load(_models() / name).manifest) for name in artefact.list_artefacts(_models())]
+    rows, damaged = [], []
+    for name in artefact.list_artefacts(_models()):
+        try:
+            rows.append(_row(artefact.load(_models() / name).manifest))
+        except ArtefactError as error:
+            damaged.append(str(error))
     if as_json:
-        click.echo(json.dumps({"models": rows}))
-        return
-    for row in rows:
-        window = f"{row['length']} x {row['channels']} at {row['sampling_rate_hz']:g} Hz"
-        click.echo(f"{row['name']}  {row['version']}  {row['architecture']}  {window}  {row['classes']}")
+        click.echo(json.dumps({"models": rows, "damaged": damaged}))
+    else:
+        for row in rows:
+            click.echo(_list_line(row))
+    for reason in damaged:
+        click.echo(f"error: {reason}", err=True)
+    if damaged:
+        sys.exit(BAD_ARTEFACT)
 
 
 @model.command()
@@ -121,23 +129,29 @@ def evaluate(name: str, folder: str, as_json: bool, **options: Any) -> None:
 @click.option("--recording", "path", required=True, type=click.Path(path_type=Path))
 @click.option("--session", default=1, show_default=True)
 @click.option("--repetitions", default=1, show_default=True, type=click.IntRange(1))
+@click.option("--unlabelled", is_flag=True, help="Only turn the ring and set the level, without labels.")
 @click.option("--out", required=True, help="Name in instance/models, or a path.")
 @as_json
 @one_line_errors
 def calibrate(name: str, path: Path, out: str, as_json: bool, **options: Any) -> None:
-    """Adapt a model to one person and write a new one."""
+    """Adapt a model to one person and write a new one, without graphs (`model export` makes them)."""
     from app.emg.recordings import load
     from app.inference import artefact
-    from app.learning.adaptation import adapt
+    from app.learning.adaptation import adapt, align
 
     opened = artefact.find(name, _models())
-    made = adapt(opened, load(path), _target(out), mains=_mains(), **options)
-    metrics = made.manifest.metrics["calibration"]
-    found = metrics.get("balanced_accuracy")
-    said = "no later repetition to test on" if found is None else f"balanced accuracy {found:.3f}"
-    _say(
-        as_json, {"model": str(made.path), **metrics}, f"wrote {made.path} in {metrics['seconds']} s: {said}"
-    )
+    where: dict[str, Any] = {"session": options["session"], "mains": _mains()}
+    if options["unlabelled"]:
+        made = align(opened, load(path, labelled=False), _target(out), **where)
+        metrics = made.manifest.metrics["alignment"]
+        said = f"turned by {metrics['roll']} electrodes, gain {metrics['gain']:.2f}"
+    else:
+        made = adapt(opened, load(path), _target(out), repetitions=options["repetitions"], **where)
+        metrics = made.manifest.metrics["calibration"]
+        found = metrics.get("balanced_accuracy")
+        said = "no later repetition to test on" if found is None else f"balanced accuracy {found:.3f}"
+    report = {"model": str(made.path), **metrics}
+    _say(as_json, report, f"wrote {made.path} in {metrics['seconds']} s: {said}")
 
 
 @model.command()
@@ -158,7 +172,7 @@ def export(name: str, folder: str | None, as_json: bool) -> None:
     network = shipping.network_of(opened)
     graphs = graphs_of(network, manifest, shipping.graph_windows(manifest, data))
     kept = {file: opened.path / file for file in manifest.files if file not in graphs}
-    made = artefact.save(opened.path, manifest, {**kept, **graphs})
+    made = shipping.save_beside_card(opened.path, manifest, {**kept, **graphs})
     _say(as_json, {"model": str(made.path), "files": sorted(graphs)}, f"wrote {', '.join(sorted(graphs))}")
 
 
@@ -176,6 +190,11 @@ def _row(manifest: Manifest) -> dict[str, Any]:
     }
 
 
+def _list_line(row: dict[str, Any]) -> str:
+    window = f"{row['length']} x {row['channels']} at {row['sampling_rate_hz']:g} Hz"
+    return f"{row['name']}  {row['version']}  {row['architecture']}  {window}  {', '.join(row['classes'])}"
+
+
 def _recipe(name: str, options: dict[str, Any]) -> Any:
     from dataclasses import replace
 
@@ -183,7 +202,8 @@ def _recipe(name: str, options: dict[str, Any]) -> Any:
 
     recipe = recipes.find(name, options["network"])
     schedule = recipe.schedule
-    augmentation = replace(schedule.augmentation, **dict.fromkeys(options["without"], 0))
+    left_out: dict[str, Any] = dict.fromkeys(options["without"], 0)
+    augmentation = replace(schedule.augmentation, **left_out)
     epochs = options["epochs"] or schedule.epochs
     schedule = replace(schedule, augmentation=augmentation, epochs=epochs)
     folds = recipe.folds if options["folds"] is None else options["folds"]
@@ -219,13 +239,13 @@ def _judged(opened: Artefact, recordings: tuple[Recording, ...], options: dict[s
 
 def _streamed(opened: Artefact, recordings: tuple[Recording, ...]) -> dict[str, Any]:
     from app.inference.torch_backend import TorchBackend
-    from app.learning.datasets import content_hash
+    from app.learning.datasets import content_hashes
     from app.learning.evaluation import Networks
     from app.serving import replay
 
     manifest, networks, streams = opened.manifest, Networks(opened), []
     for k in _progress(range(len(recordings)), len(recordings), "replay"):
-        network = networks.unseen_by(content_hash(recordings[k]))
+        network = networks.unseen_by(content_hashes(recordings[k]).values())
         backend = TorchBackend(network, manifest, "cpu")
         streams.append(replay.replay(recordings[k], manifest, backend, mains=_mains()))
     rest = manifest.classes.index(manifest.rest_class)
@@ -241,12 +261,16 @@ def _accuracy_table(report: dict[str, Any]) -> str:
     for one in [*report["people"], {"person": "mean", **report}]:
         classic = report["lda"] if one["person"] == "mean" else baseline.get(one["person"])
         lda = f"{classic['balanced_accuracy']:.3f}" if classic else "-"
-        figures = "     ".join(f"{one[k]:.3f}" for k in ("accuracy", "balanced_accuracy", "active_accuracy"))
+        found = (one[k] for k in ("accuracy", "balanced_accuracy", "active_accuracy"))
+        figures = "     ".join("-    " if value is None else f"{value:.3f}" for value in found)
         lines.append(f"{one['person']:10}  {figures}     {lda}")
     spread = report["spread"]["balanced_accuracy"]
     lines.append(
         f"balanced accuracy over people: sd {spread['sd']:.3f}, {spread['min']:.3f}-{spread['max']:.3f}"
     )
+    if report["aligned"]:
+        level = report["aligned"]["balanced_accuracy"]
+        lines.append(f"each session aligned by its own signal, without labels: balanced {level:.3f}")
     recalls = zip(report["classes"], report["per_class_recall"], strict=True)
     lines.append("recall: " + ", ".join(f"{k} {'-' if r is None else f'{r:.2f}'}" for k, r in recalls))
     return "\n".join(lines)
@@ -273,7 +297,8 @@ def _cell(value: float | None) -> str:
 def _progress(items: Iterable[int], total: int, what: str) -> Iterable[int]:
     from tqdm import tqdm
 
-    bar: Iterable[int] = tqdm(items, total=total, desc=what, file=sys.stderr, leave=False)
+    # disable=None: only where stderr is a terminal
+    bar: Iterable[int] = tqdm(items, total=total, desc=what, file=sys.stderr, leave=False, disable=None)
     return bar
 
 

@@ -124,6 +124,11 @@ class Network(nn.Module):
         self.front = Front(shape, channels)
         self.head = nn.Linear(shape.width, classes)
 
+    @property
+    def entry(self) -> nn.Conv2d:
+        """The first layer: its weights are (maps, channels, 1, kernel)."""
+        return self.front.stem.conv
+
     def receptive_field(self) -> int:
         """How many samples one frame sees; the average over the frames sees the whole window."""
         return self.shape.receptive_field()
@@ -231,6 +236,11 @@ class PowerNet(nn.Module):
         """Logits (batch, classes) of windows (batch, length, channels)."""
         logits: Tensor = self.head(self.dropout(self.features(emg)))
         return logits
+
+    @property
+    def entry(self) -> nn.Conv2d:
+        """The first layer: its weights are (maps, channels, 1, kernel)."""
+        return self.bank
 
     def receptive_field(self) -> int:
         """How many samples one frame of the filter bank sees; the power averages over the whole window."""

@@ -26,17 +26,17 @@ from torch import Tensor
 class Augmentation:
     """How much each change may do; 0 turns it off. Windows are normalised, (batch, length, channels)."""
 
-    roll: int = 1  # whole electrodes, uniform in -roll..roll
-    fraction: float = 0.5  # of an electrode besides, uniform in -fraction..fraction
-    gain: float = 0.15  # sd of the logarithm of all channels' common gain
+    roll: float = 0.7  # sd of the ring's turn, in electrodes
+    fraction: bool = True  # turns end between two electrodes too, else on the nearest
+    gain: float = 0.25  # sd of the logarithm of all channels' common gain
     channel_gain: float = 0.15  # the same of each channel's own
     drop: float = 0.1  # chance that one channel is silent
-    noise: float = 0.1  # largest sd of added white noise, in sd of the signal
+    noise: float = 0.2  # largest sd of added white noise, in sd of the signal
     shift: int = 10  # samples that a window may start earlier or later in its segment
 
     def __call__(self, windows: Tensor, chance: torch.Generator) -> Tensor:
         """Changed copies, every window by its own draw."""
-        if self.roll or self.fraction:
+        if self.roll:
             windows = self._turned(windows, chance)
         windows = windows * self._gains(windows, chance)
         if self.noise:
@@ -47,8 +47,9 @@ class Augmentation:
     def _turned(self, windows: Tensor, chance: torch.Generator) -> Tensor:
         """The ring of electrodes rolled by a whole and a fractional number."""
         batch, _, channels = windows.shape
-        whole = torch.randint(-self.roll, self.roll + 1, (batch,), generator=chance)
-        turn = whole + self.fraction * (2 * torch.rand(batch, generator=chance) - 1)
+        turn = self.roll * torch.randn(batch, generator=chance)
+        if not self.fraction:
+            turn = torch.round(turn)
         below = torch.floor(turn)
         part = (turn - below)[:, None, None]
         near = (torch.arange(channels) - below.long()[:, None]) % channels  # (batch, channels)
@@ -68,7 +69,7 @@ class Augmentation:
 
 
 # Enough to tell one session's own variation; the person and the ring stay what they are.
-WITHIN_SESSION = Augmentation(roll=0, fraction=0.25, gain=0.1, channel_gain=0.1, drop=0.0, noise=0.075)
+WITHIN_SESSION = Augmentation(roll=0.15, gain=0.1, channel_gain=0.1, drop=0.0, noise=0.075)
 
 
 def _pick(windows: Tensor, channels: Tensor) -> Tensor:

@@ -33,6 +33,10 @@ class Windows:
             start = torch.minimum(torch.maximum(start, self._first[rows]), self._latest[rows])
         return self._signal[start[:, None] + self._span]
 
+    def level(self, rows: Ids) -> float:
+        """Root mean square of those windows, in deviations of the training data."""
+        return float(self.take(torch.from_numpy(rows)).square().mean().sqrt())
+
     def logits(self, network: Classifier, rows: Ids) -> Tensor:
         """Logits (rows, classes) of a network in the form in which it is served."""
         plain = folded(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -1,8 +1,8 @@
 """A pooled model made one person's own, from one short recording.
 
-First the whole network takes a few small steps on the person's windows, then its head is replaced by the
-closed form: linear discriminant analysis of what the network now makes of them. The first alone forgets on
-some people, the second alone leaves features that do not separate their gestures; docs/models.md has figures.
+First the network is turned to how the ring of electrodes sits, then all of it takes a few small steps on the
+person's windows, then its head is replaced by the closed form: linear discriminant analysis of what the
+network now makes of them. docs/models.md says what each is worth.
 
 Source of the closed form on deep features: Kornblith, Shlens, Le, "Do better ImageNet models transfer
 better?", CVPR 2019, arXiv:1805.08974 (a linear classifier on frozen features as the measure of transfer);
@@ -11,13 +11,12 @@ the discriminant is that of app.learning.lda, regularised towards independent fe
 
 from __future__ import annotations
 
-import copy
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from app.inference.networks import Classifier
+from app.learning.alignment import by_labels, turned
 from app.learning.augmentation import WITHIN_SESSION
 from app.learning.batches import Windows, balanced_draw
 from app.learning.datasets import Ids
@@ -37,7 +36,7 @@ def calibrate(network: Classifier, windows: Windows, rows: Ids, seed: int = 0) -
 
     Every class must be among `rows`; a session counts as much as another, and a class as another.
     """
-    adapted = copy.deepcopy(network)
+    adapted = turned(network, by_labels(network, windows, rows))
     chance = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng():  # dropout draws from the global generator
         torch.manual_seed(seed)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -16,7 +16,7 @@ from app.emg.filters import Sos, design, filter_all
 from app.emg.playback import require
 from app.emg.recordings import Recording, list_folder, load
 from app.emg.source import UNLABELLED, Samples
-from app.errors import DataError
+from app.errors import ArtefactError, ConfigError, DataError
 from app.inference.manifest import Manifest
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class Dataset:
     classes: tuple[str, ...]
     rest: int  # id of the rest class
     people: tuple[str, ...]  # one for each recording
-    hashes: tuple[str, ...]  # content hash of each recording
+    hashes: tuple[Mapping[int, str], ...]  # content hash of each session of each recording
     start: Ids  # the window's first sample in `signal`
     first: Ids  # the first sample of the segment it lies in
     end: Ids  # after the last sample of that segment
@@ -54,9 +54,13 @@ class Dataset:
         return np.flatnonzero(np.isin(self.person, list(people)))
 
 
-def content_hash(recording: Recording) -> str:
-    """sha256 of the samples: the same person's file is known again under whatever name it comes."""
-    return hashlib.sha256(np.ascontiguousarray(recording.emg, dtype="<f4").tobytes()).hexdigest()
+def content_hashes(recording: Recording) -> dict[int, str]:
+    """sha256 of the samples of each session: known again in whatever file they come."""
+    found = {}
+    for session in np.unique(recording.session).tolist():
+        samples = np.ascontiguousarray(recording.emg[recording.session == session], dtype="<f4")
+        found[session] = hashlib.sha256(samples.tobytes()).hexdigest()
+    return found
 
 
 def load_people(path: Path) -> tuple[Recording, ...]:
@@ -86,7 +90,7 @@ def read(recordings: Sequence[Recording], manifest: Manifest, mains: float | Non
     Raises:
         DataError: another rate or channel count, a class the model lacks, or no window at all.
     """
-    sos = design(manifest.filters, manifest.sampling_rate, mains)
+    sos = filters_of(manifest, mains)
     hop = max(1, round(HOP_S * manifest.sampling_rate))
     signals, columns, offset = [], [], 0
     for person, recording in enumerate(recordings):
@@ -110,9 +114,21 @@ def read(recordings: Sequence[Recording], manifest: Manifest, mains: float | Non
         classes=manifest.classes,
         rest=manifest.classes.index(manifest.rest_class),
         people=tuple(recording.path.stem for recording in recordings),
-        hashes=tuple(content_hash(recording) for recording in recordings),
+        hashes=tuple(content_hashes(recording) for recording in recordings),
         **{name: np.ascontiguousarray(table[:, k]) for k, name in enumerate(names)},
     )
+
+
+def filters_of(manifest: Manifest, mains: float | None) -> Sos:
+    """The model's filters.
+
+    Raises:
+        ArtefactError: the manifest describes one that cannot be.
+    """
+    try:
+        return design(manifest.filters, manifest.sampling_rate, mains)
+    except ConfigError as error:
+        raise ArtefactError(f"{manifest.name}: {error}") from None
 
 
 def filtered(recording: Recording, sos: Sos) -> Samples:

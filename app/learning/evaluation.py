@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from app.errors import DataError
 from app.inference.artefact import Artefact
 from app.inference.networks import Classifier
 from app.learning import lda, splits
+from app.learning.alignment import turned, without_labels
 from app.learning.batches import Windows
 from app.learning.calibration import calibrate
 from app.learning.datasets import Dataset, Ids
@@ -29,11 +30,15 @@ SPLITS: dict[str, Callable[[Dataset, int], list[Part]]] = {
 
 @dataclass(slots=True)
 class Judged:
-    """Scores of one person, of the model and of the baseline; one entry a part."""
+    """Scores of one person, of the model and of the baseline; one entry a part.
+
+    `aligned` are the model's where each session's ring was turned first by what its signal says by itself.
+    """
 
     name: str
-    model: list[Scores]
-    lda: list[Scores]
+    model: list[Scores] = field(default_factory=list)
+    aligned: list[Scores] = field(default_factory=list)
+    lda: list[Scores] = field(default_factory=list)
 
 
 class Networks:
@@ -43,8 +48,8 @@ class Networks:
         self._model = model
         self._loaded: dict[str, Classifier] = {}
 
-    def unseen_by(self, content: str) -> Classifier:
-        """The network that has never seen the recording with that content hash."""
+    def unseen_by(self, content: Collection[str]) -> Classifier:
+        """The network that has never seen a recording, whose sessions have those content hashes."""
         file = weights_for(self._model, content)
         if file not in self._loaded:
             self._loaded[file] = network_of(self._model, file)
@@ -77,28 +82,42 @@ def evaluate(
     networks = Networks(model)
     windows = Windows(data, model.manifest.mean, model.manifest.std)
     baseline = Baseline(data)
-    people = [Judged(name, [], []) for name in data.people]
+    people = [Judged(name) for name in data.people]
     for k in progress(range(len(parts)), len(parts), "evaluate"):
-        part = parts[k]
-        predicted = predict_part(networks.unseen_by(data.hashes[part.person]), windows, part)
-        people[part.person].model.append(_scores(data, part.test, predicted))
+        part, person = parts[k], people[parts[k].person]
+        network = adapted(networks.unseen_by(data.hashes[part.person].values()), windows, part)
+        person.model.append(_scores(data, part.test, windows.predict(network, part.test)))
+        if part.new_sessions:
+            person.aligned.append(_scores(data, part.test, predict_aligned(network, windows, part)))
         classic = baseline.predict(part)
         if classic is not None:
-            people[part.person].lda.append(_scores(data, part.test, classic))
+            person.lda.append(_scores(data, part.test, classic))
     return {
         "model": model.manifest.name,
         "split": split if repetitions is None else f"calibrate {repetitions}",
         "classes": list(data.classes),
         "windows": int(sum(len(part.test) for part in parts)),
         **summary([(one.name, one.model) for one in people]),
-        "lda": summary([(one.name, one.lda) for one in people]) if people[0].lda else None,
+        "aligned": _summary_of(people, "aligned"),
+        "lda": _summary_of(people, "lda"),
     }
 
 
-def predict_part(network: Classifier, windows: Windows, part: Part) -> Ids:
-    """Predictions of the test windows by the network adapted to the training windows, if there are any."""
-    adapted = calibrate(network, windows, part.train) if len(part.train) else network
-    return windows.predict(adapted, part.test)
+def adapted(network: Classifier, windows: Windows, part: Part) -> Classifier:
+    """The network adapted to the part's training windows, if there are any."""
+    return calibrate(network, windows, part.train) if len(part.train) else network
+
+
+def predict_aligned(network: Classifier, windows: Windows, part: Part) -> Ids:
+    """Predictions of the test windows, each session aligned by its own signal, without a label of it."""
+    session = windows.data.session[part.test]
+    predicted = np.zeros(len(part.test), np.int64)
+    usual = windows.level(part.train) if len(part.train) else 1.0
+    for number in np.unique(session):
+        rows = part.test[session == number]
+        own = turned(network, without_labels(network, windows, rows, usual))
+        predicted[session == number] = windows.predict(own, rows)
+    return predicted
 
 
 class Baseline:
@@ -127,13 +146,19 @@ def _scores(data: Dataset, rows: Ids, predicted: Ids) -> Scores:
     return Scores(confusion(data.label[rows], predicted, len(data.classes)), data.rest)
 
 
+def _summary_of(people: list[Judged], which: str) -> dict[str, Any] | None:
+    """None where a split does not have that."""
+    scores = [(one.name, getattr(one, which)) for one in people]
+    return summary(scores) if scores[0][1] else None
+
+
 def _without_calibrated(model: Artefact, data: Dataset, part: Part) -> Part:
     """A calibrated model is not tested on the windows it was calibrated on."""
     used = model.manifest.training.get("calibration", {})
-    if used.get("recording") != data.hashes[part.person]:
-        return part
-    number, session = data.repetition[part.test], data.session[part.test]
-    seen = (session == used["session"]) & (number >= 1) & (number <= used["repetitions"])
-    if seen.all():
+    its = [number for number, sha in data.hashes[part.person].items() if sha == used.get("session_sha256")]
+    repetition = data.repetition[part.test]
+    seen = np.isin(data.session[part.test], its) & (repetition >= 1)
+    seen &= repetition <= used.get("repetitions", 0)
+    if seen.any() and seen.all():
         raise DataError(f"{data.people[part.person]}: {model.manifest.name} was calibrated on all of it")
-    return Part(part.person, part.name, part.train, part.test[~seen])
+    return replace(part, test=part.test[~seen])

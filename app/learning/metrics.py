@@ -52,9 +52,9 @@ class Scores:
 NAMES = ("accuracy", "balanced_accuracy", "active_accuracy")
 
 
-def mean_scores(scores: Sequence[Scores]) -> dict[str, float]:
-    """The mean of each figure, over a person's sessions."""
-    return {name: float(np.nanmean([getattr(s, name) for s in scores])) for name in NAMES}
+def mean_scores(scores: Sequence[Scores]) -> dict[str, float | None]:
+    """The mean of each figure, over a person's sessions; None where no session has it."""
+    return {name: _mean([getattr(s, name) for s in scores]) for name in NAMES}
 
 
 def summary(people: Sequence[tuple[str, Sequence[Scores]]]) -> dict[str, Any]:
@@ -66,9 +66,9 @@ def summary(people: Sequence[tuple[str, Sequence[Scores]]]) -> dict[str, Any]:
     together = Scores(
         np.sum([s.confusion for _, scores in people for s in scores], axis=0), people[0][1][0].rest
     )
-    values = {name: np.array([one[name] for one in each], dtype=np.float64) for name in NAMES}
+    values = {name: np.array([one[name] for one in each], dtype=np.float64) for name in NAMES}  # None: NaN
     return {
-        **{name: float(values[name].mean()) for name in NAMES},
+        **{name: _mean(values[name]) for name in NAMES},
         "per_class_recall": together.per_class_recall,
         "confusion": together.confusion.tolist(),
         "people": each,
@@ -76,5 +76,20 @@ def summary(people: Sequence[tuple[str, Sequence[Scores]]]) -> dict[str, Any]:
     }
 
 
-def _spread(values: npt.NDArray[np.float64]) -> dict[str, float]:
-    return {"sd": float(values.std()), "min": float(values.min()), "max": float(values.max())}
+def _mean(values: npt.ArrayLike) -> float | None:
+    """Of those that are known, which are not NaN."""
+    known = _known(values)
+    return float(known.mean()) if len(known) else None
+
+
+def _spread(values: npt.ArrayLike) -> dict[str, float] | None:
+    known = _known(values)
+    if not len(known):
+        return None
+    return {"sd": float(known.std()), "min": float(known.min()), "max": float(known.max())}
+
+
+def _known(values: npt.ArrayLike) -> npt.NDArray[np.float64]:
+    array = np.asarray(values, dtype=np.float64)
+    found: npt.NDArray[np.float64] = array[~np.isnan(array)]
+    return found

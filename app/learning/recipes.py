@@ -39,6 +39,7 @@ class Recipe:
     licence: str = ""
     folds: int = 0  # groups of people; weights that have not seen a group are kept for each
     apart: int = 3  # people who only stop the training
+    ring: bool = False  # the electrodes sit on a ring that people put on turned by whole electrodes
     schedule: Schedule = field(default_factory=Schedule)
 
     def draft(self) -> Manifest:
@@ -89,6 +90,7 @@ MYO = Recipe(
         "(github.com/aljazfrancic/myo-readings-dataset), MIT License."
     ),
     folds=5,
+    ring=True,
 )
 
 SYNTHETIC = Recipe(
@@ -113,7 +115,7 @@ SYNTHETIC = Recipe(
         epochs=8,
         windows=24_576,
         batch=256,
-        augmentation=Augmentation(roll=0, fraction=0.5, drop=0.05, shift=50),
+        augmentation=Augmentation(roll=0.3, gain=0.15, noise=0.1, drop=0.05, shift=50),
     ),
 )
 

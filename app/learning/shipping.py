@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,16 +11,18 @@ import numpy as np
 import torch
 
 from app.emg.recordings import Recording
-from app.errors import DataError
+from app.errors import ArtefactError, DataError
 from app.inference import artefact
-from app.inference.artefact import WEIGHTS, Artefact, weights_bytes
+from app.inference.artefact import CURE, WEIGHTS, Artefact, weights_bytes
 from app.inference.manifest import Manifest
 from app.inference.networks import Classifier, build_for, load_arrays, state_arrays
+from app.learning.alignment import canonical
 from app.learning.batches import Windows
 from app.learning.datasets import Dataset, read
 from app.learning.recipes import Recipe
 from app.learning.training import Progress, Progressed, Trainer
 
+CARD = "README.md"  # prose about the model; the manifest does not vouch for it
 CALIBRATING = 512  # windows that set the scales of the int8 graph
 EVERY = 5  # every fifth window is enough for statistics
 
@@ -59,11 +61,12 @@ def train(
     draft = recipe.draft()
     data = read(recordings, draft)
     manifest = with_statistics(draft, data)
-    windows = Windows(data, manifest.mean, manifest.std)
     networks, log = {}, {}
     for run in runs(len(recordings), recipe.folds, recipe.apart, recipe.schedule.seed):
         if only and run.name not in only:
             continue
+        known = canonical(data, (*run.people, *run.apart)) if recipe.ring else data
+        windows = Windows(known, manifest.mean, manifest.std)
         torch.manual_seed(recipe.schedule.seed)
         networks[run.name] = build_for(manifest)
         trainer = Trainer(networks[run.name], windows, run.people, run.apart, recipe.schedule)
@@ -75,7 +78,7 @@ def train(
         "seed": recipe.schedule.seed,
         "epochs": recipe.schedule.epochs,
         "windows_per_epoch": recipe.schedule.windows,
-        "hashes": list(data.hashes) if recipe.folds else [],
+        "hashes": _flat(data.hashes) if recipe.folds else [],
         "runs": log,
     }
     return replace(manifest, training=training), data, networks
@@ -84,7 +87,7 @@ def train(
 def write(
     path: Path, manifest: Manifest, data: Dataset, networks: dict[str, Classifier], graphs: bool = True
 ) -> Artefact:
-    """The artefact's folder; a README.md and metrics that are there already are kept."""
+    """The artefact's folder; its model card stays, its metrics do not: they were those of other weights."""
     from app.learning.export import export
 
     files: dict[str, bytes | Path] = {WEIGHTS: weights_bytes(state_arrays(networks["main"]))}
@@ -93,7 +96,17 @@ def write(
             files[fold_file(name)] = weights_bytes(state_arrays(network))
     if graphs:
         files.update(export(networks["main"], manifest, graph_windows(manifest, data)))
-    return artefact.save(path, manifest, files)
+    return save_beside_card(path, manifest, files)
+
+
+def save_beside_card(path: Path, manifest: Manifest, files: Mapping[str, bytes | Path]) -> Artefact:
+    """`artefact.save`, but the README.md that is there already stays."""
+    card = path / CARD
+    text = card.read_bytes() if card.is_file() else None
+    made = artefact.save(path, manifest, files)
+    if text is not None:
+        card.write_bytes(text)
+    return made
 
 
 def fold_file(name: str) -> str:
@@ -101,22 +114,43 @@ def fold_file(name: str) -> str:
     return f"folds/{name}.safetensors"
 
 
-def weights_for(model: Artefact, content: str) -> str:
-    """The weights file that has never seen the recording with that content hash.
+def weights_for(model: Artefact, content: Collection[str]) -> str:
+    """The weights file that has never seen a recording, whose sessions have those content hashes.
 
     Raises:
         DataError: every one has.
     """
-    training = model.manifest.training
-    if content not in training.get("hashes", ()):
+    hashes, held_out = _memory(model)
+    seen = hashes.intersection(content)
+    if not seen:
         return WEIGHTS
-    for name, run in training.get("runs", {}).items():
-        if content in run.get("held_out", ()) and fold_file(name) in model.manifest.files:
+    for name, held in held_out.items():
+        if seen <= held and fold_file(name) in model.manifest.files:
             return fold_file(name)
     raise DataError(
         f"{model.manifest.name} was trained on that recording and has no weights that were not; "
         "its figures would mean nothing"
     )
+
+
+def seen_by(model: Artefact, file: str) -> list[str]:
+    """The content hashes of the sessions that went into those weights."""
+    hashes, held_out = _memory(model)
+    return sorted(hashes - held_out.get(Path(file).stem, set()))
+
+
+def _memory(model: Artefact) -> tuple[set[str], dict[str, set[str]]]:
+    """The sessions that the artefact's weights have seen, and those that each run has not.
+
+    Raises:
+        ArtefactError: the manifest's `training` is not as we write it; somebody edited it.
+    """
+    training = model.manifest.training
+    try:
+        runs = {name: set(run["held_out"]) for name, run in training.get("runs", {}).items()}
+        return set(training.get("hashes", ())), runs
+    except (AttributeError, KeyError, TypeError):
+        raise ArtefactError(f"{model.path}: training.hashes or training.runs was edited. {CURE}") from None
 
 
 def network_of(model: Artefact, file: str = WEIGHTS) -> Classifier:
@@ -161,10 +195,14 @@ def graph_windows(manifest: Manifest, data: Dataset, count: int = CALIBRATING) -
     return Windows(data, manifest.mean, manifest.std).take(torch.from_numpy(rows)).numpy()
 
 
+def _flat(hashes: Iterable[Mapping[int, str]]) -> list[str]:
+    return [sha for sessions in hashes for sha in sessions.values()]
+
+
 def _report(data: Dataset, run: Run, state: Progressed) -> dict[str, Any]:
     return {
-        "held_out": [data.hashes[k] for k in run.held],
+        "held_out": _flat(data.hashes[k] for k in run.held),
         "stopped_by": [data.people[k] for k in run.apart],
         "best_epoch": state.best_epoch,
-        "balanced_accuracy_apart": round(state.best, 4),
+        "balanced_accuracy_apart": round(state.scores[state.best_epoch - 1], 4),
     }

@@ -24,6 +24,9 @@ SMOOTHING = 0.1  # of the labels
 # The weights that are judged and kept are a running average over some 400 steps: single epochs differ by more
 # on a few people than epochs do in truth (Polyak, Juditsky, SIAM J. Control Optim. 30(4), 1992).
 AVERAGING = 0.9975
+# A later epoch is taken unless it is worse by more than this: so few people cannot tell smaller differences,
+# and features trained for longer calibrate better (docs/models.md).
+UNDECIDED = 0.02
 Progress = Callable[[Iterable[int], int, str], Iterable[int]]
 
 
@@ -36,8 +39,8 @@ class Schedule:
     batch: int = 512
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
-    own_heads: float = 0.5  # share of the loss that goes through the sessions' own heads
-    patience: int = 6  # epochs without a better score on the people kept apart
+    own_heads: float = 0.7  # share of the loss that goes through the sessions' own heads
+    patience: int = 6  # epochs that are worse on the people kept apart
     augmentation: Augmentation = field(default_factory=Augmentation)
     seed: int = 0
 
@@ -168,8 +171,9 @@ class Trainer:
             balanced_accuracy(self._average, self.windows, self.apart) if self.apart else float(state.epoch)
         )
         state.scores.append(score)
-        if score > state.best:
-            state.best, state.best_epoch = score, state.epoch
+        state.best = max(state.best, score)
+        if score >= state.best - UNDECIDED:
+            state.best_epoch = state.epoch
             state.best_state = copy.deepcopy(self._average.state_dict())
 
     def _save(self, path: Path) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.emg.filters import design
 from app.emg.playback import Playback, require
 from app.emg.recordings import Recording
 from app.emg.source import UNLABELLED, Chunk
@@ -23,6 +22,7 @@ from app.errors import DataError
 from app.inference.backend import Backend
 from app.inference.manifest import Manifest
 from app.inference.prediction import normalise, predict
+from app.learning.datasets import filters_of
 from app.serving.decision import Decider
 
 Ids = npt.NDArray[np.int64]
@@ -61,7 +61,7 @@ def replay(
         DataError: the recording is not for that model, or shorter than a window.
     """
     require(recording, manifest.channels, manifest.sampling_rate)
-    sos = design(manifest.filters, manifest.sampling_rate, mains)
+    sos = filters_of(manifest, mains)
     cuts = cut(_chunks(recording), sos, manifest.length, Grid(manifest.sampling_rate, fps))
     ends, labels, predictions, confidences = [], [], [], []
     for some in _batches(cuts):
