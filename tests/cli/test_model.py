@@ -1,0 +1,357 @@
+"""`flask --app wsgi model ...` from end to end, on small people; and one clear line for all that is wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import Result
+from flask import Flask
+
+from app import cli
+from app.inference import artefact
+from app.learning import recipes
+from tests.learning import makers
+from tests.learning.conftest import one_thread  # noqa: F401
+from tests.learning.test_shipping import TINY_RECIPE
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An instance/models with one untrained model, tiny; the working directory is empty."""
+    folder = tmp_path / "models"
+    makers.artefact(folder / "tiny")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr("app.cli.model._models", lambda: folder)
+    return folder
+
+
+@pytest.fixture
+def run(models: Path) -> Run:
+    app = Flask("commands")
+    cli.register(app)
+
+    def invoke(*words: object) -> Result:
+        return app.test_cli_runner().invoke(args=["model", *map(str, words)])
+
+    return invoke
+
+
+@pytest.fixture
+def people(tmp_path: Path) -> Path:
+    return makers.people(tmp_path / "people", 2)
+
+
+def failed(result: Result, status: int, reason: str) -> None:
+    """One line on stderr that says why, and nothing else."""
+    assert result.exit_code == status, result.output
+    assert result.stdout == ""
+    lines = result.stderr.splitlines()
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("error: ")
+    assert reason in lines[0]
+
+
+def test_list_names_every_model(run: Run) -> None:
+    text, (row,) = run("list").stdout, json.loads(run("list", "--json").stdout)["models"]
+
+    assert text == "tiny  1.0.0  tcn  20 x 4 at 200 Hz  rest, fist, point\n"
+    assert (row["name"], row["parent"], row["classes"]) == ("tiny", None, ["rest", "fist", "point"])
+
+
+def test_list_shows_the_others_beside_a_damaged_model(run: Run, models: Path) -> None:
+    broken = makers.artefact(models / "broken")
+    (broken.path / "weights.safetensors").write_bytes(b"short")
+
+    result = run("list", "--json")
+
+    assert result.exit_code == 2
+    report = json.loads(result.stdout)
+    assert [row["name"] for row in report["models"]] == ["tiny"]
+    assert "sha256 differs" in report["damaged"][0]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [[], ["--split", "repetition"], ["--split", "session"], ["--calibrate", 1], ["--calibrate", 2]],
+    ids=["person", "repetition", "session", "calibrate-1", "calibrate-2"],
+)
+def test_evaluate_writes_one_object(run: Run, people: Path, words: list[object]) -> None:
+    result = run("evaluate", "--model", "tiny", "--data", people, *words, "--json")
+
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    for figures in (report, report["lda"]):
+        assert 0 <= figures["balanced_accuracy"] <= 1
+        assert len(figures["confusion"]) == len(figures["per_class_recall"]) == 3
+        assert [one["person"] for one in figures["people"]] == ["S01", "S02"]
+        assert set(figures["spread"]["accuracy"]) == {"sd", "min", "max"}
+
+
+def test_evaluate_prints_a_table_with_the_baseline_beside_each_person(run: Run, people: Path) -> None:
+    lines = run("evaluate", "--model", "tiny", "--data", people, "--split", "session").stdout.splitlines()
+
+    assert lines[0].startswith("tiny, session, ")
+    assert [line.split()[0] for line in lines[2:5]] == ["S01", "S02", "mean"]
+    assert "aligned by its own signal" in lines[6]
+
+
+def test_evaluate_draws_the_confusion(run: Run, people: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="requirements-dev.txt is not installed")
+    picture = tmp_path / "confusion.png"
+
+    result = run("evaluate", "--model", "tiny", "--data", people, "--plot", picture)
+
+    assert result.exit_code == 0, result.output
+    assert picture.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+
+
+def test_evaluate_stream_reports_every_combination(run: Run, people: Path) -> None:
+    result = run("evaluate", "--model", "tiny", "--data", people, "--stream", "--json")
+
+    assert result.exit_code == 0, result.output
+    rows = json.loads(result.stdout)["decisions"]
+    assert [(row["votes"], row["min_confidence"]) for row in rows] == [
+        (votes, least) for votes in (1, 5, 9) for least in (0.0, 0.6, 0.8)
+    ]
+    assert rows[0].keys() >= {
+        "gestures_found",
+        "time_to_first_correct_s",
+        "false_activations_per_rest_minute",
+        "stability",
+    }
+
+
+def test_evaluate_takes_one_file_and_the_simulator(
+    run: Run, people: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.cli.model.EVALUATION_PEOPLE", 1)
+
+    for source in (people / "S01.npz", "simulator"):
+        result = run("evaluate", "--model", "tiny", "--data", source, "--json")
+        assert result.exit_code == 0, result.output
+
+
+def test_calibrate_writes_a_model_of_ones_own(run: Run, people: Path, models: Path) -> None:
+    words = ["--recording", people / "S01.npz", "--session", 2, "--repetitions", 2, "--out", "mine"]
+
+    report = json.loads(run("calibrate", "--model", "tiny", *words, "--json").stdout)
+
+    made = artefact.load(models / "mine")
+    assert report["balanced_accuracy"] == made.manifest.metrics["calibration"]["balanced_accuracy"] > 0.9
+    assert report["seconds"] < 30
+    assert made.manifest.parent.name == "tiny"
+
+
+def test_calibrate_without_labels_turns_the_ring(run: Run, tmp_path: Path, models: Path) -> None:
+    path = makers.person(tmp_path / "blind.npz", repetitions=8, label=None)
+
+    result = run(
+        "calibrate", "--model", "tiny", "--recording", path, "--unlabelled", "--out", "mine", "--json"
+    )
+
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout).keys() == {"model", "seconds", "windows", "roll", "gain"}
+    assert artefact.load(models / "mine").manifest.training["alignment"]["session"] == 1
+
+
+@pytest.fixture
+def recipe(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A recipe that takes a second."""
+    known = replace(TINY_RECIPE, name="small", folds=0)
+    monkeypatch.setitem(recipes.RECIPES, "small", known)
+    return known
+
+
+def test_train_writes_a_model_with_its_graphs_and_resumes(
+    run: Run, recipe: Any, people: Path, models: Path
+) -> None:
+    pytest.importorskip("onnx", reason="requirements-dev.txt is not installed")
+
+    first = run("train", "--model", "small", "--data", people, "--json")
+    weights = artefact.load(models / "small").weights()
+    again = run("train", "--model", "small", "--data", people)
+
+    assert first.exit_code == 0, first.output
+    assert json.loads(first.stdout)["runs"]["main"]["best_epoch"] == 1
+    assert again.exit_code == 0, again.output
+    assert Path("runs/small/main.pt").is_file()
+    assert {"model.onnx", "model.fp16.onnx", "model.int8.onnx"} <= artefact.load(
+        models / "small"
+    ).manifest.files.keys()
+    np.testing.assert_equal(artefact.load(models / "small").weights(), weights)
+
+
+@pytest.mark.parametrize("network", ["tcn", "spiking"])
+def test_train_takes_another_network_and_leaves_an_augmentation_out(
+    run: Run, recipe: Any, people: Path, models: Path, network: str
+) -> None:
+    pytest.importorskip("onnx", reason="requirements-dev.txt is not installed")
+    words = ["--network", network, "--without", "noise", "--epochs", 1, "--folds", 0, "--out", "other"]
+
+    result = run("train", "--model", "small", "--data", people, *words, "--json")
+
+    assert result.exit_code == 0, result.output
+    expected = {"tcn": "tcn", "spiking": "spiking_tcn"}[network]
+    assert artefact.load(models / "other").manifest.architecture == expected
+
+
+def test_export_writes_the_graphs_of_a_calibrated_model(run: Run, people: Path, models: Path) -> None:
+    pytest.importorskip("onnx", reason="requirements-dev.txt is not installed")
+    (models / "tiny" / "README.md").write_text("about it")
+
+    result = run("export", "--model", "tiny", "--data", people, "--json")
+
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["files"] == ["model.fp16.onnx", "model.int8.onnx", "model.onnx"]
+    assert "model.onnx" in artefact.load(models / "tiny").manifest.files
+    assert (models / "tiny" / "README.md").read_text() == "about it"
+
+
+def nan(arrays: dict[str, Any]) -> None:
+    arrays["emg"] = np.where(np.arange(len(arrays["emg"]))[:, None] == 5, np.nan, arrays["emg"])
+
+
+def three_samples(arrays: dict[str, Any]) -> None:
+    for key, values in arrays.items():
+        if values.ndim and len(values) > 1000:
+            arrays[key] = values[:3]
+
+
+BAD_RECORDINGS = {
+    "no-labels": (lambda arrays: arrays.pop("label"), "has no labels"),
+    "unknown-class": (
+        lambda arrays: arrays.update(gesture_names=np.array(["rest", "fist", "wave"])),
+        "holds wave, which tiny lacks",
+    ),
+    "other-rate": (lambda arrays: arrays.update(fs=np.int32(1000)), "4 channels at 1000 Hz"),
+    "other-channels": (lambda arrays: arrays.update(emg=arrays["emg"][:, :3]), "3 channels at 200 Hz"),
+    "nan": (nan, "NaN or infinite"),
+    "three-samples": (three_samples, "no labelled stretch of 20 samples"),
+    "all-rest": (lambda arrays: arrays.update(label=0 * arrays["label"]), "S01"),
+    "one-repetition": (lambda arrays: arrays.update(repetition=0 * arrays["repetition"] + 2), "S01"),
+}
+
+
+@pytest.fixture(params=BAD_RECORDINGS)
+def bad(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, str]:
+    change, reason = BAD_RECORDINGS[request.param]
+    path = makers.person(tmp_path / "bad" / "S01.npz") if (tmp_path / "bad").mkdir() is None else tmp_path
+    arrays = dict(np.load(path))
+    change(arrays)
+    np.savez(path, **arrays)
+    return path, reason
+
+
+def test_evaluate_says_in_one_line_what_is_wrong_with_a_recording(run: Run, bad: tuple[Path, str]) -> None:
+    path, reason = bad
+
+    failed(
+        run("evaluate", "--model", "tiny", "--data", path.parent, "--split", "repetition", "--json"),
+        1,
+        reason,
+    )
+
+
+def test_calibrate_leaves_nothing_behind_when_a_recording_is_bad(
+    run: Run, bad: tuple[Path, str], models: Path
+) -> None:
+    path, reason = bad
+
+    failed(run("calibrate", "--model", "tiny", "--recording", path, "--out", "mine"), 1, reason)
+
+    assert [entry.name for entry in models.iterdir()] == ["tiny"]
+
+
+def test_all_rest_is_no_measure_of_gestures_but_of_false_activations(run: Run, tmp_path: Path) -> None:
+    folder = makers.people(tmp_path / "resting", 1, gestures=())
+
+    failed(run("evaluate", "--model", "tiny", "--data", folder), 1, "nothing but rest")
+    (row, *_) = json.loads(run("evaluate", "--model", "tiny", "--data", folder, "--stream", "--json").stdout)[
+        "decisions"
+    ]
+
+    assert row["gestures_found"] is None
+    assert row["false_activations_per_rest_minute"] >= 0
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"), [("nowhere", "nowhere"), ("empty", "holds no recording")], ids=["absent", "empty"]
+)
+def test_a_folder_without_recordings_is_the_datas_fault(run: Run, data: str, reason: str) -> None:
+    Path("empty").mkdir()
+
+    failed(run("evaluate", "--model", "tiny", "--data", data), 1, reason)
+
+
+def edit(model: artefact.Artefact, **changes: Any) -> None:
+    path = model.path / "manifest.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+BAD_MODELS: dict[str, tuple[Callable[[artefact.Artefact], Any], str]] = {
+    "truncated-weights": (
+        lambda model: (model.path / "weights.safetensors").write_bytes(
+            (model.path / "weights.safetensors").read_bytes()[:200]
+        ),
+        "sha256 differs",
+    ),
+    "no-json": (lambda model: (model.path / "manifest.json").write_text("{"), "it is not JSON"),
+    "other-width": (
+        lambda model: edit(model, hyper_parameters={**model.manifest.hyper_parameters, "width": 16}),
+        "must be float32",
+    ),
+    "other-architecture": (lambda model: edit(model, architecture="mlp"), "architecture must be one of"),
+    "huge-network": (lambda model: edit(model, hyper_parameters={"width": 10**9}), "width must be"),
+    "edited-training": (lambda model: edit(model, training={"hashes": 5}), "training.hashes"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_MODELS)
+def test_a_damaged_or_edited_model_is_one_line_and_status_2(
+    run: Run, models: Path, people: Path, case: str
+) -> None:
+    damage, reason = BAD_MODELS[case]
+    damage(artefact.load(models / "tiny"))
+    words = ["--recording", people / "S01.npz", "--out", "mine"]
+
+    failed(run("evaluate", "--model", "tiny", "--data", people), 2, reason)
+    failed(run("calibrate", "--model", "tiny", *words), 2, reason)
+
+    assert [entry.name for entry in models.iterdir()] == ["tiny"]
+
+
+def test_an_unknown_model_lists_those_there(run: Run, people: Path) -> None:
+    failed(run("evaluate", "--model", "other", "--data", people), 2, "has tiny")
+
+
+def test_a_target_outside_the_models_folder_needs_a_good_name(run: Run, people: Path, models: Path) -> None:
+    words = ["--recording", people / "S01.npz", "--out", "../odd name"]
+
+    failed(run("calibrate", "--model", "tiny", *words), 2, "name must be letters")
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["--model", "other"], "no recipe 'other'; there are myo-8ch-200hz"),
+        (["--model", "small"], "name their folder with --data"),
+        (["--model", "small", "--network", "rnn"], "no network 'rnn'; there are tcn, spiking"),
+        (["--model", "small", "--data", "PEOPLE", "--folds", 9], "2 people are too few for 9 folds"),
+    ],
+    ids=["recipe", "data", "network", "folds"],
+)
+def test_train_says_what_it_needs(
+    run: Run, recipe: Any, people: Path, models: Path, words: list[object], reason: str
+) -> None:
+    failed(run("train", *(people if word == "PEOPLE" else word for word in words)), 1, reason)
+
+    assert [entry.name for entry in models.iterdir()] == ["tiny"]

@@ -1,0 +1,128 @@
+"""Who trains which weights, and which weights may judge whom."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.errors import ArtefactError, DataError
+from app.inference import artefact
+from app.learning import recipes, shipping
+from app.learning.training import Schedule
+from tests.learning import makers
+
+TINY_RECIPE = recipes.Recipe(
+    name="tiny",
+    version="1.0.0",
+    architecture="tcn",
+    hyper_parameters={"width": 8, "stem_kernel": 4, "stem_stride": 2, "dilations": [1]},
+    channels=makers.CHANNELS,
+    length=makers.LENGTH,
+    sampling_rate=makers.RATE,
+    units="counts",
+    filters=(),
+    classes=makers.CLASSES,
+    folds=2,
+    apart=1,
+    ring=True,
+    schedule=Schedule(epochs=1, windows=128, batch=64),
+)
+
+
+def silent(items: Any, total: int, what: str) -> Any:
+    return items
+
+
+def test_every_person_is_held_out_of_one_fold_and_teaches_or_stops_no_other_way() -> None:
+    main, *folds = shipping.runs(people=11, folds=3, apart=2, seed=0)
+
+    assert sorted(person for fold in folds for person in fold.held) == list(range(11))
+    assert main.held == ()
+    for run in (main, *folds):
+        assert sorted((*run.people, *run.apart, *run.held)) == list(range(11))
+        assert len(run.apart) == 2
+
+
+def test_too_few_people_are_refused() -> None:
+    with pytest.raises(DataError, match="2 people are too few for 2 folds and 1 people kept apart"):
+        shipping.runs(people=2, folds=2, apart=1, seed=0)
+
+
+def test_each_person_is_judged_by_weights_that_have_not_seen_them(tmp_path: Path) -> None:
+    people = makers.recordings(tmp_path / "data", 4)
+    manifest, data, networks = shipping.train(TINY_RECIPE, people, tmp_path / "runs", silent)
+    model = shipping.write(tmp_path / "tiny", manifest, data, networks, graphs=False)
+    runs = {run.name: run for run in shipping.runs(4, 2, 1, 0)}
+
+    for person, hashes in enumerate(data.hashes):
+        fold = Path(shipping.weights_for(model, hashes.values())).stem
+        assert person in runs[fold].held
+    assert shipping.weights_for(model, ["a stranger's"]) == "weights.safetensors"
+    assert sorted(model.manifest.files) == [
+        "folds/fold0.safetensors",
+        "folds/fold1.safetensors",
+        "weights.safetensors",
+    ]
+
+
+def test_a_fold_is_aligned_without_the_people_it_holds_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[int, ...]] = []
+    monkeypatch.setattr(shipping, "canonical", lambda data, people: asked.append(tuple(people)) or data)
+
+    shipping.train(TINY_RECIPE, makers.recordings(tmp_path / "data", 4), tmp_path / "runs", silent)
+
+    for run, people in zip(shipping.runs(4, 2, 1, 0), asked, strict=True):
+        assert not set(people) & set(run.held)
+
+
+def test_a_session_of_a_trained_recording_is_known_again(tmp_path: Path) -> None:
+    """The whole file's hash missed a person's single session that came in another file."""
+    seen = {"hashes": ["a", "b"], "runs": {"fold0": {"held_out": ["b"]}}}
+    model = makers.artefact(tmp_path / "tiny", training=seen)
+
+    assert shipping.weights_for(model, ["b"]) == "folds/fold0.safetensors"
+    with pytest.raises(DataError, match="was trained on that recording"):
+        shipping.weights_for(model, ["a", "unknown"])
+
+
+@pytest.mark.parametrize(
+    "training",
+    [{"hashes": 5}, {"hashes": [[]]}, {"runs": []}, {"runs": {"a": 1}}, {"runs": {"a": {}}}],
+    ids=["hashes-number", "hashes-nested", "runs-list", "run-number", "run-empty"],
+)
+def test_an_edited_record_of_the_training_is_refused(tmp_path: Path, training: dict) -> None:
+    model = makers.artefact(tmp_path / "tiny")
+    edited = replace(model, manifest=replace(model.manifest, training=training))
+
+    with pytest.raises(ArtefactError, match=r"training.hashes or training.runs was edited"):
+        shipping.weights_for(edited, ["a"])
+
+
+def test_writing_again_keeps_the_card_and_takes_the_new_weights(tmp_path: Path) -> None:
+    people = makers.recordings(tmp_path / "data", 4)
+    made = shipping.train(TINY_RECIPE, people, tmp_path / "runs", silent)
+    shipping.write(tmp_path / "tiny", *made, graphs=False)
+    (tmp_path / "tiny" / "README.md").write_text("about it")
+
+    shipping.write(tmp_path / "tiny", *made, graphs=False)
+
+    assert (tmp_path / "tiny" / "README.md").read_text() == "about it"
+    artefact.load(tmp_path / "tiny")
+
+
+def test_statistics_count_every_person_alike(tmp_path: Path) -> None:
+    people = makers.recordings(tmp_path / "data", 2)
+    data = shipping.read(people, makers.manifest())
+
+    found = shipping.with_statistics(makers.manifest(), data)
+
+    assert len(set(found.std.tolist())) == 1  # so that a turned ring is the same signal
+    assert found.rest_rms == pytest.approx(2, abs=0.3)
+    assert found.active_rms == pytest.approx(8, abs=0.5)
+    assert np.abs(found.mean).max() < 0.5
