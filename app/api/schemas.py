@@ -236,6 +236,16 @@ class PercentilesSchema(Schema):
     p99 = fields.Float(required=True)
 
 
+class GroupSchema(Schema):
+    """Readers who share one computation."""
+
+    fps = fields.Float(required=True)
+    backend = fields.String(required=True)
+    votes = fields.Integer(required=True)
+    readers = fields.Integer(required=True)
+    decision_delay_ms = fields.Float(required=True)
+
+
 class StatsSchema(Schema):
     """What the streams have done since the worker started."""
 
@@ -251,6 +261,11 @@ class StatsSchema(Schema):
     frames_sent = fields.Integer(required=True)
     frames_dropped = fields.Integer(required=True)
     gaps = fields.Integer(required=True)
+    decision_delay_ms = fields.Float(
+        required=True,
+        **_about("From the onset of a gesture to its decision, at 30 fps and one vote; computed"),
+    )
+    groups = fields.List(fields.Nested(GroupSchema), required=True)
     source = fields.Nested(SourceStateSchema, required=True)
     latency_ms = fields.Dict(
         keys=fields.String(),

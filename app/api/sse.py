@@ -1,16 +1,21 @@
-"""Server-Sent Events: how an event becomes bytes (WHATWG HTML, section 9.2)."""
+"""Server-Sent Events: how an event becomes bytes (WHATWG HTML, section 9.2), and what its id means."""
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
 
 from app.serving.events import Completed, Event, Frame, SourceChange
+from app.serving.stream import Place, Sent
 
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 MIMETYPE = "text/event-stream"
 COMMENT = b": keep-alive\n\n"
+FINISHED = "end"  # id of the last event of a stream that has said all
+
+_ID = re.compile(r"([0-9a-z]{1,16})\.(\d{1,15})\.(-?\d{1,15})\.(\d{1,15})\.(\d{1,15})")
 
 
 def encode(event: Event) -> bytes:
@@ -18,14 +23,39 @@ def encode(event: Event) -> bytes:
     return orjson.dumps(_fields(event))[:-1]
 
 
-def frame(body: bytes, number: int, dropped: int) -> bytes:
+def frame(sent: Sent) -> bytes:
     """One whole event for one client."""
-    return b'id: %d\ndata: %b,"frame":%d,"dropped":%d}\n\n' % (number, body, number, dropped)
+    place = sent.place
+    return b'id: %b.%d.%d.%d.%d\ndata: %b,"frame":%d,"dropped":%d}\n\n' % (
+        place.run.encode(),
+        place.started_at * 1000,
+        place.k,
+        place.frames,
+        place.dropped,
+        sent.body,
+        sent.frame,
+        sent.dropped,
+    )
 
 
-def last(event: Completed) -> bytes:
-    """The last event of a stream."""
-    return b"id: %d\ndata: %b\n\n" % (event.total_frames, orjson.dumps(event.fields))
+def last(event: Completed, place: Place) -> bytes:
+    """The last event of a stream. One that the server cut short keeps an id from which it can go on."""
+    own = FINISHED if event.reason != "shutdown" else identify(place)
+    return b"id: %b\ndata: %b\n\n" % (own.encode(), orjson.dumps(event.fields))
+
+
+def identify(place: Place) -> str:
+    """The id of the last event that a client at that place has had."""
+    return f"{place.run}.{int(place.started_at * 1000)}.{place.k}.{place.frames}.{place.dropped}"
+
+
+def place_of(last_event_id: str | None) -> Place | None:
+    """The place that a `Last-Event-ID` names; None for none, and for one that is not ours."""
+    found = _ID.fullmatch(last_event_id or "")
+    if found is None:
+        return None
+    run, started, k, frames, dropped = found.groups()
+    return Place(run, int(started) / 1000, int(k), int(frames), int(dropped))
 
 
 def _fields(event: Event) -> dict[str, Any]:
@@ -62,6 +92,8 @@ def _frame(event: Frame) -> dict[str, Any]:
     }
     if event.missing_samples:
         fields["missing_samples"] = event.missing_samples
+    if event.quality:
+        fields["quality"] = event.quality
     if event.signal is not None:
         fields["signal"] = event.signal
     return fields

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from http import HTTPStatus
 from typing import Any
 
 from flask import Response, request
@@ -16,6 +17,7 @@ from app.api.errors import InvalidBody
 from app.api.health import source_state
 from app.api.jobs import StreamJob
 from app.api.openapi import body, fails, query
+from app.api.outlet import SocketOutlet, open_outlet
 from app.api.schemas import FrameSchema, StatsSchema, StreamSchema
 from app.api.wire import Wire
 from app.serving.events import Completed, StreamOptions
@@ -54,9 +56,14 @@ def stream_by_get() -> Response:
 @bp.get("/stats")
 @bp.response(200, StatsSchema)
 def stats() -> dict[str, Any]:
-    """What the streams have done since the worker started, and how long each stage took."""
+    """What the streams have done since the worker started, and how long each stage took.
+
+    `decision_delay_ms` is computed, for 30 fps and one vote and for every group of readers: half the window, half
+    a hop for each vote, the filter's group delay and the measured latency (Farrell & Weir 2008).
+    """
     runtime = current_runtime()
     latency = runtime.stats.mean_infer_ms()
+    default = StreamOptions(fps=30.0, backend=runtime.engine.best)
     state = runtime.acquisition.look()
     return {
         "max_throughput_qps": None if not latency else round(1e3 / latency, 1),
@@ -65,6 +72,17 @@ def stats() -> dict[str, Any]:
         "frames_sent": runtime.stats.frames_sent,
         "frames_dropped": runtime.stats.frames_dropped,
         "gaps": state.gaps,
+        "decision_delay_ms": round(runtime.decision_delay_ms(default), 1),
+        "groups": [
+            {
+                "fps": options.fps,
+                "backend": options.backend,
+                "votes": options.votes,
+                "readers": readers,
+                "decision_delay_ms": round(runtime.decision_delay_ms(options), 1),
+            }
+            for options, readers in runtime.broadcast.running.items()
+        ],
         "source": source_state(state),
         "latency_ms": {
             stage: {name: round(value, 3) for name, value in values.items()}
@@ -76,11 +94,21 @@ def stats() -> dict[str, Any]:
 def _opened(job: StreamJob) -> Response:
     """All that can be refused is refused here, before the first byte."""
     runtime = current_runtime()
+    last_event_id = request.headers.get("Last-Event-ID")
+    if last_event_id == sse.FINISHED:
+        return Response(status=HTTPStatus.NO_CONTENT)  # tells EventSource to stop reconnecting
     options = _options(runtime, job)
     wire = Wire(request.environ)
-    frames, close = runtime.open_stream(options, job.duration_seconds, job.source, wire.writable)
+    outlet = open_outlet(wire, request.environ.get("SERVER_PROTOCOL", ""))
+    frames, close = runtime.open_stream(
+        options,
+        job.duration_seconds,
+        place=sse.place_of(last_event_id),
+        outlet=outlet,
+        writable=wire.writable,
+    )
     wire.watch()
-    response = Response(_events(frames, wire), mimetype=sse.MIMETYPE, headers=sse.HEADERS)
+    response = Response(_events(frames, wire, outlet), mimetype=sse.MIMETYPE, headers=sse.HEADERS)
     response.call_on_close(close)  # also when the first byte was never asked for
     return response
 
@@ -101,18 +129,25 @@ def _options(runtime: Runtime, job: StreamJob) -> StreamOptions:
     )
 
 
-def _events(stream: Stream, wire: Wire) -> Iterator[bytes]:
+def _events(stream: Stream, wire: Wire, outlet: SocketOutlet | None) -> Iterator[bytes]:
+    """What gunicorn writes: all of it, or with an outlet only what comes before and after the frames."""
     yield sse.COMMENT  # the headers leave now, not with the first frame
     spoke = time.perf_counter()
     for item in stream:
         if isinstance(item, Completed):
-            yield sse.last(item)
-        elif item is not None:
-            yield sse.frame(item.body, item.frame, item.dropped)
+            if outlet is not None:
+                outlet.finish()
+            yield sse.last(item, stream.place)
+            return
+        if item is not None:
+            yield sse.frame(item)
+            spoke = time.perf_counter()
+        elif wire.gone:
+            break
         elif time.perf_counter() - spoke > KEEP_ALIVE_S:
-            yield sse.COMMENT
-        else:
-            if wire.gone:
-                return
-            continue
-        spoke = time.perf_counter()
+            spoke = time.perf_counter()
+            if outlet is None:
+                yield sse.COMMENT
+            else:
+                outlet.comment()
+    wire.abort()  # it left, or does not read: gunicorn's farewell would wait for it

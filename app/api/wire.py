@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import socket
+import ssl
 import struct
 import termios
 from collections.abc import Mapping
@@ -21,11 +23,18 @@ class Wire:
         self._socket: socket.socket | None = environ.get("gunicorn.socket")
         if self._socket is not None and self._socket.family not in (socket.AF_INET, socket.AF_INET6):
             self._socket = None
+        self._fd = -1 if self._socket is None else self._socket.fileno()
+
+    @property
+    def plain_socket(self) -> socket.socket | None:
+        """The socket where bytes go out as they are; None under TLS."""
+        return None if isinstance(self._socket, ssl.SSLSocket) else self._socket
 
     def watch(self) -> None:
         """Have the kernel give up on a peer that has silently gone."""
         if self._socket is not None and hasattr(socket, "TCP_USER_TIMEOUT"):
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, GIVE_UP_MS)
+            self._socket.settimeout(GIVE_UP_MS / 1000)
 
     @property
     def gone(self) -> bool:
@@ -42,7 +51,13 @@ class Wire:
         if self._socket is None:
             return True
         try:
-            unsent = struct.unpack("i", fcntl.ioctl(self._socket.fileno(), termios.TIOCOUTQ, b"\0" * 4))[0]
+            unsent = struct.unpack("i", fcntl.ioctl(self._fd, termios.TIOCOUTQ, b"\0" * 4))[0]
         except OSError:
             return True  # closed; the next write says so
         return bool(unsent <= MAX_UNSENT)
+
+    def abort(self) -> None:
+        """End the connection now: nothing more can be said to this client."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_RDWR)

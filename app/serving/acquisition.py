@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.emg.signal_path import SignalPath
 from app.emg.source import Source
@@ -97,6 +97,9 @@ class Acquisition:
                 self._stop.set()
                 return
             arrived = self._clock()
+            if self._last_at is not None and arrived - self._last_at > STALL_S:
+                # what came before the stall is another signal: no window spans it, filters start afresh
+                chunk = replace(chunk, restart=True)
             self._path.feed(chunk, arrived)
         except SourceError as error:
             if self._error is None:  # once, not twice a second

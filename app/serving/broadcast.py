@@ -2,7 +2,8 @@
 
 A group is one thread that follows a source: it waits for the last sample of each window, makes the frame, encodes
 it, and leaves it where its readers look. It never waits for them: a reader who comes late finds the newest frame and
-the number of those it has missed. The first reader starts the group, the last one to leave ends it.
+the number of those it has missed. The first reader starts the group, the last one to leave stops it; its latest
+events stay for a reader who was cut off and comes back.
 """
 
 from __future__ import annotations
@@ -24,18 +25,25 @@ log = logging.getLogger(__name__)
 
 Encode = Callable[[Event], bytes]
 
-KEPT = 64  # events a group keeps for readers who were busy sending
+KEPT = 64  # events that a group keeps: 2 s at 30 fps
+IDLE_GROUPS = 32  # groups without readers whose events are kept
+LOOK_S = STALL_S / 4  # how often a group without samples looks at its source
 MAX_LAG_S = 0.1  # a group further behind its source than this skips to the newest window
-STALLED = ("stalled", "disconnected", "ended")
+TURN = 50  # listeners served before the other work of this process gets its turn
+SILENT = ("stalled", "disconnected", "ended")
 
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """One event, encoded. `position` counts the frames of the group, those skipped included; -1: no frame."""
+    """One event, encoded."""
 
     number: int  # of all events of the group
-    position: int
+    k: int  # the window on the grid; for what is no frame, the window waited for
+    position: int  # frames of the group before this one, those skipped included; -1 for what is no frame
     body: bytes
+
+
+Listener = Callable[[Published], None]
 
 
 class Group:
@@ -43,73 +51,88 @@ class Group:
 
     def __init__(
         self,
-        maker: FrameMaker,
+        make: Callable[[], FrameMaker],
         grid: Grid,
         acquisition: Acquisition,
         encode: Encode,
         stats: StreamStats,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._maker, self._grid, self._acquisition = maker, grid, acquisition
+        self._make, self._grid, self._acquisition = make, grid, acquisition
         self._encode, self._stats, self._clock = encode, stats, clock
         self.readers = 0  # kept by Broadcast, under its lock
         self.ended = False  # the source has ended: nothing will come any more
         self.kept: tuple[Published, ...] = ()
         self.news = threading.Event()  # replaced at every event, so that each wakes those who wait for it
+        self.listeners: dict[object, Listener] = {}
+        self._k = -1  # the last window that was made or skipped
         self._position = 0
-        self._stop = threading.Event()
         self._stalled = False
         self._said: tuple[str, float] = ("", 0.0)
+        self._stop = threading.Event()
 
     def start(self) -> None:
-        threading.Thread(target=self._run, name="stream group", daemon=True).start()
+        """Follow the source from its newest window on."""
+        self._stop = threading.Event()  # the thread before may not have seen yet that it was stopped
+        threading.Thread(target=self._run, args=(self._stop,), name="stream group", daemon=True).start()
 
     def stop(self) -> None:
         self._stop.set()
 
-    def _run(self) -> None:
-        ring = self._acquisition.ring
-        k = max(self._grid.last_at_or_before(ring.newest), 0)  # the first event is for the window just past
-        while not self._stop.is_set():
+    def wake(self) -> None:
+        """Have every reader look up, because something other than an event has happened."""
+        news, self.news = self.news, threading.Event()
+        news.set()
+
+    def _run(self, stop: threading.Event) -> None:
+        ring, maker = self._acquisition.ring, self._make()
+        self._stalled = False
+        # the first event is at once, for the window just past
+        k = max(self._grid.last_at_or_before(ring.newest), self._k + 1, 0)
+        self._position += k - self._k - 1 if self._k >= 0 else 0
+        self._k = k - 1
+        while not stop.is_set() and not self.ended:
             try:
-                k = self._step(k)
+                self._step(maker, stop)
             except Exception:
                 log.exception("a frame failed")
                 self._say("internal error; the server's log has it")
-                k += 1
-            if self.ended:
-                return
+                self._k += 1
 
-    def _step(self, k: int) -> int:
-        """Make the frame of window k when its last sample has come. The window to wait for next."""
+    def _step(self, maker: FrameMaker, stop: threading.Event) -> None:
+        """Make the next frame when its last sample has come."""
         ring = self._acquisition.ring
-        if not ring.wait_beyond(self._grid.end_of(k) - 1, timeout=STALL_S):
-            self._look_at_source()
-            return k
+        if not ring.wait_beyond(self._grid.end_of(self._k + 1) - 1, timeout=LOOK_S):
+            self._look_at_source(maker)
+            return
         if self._stalled:
             self._stalled = False
-            self._publish(self._maker.source_change("recovered", "running"))
-        late = self._grid.last_at_or_before(ring.newest) - k
+            self._publish(maker.source_change("recovered", "running"))
+        late = self._grid.last_at_or_before(ring.newest) - self._k - 1
         if late > self._grid.fps * MAX_LAG_S + 1:
             self._position += late
-            k += late
+            self._k += late
+        k = self._k + 1
         try:
-            frame = self._maker.frame(self._grid.end_of(k))
+            frame = maker.frame(self._grid.end_of(k))
         except MyostreamError as error:
+            self._k = k
             self._say(str(error))
-            return k + 1
+            return
+        if stop.is_set():  # a newer thread may have gone on meanwhile
+            return
+        self._k = k
         if frame is not None:
             self._publish(frame)
-        return k + 1
 
-    def _look_at_source(self) -> None:
+    def _look_at_source(self, maker: FrameMaker) -> None:
         state = self._acquisition.state
-        if state in STALLED and not self._stalled:
+        if state in SILENT and not self._stalled:
             self._stalled = True
-            self._publish(self._maker.source_change("stalled", state))
+            self._publish(maker.source_change("stalled", state))
         if state == "ended":
             self.ended = True
-            self.news.set()
+            self.wake()
 
     def _say(self, message: str) -> None:
         """One event for a trouble, however many frames it spoils within a second."""
@@ -127,25 +150,39 @@ class Group:
             position = self._position
             self._position += 1
         number = self.kept[-1].number + 1 if self.kept else 0
-        self.kept = (*self.kept[1 - KEPT :], Published(number, position, body))
-        news, self.news = self.news, threading.Event()
-        news.set()
+        published = Published(number, self._k, position, body)
+        self.kept = (*self.kept[1 - KEPT :], published)
+        self.wake()
+        for turn, listener in enumerate(list(self.listeners.values()), start=1):
+            listener(published)
+            if turn % TURN == 0:
+                time.sleep(0)
 
 
 class Reader:
-    """One client's place in a group."""
+    """One client's place in a group. `after` is the last window it has seen, if it was here before."""
 
-    def __init__(self, group: Group, leave: Callable[[], None]) -> None:
+    def __init__(self, group: Group, leave: Callable[[], None], after: int | None = None) -> None:
         self._group, self._leave = group, leave
-        frames = [event for event in group.kept if event.position >= 0]
-        self._next = frames[-1].number if frames else 0  # the newest frame is this reader's first
         self._position: int | None = None
+        self._after = after
+        frames = [event for event in group.kept if event.position >= 0]
+        self._next = frames[-1].number if frames else 0  # the newest frame is a new reader's first
         self._left = False
 
     @property
     def ended(self) -> bool:
         """Nothing will come any more, and all that came has been taken."""
         return self._group.ended and not self._fresh()
+
+    def replay(self) -> list[tuple[Published, int]]:
+        """The frames kept that this reader has not seen, each with the number of frames missed before it."""
+        if self._after is None:
+            return []
+        after = self._after
+        kept = self._group.kept
+        self._next = kept[-1].number + 1 if kept else 0
+        return [(e, self._missed(e)) for e in kept if e.position >= 0 and e.k > after]
 
     def take(self, timeout_s: float) -> list[tuple[Published, int]]:
         """What is new, at most one frame and that the newest, each with the number of frames missed before it.
@@ -161,13 +198,29 @@ class Reader:
             return []
         self._next = fresh[-1].number + 1
         newest = max(event.position for event in fresh)
-        taken = [event for event in fresh if event.position in (-1, newest)]
-        return [(event, self._missed(event)) for event in taken]
+        return [(event, self._missed(event)) for event in fresh if event.position in (-1, newest)]
+
+    def listen(self, listener: Callable[[Published, int], bool]) -> None:
+        """Have every event given to `listener` as it is published; it must not wait.
+
+        It is called with the event and the frames missed before it, and says whether it took it: one that it
+        did not take is missed.
+        """
+
+        def offered(event: Published) -> None:
+            if event.number < self._next:
+                return
+            position, after = self._position, self._after
+            if not listener(event, self._missed(event)):
+                self._position, self._after = position, after
+
+        self._group.listeners[self] = offered
 
     def close(self) -> None:
         """Leave the group. Safe to call twice."""
         if not self._left:
             self._left = True
+            self._group.listeners.pop(self, None)
             self._leave()
 
     def _fresh(self) -> tuple[Published, ...]:
@@ -178,7 +231,11 @@ class Reader:
     def _missed(self, event: Published) -> int:
         if event.position < 0:
             return 0
-        missed = 0 if self._position is None else event.position - self._position - 1
+        missed = 0
+        if self._position is not None:
+            missed = event.position - self._position - 1
+        elif self._after is not None:  # across a reconnect only the grid can say
+            missed = max(event.k - self._after - 1, 0)
         self._position = event.position
         return missed
 
@@ -198,28 +255,38 @@ class Broadcast:
         self._lock = threading.Lock()
 
     @property
-    def groups(self) -> int:
-        return len(self._groups)
+    def running(self) -> dict[StreamOptions, int]:
+        """The number of readers of every group that has some."""
+        return {options: g.readers for options, g in list(self._groups.items()) if g.readers}
 
-    def join(self, options: StreamOptions) -> Reader:
-        """A place in the group of those options.
+    def join(self, options: StreamOptions, after: int | None = None) -> Reader:
+        """A place in the group of those options; `after` is the last window a returning reader has seen.
 
         Raises:
             DataError: the source has no grid for that fps.
         """
         with self._lock:
-            group = self._groups.get(options)
-            if group is None:
-                grid = Grid(self._acquisition.source.sampling_rate, options.fps)
-                group = Group(self._make(options), grid, self._acquisition, self._encode, self._stats)
-                self._groups[options] = group
-                group.start()
+            group = self._groups.pop(options, None) or self._group(options)
+            self._groups[options] = group  # last in the dict: the longest idle are the first to be forgotten
             group.readers += 1
-        return Reader(group, lambda: self._leave(options, group))
+            if group.readers == 1:
+                group.start()
+        return Reader(group, lambda: self._leave(group), after)
 
-    def _leave(self, options: StreamOptions, group: Group) -> None:
+    def wake(self) -> None:
+        """Have every reader look up at once: the server is shutting down."""
+        for group in list(self._groups.values()):
+            group.wake()
+
+    def _group(self, options: StreamOptions) -> Group:
+        grid = Grid(self._acquisition.source.sampling_rate, options.fps)
+        return Group(lambda: self._make(options), grid, self._acquisition, self._encode, self._stats)
+
+    def _leave(self, group: Group) -> None:
         with self._lock:
             group.readers -= 1
             if group.readers == 0:
                 group.stop()
-                self._groups.pop(options, None)
+            idle = [options for options, group in self._groups.items() if group.readers == 0]
+            for options in idle[:-IDLE_GROUPS]:
+                del self._groups[options]

@@ -38,6 +38,7 @@ class Frame:
     shape: tuple[int, ...]  # (batch, length, channels)
     truth: str | None  # the recording's or simulator's own label of the last sample
     missing_samples: int = 0  # of the window: lost and filled
+    quality: Mapping[str, Sequence[int]] | None = None  # what is wrong with which channels; None: nothing
     signal: Sequence[Sequence[float]] | None = None  # (channels, points) of the hop, on request
 
 

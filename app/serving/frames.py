@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from app.emg.decimation import min_max
+from app.emg.quality import dead_channels
 from app.emg.ring import Ring
 from app.emg.source import UNLABELLED
 from app.inference.manifest import Manifest
@@ -17,6 +18,8 @@ from app.serving.events import Frame, SourceChange, StreamOptions
 from app.serving.stats import StreamStats
 
 SIGNAL_POINTS = 64  # per channel and frame: 1,920 a second at 30 fps, more than a screen has columns
+
+MAX_DEAD = 0.25  # share of dead channels that a model is trusted with; training drops one of them at most
 
 
 class FrameMaker:
@@ -60,7 +63,12 @@ class FrameMaker:
             window[np.newaxis], preprocess=options.preprocess, backend=options.backend
         )
         prediction, confidence, probabilities = answer.prediction.first()
-        decision = self._decider.update(prediction, confidence)
+        missing = self._ring.missing(end, self._manifest.length)
+        dead = dead_channels(window, self._manifest.rest_rms)
+        if missing or len(dead) > MAX_DEAD * self._manifest.channels:
+            decision = self._decider.reset()  # rest when in doubt
+        else:
+            decision = self._decider.update(prediction, confidence)
         acquired_at = self._ring.acquired_at(end - 1)
         age_ms = (self._clock() - acquired_at) * 1e3 if acquired_at is not None else 0.0
         self._stats.frame_made(wait_ms=answer.wait_ms, infer_ms=answer.latency_ms, age_ms=age_ms)
@@ -79,7 +87,8 @@ class FrameMaker:
             sample_index=end,
             age_ms=age_ms,
             truth=self._truth(end),
-            missing_samples=self._ring.missing(end, self._manifest.length),
+            missing_samples=missing,
+            quality={"dead": dead} if dead else None,
             shape=(1, *window.shape),
             signal=self._signal(end) if options.include_signal else None,
         )

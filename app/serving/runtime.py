@@ -10,19 +10,21 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from app.config import BACKENDS, Settings
+from app.emg.filters import design, group_delay_ms
 from app.emg.source import Samples
-from app.errors import DataError, NotReadyError, OverloadedError
+from app.errors import NotReadyError, OverloadedError
 from app.inference.artefact import Artefact
 from app.serving.acquisition import Acquisition
 from app.serving.benchmark import Benchmark
 from app.serving.broadcast import Broadcast, Encode
 from app.serving.cpu import CpuSampler
+from app.serving.delay import decision_delay_ms
 from app.serving.engine import BackendState, Engine
 from app.serving.events import StreamOptions
 from app.serving.frames import FrameMaker
 from app.serving.opening import make_engine, open_artefact, open_path, open_source
 from app.serving.stats import StreamStats
-from app.serving.stream import Stream
+from app.serving.stream import Outlet, Place, Stream
 
 log = logging.getLogger(__name__)
 
@@ -46,11 +48,15 @@ class Runtime:
     stopping: Callable[[], bool] = _never
     stats: StreamStats = field(default_factory=StreamStats)
     cpu: CpuSampler = field(default_factory=CpuSampler)
+    filter_delay_ms: float = field(init=False)
     benchmark: Benchmark = field(init=False)
     broadcast: Broadcast = field(init=False)
-    started: float = field(default_factory=time.time)
+    run: str = field(default_factory=lambda: format(time.time_ns() // 1_000_000, "x"))  # names this start
 
     def __post_init__(self) -> None:
+        manifest = self.artefact.manifest
+        sos = design(manifest.filters, manifest.sampling_rate, self.settings.mains_hz)
+        self.filter_delay_ms = group_delay_ms(sos, manifest.sampling_rate)
         self.benchmark = Benchmark(self.engine)
         self.broadcast = Broadcast(self.acquisition, self._frame_maker, self.encode, self.stats)
 
@@ -121,31 +127,35 @@ class Runtime:
         self,
         options: StreamOptions,
         duration_s: float | None,
-        source: str | None = None,
-        writable: Callable[[], bool] | None = None,
+        *,
+        place: Place | None = None,
+        outlet: Outlet | None = None,
+        writable: Callable[[], bool] = lambda: True,
     ) -> tuple[Stream, Callable[[], None]]:
-        """A stream and what closes it.
+        """A stream and what closes it; `place` is where it was when its connection was cut.
 
         Raises:
-            DataError: no such source, or no such rate of frames.
+            DataError: no such rate of frames.
             OverloadedError: EMG_MAX_STREAMS are open.
             NotReadyError: the server is shutting down.
         """
-        if source is not None and source not in self.sources:
-            raise DataError(f"no source {source!r}; there is {', '.join(self.sources)}")
         if self.stopping():
             raise NotReadyError("the server is shutting down")
         if self.stats.active_streams >= self.settings.max_streams:
             raise OverloadedError(f"{self.settings.max_streams} streams are open, as many as EMG_MAX_STREAMS")
-        reader = self.broadcast.join(options)
+        known = place is not None and place.run == self.run
+        reader = self.broadcast.join(options, after=place.k if place is not None and known else None)
         self.stats.stream_opened()
         stream = Stream(
             reader,
             options.fps,
             duration_s,
+            run=self.run,
             stats=self.stats,
             stopping=self.stopping,
-            writable=writable or (lambda: True),
+            place=place,
+            outlet=outlet,
+            writable=writable,
         )
 
         def close() -> None:
@@ -153,6 +163,17 @@ class Runtime:
             self.stats.stream_closed()
 
         return stream, close
+
+    def decision_delay_ms(self, options: StreamOptions) -> float:
+        """Computed from window, hop, votes, filter and the latency measured so far."""
+        manifest = self.artefact.manifest
+        return decision_delay_ms(
+            window_ms=1e3 * manifest.length / manifest.sampling_rate,
+            hop_ms=1e3 / options.fps,
+            votes=options.votes,
+            filter_ms=self.filter_delay_ms,
+            latency_ms=self.stats.mean_infer_ms() or 0.0,
+        )
 
     def start(self) -> None:
         """Open the engine and begin to acquire."""

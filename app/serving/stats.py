@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import threading
-from collections import deque
 from dataclasses import dataclass, field
 
-import numpy as np
+from app.serving.histogram import Histogram
 
 STAGES = ("wait", "infer", "encode", "age")
-KEPT = 4096  # latest values of each stage that the percentiles are computed from
+PERCENTS = (50, 95, 99)
 
 
 @dataclass(slots=True)
 class StreamStats:
-    """Counters and recent latencies; written by the groups and streams, read by `/infer/stream/stats`."""
+    """Counters and latencies; written by the groups and streams, read by `/infer/stream/stats`."""
 
     active_streams: int = 0
     frames_sent: int = 0
     frames_dropped: int = 0
-    _stages: dict[str, deque[float]] = field(
-        default_factory=lambda: {stage: deque(maxlen=KEPT) for stage in STAGES}
-    )
+    _stages: dict[str, Histogram] = field(default_factory=lambda: {stage: Histogram() for stage in STAGES})
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def stream_opened(self) -> None:
@@ -39,23 +36,22 @@ class StreamStats:
             self.frames_dropped += dropped
 
     def frame_made(self, *, wait_ms: float, infer_ms: float, age_ms: float) -> None:
-        self._stages["wait"].append(wait_ms)
-        self._stages["infer"].append(infer_ms)
-        self._stages["age"].append(age_ms)
+        self._stages["wait"].add(wait_ms)
+        self._stages["infer"].add(infer_ms)
+        self._stages["age"].add(age_ms)
 
     def frame_encoded(self, encode_ms: float) -> None:
-        self._stages["encode"].append(encode_ms)
+        self._stages["encode"].add(encode_ms)
 
     def mean_infer_ms(self) -> float | None:
-        """Mean engine latency of the latest frames; None before the first."""
-        values = list(self._stages["infer"])
-        return float(np.mean(values)) if values else None
+        """Mean engine latency of all frames; None before the first."""
+        return self._stages["infer"].mean
 
     def percentiles(self) -> dict[str, dict[str, float]]:
-        """p50, p95 and p99 in ms of each stage that has run, over its latest values."""
+        """p50, p95 and p99 in ms of each stage that has run."""
         found = {}
-        for stage, values in self._stages.items():
-            if kept := list(values):
-                p50, p95, p99 = np.percentile(kept, (50, 95, 99)).tolist()
-                found[stage] = {"p50": p50, "p95": p95, "p99": p99}
+        for stage, times in self._stages.items():
+            values = {f"p{percent}": times.percentile(percent) for percent in PERCENTS}
+            if times.count:
+                found[stage] = {name: value for name, value in values.items() if value is not None}
         return found

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
-from app.serving.broadcast import Reader
+from app.serving.broadcast import Published, Reader
 from app.serving.events import Completed
 from app.serving.stats import StreamStats
 
-LOOK_S = 0.1  # how often a quiet stream looks whether the client has left or the server stops
+LOOK_S = 0.25  # how often a quiet stream looks whether the client has left or the server stops
 PAUSE_S = 0.02  # before a client that reads slowly is looked at again
+GIVE_UP_S = 10.0  # a client that has read nothing for so long is closed
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """How far a client has come in its stream: enough to go on after a cut connection."""
+
+    run: str  # of the server: another one counts its windows anew
+    started_at: float  # Unix s
+    k: int  # last window seen
+    frames: int
+    dropped: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,13 +35,25 @@ class Sent:
     body: bytes
     frame: int  # frames sent before it
     dropped: int  # frames this client has missed so far
+    place: Place
+
+
+class Outlet(Protocol):
+    """A way to the client that never waits, such as its socket."""
+
+    def send(self, sent: Sent) -> bool:
+        """Send now, or say False: the client has not taken yet what it was sent before.
+
+        Raises:
+            OSError: the client has gone.
+        """
 
 
 class Stream:
     """Iterate to get what the client is to be sent; None where there is nothing to say just now.
 
-    The last item is always `Completed`, unless the client stopped reading. `writable` says whether the client
-    has taken what it was sent; while it has not, newer frames replace each other.
+    The last item is `Completed`, unless the client left or stopped reading. With an `outlet` the frames take that
+    way, straight from the thread that makes them, and the iteration gives only None and the last word.
     """
 
     def __init__(
@@ -36,47 +62,117 @@ class Stream:
         fps: float,
         duration_s: float | None,
         *,
+        run: str,
         stats: StreamStats,
         stopping: Callable[[], bool],
+        place: Place | None = None,
+        outlet: Outlet | None = None,
         writable: Callable[[], bool] = lambda: True,
-        give_up_s: float = 10.0,
         clock: Callable[[], float] = time.perf_counter,
+        wall: Callable[[], float] = time.time,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self._reader, self._duration, self._stats = reader, duration_s, stats
-        self._stopping, self._writable, self._give_up = stopping, writable, give_up_s
-        self._clock, self._sleep = clock, sleep
+        self._reader, self._fps, self._duration, self._stats = reader, fps, duration_s, stats
+        self._run, self._stopping, self._writable = run, stopping, writable
+        self._outlet, self._clock, self._sleep = outlet, clock, sleep
         self._most = None if duration_s is None else max(1, round(duration_s * fps))
-        self.frames = self.dropped = 0
+        self._started_at = place.started_at if place else wall()
+        self._ran_s = max(wall() - self._started_at, 0.0)  # before a reconnect
+        self._k = place.k if place else -1
+        self.frames = place.frames if place else 0
+        self.dropped = place.dropped if place else 0
+        if place is not None and place.run != run:  # what was missed, only the clock can say
+            self.dropped = max(self.dropped, int(self._ran_s * fps) - self.frames)
+        self._wake = threading.Event()
+        self._gone = False
+        self._blocked_since: float | None = None
+
+    @property
+    def place(self) -> Place:
+        return Place(self._run, self._started_at, self._k, self.frames, self.dropped)
 
     def __iter__(self) -> Iterator[Sent | Completed | None]:
-        began = self._clock()
+        began = self._clock() - self._ran_s
         ends = None if self._duration is None else began + self._duration
-        blocked_since: float | None = None
-        while True:
+        if self._duration is not None:
+            for event, missed in self._reader.replay():
+                yield from self._told(event, missed)
+        if self._outlet is not None:
+            yield None  # the headers are out before the first frame takes the other way
+            for event, missed in self._reader.take(0.0):
+                yield from self._told(event, missed)
+            self._reader.listen(self._offered)
+        while not self._gone:
             now = self._clock()
             reason = "shutdown" if self._stopping() else "source ended" if self._reader.ended else None
             if reason is not None or (ends is not None and now >= ends):
+                self._reader.close()
                 yield Completed(total_frames=self.frames, duration_seconds=now - began, reason=reason)
                 return
-            if not self._writable():
-                blocked_since = now if blocked_since is None else blocked_since
-                if now - blocked_since > self._give_up:
-                    return
-                self._sleep(PAUSE_S)
-                continue
-            blocked_since = None
-            yield from self._news(LOOK_S if ends is None else min(LOOK_S, ends - now))
+            if self._given_up(now):
+                return
+            wait = LOOK_S if ends is None else min(LOOK_S, ends - now)
+            yield from self._attended(wait) if self._outlet is not None else self._news(wait)
 
     def _news(self, timeout_s: float) -> Iterator[Sent | None]:
+        """Wait for events and hand them on, unless the client has not taken what it was sent."""
+        if not self._writable():
+            self._blocked_since = self._blocked_since or self._clock()
+            self._sleep(PAUSE_S)
+            return
+        self._blocked_since = None
         news = self._reader.take(timeout_s)
         if not news:
             yield None
         for event, missed in news:
-            if event.position < 0:
-                yield Sent(event.body, self.frames, self.dropped)
-            elif self._most is None or self.frames + self.dropped < self._most:
-                self.dropped += missed
-                yield Sent(event.body, self.frames, self.dropped)
-                self.frames += 1
-                self._stats.sent(missed)
+            yield from self._told(event, missed)
+
+    def _attended(self, timeout_s: float) -> Iterator[None]:
+        """Frames go by the outlet meanwhile."""
+        self._wake.wait(timeout_s)
+        if self._blocked_since is None and not self._gone:
+            yield None
+
+    def _offered(self, event: Published, missed: int) -> bool:
+        """Called by the group's thread: must not wait and must not raise."""
+        assert self._outlet is not None
+        if self._complete(event):
+            return True
+        try:
+            took = self._outlet.send(self._sent(event, missed))
+        except OSError:
+            self._gone = True
+            self._wake.set()
+            return True
+        if not took:
+            self._blocked_since = self._blocked_since or self._clock()
+            return False
+        self._blocked_since = None
+        self._count(event, missed)
+        return True
+
+    def _told(self, event: Published, missed: int) -> Iterator[Sent]:
+        if not self._complete(event):
+            yield self._sent(event, missed)
+            self._count(event, missed)
+
+    def _complete(self, event: Published) -> bool:
+        """Whether all frames of the duration have been sent or missed."""
+        return event.position >= 0 and self._most is not None and self.frames + self.dropped >= self._most
+
+    def _sent(self, event: Published, missed: int) -> Sent:
+        frames = self.frames + 1 if event.position >= 0 else self.frames
+        dropped = self.dropped + missed
+        k = event.k if event.position >= 0 else self._k
+        place = Place(self._run, self._started_at, k, frames, dropped)
+        return Sent(event.body, self.frames, dropped, place)
+
+    def _count(self, event: Published, missed: int) -> None:
+        if event.position >= 0:
+            self.frames += 1
+            self.dropped += missed
+            self._k = event.k
+            self._stats.sent(missed)
+
+    def _given_up(self, now: float) -> bool:
+        return self._blocked_since is not None and now - self._blocked_since > GIVE_UP_S

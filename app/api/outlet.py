@@ -1,0 +1,65 @@
+"""Straight to the socket: how one thread serves a thousand streams.
+
+gunicorn's own way for a frame (wake a greenlet, resume the generator, wrap the chunk, `sendall`) costs three times
+what the one system call costs. So a stream over plain HTTP/1 lets gunicorn write the headers and the last word, and
+between the two the frames are written here, by the thread that made them, in the same chunked framing (RFC 9112,
+section 7.1). A socket that cannot take a frame now misses it.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from app.api import sse
+from app.api.wire import Wire
+from app.serving.stream import Sent
+
+
+class SocketOutlet:
+    """Fits `serving.stream.Outlet`."""
+
+    def __init__(self, wire: Wire, sock: socket.socket, chunked: bool) -> None:
+        self._wire, self._socket, self._chunked = wire, sock, chunked
+        self._fd = sock.fileno()
+        self._rest = b""  # of an event that was taken in part
+
+    def send(self, sent: Sent) -> bool:
+        """Write one event without waiting. False: the client has not taken yet what it was sent before."""
+        return self._write(sse.frame(sent))
+
+    def comment(self) -> None:
+        """Something to write, so that a silent peer is noticed; skipped while it has not taken the last."""
+        self._write(sse.COMMENT)
+
+    def finish(self) -> None:
+        """Before gunicorn writes again: the rest of an event that was taken in part. May wait."""
+        rest, self._rest = self._rest, b""
+        if rest:
+            self._socket.sendall(rest)
+
+    def _write(self, event: bytes) -> bool:
+        if self._rest:
+            self._rest = self._rest[self._push(self._rest) :]
+            if self._rest:
+                return False
+        if not self._wire.writable():
+            return False
+        data = b"%x\r\n%b\r\n" % (len(event), event) if self._chunked else event
+        taken = self._push(data)
+        self._rest = data[taken:] if taken else b""
+        return taken > 0
+
+    def _push(self, data: bytes) -> int:
+        try:
+            return os.write(self._fd, data)  # gevent has made the descriptor non-blocking
+        except BlockingIOError:
+            return 0
+
+
+def open_outlet(wire: Wire, protocol: str) -> SocketOutlet | None:
+    """The outlet of a connection under gunicorn; None where there is no plain socket (TLS, tests, `flask run`)."""
+    sock = wire.plain_socket
+    if sock is None or os.get_blocking(sock.fileno()) or protocol not in ("HTTP/1.0", "HTTP/1.1"):
+        return None
+    return SocketOutlet(wire, sock, chunked=protocol == "HTTP/1.1")
