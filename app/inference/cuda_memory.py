@@ -83,7 +83,7 @@ class Cuda:
             memory.free()
         self._held.clear()
         self._stream = self._done = None
-        self._context.pop()
+        _leave(self._context)
         self._context = None
 
 
@@ -141,5 +141,21 @@ def open_cuda(index: int = 0) -> Cuda:
     try:
         return Cuda(driver, context, gpu)
     except BaseException:
-        context.pop()  # else the end of this thread ends the process
+        _leave(context)  # else the end of this thread ends the process
         raise
+
+
+def _leave(context: Any) -> None:
+    """Take the context off this thread and give it back.
+
+    Not by pycuda's `pop`: it leaves the giving back to the context's destructor, which for a primary context makes
+    it current again and calls cuCtxDetach, a function that is for other contexts (pycuda 2026.1, cuda.hpp).
+    `detach` takes it off pycuda's own stack and calls cuDevicePrimaryCtxRelease, but leaves it current.
+    """
+    pop_current()
+    context.detach()
+
+
+def pop_current() -> None:
+    """Make the context below the top of this thread's stack in the driver the current one, or none."""
+    ctypes.CDLL(DRIVER).cuCtxPopCurrent_v2(ctypes.byref(ctypes.c_void_p()))

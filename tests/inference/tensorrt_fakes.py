@@ -74,8 +74,9 @@ def pycuda_driver(gpu: FakeGpu) -> ModuleType:
         def push(self) -> None:
             gpu.contexts += 1
 
-        def pop(self) -> None:
+        def detach(self) -> None:
             gpu.contexts -= 1
+            gpu.calls.append("detach")
 
     def upload(memory: Memory, array: np.ndarray, stream: Stream) -> None:
         assert array.flags.c_contiguous
@@ -335,5 +336,6 @@ def install(
     bindings = None if graphs == "absent" else cuda_bindings(gpu, failing=graphs == "fail")
     monkeypatch.setitem(sys.modules, "cuda.bindings", bindings)
     monkeypatch.setitem(sys.modules, "cuda", ModuleType("cuda"))
+    monkeypatch.setattr(cuda_memory, "pop_current", lambda: gpu.calls.append("pop"))
     monkeypatch.setattr(cuda_memory, "gpu_here", lambda index=0: Gpu("NVIDIA Fake", sm))
     return trt

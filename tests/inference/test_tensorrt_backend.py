@@ -141,6 +141,7 @@ def test_closing_frees_graphs_and_memory_and_leaves_the_context(
     backend.close()
 
     assert (trt.gpu.contexts, trt.gpu.graphs, trt.gpu.memory) == (0, 0, {})
+    assert trt.gpu.calls[-2:] == ["pop", "detach"]  # with pycuda's pop it would become current again
     with pytest.raises(NotReadyError, match="tensorrt backend is closed"):
         backend.infer(windows(1))
 
