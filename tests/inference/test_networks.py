@@ -1,4 +1,4 @@
-"""The two networks: what they compute, what they say about themselves, what they refuse."""
+"""The three networks: what they compute, what they say about themselves, what they refuse."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from torch import nn
 
 from app.errors import ArtefactError
 from app.inference.networks import (
-    SpikingTcn,
-    Tcn,
+    POWER_FLOOR,
+    Classifier,
     build,
     build_for,
     folded,
@@ -21,11 +21,13 @@ from app.inference.networks import (
 )
 from tests.inference.artefacts import TINY, make_manifest
 
-ARCHITECTURES = ("tcn", "spiking_tcn")
+ARCHITECTURES = ("tcn", "spiking_tcn", "power")
+POWER_MYO = {"width": 192, "stem_kernel": 11, "stem_stride": 1, "hidden": 192}
+POWER_SYNTHETIC = {"width": 128, "stem_kernel": 32, "stem_stride": 8, "hidden": 128}
 MYO = {"width": 48, "stem_kernel": 4, "stem_stride": 2}
 
 
-def seeded(architecture: str, **changes: Any) -> Tcn | SpikingTcn:
+def seeded(architecture: str, **changes: Any) -> Classifier:
     """A tiny network for 20 samples of 4 channels whose batch normalisation is not the identity."""
     torch.manual_seed(3)
     network = build(architecture, {**TINY, **changes}, 4, 20, 3)
@@ -76,7 +78,8 @@ def test_folding_the_normalisation_changes_no_answer(architecture: str) -> None:
 
     plain = folded(network)
 
-    assert not any(isinstance(module, nn.BatchNorm2d) for module in plain.modules())
+    kept = [module for module in plain.modules() if isinstance(module, nn.BatchNorm2d)]
+    assert len(kept) == (architecture == "power")  # between a logarithm and a layer: nothing to fold it into
     torch.testing.assert_close(
         _tuple(plain(windows()))[0], _tuple(network(windows()))[0], atol=1e-5, rtol=1e-4
     )
@@ -137,8 +140,10 @@ def test_spiking_operations_add_four_for_every_neuron_and_step(
         ("spiking_tcn", (200, 16), {}, 95_687, 4_736_896),
         ("tcn", (40, 8), MYO, 44_023, 1_720_992),
         ("spiking_tcn", (40, 8), MYO, 46_423, 1_828_512),
+        ("power", (200, 16), POWER_SYNTHETIC, 100_103, 2_956_544),
+        ("power", (40, 8), POWER_MYO, 93_319, 1_175_424),
     ],
-    ids=["tcn-16ch", "spiking-16ch", "tcn-8ch", "spiking-8ch"],
+    ids=["tcn-16ch", "spiking-16ch", "tcn-8ch", "spiking-8ch", "power-16ch", "power-8ch"],
 )
 def test_the_networks_we_ship_cost_what_the_documents_say(
     architecture: str, window: tuple[int, int], values: Any, parameters: int, operations: int
@@ -285,3 +290,32 @@ def test_weights_that_do_not_fit_are_refused_in_one_line(changes: dict[str, Any]
 
 def _tuple(answer: Any) -> tuple[torch.Tensor, ...]:
     return answer if isinstance(answer, tuple) else (answer,)
+
+
+def test_the_power_network_reads_the_logarithm_of_power_in_its_filters() -> None:
+    network = seeded("power")
+    with torch.no_grad():
+        maps = network.bank(windows().transpose(1, 2).unsqueeze(2))
+        power = network.norm((maps.square().mean((2, 3), keepdim=True) + POWER_FLOOR).log())
+        hidden = torch.relu(network.second(torch.relu(network.first(power))))
+
+        expected = network.head(hidden.flatten(1))
+
+    torch.testing.assert_close(network(windows()), expected)
+
+
+def test_the_power_of_a_silent_window_is_a_number() -> None:
+    assert torch.isfinite(seeded("power")(torch.zeros(2, 20, 4))).all()
+
+
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
+def test_the_entry_is_the_layer_that_reads_the_channels(architecture: str) -> None:
+    network = seeded(architecture)
+
+    assert network.entry.in_channels == network.channels
+    assert any(layer is network.entry for layer in network.modules())
+
+
+def test_a_window_shorter_than_the_filters_is_refused() -> None:
+    with pytest.raises(ArtefactError, match="a window of 8 samples is shorter than stem_kernel 16"):
+        build("power", {}, 4, 8, 3)
