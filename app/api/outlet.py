@@ -15,6 +15,8 @@ from app.api import sse
 from app.api.wire import Wire
 from app.serving.stream import Sent
 
+CHECKED = 8  # frames between two looks at what the client has left unread; each look is a system call
+
 
 class SocketOutlet:
     """Fits `serving.stream.Outlet`."""
@@ -23,6 +25,7 @@ class SocketOutlet:
         self._wire, self._socket, self._chunked = wire, sock, chunked
         self._fd = sock.fileno()
         self._rest = b""  # of an event that was taken in part
+        self._written = 0
 
     def send(self, sent: Sent) -> bool:
         """Write one event without waiting. False: the client has not taken yet what it was sent before."""
@@ -43,7 +46,8 @@ class SocketOutlet:
             self._rest = self._rest[self._push(self._rest) :]
             if self._rest:
                 return False
-        if not self._wire.writable():
+        self._written += 1
+        if not self._written % CHECKED and not self._wire.writable():
             return False
         data = b"%x\r\n%b\r\n" % (len(event), event) if self._chunked else event
         taken = self._push(data)

@@ -12,7 +12,7 @@ from app.emg.source import Chunk, Labels, Samples
 from app.emg.surrogate import Surrogate
 from app.errors import ConfigError
 
-CHUNK_S = 0.01
+CHUNK_S = 0.005
 MVC_UV = 300.0  # RMS at maximal contraction; surface EMG reaches 0-1.5 mV RMS (De Luca 2002)
 
 
@@ -61,7 +61,7 @@ class Simulator:
         self._closed = False
 
     def read(self) -> Chunk | None:
-        """The next 10 ms, when they are due; None once closed."""
+        """The next 5 ms, when they are due; None once closed."""
         if self._closed:
             return None
         index = self._index

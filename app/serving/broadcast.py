@@ -12,7 +12,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from app.emg.windows import Grid
 from app.errors import MyostreamError
@@ -33,8 +33,7 @@ TURN = 50  # listeners served before the other work of this process gets its tur
 SILENT = ("stalled", "disconnected", "ended")
 
 
-@dataclass(frozen=True, slots=True)
-class Published:
+class Published(NamedTuple):
     """One event, encoded."""
 
     number: int  # of all events of the group
@@ -101,25 +100,27 @@ class Group:
 
     def _step(self, maker: FrameMaker, stop: threading.Event) -> None:
         """Make the next frame when its last sample has come."""
-        ring = self._acquisition.ring
-        if not ring.wait_beyond(self._grid.end_of(self._k + 1) - 1, timeout=LOOK_S):
+        ring, k = self._acquisition.ring, self._k + 1
+        came = ring.wait_beyond(self._grid.end_of(k) - 1, timeout=LOOK_S)
+        if stop.is_set():  # a newer thread may have gone on meanwhile
+            return
+        if not came:
             self._look_at_source(maker)
             return
         if self._stalled:
             self._stalled = False
             self._publish(maker.source_change("recovered", "running"))
-        late = self._grid.last_at_or_before(ring.newest) - self._k - 1
+        late = self._grid.last_at_or_before(ring.newest) - k
         if late > self._grid.fps * MAX_LAG_S + 1:
             self._position += late
-            self._k += late
-        k = self._k + 1
+            k += late
         try:
             frame = maker.frame(self._grid.end_of(k))
         except MyostreamError as error:
             self._k = k
             self._say(str(error))
             return
-        if stop.is_set():  # a newer thread may have gone on meanwhile
+        if stop.is_set():
             return
         self._k = k
         if frame is not None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from app.serving.broadcast import Published, Reader
 from app.serving.events import Completed
@@ -17,8 +16,7 @@ PAUSE_S = 0.02  # before a client that reads slowly is looked at again
 GIVE_UP_S = 10.0  # a client that has read nothing for so long is closed
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):  # made for every client and frame: a dataclass takes three times as long
     """How far a client has come in its stream: enough to go on after a cut connection."""
 
     run: str  # of the server: another one counts its windows anew
@@ -28,8 +26,7 @@ class Place:
     dropped: int
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(NamedTuple):
     """One event for one client: the shared body, and what is this client's own."""
 
     body: bytes

@@ -28,15 +28,15 @@ def test_the_same_seed_gives_the_same_samples_whatever_the_chunks(sizes: list[in
     np.testing.assert_array_equal(np.concatenate([part for _, part in parts]), labels)
 
 
-def test_read_hands_out_the_generated_signal_in_chunks_of_10_ms() -> None:
+def test_read_hands_out_the_generated_signal_in_chunks_of_5_ms() -> None:
     time = Time()
     source = simulator(clock=time.clock, sleep=time.sleep)
     chunks = [source.read() for _ in range(100)]
-    samples, labels = simulator().generate(2000)
-    assert [chunk.index for chunk in chunks] == list(range(0, 2000, 20))
+    samples, labels = simulator().generate(1000)
+    assert [chunk.index for chunk in chunks] == list(range(0, 1000, 10))
     np.testing.assert_array_equal(np.concatenate([chunk.samples for chunk in chunks]), samples)
     np.testing.assert_array_equal(np.concatenate([chunk.labels for chunk in chunks]), labels)
-    assert time.now - 1000 == pytest.approx(0.99)  # the first chunk is there at once
+    assert time.now - 1000 == pytest.approx(0.495)  # the first chunk is there at once
 
 
 def test_another_seed_is_another_day() -> None:

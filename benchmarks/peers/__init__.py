@@ -1,0 +1,1 @@
+"""Straightforward servers written for comparison, as the frameworks' own tutorials would have them."""

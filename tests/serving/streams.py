@@ -1,0 +1,112 @@
+"""A source fed by hand, and frames without a model, for tests of groups and streams."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import numpy as np
+
+from app.api import sse
+from app.emg.ring import Ring
+from app.emg.windows import Grid
+from app.errors import MyostreamError
+from app.serving.broadcast import Broadcast
+from app.serving.events import Frame, SourceChange, StreamOptions
+from app.serving.stats import StreamStats
+
+RATE = 100.0
+OPTIONS = StreamOptions(fps=10, backend="fake")
+
+
+class HandFed:
+    """Stands where an Acquisition does; the test says what comes and what state the source is in."""
+
+    def __init__(self, rate: float = RATE) -> None:
+        self.ring = Ring(2000, 1)
+        self.state = "running"
+        self.source = SimpleNamespace(sampling_rate=rate, name="hand")
+
+    def feed(self, samples: int) -> None:
+        self.ring.write(self.ring.newest, np.zeros((samples, 1), np.float32))
+
+    def window(self, fps: float = OPTIONS.fps) -> None:
+        """As many samples as complete the next window of that grid."""
+        grid = Grid(self.source.sampling_rate, fps)
+        newest = self.ring.newest
+        self.feed(grid.end_of(grid.first_at_or_after(newest + 1)) - newest)
+
+
+class FakeMaker:
+    """Makes a frame of every window, and counts how many makers and frames there have been."""
+
+    made = 0
+
+    def __init__(self, fails: set[int]) -> None:
+        self.frames: list[int] = []
+        self._fails = fails
+
+    def frame(self, end: int) -> Frame | None:
+        if end in self._fails:
+            raise MyostreamError("no luck")
+        self.frames.append(end)
+        return make_frame(end)
+
+    def source_change(self, status: str, state: str) -> SourceChange:
+        return SourceChange(
+            status=status, timestamp=0.0, decision=0, decision_label="rest", source_state=state
+        )
+
+
+class Station:
+    """A broadcast of a hand-fed source, and all that it has made."""
+
+    def __init__(self, rate: float = RATE, fails: frozenset[int] = frozenset()) -> None:
+        self.source = HandFed(rate)
+        self.makers: list[FakeMaker] = []
+        self.stats = StreamStats()
+        self.fails = set(fails)
+        self.broadcast = Broadcast(self.source, self._make, sse.encode, self.stats)  # type: ignore[arg-type]
+
+    def _make(self, options: StreamOptions) -> FakeMaker:
+        self.makers.append(FakeMaker(self.fails))
+        return self.makers[-1]
+
+    @property
+    def frames(self) -> list[int]:
+        return [end for maker in self.makers for end in maker.frames]
+
+
+def make_frame(end: int) -> Frame:
+    return Frame(
+        timestamp=1.5,
+        latency_ms=0.1,
+        prediction=1,
+        label="fist",
+        confidence=0.9,
+        probabilities=[0.1, 0.9],
+        decision=1,
+        decision_label="fist",
+        intensity=0.5,
+        backend="fake",
+        cpu_percent=1.0,
+        sample_index=end,
+        age_ms=1.0,
+        shape=(1, 1, 1),
+        truth=None,
+    )
+
+
+def until(holds: Callable[[], object], seconds: float = 5.0) -> None:
+    """Wait for another thread to have done it."""
+    ends = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < ends, "it did not happen"
+        time.sleep(0.002)
+
+
+def sample_index(body: bytes) -> int:
+    index: int = json.loads(body + b"}")["sample_index"]
+    return index
