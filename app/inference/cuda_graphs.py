@@ -43,7 +43,11 @@ def record(work: Callable[[], None], stream: int) -> Graph:
     handle = driver.CUstream(stream)
     # Thread-local: what other threads do with CUDA meanwhile does not spoil the recording.
     mode = driver.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_THREAD_LOCAL
-    _checked(driver, driver.cuStreamBeginCapture(handle, mode))
+    try:
+        began = driver.cuStreamBeginCapture(handle, mode)
+    except RuntimeError as error:  # cuda-bindings finds no driver that it knows
+        raise GraphError(f"cuda-bindings does not load: {str(error).splitlines()[0]}") from None
+    _checked(driver, began)
     failure: Exception | None = None
     try:
         work()
