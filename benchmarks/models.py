@@ -62,10 +62,10 @@ class Judge:
         ]
 
     def calibrated(self, network: Classifier) -> list[float]:
-        """One figure a person and session, after one repetition."""
+        """One figure a person, in their first session after its first repetition."""
         return [
             self._score(part, self.windows.predict(adapted(network, self.windows, part), part.test))
-            for part in self._parts(lambda data, who: splits.calibration(data, who, 1))
+            for part in self._parts(lambda data, who: splits.calibration(data, who, 1)[:1])
         ]
 
     def _parts(self, split: Any) -> Iterator[Part]:

@@ -103,6 +103,7 @@ def train(name: str, folder: str | None, out: str | None, as_json: bool, **optio
 @click.option("--split", default="person", type=click.Choice(["person", "repetition", "session"]))
 @click.option("--calibrate", "repetitions", type=int, help="Adapt on repetitions 1..K of each session.")
 @click.option("--stream", is_flag=True, help="Replay through the live path: quality of decisions.")
+@click.option("--save", is_flag=True, help="Keep the figures in the model's manifest.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the confusion matrix to this PNG.")
 @as_json
 @one_line_errors
@@ -121,6 +122,10 @@ def evaluate(name: str, folder: str, as_json: bool, **options: Any) -> None:
         from app.learning.plotting import confusion_png
 
         confusion_png(options["plot"], report)
+    if options["save"]:
+        from app.learning.figures import keep
+
+        keep(opened, report, Path(folder).name)
     click.echo(json.dumps(report) if as_json else _accuracy_table(report))
 
 

@@ -104,6 +104,23 @@ def test_evaluate_prints_a_table_with_the_baseline_beside_each_person(run: Run, 
     assert "aligned by its own signal" in lines[6]
 
 
+def test_evaluate_keeps_its_figures_in_the_manifest_if_asked(run: Run, people: Path, models: Path) -> None:
+    before = artefact.load(models / "tiny")
+
+    for words in (["--split", "session"], ["--calibrate", 1]):
+        report = json.loads(
+            run("evaluate", "--model", "tiny", "--data", people, *words, "--save", "--json").stdout
+        )
+
+    after = artefact.load(models / "tiny")
+    assert list(after.manifest.metrics) == ["session", "calibrate 1"]
+    entry = after.manifest.metrics["calibrate 1"]
+    assert entry["balanced_accuracy"] == round(report["balanced_accuracy"], 4)
+    assert (entry["dataset"], entry["people"]) == ("people", 2)
+    assert entry["split"].startswith("adapted on the first repetitions")
+    assert after.manifest.files == before.manifest.files
+
+
 def test_evaluate_draws_the_confusion(run: Run, people: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="requirements-dev.txt is not installed")
     picture = tmp_path / "confusion.png"
