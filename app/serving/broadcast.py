@@ -70,6 +70,16 @@ class Group:
         self._said: tuple[str, float] = ("", 0.0)
         self._stop = threading.Event()
 
+    @property
+    def count(self) -> int:
+        """Events so far."""
+        return self.kept[-1].number + 1 if self.kept else 0
+
+    @property
+    def newest(self) -> int:
+        """The number of the newest frame, or of the first event to come."""
+        return next((event.number for event in reversed(self.kept) if event.position >= 0), self.count)
+
     def start(self) -> None:
         """Follow the source from its newest window on."""
         self._stop = threading.Event()  # the thread before may not have seen yet that it was stopped
@@ -150,8 +160,7 @@ class Group:
             self._stats.frame_encoded((self._clock() - began) * 1e3)
             position = self._position
             self._position += 1
-        number = self.kept[-1].number + 1 if self.kept else 0
-        published = Published(number, self._k, position, body)
+        published = Published(self.count, self._k, position, body)
         self.kept = (*self.kept[1 - KEPT :], published)
         self.wake()
         for turn, listener in enumerate(list(self.listeners.values()), start=1):
@@ -161,14 +170,16 @@ class Group:
 
 
 class Reader:
-    """One client's place in a group. `after` is the last window it has seen, if it was here before."""
+    """One client's place in a group.
 
-    def __init__(self, group: Group, leave: Callable[[], None], after: int | None = None) -> None:
+    `first` is the number of the first event that is news to it; `after` the last window it has seen, if it was here
+    before.
+    """
+
+    def __init__(self, group: Group, leave: Callable[[], None], first: int, after: int | None = None) -> None:
         self._group, self._leave = group, leave
+        self._next, self._after = first, after
         self._position: int | None = None
-        self._after = after
-        frames = [event for event in group.kept if event.position >= 0]
-        self._next = frames[-1].number if frames else 0  # the newest frame is a new reader's first
         self._left = False
 
     @property
@@ -183,7 +194,7 @@ class Reader:
         after = self._after
         kept = self._group.kept
         self._next = kept[-1].number + 1 if kept else 0
-        return [(e, self._missed(e)) for e in kept if e.position >= 0 and e.k > after]
+        return [(event, self._missed(event)) for event in kept if event.position >= 0 and event.k > after]
 
     def take(self, timeout_s: float) -> list[tuple[Published, int]]:
         """What is new, at most one frame and that the newest, each with the number of frames missed before it.
@@ -225,9 +236,9 @@ class Reader:
             self._leave()
 
     def _fresh(self) -> tuple[Published, ...]:
-        kept = self._group.kept
-        count = kept[-1].number + 1 - self._next if kept else 0
-        return kept[-count:] if count > 0 else ()
+        kept = self._group.kept  # one look: the group may publish meanwhile
+        fresh = kept[-1].number + 1 - self._next if kept else 0
+        return kept[-fresh:] if fresh > 0 else ()
 
     def _missed(self, event: Published) -> int:
         if event.position < 0:
@@ -270,9 +281,11 @@ class Broadcast:
             group = self._groups.pop(options, None) or self._group(options)
             self._groups[options] = group  # last in the dict: the longest idle are the first to be forgotten
             group.readers += 1
+            first = group.newest
             if group.readers == 1:
+                first = group.count  # what is kept is from before: nothing of it is news
                 group.start()
-        return Reader(group, lambda: self._leave(group), after)
+        return Reader(group, lambda: self._leave(group), first, after)
 
     def wake(self) -> None:
         """Have every reader look up at once: the server is shutting down."""
