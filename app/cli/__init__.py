@@ -7,6 +7,8 @@ from flask import Flask
 
 def register(app: Flask) -> None:
     """Put the command groups into the application."""
+    from app.cli.engine import engine
     from app.cli.model import model
 
     app.cli.add_command(model)
+    app.cli.add_command(engine)

@@ -180,4 +180,4 @@ def _engines() -> Path:
 
 def _plans() -> Path:
     """The plan that the server takes: TENSORRT_ENGINE, or the folder in which it looks for one."""
-    return getattr(_settings(), "tensorrt_engine", None) or _engines()
+    return _settings().tensorrt_engine or _engines()

@@ -5,26 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 import numpy as np
 
 from app.errors import BackendUnavailableError, BusyError, NotReadyError
 from app.inference.backend import Backend
+from app.inference.latency import WARM_UP, Latency, summary
 from app.serving.engine import Engine
 
 SLICE_S = 0.002  # the longest that a stream's window waits behind the benchmark
-WARM_UP = 10  # iterations that are not counted
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Latency:
-    """One window at a time: normalise, infer, softmax."""
-
-    mean_latency_ms: float
-    median_latency_ms: float
-    p99_latency_ms: float
-    throughput_qps: float  # windows a second, one after the other
 
 
 class Benchmark:
@@ -79,14 +68,4 @@ class Benchmark:
             if not wanted():
                 raise NotReadyError("the caller has left")
             self._engine.run(some)
-        return _latency(np.array(times[WARM_UP:]) * 1e3)
-
-
-def _latency(times_ms: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Latency:
-    mean = float(times_ms.mean())
-    return Latency(
-        mean_latency_ms=mean,
-        median_latency_ms=float(np.median(times_ms)),
-        p99_latency_ms=float(np.percentile(times_ms, 99)),
-        throughput_qps=1e3 / mean,
-    )
+        return summary(np.array(times[WARM_UP:]) * 1e3, windows=1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,8 +20,8 @@ from app.emg.source import Source
 from app.errors import ArtefactError, ConfigError
 from app.inference import artefact
 from app.inference.artefact import Artefact
-from app.inference.backend import Backend
 from app.inference.manifest import Manifest
+from app.inference.openers import openers
 from app.serving.engine import Engine, ModelInput, Opener
 
 log = logging.getLogger(__name__)
@@ -116,26 +116,11 @@ def make_engine(settings: Settings, model: Artefact) -> Engine:
     shape = ModelInput(
         length=manifest.length, channels=manifest.channels, mean=manifest.mean, std=manifest.std
     )
-    makers: dict[str, Callable[[], Backend]] = {
-        "pytorch": lambda: _pytorch(model),
-        "onnxruntime": lambda: _onnxruntime(model),
-    }
-    openers = {name: Opener(makers[name], lazy=_is_lazy(name, settings)) for name in settings.backends}
-    return Engine(shape, openers)
+    plan = settings.tensorrt_engine or settings.instance / "engines"
+    found = openers(model, plan)
+    return Engine(shape, {name: Opener(found[name], _is_lazy(name, settings)) for name in settings.backends})
 
 
 def _is_lazy(backend: str, settings: Settings) -> bool:
     """torch takes 200 MB and a second to import: where it is not the first choice, not before it is wanted."""
     return backend == "pytorch" and settings.backends[0] != "pytorch" and find_spec("torch") is not None
-
-
-def _pytorch(model: Artefact) -> Backend:
-    from app.inference.torch_backend import TorchBackend
-
-    return TorchBackend.open(model)
-
-
-def _onnxruntime(model: Artefact) -> Backend:
-    from app.inference.onnx_backend import OnnxBackend
-
-    return OnnxBackend.open(model)
