@@ -9,7 +9,7 @@ from flask import request
 from flask_smorest import Blueprint
 
 from app.api.context import current_runtime
-from app.api.decoding import load_json, load_query
+from app.api.decoding import load_json_or_query
 from app.api.openapi import body, fails, query
 from app.api.schemas import BenchmarkResultSchema, BenchmarkSchema
 from app.api.wire import Wire
@@ -26,7 +26,7 @@ ORDER = ("pytorch", "tensorrt", "onnxruntime")
 @fails(bp, 400, 409, 413, 415, 422, 503)
 def benchmark() -> dict[str, Any]:
     """Time single inferences of every backend. Live streams keep their pace; one benchmark runs at a time."""
-    job = load_query(_benchmark) if request.args else load_json(_benchmark)
+    job = load_json_or_query(_benchmark)
     wire = Wire(request.environ)
     found = current_runtime().benchmark.run(ORDER, job.num_iterations, wanted=lambda: not wire.gone)
     return {

@@ -49,6 +49,19 @@ def load_query(schema: Schema) -> Any:
     return validated(schema, {name: _plain(value) for name, value in request.args.items()})
 
 
+def load_json_or_query(schema: Schema) -> Any:
+    """The job in the JSON body; without a body, the one in the query.
+
+    Raises:
+        InvalidBody: both are there, and one would be lost.
+    """
+    if not request.args:
+        return load_json(schema)
+    if request.get_data():
+        raise InvalidBody({"_schema": ["say it in the body or in the query, not in both"]})
+    return load_query(schema)
+
+
 def load_windows(body: Schema, query: Schema) -> Any:
     """A job with windows: JSON, `.npy`, or raw float32 (little-endian) that the query describes.
 

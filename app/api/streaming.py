@@ -12,7 +12,7 @@ from flask_smorest import Blueprint
 
 from app.api import sse
 from app.api.context import current_runtime
-from app.api.decoding import load_json, load_query
+from app.api.decoding import load_json_or_query, load_query
 from app.api.errors import InvalidBody
 from app.api.health import source_state
 from app.api.jobs import StreamJob
@@ -41,7 +41,7 @@ def stream() -> Response:
     and `{"status": "recovered"}` when the source breaks off and comes back, `{"error", "timestamp", "frame"}` on
     trouble, and last `{"status": "completed", "total_frames", "duration_seconds", "avg_fps"}`.
     """
-    return _opened(load_json(_stream))
+    return _opened(load_json_or_query(_stream))
 
 
 @bp.get("")
