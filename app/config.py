@@ -37,6 +37,7 @@ class Settings:
     sampling_rate: float | None = None  # Hz
     mains_hz: float | None = 50.0  # None: no notch
     backends: tuple[str, ...] = ("tensorrt", "onnxruntime", "pytorch")  # best first
+    onnx_precision: str | None = None  # of ONNX Runtime's graph; None: int8 where the model has it
     tensorrt_engine: Path | None = None  # a plan; None: the model's own in instance/engines
     max_streams: int = 800  # 0.8 of gunicorn's worker_connections, so that /health always gets through
     max_body: int = 32 * 2**20  # bytes
@@ -153,6 +154,7 @@ VARIABLES = (
     Variable("EMG_FS", "sampling_rate", _positive_float, "a sampling rate in Hz above 0"),
     Variable("EMG_MAINS", "mains_hz", _mains, "50, 60 or off"),
     Variable("EMG_BACKENDS", "backends", _backends, f"a comma-separated choice of {', '.join(BACKENDS)}"),
+    Variable("EMG_PRECISION", "onnx_precision", _one_of("int8", "fp16", "fp32"), "int8, fp16 or fp32"),
     Variable("TENSORRT_ENGINE", "tensorrt_engine", _path, "the path of a plan, made by `flask engine build`"),
     Variable("EMG_MAX_STREAMS", "max_streams", _positive_int, "a whole number above 0"),
     Variable("EMG_MAX_BODY", "max_body", _positive_int, "a whole number of bytes above 0"),

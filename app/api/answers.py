@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+import numpy as np
 import orjson
 from flask import Response
 
@@ -22,7 +22,7 @@ def infer_answer(
         latency_ms=f"{answer.latency_ms:.3f}",
         spikes=f"{answer.spikes.sum():.0f}",
         cpu_percent=f"{cpu_percent:.1f}",
-        shape=json.dumps(shape),
+        shape=str(list(shape)),
         backend=answer.backend,
         **_predicted(answer.prediction, classes),
     )
@@ -35,10 +35,10 @@ def backend_answer(
     predicted = _predicted(answer.prediction, classes)
     return _response(
         latency_ms=f"{answer.latency_ms:.3f}",
-        prediction=json.dumps(predicted.pop("prediction")),
-        confidence=json.dumps(predicted.pop("confidence")),
+        prediction=str(predicted.pop("prediction")),
+        confidence=str(predicted.pop("confidence")),
         cpu_percent=f"{cpu_percent:.1f}",
-        shape=json.dumps(shape),
+        shape=str(list(shape)),
         backend=answer.backend,
         **predicted,
     )
@@ -46,8 +46,9 @@ def backend_answer(
 
 def _predicted(found: Prediction, classes: tuple[str, ...]) -> dict[str, Any]:
     prediction = found.prediction.tolist()
-    confidence = [round(value, 4) for value in found.confidence.tolist()]
-    probabilities = [[round(value, 4) for value in row] for row in found.probabilities.tolist()]
+    # rounded as float64: as float32 they would print with digits that mean nothing
+    confidence = np.round(found.confidence.astype(np.float64), 4).tolist()
+    probabilities = np.round(found.probabilities.astype(np.float64), 4).tolist()
     one = len(prediction) == 1
     return {
         "prediction": prediction[0] if one else prediction,

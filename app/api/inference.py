@@ -10,7 +10,7 @@ from app.api.answers import backend_answer, infer_answer
 from app.api.context import current_runtime
 from app.api.decoding import as_windows, expect_shape, load_windows
 from app.api.jobs import InferJob
-from app.api.openapi import body, fails, query
+from app.api.openapi import body, described, fails, query
 from app.api.schemas import (
     MAX_BATCH,
     BackendResultSchema,
@@ -30,9 +30,11 @@ _windows, _windows_query = WindowsSchema(), WindowsQuerySchema()
 
 
 @bp.post("")
-@bp.doc(requestBody=body(InferSchema, binary=True), parameters=query(InferQuerySchema))
-@bp.response(200, InferResultSchema)
-@fails(bp, 400, 413, 415, 422, 503)
+@described(
+    bp.doc(requestBody=body(InferSchema, binary=True), parameters=query(InferQuerySchema)),
+    bp.response(200, InferResultSchema),
+    fails(bp, 400, 413, 415, 422, 503),
+)
 def infer() -> Response:
     """Predict with the best backend. Windows come from the running source, or in the body.
 
@@ -47,18 +49,22 @@ def infer() -> Response:
 
 
 @bp.post("/tensorrt")
-@bp.doc(requestBody=body(WindowsSchema, binary=True), parameters=query(WindowsQuerySchema))
-@bp.response(200, BackendResultSchema)
-@fails(bp, 400, 413, 415, 422, 503)
+@described(
+    bp.doc(requestBody=body(WindowsSchema, binary=True), parameters=query(WindowsQuerySchema)),
+    bp.response(200, BackendResultSchema),
+    fails(bp, 400, 413, 415, 422, 503),
+)
 def infer_tensorrt() -> Response:
     """Predict with TensorRT; 503 with the reason and the cure where it is not available."""
     return _infer_with("tensorrt")
 
 
 @bp.post("/onnx")
-@bp.doc(requestBody=body(WindowsSchema, binary=True), parameters=query(WindowsQuerySchema))
-@bp.response(200, BackendResultSchema)
-@fails(bp, 400, 413, 415, 422, 503)
+@described(
+    bp.doc(requestBody=body(WindowsSchema, binary=True), parameters=query(WindowsQuerySchema)),
+    bp.response(200, BackendResultSchema),
+    fails(bp, 400, 413, 415, 422, 503),
+)
 def infer_onnx() -> Response:
     """Predict with ONNX Runtime."""
     return _infer_with("onnxruntime")

@@ -24,6 +24,22 @@ _ERRORS = {
 }
 
 
+def described(*decorators: Callable[[Any], Any]) -> Callable[[View], View]:
+    """Describe a view with flask-smorest's decorators without running through them at each request.
+
+    For views that make their own Response, for which the decorators do nothing but take 3 us each.
+    """
+
+    def decorate(view: View) -> View:
+        wrapped: Any = view
+        for decorator in reversed(decorators):
+            wrapped = decorator(wrapped)
+        view._apidoc = wrapped._apidoc  # type: ignore[attr-defined]
+        return view
+
+    return decorate
+
+
 def body(schema: type[Schema], *, binary: bool = False, required: bool = False) -> dict[str, Any]:
     """A request's JSON body, and windows as bytes where they are taken."""
     content: dict[str, Any] = {JSON: {"schema": schema}}

@@ -8,6 +8,7 @@ section 7.1). A socket that cannot take a frame now misses it.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 
@@ -22,9 +23,10 @@ class SocketOutlet:
     """Fits `serving.stream.Outlet`."""
 
     def __init__(self, wire: Wire, sock: socket.socket, chunked: bool) -> None:
-        self._wire, self._socket, self._chunked = wire, sock, chunked
+        self._wire, self._chunked = wire, chunked
         self._fd = sock.fileno()
         self._rest = b""  # of an event that was taken in part
+        self._full = False  # at the last look
         self._written = 0
 
     def send(self, sent: Sent) -> bool:
@@ -33,22 +35,29 @@ class SocketOutlet:
 
     def comment(self) -> None:
         """Something to write, so that a silent peer is noticed; skipped while it has not taken the last."""
-        self._write(sse.COMMENT)
+        with contextlib.suppress(OSError):  # it has gone; the stream's next look says so
+            self._write(sse.COMMENT)
 
-    def finish(self) -> None:
-        """Before gunicorn writes again: the rest of an event that was taken in part. May wait."""
-        rest, self._rest = self._rest, b""
-        if rest:
-            self._socket.sendall(rest)
+    def finish(self, patience_s: float) -> bool:
+        """Before gunicorn writes again: the rest of an event that was taken in part. Waits up to `patience_s`
+        for the client to take anything; False: it does not, or it has gone."""
+        try:
+            while self._rest and self._wire.takes_more(patience_s):
+                self._rest = self._rest[self._push(self._rest) :]
+        except OSError:
+            return False
+        return not self._rest
 
     def _write(self, event: bytes) -> bool:
         if self._rest:
             self._rest = self._rest[self._push(self._rest) :]
             if self._rest:
                 return False
+        if self._full or not self._written % CHECKED:
+            self._full = not self._wire.writable()
+            if self._full:
+                return False
         self._written += 1
-        if not self._written % CHECKED and not self._wire.writable():
-            return False
         data = b"%x\r\n%b\r\n" % (len(event), event) if self._chunked else event
         taken = self._push(data)
         self._rest = data[taken:] if taken else b""

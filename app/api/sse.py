@@ -28,7 +28,7 @@ def frame(sent: Sent) -> bytes:
     place = sent.place
     return b'id: %b.%d.%d.%d.%d\ndata: %b,"frame":%d,"dropped":%d}\n\n' % (
         place.run.encode(),
-        place.started_at * 1000,
+        round(place.started_at * 1000),
         place.k,
         place.frames,
         place.dropped,
@@ -46,7 +46,7 @@ def last(event: Completed, place: Place) -> bytes:
 
 def identify(place: Place) -> str:
     """The id of the last event that a client at that place has had."""
-    return f"{place.run}.{int(place.started_at * 1000)}.{place.k}.{place.frames}.{place.dropped}"
+    return f"{place.run}.{round(place.started_at * 1000)}.{place.k}.{place.frames}.{place.dropped}"
 
 
 def place_of(last_event_id: str | None) -> Place | None:

@@ -22,11 +22,12 @@ from app.api.schemas import FrameSchema, StatsSchema, StreamSchema
 from app.api.wire import Wire
 from app.serving.events import Completed, StreamOptions
 from app.serving.runtime import Runtime
-from app.serving.stream import Stream
+from app.serving.stream import GIVE_UP_S, Stream
 
 bp = Blueprint("streaming", __name__, url_prefix="/infer/stream", description="Live predictions")
 
 KEEP_ALIVE_S = 4.0  # a comment at least every 5 s, and a quiet stream looks every 0.1 s
+SHUTDOWN_S = 0.5  # for a client that does not read to take its last word when the server stops
 _stream = StreamSchema()
 
 
@@ -99,6 +100,7 @@ def _opened(job: StreamJob) -> Response:
         return Response(status=HTTPStatus.NO_CONTENT)  # tells EventSource to stop reconnecting
     options = _options(runtime, job)
     wire = Wire(request.environ)
+    wire.watch()
     outlet = open_outlet(wire, request.environ.get("SERVER_PROTOCOL", ""))
     frames, close = runtime.open_stream(
         options,
@@ -107,7 +109,6 @@ def _opened(job: StreamJob) -> Response:
         outlet=outlet,
         writable=wire.writable,
     )
-    wire.watch()
     response = Response(_events(frames, wire, outlet), mimetype=sse.MIMETYPE, headers=sse.HEADERS)
     response.call_on_close(close)  # also when the first byte was never asked for
     return response
@@ -135,10 +136,11 @@ def _events(stream: Stream, wire: Wire, outlet: SocketOutlet | None) -> Iterator
     spoke = time.perf_counter()
     for item in stream:
         if isinstance(item, Completed):
-            if outlet is not None:
-                outlet.finish()
-            yield sse.last(item, stream.place)
-            return
+            patience_s = SHUTDOWN_S if item.reason == "shutdown" else GIVE_UP_S
+            if (outlet is None or outlet.finish(patience_s)) and wire.takes_more(patience_s):
+                yield sse.last(item, stream.place)
+                return
+            break
         if item is not None:
             yield sse.frame(item)
             spoke = time.perf_counter()

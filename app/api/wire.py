@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import select
 import socket
 import ssl
 import struct
@@ -54,7 +55,11 @@ class Wire:
             unsent = struct.unpack("i", fcntl.ioctl(self._fd, termios.TIOCOUTQ, b"\0" * 4))[0]
         except OSError:
             return True  # closed; the next write says so
-        return bool(unsent <= MAX_UNSENT)
+        return bool(unsent <= MAX_UNSENT) or self.gone
+
+    def takes_more(self, patience_s: float) -> bool:
+        """Wait until the kernel takes a few more bytes for the client; False when the time was over first."""
+        return self._socket is None or bool(select.select([], [self._fd], [], patience_s)[1])
 
     def abort(self) -> None:
         """End the connection now: nothing more can be said to this client."""

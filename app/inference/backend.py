@@ -21,9 +21,10 @@ class Inference:
 
 
 class Backend(Protocol):
-    """A loaded model. Not thread-safe: it is made, used and closed on the engine thread only."""
+    """A loaded model. It is made, used and closed on the engine thread only, but for a reentrant `infer`."""
 
     name: str
+    reentrant: bool  # `infer` may run on any thread, also on several at once
 
     def infer(self, batch: Batch, steps: int | None = None) -> Inference:
         """Map normalised windows to logits. `steps` overrides the manifest's spiking steps where it can."""

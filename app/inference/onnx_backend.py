@@ -20,6 +20,9 @@ class OnnxBackend:
     """Fits Backend. The spiking steps are those that the graph was exported with."""
 
     name = "onnxruntime"
+    reentrant = (
+        True  # "Multiple threads can invoke the Run() method on the same session": ONNX Runtime, C API
+    )
 
     def __init__(self, session: Any, manifest: Manifest, precision: str) -> None:
         self.precision = precision

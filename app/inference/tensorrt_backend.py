@@ -32,6 +32,7 @@ class TensorRtBackend:
     """Fits Backend. Made, used and closed on one native thread, whose current CUDA context it holds meanwhile."""
 
     name = tensorrt_flavour.NAME
+    reentrant = False  # its context is current on one thread
 
     def __init__(self, engine: TensorRtEngine, cuda: Cuda, manifest: Manifest, note: PlanNote) -> None:
         self.precision, self.note, self.gpu = note.precision, note, cuda.gpu

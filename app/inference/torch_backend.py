@@ -26,6 +26,7 @@ class TorchBackend:
     """Fits Backend. `device` says where it runs: "cuda" where there is one, else "cpu"."""
 
     name = "pytorch"
+    reentrant = False
     precision = "fp32"
 
     def __init__(

@@ -127,6 +127,8 @@ class Group:
         try:
             frame = maker.frame(self._grid.end_of(k))
         except MyostreamError as error:
+            if stop.is_set():
+                return
             self._k = k
             self._say(str(error))
             return
@@ -210,7 +212,8 @@ class Reader:
             return []
         self._next = fresh[-1].number + 1
         newest = max(event.position for event in fresh)
-        return [(event, self._missed(event)) for event in fresh if event.position in (-1, newest)]
+        told = [event for event in fresh if event.position in (-1, newest) and not self._had(event)]
+        return [(event, self._missed(event)) for event in told]
 
     def listen(self, listener: Callable[[Published, int], bool]) -> None:
         """Have every event given to `listener` as it is published; it must not wait.
@@ -220,7 +223,7 @@ class Reader:
         """
 
         def offered(event: Published) -> None:
-            if event.number < self._next:
+            if self._left or event.number < self._next:  # it may leave while others are served
                 return
             position, after = self._position, self._after
             if not listener(event, self._missed(event)):
@@ -239,6 +242,10 @@ class Reader:
         kept = self._group.kept  # one look: the group may publish meanwhile
         fresh = kept[-1].number + 1 - self._next if kept else 0
         return kept[-fresh:] if fresh > 0 else ()
+
+    def _had(self, event: Published) -> bool:
+        """Whether it had this frame before its connection was cut."""
+        return event.position >= 0 and self._after is not None and event.k <= self._after
 
     def _missed(self, event: Published) -> int:
         if event.position < 0:

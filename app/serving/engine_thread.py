@@ -23,6 +23,9 @@ class EngineThread(Protocol):
     def run(self, job: Job, timeout_s: float | None = None) -> bool:
         """Queue `job` and wait until it has run. False: the time was over first (the job still runs)."""
 
+    def breathe(self) -> None:
+        """Let the other callers of this process run; called after work that did not wait."""
+
     def close(self) -> None:
         """End the thread after the jobs already queued."""
 
@@ -40,6 +43,9 @@ class PlainThread:
             return False
         return True
 
+    def breathe(self) -> None:
+        """Nothing to do: the system shares the time out."""
+
     def close(self) -> None:
         self._pool.shutdown(wait=True)
 
@@ -48,14 +54,20 @@ class GeventThread:
     """For a gevent worker: a waiting caller gives the hub to the other greenlets."""
 
     def __init__(self) -> None:
+        import gevent
         from gevent.threadpool import ThreadPool
 
         self._pool: Any = ThreadPool(1)
+        self._sleep = gevent.sleep
 
     def run(self, job: Job, timeout_s: float | None = None) -> bool:
         result = self._pool.spawn(job)
         result.wait(timeout_s)
         return bool(result.ready())
+
+    def breathe(self) -> None:
+        """gevent changes greenlets only where one waits: a busy connection would keep the hub to itself."""
+        self._sleep(0)
 
     def close(self) -> None:
         self._pool.join()
