@@ -1,0 +1,19 @@
+"""Flask under our own gunicorn configuration, with a view that reads the body and nothing else: the ceiling."""
+
+from __future__ import annotations
+
+from flask import Flask, Response, request
+
+app = Flask(__name__)
+ANSWER = b'{"latency_ms":"0.100","prediction":"1","confidence":"0.9"}' + b" " * 180
+
+
+@app.post("/read")
+def read() -> Response:
+    request.get_data()
+    return Response(ANSWER, content_type="application/json")
+
+
+@app.get("/health/ready")
+def ready() -> str:
+    return "ready"
