@@ -6,38 +6,32 @@ from typing import Any
 
 import numpy as np
 import orjson
-from flask import Response
 
 from app.inference.prediction import Prediction
 from app.serving.engine import Answer
+from app.serving.runtime import Runtime
 
-JSON = "application/json"
 
-
-def infer_answer(
-    answer: Answer, shape: tuple[int, ...], classes: tuple[str, ...], cpu_percent: float
-) -> Response:
+def infer_answer(answer: Answer, shape: tuple[int, ...], runtime: Runtime) -> bytes:
     """The answer of `POST /infer`: numbers, and arrays over the batch when there is more than one window."""
-    return _response(
+    return _json(
         latency_ms=f"{answer.latency_ms:.3f}",
         spikes=f"{answer.spikes.sum():.0f}",
-        cpu_percent=f"{cpu_percent:.1f}",
+        cpu_percent=f"{runtime.cpu.percent:.1f}",
         shape=str(list(shape)),
         backend=answer.backend,
-        **_predicted(answer.prediction, classes),
+        **_predicted(answer.prediction, runtime.artefact.manifest.classes),
     )
 
 
-def backend_answer(
-    answer: Answer, shape: tuple[int, ...], classes: tuple[str, ...], cpu_percent: float
-) -> Response:
+def backend_answer(answer: Answer, shape: tuple[int, ...], runtime: Runtime) -> bytes:
     """The answer of `POST /infer/<backend>`: prediction and confidence are texts too."""
-    predicted = _predicted(answer.prediction, classes)
-    return _response(
+    predicted = _predicted(answer.prediction, runtime.artefact.manifest.classes)
+    return _json(
         latency_ms=f"{answer.latency_ms:.3f}",
         prediction=str(predicted.pop("prediction")),
         confidence=str(predicted.pop("confidence")),
-        cpu_percent=f"{cpu_percent:.1f}",
+        cpu_percent=f"{runtime.cpu.percent:.1f}",
         shape=str(list(shape)),
         backend=answer.backend,
         **predicted,
@@ -47,8 +41,8 @@ def backend_answer(
 def _predicted(found: Prediction, classes: tuple[str, ...]) -> dict[str, Any]:
     prediction = found.prediction.tolist()
     # rounded as float64: as float32 they would print with digits that mean nothing
-    confidence = np.round(found.confidence.astype(np.float64), 4).tolist()
-    probabilities = np.round(found.probabilities.astype(np.float64), 4).tolist()
+    confidence = found.confidence.astype(np.float64).round(4).tolist()
+    probabilities = found.probabilities.astype(np.float64).round(4).tolist()
     one = len(prediction) == 1
     return {
         "prediction": prediction[0] if one else prediction,
@@ -58,5 +52,5 @@ def _predicted(found: Prediction, classes: tuple[str, ...]) -> dict[str, Any]:
     }
 
 
-def _response(**fields: Any) -> Response:
-    return Response(orjson.dumps(fields), content_type=JSON)
+def _json(**fields: Any) -> bytes:
+    return orjson.dumps(fields)

@@ -1,14 +1,14 @@
-"""`/infer`: predictions for windows of the running source, or for the caller's own."""
+"""`/infer`: predictions for windows of the running source, or for the caller's own (see also fast_path.py)."""
 
 from __future__ import annotations
 
-from flask import Response
+from flask import Response, request
 from flask_smorest import Blueprint
 from marshmallow import Schema
 
 from app.api.answers import backend_answer, infer_answer
 from app.api.context import current_runtime
-from app.api.decoding import as_windows, expect_shape, load_windows
+from app.api.decoding import JSON, as_windows, expect_shape, load_windows
 from app.api.jobs import InferJob
 from app.api.openapi import body, described, fails, query
 from app.api.schemas import (
@@ -20,6 +20,7 @@ from app.api.schemas import (
     WindowsQuerySchema,
     WindowsSchema,
 )
+from app.api.wire import Wire
 from app.emg.source import Samples
 from app.serving.runtime import Runtime
 
@@ -44,8 +45,11 @@ def infer() -> Response:
     runtime = current_runtime()
     job, windows = _asked(runtime, _infer, _infer_query)
     backend, steps = _stepping(runtime, job)
-    answer = runtime.engine.infer(windows, preprocess=job.preprocess, backend=backend, steps=steps)
-    return infer_answer(answer, windows.shape, runtime.artefact.manifest.classes, runtime.cpu.percent)
+    wire = Wire(request.environ)
+    answer = runtime.engine.infer(
+        windows, preprocess=job.preprocess, backend=backend, steps=steps, wanted=lambda: not wire.gone
+    )
+    return Response(infer_answer(answer, windows.shape, runtime), content_type=JSON)
 
 
 @bp.post("/tensorrt")
@@ -73,8 +77,11 @@ def infer_onnx() -> Response:
 def _infer_with(backend: str) -> Response:
     runtime = current_runtime()
     job, windows = _asked(runtime, _windows, _windows_query)
-    answer = runtime.engine.infer(windows, preprocess=job.preprocess, backend=runtime.engine.named(backend))
-    return backend_answer(answer, windows.shape, runtime.artefact.manifest.classes, runtime.cpu.percent)
+    wire = Wire(request.environ)
+    answer = runtime.engine.infer(
+        windows, preprocess=job.preprocess, backend=backend, wanted=lambda: not wire.gone
+    )
+    return Response(backend_answer(answer, windows.shape, runtime), content_type=JSON)
 
 
 def _asked(runtime: Runtime, body_schema: Schema, query_schema: Schema) -> tuple[InferJob, Samples]:

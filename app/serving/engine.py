@@ -67,12 +67,26 @@ class _Request:
     backend: str
     steps: int | None
     asked_at: float
+    wanted: Callable[[], bool]
     answer: Answer | None = None
     error: Exception | None = None
     abandoned: bool = False
 
     def goes_with(self, other: _Request) -> bool:
         return (self.backend, self.preprocess, self.steps) == (other.backend, other.preprocess, other.steps)
+
+
+def _always() -> bool:
+    return True
+
+
+def _still_wanted(request: _Request) -> bool:
+    if request.abandoned:
+        return False
+    if not request.wanted():
+        request.error = NotReadyError("the caller has left")
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,18 +185,21 @@ class Engine:
         preprocess: bool = True,
         backend: str | None = None,
         steps: int | None = None,
+        wanted: Callable[[], bool] = _always,
         timeout_s: float = 2.0,
     ) -> Answer:
         """Run windows (batch, length, channels) and wait for the answer.
+
+        `wanted` is asked just before: a request whose caller has left is not run.
 
         Raises:
             WindowError: not float32 windows of the model's shape.
             BackendUnavailableError: that backend is not open.
             OverloadedError: the queue is full, or no answer came within `timeout_s`.
-            NotReadyError: the engine is closed.
+            NotReadyError: the engine is closed, or the caller has left.
         """
         self._check(windows)
-        request = _Request(windows, preprocess, self.named(backend), steps, self.clock())
+        request = _Request(windows, preprocess, self.named(backend), steps, self.clock(), wanted)
         if self._inline_s.get(request.backend, np.inf) * len(windows) <= INLINE_S:
             self._serve([request])
             self.thread.breathe()
@@ -269,9 +286,8 @@ class Engine:
                 if size > self.max_batch:
                     break
                 batch.append(self._queue.popleft())
-            wanted = [request for request in batch if not request.abandoned]
-            if wanted:
-                self._serve(wanted)
+            if left := [request for request in batch if _still_wanted(request)]:
+                self._serve(left)
 
     def _serve(self, requests: list[_Request]) -> None:
         began = self.clock()

@@ -1,0 +1,95 @@
+"""The caller's own windows at full speed: what Flask would do for a sound request, without Flask.
+
+Routing, request and application contexts, signals and response objects take more time than the model (figures in
+docs/benchmarks.md). So a POST that brings windows to `/infer` or `/infer/<backend>`, with no query and nothing else
+to decide, is answered here, with the same decoding, engine and answers as the views. Whatever is not plain and sound
+goes on to Flask with its body, so that every error is said in one place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+from werkzeug.exceptions import HTTPException
+
+from app.api.answers import backend_answer, infer_answer
+from app.api.decoding import JSON, NPY, RAW, as_windows
+from app.api.jobs import InferJob
+from app.api.npy import read_npy
+from app.api.schemas import MAX_BATCH
+from app.api.wire import Wire
+from app.emg.source import Samples
+from app.errors import MyostreamError
+from app.serving.engine import Answer
+from app.serving.runtime import Runtime
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+Encode = Callable[[Answer, tuple[int, ...], Runtime], bytes]
+
+ROUTES: dict[str, tuple[str | None, Encode]] = {
+    "/infer": (None, infer_answer),
+    "/infer/onnx": ("onnxruntime", backend_answer),
+    "/infer/tensorrt": ("tensorrt", backend_answer),
+}
+_JOB = InferJob()
+
+
+class FastPath:
+    """WSGI middleware around the application of Flask."""
+
+    def __init__(self, app: WSGIApplication, runtime: Callable[[], Runtime], max_body: int) -> None:
+        self._app, self._runtime, self._max_body = app, runtime, max_body
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        answer = self._answered(environ)
+        if answer is None:
+            return self._app(environ, start_response)
+        start_response("200 OK", [("Content-Type", JSON), ("Content-Length", str(len(answer)))])
+        return [answer]
+
+    def _answered(self, environ: WSGIEnvironment) -> bytes | None:
+        """The answer to a plain and sound request; None for every other."""
+        route = ROUTES.get(environ["PATH_INFO"])
+        read = _READERS.get(environ.get("CONTENT_TYPE", ""))
+        if route is None or read is None or environ["REQUEST_METHOD"] != "POST" or environ["QUERY_STRING"]:
+            return None
+        size = environ.get("CONTENT_LENGTH", "")
+        if not size.isdigit() or not 0 < int(size) <= self._max_body:
+            return None
+        body = environ["wsgi.input"].read(int(size))
+        environ["wsgi.input"] = BytesIO(body)  # for Flask, should it be asked
+        backend, encode = route
+        try:
+            runtime = self._runtime()
+            emg = read(body)
+            if emg is None:
+                return None
+            manifest = runtime.artefact.manifest
+            windows = as_windows(emg, _JOB, manifest.length, manifest.channels, MAX_BATCH)
+            wire = Wire(environ)
+            answer = runtime.engine.infer(windows, backend=backend, wanted=lambda: not wire.gone)
+            return encode(answer, windows.shape, runtime)
+        except (MyostreamError, HTTPException, ValueError):
+            return None
+
+
+def _raw(body: bytes) -> Samples | None:
+    return None if len(body) % 4 else np.frombuffer(body, "<f4")
+
+
+def _json(body: bytes) -> Samples | None:
+    """The windows of a body that holds nothing but them."""
+    values: Any = orjson.loads(body)
+    if not isinstance(values, dict) or values.keys() != {"emg"} or not isinstance(values["emg"], list):
+        return None
+    numbers = np.asarray(values["emg"])
+    return numbers.astype(np.float32) if numbers.dtype.kind in "iuf" and numbers.ndim > 1 else None
+
+
+_READERS: dict[str, Callable[[bytes], Samples | None]] = {JSON: _json, NPY: read_npy, RAW: _raw}
