@@ -29,7 +29,7 @@ Profiles = npt.NDArray[np.float64]
 
 QUIET = 0.5  # counts, below the noise of a channel at rest; keeps a logarithm finite
 ROUNDS = 20  # of turning everyone to the mean of the others; it settles after three or four
-MOST = 1500  # windows of a session are enough to find its turn
+MOST = 800  # windows of a session are enough to find its turn
 FARTHEST = 4  # electrodes, either way
 GAINS = (0.7, 1.0, 1.4)
 FAR = 0.02  # nats that a turn must be better by for each electrode
@@ -63,14 +63,13 @@ def by_labels(network: Classifier, windows: Windows, rows: Ids) -> Alignment:
     return max((Alignment(r, g) for r, g in product(_rolls(emg), GAINS)), key=likelihood)
 
 
-def without_labels(network: Classifier, windows: Windows, rows: Ids, usual: float = 1.0) -> Alignment:
+def without_labels(network: Classifier, windows: Windows, rows: Ids) -> Alignment:
     """What those windows of one session say by themselves; every gesture should be among them.
 
-    The gain goes half of the way to the `usual` level of what the network knows, in deviations of the
-    training data: how strongly somebody acts that day is real, too.
+    The gain goes half of the way to the training data's level: how strongly somebody acts is real, too.
     """
     _, emg = _some(windows, rows)
-    gain = float(np.sqrt(usual / max(windows.level(rows), 1e-6)))
+    gain = float(1 / np.sqrt(max(windows.level(rows), 1e-6)))
 
     def information(roll: int) -> float:
         found = _logits(network, emg, Alignment(roll)).softmax(1)

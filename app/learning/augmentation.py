@@ -68,8 +68,12 @@ class Augmentation:
         return gains
 
 
-# Enough to tell one session's own variation; the person and the ring stay what they are.
+# One session's own variation, while features are learned; the person and the ring stay what they are.
 WITHIN_SESSION = Augmentation(roll=0.15, gain=0.1, channel_gain=0.1, drop=0.0, noise=0.075)
+# The same where a person's own few windows are all there is: wider, for they do not show it.
+OWN_SESSION = Augmentation(roll=0.15, gain=0.25, channel_gain=0.25, drop=0.0, noise=0.075)
+# And where they are of several sessions: then it is for the next one, too, with the band put on anew.
+OWN_SESSIONS = Augmentation(roll=0.25, gain=0.25, channel_gain=0.25, drop=0.0, noise=0.075)
 
 
 def _pick(windows: Tensor, channels: Tensor) -> Tensor:

@@ -11,19 +11,20 @@ the discriminant is that of app.learning.lda, regularised towards independent fe
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from app.inference.networks import Classifier
 from app.learning.alignment import by_labels, turned
-from app.learning.augmentation import WITHIN_SESSION
+from app.learning.augmentation import OWN_SESSION, OWN_SESSIONS, Augmentation
 from app.learning.batches import Windows, balanced_draw
 from app.learning.datasets import Ids
 
 STEPS = 60
 BATCH = 256
-LEARNING_RATE = 2e-3
+LEARNING_RATE = 3e-3
 WEIGHT_DECAY = 1e-2
 SMOOTHING = 0.05  # of the labels: people do not start and stop exactly where the labels say
 SHRINKAGE = 0.1  # of the features' covariance towards its diagonal
@@ -37,15 +38,19 @@ def calibrate(network: Classifier, windows: Windows, rows: Ids, seed: int = 0) -
     Every class must be among `rows`; a session counts as much as another, and a class as another.
     """
     adapted = turned(network, by_labels(network, windows, rows))
+    several = len(np.unique(windows.data.session[rows])) > 1
+    changes = OWN_SESSIONS if several else OWN_SESSION
     chance = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng():  # dropout draws from the global generator
         torch.manual_seed(seed)
-        _fine_tune(adapted, windows, rows, chance)
-    _set_head(adapted, windows, rows, chance)
+        _fine_tune(adapted, windows, rows, changes, chance)
+    _set_head(adapted, windows, rows, changes, chance)
     return adapted.eval()
 
 
-def _fine_tune(network: Classifier, windows: Windows, rows: Ids, chance: torch.Generator) -> None:
+def _fine_tune(
+    network: Classifier, windows: Windows, rows: Ids, changes: Augmentation, chance: torch.Generator
+) -> None:
     data = windows.data
     groups = data.session[rows] * len(data.classes) + data.label[rows]
     drawn = torch.from_numpy(rows)[balanced_draw(groups, STEPS * BATCH, chance)]
@@ -55,7 +60,7 @@ def _fine_tune(network: Classifier, windows: Windows, rows: Ids, chance: torch.G
     )
     network.train()
     for batch in torch.split(drawn, BATCH):
-        emg = WITHIN_SESSION(windows.take(batch, WITHIN_SESSION.shift, chance), chance)
+        emg = changes(windows.take(batch, changes.shift, chance), chance)
         logits = network.head(network.features(emg))
         loss = functional.cross_entropy(logits, windows.label[batch], label_smoothing=SMOOTHING)
         optimiser.zero_grad()
@@ -65,13 +70,15 @@ def _fine_tune(network: Classifier, windows: Windows, rows: Ids, chance: torch.G
 
 
 @torch.no_grad()
-def _set_head(network: Classifier, windows: Windows, rows: Ids, chance: torch.Generator) -> None:
+def _set_head(
+    network: Classifier, windows: Windows, rows: Ids, changes: Augmentation, chance: torch.Generator
+) -> None:
     """Replace the linear head by the discriminant of the network's features, with equal priors."""
     network.eval()
     every = torch.from_numpy(rows).repeat(COPIES)
     features = torch.cat(
         [
-            network.features(WITHIN_SESSION(windows.take(some, WITHIN_SESSION.shift, chance), chance))
+            network.features(changes(windows.take(some, changes.shift, chance), chance))
             for some in torch.split(every, BATCH * 16)
         ]
     ).double()

@@ -87,7 +87,7 @@ def evaluate(
         part, person = parts[k], people[parts[k].person]
         network = adapted(networks.unseen_by(data.hashes[part.person].values()), windows, part)
         person.model.append(_scores(data, part.test, windows.predict(network, part.test)))
-        if part.new_sessions:
+        if not len(part.train):
             person.aligned.append(_scores(data, part.test, predict_aligned(network, windows, part)))
         classic = baseline.predict(part)
         if classic is not None:
@@ -109,13 +109,15 @@ def adapted(network: Classifier, windows: Windows, part: Part) -> Classifier:
 
 
 def predict_aligned(network: Classifier, windows: Windows, part: Part) -> Ids:
-    """Predictions of the test windows, each session aligned by its own signal, without a label of it."""
+    """Predictions of the test windows, each session aligned by its own signal, without a label of it.
+
+    For the pooled network only: one adapted to a person is sure of itself in any turn.
+    """
     session = windows.data.session[part.test]
     predicted = np.zeros(len(part.test), np.int64)
-    usual = windows.level(part.train) if len(part.train) else 1.0
     for number in np.unique(session):
         rows = part.test[session == number]
-        own = turned(network, without_labels(network, windows, rows, usual))
+        own = turned(network, without_labels(network, windows, rows))
         predicted[session == number] = windows.predict(own, rows)
     return predicted
 

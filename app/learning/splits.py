@@ -25,7 +25,6 @@ class Part:
     name: str
     train: Ids
     test: Ids
-    new_sessions: bool = False  # the test windows are of sessions that no training window is of
 
 
 def person(data: Dataset, who: int) -> list[Part]:
@@ -33,7 +32,7 @@ def person(data: Dataset, who: int) -> list[Part]:
     rows = data.rows_of([who])
     if (data.label[rows] == data.rest).all():
         raise DataError(f"{data.people[who]}: shows nothing but {data.classes[data.rest]}")
-    return [_part(data, who, "person", np.zeros(0, np.int64), rows, new_sessions=True)]
+    return [_part(data, who, "person", np.zeros(0, np.int64), rows)]
 
 
 def repetition(data: Dataset, who: int) -> list[Part]:
@@ -47,7 +46,7 @@ def session(data: Dataset, who: int) -> list[Part]:
     """Adapt on all sessions but the last, test on that."""
     rows = data.rows_of([who])
     last = data.session[rows] == data.session[rows].max()
-    return [_part(data, who, "session", rows[~last], rows[last], new_sessions=True)]
+    return [_part(data, who, "session", rows[~last], rows[last])]
 
 
 def calibration(data: Dataset, who: int, repetitions: int) -> list[Part]:
@@ -86,10 +85,10 @@ def expect_every_class(data: Dataset, rows: Ids, what: str) -> None:
         raise DataError(f"{what}: shows no {names}; adapting needs a window of every class")
 
 
-def _part(data: Dataset, who: int, name: str, train: Ids, test: Ids, *, new_sessions: bool = False) -> Part:
+def _part(data: Dataset, who: int, name: str, train: Ids, test: Ids) -> Part:
     what = f"{data.people[who]}, {name}"
     if name != "person":
         expect_every_class(data, train, what)
     if not len(test):
         raise DataError(f"{what}: has no windows to test on; it needs more repetitions or sessions")
-    return Part(who, name, train, test, new_sessions)
+    return Part(who, name, train, test)

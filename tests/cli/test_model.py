@@ -97,9 +97,9 @@ def test_evaluate_writes_one_object(run: Run, people: Path, words: list[object])
 
 
 def test_evaluate_prints_a_table_with_the_baseline_beside_each_person(run: Run, people: Path) -> None:
-    lines = run("evaluate", "--model", "tiny", "--data", people, "--split", "session").stdout.splitlines()
+    lines = run("evaluate", "--model", "tiny", "--data", people).stdout.splitlines()
 
-    assert lines[0].startswith("tiny, session, ")
+    assert lines[0].startswith("tiny, person, ")
     assert [line.split()[0] for line in lines[2:5]] == ["S01", "S02", "mean"]
     assert "aligned by its own signal" in lines[6]
 

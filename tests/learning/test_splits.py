@@ -38,7 +38,6 @@ def test_the_session_split_tests_the_last(data: Dataset) -> None:
 
     assert set(data.session[part.train]) == {1}
     assert set(data.session[part.test]) == {2}
-    assert part.new_sessions
 
 
 @pytest.mark.parametrize("repetitions", [1, 2, 3])
