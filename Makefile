@@ -32,13 +32,17 @@ format: $(VENV)/.dev ## Format the code and mend what the linter can
 	@$(BIN)/ruff check --fix-only
 	@$(BIN)/ruff format
 
-bench: $(VENV)/.runtime ## Run the benchmarks (ARGS="..." goes to them)
-	@test -d benchmarks || { echo "make: there are no benchmarks yet" >&2; exit 1; }
+bench: $(VENV)/.bench ## Run the benchmarks and write docs/benchmarks.md (ARGS="streams" runs one)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 clean: ## Remove the virtual environment and the caches
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.bench: requirements-bench.txt $(VENV)/.dev
+	@echo "Installing requirements-bench.txt (once) ..."
+	@$(PIP) install -r requirements-bench.txt
+	@touch $@
 
 # One after the other, also under `make -j`: two pips must not write into one environment.
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.runtime

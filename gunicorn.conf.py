@@ -53,6 +53,7 @@ def post_fork(server, worker):
     from app.config import Settings
     from app.errors import MyostreamError
 
+    native_subprocess()
     settings = Settings.from_env()
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
@@ -70,8 +71,20 @@ def post_worker_init(worker):
     """Ctrl-C reaches the whole process group: leave it to the master, which ends us as SIGTERM would."""
     import signal
 
+    native_subprocess()  # the worker has patched once more
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGQUIT, worker.handle_exit)
+
+
+def native_subprocess():
+    """Undo one patch: gevent's subprocess works on the hub's thread only, and PyTorch is imported on the engine's.
+
+    (It may ask ldconfig for libraries: "child watchers are only available on the default loop".)
+    """
+    import subprocess
+
+    for name, original in monkey.saved.get("subprocess", {}).items():
+        setattr(subprocess, name, original)
 
 
 def worker_exit(server, worker):

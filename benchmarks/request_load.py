@@ -51,7 +51,12 @@ def measure(
     port: int, path: str, content_type: str, body: bytes, concurrency: int, seconds: float = 4.0
 ) -> Result:
     """The same request from `concurrency` connections for `seconds`, after half a second of warm-up."""
-    lines = (f"POST {path} HTTP/1.1", "Host: x", f"Content-Type: {content_type}", f"Content-Length: {len(body)}")
+    lines = (
+        f"POST {path} HTTP/1.1",
+        "Host: x",
+        f"Content-Type: {content_type}",
+        f"Content-Length: {len(body)}",
+    )
     request = "\r\n".join((*lines, "", "")).encode() + body
     poll, connections = select.epoll(), {}
     for _ in range(concurrency):

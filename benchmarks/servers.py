@@ -79,11 +79,11 @@ def myostream(**env: str) -> Iterator[Server]:
 
 
 @contextmanager
-def uvicorn(module: str) -> Iterator[Server]:
+def uvicorn(module: str, **env: str) -> Iterator[Server]:
     """A peer: FastAPI under uvicorn with its fast loop and parser."""
     port = free_port()
     command = [str(BIN / "uvicorn"), module, "--port", str(port), "--no-access-log", "--log-level", "warning"]
-    with running("FastAPI + uvicorn", command, port, "/health") as server:
+    with running("FastAPI + uvicorn", command, port, "/health", **env) as server:
         yield server
 
 

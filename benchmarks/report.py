@@ -1,0 +1,143 @@
+"""docs/benchmarks.md and its plots, from the numbers in results.json."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+DOCS = Path(__file__).resolve().parent.parent / "docs"
+
+
+def write(found: Mapping[str, Any]) -> None:
+    """Every part that has been measured."""
+    parts = [
+        "# Benchmarks\n\nMade by `make bench` (`python -m benchmarks`); do not edit by hand. The server is pinned to one "
+        "core and\nthe clients to the other. These machines are shared and noisy: trust the ratios, which were taken in "
+        "one run.\nNo figure of a GPU is here, since none has been measured.\n"
+    ]
+    for name, make in (("engine", _engine), ("requests", _requests), ("streams", _streams)):
+        if name in found:
+            one = found[name]
+            parts.append(make(one) + f"\n`python -m benchmarks {name}`, {one['date']}, {one['machine']}.\n")
+    (DOCS / "benchmarks.md").write_text("\n".join(parts))
+
+
+def _engine(found: Mapping[str, Any]) -> str:
+    keys = ("mean_latency_ms", "median_latency_ms", "p99_latency_ms", "throughput_qps")
+    rows = [
+        (name, *(f"{found[key][k]:.3f}" if k != "throughput_qps" else f"{found[key][k]:.0f}" for k in keys))
+        for name, key in (
+            ("ONNX Runtime, int8 (default)", "int8"),
+            ("ONNX Runtime, fp32", "fp32"),
+            ("PyTorch", "pytorch"),
+        )
+    ]
+    alone, beside = found["30 fps streams, alone"], found["30 fps streams, while /benchmark runs"]
+    return "\n".join(
+        [
+            "## Engine\n\nThe default model, one window of 200 x 16: normalise, infer, softmax, on one core, by "
+            "`POST /benchmark`.\n",
+            _table(("backend", "mean ms", "median ms", "p99 ms", "windows/s"), rows),
+            "",
+            f"- Batches of 64 through `POST /infer/onnx`: {found['batch 64, windows per second']:.0f} windows/s.",
+            f"- First answer {found['seconds to the first answer']:.1f} s after the start; at rest the worker holds "
+            f"{found['PSS at rest, MB']:.0f} MB (PSS), PyTorch not loaded.",
+            f"- A 30 fps stream while `/benchmark` runs: {beside['on_time']:.1%} of its frames on time, alone "
+            f"{alone['on_time']:.1%}.\n",
+        ]
+    )
+
+
+def _requests(found: Mapping[str, Any]) -> str:
+    ours = [
+        (
+            row["body"], row["concurrency"], f"{row['per_second']:.0f}", f"{row['of_ceiling']:.2f}",
+            f"{row['p50_ms']:.2f}", f"{row['p99_ms']:.2f}", f"{row['least_share']:.2f}-{row['most_share']:.2f}",
+        )
+        for row in found["default model"]
+    ]  # fmt: skip
+    large = [
+        (
+            row["body"], row["concurrency"], f"{row['per_second']:.0f}", f"{row['fastapi_per_second']:.0f}",
+            f"{row['times_fastapi']:.2f}",
+        )
+        for row in found["large model"]
+    ]  # fmt: skip
+    return "\n".join(
+        [
+            "## Requests\n\n`POST /infer/onnx` with the caller's own window. The ceiling is a Flask view under the same "
+            "gunicorn and gevent\nthat only reads the body. Share: the requests of the least and the most served "
+            "connection, 1 is even.\n",
+            _table(("body", "connections", "requests/s", "of ceiling", "p50 ms", "p99 ms", "share"), ours),
+            "\nThe same window with a TCN of 430,000 parameters (fp32), beside FastAPI + uvicorn (uvloop, httptools) + "
+            "ONNX Runtime:\n",
+            _table(("body", "connections", "Myostream/s", "FastAPI/s", "times"), large),
+            "",
+        ]
+    )
+
+
+def _streams(found: Mapping[str, Any]) -> str:
+    rows = [("Myostream", row) for row in found["myostream"]] + [
+        ("FastAPI, inference per client", row) for row in found["FastAPI + uvicorn"]
+    ]
+    cells = [
+        (
+            name, row["clients"], f"{row['on_time']:.1%}", f"{row['in_period']:.1%}", f"{row['age_p50_ms']:.1f}",
+            f"{row['age_p99_ms']:.1f}", f"{row['jitter_p99_ms']:.1f}", row["lost"], f"{row['server_cpu_percent']} %",
+        )
+        for name, row in rows
+    ]  # fmt: skip
+    options = found["30 clients, 30 different options"]
+    memory = ", ".join(f"{name}: {value:.0f} MB" for name, value in found["memory"].items())
+    _plot(found)
+    return "\n".join(
+        [
+            f"## Streams\n\n{found['fps']:.0f} fps, default model, {found['seconds']:.0f} s each. On time: read by the "
+            "client within 10 ms of the moment at which the\nlast sample of the frame's window was acquired; in period: "
+            "within one frame. Age: that moment to the client.\n",
+            _table(
+                (
+                    "server",
+                    "clients",
+                    "on time",
+                    "in period",
+                    "age p50 ms",
+                    "p99 ms",
+                    "jitter p99 ms",
+                    "lost",
+                    "server CPU",
+                ),
+                cells,
+            ),
+            "\n![Share of frames on time against the number of clients](benchmarks-streams.png)\n",
+            f"- 30 clients with 30 different options: {options['on_time']:.1%} on time.",
+            f"- CPU after the last client left: {found['after the last client left, CPU percent']} % (the simulator).",
+            f"- Memory of the worker: {memory}.\n",
+        ]
+    )
+
+
+def _plot(found: Mapping[str, Any]) -> None:
+    figure = Figure(figsize=(7, 3.5), layout="constrained")
+    axes = figure.subplots()
+    for name, key in (("Myostream", "myostream"), ("FastAPI, inference per client", "FastAPI + uvicorn")):
+        rows = found[key]
+        axes.plot(
+            [row["clients"] for row in rows], [100 * row["on_time"] for row in rows], marker="o", label=name
+        )
+    axes.set_xscale("log")
+    axes.set_xlabel("clients at 30 fps, server on one core")
+    axes.set_ylabel("frames on time (10 ms), %")
+    axes.set_ylim(-3, 103)
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(DOCS / "benchmarks-streams.png", dpi=120)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
