@@ -5,13 +5,18 @@ from gevent import monkey
 monkey.patch_all()
 
 import os
+import resource
 import sys
+
+# Every stream is a descriptor, and most systems begin with 1024.
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 8192)), hard))
 
 # One inference takes one core; more threads in a library would fight with the other workers.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 worker_class = "gevent"
-worker_connections = 1000  # EMG_MAX_STREAMS stays below, so that /health always gets through
+worker_connections = 2000  # EMG_MAX_STREAMS stays below, so that /health always gets through
 timeout = 30
 graceful_timeout = 10
 keepalive = 5

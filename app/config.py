@@ -39,7 +39,7 @@ class Settings:
     backends: tuple[str, ...] = ("tensorrt", "onnxruntime", "pytorch")  # best first
     onnx_precision: str | None = None  # of ONNX Runtime's graph; None: int8 where the model has it
     tensorrt_engine: Path | None = None  # a plan; None: the model's own in instance/engines
-    max_streams: int = 800  # 0.8 of gunicorn's worker_connections, so that /health always gets through
+    max_streams: int = 1600  # 0.8 of gunicorn's worker_connections, so that /health always gets through
     max_body: int = 32 * 2**20  # bytes
     log_level: str = "info"
     bind: str = "127.0.0.1:8000"

@@ -9,18 +9,17 @@ import time
 from dataclasses import dataclass, field
 
 import numpy as np
+import numpy.typing as npt
 
 ON_TIME_S = 0.010
 
 
 @dataclass(slots=True)
 class Client:
-    """One connection and when its frames came."""
+    """One connection and what came when; it is taken apart afterwards, so that reading costs little."""
 
     sock: socket.socket
-    buffer: bytes = b""
-    arrived: list[float] = field(default_factory=list)  # Unix s
-    acquired: list[float] = field(default_factory=list)  # Unix s, the last sample of the frame's window
+    received: list[tuple[float, bytes]] = field(default_factory=list)  # Unix s
     lost: bool = False
 
     def read(self) -> None:
@@ -30,19 +29,25 @@ class Client:
             return
         except OSError:
             data = b""
-        if not data:
+        if data:
+            self.received.append((time.time(), data))
+        else:
             self.lost = True
-            return
-        now = time.time()
-        *events, self.buffer = (self.buffer + data).split(b"\n\n")
-        for event in events:
-            at = event.find(b'"timestamp":')
-            age = event.find(b'"age_ms":', at)
-            if at < 0 or age < 0:
-                continue
-            timestamp = float(event[at + 12 : event.index(b",", at)])
-            self.arrived.append(now)
-            self.acquired.append(timestamp - float(event[age + 9 : event.index(b",", age)]) / 1000)
+
+    def frames(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """Of each frame: when its end was read, and when the last sample of its window was acquired; Unix s."""
+        arrived, acquired, rest = [], [], b""
+        for now, data in self.received:
+            *events, rest = (rest + data).split(b"\n\n")
+            for event in events:
+                at = event.find(b'"timestamp":')
+                age = event.find(b'"age_ms":', at)
+                if at < 0 or age < 0:
+                    continue
+                timestamp = float(event[at + 12 : event.index(b",", at)])
+                arrived.append(now)
+                acquired.append(timestamp - float(event[age + 9 : event.index(b",", age)]) / 1000)
+        return np.array(arrived), np.array(acquired)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +76,7 @@ def measure(
     begin = time.time() + warm_up_s
     end = begin + seconds
     while time.time() < end + 0.2:
-        for fd, _ in poll.poll(0.1):
+        for fd, _ in poll.poll(0):  # never asleep: waking it would be paid by the server
             clients[fd].read()
             if clients[fd].lost:
                 poll.unregister(fd)
@@ -93,7 +98,7 @@ def _connect(port: int, body: dict[str, object]) -> socket.socket:
 def _result(clients: list[Client], fps: float, begin: float, end: float) -> Result:
     ages, jitter = [], []
     for client in clients:
-        acquired, arrived = np.array(client.acquired), np.array(client.arrived)
+        arrived, acquired = client.frames()
         within = (acquired >= begin) & (acquired < end)
         ages.append((arrived - acquired)[within])
         jitter.append(np.abs(np.diff(arrived[within]) - 1 / fps))
