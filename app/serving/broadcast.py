@@ -225,6 +225,7 @@ class Reader:
         def offered(event: Published) -> None:
             if self._left or event.number < self._next:  # it may leave while others are served
                 return
+            self._next = event.number + 1
             position, after = self._position, self._after
             if not listener(event, self._missed(event)):
                 self._position, self._after = position, after

@@ -228,6 +228,19 @@ def test_with_an_outlet_frames_go_straight_from_the_group(
     assert station.broadcast._groups[OPTIONS].listeners == {}
 
 
+def test_with_an_outlet_too_a_source_that_ends_says_so(
+    station: Station, reader: Reader, outlet: FakeOutlet
+) -> None:
+    items, ended = run_in_thread(open_stream(station, reader, Clock(), outlet=outlet))
+    until(lambda: station.broadcast._groups[OPTIONS].listeners)
+    station.source.window()
+    until(lambda: outlet.sent)
+    station.source.state = "ended"
+    station.source.ring.close()
+    until(ended)
+    assert [item.reason for item in items if isinstance(item, Completed)] == ["source ended"]
+
+
 def test_an_outlet_that_cannot_take_a_frame_misses_it(
     station: Station, reader: Reader, outlet: FakeOutlet
 ) -> None:
