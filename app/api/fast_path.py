@@ -89,7 +89,10 @@ def _json(body: bytes) -> Samples | None:
     if not isinstance(values, dict) or values.keys() != {"emg"} or not isinstance(values["emg"], list):
         return None
     numbers = np.asarray(values["emg"])
-    return numbers.astype(np.float32) if numbers.dtype.kind in "iuf" and numbers.ndim > 1 else None
+    if numbers.dtype.kind not in "iuf" or numbers.ndim < 2:
+        return None
+    with np.errstate(over="ignore"):  # what does not fit float32 becomes inf, which is refused with the rest
+        return numbers.astype(np.float32)
 
 
 _READERS: dict[str, Callable[[bytes], Samples | None]] = {JSON: _json, NPY: read_npy, RAW: _raw}

@@ -1,0 +1,73 @@
+"""The application around a small model and a live source, without a server."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from flask.testing import FlaskClient
+
+from app import create_app
+from app.api import sse
+from app.config import Settings
+from app.inference.artefact import Artefact
+from app.serving.acquisition import Acquisition
+from app.serving.opening import make_engine, open_path
+from app.serving.runtime import Runtime
+from tests.fakes import LiveSource
+from tests.inference.artefacts import make_artefact
+
+LENGTH, CHANNELS = 20, 4
+MAX_BODY = 2**20
+
+
+def running(artefact: Artefact) -> Runtime:
+    settings = Settings(backends=("tensorrt", "pytorch"), max_body=MAX_BODY, mains_hz=None)
+    manifest = artefact.manifest
+    source = LiveSource(manifest.channels, manifest.sampling_rate)
+    runtime = Runtime(
+        settings=settings,
+        artefact=artefact,
+        engine=make_engine(settings, artefact),
+        acquisition=Acquisition(source, open_path(settings, manifest)),
+        encode=sse.encode,
+    )
+    runtime.start()
+    deadline = time.monotonic() + 20
+    while runtime.acquisition.state != "running" and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return runtime
+
+
+@pytest.fixture(scope="module")
+def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
+    runtime = running(make_artefact(tmp_path_factory.mktemp("models") / "tiny"))
+    yield runtime
+    runtime.close()
+
+
+@pytest.fixture
+def client(runtime: Runtime) -> FlaskClient:
+    return create_app(runtime).test_client()
+
+
+@pytest.fixture(scope="module")
+def spiking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
+    artefact = make_artefact(tmp_path_factory.mktemp("models") / "spiking", architecture="spiking_tcn")
+    runtime = running(artefact)
+    yield runtime
+    runtime.close()
+
+
+@pytest.fixture
+def until() -> Callable[[Callable[[], object]], None]:
+    """Wait until it holds."""
+
+    def wait(holds: Callable[[], object]) -> None:
+        deadline = time.monotonic() + 20
+        while not holds():
+            assert time.monotonic() < deadline, "it did not happen"
+            time.sleep(0.01)
+
+    return wait

@@ -1,0 +1,102 @@
+"""Small real classes that fit the Protocols, for tests of what is above them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import numpy as np
+
+from app.emg.source import Chunk
+from app.errors import SourceError
+from app.inference.backend import Batch, Inference
+
+
+class FakeClock:
+    """Time that passes only when the test says so."""
+
+    def __init__(self, now: float = 1000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class FakeBackend:
+    """Says class 1 for every window, and keeps what it was asked and on which threads."""
+
+    name, reentrant = "fake", False
+
+    def __init__(self, classes: int = 3, fails: bool = False) -> None:
+        self._classes, self.fails = classes, fails
+        self.batches: list[int] = []
+        self.threads: set[int] = set()
+        self.closed_on: list[int] = []
+
+    def infer(self, batch: Batch, steps: int | None = None) -> Inference:
+        self.threads.add(threading.get_ident())
+        self.batches.append(len(batch))
+        if self.fails:
+            raise RuntimeError("the device was lost")
+        logits = np.zeros((len(batch), self._classes), np.float32)
+        logits[:, 1] = 1.0
+        return Inference(logits, np.zeros(len(batch), np.float32))
+
+    def close(self) -> None:
+        self.closed_on.append(threading.get_ident())
+
+
+class LiveSource:
+    """Seeded noise: two seconds at once, then a little every 10 ms until it is closed."""
+
+    name, units = "live", "counts"
+
+    def __init__(self, channels: int = 4, sampling_rate: float = 200.0, seed: int = 0) -> None:
+        self.channels, self.sampling_rate = channels, sampling_rate
+        self.gesture_names: Sequence[str] = ("rest", "a", "b")
+        self._random = np.random.default_rng(seed)
+        self._index = 0
+        self._closed = threading.Event()
+
+    def read(self) -> Chunk | None:
+        count = 2
+        if self._index == 0:
+            count = round(2 * self.sampling_rate)
+        elif self._closed.wait(0.01):
+            return None
+        samples = self._random.normal(size=(count, self.channels)).astype(np.float32)
+        chunk = Chunk(index=self._index, samples=samples, labels=np.ones(count, np.int16))
+        self._index += count
+        return chunk
+
+    def close(self) -> None:
+        self._closed.set()
+
+
+class StepwiseSource:
+    """Waits to be given what `read` returns or raises, so that a test decides when."""
+
+    name, units = "stepwise", "counts"
+
+    def __init__(self, channels: int = 1, sampling_rate: float = 200.0) -> None:
+        self.channels, self.sampling_rate = channels, sampling_rate
+        self.gesture_names: Sequence[str] = ()
+        self._steps: list[Chunk | SourceError | None] = []
+        self._given = threading.Semaphore(0)
+
+    def give(self, step: Chunk | SourceError | None) -> None:
+        self._steps.append(step)
+        self._given.release()
+
+    def read(self) -> Chunk | None:
+        self._given.acquire()
+        step = self._steps.pop(0)
+        if isinstance(step, SourceError):
+            raise step
+        return step
+
+    def close(self) -> None:
+        self.give(None)
