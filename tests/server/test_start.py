@@ -1,0 +1,92 @@
+"""An operator's mistake stops the start with one line; a sound start keeps the master light."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.server.live import ROOT, START_S, Live
+
+pytestmark = pytest.mark.server
+
+MISTAKES = {
+    "unknown mode": ({"EMG_MODE": "magic"}, ["EMG_MODE", "magic", "ninapro"]),
+    "no recording": ({"EMG_MODE": "ninapro"}, ["EMG_RECORDING", "EMG_MODE=ninapro"]),
+    "recording without its mode": ({"EMG_RECORDING": "/x.npz"}, ["EMG_RECORDING=/x.npz", "ninapro"]),
+    "open door": ({"EMG_BIND": "0.0.0.0:0"}, ["EMG_BIND=0.0.0.0:0", "EMG_ALLOW_ANONYMOUS"]),
+    "two workers": ({"WEB_CONCURRENCY": "2"}, ["WEB_CONCURRENCY", "2", "1"]),
+    "window no number": ({"EMG_WIN": "big"}, ["EMG_WIN", "big", "whole number"]),
+    "window of another model": ({"EMG_WIN": "40"}, ["EMG_WIN=40", "200", "EMG_MODEL"]),
+    "rate of another model": ({"EMG_FS": "200"}, ["EMG_FS=200", "2000", "EMG_MODEL"]),
+    "no such model": ({"EMG_MODEL": "nothing"}, ["nothing"]),
+    "no such file": ({"EMG_MODE": "ninapro", "EMG_RECORDING": "/no/such.npz"}, ["/no/such.npz"]),
+}
+
+
+def start(command: list[str], settings: dict[str, str]) -> tuple[int, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("EMG_", "WEB_CONCURRENCY"))}
+    env = {**kept, "EMG_BIND": "127.0.0.1:0", "EMG_BACKENDS": "onnxruntime", **settings}
+    run = subprocess.run(
+        [sys.executable, "-m", *command],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=START_S,
+        check=False,
+    )
+    return run.returncode, run.stdout + run.stderr
+
+
+def expect_one_line(code: int, output: str, words: list[str]) -> None:
+    assert code != 0
+    assert "Traceback" not in output
+    lines = [line for line in output.splitlines() if "error: " in line]
+    assert len(lines) == 1, output
+    for word in words:
+        assert word in lines[0]
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_stops_gunicorn_with_one_line(name: str) -> None:
+    settings, words = MISTAKES[name]
+    expect_one_line(*start(["gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"], settings), words)
+
+
+def test_two_workers_by_option_are_refused() -> None:
+    code, output = start(["gunicorn", "-c", "gunicorn.conf.py", "-w", "2", "wsgi:app"], {})
+    expect_one_line(code, output, ["2 workers", "1"])
+
+
+@pytest.mark.parametrize("name", ["unknown mode", "no recording", "open door", "window no number"])
+def test_a_mistake_stops_flask_with_one_line(name: str) -> None:
+    settings, words = MISTAKES[name]
+    expect_one_line(*start(["flask", "--app", "wsgi", "run", "--port", "0"], settings), words)
+
+
+def test_a_damaged_recording_is_one_line(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.npz"
+    broken.write_bytes(b"PK\x03\x04 no zip")
+    code, output = start(
+        ["gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"],
+        {"EMG_MODE": "ninapro", "EMG_RECORDING": str(broken)},
+    )
+    expect_one_line(code, output, ["broken.npz"])
+
+
+def test_a_recording_of_another_rate_says_which_model_would_fit(recordings: Path) -> None:
+    code, output = start(
+        ["gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"],
+        {"EMG_MODE": "ninapro", "EMG_RECORDING": str(recordings / "S01.npz")},
+    )
+    expect_one_line(code, output, ["200", "2000", "myo-8ch-200hz"])
+
+
+def test_the_master_holds_nothing_heavy(server: Live) -> None:
+    maps = Path(f"/proc/{server.process.pid}/maps").read_text()
+    for library in ("torch", "onnxruntime", "numpy", "scipy"):
+        assert f"/{library}/" not in maps
