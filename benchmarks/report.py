@@ -14,9 +14,9 @@ DOCS = Path(__file__).resolve().parent.parent / "docs"
 def write(found: Mapping[str, Any]) -> None:
     """Every part that has been measured."""
     parts = [
-        "# Benchmarks\n\nMade by `make bench` (`python -m benchmarks`); do not edit by hand. The server is pinned to one "
-        "core and\nthe clients to the other. These machines are shared and noisy: trust the ratios, which were taken in "
-        "one run.\nNo figure of a GPU is here, since none has been measured.\n"
+        "# Benchmarks\n\nMade by `make bench` (`python -m benchmarks`); do not edit by hand. The server is pinned to "
+        "one core and\nthe clients to the other. These machines are shared and noisy: trust the ratios, which were "
+        "taken in one run.\nNo figure of a GPU is here, since none has been measured.\n"
     ]
     for name, make in (("engine", _engine), ("requests", _requests), ("streams", _streams)):
         if name in found:
@@ -66,12 +66,18 @@ def _requests(found: Mapping[str, Any]) -> str:
         )
         for row in found["large model"]
     ]  # fmt: skip
+    fixed = [
+        (row["stack"], f"{row['cpu_us']:.0f}", f"{row['per_second']:.0f}", f"{row['p50_ms']:.2f}")
+        for row in found["fixed cost"]
+    ]
     return "\n".join(
         [
-            "## Requests\n\n`POST /infer/onnx` with the caller's own window. The ceiling is a Flask view under the same "
-            "gunicorn and gevent\nthat only reads the body. Share: the requests of the least and the most served "
+            "## Requests\n\n`POST /infer/onnx` with the caller's own window. The ceiling is a Flask view under the "
+            "same gunicorn and gevent\nthat only reads the body. Share: the requests of the least and the most served "
             "connection, 1 is even.\n",
             _table(("body", "connections", "requests/s", "of ceiling", "p50 ms", "p99 ms", "share"), ours),
+            "\nWhat a request costs before anything is done with it (the same 12,800 bytes, 8 connections):\n",
+            _table(("stack", "server CPU, us", "requests/s", "p50 ms"), fixed),
             "\nThe same window with a TCN of 430,000 parameters (fp32), beside FastAPI + uvicorn (uvloop, httptools) + "
             "ONNX Runtime:\n",
             _table(("body", "connections", "Myostream/s", "FastAPI/s", "times"), large),
@@ -96,9 +102,9 @@ def _streams(found: Mapping[str, Any]) -> str:
     _plot(found)
     return "\n".join(
         [
-            f"## Streams\n\n{found['fps']:.0f} fps, default model, {found['seconds']:.0f} s each. On time: read by the "
-            "client within 10 ms of the moment at which the\nlast sample of the frame's window was acquired; in period: "
-            "within one frame. Age: that moment to the client.\n",
+            f"## Streams\n\n{found['fps']:.0f} fps, default model, {found['seconds']:.0f} s each. On time: read by "
+            "the client within 10 ms of the moment at which the\nlast sample of the frame's window was acquired; in "
+            "period: within one frame. Age: that moment to the client.\n",
             _table(
                 (
                     "server",

@@ -39,9 +39,37 @@ def run() -> dict[str, Any]:
     raw, text = emg.tobytes(), json.dumps({"emg": np.round(emg, 3).tolist()}).encode()
     return {
         "bytes": {"raw": len(raw), "json": len(text)},
+        "fixed cost": _fixed_cost(raw),
         "default model": _beside_the_ceiling(raw, text),
         "large model": _beside_fastapi(raw, text),
     }
+
+
+def _fixed_cost(raw: bytes) -> list[dict[str, Any]]:
+    """What a request costs before anything is done with it: server CPU, by parser, worker and framework."""
+    rows = []
+    for name, options, target in (
+        ("Flask, gevent worker, Python parser", ("--http-parser", "python"), "app"),
+        ("Flask, gevent worker, gunicorn_h1c parser", ("--http-parser", "fast"), "app"),
+        ("no Flask, gevent worker, Python parser", ("--http-parser", "python"), "wsgi"),
+        ("no Flask, gevent worker, gunicorn_h1c parser", ("--http-parser", "fast"), "wsgi"),
+        ("no Flask, gevent_pywsgi worker", ("-k", "gevent_pywsgi"), "wsgi"),
+    ):
+        port = free_port()
+        where = ("-c", "benchmarks/peers/gunicorn_bare.py", "-b", f"127.0.0.1:{port}")
+        command = [str(BIN / "gunicorn"), *where, *options, f"benchmarks.peers.bare:{target}"]
+        with running(name, command, port, "/health/ready") as server:
+            before = server.cpu_seconds()
+            result = measure(port, "/read", RAW, raw, 8, seconds=3.0)
+            spent = server.cpu_seconds() - before
+        row = {
+            "stack": name,
+            "cpu_us": 1e6 * spent / (result.per_second * 3.5),
+            "per_second": result.per_second,
+        }
+        rows.append({**row, "p50_ms": result.p50_ms})
+        print(rows[-1], flush=True)
+    return rows
 
 
 def _beside_the_ceiling(raw: bytes, text: bytes) -> list[dict[str, Any]]:

@@ -14,6 +14,13 @@ def read() -> Response:
     return Response(ANSWER, content_type="application/json")
 
 
+def wsgi(environ, start_response):  # type: ignore[no-untyped-def]
+    """The same without Flask."""
+    environ["wsgi.input"].read()
+    start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(ANSWER)))])
+    return [ANSWER]
+
+
 @app.get("/health/ready")
 def ready() -> str:
     return "ready"
