@@ -1,0 +1,50 @@
+"""A real recording, played by a real server: its labels come beside the predictions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.io import loadmat, savemat
+
+from tests.server.live import Client, gunicorn
+
+pytestmark = [pytest.mark.server, pytest.mark.data]
+
+FIRST, LAST = 64 * 200, 100 * 200  # samples; before, these recordings hold a minute of rest
+
+
+def cut(path: Path, folder: Path) -> Path:
+    """The same recording without its first minute."""
+    target = folder / path.name
+    if path.suffix == ".mat":
+        whole = loadmat(path)
+        length = len(whole["emg"])
+        held = {k: v for k, v in whole.items() if not k.startswith("__")}
+        savemat(target, {k: v[FIRST:LAST] if len(v) == length else v for k, v in held.items()})
+        return target
+    with np.load(path) as whole:
+        length = len(whole["emg"])
+        held = {k: whole[k] for k in whole.files}
+    np.savez(target, **{k: v[FIRST:LAST] if v.ndim and len(v) == length else v for k, v in held.items()})
+    return target
+
+
+@pytest.mark.parametrize("name", ["S8_E1_A1.mat", "S01.npz"])
+def test_a_real_recording_is_recognised_well_above_chance(
+    tmp_path: Path, recordings: Path, name: str
+) -> None:
+    """Of the frames in a gesture only: saying rest all the time does not pass. Chance is one of eight classes."""
+    recording = cut(recordings / name, tmp_path)
+    with gunicorn(
+        tmp_path, EMG_MODE="ninapro", EMG_RECORDING=str(recording), EMG_MODEL="myo-8ch-200hz"
+    ) as live:
+        client = Client(live.port, fps=20, duration_seconds=25)
+        *frames, last = client.events()
+        client.close()
+    assert last["status"] == "completed"
+    moved = [frame for frame in frames if frame["truth"] not in (None, "rest")]
+    assert len(moved) > 100
+    right = np.mean([frame["label"] == frame["truth"] for frame in moved])
+    assert right > 2 / 8, f"{right:.3f} of {len(moved)} frames"

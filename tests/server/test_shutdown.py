@@ -1,0 +1,47 @@
+"""Streams end well: with the client, and with the server."""
+
+from __future__ import annotations
+
+import json
+import signal
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+import pytest
+
+from tests.server.live import LATE_S, Client, Live, gunicorn, until
+
+pytestmark = pytest.mark.server
+
+
+def test_at_sigterm_every_stream_gets_its_last_word_and_the_exit_code_is_0(tmp_path: Path) -> None:
+    with gunicorn(tmp_path) as live:
+        clients = [Client(live.port, fps=30) for _ in range(5)]
+        for client in clients:
+            client.frames(1)
+        live.process.send_signal(signal.SIGTERM)
+        for client in clients:
+            *_, last = client.events()
+            assert (last["status"], last["reason"]) == ("completed", "shutdown")
+            client.close()
+        assert live.process.wait(LATE_S) == 0
+        assert "Traceback" not in live.log
+
+
+def test_a_client_that_leaves_frees_its_slot(server: Live) -> None:
+    client = Client(server.port, fps=30)
+    client.frames(2)
+    assert server.stats()["active_streams"] == 1
+    client.close()
+    until(lambda: server.stats()["active_streams"] == 0)
+
+
+def test_a_stream_goes_on_while_a_benchmark_runs(server: Live) -> None:
+    client = Client(server.port, fps=20)
+    before = client.frames(1)[0]
+    asked = Request(f"{server.url}/benchmark?num_iterations=300", method="POST")
+    with urlopen(asked, timeout=60) as answer:
+        assert json.load(answer)["onnxruntime"]["throughput_qps"] > 0
+    after = client.frames(3)[-1]
+    assert after["sample_index"] > before["sample_index"]
+    client.close()
