@@ -1,0 +1,237 @@
+"""A real gunicorn on a free port, and clients that take its streams apart byte by byte."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+import psutil
+
+ROOT = Path(__file__).resolve().parents[2]
+START_S = 60.0  # two busy cores load the libraries slowly
+LATE_S = 20.0  # what takes longer than this has not happened
+
+Json = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Live:
+    """A running server."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+    log_file: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(errors="replace")
+
+    def workers(self) -> list[int]:
+        """Process ids."""
+        return [child.pid for child in psutil.Process(self.process.pid).children()]
+
+    def stats(self) -> Json:
+        with urlopen(f"{self.url}/infer/stream/stats", timeout=LATE_S) as answer:
+            found: Json = json.load(answer)
+            return found
+
+    def ready(self) -> bool:
+        try:
+            with urlopen(f"{self.url}/health/ready", timeout=LATE_S) as answer:
+                return bool(answer.status == 200)
+        except OSError:  # refused, or 503
+            return False
+
+    def stop(self) -> int:
+        """SIGTERM, and the exit code."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(LATE_S)
+
+
+@contextmanager
+def gunicorn(folder: Path, prefix: tuple[str, ...] = (), **settings: str) -> Iterator[Live]:
+    """The server as `make serve` runs it, with one backend so that it starts soon."""
+    port = free_port()
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("EMG_", "WEB_CONCURRENCY"))}
+    env = {**kept, "EMG_BIND": f"127.0.0.1:{port}", "EMG_BACKENDS": "onnxruntime", **settings}
+    command = [*prefix, sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
+    log_file = folder / f"server-{port}.log"
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT)
+    live = Live(port, process, log_file)
+    try:
+        if not prefix:
+            until(lambda: live.ready() or process.poll() is not None, START_S)
+            assert process.poll() is None, live.log
+        yield live
+    finally:
+        try:
+            live.stop()
+        except subprocess.TimeoutExpired:
+            for child in psutil.Process(process.pid).children():
+                child.kill()
+            process.kill()
+            process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def until(holds: Callable[[], object], seconds: float = LATE_S) -> float:
+    """Wait until it holds; how long that took, in s."""
+    began = time.monotonic()
+    while not holds():
+        assert time.monotonic() - began < seconds, "it did not happen"
+        time.sleep(0.01)
+    return time.monotonic() - began
+
+
+class Client:
+    """One connection with one stream. It trusts nothing: neither the chunks, nor the events in them."""
+
+    def __init__(
+        self,
+        port: int,
+        *,
+        method: str = "POST",
+        version: str = "1.1",
+        last_event_id: str | None = None,
+        receive_buffer: int | None = None,  # bytes
+        **options: Any,
+    ) -> None:
+        self.socket = socket.socket()
+        self.socket.settimeout(LATE_S)
+        if receive_buffer is not None:
+            self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
+        self.socket.connect(("127.0.0.1", port))
+        self.socket.sendall(request(method, version, last_event_id, options))
+        # unbuffered: what has not been read lies in the kernel, where the server sees it
+        self.file = self.socket.makefile("rb", buffering=0 if receive_buffer else -1)
+        self.status, self.headers = self._head()
+        self.last_id: str | None = None
+        self.finished = False  # the body has ended as it should
+
+    def _head(self) -> tuple[int, Mapping[str, str]]:
+        status = int(self._line().split(b" ")[1])
+        headers = {}
+        while line := self._line().rstrip(b"\r\n"):
+            name, _, value = line.decode().partition(":")
+            headers[name.lower()] = value.strip()
+        return status, headers
+
+    def body(self) -> bytes:
+        """Of an answer with a length."""
+        return self._exactly(int(self.headers["content-length"]))
+
+    def pieces(self) -> Iterator[bytes]:
+        """The body as it comes; ends with it."""
+        if self.headers.get("transfer-encoding") != "chunked":
+            while line := self._line(may_end=True):
+                yield line
+            self.finished = True
+            return
+        while True:
+            size = self._line()
+            assert re.fullmatch(rb"[0-9a-fA-F]+\r\n", size), f"not the size of a chunk: {size[:80]!r}"
+            data = self._exactly(int(size, 16))
+            assert self._exactly(2) == b"\r\n", "a chunk is longer than it said"
+            if not data:
+                self.finished = True
+                return
+            yield data
+
+    def events(self) -> Iterator[Json]:
+        """The data of every event, as EventSource would take it; comments are passed over."""
+        text = b""
+        for piece in self.pieces():
+            text += piece
+            *whole, text = text.split(b"\n\n")
+            for block in whole:
+                if (data := self._dispatched(block)) is not None:
+                    yield data
+        assert text == b"", f"the body ends within an event: {text[:80]!r}"
+
+    def frames(self, count: int) -> list[Json]:
+        found: list[Json] = []
+        for event in self.events():
+            if "prediction" in event:
+                found.append(event)
+            if len(found) == count:
+                break
+        return found
+
+    def close(self) -> None:
+        self.file.close()
+        self.socket.close()
+
+    def _dispatched(self, block: bytes) -> Json | None:
+        lines = block.decode().split("\n")
+        if all(line.startswith(":") for line in lines):
+            return None
+        assert [line.partition(": ")[0] for line in lines] == ["id", "data"], lines
+        self.last_id = lines[0].removeprefix("id: ")
+        data = json.loads(lines[1].removeprefix("data: "))
+        assert isinstance(data, dict)
+        return data
+
+    def _line(self, may_end: bool = False) -> bytes:
+        line: bytes = self.file.readline()
+        assert line or may_end, "the connection was closed within the body"
+        return line
+
+    def _exactly(self, count: int) -> bytes:
+        found = b""
+        while len(found) < count:
+            part = self.file.read(count - len(found))
+            assert part, "the connection was closed within a chunk"
+            found += part
+        return found
+
+
+@contextmanager
+def connecting(port: int) -> Iterator[Callable[..., Client]]:
+    """Makes clients of that server, and closes all of them in the end."""
+    with ExitStack() as opened:
+
+        def connect(**more: Any) -> Client:
+            client = Client(port, **more)
+            opened.callback(client.close)
+            return client
+
+        yield connect
+
+
+def request(method: str, version: str, last_event_id: str | None, options: Mapping[str, Any]) -> bytes:
+    path, body = "/infer/stream", b""
+    if method == "POST":
+        body = json.dumps(options).encode()
+    else:
+        path += f"?{urlencode({k: json.dumps(v).strip(chr(34)) for k, v in options.items()})}"
+    lines = [f"{method} {path} HTTP/{version}", "Host: 127.0.0.1", "Accept: text/event-stream"]
+    if body:
+        lines += ["Content-Type: application/json", f"Content-Length: {len(body)}"]
+    if last_event_id is not None:
+        lines.append(f"Last-Event-ID: {last_event_id}")
+    return "\r\n".join([*lines, "", ""]).encode() + body
