@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from app.api.outlet import CHECKED, SocketOutlet, open_outlet
+from app.api.wire import MAX_UNSENT, Wire
+from app.serving.stream import Place, Sent
+
+Pair = tuple[socket.socket, socket.socket]
+
+
+@pytest.fixture
+def pair() -> Iterator[Pair]:
+    """Both ends of a TCP connection whose buffers are small; the server's does not block."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        client = socket.socket()
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(listener.getsockname())
+        server, _ = listener.accept()
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+    server.setblocking(False)
+    with client, server:
+        yield server, client
+
+
+def outlet_of(server: socket.socket, protocol: str = "HTTP/1.0") -> SocketOutlet:
+    outlet = open_outlet(Wire({"gunicorn.socket": server}), protocol)
+    assert outlet is not None
+    return outlet
+
+
+def sent(number: int, size: int) -> Sent:
+    return Sent(b'{"pad":"%b"' % (b"x" * size), number, 0, Place("a", 0.0, number, number, 0))
+
+
+def read_all(client: socket.socket) -> bytes:
+    client.settimeout(0.2)
+    found = b""
+    try:
+        while part := client.recv(65536):
+            found += part
+    except TimeoutError:
+        pass
+    return found
+
+
+def test_http_1_1_gets_chunks_and_http_1_0_plain_events(pair: Pair) -> None:
+    server, client = pair
+    outlet_of(server, "HTTP/1.1").send(sent(0, 10))
+    size, _, rest = read_all(client).partition(b"\r\n")
+    assert len(rest) == int(size, 16) + 2
+    outlet_of(server, "HTTP/1.0").send(sent(0, 10))
+    assert read_all(client) == rest[:-2]
+
+
+def test_an_event_taken_in_part_is_finished_before_anything_else(pair: Pair) -> None:
+    server, client = pair
+    outlet = outlet_of(server)
+    assert outlet.send(sent(0, 200_000))
+    assert not outlet.send(sent(1, 10))
+    outlet.comment()  # has no place within an event
+    got = read_all(client)
+    while not outlet.send(sent(2, 10)):
+        got += read_all(client)
+    got += read_all(client)
+    assert got.count(b"\n\n") == 2
+    assert [b'"frame":%d,' % n in got for n in range(3)] == [True, False, True]
+
+
+def test_a_full_socket_takes_nothing_until_the_client_reads(pair: Pair) -> None:
+    """It was looked at with every eighth frame only, and the seven others went behind a full buffer."""
+    server, client = pair
+    server.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 40 * MAX_UNSENT)
+    outlet = outlet_of(server)
+    taken = [outlet.send(sent(number, 2000)) for number in range(20 * CHECKED)]
+    refused = taken.index(False)
+    assert not any(taken[refused:])
+    read_all(client)
+    assert outlet.send(sent(999, 10))
+
+
+def test_the_end_waits_for_the_rest_only_as_long_as_it_may(pair: Pair) -> None:
+    server, client = pair
+    outlet = outlet_of(server)
+    outlet.send(sent(0, 200_000))
+    assert not outlet.finish(0.05)
+    client.close()
+    assert not outlet.finish(0.05)
+
+
+def test_a_client_that_has_gone_raises_for_a_frame_and_not_for_a_comment(pair: Pair) -> None:
+    server, client = pair
+    wire = Wire({"gunicorn.socket": server})
+    outlet = outlet_of(server)
+    client.close()
+    assert wire.gone
+    outlet.comment()  # answered by a reset
+    outlet.comment()
+    with pytest.raises(OSError, match=r"pipe|reset"):
+        outlet.send(sent(0, 10))
+
+
+def test_there_is_no_outlet_without_a_plain_non_blocking_socket(pair: Pair) -> None:
+    server, client = pair
+    assert open_outlet(Wire({}), "HTTP/1.1") is None
+    assert open_outlet(Wire({"gunicorn.socket": client}), "HTTP/1.1") is None  # one that would block
+    assert open_outlet(Wire({"gunicorn.socket": server}), "HTTP/2") is None
