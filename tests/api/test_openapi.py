@@ -1,0 +1,126 @@
+"""`/openapi.json` says all that a client must know, and `/docs` shows it without asking anybody outside."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+JSON, NPY, RAW = "application/json", "application/x-npy", "application/octet-stream"
+EVENTS, PROBLEM = "text/event-stream", "application/problem+json"
+SHAPE = {"batch", "channels", "length", "preprocess"}
+STREAM = {
+    *("duration_seconds", "use_tensorrt", "fps", "preprocess", "backend", "votes", "min_confidence"),
+    *("include_signal", "source"),
+}
+NO_ROUTES = {"static", "swagger_ui.static", "api-docs.openapi_json", "api-docs.openapi_swagger_ui"}
+READS_BODY = {400, 413, 415, 422, 503}
+
+
+@pytest.fixture
+def api(client: FlaskClient) -> dict[str, Any]:
+    body: dict[str, Any] = client.get("/openapi.json").get_json()
+    return body
+
+
+def operation(api: dict[str, Any], route: str) -> dict[str, Any]:
+    method, path = route.split()
+    found: dict[str, Any] = api["paths"][path][method.lower()]
+    return found
+
+
+def named(api: dict[str, Any], schema: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = api["components"]["schemas"][schema["$ref"].rsplit("/", 1)[1]]
+    return found
+
+
+def test_every_route_of_the_application_is_described_and_no_other(
+    client: FlaskClient, api: dict[str, Any]
+) -> None:
+    served = {
+        f"{method} {rule.rule}"
+        for rule in client.application.url_map.iter_rules()
+        if rule.endpoint not in NO_ROUTES
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}
+    }
+    described = {f"{method.upper()} {path}" for path, methods in api["paths"].items() for method in methods}
+    assert served == described
+
+
+@pytest.mark.parametrize("route", ["POST /infer", "POST /infer/onnx", "POST /infer/tensorrt"])
+def test_an_inference_takes_json_and_both_binary_bodies(api: dict[str, Any], route: str) -> None:
+    content = operation(api, route)["requestBody"]["content"]
+    assert content.keys() == {JSON, NPY, RAW}
+    assert content[NPY]["schema"] == content[RAW]["schema"] == {"type": "string", "format": "binary"}
+    steps = {"steps"} if route == "POST /infer" else set()
+    assert named(api, content[JSON]["schema"])["properties"].keys() == SHAPE | {"emg"} | steps
+    assert {given["name"] for given in operation(api, route)["parameters"]} == SHAPE | steps
+
+
+def test_a_stream_takes_the_same_options_in_a_body_and_in_a_query(api: dict[str, Any]) -> None:
+    posted = operation(api, "POST /infer/stream")["requestBody"]["content"]
+    assert posted.keys() == {JSON}
+    assert named(api, posted[JSON]["schema"])["properties"].keys() == STREAM
+    asked = operation(api, "GET /infer/stream")["parameters"]
+    assert {given["name"] for given in asked} == STREAM
+    assert {given["in"] for given in asked} == {"query"}
+
+
+def test_a_benchmark_takes_its_iterations_in_a_body_or_in_a_query(api: dict[str, Any]) -> None:
+    described = operation(api, "POST /benchmark")
+    schema = named(api, described["requestBody"]["content"][JSON]["schema"])
+    bounds = {"minimum": 1, "maximum": 100_000, "default": 1000}
+    assert bounds.items() <= schema["properties"]["num_iterations"].items()
+    assert [given["name"] for given in described["parameters"]] == ["num_iterations"]
+
+
+ANSWERS = {
+    "GET /health": (JSON, {"status", "tensorrt_available", "emg_mode", "backends", "model", "source"}, set()),
+    "GET /health/live": (JSON, {"status"}, set()),
+    "GET /health/ready": (JSON, {"status"}, {503}),
+    "POST /infer": (JSON, {"latency_ms", "spikes", "cpu_percent", "shape", "probabilities"}, READS_BODY),
+    "POST /infer/onnx": (JSON, {"latency_ms", "prediction", "confidence", "backend"}, READS_BODY),
+    "POST /infer/tensorrt": (JSON, {"latency_ms", "prediction", "confidence", "backend"}, READS_BODY),
+    "POST /infer/stream": (EVENTS, {"timestamp", "frame", "prediction", "truth"}, READS_BODY),
+    "GET /infer/stream": (EVENTS, {"timestamp", "frame", "prediction", "truth"}, {422, 503}),
+    "GET /infer/stream/stats": (JSON, {"max_throughput_qps", "expected_latency_ms", "source"}, set()),
+    "POST /benchmark": (JSON, {"pytorch", "tensorrt", "onnxruntime"}, READS_BODY | {409}),
+}
+
+
+@pytest.mark.parametrize("route", ANSWERS)
+def test_a_route_describes_its_answer_and_every_error(api: dict[str, Any], route: str) -> None:
+    kind, keys, errors = ANSWERS[route]
+    responses = operation(api, route)["responses"]
+    assert responses["200"]["content"].keys() == {kind}
+    assert keys <= named(api, responses["200"]["content"][kind]["schema"])["properties"].keys()
+    assert {int(status) for status in responses if status.isdigit()} == {200} | errors
+    for status in errors:
+        assert responses[str(status)]["description"]
+        assert responses[str(status)]["content"].keys() == {PROBLEM}
+        problem = named(api, responses[str(status)]["content"][PROBLEM]["schema"])
+        assert set(problem["required"]) == {"type", "title", "status", "detail"}
+
+
+def test_every_route_says_in_words_what_it_does(api: dict[str, Any]) -> None:
+    for path, methods in api["paths"].items():
+        for method, described in methods.items():
+            assert described.get("summary"), f"{method} {path}"
+
+
+def test_the_docs_page_asks_nobody_outside(client: FlaskClient) -> None:
+    page = client.get("/docs").get_data(as_text=True)
+    assert "//" not in page
+    assert 'url: "/openapi.json"' in page
+    assert '"validatorUrl": null' in page
+    links = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert {link.rsplit(".", 1)[1] for link in links} == {"css", "js"}
+    for link in links:
+        with client.get(link) as asset:
+            assert asset.status_code == 200
+            assert asset.get_data()
+            # a style sheet may load more: only what it carries in itself
+            outside = rb"(?:@import|url\()[\s\"']*(?:https?:)?//"
+            assert not link.endswith("css") or not re.search(outside, asset.get_data())
