@@ -1,0 +1,219 @@
+"""The caller's own windows: however they come, the shipped model judges them alike."""
+
+from __future__ import annotations
+
+import io
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from flask import Flask
+from flask.testing import FlaskClient
+
+from app import create_app
+from app.api import sse
+from app.config import Settings
+from app.serving.runtime import Runtime, open_runtime
+
+JSON, NPY, RAW = "application/json", "application/x-npy", "application/octet-stream"
+KINDS = pytest.mark.parametrize("kind", [JSON, NPY, RAW], ids=["json", "npy", "raw"])
+COUNTS = pytest.mark.parametrize("count", [1, 5])
+JUDGED = ("prediction", "label", "confidence", "probabilities", "backend", "shape")
+
+
+@pytest.fixture(scope="module")
+def runtime() -> Iterator[Runtime]:
+    """The shipped default model on both backends that need no GPU, and the simulator."""
+    runtime = open_runtime(Settings(backends=("onnxruntime", "pytorch")), sse.encode)
+    deadline = time.monotonic() + 20
+    while runtime.acquisition.ring.newest < runtime.sampling_rate / 2 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    yield runtime
+    runtime.close()
+
+
+@pytest.fixture(scope="module")
+def windows(runtime: Runtime) -> np.ndarray:
+    """Five windows that the simulator has sent."""
+    return runtime.snapshot(5)
+
+
+@pytest.fixture
+def through_flask() -> list[str]:
+    """The requests that the fast path has left to Flask."""
+    return []
+
+
+@pytest.fixture
+def app(runtime: Runtime, through_flask: list[str]) -> Flask:
+    app = create_app(runtime)
+
+    @app.before_request
+    def note() -> None:
+        from flask import request
+
+        through_flask.append(request.path)
+
+    return app
+
+
+@pytest.fixture
+def client(app: Flask) -> FlaskClient:
+    return app.test_client()
+
+
+@pytest.fixture
+def plain(runtime: Runtime) -> FlaskClient:
+    """The same application without the fast path."""
+    app = create_app(runtime)
+    del app.wsgi_app  # the middleware; what is left is Flask's own method
+    return app.test_client()
+
+
+def body(kind: str, emg: np.ndarray) -> bytes:
+    if kind == JSON:
+        return json.dumps({"emg": emg.tolist()}).encode()
+    if kind == RAW:
+        return emg.astype("<f4").tobytes()
+    file = io.BytesIO()
+    np.save(file, emg)
+    return file.getvalue()
+
+
+def judged(answer: dict[str, Any]) -> dict[str, Any]:
+    return {key: answer[key] for key in JUDGED}
+
+
+def post(client: FlaskClient, kind: str, emg: np.ndarray, path: str = "/infer") -> dict[str, Any]:
+    answer = client.post(path, data=body(kind, emg), content_type=kind)
+    assert answer.status_code == 200, answer.text
+    found: dict[str, Any] = answer.get_json()
+    return found
+
+
+@COUNTS
+@pytest.mark.parametrize("path", ["/infer", "/infer/onnx"])
+def test_json_npy_and_raw_are_judged_alike(
+    client: FlaskClient, windows: np.ndarray, through_flask: list[str], path: str, count: int
+) -> None:
+    found = [judged(post(client, kind, windows[:count], path)) for kind in (JSON, NPY, RAW)]
+    assert found[0] == found[1] == found[2]
+    assert through_flask == []
+
+
+@COUNTS
+@KINDS
+def test_a_query_leads_past_the_fast_path_to_the_same_answer(
+    client: FlaskClient, windows: np.ndarray, through_flask: list[str], kind: str, count: int
+) -> None:
+    fast = post(client, kind, windows[:count])
+    slow = post(client, kind, windows[:count], "/infer?preprocess=true")
+    assert through_flask == ["/infer"]
+    assert fast.keys() == slow.keys()
+    assert judged(fast) == judged(slow)
+
+
+@KINDS
+@pytest.mark.parametrize("path", ["/infer", "/infer/onnx"])
+def test_the_same_body_without_the_fast_path_gives_the_same_answer(
+    client: FlaskClient, plain: FlaskClient, windows: np.ndarray, kind: str, path: str
+) -> None:
+    fast, slow = post(client, kind, windows, path), post(plain, kind, windows, path)
+    assert list(fast) == list(slow)
+    assert judged(fast) == judged(slow)
+    assert {key: type(value) for key, value in fast.items()} == {k: type(v) for k, v in slow.items()}
+
+
+@pytest.mark.parametrize("preprocess", [True, False])
+def test_the_answer_is_what_the_engine_itself_says(
+    client: FlaskClient, runtime: Runtime, windows: np.ndarray, preprocess: bool
+) -> None:
+    own = runtime.engine.infer(windows, preprocess=preprocess).prediction
+    found = post(client, NPY, windows, f"/infer?preprocess={json.dumps(preprocess)}")
+    assert found["prediction"] == own.prediction.tolist()
+    assert found["label"] == [runtime.artefact.manifest.classes[k] for k in own.prediction]
+    np.testing.assert_allclose(found["probabilities"], own.probabilities, atol=5.1e-5)  # 4 digits are sent
+
+
+@KINDS
+def test_windows_that_are_not_normalised_are_judged_otherwise(
+    client: FlaskClient, windows: np.ndarray, kind: str
+) -> None:
+    if kind == JSON:
+        said = {"emg": windows.tolist(), "preprocess": False}
+        bare = client.post("/infer", json=said).get_json()
+    else:
+        bare = post(client, kind, windows, "/infer?preprocess=false")
+    assert bare["probabilities"] != post(client, kind, windows)["probabilities"]
+
+
+def test_a_window_is_judged_alone_as_in_a_batch(client: FlaskClient, windows: np.ndarray) -> None:
+    together = post(client, RAW, windows)["probabilities"]
+    alone = [post(client, RAW, window)["probabilities"] for window in windows]
+    np.testing.assert_allclose(alone, together, atol=2e-4)
+
+
+def test_one_window_is_answered_alike_with_and_without_the_axis_of_the_batch(
+    client: FlaskClient, windows: np.ndarray
+) -> None:
+    assert judged(post(client, JSON, windows[0])) == judged(post(client, JSON, windows[:1]))
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [np.asfortranarray, lambda emg: emg.astype(">f4"), lambda emg: emg.astype(np.float64)],
+    ids=["Fortran order", "big-endian", "float64"],
+)
+def test_an_npy_says_itself_how_its_numbers_are_stored(
+    client: FlaskClient, windows: np.ndarray, stored: Any
+) -> None:
+    assert judged(post(client, NPY, stored(windows))) == judged(post(client, NPY, windows))
+
+
+def test_the_tensorrt_route_without_an_engine_says_the_same_with_and_without_the_fast_path(
+    client: FlaskClient, plain: FlaskClient, windows: np.ndarray
+) -> None:
+    found = [c.post("/infer/tensorrt", data=body(RAW, windows), content_type=RAW) for c in (client, plain)]
+    assert found[0].status_code == found[1].status_code == 503
+    assert found[0].get_json() == found[1].get_json()
+    assert {"backend", "reason", "cure"} <= found[0].get_json().keys()
+
+
+SHORT = np.zeros((199, 16), np.float32)
+UNSOUND = {
+    "not json": (JSON, b'{"emg": ['),
+    "no object": (JSON, b"[1]"),
+    "empty": (JSON, b""),
+    "nan literal": (JSON, b'{"emg": [[NaN]]}'),
+    "ragged": (JSON, b'{"emg": [[1, 2], [3]]}'),
+    "emg of texts": (JSON, b'{"emg": [["a"]]}'),
+    "emg null": (JSON, b'{"emg": null}'),
+    "unknown field": (JSON, b'{"emg": [[1]], "bach": 1}'),
+    "short json": (JSON, body(JSON, SHORT)),
+    "short npy": (NPY, body(NPY, SHORT)),
+    "short raw": (RAW, body(RAW, SHORT)),
+    "raw nan": (RAW, np.full((200, 16), np.nan, "<f4").tobytes()),
+    "raw infinity": (RAW, np.full((200, 16), np.inf, "<f4").tobytes()),
+    "raw bytes": (RAW, b"abc"),
+    "no npy": (NPY, b"\x93NUMPY\x01"),
+    "npy of 257": (NPY, body(NPY, np.zeros((257, 200, 16), np.float32))),
+    "npy of none": (NPY, body(NPY, np.zeros((0, 200, 16), np.float32))),
+    "other type": ("text/csv", b"1,2,3"),
+}
+
+
+@pytest.mark.parametrize("name", UNSOUND)
+@pytest.mark.parametrize("path", ["/infer", "/infer/onnx"])
+def test_what_the_fast_path_refuses_is_told_the_same_as_without_it(
+    client: FlaskClient, plain: FlaskClient, through_flask: list[str], name: str, path: str
+) -> None:
+    kind, data = UNSOUND[name]
+    found = [c.post(path, data=data, content_type=kind) for c in (client, plain)]
+    assert through_flask == [path]
+    assert found[0].status_code == found[1].status_code
+    assert found[0].status_code in (400, 415, 422)
+    assert found[0].content_type == found[1].content_type == "application/problem+json"
+    assert found[0].get_json() == found[1].get_json()
