@@ -1,0 +1,73 @@
+"""The browser's own EventSource, which reconnects by itself."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.server.live import Live, gunicorn
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = shutil.which("chromium")
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.server,
+    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
+]
+
+FPS, SECONDS = 10, 7  # Chromium waits 3 s before it reconnects
+LISTEN = """([fps, seconds]) => {
+    window.frames_ = []; window.said = []; window.opened = 0; window.unread = 0;
+    window.source = new EventSource(`/infer/stream?fps=${fps}&duration_seconds=${seconds}`);
+    source.onopen = () => { opened += 1; };
+    source.onmessage = (event) => {
+        let data; try { data = JSON.parse(event.data); } catch { unread += 1; return; }
+        (data.prediction === undefined ? said : frames_).push(data);
+    };
+}"""
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Iterator[Live]:
+    with gunicorn(tmp_path) as live:
+        yield live
+
+
+@pytest.fixture
+def page() -> Iterator[Any]:
+    switches = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=switches)
+        yield browser.new_page()
+        browser.close()
+
+
+def until(page: Any, expression: str, seconds: float = 20.0) -> None:
+    page.wait_for_function(expression, timeout=seconds * 1e3)
+
+
+def test_it_goes_on_after_the_worker_was_killed_and_stops_when_all_is_said(live: Live, page: Any) -> None:
+    page.goto(f"{live.url}/health/live")  # a page of the same origin
+    page.evaluate(LISTEN, [FPS, SECONDS])
+    until(page, "frames_.length >= 15")
+    for pid in live.workers():
+        os.kill(pid, signal.SIGKILL)
+    until(page, "opened == 2 && said.length == 1")
+    until(page, "source.readyState == EventSource.CLOSED")  # after one more try, which was answered 204
+    time.sleep(0.1)
+    frames, said = page.evaluate("[frames_, said]")
+    assert [frame["frame"] for frame in frames] == list(range(len(frames)))
+    dropped = [frame["dropped"] for frame in frames]
+    assert dropped == sorted(dropped)
+    assert dropped[0] == 0 < dropped[-1]
+    assert (said[0]["status"], said[0]["total_frames"]) == ("completed", len(frames))
+    assert len(frames) + dropped[-1] == pytest.approx(FPS * SECONDS, abs=2)
+    assert page.evaluate("[opened, unread]") == [2, 0]
