@@ -35,6 +35,8 @@ def on_starting(server):
         bind = server.cfg.settings["bind"]
         if bind.get() == bind.default:
             server.cfg.set("bind", settings.bind)
+            # SIGHUP reads this file again, asks for no hook, and would move to gunicorn's own default.
+            type(bind).default = [settings.bind]
         for address in server.cfg.bind:  # also one given with --bind
             refuse_open_door(address, settings.allow_anonymous)
         if server.cfg.workers != 1:

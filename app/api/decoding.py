@@ -67,7 +67,7 @@ def load_json_or_query(schema: Schema) -> Any:
     if not request.args:
         return load_json(schema)
     if request.get_data():
-        raise InvalidBody({"_schema": ["say it in the body or in the query, not in both"]})
+        raise InvalidBody({"query": ["say it in the body or in the query, not in both"]})
     return load_query(schema)
 
 
@@ -80,7 +80,7 @@ def load_windows(body: Schema, query: Schema) -> Any:
     if kind not in (NPY, RAW):
         if kind != JSON and kind not in UNDECLARED:
             raise UnsupportedMediaType(f"the body must be {JSON}, {NPY} or {RAW}, got {kind}")
-        job = load_json(body)
+        job = load_json_or_query(body)
         return job, job.emg
     job = load_query(query)
     content = request.get_data()

@@ -9,9 +9,9 @@ from typing import Any
 
 import flask_smorest
 import orjson
-from flask import Flask, Response
+from flask import Flask, Response, current_app
 from marshmallow import Schema, fields
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from app.errors import (
     BackendUnavailableError,
@@ -82,6 +82,9 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
         }
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             return problem(status, "the server failed; its log has the reason", headers)
+        if isinstance(error, RequestEntityTooLarge):
+            most = current_app.config["MAX_CONTENT_LENGTH"]
+            return problem(status, f"the body is larger than EMG_MAX_BODY, {most} bytes", headers)
         errors = {"errors": error.errors} if isinstance(error, InvalidBody) else {}
         return problem(status, error.description or HTTPStatus(status).phrase, headers, **errors)
 

@@ -60,7 +60,7 @@ class FastPath:
         if route is None or read is None or environ["REQUEST_METHOD"] != "POST" or environ["QUERY_STRING"]:
             return None
         size = environ.get("CONTENT_LENGTH", "")
-        if not size.isdigit() or not 0 < int(size) <= self._max_body:
+        if not (size.isascii() and size.isdigit()) or not 0 < int(size) <= self._max_body:
             return None
         body = environ["wsgi.input"].read(int(size))
         environ["wsgi.input"] = BytesIO(body)  # for Flask, should it be asked
@@ -74,6 +74,7 @@ class FastPath:
             windows = as_windows(emg, _JOB, manifest.length, manifest.channels, MAX_BATCH)
             wire = Wire(environ)
             answer = runtime.engine.infer(windows, backend=backend, wanted=lambda: not wire.gone)
+            runtime.engine.thread.breathe()
             return encode(answer, windows.shape, runtime)
         except (MyostreamError, HTTPException, ValueError):
             return None

@@ -69,6 +69,8 @@ class Emg(fields.Field[Samples]):
             raise ValidationError("rows must be equally long lists of numbers") from None
         if numbers.dtype.kind not in "iuf":
             raise ValidationError("must hold numbers only, in rows of equal length")
+        if numbers.ndim < 2:
+            raise ValidationError("must be nested lists: (length, channels), or a batch of those")
         with np.errstate(
             over="ignore"
         ):  # what does not fit float32 becomes inf, which is refused with the rest

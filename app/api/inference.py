@@ -49,6 +49,7 @@ def infer() -> Response:
     answer = runtime.engine.infer(
         windows, preprocess=job.preprocess, backend=backend, steps=steps, wanted=lambda: not wire.gone
     )
+    runtime.engine.thread.breathe()
     return Response(infer_answer(answer, windows.shape, runtime), content_type=JSON)
 
 
@@ -81,6 +82,7 @@ def _infer_with(backend: str) -> Response:
     answer = runtime.engine.infer(
         windows, preprocess=job.preprocess, backend=backend, wanted=lambda: not wire.gone
     )
+    runtime.engine.thread.breathe()
     return Response(backend_answer(answer, windows.shape, runtime), content_type=JSON)
 
 

@@ -202,7 +202,6 @@ class Engine:
         request = _Request(windows, preprocess, self.named(backend), steps, self.clock(), wanted)
         if self._inline_s.get(request.backend, np.inf) * len(windows) <= INLINE_S:
             self._serve([request])
-            self.thread.breathe()
             return self._answer(request)
         if len(self._queue) >= self.max_queue:
             raise OverloadedError(f"{self.max_queue} requests wait for the engine already")

@@ -22,6 +22,7 @@ from app.serving.delay import decision_delay_ms
 from app.serving.engine import BackendState, Engine
 from app.serving.events import StreamOptions
 from app.serving.frames import FrameMaker
+from app.serving.judge import Judge
 from app.serving.opening import make_engine, open_artefact, open_path, open_source
 from app.serving.stats import StreamStats
 from app.serving.stream import Outlet, Place, Stream
@@ -50,6 +51,7 @@ class Runtime:
     cpu: CpuSampler = field(default_factory=CpuSampler)
     filter_delay_ms: float = field(init=False)
     benchmark: Benchmark = field(init=False)
+    judge: Judge = field(init=False)
     broadcast: Broadcast = field(init=False)
     run: str = field(default_factory=lambda: format(time.time_ns() // 1_000_000, "x"))  # names this start
 
@@ -58,6 +60,8 @@ class Runtime:
         sos = design(manifest.filters, manifest.sampling_rate, self.settings.mains_hz)
         self.filter_delay_ms = group_delay_ms(sos, manifest.sampling_rate)
         self.benchmark = Benchmark(self.engine)
+        source, ring = self.acquisition.source, self.acquisition.ring
+        self.judge = Judge(self.engine, manifest, ring, source.gesture_names)
         self.broadcast = Broadcast(self.acquisition, self._frame_maker, self.encode, self.stats)
 
     @property
@@ -195,6 +199,7 @@ class Runtime:
             manifest=self.artefact.manifest,
             ring=self.acquisition.ring,
             gesture_names=names,
+            judge=self.judge,
             stats=self.stats,
             cpu_percent=lambda: self.cpu.percent,
         )

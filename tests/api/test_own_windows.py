@@ -73,9 +73,9 @@ def plain(runtime: Runtime) -> FlaskClient:
     return app.test_client()
 
 
-def body(kind: str, emg: np.ndarray) -> bytes:
+def body(kind: str, emg: np.ndarray, **fields: object) -> bytes:
     if kind == JSON:
-        return json.dumps({"emg": emg.tolist()}).encode()
+        return json.dumps({"emg": emg.tolist(), **fields}).encode()
     if kind == RAW:
         return emg.astype("<f4").tobytes()
     file = io.BytesIO()
@@ -106,11 +106,13 @@ def test_json_npy_and_raw_are_judged_alike(
 
 @COUNTS
 @KINDS
-def test_a_query_leads_past_the_fast_path_to_the_same_answer(
+def test_an_option_leads_past_the_fast_path_to_the_same_answer(
     client: FlaskClient, windows: np.ndarray, through_flask: list[str], kind: str, count: int
 ) -> None:
     fast = post(client, kind, windows[:count])
-    slow = post(client, kind, windows[:count], "/infer?preprocess=true")
+    path = "/infer" if kind == JSON else "/infer?preprocess=true"
+    answer = client.post(path, data=body(kind, windows[:count], preprocess=True), content_type=kind)
+    slow = answer.get_json()
     assert through_flask == ["/infer"]
     assert fast.keys() == slow.keys()
     assert judged(fast) == judged(slow)

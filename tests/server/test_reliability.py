@@ -147,10 +147,6 @@ def test_a_killed_worker_is_replaced_and_its_clients_go_on(tmp_path: Path) -> No
         assert rest[0]["dropped"] > seen[-1]["dropped"]
 
 
-@pytest.mark.xfail(
-    strict=True,
-    reason="a reload makes a new configuration without on_starting, and so listens on gunicorn's own port",
-)
 def test_a_reload_gives_running_streams_their_last_word_and_a_new_worker(tmp_path: Path) -> None:
     with gunicorn(tmp_path) as live, connecting(live.port) as connect:
         client = connect(fps=20)
