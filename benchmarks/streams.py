@@ -27,7 +27,7 @@ def run() -> dict[str, Any]:
     """All measurements, as plain numbers."""
     os.sched_setaffinity(0, {CLIENT_CORE})
     found: dict[str, Any] = {"fps": FPS, "seconds": SECONDS}
-    with myostream(EMG_MAX_STREAMS="1800") as server:
+    with myostream(EMG_MAX_STREAMS="1600") as server:
         found["myostream"] = [_row(server, [{"fps": FPS}] * n) for n in CLIENTS]
         options = [{"fps": FPS, "votes": n} for n in range(1, 31)]
         found["30 clients, 30 different options"] = _row(server, options)
@@ -57,7 +57,7 @@ def _idle_cpu(server: Server, seconds: float = 5.0) -> float:
 
 def _memory() -> dict[str, float]:
     """Proportional set size before, with and after 1000 clients, and after many that came and went."""
-    with myostream(EMG_MAX_STREAMS="1800") as server:
+    with myostream(EMG_MAX_STREAMS="1600") as server:
         measure(server.port, [{"fps": FPS}] * 10, FPS, 3.0)
         found = {"before": server.memory_mb()}
         measure(server.port, [{"fps": FPS}] * 1000, FPS, MEMORY_SECONDS)

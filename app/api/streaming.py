@@ -32,7 +32,7 @@ _stream = StreamSchema()
 
 
 @bp.post("")
-@bp.doc(requestBody=body(StreamSchema))
+@bp.doc(requestBody=body(StreamSchema), parameters=query(StreamSchema))
 @bp.response(200, FrameSchema, content_type=sse.MIMETYPE)
 @fails(bp, 400, 413, 415, 422, 503)
 def stream() -> Response:

@@ -1,0 +1,69 @@
+"""A client that vanishes without a word: its cable is cut, no FIN ever comes."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.server import live as live_module
+from tests.server.live import free_port, gunicorn, until
+
+pytestmark = [pytest.mark.server, pytest.mark.slow]
+
+HOST, PEER, SPACE = "10.231.77.1", "10.231.77.2", f"emg-{os.getpid()}"
+STATED_S = 10.0  # Wire.watch
+READ = """
+import socket, sys
+s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+s.sendall(b"GET /infer/stream?fps=30 HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n")
+while s.recv(65536):
+    pass
+"""
+
+
+def ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True, timeout=10)
+
+
+@pytest.fixture
+def other_host() -> Iterator[str]:
+    """A network namespace with a cable of its own; gives the name of its end of the cable."""
+    if os.geteuid() != 0 or shutil.which("ip") is None:
+        pytest.skip("needs root and iproute2 to make a host whose cable can be cut")
+    near, far = f"en{os.getpid() % 10**6}a", f"en{os.getpid() % 10**6}b"
+    try:
+        ip("netns", "add", SPACE)
+        ip("link", "add", near, "type", "veth", "peer", "name", far, "netns", SPACE)
+        ip("addr", "add", f"{HOST}/30", "dev", near)
+        ip("link", "set", near, "up")
+        ip("-n", SPACE, "addr", "add", f"{PEER}/30", "dev", far)
+        ip("-n", SPACE, "link", "set", far, "up")
+    except subprocess.CalledProcessError as error:
+        subprocess.run(["ip", "netns", "del", SPACE], check=False, capture_output=True)
+        pytest.skip(f"no network namespaces here: {error.stderr.decode().strip()}")
+    yield far
+    subprocess.run(["ip", "netns", "del", SPACE], check=False, capture_output=True)
+
+
+def test_a_client_whose_cable_is_cut_is_let_go_within_the_stated_time(
+    tmp_path: Path, other_host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = free_port()
+    monkeypatch.setattr(live_module, "free_port", lambda: port)
+    with gunicorn(tmp_path, EMG_BIND=f"0.0.0.0:{port}", EMG_ALLOW_ANONYMOUS="1") as live:
+        client = subprocess.Popen(["ip", "netns", "exec", SPACE, sys.executable, "-c", READ, HOST, str(port)])
+        try:
+            until(lambda: live.stats()["frames_sent"] > 10)
+            ip("-n", SPACE, "link", "set", other_host, "down")
+            assert live.stats()["active_streams"] == 1
+            until(lambda: live.stats()["active_streams"] == 0, STATED_S + 10)
+        finally:
+            client.kill()
+            client.wait()
+    assert "Traceback" not in live.log
