@@ -256,8 +256,8 @@ class Engine:
         if not self.ready:
             raise NotReadyError("the engine is closed")
         name = backend or self.best
-        if name not in self._backends and name in self.openers and self.openers[name].lazy:
-            self._open(name)
+        if name not in self._backends and name in self.openers and self.states[name].available:
+            self._open(name)  # a lazy one; one that has failed once is not tried at every request
         if name not in self._backends:
             state = self.states.get(name) or BackendState(
                 available=False,

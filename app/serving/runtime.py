@@ -101,7 +101,9 @@ class Runtime:
             return self.engine.named(backend)
         if use_tensorrt or self.engine.best != "tensorrt":
             return self.engine.best
-        others = [name for name in self.engine.openers if name != "tensorrt"]
+        others = [
+            name for name, state in self.engine.states.items() if state.available and name != "tensorrt"
+        ]
         return self.engine.named(others[0] if others else "onnxruntime")
 
     def snapshot(self, count: int) -> Samples:

@@ -1,0 +1,161 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+
+from app.api import sse
+from app.config import Settings
+from app.emg.source import Chunk
+from app.errors import BackendUnavailableError, NotReadyError, OverloadedError
+from app.inference.artefact import Artefact
+from app.serving.acquisition import Acquisition
+from app.serving.engine import Engine, ModelInput, Opener
+from app.serving.events import StreamOptions
+from app.serving.opening import open_path
+from app.serving.runtime import Runtime
+from tests.emg.fakes import ScriptedSource
+from tests.fakes import FakeBackend
+from tests.inference.artefacts import make_artefact
+
+RATE, LENGTH, CHANNELS = 200, 20, 4
+OPTIONS = StreamOptions(fps=10, backend="pytorch")
+
+
+def broken() -> FakeBackend:
+    raise BackendUnavailableError("onnxruntime", "it is not installed", "Install it")
+
+
+@pytest.fixture(scope="module")
+def artefact(tmp_path_factory: pytest.TempPathFactory) -> Artefact:
+    return make_artefact(tmp_path_factory.mktemp("models") / "tiny")
+
+
+class Stage:
+    """A runtime whose samples the test writes, with the backends it names."""
+
+    def __init__(self, artefact: Artefact, **openers: Opener) -> None:
+        settings = Settings(mains_hz=None, max_streams=2)
+        chunk = Chunk(index=0, samples=np.zeros((1, CHANNELS), np.float32))
+        self.stopping = False
+        shape = ModelInput(
+            length=LENGTH, channels=CHANNELS, mean=artefact.manifest.mean, std=artefact.manifest.std
+        )
+        engine = Engine(shape, openers or {"pytorch": Opener(FakeBackend)})
+        engine.open()
+        self.runtime = Runtime(
+            settings=settings,
+            artefact=artefact,
+            engine=engine,
+            acquisition=Acquisition(
+                ScriptedSource([chunk], RATE), open_path(settings, artefact.manifest), clock=lambda: 0.0
+            ),
+            encode=sse.encode,
+            stopping=lambda: self.stopping,
+        )
+
+    def feed(self, samples: int, restart: bool = False) -> None:
+        """Samples that count up, so that a window says where it is from."""
+        ring = self.runtime.acquisition.ring
+        rows = np.arange(ring.newest, ring.newest + samples, dtype=np.float32)
+        ring.write(ring.newest, np.tile(rows[:, None], (1, CHANNELS)), restart=restart)
+        self.runtime.acquisition._last_at = 0.0
+
+
+@pytest.fixture
+def stage(artefact: Artefact) -> Iterator[Stage]:
+    stage = Stage(artefact)
+    yield stage
+    stage.runtime.close()
+
+
+def test_a_snapshot_is_the_newest_windows_a_thirtieth_of_a_second_apart(stage: Stage) -> None:
+    stage.feed(400)
+    found = stage.runtime.snapshot(3)
+    assert found.shape == (3, LENGTH, CHANNELS)
+    assert found[:, -1, 0].tolist() == [385.0, 392.0, 399.0]  # 200 Hz / 30 is 7 samples
+
+
+def test_the_windows_lie_closer_where_the_signal_is_short(stage: Stage) -> None:
+    stage.feed(LENGTH + 4)
+    assert stage.runtime.snapshot(5)[:, -1, 0].tolist() == [19.0, 20.0, 21.0, 22.0, 23.0]
+
+
+def test_too_few_samples_say_how_many_are_needed(stage: Stage) -> None:
+    stage.feed(LENGTH)
+    assert len(stage.runtime.snapshot(1)) == 1
+    with pytest.raises(NotReadyError, match="2 windows of 20 need 21"):
+        stage.runtime.snapshot(2)
+
+
+def test_no_window_of_a_snapshot_spans_a_break(stage: Stage) -> None:
+    stage.feed(400)
+    stage.feed(10, restart=True)
+    with pytest.raises(NotReadyError, match="has 10 samples"):
+        stage.runtime.snapshot(1)
+
+
+def test_a_running_worker_is_ready_and_one_that_stops_says_why_not(stage: Stage) -> None:
+    assert stage.runtime.not_ready() == ["the source scripted is starting"]
+    stage.feed(1)
+    assert stage.runtime.not_ready() == []
+    stage.stopping = True
+    stage.runtime.engine.close()
+    assert stage.runtime.not_ready() == ["the server is shutting down", "the engine is not open"]
+
+
+def test_streams_are_limited_and_a_closed_one_frees_its_place(stage: Stage) -> None:
+    _, close_first = stage.runtime.open_stream(OPTIONS, None)
+    _, close_second = stage.runtime.open_stream(OPTIONS, None)
+    with pytest.raises(OverloadedError, match="EMG_MAX_STREAMS"):
+        stage.runtime.open_stream(OPTIONS, None)
+    close_first()
+    _, close_third = stage.runtime.open_stream(OPTIONS, None)
+    close_second()
+    close_third()
+    assert stage.runtime.stats.active_streams == 0
+
+
+def test_a_server_that_stops_opens_no_stream(stage: Stage) -> None:
+    stage.stopping = True
+    with pytest.raises(NotReadyError, match="shutting down"):
+        stage.runtime.open_stream(OPTIONS, None)
+
+
+def test_tensorrt_is_taken_where_it_is_and_left_where_it_is_not_wanted(artefact: Artefact) -> None:
+    three = {name: Opener(FakeBackend) for name in ("tensorrt", "onnxruntime", "pytorch")}
+    stage = Stage(artefact, **three)
+    assert stage.runtime.backend_for(None, use_tensorrt=True) == "tensorrt"
+    assert stage.runtime.backend_for(None, use_tensorrt=False) == "onnxruntime"
+    assert stage.runtime.backend_for("pytorch", use_tensorrt=True) == "pytorch"
+    stage.runtime.close()
+
+
+def test_without_tensorrt_the_next_that_works_is_taken(artefact: Artefact) -> None:
+    """It was the next in the list, also when that had not opened: 503, though PyTorch would have served."""
+    stage = Stage(
+        artefact,
+        tensorrt=Opener(FakeBackend),
+        onnxruntime=Opener(broken),
+        pytorch=Opener(FakeBackend, lazy=True),
+    )
+    assert stage.runtime.backend_for(None, use_tensorrt=False) == "pytorch"
+    with pytest.raises(BackendUnavailableError, match="not installed"):
+        stage.runtime.backend_for("onnxruntime", use_tensorrt=True)
+    stage.runtime.close()
+
+
+def test_a_lazy_backend_that_failed_is_not_tried_at_every_request(artefact: Artefact) -> None:
+    tries: list[int] = []
+
+    def failing() -> FakeBackend:
+        tries.append(1)
+        return broken()
+
+    stage = Stage(artefact, pytorch=Opener(FakeBackend), onnxruntime=Opener(failing, lazy=True))
+    for _ in range(3):
+        with pytest.raises(BackendUnavailableError, match="not installed"):
+            stage.runtime.engine.named("onnxruntime")
+    assert len(tries) == 1
+    stage.runtime.close()
