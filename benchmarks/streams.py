@@ -18,7 +18,7 @@ from benchmarks.stream_load import Result, measure
 
 FPS = 30.0
 CLIENTS = (1, 10, 100, 300, 500, 1000, 1500)
-PEER_CLIENTS = (1, 10, 30, 50, 100)
+PEER_CLIENTS = (1, 10, 100, 200, 300, 500)
 SECONDS = 8.0
 MEMORY_SECONDS = 60.0
 
