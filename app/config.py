@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
-from enum import Enum
 from pathlib import Path
-from typing import Any, NamedTuple
 
-from environs import Env, EnvError
+from environs import Env
 
 from app.errors import ConfigError
+from app.variables import BACKENDS, VARIABLES, EmgMode
+
+__all__ = ["BACKENDS", "VARIABLES", "EmgMode", "Settings", "misspelt", "refuse_open_door"]
 
 ROOT = Path(__file__).resolve().parent.parent
 DOTENV = ROOT / ".env"
-
-
-class EmgMode(str, Enum):
-    """Where samples come from."""
-
-    DUMMY = "dummy"  # the simulator
-    NINAPRO = "ninapro"  # a recording, played in real time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +25,20 @@ class Settings:
 
     emg_mode: EmgMode = EmgMode.DUMMY
     recording: Path | None = None  # file or folder, for EMG_MODE=ninapro
+    speed: float | None = 1.0  # of the recording: times real time; None: as fast as possible
+    loop: bool = True  # the recording begins again after its end
+    faults: str = ""  # put into whatever the source delivers, for demos; see app/emg/faults.py
+    port: str | None = None  # serial, for EMG_MODE=realtime; also for the BrainFlow boards that need one
+    baud: int | None = None  # None: 921600 for binary, 115200 for csv
+    format: str = "binary"
+    usb: str | None = None  # vendor:product[:serial]: finds the device again under another name
+    scale: float = 1.0  # the model's units for one count of the device
+    lsl: str | None = None  # name=..., type=... or source_id=...
+    board: str | None = None  # BrainFlow's name or number
+    lsl_outlet: bool = False
+    udp: tuple[str, int] | None = None  # where every frame is sent as a line of text
+    max_sources: int = 32  # for EMG_MODE=push
+    source_idle_s: float = 30.0  # a pushed source that says nothing for so long has ended
     model: str = "synthetic-16ch-2khz"  # a name in instance/models, or a path
     window: int | None = None  # samples
     channels: int | None = None
@@ -49,16 +57,13 @@ class Settings:
 
     def __post_init__(self) -> None:
         refuse_open_door(self.bind, self.allow_anonymous)
-        if self.emg_mode is EmgMode.NINAPRO and self.recording is None:
-            raise ConfigError(
-                "EMG_RECORDING is empty, but EMG_MODE=ninapro plays one: "
-                "name a .mat or .npz file, or a folder of them"
-            )
-        if self.emg_mode is not EmgMode.NINAPRO and self.recording is not None:
-            raise ConfigError(
-                f"EMG_RECORDING={self.recording} is played with EMG_MODE=ninapro only, "
-                f"but EMG_MODE is {self.emg_mode.value}"
-            )
+        for name, value, mode, what in (
+            ("EMG_RECORDING", self.recording, EmgMode.NINAPRO, "a .mat or .npz file, or a folder of them"),
+            ("EMG_LSL", self.lsl, EmgMode.LSL, "a stream, such as type=EMG"),
+            ("EMG_BOARD", self.board, EmgMode.BRAINFLOW, "a board, such as synthetic"),
+            ("EMG_PORT", self.port or self.usb, EmgMode.REALTIME, "a serial port, such as /dev/ttyUSB0"),
+        ):
+            _expect_for_mode(name, value, mode, what, self.emg_mode)
 
     @classmethod
     def from_env(cls, dotenv: Path | None = DOTENV) -> Settings:
@@ -70,109 +75,17 @@ class Settings:
         env = Env()
         if dotenv is not None:
             env.read_env(str(dotenv), recurse=False)
-        chosen = {v.field: _parse(env, v) for v in VARIABLES if env.str(v.name, "").strip()}
+        chosen = {v.field: v.read(env) for v in VARIABLES if env.str(v.name, "").strip()}
         return cls(**chosen)
 
 
-class Variable(NamedTuple):
-    """One environment variable. The README's table of settings is checked against these."""
-
-    name: str
-    field: str
-    parse: Callable[[Env, str], Any]
-    allowed: str
-
-
-def _parse(env: Env, variable: Variable) -> Any:
-    try:
-        return variable.parse(env, variable.name)
-    except (EnvError, ValueError):
-        value = env.str(variable.name)
-        raise ConfigError(f"{variable.name}={value!r} is not allowed: {variable.allowed}") from None
-
-
-def _positive_int(env: Env, name: str) -> int:
-    value: int = env.int(name)
-    if value < 1:
-        raise ValueError
-    return value
-
-
-def _positive_float(env: Env, name: str) -> float:
-    value: float = env.float(name)
-    if not 0 < value < float("inf"):
-        raise ValueError
-    return value
-
-
-def _one_of(*choices: str) -> Callable[[Env, str], str]:
-    def parse(env: Env, name: str) -> str:
-        value: str = env.str(name).strip().lower()
-        if value not in choices:
-            raise ValueError
-        return value
-
-    return parse
-
-
-def _mains(env: Env, name: str) -> float | None:
-    value = _one_of("50", "60", "off")(env, name)
-    return None if value == "off" else float(value)
-
-
-BACKENDS = ("tensorrt", "onnxruntime", "pytorch")
-
-
-def _backends(env: Env, name: str) -> tuple[str, ...]:
-    names = tuple(part.strip().lower() for part in env.str(name).split(","))
-    if not set(names) <= set(BACKENDS) or len(set(names)) != len(names):
-        raise ValueError
-    return names
-
-
-def _only_one(env: Env, name: str) -> int:
-    if env.int(name) != 1:
-        raise ValueError
-    return 1
-
-
-def _path(env: Env, name: str) -> Path:
-    return Path(env.str(name)).expanduser()
-
-
-VARIABLES = (
-    Variable(
-        "EMG_MODE",
-        "emg_mode",
-        lambda env, name: EmgMode(env.str(name).strip().lower()),
-        "dummy (the simulator) or ninapro (a recording)",
-    ),
-    Variable("EMG_RECORDING", "recording", _path, "a .mat or .npz file, or a folder of them"),
-    Variable("EMG_MODEL", "model", lambda env, name: env.str(name), "a model's name or path"),
-    Variable("EMG_WIN", "window", _positive_int, "a whole number of samples above 0"),
-    Variable("EMG_CH", "channels", _positive_int, "a whole number of channels above 0"),
-    Variable("EMG_FS", "sampling_rate", _positive_float, "a sampling rate in Hz above 0"),
-    Variable("EMG_MAINS", "mains_hz", _mains, "50, 60 or off"),
-    Variable("EMG_BACKENDS", "backends", _backends, f"a comma-separated choice of {', '.join(BACKENDS)}"),
-    Variable("EMG_PRECISION", "onnx_precision", _one_of("int8", "fp16", "fp32"), "int8, fp16 or fp32"),
-    Variable("TENSORRT_ENGINE", "tensorrt_engine", _path, "the path of a plan, made by `flask engine build`"),
-    Variable("EMG_MAX_STREAMS", "max_streams", _positive_int, "a whole number above 0"),
-    Variable("EMG_MAX_BODY", "max_body", _positive_int, "a whole number of bytes above 0"),
-    Variable(
-        "EMG_LOG_LEVEL",
-        "log_level",
-        _one_of("debug", "info", "warning", "error"),
-        "debug, info, warning or error",
-    ),
-    Variable("EMG_BIND", "bind", lambda env, name: env.str(name).strip(), "host:port"),
-    Variable("EMG_ALLOW_ANONYMOUS", "allow_anonymous", lambda env, name: env.bool(name), "1 or 0"),
-    Variable(
-        "WEB_CONCURRENCY",
-        "workers",
-        _only_one,
-        "1 (a second worker would play a second copy of the source)",
-    ),
-)
+def _expect_for_mode(name: str, value: object, mode: EmgMode, what: str, chosen: EmgMode) -> None:
+    """See that a setting is there for the mode that needs it, and for no mode that would ignore it."""
+    if chosen is mode and value is None:
+        raise ConfigError(f"{name} is empty, but EMG_MODE={mode.value} needs it: name {what}")
+    takers = (mode, EmgMode.BRAINFLOW) if name == "EMG_PORT" else (mode,)
+    if value is not None and chosen not in takers:
+        raise ConfigError(f"{name}={value} is for EMG_MODE={mode.value} only, but EMG_MODE is {chosen.value}")
 
 
 def misspelt(names: Iterable[str]) -> list[str]:

@@ -48,6 +48,16 @@ def test_mains_can_be_off(monkeypatch: pytest.MonkeyPatch) -> None:
         ("EMG_BACKENDS", "pytorch,pytorch", "pytorch"),
         ("EMG_LOG_LEVEL", "loud", "warning"),
         ("EMG_MAX_BODY", "0", "above 0"),
+        ("EMG_SPEED", "0", "max"),
+        ("EMG_LOOP", "perhaps", "1 or 0"),
+        ("EMG_BAUD", "fast", "921600"),
+        ("EMG_FORMAT", "json", "csv or binary"),
+        ("EMG_USB", "arduino", "2341:0043"),
+        ("EMG_SCALE", "-1", "above 0"),
+        ("EMG_LSL", "EMG", "type=..."),
+        ("EMG_UDP", "localhost", "host:port"),
+        ("EMG_MAX_SOURCES", "0", "above 0"),
+        ("EMG_SOURCE_IDLE", "never", "seconds"),
         ("EMG_BIND", "localhost", "host:port"),
         ("EMG_BIND", "127.0.0.1:99999", "host:port"),
         ("WEB_CONCURRENCY", "2", "1"),
@@ -66,10 +76,30 @@ def test_a_wrong_value_is_one_line_with_name_value_and_what_is_allowed(
     assert "\n" not in message
 
 
-def test_ninapro_mode_without_a_recording_says_what_to_name(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("EMG_MODE", "ninapro")
-    with pytest.raises(ConfigError, match="EMG_RECORDING is empty"):
+@pytest.mark.parametrize(
+    ("mode", "needs"),
+    [
+        ("ninapro", "EMG_RECORDING"),
+        ("realtime", "EMG_PORT"),
+        ("lsl", "EMG_LSL"),
+        ("brainflow", "EMG_BOARD"),
+    ],
+)
+def test_a_mode_without_what_it_reads_says_what_to_name(
+    mode: str, needs: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMG_MODE", mode)
+    with pytest.raises(ConfigError, match=f"{needs} is empty, but EMG_MODE={mode} needs it: name a"):
         Settings.from_env(dotenv=None)
+
+
+def test_a_speed_can_be_as_fast_as_possible(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMG_SPEED", "max")
+    assert Settings.from_env(dotenv=None).speed is None
+
+
+def test_a_usb_id_stands_in_for_a_port() -> None:
+    assert Settings(emg_mode=EmgMode.REALTIME, usb="2341:0043").port is None
 
 
 def test_a_recording_in_another_mode_is_a_contradiction_that_names_both() -> None:

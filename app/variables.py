@@ -1,0 +1,182 @@
+"""The environment variables: each one's name, how it is read, and what is allowed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from environs import Env, EnvError
+
+from app.errors import ConfigError
+
+BACKENDS = ("tensorrt", "onnxruntime", "pytorch")
+
+
+class EmgMode(str, Enum):
+    """Where samples come from."""
+
+    DUMMY = "dummy"  # the simulator
+    NINAPRO = "ninapro"  # a recording, played in real time
+    REALTIME = "realtime"  # a serial amplifier
+    PUSH = "push"  # clients send them
+    LSL = "lsl"  # a Lab Streaming Layer stream
+    BRAINFLOW = "brainflow"  # a board that BrainFlow knows
+
+
+class Variable(NamedTuple):
+    """One environment variable. The README's table of settings is checked against these."""
+
+    name: str
+    field: str
+    parse: Callable[[Env, str], Any]
+    allowed: str
+
+    def read(self, env: Env) -> Any:
+        """The value.
+
+        Raises:
+            ConfigError: one line that names the variable, its value and what is allowed.
+        """
+        try:
+            return self.parse(env, self.name)
+        except (EnvError, ValueError):
+            value = env.str(self.name)
+            raise ConfigError(f"{self.name}={value!r} is not allowed: {self.allowed}") from None
+
+
+def _positive_int(env: Env, name: str) -> int:
+    value: int = env.int(name)
+    if value < 1:
+        raise ValueError
+    return value
+
+
+def _positive_float(env: Env, name: str) -> float:
+    value: float = env.float(name)
+    if not 0 < value < float("inf"):
+        raise ValueError
+    return value
+
+
+def _one_of(*choices: str) -> Callable[[Env, str], str]:
+    def parse(env: Env, name: str) -> str:
+        value: str = env.str(name).strip().lower()
+        if value not in choices:
+            raise ValueError
+        return value
+
+    return parse
+
+
+def _matching(pattern: str) -> Callable[[Env, str], str]:
+    def parse(env: Env, name: str) -> str:
+        value: str = env.str(name).strip()
+        if re.fullmatch(pattern, value) is None:
+            raise ValueError
+        return value
+
+    return parse
+
+
+def _mains(env: Env, name: str) -> float | None:
+    value = _one_of("50", "60", "off")(env, name)
+    return None if value == "off" else float(value)
+
+
+def _speed(env: Env, name: str) -> float | None:
+    return None if env.str(name).strip().lower() == "max" else _positive_float(env, name)
+
+
+def _backends(env: Env, name: str) -> tuple[str, ...]:
+    names = tuple(part.strip().lower() for part in env.str(name).split(","))
+    if not set(names) <= set(BACKENDS) or len(set(names)) != len(names):
+        raise ValueError
+    return names
+
+
+def _only_one(env: Env, name: str) -> int:
+    if env.int(name) != 1:
+        raise ValueError
+    return 1
+
+
+def _host_port(env: Env, name: str) -> tuple[str, int]:
+    host, _, port = env.str(name).strip().rpartition(":")
+    if not host or not port.isdigit() or not 1 <= int(port) <= 65535:
+        raise ValueError
+    return host.strip("[]"), int(port)
+
+
+def _text(env: Env, name: str) -> str:
+    return str(env.str(name)).strip()
+
+
+def _path(env: Env, name: str) -> Path:
+    return Path(env.str(name)).expanduser()
+
+
+def _flag(env: Env, name: str) -> bool:
+    return bool(env.bool(name))
+
+
+VARIABLES = (
+    Variable(
+        "EMG_MODE",
+        "emg_mode",
+        lambda env, name: EmgMode(env.str(name).strip().lower()),
+        "dummy (the simulator), ninapro (a recording), realtime (a serial device), push (clients send samples), "
+        "lsl or brainflow",
+    ),
+    Variable("EMG_RECORDING", "recording", _path, "a .mat or .npz file, or a folder of them"),
+    Variable("EMG_SPEED", "speed", _speed, "a number above 0, 1 for real time, or max"),
+    Variable("EMG_LOOP", "loop", _flag, "1 or 0"),
+    Variable("EMG_FAULTS", "faults", _text, "faults such as gap@2000:50,flat@4000:ch3"),
+    Variable("EMG_PORT", "port", _text, "a serial port, such as /dev/ttyUSB0 or COM3"),
+    Variable("EMG_BAUD", "baud", _positive_int, "a baud rate, such as 921600"),
+    Variable("EMG_FORMAT", "format", _one_of("csv", "binary"), "csv or binary"),
+    Variable(
+        "EMG_USB",
+        "usb",
+        _matching(r"[0-9a-fA-F]{4}:[0-9a-fA-F]{4}(:.{1,64})?"),
+        "vendor:product in four hexadecimal digits each, and :serial-number where needed, such as 2341:0043",
+    ),
+    Variable("EMG_SCALE", "scale", _positive_float, "the model's units for one count of the device, above 0"),
+    Variable(
+        "EMG_LSL",
+        "lsl",
+        _matching(r"(name|type|source_id)=.{1,200}"),
+        "name=..., type=... or source_id=... of a stream",
+    ),
+    Variable("EMG_BOARD", "board", _text, "a BrainFlow board's name or number, such as synthetic"),
+    Variable("EMG_LSL_OUTLET", "lsl_outlet", _flag, "1 or 0"),
+    Variable("EMG_UDP", "udp", _host_port, "host:port, such as 127.0.0.1:12346"),
+    Variable("EMG_MAX_SOURCES", "max_sources", _positive_int, "a whole number above 0"),
+    Variable("EMG_SOURCE_IDLE", "source_idle_s", _positive_float, "seconds above 0"),
+    Variable("EMG_MODEL", "model", lambda env, name: env.str(name), "a model's name or path"),
+    Variable("EMG_WIN", "window", _positive_int, "a whole number of samples above 0"),
+    Variable("EMG_CH", "channels", _positive_int, "a whole number of channels above 0"),
+    Variable("EMG_FS", "sampling_rate", _positive_float, "a sampling rate in Hz above 0"),
+    Variable("EMG_MAINS", "mains_hz", _mains, "50, 60 or off"),
+    Variable("EMG_BACKENDS", "backends", _backends, f"a comma-separated choice of {', '.join(BACKENDS)}"),
+    Variable("EMG_PRECISION", "onnx_precision", _one_of("int8", "fp16", "fp32"), "int8, fp16 or fp32"),
+    Variable("TENSORRT_ENGINE", "tensorrt_engine", _path, "the path of a plan, made by `flask engine build`"),
+    Variable("EMG_MAX_STREAMS", "max_streams", _positive_int, "a whole number above 0"),
+    Variable("EMG_MAX_BODY", "max_body", _positive_int, "a whole number of bytes above 0"),
+    Variable(
+        "EMG_LOG_LEVEL",
+        "log_level",
+        _one_of("debug", "info", "warning", "error"),
+        "debug, info, warning or error",
+    ),
+    Variable("EMG_BIND", "bind", _text, "host:port"),
+    Variable("EMG_ALLOW_ANONYMOUS", "allow_anonymous", _flag, "1 or 0"),
+    Variable(
+        "WEB_CONCURRENCY",
+        "workers",
+        _only_one,
+        "1 (a second worker would play a second copy of the source)",
+    ),
+)
