@@ -27,6 +27,10 @@ class SourceError(MyostreamError):
     """Samples cannot be read from the source."""
 
 
+class SourceNameError(MyostreamError):
+    """There is no source of that name."""
+
+
 class NotReadyError(MyostreamError):
     """The engine is closed or the source has not delivered enough samples yet."""
 
@@ -36,7 +40,15 @@ class OverloadedError(MyostreamError):
 
 
 class BusyError(MyostreamError):
-    """Something that runs once at a time is running already."""
+    """Something that runs once at a time is running already, or what is there already contradicts what is asked."""
+
+
+class TooFastError(MyostreamError):
+    """A client sends more than it may. `retry_s` is when it may go on."""
+
+    def __init__(self, message: str, retry_s: float) -> None:
+        super().__init__(message)
+        self.retry_s = retry_s
 
 
 class BackendUnavailableError(MyostreamError):

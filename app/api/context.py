@@ -6,9 +6,25 @@ from typing import cast
 
 from flask import current_app
 
+from app.api.errors import InvalidBody
+from app.errors import SourceNameError
+from app.serving.feed import Feed
 from app.serving.runtime import Runtime
 
 
 def current_runtime() -> Runtime:
     """The runtime that `create_app` was given, or the one that it opens when first asked."""
     return cast(Runtime, current_app.extensions["runtime"]())
+
+
+def current_feed(source: str | None) -> Feed:
+    """The feed that a body names in `source`; the default one where it names none.
+
+    Raises:
+        InvalidBody: there is none of that name.
+        NotReadyError: there is none at all yet.
+    """
+    try:
+        return current_runtime().feeds.named(source)
+    except SourceNameError as error:
+        raise InvalidBody({"source": [str(error)]}) from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
@@ -21,6 +22,8 @@ from app.errors import (
     NotReadyError,
     OverloadedError,
     SourceError,
+    SourceNameError,
+    TooFastError,
 )
 
 log = logging.getLogger(__name__)
@@ -30,7 +33,9 @@ RETRY_S = "1"
 
 _STATUS: tuple[tuple[type[MyostreamError], HTTPStatus], ...] = (
     (DataError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (SourceNameError, HTTPStatus.NOT_FOUND),
     (BusyError, HTTPStatus.CONFLICT),
+    (TooFastError, HTTPStatus.TOO_MANY_REQUESTS),
     (BackendUnavailableError, HTTPStatus.SERVICE_UNAVAILABLE),
     (NotReadyError, HTTPStatus.SERVICE_UNAVAILABLE),
     (OverloadedError, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -101,6 +106,8 @@ def _answer(error: MyostreamError) -> Response:
         return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed; its log has the reason")
     if isinstance(error, BackendUnavailableError):
         return problem(status, str(error), None, backend=error.backend, reason=error.reason, cure=error.cure)
+    if isinstance(error, TooFastError):
+        return problem(status, str(error), {"Retry-After": str(math.ceil(error.retry_s))})
     waits = status is HTTPStatus.SERVICE_UNAVAILABLE
     return problem(status, str(error), {"Retry-After": RETRY_S} if waits else None)
 

@@ -25,6 +25,7 @@ def health() -> dict[str, Any]:
     """The state of the engine, the model and the source. Always 200: `status` says whether all is well."""
     runtime = current_runtime()
     backends = runtime.backends()
+    feed = runtime.feeds.default
     return {
         "status": "degraded" if runtime.not_ready() else "ok",
         "tensorrt_available": backends["tensorrt"].available,
@@ -32,7 +33,7 @@ def health() -> dict[str, Any]:
         "backends": {name: asdict(state) for name, state in backends.items()},
         "model": _model(runtime.artefact.manifest),
         "version": VERSION,
-        "source": source_state(runtime.acquisition.look()),
+        "source": None if feed is None else source_state(feed.acquisition.look()),
     }
 
 
@@ -56,8 +57,12 @@ def ready() -> dict[str, str] | Response:
 
 def source_state(state: SourceState) -> dict[str, Any]:
     """A look at a source, as it is answered."""
-    age = state.last_sample_age_ms
-    return {**asdict(state), "last_sample_age_ms": None if age is None else round(age, 1)}
+    age, rate = state.last_sample_age_ms, state.measured_rate_hz
+    return {
+        **asdict(state),
+        "last_sample_age_ms": None if age is None else round(age, 1),
+        "measured_rate_hz": None if rate is None else round(rate, 2),
+    }
 
 
 def _model(manifest: Manifest) -> dict[str, Any]:

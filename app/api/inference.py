@@ -7,8 +7,9 @@ from flask_smorest import Blueprint
 from marshmallow import Schema
 
 from app.api.answers import backend_answer, infer_answer
-from app.api.context import current_runtime
+from app.api.context import current_feed, current_runtime
 from app.api.decoding import JSON, as_windows, expect_shape, load_windows
+from app.api.errors import InvalidBody
 from app.api.jobs import InferJob
 from app.api.openapi import body, described, fails, query
 from app.api.schemas import (
@@ -91,7 +92,9 @@ def _asked(runtime: Runtime, body_schema: Schema, query_schema: Schema) -> tuple
     job, emg = load_windows(body_schema, query_schema)
     expect_shape(job, manifest.length, manifest.channels)
     if emg is None:
-        return job, runtime.snapshot(job.batch or 1)
+        return job, current_feed(job.source).snapshot(job.batch or 1)
+    if job.source is not None:
+        raise InvalidBody({"source": ["your own windows come from no source; leave one of the two out"]})
     return job, as_windows(emg, job, manifest.length, manifest.channels, MAX_BATCH)
 
 

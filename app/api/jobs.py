@@ -9,8 +9,9 @@ from app.emg.source import Samples
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InferJob:
-    """Windows of the running source, or the caller's own."""
+    """Windows of a running source, or the caller's own."""
 
+    source: str | None = None
     batch: int | None = None
     channels: int | None = None
     length: int | None = None  # samples

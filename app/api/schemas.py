@@ -30,8 +30,14 @@ class _ShapeSchema(Schema):
 
 
 class WindowsSchema(_ShapeSchema):
-    """Windows of the running source, or your own in `emg`."""
+    """Windows of a running source, or your own in `emg`."""
 
+    source = fields.String(
+        allow_none=True,
+        load_default=None,
+        validate=Length(1, 64),
+        **_about("Name of the source that windows are taken from; the server's own by default"),
+    )
     emg = Emg(
         **_about(
             "Your own window (length, channels), or a batch (batch, length, channels), in the model's units",
@@ -191,6 +197,12 @@ class SourceStateSchema(Schema):
     gaps = fields.Integer(required=True)
     lost_samples = fields.Integer(required=True)
     error = fields.String(required=True, allow_none=True)
+    measured_rate_hz = fields.Float(
+        required=True,
+        allow_none=True,
+        **_about("Samples against this machine's clock; null before the first seconds"),
+    )
+    rate_ok = fields.Boolean(required=True, **_about("Within 5 % of the nominal rate"))
 
 
 class ModelInfoSchema(Schema):
@@ -213,7 +225,9 @@ class HealthSchema(Schema):
     backends = fields.Dict(keys=fields.String(), values=fields.Nested(BackendStateSchema), required=True)
     model = fields.Nested(ModelInfoSchema, required=True)
     version = fields.String(required=True)
-    source = fields.Nested(SourceStateSchema, required=True)
+    source = fields.Nested(
+        SourceStateSchema, required=True, allow_none=True, **_about("Null while there is none yet")
+    )
 
 
 class LiveSchema(Schema):
@@ -239,6 +253,7 @@ class PercentilesSchema(Schema):
 class GroupSchema(Schema):
     """Readers who share one computation."""
 
+    source = fields.String(required=True)
     fps = fields.Float(required=True)
     backend = fields.String(required=True)
     votes = fields.Integer(required=True)
@@ -266,7 +281,9 @@ class StatsSchema(Schema):
         **_about("From the onset of a gesture to its decision, at 30 fps and one vote; computed"),
     )
     groups = fields.List(fields.Nested(GroupSchema), required=True)
-    source = fields.Nested(SourceStateSchema, required=True)
+    source = fields.Nested(
+        SourceStateSchema, required=True, allow_none=True, **_about("Null while there is none yet")
+    )
     latency_ms = fields.Dict(
         keys=fields.String(),
         values=fields.Nested(PercentilesSchema),

@@ -11,7 +11,7 @@ from flask import Response, request
 from flask_smorest import Blueprint
 
 from app.api import sse
-from app.api.context import current_runtime
+from app.api.context import current_feed, current_runtime
 from app.api.decoding import load_json_or_query, load_query
 from app.api.errors import InvalidBody
 from app.api.health import source_state
@@ -21,6 +21,7 @@ from app.api.outlet import SocketOutlet, open_outlet
 from app.api.schemas import FrameSchema, StatsSchema, StreamSchema
 from app.api.wire import Wire
 from app.serving.events import Completed, StreamOptions
+from app.serving.feed import Feed
 from app.serving.runtime import Runtime
 from app.serving.stream import GIVE_UP_S, Stream
 
@@ -65,26 +66,28 @@ def stats() -> dict[str, Any]:
     runtime = current_runtime()
     latency = runtime.stats.mean_infer_ms()
     default = StreamOptions(fps=30.0, backend=runtime.engine.best)
-    state = runtime.acquisition.look()
+    states = [feed.acquisition.look() for feed in runtime.feeds]
     return {
         "max_throughput_qps": None if not latency else round(1e3 / latency, 1),
         "expected_latency_ms": None if latency is None else round(latency, 4),
         "active_streams": runtime.stats.active_streams,
         "frames_sent": runtime.stats.frames_sent,
         "frames_dropped": runtime.stats.frames_dropped,
-        "gaps": state.gaps,
+        "gaps": sum(state.gaps for state in states),
         "decision_delay_ms": round(runtime.decision_delay_ms(default), 1),
         "groups": [
             {
+                "source": feed.name,
                 "fps": options.fps,
                 "backend": options.backend,
                 "votes": options.votes,
                 "readers": readers,
                 "decision_delay_ms": round(runtime.decision_delay_ms(options), 1),
             }
-            for options, readers in runtime.broadcast.running.items()
+            for feed in runtime.feeds
+            for options, readers in feed.broadcast.running.items()
         ],
-        "source": source_state(state),
+        "source": source_state(states[0]) if states else None,
         "latency_ms": {
             stage: {name: round(value, 3) for name, value in values.items()}
             for stage, values in runtime.stats.percentiles().items()
@@ -98,11 +101,13 @@ def _opened(job: StreamJob) -> Response:
     last_event_id = request.headers.get("Last-Event-ID")
     if last_event_id == sse.FINISHED:
         return Response(status=HTTPStatus.NO_CONTENT)  # tells EventSource to stop reconnecting
-    options = _options(runtime, job)
+    feed = current_feed(job.source)
+    options = _options(runtime, feed, job)
     wire = Wire(request.environ)
     wire.watch()
     outlet = open_outlet(wire, request.environ.get("SERVER_PROTOCOL", ""))
     frames, close = runtime.open_stream(
+        feed,
         options,
         job.duration_seconds,
         place=sse.place_of(last_event_id),
@@ -114,12 +119,10 @@ def _opened(job: StreamJob) -> Response:
     return response
 
 
-def _options(runtime: Runtime, job: StreamJob) -> StreamOptions:
-    rate = runtime.sampling_rate
+def _options(runtime: Runtime, feed: Feed, job: StreamJob) -> StreamOptions:
+    rate = feed.sampling_rate
     if job.fps > rate:
         raise InvalidBody({"fps": [f"must be at most the sampling rate, {rate:g} Hz, got {job.fps:g}"]})
-    if job.source is not None and job.source not in runtime.sources:
-        raise InvalidBody({"source": [f"no source {job.source!r}; there is {', '.join(runtime.sources)}"]})
     return StreamOptions(
         fps=job.fps,
         backend=runtime.backend_for(job.backend, job.use_tensorrt),

@@ -8,8 +8,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from app.emg.clock_drift import RateEstimator
 from app.emg.signal_path import SignalPath
-from app.emg.source import Source
+from app.emg.source import Chunk, Source
 from app.errors import SourceError
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,11 @@ class SourceState:
     gaps: int
     lost_samples: int
     error: str | None
+    measured_rate_hz: float | None  # null before the first seconds
+    rate_ok: bool  # within 5 % of the nominal rate
+
+
+Tap = Callable[[Chunk, float], None]
 
 
 class Acquisition:
@@ -39,6 +45,8 @@ class Acquisition:
     ) -> None:
         self.source, self.ring = source, path.ring
         self._path, self._clock = path, clock
+        self.taps: list[Tap] = []  # told every raw chunk and when it arrived; must neither wait nor raise
+        self._rate = RateEstimator(source.sampling_rate)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"acquisition {source.name}", daemon=True)
         self._error: str | None = None
@@ -77,6 +85,8 @@ class Acquisition:
             gaps=gaps.number,
             lost_samples=gaps.lost_samples,
             error=self._error,
+            measured_rate_hz=self._rate.rate_hz,
+            rate_ok=not self._rate.off_nominal,
         )
 
     def _run(self) -> None:
@@ -100,6 +110,7 @@ class Acquisition:
             if self._last_at is not None and arrived - self._last_at > STALL_S:
                 # what came before the stall is another signal: no window spans it, filters start afresh
                 chunk = replace(chunk, restart=True)
+                self._rate.reset()
             self._path.feed(chunk, arrived)
         except SourceError as error:
             if self._error is None:  # once, not twice a second
@@ -110,3 +121,6 @@ class Acquisition:
         if self._error is not None:
             log.warning("%s delivers again", self.source.name)
         self._error, self._last_at = None, arrived
+        self._rate.update(self.ring.newest, arrived)
+        for tap in self.taps.copy():  # one may be taken away meanwhile
+            tap(chunk, arrived)

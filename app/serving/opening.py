@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from app.config import EmgMode, Settings
+from app.emg import faults
 from app.emg.filters import design
 from app.emg.playback import Playback, require
 from app.emg.recordings import Recording, load_path, numbered
@@ -53,18 +54,26 @@ def open_artefact(settings: Settings) -> Artefact:
     return found
 
 
-def open_source(settings: Settings, manifest: Manifest) -> Source:
-    """The source that EMG_MODE names, for that model.
+def open_source(settings: Settings, manifest: Manifest) -> Source | None:
+    """The source that EMG_MODE names, for that model; None where clients bring their own.
 
     Raises:
         DataError: the recording cannot be used; the line says which model would fit.
     """
+    if settings.emg_mode is EmgMode.PUSH:
+        return None
+    source = _open_source(settings, manifest)
+    found = faults.parse(settings.faults)
+    return faults.Faulty(source, found) if found else source
+
+
+def _open_source(settings: Settings, manifest: Manifest) -> Source:
     if settings.emg_mode is EmgMode.NINAPRO:
         assert settings.recording is not None  # Settings has seen to it
         recordings = load_path(settings.recording, labelled=False)
         for recording in recordings:
             _expect_fit(recording, manifest, settings.instance / "models")
-        return Playback(_named(recordings, manifest))
+        return Playback(_named(recordings, manifest), speed=settings.speed, loop=settings.loop)
     return Simulator(
         manifest.channels, manifest.sampling_rate, manifest.classes, manifest.rest_class, units=manifest.units
     )

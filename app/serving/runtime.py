@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
-
-import numpy as np
 
 from app.config import BACKENDS, Settings
 from app.emg.filters import design, group_delay_ms
-from app.emg.source import Samples
 from app.errors import NotReadyError, OverloadedError
 from app.inference.artefact import Artefact
 from app.serving.acquisition import Acquisition
 from app.serving.benchmark import Benchmark
-from app.serving.broadcast import Broadcast, Encode
+from app.serving.broadcast import Encode
 from app.serving.cpu import CpuSampler
 from app.serving.delay import decision_delay_ms
 from app.serving.engine import BackendState, Engine
 from app.serving.events import StreamOptions
-from app.serving.frames import FrameMaker
-from app.serving.judge import Judge
+from app.serving.feed import Feed, Feeds, Worker
 from app.serving.opening import make_engine, open_artefact, open_path, open_source
 from app.serving.stats import StreamStats
 from app.serving.stream import Outlet, Place, Stream
@@ -30,7 +26,6 @@ from app.serving.stream import Outlet, Place, Stream
 log = logging.getLogger(__name__)
 
 VERSION = "0.2.0"
-SNAPSHOT_HOP_S = 1 / 30  # between the windows that `POST /infer` takes from the running source
 
 
 def _never() -> bool:
@@ -44,15 +39,14 @@ class Runtime:
     settings: Settings
     artefact: Artefact
     engine: Engine
-    acquisition: Acquisition
     encode: Encode
+    acquisition: Acquisition | None = None  # of the server's own source; None where clients bring theirs
     stopping: Callable[[], bool] = _never
     stats: StreamStats = field(default_factory=StreamStats)
     cpu: CpuSampler = field(default_factory=CpuSampler)
     filter_delay_ms: float = field(init=False)
     benchmark: Benchmark = field(init=False)
-    judge: Judge = field(init=False)
-    broadcast: Broadcast = field(init=False)
+    feeds: Feeds = field(init=False)
     run: str = field(default_factory=lambda: format(time.time_ns() // 1_000_000, "x"))  # names this start
 
     def __post_init__(self) -> None:
@@ -60,17 +54,20 @@ class Runtime:
         sos = design(manifest.filters, manifest.sampling_rate, self.settings.mains_hz)
         self.filter_delay_ms = group_delay_ms(sos, manifest.sampling_rate)
         self.benchmark = Benchmark(self.engine)
-        source, ring = self.acquisition.source, self.acquisition.ring
-        self.judge = Judge(self.engine, manifest, ring, source.gesture_names)
-        self.broadcast = Broadcast(self.acquisition, self._frame_maker, self.encode, self.stats)
+        self.feeds = Feeds(self.settings.max_sources)
+        if self.acquisition is not None:
+            self.feeds.add(self.feed(self.acquisition.source.name, self.acquisition))
 
-    @property
-    def sources(self) -> tuple[str, ...]:
-        return (self.acquisition.source.name,)
-
-    @property
-    def sampling_rate(self) -> float:
-        return self.acquisition.source.sampling_rate
+    def feed(self, name: str, acquisition: Acquisition) -> Feed:
+        """What this worker works out from a source; not yet started."""
+        worker = Worker(
+            engine=self.engine,
+            manifest=self.artefact.manifest,
+            encode=self.encode,
+            stats=self.stats,
+            cpu_percent=lambda: self.cpu.percent,
+        )
+        return Feed(name, acquisition, worker)
 
     def backends(self) -> dict[str, BackendState]:
         """Every backend there is, chosen by the operator or not."""
@@ -86,9 +83,9 @@ class Runtime:
             reasons.append("the server is shutting down")
         if not self.engine.ready:
             reasons.append("the engine is not open")
-        state = self.acquisition.state
-        if state != "running":
-            reasons.append(f"the source {self.acquisition.source.name} is {state}")
+        # a source that a client brings is that client's affair, and no reason to send others elsewhere
+        if self.acquisition is not None and self.acquisition.state != "running":
+            reasons.append(f"the source {self.acquisition.source.name} is {self.acquisition.state}")
         return reasons
 
     def backend_for(self, backend: str | None, use_tensorrt: bool) -> str:
@@ -106,31 +103,9 @@ class Runtime:
         ]
         return self.engine.named(others[0] if others else "onnxruntime")
 
-    def snapshot(self, count: int) -> Samples:
-        """The newest `count` windows of the running source, (count, length, channels), the newest last.
-
-        They lie SNAPSHOT_HOP_S apart, closer where the signal is not yet that long.
-
-        Raises:
-            NotReadyError: the source has not delivered enough samples since its last break.
-        """
-        ring, length = self.acquisition.ring, self.artefact.manifest.length
-        newest = ring.newest
-        spare = newest - max(ring.segment_start, ring.oldest) - length
-        if self.acquisition.state in ("stalled", "disconnected", "ended") or spare < count - 1:
-            raise NotReadyError(
-                f"the source {self.acquisition.source.name} is {self.acquisition.state} and has "
-                f"{max(spare + length, 0)} samples; {count} windows of {length} need {length + count - 1}"
-            )
-        hop = min(max(1, round(SNAPSHOT_HOP_S * self.sampling_rate)), spare // max(count - 1, 1) or 1)
-        windows = [ring.window(newest - k * hop, length) for k in reversed(range(count))]
-        found = [window for window in windows if window is not None]
-        if len(found) < count:  # the source broke off just now
-            raise NotReadyError("the source has just begun a new segment; try again")
-        return np.stack(found)
-
     def open_stream(
         self,
+        feed: Feed,
         options: StreamOptions,
         duration_s: float | None,
         *,
@@ -150,7 +125,7 @@ class Runtime:
         if self.stats.active_streams >= self.settings.max_streams:
             raise OverloadedError(f"{self.settings.max_streams} streams are open, as many as EMG_MAX_STREAMS")
         known = place is not None and place.run == self.run
-        reader = self.broadcast.join(options, after=place.k if place is not None and known else None)
+        reader = feed.broadcast.join(options, after=place.k if place is not None and known else None)
         self.stats.stream_opened()
         stream = Stream(
             reader,
@@ -184,27 +159,15 @@ class Runtime:
     def start(self) -> None:
         """Open the engine and begin to acquire."""
         self.engine.open()
-        self.acquisition.start()
+        for feed in self.feeds:
+            feed.start()
         self.cpu.start()
 
     def close(self) -> None:
         """Stop acquiring and free the engine. Safe to call twice."""
-        self.acquisition.close()
+        self.feeds.close()
         self.cpu.close()
         self.engine.close()
-
-    def _frame_maker(self, options: StreamOptions) -> FrameMaker:
-        names: Sequence[str] = self.acquisition.source.gesture_names
-        return FrameMaker(
-            options,
-            engine=self.engine,
-            manifest=self.artefact.manifest,
-            ring=self.acquisition.ring,
-            gesture_names=names,
-            judge=self.judge,
-            stats=self.stats,
-            cpu_percent=lambda: self.cpu.percent,
-        )
 
 
 def open_runtime(settings: Settings, encode: Encode, stopping: Callable[[], bool] = _never) -> Runtime:
@@ -215,11 +178,12 @@ def open_runtime(settings: Settings, encode: Encode, stopping: Callable[[], bool
     """
     model = open_artefact(settings)
     source = open_source(settings, model.manifest)
+    acquisition = None if source is None else Acquisition(source, open_path(settings, model.manifest))
     runtime = Runtime(
         settings=settings,
         artefact=model,
         engine=make_engine(settings, model),
-        acquisition=Acquisition(source, open_path(settings, model.manifest)),
+        acquisition=acquisition,
         encode=encode,
         stopping=stopping,
     )
@@ -229,11 +193,11 @@ def open_runtime(settings: Settings, encode: Encode, stopping: Callable[[], bool
         runtime.close()
         raise
     log.info(
-        "model %s, backend %s, source %s: %d channels at %g Hz",
+        "model %s: %d channels at %g Hz, backend %s, source %s",
         model.manifest.name,
+        model.manifest.channels,
+        model.manifest.sampling_rate,
         runtime.engine.best,
-        source.name,
-        source.channels,
-        source.sampling_rate,
+        source.name if source is not None else "to be declared",
     )
     return runtime

@@ -55,7 +55,7 @@ def test_an_inference_takes_json_and_both_binary_bodies(api: dict[str, Any], rou
     assert content.keys() == {JSON, NPY, RAW}
     assert content[NPY]["schema"] == content[RAW]["schema"] == {"type": "string", "format": "binary"}
     steps = {"steps"} if route == "POST /infer" else set()
-    assert named(api, content[JSON]["schema"])["properties"].keys() == SHAPE | {"emg"} | steps
+    assert named(api, content[JSON]["schema"])["properties"].keys() == SHAPE | {"emg", "source"} | steps
     assert {given["name"] for given in operation(api, route)["parameters"]} == SHAPE | steps
 
 

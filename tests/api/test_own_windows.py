@@ -29,7 +29,10 @@ def runtime() -> Iterator[Runtime]:
     """The shipped default model on both backends that need no GPU, and the simulator."""
     runtime = open_runtime(Settings(backends=("onnxruntime", "pytorch")), sse.encode)
     deadline = time.monotonic() + 20
-    while runtime.acquisition.ring.newest < runtime.sampling_rate / 2 and time.monotonic() < deadline:
+    while (
+        runtime.acquisition.ring.newest < runtime.feeds.named().sampling_rate / 2
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.01)
     yield runtime
     runtime.close()
@@ -38,7 +41,7 @@ def runtime() -> Iterator[Runtime]:
 @pytest.fixture(scope="module")
 def windows(runtime: Runtime) -> np.ndarray:
     """Five windows that the simulator has sent."""
-    return runtime.snapshot(5)
+    return runtime.feeds.named().snapshot(5)
 
 
 @pytest.fixture
