@@ -7,8 +7,10 @@ from flask import Flask
 
 def register(app: Flask) -> None:
     """Put the command groups into the application."""
+    from app.cli.emg import emg
     from app.cli.engine import engine
     from app.cli.model import model
 
     app.cli.add_command(model)
     app.cli.add_command(engine)
+    app.cli.add_command(emg)

@@ -1,0 +1,15 @@
+"""`flask --app wsgi emg ports|simulate|record|check`: devices, and the signals that come from them.
+
+Each command has a file of its own, `emg_<command>.py`, and joins the group here.
+"""
+
+from __future__ import annotations
+
+from flask.cli import AppGroup
+
+from app.cli.emg_ports import ports
+
+emg = AppGroup("emg", help="Look for devices, simulate one, record and check what they deliver.")
+
+for command in (ports,):
+    emg.add_command(command)
