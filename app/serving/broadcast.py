@@ -40,6 +40,7 @@ class Published(NamedTuple):
     k: int  # the window on the grid; for what is no frame, the window waited for
     position: int  # frames of the group before this one, those skipped included; -1 for what is no frame
     body: bytes
+    event: Event  # the same, for listeners in this process
 
 
 Listener = Callable[[Published], None]
@@ -162,7 +163,7 @@ class Group:
             self._stats.frame_encoded((self._clock() - began) * 1e3)
             position = self._position
             self._position += 1
-        published = Published(self.count, self._k, position, body)
+        published = Published(self.count, self._k, position, body, event)
         self.kept = (*self.kept[1 - KEPT :], published)
         self.wake()
         for turn, listener in enumerate(list(self.listeners.values()), start=1):
