@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+import numpy as np
 
 from app.emg.source import Samples
 
@@ -38,3 +40,22 @@ class StreamJob:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkJob:
     num_iterations: int = 1000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclareJob:
+    """A source that a client is going to push."""
+
+    channels: int
+    sampling_rate_hz: float
+    units: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PushJob:
+    """Samples of such a source; those of a binary body are still in it."""
+
+    first_sample: int
+    samples: Samples = field(default_factory=lambda: np.zeros((0, 0), np.float32))
+    dtype: str = "float32"
+    scale: float = 1.0

@@ -16,10 +16,11 @@ View = TypeVar("View", bound=Callable[..., Any])
 _ERRORS = {
     400: "The body is not JSON",
     404: "There is no such thing",
-    409: "One runs already",
+    409: "One runs already, or what is there contradicts what is asked",
     413: "The body is larger than EMG_MAX_BODY",
     415: "The body is of another media type",
     422: "The body or query fails validation; `errors` has it by field",
+    429: "Too much in too short a time; Retry-After says when to go on",
     503: "Not ready, or the backend is not available: the reason, and what to do",
 }
 
@@ -40,12 +41,13 @@ def described(*decorators: Callable[[Any], Any]) -> Callable[[View], View]:
     return decorate
 
 
-def body(schema: type[Schema], *, binary: bool = False, required: bool = False) -> dict[str, Any]:
-    """A request's JSON body, and windows as bytes where they are taken."""
+def body(
+    schema: type[Schema], *, binary: bool = False, raw: bool = False, required: bool = False
+) -> dict[str, Any]:
+    """A request's JSON body; with `binary` also windows as .npy or bytes, with `raw` as bytes."""
     content: dict[str, Any] = {JSON: {"schema": schema}}
-    if binary:
-        raw = {"schema": {"type": "string", "format": "binary"}}
-        content |= {NPY: raw, RAW: raw}
+    for kind in (NPY, RAW) if binary else (RAW,) if raw else ():
+        content[kind] = {"schema": {"type": "string", "format": "binary"}}
     return {"content": content, "required": required}
 
 

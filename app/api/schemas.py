@@ -18,15 +18,15 @@ MAX_VOTES = 1000
 MAX_DURATION_S = 7 * 24 * 3600.0
 
 
-def _about(text: str, **more: Any) -> dict[str, Any]:
+def about(text: str, **more: Any) -> dict[str, Any]:
     return {"metadata": {"description": text, **more}}
 
 
 class _ShapeSchema(Schema):
-    batch = Whole(1, MAX_BATCH, **_about("Windows; with your own `emg` it must be theirs", default=1))
-    channels = Whole(1, MAX_CHANNELS, **_about("Channels of a window; the model's, which is the default"))
-    length = Whole(1, MAX_LENGTH, **_about("Samples of a window; the model's, which is the default"))
-    preprocess = Flag(**_about("Normalise with the model's statistics", default=True))
+    batch = Whole(1, MAX_BATCH, **about("Windows; with your own `emg` it must be theirs", default=1))
+    channels = Whole(1, MAX_CHANNELS, **about("Channels of a window; the model's, which is the default"))
+    length = Whole(1, MAX_LENGTH, **about("Samples of a window; the model's, which is the default"))
+    preprocess = Flag(**about("Normalise with the model's statistics", default=True))
 
 
 class WindowsSchema(_ShapeSchema):
@@ -36,10 +36,10 @@ class WindowsSchema(_ShapeSchema):
         allow_none=True,
         load_default=None,
         validate=Length(1, 64),
-        **_about("Name of the source that windows are taken from; the server's own by default"),
+        **about("Name of the source that windows are taken from; the server's own by default"),
     )
     emg = Emg(
-        **_about(
+        **about(
             "Your own window (length, channels), or a batch (batch, length, channels), in the model's units",
             type="array",
             items={"type": "array", "items": {}},
@@ -54,7 +54,7 @@ class WindowsSchema(_ShapeSchema):
 class InferSchema(WindowsSchema):
     """The same, with the number of spiking steps."""
 
-    steps = Whole(1, MAX_STEPS, **_about("Steps of a spiking network; the model's own by default"))
+    steps = Whole(1, MAX_STEPS, **about("Steps of a spiking network; the model's own by default"))
 
 
 class WindowsQuerySchema(_ShapeSchema):
@@ -68,7 +68,7 @@ class WindowsQuerySchema(_ShapeSchema):
 class InferQuerySchema(WindowsQuerySchema):
     """The same, with the number of spiking steps."""
 
-    steps = Whole(1, MAX_STEPS, **_about("Steps of a spiking network; the model's own by default"))
+    steps = Whole(1, MAX_STEPS, **about("Steps of a spiking network; the model's own by default"))
 
 
 class StreamSchema(Schema):
@@ -78,38 +78,38 @@ class StreamSchema(Schema):
         allow_none=True,
         load_default=None,
         validate=Range(0, MAX_DURATION_S, min_inclusive=False, error="must be above 0 and at most {max} s"),
-        **_about("Seconds; null streams until you leave"),
+        **about("Seconds; null streams until you leave"),
     )
     use_tensorrt = Flag(
         load_default=True,
-        **_about("TensorRT where its engine is open, else the best there is; false: not TensorRT"),
+        **about("TensorRT where its engine is open, else the best there is; false: not TensorRT"),
     )
     fps = Number(
         load_default=30.0,
         validate=Range(0, min_inclusive=False, error="must be above 0, and at most the sampling rate"),
-        **_about("Frames a second"),
+        **about("Frames a second"),
     )
-    preprocess = Flag(load_default=True, **_about("Normalise with the model's statistics"))
+    preprocess = Flag(load_default=True, **about("Normalise with the model's statistics"))
     backend = Choice(
         *BACKENDS,
         allow_none=True,
         load_default=None,
-        **_about("This backend and no other; overrides use_tensorrt"),
+        **about("This backend and no other; overrides use_tensorrt"),
     )
     votes = Whole(
-        1, MAX_VOTES, load_default=1, **_about("The decision is the majority of so many predictions")
+        1, MAX_VOTES, load_default=1, **about("The decision is the majority of so many predictions")
     )
     min_confidence = Number(
         load_default=0.0,
         validate=Range(0, 1, error="must be from 0 to 1"),
-        **_about("A prediction below this confidence is no vote"),
+        **about("A prediction below this confidence is no vote"),
     )
-    include_signal = Flag(load_default=False, **_about("Put the filtered samples into every frame"))
+    include_signal = Flag(load_default=False, **about("Put the filtered samples into every frame"))
     source = fields.String(
         allow_none=True,
         load_default=None,
         validate=Length(1, 64),
-        **_about("Name of a source; the server's own by default"),
+        **about("Name of a source; the server's own by default"),
     )
 
     @post_load
@@ -121,7 +121,7 @@ class BenchmarkSchema(Schema):
     """How long to measure."""
 
     num_iterations = Whole(
-        1, MAX_ITERATIONS, load_default=1000, **_about("Inferences of one window, for each backend")
+        1, MAX_ITERATIONS, load_default=1000, **about("Inferences of one window, for each backend")
     )
 
     @post_load
@@ -132,32 +132,32 @@ class BenchmarkSchema(Schema):
 class InferResultSchema(Schema):
     """Figures as texts, predictions as numbers; arrays over the batch when there is more than one window."""
 
-    latency_ms = fields.String(required=True, **_about("Normalise, infer, softmax", example="0.142"))
+    latency_ms = fields.String(required=True, **about("Normalise, infer, softmax", example="0.142"))
     spikes = fields.String(
-        required=True, **_about("Spikes of all windows; 0 for a network without", example="0")
+        required=True, **about("Spikes of all windows; 0 for a network without", example="0")
     )
-    cpu_percent = fields.String(required=True, **_about("Of all cores, over the last second", example="12.5"))
-    shape = fields.String(required=True, **_about("(batch, length, channels)", example="[1, 200, 16]"))
-    prediction = fields.Raw(required=True, **_about("Class id", example=3))
-    label = fields.Raw(required=True, **_about("Its gesture", example="flexion"))
-    confidence = fields.Raw(required=True, **_about("Its probability", example=0.93))
-    probabilities = fields.Raw(required=True, **_about("Of every class", example=[0.02, 0.93, 0.05]))
-    backend = fields.String(required=True, **_about("What ran", example="onnxruntime"))
+    cpu_percent = fields.String(required=True, **about("Of all cores, over the last second", example="12.5"))
+    shape = fields.String(required=True, **about("(batch, length, channels)", example="[1, 200, 16]"))
+    prediction = fields.Raw(required=True, **about("Class id", example=3))
+    label = fields.Raw(required=True, **about("Its gesture", example="flexion"))
+    confidence = fields.Raw(required=True, **about("Its probability", example=0.93))
+    probabilities = fields.Raw(required=True, **about("Of every class", example=[0.02, 0.93, 0.05]))
+    backend = fields.String(required=True, **about("What ran", example="onnxruntime"))
 
 
 class BackendResultSchema(Schema):
     """The answer of one backend: figures, prediction and confidence as texts."""
 
-    latency_ms = fields.String(required=True, **_about("Normalise, infer, softmax", example="0.142"))
+    latency_ms = fields.String(required=True, **about("Normalise, infer, softmax", example="0.142"))
     prediction = fields.String(
-        required=True, **_about("Class id; a JSON array of them for a batch", example="3")
+        required=True, **about("Class id; a JSON array of them for a batch", example="3")
     )
-    confidence = fields.String(required=True, **_about("Its probability", example="0.9312"))
-    cpu_percent = fields.String(required=True, **_about("Of all cores, over the last second", example="12.5"))
-    shape = fields.String(required=True, **_about("(batch, length, channels)", example="[1, 200, 16]"))
-    backend = fields.String(required=True, **_about("What ran", example="onnxruntime"))
-    label = fields.Raw(required=True, **_about("The gesture; an array for a batch", example="flexion"))
-    probabilities = fields.Raw(required=True, **_about("Of every class", example=[0.02, 0.93, 0.05]))
+    confidence = fields.String(required=True, **about("Its probability", example="0.9312"))
+    cpu_percent = fields.String(required=True, **about("Of all cores, over the last second", example="12.5"))
+    shape = fields.String(required=True, **about("(batch, length, channels)", example="[1, 200, 16]"))
+    backend = fields.String(required=True, **about("What ran", example="onnxruntime"))
+    label = fields.Raw(required=True, **about("The gesture; an array for a batch", example="flexion"))
+    probabilities = fields.Raw(required=True, **about("Of every class", example=[0.02, 0.93, 0.05]))
 
 
 class LatencySchema(Schema):
@@ -200,9 +200,9 @@ class SourceStateSchema(Schema):
     measured_rate_hz = fields.Float(
         required=True,
         allow_none=True,
-        **_about("Samples against this machine's clock; null before the first seconds"),
+        **about("Samples against this machine's clock; null before the first seconds"),
     )
-    rate_ok = fields.Boolean(required=True, **_about("Within 5 % of the nominal rate"))
+    rate_ok = fields.Boolean(required=True, **about("Within 5 % of the nominal rate"))
 
 
 class ModelInfoSchema(Schema):
@@ -226,7 +226,7 @@ class HealthSchema(Schema):
     model = fields.Nested(ModelInfoSchema, required=True)
     version = fields.String(required=True)
     source = fields.Nested(
-        SourceStateSchema, required=True, allow_none=True, **_about("Null while there is none yet")
+        SourceStateSchema, required=True, allow_none=True, **about("Null while there is none yet")
     )
 
 
@@ -265,12 +265,12 @@ class StatsSchema(Schema):
     """What the streams have done since the worker started."""
 
     max_throughput_qps = fields.Float(
-        required=True, allow_none=True, **_about("1000 / expected_latency_ms: windows a second, one by one")
+        required=True, allow_none=True, **about("1000 / expected_latency_ms: windows a second, one by one")
     )
     expected_latency_ms = fields.Float(
         required=True,
         allow_none=True,
-        **_about("Mean engine latency of the latest frames; null before the first"),
+        **about("Mean engine latency of the latest frames; null before the first"),
     )
     active_streams = fields.Integer(required=True)
     frames_sent = fields.Integer(required=True)
@@ -278,25 +278,25 @@ class StatsSchema(Schema):
     gaps = fields.Integer(required=True)
     decision_delay_ms = fields.Float(
         required=True,
-        **_about("From the onset of a gesture to its decision, at 30 fps and one vote; computed"),
+        **about("From the onset of a gesture to its decision, at 30 fps and one vote; computed"),
     )
     groups = fields.List(fields.Nested(GroupSchema), required=True)
     source = fields.Nested(
-        SourceStateSchema, required=True, allow_none=True, **_about("Null while there is none yet")
+        SourceStateSchema, required=True, allow_none=True, **about("Null while there is none yet")
     )
     latency_ms = fields.Dict(
         keys=fields.String(),
         values=fields.Nested(PercentilesSchema),
         required=True,
-        **_about("By stage: wait, infer, encode, age"),
+        **about("By stage: wait, infer, encode, age"),
     )
 
 
 class FrameSchema(Schema):
     """One frame of a stream, the `data` of an unnamed event."""
 
-    timestamp = fields.Float(required=True, **_about("Unix s"))
-    frame = fields.Integer(required=True, **_about("Frames sent to this client before"))
+    timestamp = fields.Float(required=True, **about("Unix s"))
+    frame = fields.Integer(required=True, **about("Frames sent to this client before"))
     latency_ms = fields.Float(required=True)
     prediction = fields.Integer(required=True)
     confidence = fields.Float(required=True)
@@ -312,6 +312,6 @@ class FrameSchema(Schema):
     age_ms = fields.Float(required=True)
     dropped = fields.Integer(required=True)
     truth = fields.String(required=True, allow_none=True)
-    missing_samples = fields.Integer(**_about("Of the window, lost and filled; only when there are any"))
-    quality = fields.Dict(**_about("Only when not ok"))
-    signal = fields.List(fields.List(fields.Float()), **_about("(channels, points); on include_signal"))
+    missing_samples = fields.Integer(**about("Of the window, lost and filled; only when there are any"))
+    quality = fields.Dict(**about("Only when not ok"))
+    signal = fields.List(fields.List(fields.Float()), **about("(channels, points); on include_signal"))

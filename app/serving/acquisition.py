@@ -46,6 +46,7 @@ class Acquisition:
         self.source, self.ring = source, path.ring
         self._path, self._clock = path, clock
         self.taps: list[Tap] = []  # told every raw chunk and when it arrived; must neither wait nor raise
+        self.on_end: Callable[[], None] = lambda: None  # called once, when nothing will come any more
         self._rate = RateEstimator(source.sampling_rate)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"acquisition {source.name}", daemon=True)
@@ -60,7 +61,7 @@ class Acquisition:
         """Stop reading, wake every reader, give the source back."""
         self._stop.set()
         self.source.close()
-        if self._thread.is_alive():
+        if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join(timeout=2.0)
         self.ring.close()
 
@@ -99,6 +100,7 @@ class Acquisition:
         finally:
             self._ended = True
             self.ring.close()
+            self.on_end()
 
     def _read_once(self) -> None:
         try:

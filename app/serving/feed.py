@@ -7,14 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.emg.source import Samples
+from app.emg.quality import QualityMonitor
+from app.emg.source import Samples, Source
 from app.errors import NotReadyError, OverloadedError, SourceNameError
 from app.inference.manifest import Manifest
 from app.serving.acquisition import Acquisition
 from app.serving.broadcast import Broadcast, Encode
 from app.serving.engine import Engine
 from app.serving.events import StreamOptions
-from app.serving.frames import FrameMaker
+from app.serving.frames import FrameMaker, too_many_dead
 from app.serving.judge import Judge
 from app.serving.stats import StreamStats
 
@@ -30,6 +31,7 @@ class Worker:
     encode: Encode
     stats: StreamStats
     cpu_percent: Callable[[], float]
+    mains_hz: float | None = None
 
 
 class Feed:
@@ -40,10 +42,17 @@ class Feed:
         self.source, self.ring = acquisition.source, acquisition.ring
         self.judge = Judge(worker.engine, worker.manifest, self.ring, self.source.gesture_names)
         self.broadcast = Broadcast(acquisition, self._frame_maker, worker.encode, worker.stats)
+        self.quality = _monitor(self.source, worker.manifest, worker.mains_hz)
+        acquisition.taps.append(lambda chunk, _: self.quality.feed(chunk))
 
     @property
     def sampling_rate(self) -> float:
         return self.source.sampling_rate
+
+    @property
+    def too_bad(self) -> bool:
+        """Whether decisions have fallen to rest because too many channels carry no signal."""
+        return too_many_dead(self.quality.problems, self.source.channels)
 
     def start(self) -> None:
         self.acquisition.start()
@@ -84,9 +93,22 @@ class Feed:
             ring=self.ring,
             gesture_names=self.source.gesture_names,
             judge=self.judge,
+            problems=lambda: self.quality.problems,
             stats=worker.stats,
             cpu_percent=worker.cpu_percent,
         )
+
+
+def _monitor(source: Source, manifest: Manifest, mains_hz: float | None) -> QualityMonitor:
+    """Levels are judged where the source's units are the model's."""
+    comparable = source.units == manifest.units
+    return QualityMonitor(
+        source.channels,
+        source.sampling_rate,
+        mains_hz,
+        manifest.rest_rms if comparable else None,
+        manifest.active_rms if comparable else None,
+    )
 
 
 class Feeds:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
@@ -19,6 +19,17 @@ from app.serving.stats import StreamStats
 SIGNAL_POINTS = 64  # per channel and frame: 1,920 a second at 30 fps, more than a screen has columns
 
 MAX_DEAD = 0.25  # share of dead channels that a model is trusted with; training drops one of them at most
+DEAD_PROBLEMS = (
+    "dead",
+    "flat",
+    "railed",
+)  # hum is filtered out, and a weak or strong channel still says something
+
+
+def too_many_dead(quality: Mapping[str, Sequence[int]], channels: int) -> bool:
+    """Whether so many channels carry no signal that no prediction can be trusted."""
+    dead = {channel for problem in DEAD_PROBLEMS for channel in quality.get(problem, ())}
+    return len(dead) > MAX_DEAD * channels
 
 
 class FrameMaker:
@@ -33,12 +44,14 @@ class FrameMaker:
         ring: Ring,
         gesture_names: Sequence[str],
         judge: Judge | None = None,
+        problems: Callable[[], Mapping[str, Sequence[int]]] = dict,
         stats: StreamStats,
         cpu_percent: Callable[[], float],
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._options, self._ring, self._stats = options, ring, stats
         self._judge = judge or Judge(engine, manifest, ring, gesture_names)
+        self._problems = problems  # of the channels, over the last second: QualityMonitor
         self._manifest, self._classes = manifest, manifest.classes
         self._rest = manifest.classes.index(manifest.rest_class)
         self._decider = Decider(options.votes, options.min_confidence, self._rest)
@@ -58,7 +71,8 @@ class FrameMaker:
         if seen.segment != self._segment:  # votes from before a break would be votes on another signal
             self._segment = seen.segment
             self._decider.reset()
-        if seen.missing or len(seen.dead) > MAX_DEAD * self._manifest.channels:
+        quality = {**self._problems(), **({"dead": seen.dead} if seen.dead else {})}
+        if seen.missing or too_many_dead(quality, self._manifest.channels):
             decision = self._decider.reset()  # rest when in doubt
         else:
             decision = self._decider.update(seen.prediction, seen.confidence)
@@ -80,7 +94,7 @@ class FrameMaker:
             age_ms=age_ms,
             truth=seen.truth,
             missing_samples=seen.missing,
-            quality={"dead": seen.dead} if seen.dead else None,
+            quality=quality or None,
             shape=(1, self._manifest.length, self._manifest.channels),
             signal=self._signal(end) if options.include_signal else None,
         )

@@ -7,14 +7,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from app.config import BACKENDS, Settings
+from app.config import BACKENDS, EmgMode, Settings
 from app.emg.filters import design, group_delay_ms
-from app.errors import NotReadyError, OverloadedError
+from app.errors import BusyError, NotReadyError, OverloadedError
 from app.inference.artefact import Artefact
 from app.serving.acquisition import Acquisition
 from app.serving.benchmark import Benchmark
 from app.serving.broadcast import Encode
 from app.serving.cpu import CpuSampler
+from app.serving.declared import Declared
 from app.serving.delay import decision_delay_ms
 from app.serving.engine import BackendState, Engine
 from app.serving.events import StreamOptions
@@ -66,8 +67,33 @@ class Runtime:
             encode=self.encode,
             stats=self.stats,
             cpu_percent=lambda: self.cpu.percent,
+            mains_hz=self.settings.mains_hz,
         )
         return Feed(name, acquisition, worker)
+
+    def declare(self, declared: Declared) -> tuple[Feed, bool]:
+        """The running feed of a source that a client brings, and whether it is new.
+
+        Raises:
+            BusyError: EMG_MODE is not push, or a source of that name was declared otherwise.
+            DataError: the model takes no such signal.
+            OverloadedError: EMG_MAX_SOURCES are open.
+        """
+        if self.settings.emg_mode is not EmgMode.PUSH:
+            raise BusyError(
+                f"EMG_MODE is {self.settings.emg_mode.value}; clients bring sources with EMG_MODE=push"
+            )
+        source = declared.open(self.artefact.manifest, self.settings.source_idle_s)
+        there = self.feeds.find(declared.name)
+        if there is not None:
+            declared.expect_same(there.source)
+            return there, False
+        feed = self.feed(declared.name, Acquisition(source, open_path(self.settings, self.artefact.manifest)))
+        feed.acquisition.on_end = lambda: self.feeds.remove(feed)
+        self.feeds.add(feed)
+        feed.start()
+        log.info("source %s: %d channels at %g Hz, pushed", feed.name, source.channels, source.sampling_rate)
+        return feed, True
 
     def backends(self) -> dict[str, BackendState]:
         """Every backend there is, chosen by the operator or not."""
@@ -84,8 +110,11 @@ class Runtime:
         if not self.engine.ready:
             reasons.append("the engine is not open")
         # a source that a client brings is that client's affair, and no reason to send others elsewhere
-        if self.acquisition is not None and self.acquisition.state != "running":
-            reasons.append(f"the source {self.acquisition.source.name} is {self.acquisition.state}")
+        own = self.feeds.default if self.acquisition is not None else None
+        if own is not None and own.acquisition.state != "running":
+            reasons.append(f"the source {own.name} is {own.acquisition.state}")
+        elif own is not None and own.too_bad:
+            reasons.append(f"the source {own.name} has too many bad channels: see /emg/quality")
         return reasons
 
     def backend_for(self, backend: str | None, use_tensorrt: bool) -> str:

@@ -10,7 +10,7 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.api import sse
-from app.config import Settings
+from app.config import EmgMode, Settings
 from app.inference.artefact import Artefact
 from app.serving.acquisition import Acquisition
 from app.serving.opening import make_engine, open_path
@@ -20,6 +20,23 @@ from tests.inference.artefacts import make_artefact
 
 LENGTH, CHANNELS = 20, 4
 MAX_BODY = 2**20
+
+
+def pushed_to(artefact: Artefact, **settings: object) -> Runtime:
+    """A runtime that waits for clients to bring their sources."""
+    chosen = Settings(
+        emg_mode=EmgMode.PUSH,
+        backends=("pytorch",),
+        max_body=MAX_BODY,
+        mains_hz=None,
+        max_sources=2,
+        **settings,
+    )
+    runtime = Runtime(
+        settings=chosen, artefact=artefact, engine=make_engine(chosen, artefact), encode=sse.encode
+    )
+    runtime.start()
+    return runtime
 
 
 def running(artefact: Artefact) -> Runtime:

@@ -1,0 +1,178 @@
+"""`/emg`: the sources there are, the quality of their signals, and the samples that clients push."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import Any
+
+import numpy as np
+from flask import request
+from flask_smorest import Blueprint
+from werkzeug.exceptions import UnsupportedMediaType
+
+from app.api.context import current_feed, current_runtime
+from app.api.decoding import JSON, RAW, UNDECLARED, load_json, load_query
+from app.api.emg_schemas import (
+    DTYPES,
+    DeclareSchema,
+    PushQuerySchema,
+    PushSchema,
+    QualityQuerySchema,
+    QualitySchema,
+    ReceiptSchema,
+    SourceSchema,
+    SourcesSchema,
+)
+from app.api.errors import InvalidBody
+from app.api.health import source_state
+from app.api.jobs import DeclareJob, PushJob
+from app.api.openapi import body, fails, query
+from app.emg.push import PushSource
+from app.emg.source import Samples
+from app.errors import BusyError, DataError
+from app.serving.declared import Declared
+from app.serving.feed import Feed
+
+bp = Blueprint(
+    "emg", __name__, url_prefix="/emg", description="Where the signals come from, and how good they are"
+)
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_declare, _push, _push_query, _quality = (
+    DeclareSchema(),
+    PushSchema(),
+    PushQuerySchema(),
+    QualityQuerySchema(),
+)
+
+
+@bp.get("/sources")
+@bp.response(200, SourcesSchema)
+def sources() -> dict[str, Any]:
+    """All sources and their state."""
+    feeds = current_runtime().feeds
+    default = feeds.default
+    return {"default": default.name if default else None, "sources": [_described(feed) for feed in feeds]}
+
+
+@bp.get("/sources/<name>")
+@bp.response(200, SourceSchema)
+@fails(bp, 404)
+def source(name: str) -> dict[str, Any]:
+    """One source and its state."""
+    return _described(current_runtime().feeds.named(name))
+
+
+@bp.post("/sources/<name>")
+@bp.doc(requestBody=body(DeclareSchema, required=True))
+@bp.response(201, SourceSchema)
+@bp.alt_response(200, schema=SourceSchema, description="It was declared the same before, and goes on")
+@fails(bp, 400, 409, 413, 415, 422, 503)
+def declare(name: str) -> tuple[dict[str, Any], int]:
+    """Declare a source that you are going to push (with `EMG_MODE=push`). It ends when you delete it or fall silent.
+
+    Channels and rate are those of the server's model: see `/health`.
+    """
+    if NAME.fullmatch(name) is None:
+        raise InvalidBody({"name": ["1 to 64 letters, digits, '.', '_' and '-', a letter or digit first"]})
+    job: DeclareJob = load_json(_declare)
+    declared = Declared(name=name, channels=job.channels, sampling_rate=job.sampling_rate_hz, units=job.units)
+    feed, new = current_runtime().declare(declared)
+    return _described(feed), HTTPStatus.CREATED if new else HTTPStatus.OK
+
+
+@bp.delete("/sources/<name>")
+@bp.response(204)
+@fails(bp, 404, 409)
+def end(name: str) -> None:
+    """End a pushed source; its streams get their last event."""
+    feeds = current_runtime().feeds
+    feed = feeds.named(name)
+    _pushed(feed)
+    feeds.remove(feed)
+
+
+@bp.post("/sources/<name>/samples")
+@bp.doc(requestBody=body(PushSchema, raw=True, required=True), parameters=query(PushQuerySchema))
+@bp.response(200, ReceiptSchema)
+@fails(bp, 400, 404, 409, 413, 415, 422, 429, 503)
+def push(name: str) -> dict[str, int]:
+    """Send samples: JSON, or raw `application/octet-stream` that the query describes.
+
+    Chunks that come twice are recognised by `first_sample`, and those that come in the wrong order are put right
+    if the missing one follows within 0.25 s. Send at least ten chunks a second: after 0.25 s without samples the
+    source counts as stalled.
+    """
+    source = _pushed(current_runtime().feeds.named(name))
+    job = _pushed_samples(source.channels)
+    return asdict(source.push(job.first_sample, job.samples))
+
+
+@bp.get("/quality")
+@bp.doc(parameters=query(QualityQuerySchema))
+@bp.response(200, QualitySchema)
+@fails(bp, 422, 503)
+def quality() -> dict[str, Any]:
+    """How good the signal of each electrode is; docs/quality.md says how each problem is found."""
+    feed = current_feed(load_query(_quality))
+    look = feed.quality.look()
+    return {
+        "source": feed.name,
+        "ok": look.ok,
+        "sample_index": look.sample_index,
+        "loss": round(look.loss, 5),
+        "channels": [
+            {
+                "channel": channel.channel,
+                "ok": channel.ok,
+                "problems": channel.problems,
+                "rms": None if channel.rms is None else round(channel.rms, 3),
+                "hum_ratio": None if channel.hum_ratio is None else round(channel.hum_ratio, 4),
+            }
+            for channel in look.channels
+        ],
+    }
+
+
+def _described(feed: Feed) -> dict[str, Any]:
+    pushed = feed.source if isinstance(feed.source, PushSource) else None
+    return {
+        **source_state(feed.acquisition.look()),
+        "name": feed.name,
+        "channels": feed.source.channels,
+        "sampling_rate_hz": feed.sampling_rate,
+        "units": feed.source.units,
+        "gesture_names": list(feed.source.gesture_names),
+        "pushed": pushed is not None,
+        "next_sample": None if pushed is None else pushed.next_sample,
+    }
+
+
+def _pushed(feed: Feed) -> PushSource:
+    if not isinstance(feed.source, PushSource):
+        raise BusyError(f"the source {feed.name} is the server's own; clients push to those they declared")
+    return feed.source
+
+
+def _pushed_samples(channels: int) -> PushJob:
+    kind = request.mimetype
+    if kind == JSON or kind in UNDECLARED:
+        job: PushJob = load_json(_push)
+        return job
+    if kind != RAW:
+        raise UnsupportedMediaType(f"the body must be {JSON} or {RAW}, got {kind}")
+    job = load_query(_push_query)
+    return PushJob(first_sample=job.first_sample, samples=_raw(request.get_data(), channels, job))
+
+
+def _raw(content: bytes, channels: int, job: PushJob) -> Samples:
+    dtype = np.dtype(DTYPES[job.dtype])
+    if not content or len(content) % (channels * dtype.itemsize):
+        raise DataError(
+            f"{job.dtype} samples of {channels} channels are a multiple of {channels * dtype.itemsize} bytes, "
+            f"got {len(content)}"
+        )
+    samples: Samples = np.frombuffer(content, dtype).reshape(-1, channels).astype(np.float32)
+    return samples if job.scale == 1.0 else samples * np.float32(job.scale)

@@ -1,0 +1,141 @@
+"""Bodies and answers of `/emg`: sources, pushed samples, quality."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import Schema, fields, post_load
+from marshmallow.validate import Length, OneOf, Range
+
+from app.api.fields import Emg, Number, Whole
+from app.api.jobs import DeclareJob, PushJob
+from app.api.schemas import SourceStateSchema, about
+from app.emg.quality import PROBLEMS
+from app.inference.manifest import MAX_CHANNELS
+
+MAX_RATE_HZ = 100_000.0
+MAX_SAMPLE = 2**53 - 1  # the greatest index that JSON's numbers carry everywhere
+DTYPES = {"float32": "<f4", "int16": "<i2"}
+
+
+class SourceSchema(SourceStateSchema):
+    """A source and its state."""
+
+    channels = fields.Integer(required=True)
+    sampling_rate_hz = fields.Float(required=True, **about("Nominal"))
+    units = fields.String(required=True)
+    gesture_names = fields.List(fields.String(), required=True, **about("Of its labels; empty without any"))
+    pushed = fields.Boolean(required=True, **about("A client sends it"))
+    next_sample = fields.Integer(
+        required=True, allow_none=True, **about("Of a pushed source: the first sample that is not here yet")
+    )
+
+
+class SourcesSchema(Schema):
+    """All sources; `default` is what is meant where none is named."""
+
+    default = fields.String(required=True, allow_none=True)
+    sources = fields.List(fields.Nested(SourceSchema), required=True)
+
+
+class DeclareSchema(Schema):
+    """A source that you are going to push."""
+
+    channels = Whole(1, MAX_CHANNELS, required=True, **about("The model's"))
+    sampling_rate_hz = Number(
+        required=True,
+        validate=Range(0, MAX_RATE_HZ, min_inclusive=False, error="must be above 0 and at most {max} Hz"),
+        **about("The model's"),
+    )
+    units = fields.String(
+        allow_none=True, load_default=None, validate=Length(1, 32), **about("The model's by default")
+    )
+
+    @post_load
+    def make(self, values: dict[str, Any], **_: Any) -> DeclareJob:
+        return DeclareJob(**values)
+
+
+_FIRST = about("Your own index of the first of these samples: how many you have taken before it")
+
+
+class PushSchema(Schema):
+    """Consecutive samples of all channels."""
+
+    first_sample = Whole(0, MAX_SAMPLE, required=True, **_FIRST)
+    samples = Emg(
+        required=True,
+        **about("(n, channels)", type="array", items={"type": "array", "items": {"type": "number"}}),
+    )
+
+    @post_load
+    def make(self, values: dict[str, Any], **_: Any) -> PushJob:
+        return PushJob(**values)
+
+
+class PushQuerySchema(Schema):
+    """What a binary body cannot say of itself."""
+
+    first_sample = Whole(0, MAX_SAMPLE, required=True, **_FIRST)
+    dtype = fields.String(
+        load_default="float32",
+        validate=OneOf(tuple(DTYPES), error="must be one of {choices}"),
+        **about("Little-endian, one sample of all channels after the other"),
+    )
+    scale = Number(
+        load_default=1.0,
+        validate=Range(0, min_inclusive=False, error="must be above 0"),
+        **about("The source's units for one count"),
+    )
+
+    @post_load
+    def make(self, values: dict[str, Any], **_: Any) -> PushJob:
+        return PushJob(**values)
+
+
+class ReceiptSchema(Schema):
+    """What became of the samples."""
+
+    accepted = fields.Integer(required=True)
+    duplicates = fields.Integer(
+        required=True, **about("Here already, or too late: their place was given up as lost")
+    )
+    lost_samples = fields.Integer(
+        required=True, **about("Given up as lost since the receipt before: they did not come within 0.25 s")
+    )
+    next_sample = fields.Integer(required=True, **about("The first that is not here yet"))
+
+
+class ChannelQualitySchema(Schema):
+    """One electrode, over the last second."""
+
+    channel = fields.Integer(required=True, **about("From 0"))
+    ok = fields.Boolean(required=True)
+    problems = fields.List(fields.String(metadata={"enum": list(PROBLEMS)}), required=True)
+    rms = fields.Float(required=True, allow_none=True, **about("In the source's units, without the offset"))
+    hum_ratio = fields.Float(
+        required=True, allow_none=True, **about("Share of the power at the mains frequency and its harmonics")
+    )
+
+
+class QualitySchema(Schema):
+    """Whether the electrodes deliver a signal that is worth judging."""
+
+    source = fields.String(required=True)
+    ok = fields.Boolean(required=True)
+    sample_index = fields.Integer(required=True, **about("Up to which samples were looked at"))
+    loss = fields.Float(required=True, **about("Share of the samples of the last 5 s that were lost"))
+    channels = fields.List(fields.Nested(ChannelQualitySchema), required=True)
+
+
+class QualityQuerySchema(Schema):
+    """Of which source."""
+
+    source = fields.String(
+        allow_none=True, load_default=None, validate=Length(1, 64), **about("The default one where unnamed")
+    )
+
+    @post_load
+    def make(self, values: dict[str, Any], **_: Any) -> str | None:
+        source: str | None = values["source"]
+        return source

@@ -1,0 +1,245 @@
+"""`/emg`: sources that clients declare and push, and what is said of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+from flask.testing import FlaskClient
+from marshmallow import RAISE
+
+from app import create_app
+from app.api import emg_schemas
+from app.inference.artefact import Artefact
+from app.serving.runtime import Runtime
+from tests.api.conftest import CHANNELS, LENGTH, pushed_to
+from tests.inference.artefacts import make_artefact
+
+DECLARED = {"channels": CHANNELS, "sampling_rate_hz": 200}
+ARM, SAMPLES = "/emg/sources/arm", "/emg/sources/arm/samples"
+RAW = "application/octet-stream"
+Until = Callable[[Callable[[], object]], None]
+
+
+@pytest.fixture(scope="module")
+def artefact(tmp_path_factory: pytest.TempPathFactory) -> Artefact:
+    return make_artefact(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture
+def open_door(artefact: Artefact) -> Iterator[Runtime]:
+    runtime = pushed_to(artefact)
+    yield runtime
+    runtime.close()
+
+
+@pytest.fixture
+def pushing(open_door: Runtime) -> FlaskClient:
+    return create_app(open_door).test_client()
+
+
+def noise(count: int) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(count, CHANNELS)).astype("<f4")
+
+
+def test_a_declared_source_is_listed_and_is_the_default(pushing: FlaskClient) -> None:
+    assert pushing.get("/emg/sources").get_json() == {"default": None, "sources": []}
+    declared = pushing.post(ARM, json=DECLARED)
+    assert declared.status_code == 201
+    assert emg_schemas.SourceSchema(unknown=RAISE).validate(declared.get_json()) == {}
+    listed = pushing.get("/emg/sources").get_json()
+    assert (listed["default"], [source["name"] for source in listed["sources"]]) == ("arm", ["arm"])
+    assert pushing.get(ARM).get_json()["state"] == "starting"
+
+
+def test_declaring_the_same_again_goes_on_where_it_was(pushing: FlaskClient) -> None:
+    pushing.post(ARM, json=DECLARED)
+    pushing.post(f"{SAMPLES}?first_sample=0", data=noise(7).tobytes(), content_type=RAW)
+    again = pushing.post(ARM, json=DECLARED)
+    assert (again.status_code, again.get_json()["next_sample"]) == (200, 7)
+
+
+def test_declaring_it_otherwise_is_a_conflict_that_names_both(pushing: FlaskClient) -> None:
+    pushing.post(ARM, json={**DECLARED, "units": "uV"})
+    answer = pushing.post(ARM, json={**DECLARED, "units": "mV"})
+    assert answer.status_code == 409
+    assert "uV, not mV" in answer.get_json()["detail"]
+
+
+def test_samples_come_as_json_float32_and_int16(
+    pushing: FlaskClient, open_door: Runtime, until: Until
+) -> None:
+    pushing.post(ARM, json=DECLARED)
+    emg = np.round(noise(3) * 10)
+    as_json = pushing.post(SAMPLES, json={"first_sample": 0, "samples": emg.tolist()})
+    floats = pushing.post(f"{SAMPLES}?first_sample=3", data=emg.tobytes(), content_type=RAW)
+    counts = pushing.post(
+        f"{SAMPLES}?first_sample=6&dtype=int16&scale=0.5",
+        data=(emg * 2).astype("<i2").tobytes(),
+        content_type=RAW,
+    )
+    answers = [answer.get_json() for answer in (as_json, floats, counts)]
+    assert [answer["next_sample"] for answer in answers] == [3, 6, 9]
+    ring = open_door.feeds.named("arm").ring
+    until(lambda: ring.newest == 9)
+    assert ring.gaps.number == 0
+
+
+def test_a_stream_of_a_pushed_source_has_its_frames(
+    pushing: FlaskClient, until: Until, open_door: Runtime
+) -> None:
+    pushing.post(ARM, json=DECLARED)
+    pushing.post(f"{SAMPLES}?first_sample=0", data=noise(10 * LENGTH).tobytes(), content_type=RAW)
+    until(lambda: open_door.feeds.named("arm").ring.newest == 10 * LENGTH)
+    answer = pushing.post("/infer/stream", json={"source": "arm", "fps": 10, "duration_seconds": 0.1})
+    frames = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
+    assert frames[0]["sample_index"] <= 10 * LENGTH
+    assert frames[0]["truth"] is None
+
+
+def test_windows_can_be_taken_from_a_pushed_source(
+    pushing: FlaskClient, until: Until, open_door: Runtime
+) -> None:
+    pushing.post(ARM, json=DECLARED)
+    pushing.post(f"{SAMPLES}?first_sample=0", data=noise(LENGTH).tobytes(), content_type=RAW)
+    until(lambda: open_door.feeds.named("arm").ring.newest == LENGTH)
+    assert pushing.post("/infer", json={"source": "arm"}).status_code == 200
+
+
+def test_a_deleted_source_is_gone_and_its_name_free(pushing: FlaskClient) -> None:
+    pushing.post(ARM, json=DECLARED)
+    assert pushing.delete(ARM).status_code == 204
+    assert pushing.get(ARM).status_code == 404
+    assert pushing.post(f"{SAMPLES}?first_sample=0", data=b"", content_type=RAW).status_code == 404
+    assert pushing.post(ARM, json=DECLARED).status_code == 201
+
+
+def test_a_source_that_vanishes_ends_and_makes_room(artefact: Artefact, until: Until) -> None:
+    runtime = pushed_to(artefact, source_idle_s=0.2)
+    try:
+        client = create_app(runtime).test_client()
+        client.post(ARM, json=DECLARED)
+        until(lambda: client.get("/emg/sources").get_json()["sources"] == [])
+    finally:
+        runtime.close()
+
+
+def test_there_are_as_many_sources_as_the_operator_allows(pushing: FlaskClient) -> None:
+    for name in ("one", "two"):
+        assert pushing.post(f"/emg/sources/{name}", json=DECLARED).status_code == 201
+    refused = pushing.post("/emg/sources/three", json=DECLARED)
+    assert refused.status_code == 503
+    assert "EMG_MAX_SOURCES" in refused.get_json()["detail"]
+    assert "Retry-After" in refused.headers
+
+
+def test_without_any_source_the_server_is_ready_and_says_what_to_do(pushing: FlaskClient) -> None:
+    """Were it not ready, no traffic would reach it, and nobody could declare one."""
+    assert pushing.get("/health/ready").status_code == 200
+    assert pushing.get("/health").get_json()["source"] is None
+    for answer in (pushing.post("/infer"), pushing.post("/infer/stream"), pushing.get("/emg/quality")):
+        assert answer.status_code == 503
+        assert "POST /emg/sources/<name>" in answer.get_json()["detail"]
+
+
+def test_a_client_that_outruns_its_rate_is_told_when_to_go_on(pushing: FlaskClient) -> None:
+    pushing.post(ARM, json=DECLARED)
+    chunk = noise(3000).tobytes()
+    answers = [
+        pushing.post(f"{SAMPLES}?first_sample={3000 * k}", data=chunk, content_type=RAW) for k in range(4)
+    ]
+    assert [answer.status_code for answer in answers] == [200, 200, 429, 429]
+    assert int(answers[-1].headers["Retry-After"]) >= 1
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        ({}, "required"),
+        ({**DECLARED, "channels": 5}, "takes 4 channels at 200 Hz"),
+        ({**DECLARED, "sampling_rate_hz": 2000}, "takes 4 channels at 200 Hz"),
+        ({**DECLARED, "channels": "4"}, "whole number"),
+        ({**DECLARED, "channels": 0}, "whole number"),
+        ({**DECLARED, "sampling_rate_hz": -1}, "above 0"),
+        ({**DECLARED, "units": ""}, "1"),
+        ({**DECLARED, "colour": "red"}, "unknown field"),
+        ([], "JSON object"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_wrong_declaration_says_what_is_right(pushing: FlaskClient, body: Any, says: str) -> None:
+    answer = pushing.post(ARM, json=body)
+    assert answer.status_code == 422
+    assert says in json.dumps(answer.get_json())
+
+
+@pytest.mark.parametrize("name", ["..", ".hidden", "a b", "a%00b", "x" * 65, "%2e%2e", "na\u00efve"])
+def test_a_name_is_plain(pushing: FlaskClient, name: str) -> None:
+    answer = pushing.post(f"/emg/sources/{name}", json=DECLARED)
+    assert answer.status_code in (404, 405, 422)  # some never reach the route
+    assert pushing.get("/emg/sources").get_json()["sources"] == []
+
+
+@pytest.mark.parametrize(
+    ("query", "data", "says"),
+    [
+        ("", b"\0" * 16, "first_sample"),
+        ("?first_sample=-1", b"\0" * 16, "whole number"),
+        ("?first_sample=1e400", b"\0" * 16, "whole number"),
+        ("?first_sample=9007199254740992", b"\0" * 16, "whole number"),
+        ("?first_sample=0", b"\0" * 15, "multiple of 16 bytes"),
+        ("?first_sample=0", b"", "multiple of 16 bytes"),
+        ("?first_sample=0&dtype=float64", b"\0" * 16, "float32"),
+        ("?first_sample=0&scale=0", b"\0" * 16, "above 0"),
+        ("?first_sample=0", np.full(4, np.inf, "<f4").tobytes(), "infinite"),
+    ],
+)
+def test_wrong_samples_say_what_is_right(pushing: FlaskClient, query: str, data: bytes, says: str) -> None:
+    pushing.post(ARM, json=DECLARED)
+    answer = pushing.post(SAMPLES + query, data=data, content_type=RAW)
+    assert answer.status_code == 422
+    assert says in json.dumps(answer.get_json())
+
+
+def test_samples_of_another_media_type_are_refused(pushing: FlaskClient) -> None:
+    pushing.post(ARM, json=DECLARED)
+    assert pushing.post(SAMPLES, data=b"1,2,3,4", content_type="text/csv").status_code == 415
+
+
+def test_rows_of_another_width_say_how_many_channels_there_are(pushing: FlaskClient) -> None:
+    pushing.post(ARM, json=DECLARED)
+    answer = pushing.post(SAMPLES, json={"first_sample": 0, "samples": [[1, 2, 3]]})
+    assert answer.status_code == 422
+    assert "(n, 4)" in answer.get_json()["detail"]
+
+
+def test_the_servers_own_source_is_no_ones_to_push_declare_or_end(client: FlaskClient) -> None:
+    name = client.get("/emg/sources").get_json()["default"]
+    push = client.post(f"/emg/sources/{name}/samples", json={"first_sample": 0, "samples": [[1, 2, 3, 4]]})
+    assert (push.status_code, client.delete(f"/emg/sources/{name}").status_code) == (409, 409)
+    declared = client.post(ARM, json=DECLARED)
+    assert declared.status_code == 409
+    assert "EMG_MODE=push" in declared.get_json()["detail"]
+
+
+def test_quality_is_told_for_every_channel(client: FlaskClient) -> None:
+    answer = client.get("/emg/quality")
+    assert emg_schemas.QualitySchema(unknown=RAISE).validate(answer.get_json()) == {}
+    assert [channel["channel"] for channel in answer.get_json()["channels"]] == list(range(CHANNELS))
+
+
+@pytest.mark.parametrize("path", ["/emg/quality?source=nobody", "/infer/stream?source=nobody"])
+def test_an_unknown_source_says_which_there_are(client: FlaskClient, path: str) -> None:
+    answer = client.get(path)
+    assert answer.status_code == 422
+    assert "there is live" in answer.get_json()["errors"]["source"][0]
+
+
+def test_own_windows_come_from_no_source(client: FlaskClient) -> None:
+    emg = np.zeros((LENGTH, CHANNELS)).tolist()
+    answer = client.post("/infer", json={"emg": emg, "source": "live"})
+    assert answer.status_code == 422
+    assert "source" in answer.get_json()["errors"]
