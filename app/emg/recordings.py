@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from app.emg import ninapro
 from app.emg.recording_files import SUFFIXES, read_arrays
 from app.emg.source import UNLABELLED, Labels, Samples
 from app.errors import DataError
@@ -40,6 +41,7 @@ class Recording:
     subject: str  # such as S08
     exercise: int | None
     units: str
+    database: str | None = None  # of Ninapro's, such as DB5; its movements are the names then
 
     @property
     def name(self) -> str:
@@ -65,8 +67,10 @@ def load(
 ) -> Recording:
     """The recording in one file.
 
-    `fs` and `gesture_names` are for files that have none of their own; without names a class is called
-    `gesture_<id>`, and 0 `rest`. With `labelled=False` a file without labels is taken as UNLABELLED.
+    `fs` and `gesture_names` are for files that have none of their own; after them comes what is known of
+    the Ninapro database that the file is from (app/emg/ninapro.py), whose labels are counted on from one
+    exercise to the next. Without names a class is called `gesture_<id>`, and 0 `rest`. With `labelled=False` a
+    file without labels is taken as UNLABELLED.
     Labels: `label_refined` before `label`; in a `.mat`, `restimulus` before `stimulus`. Arrays of unequal
     length (some Ninapro files have a few label rows too many) are cut to the shortest, and that is logged.
 
@@ -92,20 +96,38 @@ def load(
         log.warning("%s: arrays of unequal length are cut to %d rows: %s", path.name, n, lengths)
     missing = {"label_cue": UNLABELLED, "label": UNLABELLED, "repetition": 0, "session": 1, "recording": 0}
     columns = {
-        key: _read_only(np.full(n, missing[key], np.int16) if values is None else values[:n])
+        key: np.full(n, missing[key], np.int16) if values is None else values[:n]
         for key, values in rows.items()
     }
+    labels = (columns["label"], columns["label_cue"])
+    rate, exercise = _rate(path, arrays, fs), _exercise(path, arrays)
+    known = ninapro.identify(
+        path,
+        channels=emg.shape[1],
+        rate_hz=rate,
+        exercise=exercise,
+        labels=set(np.unique(np.concatenate(labels)).tolist()),
+    )
+    if known and known.gesture_names and gesture_names is None and "gesture_names" not in arrays:
+        gesture_names = known.gesture_names
+        for key in ("label", "label_cue"):
+            columns[key] = np.where(columns[key] > 0, columns[key] + known.shift, columns[key]).astype(
+                np.int16
+            )
+    highest = max(columns["label"].max(), columns["label_cue"].max())
+    rate = rate or (known.rate_hz if known else None)
+    if rate is None:
+        raise DataError(f"{path.name}: has no sampling rate; it needs the key 'fs' or 'frequency' in Hz")
     return Recording(
         path=path,
         emg=_read_only(emg[:n]),
-        fs=_rate(path, arrays, fs),
-        gesture_names=_names(
-            path, arrays, gesture_names, max(columns["label"].max(), columns["label_cue"].max())
-        ),
+        fs=rate,
+        gesture_names=_names(path, arrays, gesture_names, highest),
         subject=_subject(path, arrays),
-        exercise=_letters(path).get("E"),
+        exercise=exercise,
         units=_text(arrays.get("units")) or UNKNOWN_UNITS,
-        **columns,
+        database=known.database if known else None,
+        **{key: _read_only(values) for key, values in columns.items()},
     )
 
 
@@ -198,10 +220,18 @@ def _repetition_keys(arrays: Mapping[str, Any], refined: str) -> tuple[str, ...]
     return (*better, "repetition") if refined in arrays else ("repetition",)
 
 
-def _rate(path: Path, arrays: Mapping[str, npt.NDArray[Any]], given: float | None) -> float:
+def _exercise(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> int | None:
+    """By the file's name; where that has no E, by the file's word."""
+    said = arrays.get("exercise")
+    whole = said is not None and said.size == 1 and said.dtype.kind in "iuf"
+    return _letters(path).get("E", int(said.reshape(-1)[0]) if said is not None and whole else None)
+
+
+def _rate(path: Path, arrays: Mapping[str, npt.NDArray[Any]], given: float | None) -> float | None:
+    """The rate that the file states, or else the one given."""
     key = next((key for key in ("fs", "frequency") if key in arrays), None)
     if key is None and given is None:
-        raise DataError(f"{path.name}: has no sampling rate; it needs the key 'fs' or 'frequency' in Hz")
+        return None
     found = np.asarray(given) if key is None else arrays[key]
     if found.size != 1 or found.dtype.kind not in "iuf" or not 0 < float(found.reshape(-1)[0]) <= MAX_RATE_HZ:
         raise DataError(f"{path.name}: {key or 'fs'} must be one rate in Hz above 0, got {found.tolist()}")

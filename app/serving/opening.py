@@ -80,7 +80,7 @@ def _open_source(settings: Settings, manifest: Manifest) -> Source:
 
 
 def _named(recordings: Sequence[Recording], manifest: Manifest) -> list[Recording]:
-    """Ninapro files number their gestures and name none: the numbers are taken as the model's classes.
+    """Where numbers name no gestures (nor the database they are of): taken as the model's classes.
 
     With more gestures than the model has, the numbers can mean something else, and stay as they are.
     """

@@ -86,9 +86,9 @@ def test_gesture_names_inside_a_mat_are_trimmed(tmp_path: Path) -> None:
         ("S1_E2_A3.mat", "S01", 2),
         ("S1_A3_E2.mat", "S01", 2),
         ("s12_e1.mat", "S12", 1),
-        ("walk.mat", "walk", None),
+        ("walk.mat", "walk", 1),
     ],
-    ids=["DB2", "DB1", "lower case", "free"],
+    ids=["DB2", "DB1", "lower case", "free: what the file says"],
 )
 def test_subject_and_exercise_are_read_by_letter(
     tmp_path: Path, name: str, subject: str, exercise: int | None
