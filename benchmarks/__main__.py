@@ -17,7 +17,7 @@ import psutil
 
 from benchmarks.report import write
 
-ALL = ("engine", "requests", "streams")
+ALL = ("engine", "requests", "streams", "push")
 RESULTS = Path(__file__).parent / "results.json"
 
 

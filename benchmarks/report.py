@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ def write(found: Mapping[str, Any]) -> None:
         "one core and\nthe clients to the other. These machines are shared and noisy: trust the ratios, which were "
         "taken in one run.\nNo figure of a GPU is here, since none has been measured.\n"
     ]
-    for name, make in (("engine", _engine), ("requests", _requests), ("streams", _streams)):
+    for name, make in PARTS.items():
         if name in found:
             one = found[name]
             parts.append(make(one) + f"\n`python -m benchmarks {name}`, {one['date']}, {one['machine']}.\n")
@@ -127,6 +127,27 @@ def _streams(found: Mapping[str, Any]) -> str:
     )
 
 
+def _push(found: Mapping[str, Any]) -> str:
+    rows = [
+        (
+            row["sources"], f"{row['frames']:.1%}", row["age_p50_ms"], row["age_p99_ms"], row["lost_samples"],
+            row["refused"], f"{row['server_cpu_percent']} %",
+        )
+        for row in found["rows"]
+    ]  # fmt: skip
+    return "\n".join(
+        [
+            f"## Pushed sources\n\nClients that send {found['channels']} channels at {found['rate']} Hz as int16, "
+            f"{found['chunk_ms']:.0f} ms a request, each read by one stream of\n{found['fps']:.0f} fps. Age: the "
+            "window's last sample handed to the client's socket -> the event read.\n",
+            _table(
+                ("sources", "frames", "age p50 ms", "p99 ms", "samples lost", "refused", "server CPU"), rows
+            ),
+            "",
+        ]
+    )
+
+
 def _plot(found: Mapping[str, Any]) -> None:
     figure = Figure(figsize=(7, 3.5), layout="constrained")
     axes = figure.subplots()
@@ -147,3 +168,11 @@ def _plot(found: Mapping[str, Any]) -> None:
 def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(map(str, line)) + " |" for line in lines)
+
+
+PARTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "engine": _engine,
+    "requests": _requests,
+    "streams": _streams,
+    "push": _push,
+}

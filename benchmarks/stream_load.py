@@ -6,6 +6,7 @@ import json
 import select
 import socket
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -67,6 +68,18 @@ def measure(
     port: int, bodies: list[dict[str, object]], fps: float, seconds: float, warm_up_s: float = 2.0
 ) -> Result:
     """One client for each of `bodies`, all at once."""
+    begin, end, clients = collect(port, bodies, seconds, warm_up_s)
+    return _result(clients, fps, begin, end)
+
+
+def collect(
+    port: int,
+    bodies: list[dict[str, object]],
+    seconds: float,
+    warm_up_s: float,
+    meanwhile: Callable[[], None] = lambda: None,
+) -> tuple[float, float, list[Client]]:
+    """What each client received, and from when to when it counts (Unix s); `meanwhile` is called all the time."""
     poll = select.epoll()
     clients = {}
     for body in bodies:
@@ -76,13 +89,14 @@ def measure(
     begin = time.time() + warm_up_s
     end = begin + seconds
     while time.time() < end + 0.2:
+        meanwhile()
         for fd, _ in poll.poll(0):  # never asleep: waking it would be paid by the server
             clients[fd].read()
             if clients[fd].lost:
                 poll.unregister(fd)
     for client in clients.values():
         client.sock.close()
-    return _result(list(clients.values()), fps, begin, end)
+    return begin, end, list(clients.values())
 
 
 def _connect(port: int, body: dict[str, object]) -> socket.socket:

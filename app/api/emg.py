@@ -7,7 +7,6 @@ from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
-import numpy as np
 from flask import request
 from flask_smorest import Blueprint
 from werkzeug.exceptions import UnsupportedMediaType
@@ -15,7 +14,6 @@ from werkzeug.exceptions import UnsupportedMediaType
 from app.api.context import current_feed, current_runtime
 from app.api.decoding import JSON, RAW, UNDECLARED, load_json, load_query
 from app.api.emg_schemas import (
-    DTYPES,
     DeclareSchema,
     PushQuerySchema,
     PushSchema,
@@ -29,9 +27,9 @@ from app.api.errors import InvalidBody
 from app.api.health import source_state
 from app.api.jobs import DeclareJob, PushJob
 from app.api.openapi import body, fails, query
+from app.api.raw_samples import read_raw
 from app.emg.push import PushSource
-from app.emg.source import Samples
-from app.errors import BusyError, DataError
+from app.errors import BusyError
 from app.serving.declared import Declared
 from app.serving.feed import Feed
 
@@ -164,15 +162,6 @@ def _pushed_samples(channels: int) -> PushJob:
     if kind != RAW:
         raise UnsupportedMediaType(f"the body must be {JSON} or {RAW}, got {kind}")
     job = load_query(_push_query)
-    return PushJob(first_sample=job.first_sample, samples=_raw(request.get_data(), channels, job))
-
-
-def _raw(content: bytes, channels: int, job: PushJob) -> Samples:
-    dtype = np.dtype(DTYPES[job.dtype])
-    if not content or len(content) % (channels * dtype.itemsize):
-        raise DataError(
-            f"{job.dtype} samples of {channels} channels are a multiple of {channels * dtype.itemsize} bytes, "
-            f"got {len(content)}"
-        )
-    samples: Samples = np.frombuffer(content, dtype).reshape(-1, channels).astype(np.float32)
-    return samples if job.scale == 1.0 else samples * np.float32(job.scale)
+    return PushJob(
+        first_sample=job.first_sample, samples=read_raw(request.get_data(), channels, job.dtype, job.scale)
+    )

@@ -9,13 +9,13 @@ from marshmallow.validate import Length, OneOf, Range
 
 from app.api.fields import Emg, Number, Whole
 from app.api.jobs import DeclareJob, PushJob
+from app.api.raw_samples import DTYPES
 from app.api.schemas import SourceStateSchema, about
 from app.emg.quality import PROBLEMS
 from app.inference.manifest import MAX_CHANNELS
 
 MAX_RATE_HZ = 100_000.0
 MAX_SAMPLE = 2**53 - 1  # the greatest index that JSON's numbers carry everywhere
-DTYPES = {"float32": "<f4", "int16": "<i2"}
 
 
 class SourceSchema(SourceStateSchema):

@@ -1,14 +1,16 @@
-"""The caller's own windows at full speed: what Flask would do for a sound request, without Flask.
+"""The caller's own windows, and samples that are pushed, at full speed: what Flask would do, without Flask.
 
 Routing, request and application contexts, signals and response objects take more time than the model (figures in
 docs/benchmarks.md). So a POST that brings windows to `/infer` or `/infer/<backend>`, with no query and nothing else
-to decide, is answered here, with the same decoding, engine and answers as the views. Whatever is not plain and sound
-goes on to Flask with its body, so that every error is said in one place.
+to decide, is answered here, with the same decoding, engine and answers as the views; so is a push of raw samples
+(fast_push.py). Whatever is not plain and sound goes on to Flask with its body, so that every error is said in one
+place.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +20,7 @@ from werkzeug.exceptions import HTTPException
 
 from app.api.answers import backend_answer, infer_answer
 from app.api.decoding import JSON, NPY, RAW, as_windows
+from app.api.fast_push import receipt, source_of
 from app.api.jobs import InferJob
 from app.api.npy import read_npy
 from app.api.schemas import MAX_BATCH
@@ -31,12 +34,8 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
 
 Encode = Callable[[Answer, tuple[int, ...], Runtime], bytes]
+Route = Callable[[bytes, "WSGIEnvironment", Runtime], "bytes | None"]
 
-ROUTES: dict[str, tuple[str | None, Encode]] = {
-    "/infer": (None, infer_answer),
-    "/infer/onnx": ("onnxruntime", backend_answer),
-    "/infer/tensorrt": ("tensorrt", backend_answer),
-}
 _JOB = InferJob()
 
 
@@ -55,29 +54,45 @@ class FastPath:
 
     def _answered(self, environ: WSGIEnvironment) -> bytes | None:
         """The answer to a plain and sound request; None for every other."""
-        route = ROUTES.get(environ["PATH_INFO"])
-        read = _READERS.get(environ.get("CONTENT_TYPE", ""))
-        if route is None or read is None or environ["REQUEST_METHOD"] != "POST" or environ["QUERY_STRING"]:
-            return None
+        route = _route(environ) if environ["REQUEST_METHOD"] == "POST" else None
         size = environ.get("CONTENT_LENGTH", "")
-        if not (size.isascii() and size.isdigit()) or not 0 < int(size) <= self._max_body:
+        if route is None or not (size.isascii() and size.isdigit()) or not 0 < int(size) <= self._max_body:
             return None
         body = environ["wsgi.input"].read(int(size))
         environ["wsgi.input"] = BytesIO(body)  # for Flask, should it be asked
-        backend, encode = route
         try:
-            runtime = self._runtime()
-            emg = read(body)
-            if emg is None:
-                return None
-            manifest = runtime.artefact.manifest
-            windows = as_windows(emg, _JOB, manifest.length, manifest.channels, MAX_BATCH)
-            wire = Wire(environ)
-            answer = runtime.engine.infer(windows, backend=backend, wanted=lambda: not wire.gone)
-            runtime.engine.thread.breathe()
-            return encode(answer, windows.shape, runtime)
+            return route(body, environ, self._runtime())
         except (MyostreamError, HTTPException, ValueError):
             return None
+
+
+def _route(environ: WSGIEnvironment) -> Route | None:
+    path, kind = environ["PATH_INFO"], environ.get("CONTENT_TYPE", "")
+    if path in _INFER:
+        return _INFER[path] if kind in _READERS and not environ["QUERY_STRING"] else None
+    source = source_of(path) if kind == RAW else None
+    return None if source is None else partial(receipt, source)
+
+
+def _inferred(
+    backend: str | None, encode: Encode, body: bytes, environ: WSGIEnvironment, runtime: Runtime
+) -> bytes | None:
+    emg = _READERS[environ["CONTENT_TYPE"]](body)
+    if emg is None:
+        return None
+    manifest = runtime.artefact.manifest
+    windows = as_windows(emg, _JOB, manifest.length, manifest.channels, MAX_BATCH)
+    wire = Wire(environ)
+    answer = runtime.engine.infer(windows, backend=backend, wanted=lambda: not wire.gone)
+    runtime.engine.thread.breathe()
+    return encode(answer, windows.shape, runtime)
+
+
+_INFER: dict[str, Route] = {
+    "/infer": partial(_inferred, None, infer_answer),
+    "/infer/onnx": partial(_inferred, "onnxruntime", backend_answer),
+    "/infer/tensorrt": partial(_inferred, "tensorrt", backend_answer),
+}
 
 
 def _raw(body: bytes) -> Samples | None:

@@ -138,6 +138,8 @@ class PushSource:
     def _unknown(self, first: int, samples: Samples) -> list[tuple[int, Samples]]:
         """The runs of `samples` that are not here yet, each with the index of its first."""
         assert self._next is not None
+        if first == self._next and not self._early:  # nearly always
+            return [(first, samples)]
         known = [(first, self._next)]  # whatever lies before
         known += [(start, start + len(early)) for start, (early, _) in self._early.items()]
         index = np.arange(first, first + len(samples))

@@ -88,6 +88,17 @@ def test_samples_come_as_json_float32_and_int16(
     assert ring.gaps.number == 0
 
 
+def test_a_sound_push_is_answered_without_flask_as_with_it(pushing: FlaskClient, open_door: Runtime) -> None:
+    """A media type with a parameter is not plain: that request goes to the view."""
+    pushing.post(ARM, json=DECLARED)
+    chunk = noise(5).tobytes()
+    fast = pushing.post(f"{SAMPLES}?first_sample=0", data=chunk, content_type=RAW)
+    slow = pushing.post(f"{SAMPLES}?first_sample=5", data=chunk, content_type=f"{RAW}; v=1")
+    assert fast.get_json() == {"accepted": 5, "duplicates": 0, "lost_samples": 0, "next_sample": 5}
+    assert slow.get_json() == {**fast.get_json(), "next_sample": 10}
+    assert fast.content_type == slow.content_type
+
+
 def test_a_stream_of_a_pushed_source_has_its_frames(
     pushing: FlaskClient, until: Until, open_door: Runtime
 ) -> None:
