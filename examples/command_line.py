@@ -1,0 +1,98 @@
+"""The command line of streaming_client.py.
+
+Exit codes: 0 done, also when the reader of a pipe has had enough; 1 the server refused or cannot be reached; 2 wrong
+arguments; 130 Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+import streaming_client
+from event_stream import EventStream
+from six_examples import EXAMPLES, run_example
+from stream_events import Interrupted
+from streaming_client import DEFAULT_URL, ClientError, StreamingInferenceClient
+from terminal_view import best_view
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    asked = _asked(arguments)
+    try:
+        with StreamingInferenceClient(asked.url, asked.api_key) as client:
+            if asked.stream:
+                _stream(client, asked)
+            else:
+                chosen = [asked.example] if asked.example else range(1, len(EXAMPLES) + 1)
+                for number in chosen:
+                    run_example(number, client, asked.use_tensorrt)
+        sys.stdout.flush()
+    except BrokenPipeError:  # `| head`; what is still in the buffer must not fail at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (ClientError, ValueError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+def _stream(client: StreamingInferenceClient, asked: argparse.Namespace) -> None:
+    with client.stream(
+        duration_seconds=asked.duration,
+        use_tensorrt=asked.use_tensorrt,
+        fps=asked.fps,
+        preprocess=asked.preprocess,
+        votes=asked.votes,
+        min_confidence=asked.min_confidence,
+        backend=asked.backend,
+        source=asked.source,
+    ) as stream:
+        if asked.json:
+            _write_json(stream)
+        else:
+            with best_view(lambda: client.health_check()["model"]["classes"]) as view:
+                for event in stream:
+                    view.show(event)
+
+
+def _write_json(stream: EventStream) -> None:
+    """One event per line, as the server made it; a lost connection is a line of the same kind."""
+    for said in stream.raw():
+        if isinstance(said, Interrupted):
+            event = {"status": "interrupted", "reason": said.reason, "delay_s": round(said.delay_s, 3)}
+        else:
+            event = said
+        print(json.dumps(event, separators=(",", ":")), flush=True)
+
+
+def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="streaming_client.py",
+        description=streaming_client.__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--url", default=DEFAULT_URL, help=f"the server (default: {DEFAULT_URL})")
+    parser.add_argument("--api-key", default=os.environ.get("EMG_API_KEY") or None, help="or in EMG_API_KEY")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--example", type=int, choices=range(1, len(EXAMPLES) + 1), help="one of the six")
+    what.add_argument("--stream", action="store_true", help="stream, and show it")
+    parser.add_argument("--json", action="store_true", help="stream, one event per line, for pipes")
+    stream = parser.add_argument_group("streams")
+    stream.add_argument("--duration", type=float, metavar="SECONDS", help="default: until Ctrl-C")
+    stream.add_argument("--fps", type=float, default=30.0, help="frames a second (default: 30)")
+    stream.add_argument("--votes", type=int, help="the decision is the majority of so many predictions")
+    stream.add_argument("--min-confidence", type=float, help="a prediction below this is no vote")
+    stream.add_argument("--backend", help="tensorrt, onnxruntime or pytorch, and no other")
+    stream.add_argument("--source", help="the name of a source")
+    stream.add_argument("--no-tensorrt", dest="use_tensorrt", action="store_false", help="in another backend")
+    stream.add_argument("--no-preprocess", dest="preprocess", action="store_false", help="do not normalise")
+    asked = parser.parse_args(arguments)
+    if asked.json and asked.example:
+        parser.error("argument --json: not allowed with argument --example")
+    asked.stream = asked.stream or asked.json
+    return asked

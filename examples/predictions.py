@@ -1,0 +1,41 @@
+"""The answers of `/infer`, as frozen dataclasses: one for each window."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prediction:
+    """What the model says of one window."""
+
+    prediction: int
+    label: str
+    confidence: float
+    probabilities: tuple[float, ...]
+    latency_ms: float  # of the whole batch
+    backend: str
+
+
+def predictions_of(answer: Mapping[str, Any]) -> list[Prediction]:
+    """One for each window. A batch of one is answered without arrays, and some routes answer in texts."""
+    columns = [answer[name] for name in ("prediction", "label", "confidence", "probabilities")]
+    rows = list(zip(*map(_values, columns), strict=True)) if isinstance(answer["label"], list) else [columns]
+    return [
+        Prediction(
+            prediction=int(prediction),
+            label=label,
+            confidence=float(confidence),
+            probabilities=tuple(probabilities),
+            latency_ms=float(answer["latency_ms"]),
+            backend=answer["backend"],
+        )
+        for prediction, label, confidence, probabilities in rows
+    ]
+
+
+def _values(column: Any) -> Any:
+    return json.loads(column) if isinstance(column, str) else column

@@ -1,0 +1,119 @@
+"""Six short programs, each a way to use the client: `python examples/streaming_client.py --example 4`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from event_stream import Json
+from stream_events import Completed, Frame, Interrupted, SourceChange
+from streaming_client import RefusedError, StreamingInferenceClient
+
+STREAM_S = 3.0
+
+
+def example_1_health(client: StreamingInferenceClient) -> None:
+    """How is the server?"""
+    health = client.health_check()
+    model, source = health["model"], health["source"]
+    print(f"status {health['status']}, mode {health['emg_mode']}, version {health['version']}")
+    print(f"model {model['name']}: {model['length']} samples x {model['channels']} channels")
+    print(f"source {source['name']}: {source['state']}")
+    for name, backend in health["backends"].items():
+        print(f"  {name}: {'available' if backend['available'] else backend['reason']}")
+
+
+def example_2_single_inference(client: StreamingInferenceClient) -> None:
+    """One prediction: for the newest window of the server's source, then for a window of your own."""
+    answer = client.single_inference()
+    print(f"the source: {answer['label']} ({answer['confidence']:.2f}) in {answer['latency_ms']} ms")
+    model = client.health_check()["model"]
+    silence = [
+        [0.0] * model["channels"] for _ in range(model["length"])
+    ]  # or a numpy array (length, channels)
+    found = client.infer(silence)
+    print(
+        f"silence:    {found.label} ({found.confidence:.2f}) in {found.latency_ms:.3f} ms on {found.backend}"
+    )
+
+
+def example_3_tensorrt(client: StreamingInferenceClient) -> None:
+    """The same in TensorRT, or the reason why not."""
+    try:
+        answer = client.single_inference_tensorrt()
+    except RefusedError as error:
+        print(f"no TensorRT here: {error.detail}")
+    else:
+        print(
+            f"{answer['label']} ({answer['confidence']}) in {answer['latency_ms']} ms on {answer['backend']}"
+        )
+
+
+def example_4_stream(client: StreamingInferenceClient, use_tensorrt: bool = True) -> None:
+    """A stream with a callback, and what it adds up to."""
+
+    def show(event: Json) -> None:
+        if "prediction" in event and event["frame"] % 15 == 0:
+            print(
+                f"frame {event['frame']:3d}: {event['label']} ({event['confidence']:.2f}), {event['age_ms']} ms old"
+            )
+
+    done = client.stream_inference(
+        STREAM_S, use_tensorrt=use_tensorrt, fps=30, preprocess=True, callback=show
+    )
+    print(f"{done.frames} frames in {done.seconds:.1f} s ({done.fps:.1f} fps), {done.dropped} dropped")
+    print(f"median latency {_ms(done.latency_ms)}, median age {_ms(done.age_ms)}")
+
+
+def example_5_benchmark(client: StreamingInferenceClient) -> None:
+    """How fast is every backend there?"""
+    for name, speed in client.benchmark(num_iterations=200).items():
+        if speed is None:
+            print(f"{name}: not available")
+        else:
+            print(
+                f"{name}: mean {speed['mean_latency_ms']:.3f} ms, p99 {speed['p99_latency_ms']:.3f} ms, "
+                f"{speed['throughput_qps']:.0f} windows/s"
+            )
+
+
+def example_6_decisions(client: StreamingInferenceClient, use_tensorrt: bool = True) -> None:
+    """What a device follows: typed events, the decision of five votes, and rest when there is no news."""
+    last = ""
+    for event in client.stream(
+        duration_seconds=STREAM_S, use_tensorrt=use_tensorrt, votes=5, min_confidence=0.5
+    ):
+        if isinstance(event, Completed):
+            print(f"completed: {event.total_frames} frames")
+            continue
+        if isinstance(event, (Frame, SourceChange)):
+            now = event.decision_label
+        else:
+            now = "rest (no news)" if isinstance(event, Interrupted) else last
+        if now != last:
+            strength = f", intensity {event.intensity:.2f}" if isinstance(event, Frame) else ""
+            print(f"-> {now}{strength}")
+            last = now
+
+
+EXAMPLES: tuple[Callable[..., None], ...] = (
+    example_1_health,
+    example_2_single_inference,
+    example_3_tensorrt,
+    example_4_stream,
+    example_5_benchmark,
+    example_6_decisions,
+)
+
+
+def run_example(number: int, client: StreamingInferenceClient, use_tensorrt: bool) -> None:
+    """Run one, from 1 on."""
+    example = EXAMPLES[number - 1]
+    print(f"\n{number}. {(example.__doc__ or '').splitlines()[0]}")
+    if number in (4, 6):
+        example(client, use_tensorrt)
+    else:
+        example(client)
+
+
+def _ms(value: float | None) -> str:
+    return "unknown" if value is None else f"{value:.2f} ms"
