@@ -19,6 +19,10 @@ class DataError(MyostreamError):
     """A recording (or a caller's array) cannot be used as asked."""
 
 
+class RecordingNameError(DataError):
+    """There is no recording of that name."""
+
+
 class WindowError(DataError):
     """An array is not a window this model takes."""
 

@@ -21,6 +21,7 @@ from app.errors import (
     MyostreamError,
     NotReadyError,
     OverloadedError,
+    RecordingNameError,
     SourceError,
     SourceNameError,
     TooFastError,
@@ -32,6 +33,7 @@ PROBLEM = "application/problem+json"
 RETRY_S = "1"
 
 _STATUS: tuple[tuple[type[MyostreamError], HTTPStatus], ...] = (
+    (RecordingNameError, HTTPStatus.NOT_FOUND),  # before DataError, which it is too
     (DataError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (SourceNameError, HTTPStatus.NOT_FOUND),
     (BusyError, HTTPStatus.CONFLICT),

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.emg.label_plan import LabelPlan
-from app.errors import DataError
+from app.errors import DataError, RecordingNameError
 
 HEADER, LOG, END = "recording.json", "log.bin", "end.json"
 END_BYTES = 1024
@@ -129,7 +129,8 @@ def read_header(root: Path, name: str) -> Header:
     """The header of a recording.
 
     Raises:
-        DataError: there is no such recording, or its header is damaged.
+        RecordingNameError: there is no such recording.
+        DataError: its header is damaged.
     """
     with open_file(root, name, HEADER) as file:
         text = file.read(MAX_HEADER_BYTES)
@@ -144,7 +145,7 @@ def read_end(root: Path, name: str) -> Ending | None:
     """How it ended; None while it runs, or when its writer was killed.
 
     Raises:
-        DataError: there is no such recording.
+        RecordingNameError: there is no such recording.
     """
     with open_file(root, name, END) as file:
         text = file.read(2 * END_BYTES)
@@ -178,20 +179,20 @@ def open_file(root: Path, name: str, file: str, flags: int = os.O_RDONLY) -> Ite
     """A file of a recording; neither it nor the folder may be a link to somewhere else.
 
     Raises:
-        DataError: there is no such recording.
+        RecordingNameError: there is no such recording.
     """
     folder = None
     try:
         folder = os.open(root / check_name(name), os.O_RDONLY | os.O_DIRECTORY | _NO_LINKS)
         handle = os.open(file, flags | _NO_LINKS | os.O_NONBLOCK, dir_fd=folder)  # a FIFO must not hold us up
     except OSError:
-        raise DataError(f"there is no recording {name}") from None
+        raise RecordingNameError(f"there is no recording {name}") from None
     finally:
         if folder is not None:
             os.close(folder)
     with os.fdopen(handle, "rb" if flags == os.O_RDONLY else "r+b") as opened:
         if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-            raise DataError(f"there is no recording {name}")
+            raise RecordingNameError(f"there is no recording {name}")
         yield opened
 
 
@@ -206,12 +207,12 @@ def remove(root: Path, name: str) -> None:
     """Delete a recording: the files in its folder, and the folder.
 
     Raises:
-        DataError: there is no such recording.
+        RecordingNameError: there is no such recording.
         OSError: it may not be deleted.
     """
     folder = root / check_name(name)
     if folder.is_symlink() or not folder.is_dir():
-        raise DataError(f"there is no recording {name}")
+        raise RecordingNameError(f"there is no recording {name}")
     for entry in os.scandir(folder):  # one level: we make no folders in it
         Path(entry.path).unlink()
     folder.rmdir()

@@ -21,6 +21,7 @@ from app.serving.engine import BackendState, Engine
 from app.serving.events import StreamOptions
 from app.serving.feed import Feed, Feeds, Worker
 from app.serving.opening import make_engine, open_artefact, open_path, open_source
+from app.serving.recorder import Judging, Recorder
 from app.serving.stats import StreamStats
 from app.serving.stream import Outlet, Place, Stream
 
@@ -48,6 +49,7 @@ class Runtime:
     filter_delay_ms: float = field(init=False)
     benchmark: Benchmark = field(init=False)
     feeds: Feeds = field(init=False)
+    recorder: Recorder = field(init=False)
     run: str = field(default_factory=lambda: format(time.time_ns() // 1_000_000, "x"))  # names this start
 
     def __post_init__(self) -> None:
@@ -56,6 +58,9 @@ class Runtime:
         self.filter_delay_ms = group_delay_ms(sos, manifest.sampling_rate)
         self.benchmark = Benchmark(self.engine)
         self.feeds = Feeds(self.settings.max_sources)
+        self.recorder = Recorder(
+            self.settings.instance / "recordings", self._judging(), mains_hz=self.settings.mains_hz
+        )
         if self.acquisition is not None:
             self.feeds.add(self.feed(self.acquisition.source.name, self.acquisition))
 
@@ -188,15 +193,28 @@ class Runtime:
     def start(self) -> None:
         """Open the engine and begin to acquire."""
         self.engine.open()
+        self.recorder.open()
         for feed in self.feeds:
             feed.start()
         self.cpu.start()
 
     def close(self) -> None:
         """Stop acquiring and free the engine. Safe to call twice."""
+        self.recorder.close()
         self.feeds.close()
         self.cpu.close()
         self.engine.close()
+
+    def _judging(self) -> Judging:
+        manifest = self.artefact.manifest
+        return Judging(
+            name=manifest.name,
+            version=manifest.version,
+            sha256=self.artefact.sha256,
+            classes=manifest.classes,
+            rest=manifest.rest_class,
+            backend=lambda: self.engine.best,
+        )
 
 
 def open_runtime(settings: Settings, encode: Encode, stopping: Callable[[], bool] = _never) -> Runtime:

@@ -1,0 +1,316 @@
+"""The recordings of this server: started, stopped, listed, exported and deleted; all below one folder."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from app.emg import bids, recording_export
+from app.emg import recording_folder as folders
+from app.emg.label_plan import LabelPlan, Prompt
+from app.emg.recording_folder import Ending, Header, Model
+from app.emg.recording_writer import RecordingWriter, expect_over, recover
+from app.errors import BusyError, DataError, NotReadyError, RecordingNameError
+from app.serving.aside import Aside
+from app.serving.events import StreamOptions
+from app.serving.feed import Feed
+from app.serving.take import Take
+
+log = logging.getLogger(__name__)
+
+FPS = 30.0  # predictions recorded a second, where the source has as many samples
+FORMATS = {"npz": ("npz", recording_export.write_npz), "bdf": ("zip", bids.write_zip)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingState:
+    """A look at a recording. `state` is recording, complete or failed."""
+
+    name: str
+    state: str
+    source: str
+    subject: str | None
+    started_at: float  # Unix s
+    samples: int
+    seconds: float  # of signal
+    gaps: int
+    lost_samples: int
+    predictions: int
+    bytes: int
+    model: Model | None
+    error: str | None = None
+    recovered: bool = False
+    prompt: Prompt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """The model that predicts meanwhile, and the best backend there is when a recording starts."""
+
+    name: str
+    version: str
+    sha256: str
+    classes: tuple[str, ...]
+    rest: str
+    backend: Callable[[], str]
+
+
+class Recorder:
+    """Records feeds into `root`, one recording a source at a time. It touches nothing outside of it."""
+
+    def __init__(
+        self,
+        root: Path,
+        judging: Judging,
+        mains_hz: float | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.root, self._judging, self._mains, self._wall = root, judging, mains_hz, wall
+        self._takes: dict[str, Take] = {}  # those running, and those whose end the disk could not take
+        self._lock = threading.Lock()
+        self._writing, self._reading, self._exporting = Aside(), Aside(), Aside()
+
+    @property
+    def rest(self) -> str:
+        """What rest is called where a plan needs a pause."""
+        return self._judging.rest
+
+    def open(self) -> None:
+        """Look for recordings that a killed server has left behind; what it had written is theirs."""
+        for name in folders.names(self.root):
+            try:
+                if folders.read_end(self.root, name) is None:
+                    recover(self.root, name)
+            except (DataError, OSError) as error:
+                log.warning("the recording %s cannot be looked at: %s", name, error)
+
+    def start(
+        self,
+        feed: Feed,
+        name: str | None = None,
+        subject: str | None = None,
+        plan: LabelPlan | None = None,
+    ) -> RecordingState:
+        """Begin to record; the first sample is the next that arrives.
+
+        Raises:
+            DataError: a recording may not be called that.
+            BusyError: the source is being recorded, or there is a recording of that name.
+            NotReadyError: the source has ended, or the disk does not take it.
+        """
+        if feed.acquisition.state == "ended":
+            raise NotReadyError(f"the source {feed.name} has ended; there is nothing to record")
+        with self._lock:
+            for other in self._running():
+                if other.header.source == feed.name:
+                    running = other.header.name
+                    raise BusyError(f"the source {feed.name} is being recorded as {running}; stop that first")
+            options = StreamOptions(fps=min(FPS, feed.sampling_rate), backend=self._judging.backend())
+            writer = self._begin(self._header(feed, name, subject, plan, options), chosen=name is not None)
+            take = Take(writer, feed.acquisition, self._writing)
+            self._takes[writer.header.name] = take
+            reader = feed.broadcast.join(options)
+            reader.listen(take.hear)
+            take.also_hear(reader.close)
+            take.start()
+        log.info("recording %s of %s began", writer.header.name, feed.name)
+        return self._live(take)
+
+    def stop(self, name: str) -> RecordingState:
+        """End a recording and wait until all of it is on the disk; one that has ended stays as it is.
+
+        Raises:
+            RecordingNameError: there is none of that name.
+        """
+        take = self._takes.get(folders.check_name(name))
+        if take is not None:
+            take.stop()
+        return self.state(name)
+
+    def state(self, name: str) -> RecordingState:
+        """A look at one recording.
+
+        Raises:
+            RecordingNameError: there is none of that name.
+            DataError: its header is damaged.
+        """
+        take = self._takes.get(folders.check_name(name))
+        if take is not None:
+            return self._live(take)
+        return self._reading.do(lambda: self._kept(name))
+
+    def states(self) -> list[RecordingState]:
+        """All recordings, the newest first."""
+        names = self._reading.do(lambda: folders.names(self.root))
+        found = []
+        for name in names:
+            try:
+                found.append(self.state(name))
+            except RecordingNameError:  # deleted meanwhile
+                continue
+            except DataError as error:
+                found.append(_unreadable(name, str(error)))
+        return sorted(found, key=lambda state: (state.started_at, state.name), reverse=True)
+
+    def export(self, name: str, form: str) -> tuple[BinaryIO, int]:
+        """The recording in that form of FORMATS, as a file that is gone once it is closed, and its bytes.
+
+        Raises:
+            RecordingNameError: there is none of that name.
+            BusyError: it is still being written.
+            DataError: it holds no sample, or is nothing that this form can hold.
+            NotReadyError: the disk does not take the file.
+        """
+        suffix, write = FORMATS[form]
+        folders.check_name(name)
+
+        def made() -> tuple[BinaryIO, int]:
+            expect_over(self.root, name)
+            target = self.root / name / f"export.{suffix}"
+            write(self.root, name, target)
+            file = target.open("rb")
+            target.unlink()
+            return file, file.seek(0, 2)
+
+        try:
+            file, size = self._exporting.do(made)
+        except OSError as error:
+            raise NotReadyError(f"{name} cannot be exported: {error.strerror or error}") from None
+        file.seek(0)
+        return file, size
+
+    def remove(self, name: str) -> None:
+        """Delete a recording for good.
+
+        Raises:
+            RecordingNameError: there is none of that name.
+            BusyError: it is still being written.
+            NotReadyError: it may not be deleted.
+        """
+
+        def gone() -> None:
+            expect_over(self.root, name)
+            folders.remove(self.root, name)
+
+        folders.check_name(name)
+        try:
+            self._reading.do(gone)
+        except OSError as error:
+            raise NotReadyError(f"{name} cannot be deleted: {error.strerror or error}") from None
+        self._takes.pop(name, None)
+        log.info("recording %s was deleted", name)
+
+    def close(self) -> None:
+        """End all recordings; all of them are on the disk when this returns."""
+        for take in list(self._takes.values()):
+            take.stop()
+        for aside in (self._writing, self._reading, self._exporting):
+            aside.close()
+
+    def _running(self) -> list[Take]:
+        """Those that go on; those whose end is on the disk are forgotten."""
+        for name, take in list(self._takes.items()):
+            if take.ending is not None and take.ending.state == "complete":
+                del self._takes[name]
+        return [take for take in self._takes.values() if take.ending is None]
+
+    def _header(
+        self,
+        feed: Feed,
+        name: str | None,
+        subject: str | None,
+        plan: LabelPlan | None,
+        options: StreamOptions,
+    ) -> Header:
+        judging, source, now = self._judging, feed.source, self._wall()
+        stamp = datetime.fromtimestamp(now, timezone.utc).strftime("%Y%m%d-%H%M%S")
+        slug = re.sub(r"[^A-Za-z0-9]+", "-", feed.name).strip("-")[:32]
+        return Header(
+            name=folders.check_name(name if name is not None else f"{stamp}-{slug}".rstrip("-")),
+            source=feed.name,
+            subject=subject,
+            started_at=now,
+            sampling_rate=source.sampling_rate,
+            channels=source.channels,
+            units=source.units,
+            gesture_names=tuple(source.gesture_names),
+            mains_hz=self._mains,
+            model=Model(
+                name=judging.name,
+                version=judging.version,
+                sha256=judging.sha256,
+                classes=judging.classes,
+                backend=options.backend,
+                fps=options.fps,
+            ),
+            plan=plan,
+        )
+
+    def _begin(self, header: Header, chosen: bool) -> RecordingWriter:
+        try:
+            return self._writing.do(partial(RecordingWriter, self.root, header))
+        except FileExistsError:
+            if chosen:
+                raise BusyError(
+                    f"there is a recording {header.name} already; choose another name or delete it"
+                ) from None
+            again = replace(header, name=f"{header.name}-{time.time_ns() % 10**6:06d}")
+            return self._begin(again, chosen=True)
+        except OSError as error:
+            raise NotReadyError(f"the recording cannot be written: {error.strerror or error}") from None
+
+    def _live(self, take: Take) -> RecordingState:
+        tally, ending = take.writer.tally, take.ending
+        state = _state(take.header, ending or tally.ending("recording"), take.writer.bytes)
+        return state if ending is not None else replace(state, prompt=take.prompt)
+
+    def _kept(self, name: str) -> RecordingState:
+        header = folders.read_header(self.root, name)
+        ending = folders.read_end(self.root, name) or recover(self.root, name)
+        size = folders.size(self.root, name)
+        return _state(header, ending or Ending(state="recording"), size)  # None: by another process
+
+
+def _state(header: Header, ending: Ending, size: int) -> RecordingState:
+    return RecordingState(
+        name=header.name,
+        state=ending.state,
+        source=header.source,
+        subject=header.subject,
+        started_at=header.started_at,
+        samples=ending.samples,
+        seconds=ending.samples / header.sampling_rate,
+        gaps=ending.gaps,
+        lost_samples=ending.lost_samples,
+        predictions=ending.predictions,
+        bytes=size,
+        model=header.model,
+        error=ending.error,
+        recovered=ending.recovered,
+    )
+
+
+def _unreadable(name: str, error: str) -> RecordingState:
+    """One whose header is damaged: listed, so that it can be deleted."""
+    nothing = Header(
+        name=name,
+        source="",
+        subject=None,
+        started_at=0.0,
+        sampling_rate=1.0,
+        channels=1,
+        units="",
+        gesture_names=(),
+        mains_hz=None,
+        model=None,
+        plan=None,
+    )
+    return _state(nothing, Ending(state="failed", error=error), 0)
