@@ -11,7 +11,7 @@ Flags = npt.NDArray[np.bool_]  # (channels,)
 class Latch:
     """One state a channel: on after `on` bad looks in a row, off after `off` good ones in a row.
 
-    A look may be neither bad nor good: between two thresholds, the state stays what it is.
+    A look may be neither bad nor good (it lies between two thresholds): it changes nothing, and ends no row.
     """
 
     def __init__(self, channels: int, on: int, off: int) -> None:
@@ -22,7 +22,8 @@ class Latch:
 
     def update(self, bad: Flags, good: Flags) -> Flags:
         """The states after one more look at each channel."""
-        self._bad = np.where(bad, self._bad + 1, 0)
-        self._good = np.where(good & ~bad, self._good + 1, 0)
+        good = good & ~bad
+        self._bad = np.where(bad, self._bad + 1, np.where(good, 0, self._bad))
+        self._good = np.where(good, self._good + 1, np.where(bad, 0, self._good))
         self.state = (self.state & (self._good < self._off)) | (self._bad >= self._on)
         return self.state

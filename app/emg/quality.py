@@ -1,7 +1,7 @@
 """Whether electrodes deliver a signal worth judging: per channel, causal, from the raw signal (docs/quality.md).
 
-A problem is on after it has lasted ON_S and off after it has been gone OFF_S, with another threshold for on than for
-off, so that states do not flicker between rest and contraction.
+A problem is on after it has lasted ON_S and off after it has been gone OFF_S (hum: HUM_ON_S, HUM_OFF_S), with
+another threshold for on than for off, so that states do not flicker between rest and contraction.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ BLOCK_S = 0.25  # the signal is looked at so often
 WINDOW_S = 1.0  # and over so long
 LOSS_WINDOW_S = 5.0
 ON_S, OFF_S = 1.0, 2.0
+HUM_ON_S, HUM_OFF_S = 3.0, 10.0  # it comes and goes with the arm's posture; this spans a gesture and its rest
 
 # Sources and reasons are in docs/quality.md.
 PILED_ON, PILED_OFF = 0.5, 0.25  # share of samples at the ends of the range
@@ -106,11 +107,16 @@ class QualityMonitor:
         self._next: int | None = None  # the index that the next chunk should have
         self._mains, self._rails = Mains(rate, mains_hz, self._block), Rails()
         each_s = self._block / rate
-        looks, on, off = (max(1, round(s / each_s)) for s in (WINDOW_S, ON_S, OFF_S))
-        self._powers: deque[tuple[Levels, Levels]] = deque(maxlen=looks)  # hum, whole
-        self._received: deque[tuple[int, int]] = deque(maxlen=max(1, round(LOSS_WINDOW_S / each_s)))
+        looks = {
+            s: max(1, round(s / each_s)) for s in (WINDOW_S, LOSS_WINDOW_S, ON_S, OFF_S, HUM_ON_S, HUM_OFF_S)
+        }
+        self._powers: deque[tuple[Levels, Levels]] = deque(maxlen=looks[WINDOW_S])  # hum, whole
+        self._received: deque[tuple[int, int]] = deque(
+            maxlen=looks[LOSS_WINDOW_S]
+        )  # samples come, samples lost
         self._lost = 0  # since the last look
-        self._latches = {problem: Latch(channels, on, off) for problem in PROBLEMS}
+        self._latches = {problem: Latch(channels, looks[ON_S], looks[OFF_S]) for problem in PROBLEMS}
+        self._latches["hum"] = Latch(channels, looks[HUM_ON_S], looks[HUM_OFF_S])
         self._hum_found: Levels = np.zeros(channels)  # RMS of the hum when it was at its clearest
         self._look = _Look(0, None, None, {p: latch.state for p, latch in self._latches.items()}, 0.0)
         self._problems: dict[str, list[int]] = {}
@@ -173,7 +179,7 @@ class QualityMonitor:
 
     def _judge_ends(self, block: Samples, still: Flags) -> None:
         piled = self._rails.at_extremes(block)
-        stuck = still & self._rails.at_end(block.mean(axis=0))
+        stuck = still & self._rails.at_end(block)
         self._latches["railed"].update(stuck | (piled >= PILED_ON), ~still & (piled < PILED_OFF))
         self._latches["flat"].update(still & ~stuck, ~still | stuck)
 
@@ -184,7 +190,8 @@ class QualityMonitor:
             loud &= hum_rms > HUM_LOUD * self._rest
         self._hum_found = np.where(loud, np.maximum(self._hum_found, hum_rms), self._hum_found)
         gone = (ratio < HUM_OFF) & (hum_rms < HUM_GONE * self._hum_found) | still
-        self._hum_found = np.where(latch.update(loud, gone) | loud, self._hum_found, 0.0)
+        latch.update(loud, gone)
+        self._hum_found = np.where(gone & ~latch.state, 0.0, self._hum_found)
 
     def _judge_levels(self, rms: Levels, still: Flags) -> None:
         if self._rest is not None:

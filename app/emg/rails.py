@@ -16,7 +16,6 @@ PILE = 2.0  # times as many as on the neighbouring value
 MIN_STEPS = (
     8  # a signal of fewer steps than this is the noise of the converter's last bits, not a clipped one
 )
-EDGE = 0.02  # of the range seen: how near its end a channel that stands still must be
 
 
 class Rails:
@@ -45,9 +44,13 @@ class Rails:
         # one sample at the extreme is no pile: float signals have one at each end of every block
         return np.where(wide & (piled > 2), piled / len(block), 0.0)
 
-    def at_end(self, levels: npt.NDArray[np.floating]) -> Flags:
-        """Whether levels (channels,) lie at an end of the range that the whole source has shown."""
-        edge = EDGE * (self._high - self._low)
-        if edge <= 0:  # nothing has moved yet: a range of one value has no ends
-            return np.zeros(len(levels), np.bool_)
-        return np.asarray((levels <= self._low + edge) | (levels >= self._high - edge))
+    def at_end(self, block: Samples) -> Flags:
+        """Whether channels that stand still, in a block just learnt from, stand at an end of what the source has shown.
+
+        A saturated amplifier may still tremble: it may stay as far from the end as it moves.
+        """
+        low, high = block.min(axis=0), block.max(axis=0)
+        moves = high - low
+        near = (low - self._low <= moves) | (self._high - high <= moves)
+        # a source that has hardly moved yet has shown no ends
+        return np.asarray(near & (self._high - self._low > MIN_STEPS * moves))
