@@ -178,6 +178,7 @@ class Faulty:
         self.name, self.units = source.name, source.units
         self.channels, self.sampling_rate = source.channels, source.sampling_rate
         self.gesture_names = source.gesture_names
+        self.speed: float | None = getattr(source, "speed", 1.0)  # a recording's
 
     def read(self) -> Chunk | None:
         """The next samples that came through."""

@@ -14,7 +14,8 @@ MAX_LAG_S = 0.5  # a machine that was suspended is later than this; a busy one i
 class Pacer:
     """Sample n is due `n / (rate * speed)` seconds after the first; absolute, so late wake-ups do not add up.
 
-    `speed` 2 plays twice as fast, None as fast as possible (never waits). A reader that comes up to
+    `speed` 2 plays twice as fast, None as fast as possible (waits for nothing, but lets others run: under
+    gevent a thread that never sleeps would stop all of them). A reader that comes up to
     MAX_LAG_S late gets what is due at once and so catches up. One that comes later still (the machine
     was suspended, the process stopped) finds that time has stood still: the present sample is due now,
     nothing bursts and nothing is skipped. That is right for a simulator or a recording, whose signal waits.
@@ -36,6 +37,7 @@ class Pacer:
     def wait(self, sample: int) -> float:
         """Wait until `sample` is due. The seconds that time stood still for: 0 but after a stall."""
         if self._per_second is None:
+            self._sleep(0.0)
             return 0.0
         now = self._clock()
         if self._epoch is None:

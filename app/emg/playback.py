@@ -11,18 +11,21 @@ from app.emg.recordings import UNKNOWN_UNITS, Recording
 from app.emg.source import Chunk
 from app.errors import DataError
 
-CHUNK_S = 0.01
+CHUNK_S = 0.01  # between two chunks, at any speed: a chunk has as many samples as are due in it
+MAX_CHUNK_S = 0.25  # of the signal, so that no window that is due is long past when its samples come
+MIN_PER_S = 5.0  # samples; a source that delivers less often counts as stalled (app/serving/acquisition.py)
 
 
 class Playback:
-    """One or more recordings, one after the other, in chunks of 10 ms with their labels.
+    """One or more recordings, one after the other, in chunks every 10 ms with their labels.
 
     `speed` 1 is real time, N is N times as fast, None is as fast as possible. With `loop` it begins again
     after the last and never ends. The sample index counts on through all of it; the first chunk of every
     continuous piece (and so of every file and every turn) says `restart`, and no chunk spans two pieces.
 
     Raises:
-        DataError: no recording, or recordings that differ in channels, rate, units or gesture names.
+        DataError: no recording, recordings that differ in channels, rate, units or gesture names, or a speed
+            at which hardly a sample would come.
     """
 
     name = "recording"
@@ -44,8 +47,9 @@ class Playback:
             _expect_alike(first, other)
         self.channels, self.sampling_rate, self.units = first.channels, first.fs, first.units
         self.gesture_names: Sequence[str] = first.gesture_names
+        self.speed = speed
         self._recordings, self._loop = tuple(recordings), loop
-        self._chunk = max(1, round(CHUNK_S * first.fs)) if chunk is None else chunk  # samples
+        self._chunk = _chunk(first.fs, speed) if chunk is None else chunk  # samples
         self._pacer = Pacer(first.fs, speed, clock, sleep)
         self._chunks = self._play()
         self._closed = False
@@ -98,6 +102,16 @@ def require(
     raise DataError(
         f"{recording.name}: has {has}; the model takes {channels} channels at {rate:g} Hz; {advice}"
     )
+
+
+def _chunk(rate: float, speed: float | None) -> int:
+    """Samples in a chunk."""
+    if speed is not None and rate * speed < MIN_PER_S:
+        raise DataError(
+            f"at a speed of {speed:g} only {rate * speed:g} of the recording's {rate:g} samples a second would "
+            f"come each second, as from a source that has stalled; the speed must be {MIN_PER_S / rate:g} at least"
+        )
+    return max(1, round(min(CHUNK_S * (speed or 1.0), MAX_CHUNK_S) * rate))
 
 
 def _fits(recording: Recording, channels: int, rate: float) -> bool:

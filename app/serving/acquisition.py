@@ -48,6 +48,7 @@ class Acquisition:
         self.taps: list[Tap] = []  # told every raw chunk and when it arrived; must neither wait nor raise
         self.on_end: Callable[[], None] = lambda: None  # called once, when nothing will come any more
         self._rate = RateEstimator(source.sampling_rate)
+        self._speed: float | None = getattr(source, "speed", 1.0)  # a recording's; None: no rate to hold it to
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"acquisition {source.name}", daemon=True)
         self._error: str | None = None
@@ -123,6 +124,7 @@ class Acquisition:
         if self._error is not None:
             log.warning("%s delivers again", self.source.name)
         self._error, self._last_at = None, arrived
-        self._rate.update(self.ring.newest, arrived)
+        if self._speed is not None:
+            self._rate.update(self.ring.newest, arrived * self._speed)
         for tap in self.taps.copy():  # one may be taken away meanwhile
             tap(chunk, arrived)

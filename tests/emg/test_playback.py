@@ -61,15 +61,40 @@ def test_a_loop_restarts_with_every_turn_and_never_ends(one: Recording) -> None:
     np.testing.assert_array_equal(chunks[3].samples, chunks[0].samples)
 
 
-@pytest.mark.parametrize(("speed", "seconds"), [(1.0, 0.49), (4.0, 0.1225)])
+@pytest.mark.parametrize(("speed", "seconds"), [(1.0, 0.49), (4.0, 0.1225), (0.5, 0.98)])
 def test_it_plays_at_the_recordings_pace_times_the_speed(
     one: Recording, speed: float, seconds: float
 ) -> None:
     time = Time()
-    source = Playback([one], speed=speed, loop=False, clock=time.clock, sleep=time.sleep)
+    source = Playback([one], speed=speed, loop=False, chunk=2, clock=time.clock, sleep=time.sleep)
     while source.read() is not None:
         pass
     assert time.now - 1000 == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("speed", "samples"),
+    [
+        pytest.param(None, 2, id="as fast as possible"),
+        pytest.param(1.0, 2, id="real time"),
+        pytest.param(5.0, 10, id="five times"),
+        pytest.param(1000.0, 50, id="never more than a quarter of a second of signal"),
+        pytest.param(0.1, 1, id="slow motion"),
+    ],
+)
+def test_a_chunk_has_what_is_due_in_10_ms_at_any_speed(
+    tmp_path: Path, speed: float | None, samples: int
+) -> None:
+    time = Time()
+    long = recording(tmp_path / "long.npz", recording=None)
+    source = Playback([long], speed=speed, loop=False, clock=time.clock, sleep=time.sleep)
+    assert len(source.read().samples) == samples
+
+
+def test_a_speed_at_which_the_source_would_seem_to_stall_is_refused(one: Recording) -> None:
+    Playback([one], speed=0.025)
+    with pytest.raises(DataError, match=r"at a speed of 0\.02 only 4 .*must be 0\.025 at least"):
+        Playback([one], speed=0.02)
 
 
 def test_it_ends_when_closed_and_closing_twice_is_safe(one: Recording) -> None:

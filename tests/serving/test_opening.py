@@ -145,6 +145,32 @@ def test_files_with_different_highest_ids_play_as_one(
     assert names_of(instance, folder) == expected
 
 
+def test_a_ninapro_file_names_its_movements_whatever_the_models_classes_are(tmp_path: Path) -> None:
+    make_artefact(tmp_path / "models" / "ten", name="ten", channels=10, length=20, rate=100)
+    ids = np.repeat(np.arange(13), 10).astype(np.int8)[:, None]
+    recording = write_mat(
+        tmp_path / "S1_A1_E1.mat", 130, 10, stimulus=ids, restimulus=ids, repetition=ids, frequency=None
+    )
+    settings = chosen(tmp_path, model="ten", recording=recording)
+    source = open_source(settings, open_artefact(settings).manifest)
+    assert source.sampling_rate == 100
+    assert tuple(source.gesture_names)[:3] == ("rest", "index_flexion", "index_extension")
+
+
+@pytest.mark.parametrize("speed", [1.0, 4.0, None])
+def test_a_recording_plays_at_the_operators_speed(instance: Path, speed: float | None) -> None:
+    settings = chosen(instance, recording=write_npz(instance / "a.npz"), speed=speed)
+    assert open_source(settings, open_artefact(settings).manifest).speed == speed
+
+
+@pytest.mark.parametrize("loop", [True, False])
+def test_a_recording_begins_again_or_ends_as_the_operator_says(instance: Path, loop: bool) -> None:
+    settings = chosen(instance, recording=write_npz(instance / "a.npz"), speed=None, loop=loop)
+    source = open_source(settings, open_artefact(settings).manifest)
+    chunks = [source.read() for _ in range(60)]  # the recording has 50
+    assert (chunks[-1] is None) != loop
+
+
 # --- the engine -------------------------------------------------------------------------------------
 
 
