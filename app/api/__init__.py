@@ -8,7 +8,7 @@ from swagger_ui_bundle import swagger_ui_path
 
 def register(app: Flask, title: str) -> None:
     """Put every blueprint, the error answers and the description of the API into the application."""
-    from app.api import benchmark, emg, errors, health, inference, streaming
+    from app.api import benchmark, emg, errors, health, inference, recordings, streaming
     from app.api.fast_path import FastPath
     from app.serving.runtime import VERSION
 
@@ -27,7 +27,7 @@ def register(app: Flask, title: str) -> None:
     )
     app.register_blueprint(assets)
     api = errors.Api(app)
-    for module in (health, inference, streaming, benchmark, emg):
+    for module in (health, inference, streaming, benchmark, emg, recordings):
         api.register_blueprint(module.bp)
     errors.register(app)
     app.wsgi_app = FastPath(app.wsgi_app, app.extensions["runtime"], app.config["MAX_CONTENT_LENGTH"])  # type: ignore[method-assign]

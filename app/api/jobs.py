@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
+from app.emg.label_plan import LabelPlan, plan_of
 from app.emg.source import Samples
 
 
@@ -59,3 +62,21 @@ class PushJob:
     samples: Samples = field(default_factory=lambda: np.zeros((0, 0), np.float32))
     dtype: str = "float32"
     scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingJob:
+    """A recording to begin."""
+
+    name: str | None = None
+    source: str | None = None
+    subject: str | None = None
+    plan: Mapping[str, Any] | None = None
+
+    def plan_with(self, rest: str) -> LabelPlan | None:
+        """The plan, with pauses of that name.
+
+        Raises:
+            DataError: a part of it is out of range.
+        """
+        return None if self.plan is None else plan_of(**self.plan, rest=rest)

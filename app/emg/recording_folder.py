@@ -7,6 +7,7 @@ can still be written when the disk is full.
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -27,7 +28,7 @@ MAX_HEADER_BYTES = 2**20
 MAX_ERROR = 300  # characters of a reason that are kept
 ALLOWED = "a name has 1 to 64 letters (a-z, A-Z), digits, '-', '_' and '.', and begins with a letter or digit"
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _NO_LINKS = os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -80,7 +81,7 @@ def check_name(name: str) -> str:
     Raises:
         DataError: it may not; says what is allowed.
     """
-    if not _NAME.fullmatch(name):
+    if not NAME.fullmatch(name):
         raise DataError(f"{name[:80]!r} is no name of a recording: {ALLOWED}")
     return name
 
@@ -91,7 +92,7 @@ def names(root: Path) -> list[str]:
         found = [entry.name for entry in os.scandir(root) if entry.is_dir(follow_symlinks=False)]
     except FileNotFoundError:
         return []
-    return sorted(name for name in found if _NAME.fullmatch(name) and (root / name / HEADER).is_file())
+    return sorted(name for name in found if NAME.fullmatch(name) and (root / name / HEADER).is_file())
 
 
 def make(root: Path, name: str) -> Path:
@@ -103,7 +104,10 @@ def make(root: Path, name: str) -> Path:
         OSError: the disk is full, or may not be written.
     """
     folder = root / check_name(name)
-    root.mkdir(parents=True, exist_ok=True)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:  # not a recording of that name: what should hold them is a file
+        raise NotADirectoryError(errno.ENOTDIR, f"{root} is not a folder") from None
     folder.mkdir()
     try:
         _write_new(folder, END, b" " * END_BYTES)

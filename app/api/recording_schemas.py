@@ -1,0 +1,134 @@
+"""Bodies and answers of `/emg/recordings`."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, post_load
+from marshmallow.validate import Length, OneOf, Regexp
+
+from app.api.fields import Number, Whole
+from app.api.jobs import RecordingJob
+from app.api.schemas import about
+from app.emg import label_plan
+from app.emg.recording_folder import ALLOWED, NAME
+from app.errors import DataError
+
+FORMATS = ("npz", "bdf")
+_SUBJECT = re.compile(r"[A-Za-z0-9]{1,32}\Z")
+_KEYS = ("gestures", "repetitions", "seconds", "rest_seconds", "countdown_seconds")
+
+
+class PlanSchema(Schema):
+    """What the person is asked to do: each gesture in turn, with rest between."""
+
+    error_messages = {"unknown": f"unknown field; there are {', '.join(_KEYS)}"}  # noqa: RUF012  marshmallow's way
+
+    gestures = fields.List(
+        fields.String(),
+        required=True,
+        validate=Length(1, label_plan.MAX_GESTURES),
+        **about("Names of the model's classes, or new ones", example=["rest", "fist"]),
+    )
+    repetitions = Whole(1, label_plan.MAX_REPETITIONS, **about("Of all gestures", default=3))
+    seconds = Number(**about("Of each gesture", default=label_plan.SECONDS))
+    rest_seconds = Number(
+        **about("Of the pause between two gestures; 0 for none", default=label_plan.REST_SECONDS)
+    )
+    countdown_seconds = Number(**about("Before the first", default=label_plan.COUNTDOWN_SECONDS))
+
+
+class RecordingStartSchema(Schema):
+    """A recording to begin. With a plan it ends by itself, else when you stop it."""
+
+    name = fields.String(
+        allow_none=True,
+        load_default=None,
+        validate=Regexp(re.compile(f"(?:{NAME.pattern})\\Z"), error=ALLOWED),
+        **about("Of the recording; by default time and source", example="anna-1"),
+    )
+    source = fields.String(
+        allow_none=True, load_default=None, validate=Length(1, 64), **about("The default one where unnamed")
+    )
+    subject = fields.String(
+        allow_none=True,
+        load_default=None,
+        validate=Regexp(_SUBJECT, error="must be 1 to 32 letters (a-z, A-Z) and digits, such as S01"),
+        **about("Who is recorded: a code, not a name", example="S01"),
+    )
+    plan = fields.Nested(PlanSchema, allow_none=True, load_default=None, **about("None: nothing is prompted"))
+
+    @post_load
+    def make(self, values: dict[str, Any], **_: Any) -> RecordingJob:
+        """Pauses are called as the model calls rest, which the job's `plan` is told when it is made."""
+        given = values.pop("plan")
+        job = RecordingJob(plan=given, **values)
+        try:
+            job.plan_with("rest")
+        except DataError as error:
+            raise ValidationError({"plan": [str(error)]}) from None
+        return job
+
+
+class PromptSchema(Schema):
+    """What the person is to do now."""
+
+    label = fields.String(required=True, allow_none=True, **about("Null during the countdown"))
+    next_label = fields.String(required=True, allow_none=True, **about("Null with the last step"))
+    seconds_left = fields.Float(required=True)
+    step = fields.Integer(required=True, **about("From 1; 0 during the countdown"))
+    steps = fields.Integer(required=True)
+
+
+class RecordingModelSchema(Schema):
+    """The model that predicted meanwhile."""
+
+    name = fields.String(required=True)
+    version = fields.String(required=True)
+    sha256 = fields.String(required=True, **about("Of its manifest.json, which names that of its weights"))
+    backend = fields.String(required=True)
+    fps = fields.Float(required=True)
+
+
+class RecordingSchema(Schema):
+    """The state of a recording."""
+
+    name = fields.String(required=True)
+    state = fields.String(required=True, metadata={"enum": ["recording", "complete", "failed"]})
+    source = fields.String(required=True)
+    subject = fields.String(required=True, allow_none=True)
+    started_at = fields.Float(required=True, **about("Unix s"))
+    samples = fields.Integer(required=True, **about("On the disk"))
+    seconds = fields.Float(required=True, **about("Of signal, without gaps"))
+    gaps = fields.Integer(required=True)
+    lost_samples = fields.Integer(required=True)
+    predictions = fields.Integer(required=True)
+    bytes = fields.Integer(required=True)
+    model = fields.Nested(RecordingModelSchema, required=True, allow_none=True)
+    error = fields.String(required=True, allow_none=True, **about("Why it failed"))
+    recovered = fields.Boolean(required=True, **about("The server was killed; this is what was on the disk"))
+    prompt = fields.Nested(
+        PromptSchema, required=True, allow_none=True, **about("With a plan, while it runs")
+    )
+
+
+class RecordingsSchema(Schema):
+    """All recordings, the newest first."""
+
+    recordings = fields.List(fields.Nested(RecordingSchema), required=True)
+
+
+class DownloadSchema(Schema):
+    """In which form."""
+
+    format = fields.String(
+        load_default="npz",
+        validate=OneOf(FORMATS, error="must be one of {choices}"),
+        **about("npz: for `flask model train`. bdf: BDF+ with the side files of BIDS-EMG, as .zip"),
+    )
+
+    @post_load
+    def make(self, values: dict[str, Any], **_: Any) -> str:
+        form: str = values["format"]
+        return form

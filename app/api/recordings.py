@@ -1,0 +1,108 @@
+"""`/emg/recordings`: record a source, with or without prompts, and take the recordings home."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from http import HTTPStatus
+from typing import Any
+
+from flask import Response, send_file
+from flask_smorest import Blueprint
+
+from app.api.context import current_feed, current_runtime
+from app.api.decoding import load_json, load_query
+from app.api.jobs import RecordingJob
+from app.api.openapi import body, fails, query
+from app.api.recording_schemas import DownloadSchema, RecordingSchema, RecordingsSchema, RecordingStartSchema
+from app.errors import NotReadyError
+from app.serving.recorder import RecordingState
+
+bp = Blueprint(
+    "recordings", __name__, url_prefix="/emg/recordings", description="Record what the sources deliver"
+)
+
+_FILES = {"npz": ("npz", "application/octet-stream"), "bdf": ("zip", "application/zip")}
+_start, _download = RecordingStartSchema(), DownloadSchema()
+
+
+@bp.post("")
+@bp.doc(requestBody=body(RecordingStartSchema))
+@bp.response(201, RecordingSchema)
+@fails(bp, 400, 409, 413, 415, 422, 503)
+def start() -> dict[str, Any]:
+    """Begin to record a source: raw samples, its labels, and the predictions of the server's model.
+
+    With a plan, the labels are those of the plan, aligned by sample index; `prompt` says what the person is to do
+    now, and the recording ends with the plan.
+    """
+    job: RecordingJob = load_json(_start)
+    runtime = current_runtime()
+    if runtime.stopping():
+        raise NotReadyError("the server is shutting down")
+    feed, recorder = current_feed(job.source), runtime.recorder
+    return _described(recorder.start(feed, job.name, job.subject, job.plan_with(recorder.rest)))
+
+
+@bp.get("")
+@bp.response(200, RecordingsSchema)
+def recordings() -> dict[str, Any]:
+    """All recordings, the newest first."""
+    return {"recordings": [_described(state) for state in current_runtime().recorder.states()]}
+
+
+@bp.get("/<name>")
+@bp.response(200, RecordingSchema)
+@fails(bp, 404, 422)
+def recording(name: str) -> dict[str, Any]:
+    """One recording: its state, and while it runs with a plan, the prompt."""
+    return _described(current_runtime().recorder.state(name))
+
+
+@bp.post("/<name>/stop")
+@bp.response(200, RecordingSchema)
+@fails(bp, 404, 422)
+def stop(name: str) -> dict[str, Any]:
+    """End a recording; when the answer comes, all of it is on the disk. One that has ended stays as it is."""
+    return _described(current_runtime().recorder.stop(name))
+
+
+@bp.get("/<name>/download")
+@bp.doc(
+    parameters=query(DownloadSchema),
+    responses={
+        HTTPStatus.OK: {
+            "description": "The file",
+            "content": {
+                kind: {"schema": {"type": "string", "format": "binary"}} for _, kind in _FILES.values()
+            },
+        }
+    },
+)
+@fails(bp, 404, 409, 422, 503)
+def download(name: str) -> Response:
+    """A recording that has ended, as one file."""
+    form = load_query(_download)
+    file, size = current_runtime().recorder.export(name, form)
+    suffix, kind = _FILES[form]
+    answer = send_file(file, mimetype=kind, as_attachment=True, download_name=f"{name}.{suffix}")
+    answer.content_length = size
+    answer.headers["Cache-Control"] = "no-store"
+    return answer
+
+
+@bp.delete("/<name>")
+@bp.response(204)
+@fails(bp, 404, 409, 422, 503)
+def delete(name: str) -> None:
+    """Delete a recording for good."""
+    current_runtime().recorder.remove(name)
+
+
+def _described(state: RecordingState) -> dict[str, Any]:
+    return {**asdict(state), "seconds": round(state.seconds, 3), "prompt": _prompt(state)}
+
+
+def _prompt(state: RecordingState) -> dict[str, Any] | None:
+    if state.prompt is None:
+        return None
+    return {**asdict(state.prompt), "seconds_left": round(state.prompt.seconds_left, 3)}

@@ -1,0 +1,93 @@
+"""A feed that a test drives by hand, and a recorder of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from app.emg.filters import design
+from app.emg.ring import Ring
+from app.emg.signal_path import SignalPath
+from app.emg.source import Chunk
+from app.serving.acquisition import Acquisition
+from app.serving.broadcast import Published
+from app.serving.events import StreamOptions
+from app.serving.recorder import Judging, Recorder
+from tests.fakes import StepwiseSource
+from tests.serving.streams import make_frame
+
+RATE = 200.0
+
+
+class HandReader:
+    """A place in a group that publishes what the test says."""
+
+    def __init__(self) -> None:
+        self.listener: Callable[[Published, int], bool] | None = None
+        self.closed = 0
+
+    def listen(self, listener: Callable[[Published, int], bool]) -> None:
+        self.listener = listener
+
+    def close(self) -> None:
+        self.closed += 1
+        self.listener = None
+
+
+class HandBroadcast:
+    def __init__(self) -> None:
+        self.readers: list[HandReader] = []
+        self.options: list[StreamOptions] = []
+
+    def join(self, options: StreamOptions) -> HandReader:
+        self.options.append(options)
+        self.readers.append(HandReader())
+        return self.readers[-1]
+
+    def publish(self, end: int) -> None:
+        event = Published(0, 0, 0, b"", make_frame(end))
+        for reader in self.readers:
+            if reader.listener is not None:
+                reader.listener(event, 0)
+
+
+class HandFeed:
+    """One channel at 200 Hz; `give` is what the device delivers."""
+
+    def __init__(self, name: str = "hand") -> None:
+        self.name, self.source = name, StepwiseSource(sampling_rate=RATE)
+        self.sampling_rate = RATE
+        path = SignalPath(Ring(4000, 1), design([], RATE, None))
+        self.acquisition = Acquisition(self.source, path)
+        self.broadcast = HandBroadcast()
+        self.acquisition.start()
+        self.next = 0
+
+    def give(self, count: int = 10, gap: int = 0, restart: bool = False) -> None:
+        """The next samples, each the number of its index."""
+        index = self.next + gap
+        samples = np.arange(index, index + count, dtype=np.float32)[:, np.newaxis]
+        self.next = index + count
+        self.source.give(Chunk(index=index, samples=samples, restart=restart))
+        ends = time.monotonic() + 10
+        while self.acquisition.ring.newest < self.next and time.monotonic() < ends:
+            time.sleep(0.001)
+        time.sleep(0.005)  # the taps come after the ring
+
+    def close(self) -> None:
+        self.acquisition.close()
+
+
+def recorder_in(root: Path) -> Recorder:
+    judging = Judging(
+        name="tiny",
+        version="1",
+        sha256="b" * 64,
+        classes=("rest", "fist"),
+        rest="rest",
+        backend=lambda: "fake",
+    )
+    return Recorder(root, judging, mains_hz=50.0, wall=lambda: 1_760_000_000.0)
