@@ -8,13 +8,20 @@ import select
 import socket
 import ssl
 import struct
+import sys
 import termios
 from collections.abc import Mapping
 from typing import Any
 
 MAX_UNSENT = 16 * 1024  # bytes in the kernel; frames beyond would be old when they are read
-GIVE_UP_MS = 10_000  # a peer that acknowledges nothing for so long is gone (RFC 5482)
+SILENT_MS = 8_000  # a peer that has left what it was sent unacknowledged for so long is gone
+GIVE_UP_MS = (
+    10_000  # the same said to the kernel (RFC 5482), which looks only when it is about to send once more
+)
 _ESTABLISHED = 1  # tcp_states.h
+_INFO_BYTES = 60  # of Linux's struct tcp_info (linux/tcp.h), as far as it is read here
+_UNACKED, _LAST_ACK_RECV = 24, 56  # offsets; segments under way, and ms since anything was acknowledged
+_U32 = struct.Struct("=I")
 
 
 class Wire:
@@ -39,13 +46,19 @@ class Wire:
 
     @property
     def gone(self) -> bool:
-        """Whether the client has closed the connection."""
-        if self._socket is None or not hasattr(socket, "TCP_INFO"):
+        """Whether the client has closed the connection, or acknowledges nothing any more: its cable may be cut.
+
+        One that only does not read is there: it acknowledges, and nothing is under way to it.
+        """
+        if self._socket is None or sys.platform != "linux":
             return False
         try:
-            return self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, 1)[0] != _ESTABLISHED
+            info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
         except OSError:
             return True
+        (unacked,) = _U32.unpack_from(info, _UNACKED)
+        (silent_ms,) = _U32.unpack_from(info, _LAST_ACK_RECV)
+        return bool(info[0] != _ESTABLISHED or (unacked and silent_ms > SILENT_MS))
 
     def writable(self) -> bool:
         """Whether the client has taken what it was sent, but for a few frames."""

@@ -116,6 +116,7 @@ class Stream:
         if not self._writable():
             self._blocked_since = self._blocked_since or self._clock()
             self._sleep(PAUSE_S)
+            yield None  # it may have gone
             return
         self._blocked_since = None
         news = self._reader.take(timeout_s)
@@ -127,8 +128,8 @@ class Stream:
     def _attended(self, timeout_s: float) -> Iterator[None]:
         """Frames go by the outlet meanwhile."""
         self._wake.wait(timeout_s)
-        if self._blocked_since is None and not self._gone:
-            yield None
+        if not self._gone:
+            yield None  # also while it does not read: it may have gone
 
     def _offered(self, event: Published, missed: int) -> bool:
         """Called by the group's thread: must not wait and must not raise."""
