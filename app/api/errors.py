@@ -74,7 +74,8 @@ def problem(status: int, detail: str, headers: Mapping[str, str] | None = None, 
     """The answer that says what went wrong."""
     title = HTTPStatus(status).phrase
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
-    return Response(orjson.dumps(body), status, dict(headers or {}), content_type=PROBLEM)
+    text = orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)  # errors in a list go by their place in it
+    return Response(text, status, dict(headers or {}), content_type=PROBLEM)
 
 
 class Api(flask_smorest.Api):  # type: ignore[misc]

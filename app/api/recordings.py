@@ -86,6 +86,7 @@ def download(name: str) -> Response:
     suffix, kind = _FILES[form]
     answer = send_file(file, mimetype=kind, as_attachment=True, download_name=f"{name}.{suffix}")
     answer.content_length = size
+    answer.call_on_close(file.close)  # its name is gone already, and so is the file then
     answer.headers["Cache-Control"] = "no-store"
     return answer
 

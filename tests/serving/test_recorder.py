@@ -353,6 +353,6 @@ def test_a_disk_that_is_full_from_the_beginning_refuses_the_start(small_disk: Pa
 def test_a_folder_that_may_not_be_written_refuses_the_start(tmp_path: Path, feed: HandFeed) -> None:
     (tmp_path / "recordings").write_text("a file where the folder should be")
     recorder = recorder_in(tmp_path / "recordings")
-    with pytest.raises(NotReadyError, match="the recording cannot be written: .* is not a folder"):
+    with pytest.raises(NotReadyError, match=r"the recording cannot be written: .* is not a folder"):
         recorder.start(feed, "one")
     recorder.close()
