@@ -16,7 +16,7 @@ from app.errors import ConfigError, SourceError
 
 GATHER_S = 0.004  # bytes may collect so long: a bare UART would wake us for every eight of them
 READ_BYTES = 65536
-USB_ID = re.compile(r"(?P<vid>[0-9a-f]{4}):(?P<pid>[0-9a-f]{4})(?::(?P<serial>.+))?", re.IGNORECASE)
+_USB_ID = re.compile(r"(?P<vid>[0-9a-f]{4}):(?P<pid>[0-9a-f]{4})(?::(?P<serial>.+))?", re.IGNORECASE)
 _GONE = (errno.ENOENT, errno.ENXIO, errno.ENODEV, errno.ENOTDIR)
 _FORBIDDEN = (errno.EACCES, errno.EPERM)
 _BUSY = (errno.EAGAIN, errno.EBUSY)
@@ -61,6 +61,18 @@ def _info(port: Any) -> PortInfo:
     )
 
 
+def parse_usb(usb_id: str) -> re.Match[str]:
+    """The groups `vid`, `pid` and `serial` (which may be None).
+
+    Raises:
+        ConfigError: that is no USB id.
+    """
+    found = _USB_ID.fullmatch(usb_id)
+    if found is None:
+        raise ConfigError(f"EMG_USB={usb_id!r} is not allowed: vid:pid or vid:pid:serial, such as 2341:0043")
+    return found
+
+
 def find_usb(usb_id: str, ports: Sequence[PortInfo], preferred: str | None = None) -> str:
     """The name that the device `vid:pid` or `vid:pid:serial` has now; of two equal ones the preferred name.
 
@@ -68,9 +80,7 @@ def find_usb(usb_id: str, ports: Sequence[PortInfo], preferred: str | None = Non
         ConfigError: that is no USB id.
         SourceError: there is none, or there are two and neither is the preferred one.
     """
-    wanted = USB_ID.fullmatch(usb_id)
-    if wanted is None:
-        raise ConfigError(f"EMG_USB={usb_id!r} is not allowed: vid:pid or vid:pid:serial, such as 2341:0043")
+    wanted = parse_usb(usb_id)
     vendor_product = f"{wanted['vid']}:{wanted['pid']}".lower()
     found = [
         port.device
@@ -104,7 +114,6 @@ class SerialPort:
         self, device: str, baud: int, list_ports: Callable[[], Sequence[PortInfo]] = list_ports
     ) -> None:
         """Raises:
-        ConfigError: the machine cannot make that baud rate.
         SourceError: it cannot be opened; one line with the cure.
         """
         import serial
@@ -113,7 +122,7 @@ class SerialPort:
         try:
             self._serial = serial.Serial(device, baud, timeout=0, exclusive=True)
         except ValueError as error:
-            raise ConfigError(f"EMG_BAUD={baud}: {device} cannot be set to it ({error})") from None
+            raise SourceError(f"EMG_BAUD={baud}: {device} cannot be set to it ({error})") from None
         except OSError as error:  # SerialException is one
             _refuse(device, error, list_ports())
         self._fd: int = self._serial.fileno()

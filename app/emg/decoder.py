@@ -1,0 +1,45 @@
+"""From a device's bytes to samples: what the serial formats have in common."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from app.emg.source import Samples
+
+NO_LIMIT = 2**62
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Run:
+    """Samples that follow one another without a loss among them.
+
+    `lost` are known to be missing before the first. `restart`: the device's counter began anew, so how
+    many are missing is not known.
+    """
+
+    samples: Samples  # (n, channels), counts
+    lost: int = 0
+    restart: bool = False
+
+
+class Decoder(Protocol):
+    """Keeps the bytes of an unfinished frame or line until the rest has come."""
+
+    def feed(self, data: bytes, most_lost: int = NO_LIMIT) -> list[Run]:
+        """The samples that are complete now.
+
+        A counter that jumps by more than `most_lost` samples (no more can have been taken in the time that
+        has passed) is one that began anew.
+        """
+
+    def reset(self) -> None:
+        """Forget the unfinished rest and the device's counter, as after a reconnect. Sums count on."""
+
+    @property
+    def sums(self) -> dict[str, int]:
+        """What was seen since the start, good and bad, by name."""
+
+    @property
+    def complaint(self) -> str:
+        """What is probably wrong when bytes come and no samples."""
