@@ -30,6 +30,7 @@ HUM_ON_S, HUM_OFF_S = 3.0, 10.0  # it comes and goes with the arm's posture; thi
 # Sources and reasons are in docs/quality.md.
 PILED_ON, PILED_OFF = 0.5, 0.25  # share of samples at the ends of the range
 HUM_ON, HUM_OFF = 0.5, 0.25  # share of the power; between them it is as it was
+HUM_ON_ALONE = 0.75  # the same where levels cannot be judged, and HUM_LOUD is no help
 HUM_LOUD = 2.0  # times the model's level of rest
 HUM_GONE = 0.5  # of the hum's RMS when it was found: a contraction drowns hum, but does not remove it
 WEAK_ON, WEAK_OFF = 0.1, 0.2  # of the model's level of rest
@@ -185,9 +186,9 @@ class QualityMonitor:
 
     def _judge_hum(self, hum_rms: Levels, ratio: Levels, still: Flags) -> None:
         latch = self._latches["hum"]
-        loud = (ratio > HUM_ON) & ~still
+        loud = ~still & (ratio > HUM_ON_ALONE)
         if self._rest is not None:
-            loud &= hum_rms > HUM_LOUD * self._rest
+            loud = ~still & (ratio > HUM_ON) & (hum_rms > HUM_LOUD * self._rest)
         self._hum_found = np.where(loud, np.maximum(self._hum_found, hum_rms), self._hum_found)
         gone = (ratio < HUM_OFF) & (hum_rms < HUM_GONE * self._hum_found) | still
         latch.update(loud, gone)

@@ -168,6 +168,7 @@ class Runtime:
             run=self.run,
             stats=self.stats,
             stopping=self.stopping,
+            speed=getattr(feed.source, "speed", 1.0),
             place=place,
             outlet=outlet,
             writable=writable,

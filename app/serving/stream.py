@@ -62,6 +62,7 @@ class Stream:
         run: str,
         stats: StreamStats,
         stopping: Callable[[], bool],
+        speed: float | None = 1.0,  # of a recording: its frames come so many times as fast; None: in any number
         place: Place | None = None,
         outlet: Outlet | None = None,
         writable: Callable[[], bool] = lambda: True,
@@ -72,14 +73,15 @@ class Stream:
         self._reader, self._fps, self._duration, self._stats = reader, fps, duration_s, stats
         self._run, self._stopping, self._writable = run, stopping, writable
         self._outlet, self._clock, self._sleep = outlet, clock, sleep
-        self._most = None if duration_s is None else max(1, round(duration_s * fps))
+        endless = duration_s is None or speed is None
+        self._most = None if endless else max(1, round((duration_s or 0.0) * fps * (speed or 1.0)))
         self._started_at = place.started_at if place else wall()
         self._ran_s = max(wall() - self._started_at, 0.0)  # before a reconnect
         self._k = place.k if place else -1
         self.frames = place.frames if place else 0
         self.dropped = place.dropped if place else 0
         if place is not None and place.run != run:  # what was missed, only the clock can say
-            self.dropped = max(self.dropped, int(self._ran_s * fps) - self.frames)
+            self.dropped = max(self.dropped, int(self._ran_s * fps * (speed or 1.0)) - self.frames)
         self._wake = threading.Event()
         self._gone = False
         self._blocked_since: float | None = None

@@ -78,7 +78,7 @@ def test_it_plays_at_the_recordings_pace_times_the_speed(
         pytest.param(None, 2, id="as fast as possible"),
         pytest.param(1.0, 2, id="real time"),
         pytest.param(5.0, 10, id="five times"),
-        pytest.param(1000.0, 50, id="never more than a quarter of a second of signal"),
+        pytest.param(1000.0, 20, id="never more than a tenth of a second of signal"),
         pytest.param(0.1, 1, id="slow motion"),
     ],
 )

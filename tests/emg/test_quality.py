@@ -260,6 +260,14 @@ def test_hum_softer_than_twice_rest_is_left_to_the_notch() -> None:
     assert heard(quiet).problems == {}
 
 
+@pytest.mark.parametrize(("rms", "problems"), [(15.0, {}), (25.0, {"hum": [0, 1, 2, 3]})])
+def test_where_units_are_unknown_hum_must_be_three_quarters_of_the_power(rms: float, problems: dict) -> None:
+    """A ratio of 0.69 and of 0.86: softer hum can be that of any quiet rest."""
+    samples = noise(5) + sine(5, 50, rms)
+    assert heard(samples, rest_rms=None, active_rms=None).problems == problems
+    assert heard(samples).problems == {"hum": [0, 1, 2, 3]}
+
+
 def test_hum_does_not_flicker_as_a_muscle_contracts_and_rests() -> None:
     level = np.where(np.arange(20 * RATE) // (2 * RATE) % 2, 60.0, 3.0).astype(np.float32)[:, np.newaxis]
     samples = noise(20, 1.0) * level + sine(20, 50, 20)

@@ -103,6 +103,25 @@ def test_no_more_frames_than_the_duration_holds_are_sent(station: Station, reade
     assert station.stats.frames_sent == 2
 
 
+@pytest.mark.parametrize(
+    ("speed", "sent"), [(0.5, 1), (1.0, 2), (2.0, 4), (None, 6)], ids=["half", "real time", "twice", "any"]
+)
+def test_a_recording_at_another_speed_fills_the_duration_with_as_many_more_frames(
+    station: Station, reader: Reader, speed: float | None, sent: int
+) -> None:
+    """At ten times real time, a stream of 10 s once fell silent after 1 s: it had sent fps * 10 frames."""
+    clock = Clock()
+    items = iter(open_stream(station, reader, clock, duration=0.2, speed=speed))  # two windows at 10 a second
+    for k in range(6):
+        station.source.window()
+        until(lambda k=k: len(station.frames) == k + 1)
+        next(items, None)
+    clock.now += 1
+    while not isinstance(next_sent(items), Completed):
+        pass
+    assert station.stats.frames_sent == sent
+
+
 def test_a_server_that_stops_gives_every_stream_its_last_word(station: Station, reader: Reader) -> None:
     stopping = [False]
     items = iter(open_stream(station, reader, Clock(), stopping=lambda: stopping[0]))
