@@ -1,0 +1,190 @@
+"""Recordings of a real server: beside streams, over its death, on a disk that fills up."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import numpy as np
+import pytest
+
+from app.config import ROOT
+from app.emg.recordings import load
+from tests.server.live import LATE_S, START_S, Client, Json, Live, gunicorn, until
+
+pytestmark = pytest.mark.server
+
+RATE, LOST_S = 2000, 1.0
+
+
+def project(folder: Path) -> Path:
+    """A copy of the project with an instance folder of its own: a server records into that of its code."""
+    made = folder / "project"
+    (made / "instance").mkdir(parents=True)
+    (made / "instance" / "models").symlink_to(ROOT / "instance" / "models")
+    for name in ("app", "templates", "wsgi.py", "gunicorn.conf.py"):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, made / name, ignore=shutil.ignore_patterns("__pycache__"))
+        elif (ROOT / name).exists():
+            shutil.copy(ROOT / name, made / name)
+    return made
+
+
+@contextmanager
+def serving(folder: Path, **settings: str) -> Iterator[Live]:
+    with gunicorn(folder.parent, prefix=("env", "-C", str(folder)), **settings) as live:
+        until(lambda: live.ready() or live.process.poll() is not None, START_S)
+        assert live.process.poll() is None, live.log
+        yield live
+
+
+def ask(live: Live, path: str, method: str = "GET", body: Any = None) -> bytes:
+    data = None if body is None else json.dumps(body).encode()
+    request = Request(
+        f"{live.url}/emg/recordings{path}", data, {"Content-Type": "application/json"}, method=method
+    )
+    with urlopen(request, timeout=LATE_S) as answer:
+        content: bytes = answer.read()
+        assert len(content) == int(answer.headers["Content-Length"] or 0)
+        return content
+
+
+def state(live: Live, name: str) -> Json:
+    found: Json = json.loads(ask(live, f"/{name}"))
+    return found
+
+
+def arrays(content: bytes) -> dict[str, np.ndarray]:
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        return {key: file[key] for key in file.files}
+
+
+def test_a_recording_runs_beside_streams_that_miss_nothing(tmp_path: Path) -> None:
+    with serving(project(tmp_path)) as live:
+        reader = Client(live.port, fps=30, duration_seconds=6)
+        ask(live, "", "POST", {"name": "one", "subject": "S01"})
+        *frames, last = reader.events()
+        reader.close()
+        ended = json.loads(ask(live, "/one/stop", "POST"))
+        content = ask(live, "/one/download")
+        zipped = ask(live, "/one/download?format=bdf")
+        assert last["total_frames"] == len(frames)
+        assert frames[-1]["dropped"] == 0
+        assert (ended["state"], ended["gaps"]) == ("complete", 0)
+        assert ended["samples"] > 4 * RATE
+        assert zipped[:2] == b"PK"
+        found = arrays(content)
+        assert np.array_equal(np.diff(found["sample_index"]), np.ones(ended["samples"] - 1))
+        # what was recorded of a window is what its stream was told
+        judged = dict(
+            zip(found["prediction_sample_index"].tolist(), found["prediction"].tolist(), strict=True)
+        )
+        told = {frame["sample_index"]: frame["prediction"] for frame in frames}
+        both = judged.keys() & told.keys()
+        assert len(both) > 60
+        assert all(judged[end] == told[end] for end in both)
+        assert "Traceback" not in live.log, live.log
+
+
+def test_a_killed_worker_loses_at_most_the_last_second(tmp_path: Path) -> None:
+    with serving(project(tmp_path)) as live:
+        ask(live, "", "POST", {"name": "one"})
+        client = Client(live.port, fps=50)
+        newest = 0
+
+        def watch() -> None:
+            nonlocal newest
+            try:
+                for event in client.events():
+                    newest = event.get("sample_index", newest)
+            except (AssertionError, OSError):  # the connection was cut
+                pass
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        time.sleep(4)
+        killed = live.workers()
+        for pid in killed:
+            os.kill(pid, signal.SIGKILL)
+        watcher.join(LATE_S)
+        client.close()
+        until(lambda: live.workers() and live.workers() != killed and live.ready())
+        found = state(live, "one")
+        assert (found["state"], found["recovered"], found["gaps"]) == ("complete", True, 0)
+        assert "left behind by a killed server" in live.log
+        content = ask(live, "/one/download")
+        (tmp_path / "one.npz").write_bytes(content)
+        held = load(tmp_path / "one.npz")
+        assert len(held.emg) == found["samples"]
+        last = int(arrays(content)["sample_index"][-1])
+        assert newest > 2 * RATE
+        assert last >= newest - LOST_S * RATE
+        ask(live, "", "POST", {"name": "two"})  # the new worker records anew
+        assert json.loads(ask(live, "/two/stop", "POST"))["state"] == "complete"
+
+
+def test_a_server_that_is_stopped_finishes_its_recordings(tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    with serving(folder) as live:
+        ask(live, "", "POST", {"name": "one"})
+        until(lambda: state(live, "one")["samples"] > RATE)
+        assert live.stop() == 0
+        assert "Traceback" not in live.log, live.log
+    end = json.loads((folder / "instance" / "recordings" / "one" / "end.json").read_text())
+    assert (end["state"], end["recovered"], end["error"]) == ("complete", False, None)
+    assert end["samples"] > RATE
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 256 KiB, two seconds of signal."""
+    made = project(tmp_path)
+    folder = made / "instance" / "recordings"
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+        pytest.skip("a small disk can only be mounted by root")
+    yield made
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def test_a_full_disk_ends_the_recording_and_no_stream(tmp_path: Path, small_disk: Path) -> None:
+    with serving(small_disk) as live:
+        reader = Client(live.port, fps=30, duration_seconds=8)
+        ask(live, "", "POST", {"name": "one"})
+        until(lambda: state(live, "one")["state"] != "recording")
+        found = state(live, "one")
+        assert found["state"] == "failed"
+        assert found["error"] == "the recording cannot be written: No space left on device"
+        assert 0 < found["samples"] < 4 * RATE
+        filler = small_disk / "instance" / "recordings" / "filler"
+        with pytest.raises(OSError, match="No space left"):
+            filler.write_bytes(bytes(2**20))
+        with pytest.raises(HTTPError) as refused:
+            ask(live, "", "POST", {"name": "two"})
+        with refused.value as answer:
+            assert answer.status == 503
+            assert "No space left on device" in json.load(answer)["detail"]
+        *frames, last = reader.events()
+        reader.close()
+        assert last["total_frames"] == len(frames)
+        assert frames[-1]["dropped"] == 0
+        assert live.ready()
+        filler.unlink()
+        ask(live, "/one", "DELETE")
+        ask(live, "", "POST", {"name": "two"})
+        until(lambda: state(live, "two")["samples"] > 0)
+        assert "No space left on device" in live.log
+        assert "Traceback" not in live.log, live.log
