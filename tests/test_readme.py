@@ -1,4 +1,4 @@
-"""Every block of README.md and docs/api.md that says `sh`, `python` or `js` runs, against a real server.
+"""Every block of README.md and the documents named below that says `sh`, `python` or `js` runs, against a real server.
 
 `console` is for what starts servers, trains, or needs files of the reader's own; `text` and `json` show output. A
 block marked `js browser` runs in node with a small EventSource.
@@ -30,7 +30,11 @@ pytestmark = pytest.mark.server
 URL = "http://127.0.0.1:8000"
 START_S = 60.0
 BLOCK_S = 60.0
-DOCUMENTS = ("README.md", "docs/api.md")
+DOCUMENTS: dict[str, dict[str, str]] = {  # and the settings of the server that its blocks are for
+    "README.md": {},
+    "docs/api.md": {},
+    "docs/push.md": {"EMG_MODE": "push"},
+}
 RUNS, SHOWN = ("sh", "python", "js", "js browser"), ("console", "json", "text")
 
 EVENT_SOURCE = """
@@ -63,7 +67,7 @@ def blocks(name: str) -> list[tuple[int, str, str]]:
 
 def running(*languages: str) -> list[Any]:
     return [
-        pytest.param(language, content, id=f"{name}:{line}")
+        pytest.param(name, language, content, id=f"{name}:{line}")
         for name in DOCUMENTS
         for line, language, content in blocks(name)
         if language in languages
@@ -71,18 +75,17 @@ def running(*languages: str) -> list[Any]:
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server as `make serve` runs it, on a free port."""
+def url(name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A server as `make serve` runs it, on a free port; one for each document."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"127.0.0.1:{probe.getsockname()[1]}"
     log = tmp_path_factory.mktemp("server") / "log"
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("EMG_", "WEB_CONCURRENCY"))}
+    env = {**kept, "EMG_BIND": address, **DOCUMENTS[name]}
     command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
     with log.open("wb") as output:
-        server = subprocess.Popen(
-            command, cwd=ROOT, env={**kept, "EMG_BIND": address}, stdout=output, stderr=output
-        )
+        server = subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=output)
     try:
         _await_ready(f"http://{address}", server, log)
         yield f"http://{address}"
@@ -114,8 +117,8 @@ def test_blocks_shown_as_json_are_json(name: str) -> None:
             json.loads(content)
 
 
-@pytest.mark.parametrize(("language", "content"), running("sh"))
-def test_shell_blocks_run(language: str, content: str, url: str, folder: Path) -> None:
+@pytest.mark.parametrize(("name", "language", "content"), running("sh"), scope="module")
+def test_shell_blocks_run(name: str, language: str, content: str, url: str, folder: Path) -> None:
     """curl answers 0 to an HTTP error, so each answer that is a problem must be one the page announces."""
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
@@ -127,16 +130,16 @@ def test_shell_blocks_run(language: str, content: str, url: str, folder: Path) -
     assert refused == (["422"] if '"foo"' in content else expected), done.stdout
 
 
-@pytest.mark.parametrize(("language", "content"), running("python"))
-def test_python_blocks_run(language: str, content: str, url: str, folder: Path) -> None:
+@pytest.mark.parametrize(("name", "language", "content"), running("python"), scope="module")
+def test_python_blocks_run(name: str, language: str, content: str, url: str, folder: Path) -> None:
     done = run([sys.executable, "-c", content.replace(URL, url)], folder)
     *labels, last = done.stdout.splitlines()
     assert len(labels) >= 10
     assert "'status': 'completed'" in last
 
 
-@pytest.mark.parametrize(("language", "content"), running("js", "js browser"))
-def test_javascript_blocks_run(language: str, content: str, url: str, folder: Path) -> None:
+@pytest.mark.parametrize(("name", "language", "content"), running("js", "js browser"), scope="module")
+def test_javascript_blocks_run(name: str, language: str, content: str, url: str, folder: Path) -> None:
     if shutil.which("node") is None:
         pytest.skip("node is not installed")
     script = content.replace(URL, url).replace("duration_seconds=10", "duration_seconds=2")
