@@ -145,6 +145,7 @@ def _described(feed: Feed) -> dict[str, Any]:
         "gesture_names": list(feed.source.gesture_names),
         "pushed": pushed is not None,
         "next_sample": None if pushed is None else pushed.next_sample,
+        "counters": dict(getattr(feed.source, "sums", {})),
     }
 
 

@@ -29,6 +29,12 @@ class SourceSchema(SourceStateSchema):
     next_sample = fields.Integer(
         required=True, allow_none=True, **about("Of a pushed source: the first sample that is not here yet")
     )
+    counters = fields.Dict(
+        keys=fields.String(),
+        values=fields.Integer(),
+        required=True,
+        **about("What the device's protocol has counted: frames, CRC errors, lost frames, times opened"),
+    )
 
 
 class SourcesSchema(Schema):

@@ -15,6 +15,7 @@ from app.emg.filters import design
 from app.emg.playback import Playback, require
 from app.emg.recordings import Recording, load_path, numbered
 from app.emg.ring import Ring
+from app.emg.serial_source import SerialOptions, SerialSource
 from app.emg.signal_path import SignalPath
 from app.emg.simulator import Simulator
 from app.emg.source import Source
@@ -74,8 +75,28 @@ def _open_source(settings: Settings, manifest: Manifest) -> Source:
         for recording in recordings:
             _expect_fit(recording, manifest, settings.instance / "models")
         return Playback(_named(recordings, manifest), speed=settings.speed, loop=settings.loop)
+    if settings.emg_mode is EmgMode.REALTIME:
+        return SerialSource(serial_options(settings, manifest))
     return Simulator(
         manifest.channels, manifest.sampling_rate, manifest.classes, manifest.rest_class, units=manifest.units
+    )
+
+
+def serial_options(settings: Settings, manifest: Manifest) -> SerialOptions:
+    """The device that the settings name, delivering what the model takes.
+
+    Raises:
+        ConfigError: the baud rate cannot carry that.
+    """
+    return SerialOptions(
+        channels=manifest.channels,
+        sampling_rate=manifest.sampling_rate,
+        units=manifest.units,
+        port=settings.port,
+        usb=settings.usb,
+        baud=settings.baud,
+        format=settings.format,
+        scale=settings.scale,
     )
 
 
