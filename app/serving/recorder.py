@@ -63,6 +63,13 @@ class Judging:
     backend: Callable[[], str]
 
 
+def stamped(source: str, now: float) -> str:
+    """A name for a recording that begins now."""
+    stamp = datetime.fromtimestamp(now, timezone.utc).strftime("%Y%m%d-%H%M%S")
+    slug = re.sub(r"[^A-Za-z0-9]+", "-", source).strip("-")[:32]
+    return f"{stamp}-{slug}".rstrip("-")
+
+
 class Recorder:
     """Records feeds into `root`, one recording a source at a time. It touches nothing outside of it."""
 
@@ -231,10 +238,8 @@ class Recorder:
         options: StreamOptions,
     ) -> Header:
         judging, source, now = self._judging, feed.source, self._wall()
-        stamp = datetime.fromtimestamp(now, timezone.utc).strftime("%Y%m%d-%H%M%S")
-        slug = re.sub(r"[^A-Za-z0-9]+", "-", feed.name).strip("-")[:32]
         return Header(
-            name=folders.check_name(name if name is not None else f"{stamp}-{slug}".rstrip("-")),
+            name=stamped(feed.name, now) if name is None else folders.check_name(name),
             source=feed.name,
             subject=subject,
             started_at=now,

@@ -60,6 +60,15 @@ class Take:
             log.error("the recording %s waits for its disk for over %g s", self.header.name, STOP_S)
 
     @property
+    def running(self) -> bool:
+        return not self._done.is_set()
+
+    @property
+    def begun(self) -> bool:
+        """Whether a sample has come."""
+        return self._first is not None
+
+    @property
     def prompt(self) -> Prompt | None:
         """What the plan asks of the person now; None without a plan, before the first sample, and after the last."""
         plan = self.header.plan
@@ -100,9 +109,14 @@ class Take:
         """Samples since the first, those lost included."""
         return 0 if self._first is None else self._next - self._first
 
-    def _over(self) -> bool:
+    @property
+    def over_plan(self) -> bool:
+        """Whether the plan has come to its end."""
         plan = self.header.plan
-        if plan is not None and self._position >= plan.ends(self.header.sampling_rate)[-1]:
+        return plan is not None and self._position >= int(plan.ends(self.header.sampling_rate)[-1])
+
+    def _over(self) -> bool:
+        if self.over_plan:
             return True
         if self._acquisition.state == "ended":
             log.info(

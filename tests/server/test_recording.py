@@ -5,13 +5,11 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
 import signal
 import subprocess
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -20,34 +18,13 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pytest
 
-from app.config import ROOT
 from app.emg.recordings import load
-from tests.server.live import LATE_S, START_S, Client, Json, Live, gunicorn, until
+from tests.server.live import LATE_S, Client, Json, Live, until
+from tests.server.own_project import project, serving
 
 pytestmark = pytest.mark.server
 
 RATE, LOST_S = 2000, 1.0
-
-
-def project(folder: Path) -> Path:
-    """A copy of the project with an instance folder of its own: a server records into that of its code."""
-    made = folder / "project"
-    (made / "instance").mkdir(parents=True)
-    (made / "instance" / "models").symlink_to(ROOT / "instance" / "models")
-    for name in ("app", "templates", "wsgi.py", "gunicorn.conf.py"):
-        if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, made / name, ignore=shutil.ignore_patterns("__pycache__"))
-        elif (ROOT / name).exists():
-            shutil.copy(ROOT / name, made / name)
-    return made
-
-
-@contextmanager
-def serving(folder: Path, **settings: str) -> Iterator[Live]:
-    with gunicorn(folder.parent, prefix=("env", "-C", str(folder)), **settings) as live:
-        until(lambda: live.ready() or live.process.poll() is not None, START_S)
-        assert live.process.poll() is None, live.log
-        yield live
 
 
 def ask(live: Live, path: str, method: str = "GET", body: Any = None) -> bytes:

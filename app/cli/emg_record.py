@@ -1,0 +1,248 @@
+"""`flask --app wsgi emg record`: prompts in the terminal, and a labelled recording from the source of the settings."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from app.cli.model import as_json, one_line_errors
+from app.errors import DataError, MyostreamError
+
+if TYPE_CHECKING:
+    from app.config import Settings
+    from app.emg.label_plan import LabelPlan, Prompt
+    from app.emg.recording_export import Contents
+    from app.emg.source import Source
+    from app.inference.manifest import Manifest
+    from app.serving.take import Take
+
+LOOK_S = 0.05  # between two looks at what is to be prompted
+PATIENCE_S = 10.0  # for the first sample
+
+
+@click.command()
+@click.option(
+    "--label-plan",
+    "text",
+    required=True,
+    help="`rest:3,fist:3 x 3`, or a file with that or with JSON: gestures, repetitions, seconds, ...",
+)
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The .npz to write.")
+@click.option("--subject", help="Who is recorded: a code of letters and digits, such as S01.")
+@as_json
+@one_line_errors
+def record(text: str, out: Path, subject: str | None, as_json: bool) -> None:
+    """Record a person who follows the prompts; labels go by sample index. Ctrl-C ends early and keeps what there is.
+
+    The source is that of EMG_MODE, and no server may have it open meanwhile.
+    """
+    from app.config import Settings
+    from app.emg.label_plan import read_plan
+    from app.serving.opening import open_artefact, open_source
+
+    settings = Settings.from_env()
+    _expect_target(out)
+    _expect_subject(subject)
+    manifest = open_artefact(settings).manifest
+    plan = read_plan(text, manifest.rest_class)
+    for name in sorted(set(plan.gesture_names) - set(manifest.classes)):
+        click.echo(f"note: {manifest.name} does not know {name}; it cannot be trained on this", err=True)
+    source = open_source(settings, manifest)
+    if source is None:
+        raise DataError("with EMG_MODE=push the sources are clients': record them with POST /emg/recordings")
+    held, complete = _recorded(settings, manifest, source, plan, subject, out)
+    report = _report(held, out, complete)
+    click.echo(json.dumps(report) if as_json else _words(report))
+
+
+def _recorded(
+    settings: Settings,
+    manifest: Manifest,
+    source: Source,
+    plan: LabelPlan,
+    subject: str | None,
+    out: Path,
+) -> tuple[Contents, bool]:
+    """Record, export, and delete what was exported; the contents, and whether the plan came to its end.
+
+    Until the export is written, the recording lies in instance/recordings, where a server lists it too.
+    """
+    from app.emg import recording_folder
+    from app.emg.recording_export import write_npz
+    from app.emg.recording_writer import RecordingWriter
+    from app.serving.acquisition import Acquisition
+    from app.serving.aside import Aside
+    from app.serving.opening import open_path
+    from app.serving.take import Take
+
+    root, header = settings.instance / "recordings", _header(settings, source, plan, subject)
+    acquisition, aside = Acquisition(source, open_path(settings, manifest)), Aside()
+    try:
+        take = Take(RecordingWriter(root, header), acquisition, aside)
+        take.start()
+        acquisition.start()
+        complete = _prompted(take, lambda: acquisition.look().error)
+        take.stop()
+    except OSError as error:
+        raise MyostreamError(f"the recording cannot be written: {error.strerror or error}") from None
+    finally:
+        acquisition.close()
+        aside.close()
+    ending = take.ending
+    kept = f"what was recorded is {header.name} in {root}"
+    if ending is None or ending.state == "failed":
+        raise MyostreamError(f"{ending.error if ending else 'the disk does not answer'}; {kept}")
+    if not ending.samples:
+        recording_folder.remove(root, header.name)
+        raise MyostreamError(f"the source {source.name} delivered no sample")
+    try:
+        held = write_npz(root, header.name, out)
+    except OSError as error:
+        raise MyostreamError(f"{out} cannot be written: {error.strerror or error}; {kept}") from None
+    recording_folder.remove(root, header.name)
+    return held, complete
+
+
+def _prompted(take: Take, trouble: Callable[[], str | None]) -> bool:
+    """Tell the person what to do until the plan is over, or Ctrl-C. Whether it came to its end."""
+    began, board = time.monotonic(), _Board()
+    with suppress(KeyboardInterrupt), board:
+        while take.running:
+            prompt = take.prompt
+            if not take.begun:
+                waited = time.monotonic() - began
+                if waited > PATIENCE_S:
+                    break
+                if waited > 1.0:
+                    board.wait_for_samples(trouble())
+            elif prompt is not None:
+                board.show(prompt, trouble())
+            time.sleep(LOOK_S)
+    return take.over_plan
+
+
+class _Board:
+    """The prompts on stderr: a bar a step in a terminal, a line a step elsewhere."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+        self._step = -1
+        self._draws = _can_draw()
+        self._waiting = False
+
+    def __enter__(self) -> _Board:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def wait_for_samples(self, trouble: str | None) -> None:
+        if not self._waiting:
+            self._waiting = True
+            click.echo(f"waiting for the source{': ' + trouble if trouble else ''}", err=True)
+
+    def show(self, prompt: Prompt, trouble: str | None) -> None:
+        if prompt.step != self._step:
+            self._close()
+            self._step = prompt.step
+            self._open(prompt)
+        if self._bar is not None:
+            self._bar.n = min(max(self._bar.total - prompt.seconds_left, 0.0), self._bar.total)
+            after = trouble or (f"then {prompt.next_label}" if prompt.next_label else "the last")
+            self._bar.unit = f"{prompt.seconds_left:.1f} s, {after}"
+            self._bar.refresh()
+
+    def _open(self, prompt: Prompt) -> None:
+        said = f"{prompt.label.upper():16}" if prompt.label else f"get ready: {prompt.next_label}"
+        if not self._draws:
+            click.echo(f"{prompt.step}/{prompt.steps} {said.strip()}: {prompt.seconds_left:.1f} s", err=True)
+            return
+        from tqdm import tqdm
+
+        self._bar = tqdm(
+            total=prompt.seconds_left,
+            desc=f"{prompt.step}/{prompt.steps} {said}",
+            file=sys.stderr,
+            leave=False,
+            bar_format="{desc} |{bar:30}| {unit}",
+        )
+
+    def _close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
+
+
+def _can_draw() -> bool:
+    """Whether stderr is a terminal that has a size; tqdm draws nothing on one without."""
+    try:
+        return sys.stderr.isatty() and os.get_terminal_size(sys.stderr.fileno()).lines > 1
+    except OSError:
+        return False
+
+
+def _header(settings: Settings, source: Source, plan: LabelPlan, subject: str | None) -> Any:
+    from app.emg.recording_folder import Header
+    from app.serving.recorder import stamped
+
+    now = time.time()
+    return Header(
+        name=stamped(source.name, now),
+        source=source.name,
+        subject=subject,
+        started_at=now,
+        sampling_rate=source.sampling_rate,
+        channels=source.channels,
+        units=source.units,
+        gesture_names=tuple(source.gesture_names),
+        mains_hz=settings.mains_hz,
+        model=None,  # nothing predicts here
+        plan=plan,
+    )
+
+
+def _expect_target(out: Path) -> None:
+    if out.suffix.lower() != ".npz":
+        raise DataError(f"--out {out} must end in .npz")
+    if out.exists():
+        raise DataError(f"{out} exists; choose another name, or delete it")
+    if not out.parent.is_dir():
+        raise DataError(f"{out.parent} is not a folder")
+
+
+def _expect_subject(subject: str | None) -> None:
+    if subject is not None and not (subject.isascii() and subject.isalnum() and len(subject) <= 32):
+        raise DataError(
+            f"--subject must be 1 to 32 letters (a-z, A-Z) and digits, such as S01, got {subject!r}"
+        )
+
+
+def _report(held: Contents, out: Path, complete: bool) -> dict[str, Any]:
+    rate = held.header.sampling_rate
+    seconds = {
+        name: round(float((held.label == k).sum()) / rate, 3) for k, name in enumerate(held.gesture_names)
+    }
+    return {
+        "recording": str(out),
+        "complete": complete,
+        "samples": held.samples,
+        "seconds": round(held.seconds, 3),
+        "gaps": len(held.gaps),
+        "lost_samples": held.lost_samples,
+        "labelled_seconds": seconds,
+    }
+
+
+def _words(report: dict[str, Any]) -> str:
+    labelled = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in report["labelled_seconds"].items())
+    early = "" if report["complete"] else " (the plan did not come to its end)"
+    lost = f"; {report['lost_samples']} samples were lost in {report['gaps']} gaps" if report["gaps"] else ""
+    return f"wrote {report['recording']}: {report['seconds']:.1f} s{early}: {labelled}{lost}"

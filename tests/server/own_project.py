@@ -1,0 +1,32 @@
+"""A server with an instance folder of its own: it records into that of its code, which tests leave alone."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.config import ROOT
+from tests.server.live import START_S, Live, gunicorn, until
+
+
+def project(folder: Path) -> Path:
+    """A copy of the project with an instance folder of its own: a server records into that of its code."""
+    made = folder / "project"
+    (made / "instance").mkdir(parents=True)
+    (made / "instance" / "models").symlink_to(ROOT / "instance" / "models")
+    for name in ("app", "templates", "wsgi.py", "gunicorn.conf.py"):
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, made / name, ignore=shutil.ignore_patterns("__pycache__"))
+        elif (ROOT / name).exists():
+            shutil.copy(ROOT / name, made / name)
+    return made
+
+
+@contextmanager
+def serving(folder: Path, **settings: str) -> Iterator[Live]:
+    with gunicorn(folder.parent, prefix=("env", "-C", str(folder)), **settings) as live:
+        until(lambda: live.ready() or live.process.poll() is not None, START_S)
+        assert live.process.poll() is None, live.log
+        yield live
