@@ -8,8 +8,9 @@ from __future__ import annotations
 from flask.cli import AppGroup
 
 from app.cli.emg_ports import ports
+from app.cli.emg_record import record
 
 emg = AppGroup("emg", help="Look for devices, simulate one, record and check what they deliver.")
 
-for command in (ports,):
+for command in (ports, record):
     emg.add_command(command)
