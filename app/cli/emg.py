@@ -9,8 +9,9 @@ from flask.cli import AppGroup
 
 from app.cli.emg_ports import ports
 from app.cli.emg_record import record
+from app.cli.emg_simulate import simulate
 
 emg = AppGroup("emg", help="Look for devices, simulate one, record and check what they deliver.")
 
-for command in (ports, record):
+for command in (ports, simulate, record):
     emg.add_command(command)

@@ -102,3 +102,9 @@ def _fitting(baud: int, channels: int, rate: float, format: str) -> list[str]:
 
 def _named(channels: int) -> str:
     return "1 channel" if channels == 1 else f"{channels} channels"
+
+
+def suited(channels: int, rate: float, format: str, per_frame: int = 1) -> int | None:
+    """The usual baud rate of the format if it carries that, else the lowest that does; None: none does."""
+    needed = sample_bytes(channels, format, per_frame) * rate
+    return next((b for b in (DEFAULT[format], *RATES) if needed <= bytes_per_second(b)), None)

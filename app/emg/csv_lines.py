@@ -29,6 +29,7 @@ class CsvDecoder:
     def reset(self) -> None:
         self._rest = b""
         self._counter: int | None = None
+        self._suspect: int | None = None  # a counter that did not fit
         self._unread = self._same_counter = 0  # bad lines, and repeated ones, since the last sample
         self._begun = False  # the first line is over
         self._header = True  # no sample yet
@@ -63,8 +64,6 @@ class CsvDecoder:
                 continue
             missing, anew = self._count(row, most_lost)
             if missing is None:
-                self.repeated += 1
-                self._same_counter += 1
                 continue
             self.lines, self._header, self._width, self._same_counter = self.lines + 1, False, None, 0
             if missing or anew:
@@ -99,22 +98,28 @@ class CsvDecoder:
             self._unread += 1
 
     def _count(self, row: list[float], most_lost: int) -> tuple[int | None, bool]:
-        """(samples lost before this one, the counter began anew); None lost: it has come before."""
+        """(samples lost before this one, the counter began anew); None lost: the line is not taken."""
         unread, self._unread = self._unread, 0
         if len(row) == self.channels:  # without a counter, a line that cannot be read was a sample
             self.lost_samples += unread
             return unread, False
-        before, self._counter = self._counter, int(row[0])
-        if before is None:
-            return 0, False
-        ahead = _ahead(before, self._counter)
+        before, counter = self._counter, int(row[0])
+        ahead = 0 if before is None else _ahead(before, counter)
         if ahead == -1:
+            self.repeated += 1
+            self._same_counter += 1
             return None, False
-        if not 0 <= ahead <= most_lost:
-            self.restarts += 1
-            return 0, True
-        self.lost_samples += ahead
-        return ahead, False
+        if 0 <= ahead <= most_lost:
+            self._counter, self._suspect = counter, None
+            self.lost_samples += ahead
+            return ahead, False
+        if counter - 1 != self._suspect:  # a digit that was damaged, until the next line counts on from it
+            self._suspect = counter
+            self._bad_line()
+            return None, False
+        self._counter, self._suspect = counter, None
+        self.restarts += 1
+        return 0, True
 
 
 def _numbers(line: bytes) -> list[float] | None:

@@ -110,7 +110,7 @@ def test_a_counter_wraps(bits: int) -> None:
 
 
 def test_a_counter_that_falls_is_a_device_that_began_anew() -> None:
-    decoder, runs = decoded(b"500 1 2 3\n0 1 2 3\n1 1 2 3\n")
+    decoder, runs = decoded(b"500 1 2 3\n0 1 2 3\n1 1 2 3\n2 1 2 3\n")
     assert [(len(run.samples), run.lost, run.restart) for run in runs] == [(1, 0, False), (2, 0, True)]
     assert (decoder.restarts, decoder.lost_samples) == (1, 0)
 
@@ -118,8 +118,15 @@ def test_a_counter_that_falls_is_a_device_that_began_anew() -> None:
 def test_a_counter_that_jumps_further_than_time_allows_began_anew() -> None:
     decoder = CsvDecoder(1)
     decoder.feed(b"\n1 5\n", most_lost=100)
-    (run,) = decoder.feed(b"9000 5\n", most_lost=100)
-    assert (run.lost, run.restart) == (0, True)
+    (run,) = decoder.feed(b"9000 5\n9001 5\n", most_lost=100)
+    assert (run.lost, run.restart, len(run.samples)) == (0, True, 1)
+
+
+def test_a_damaged_digit_of_a_counter_costs_its_line_alone() -> None:
+    decoder = CsvDecoder(1)
+    (*runs,) = decoder.feed(b"\n10 5\n11 5\n712 5\n13 5\n14 5\n", most_lost=100)
+    assert [(len(run.samples), run.lost, run.restart) for run in runs] == [(2, 0, False), (2, 1, False)]
+    assert (decoder.bad_lines, decoder.restarts) == (1, 0)
 
 
 def test_a_line_that_comes_twice_counts_once() -> None:

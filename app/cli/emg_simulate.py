@@ -1,0 +1,188 @@
+"""`flask --app wsgi emg simulate`: a fake serial device, so that anyone can try EMG_MODE=realtime."""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from app.cli.model import as_json, one_line_errors
+from app.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from app.emg.fake_device import Encoder
+    from app.emg.pseudo_terminal import PseudoTerminal
+    from app.emg.serial_port import SerialPort
+    from app.emg.source import Source
+
+a_share = click.FloatRange(0.0, 1.0)
+above_0 = click.FloatRange(0.0, min_open=True)
+
+
+@click.command()
+@click.option(
+    "--to",
+    required=True,
+    type=click.Path(path_type=Path),
+    help="A new path such as /tmp/emg0, which becomes a link to a pseudo-terminal; or a serial port, such as "
+    "the other end of a null-modem cable.",
+)
+@click.option(
+    "--format", "format_", type=click.Choice(["binary", "csv"]), default="binary", show_default=True
+)
+@click.option("--recording", type=click.Path(path_type=Path), help="Default: simulated muscles.")
+@click.option("--faults", default="", help="Such as gap@20000:500,flat@40000:ch3,hum@0:50=20,stall@60000:2.")
+@click.option("--damage", type=a_share, default=0.0, help="The share of frames or lines with a wrong byte.")
+@click.option("--channels", type=click.IntRange(1, 255), help="Default: as EMG_MODEL takes.")
+@click.option("--rate", type=above_0, help="Nominal, in Hz. Default: as EMG_MODEL takes.")
+@click.option("--speed", type=above_0, default=1.0, help="True rate over nominal: 1.06 is a device 6 % fast.")
+@click.option(
+    "--scale", type=above_0, default=1.0, show_default=True, help="Units (microvolt) for one count."
+)
+@click.option(
+    "--per-frame", type=click.IntRange(1, 255), default=1, show_default=True, help="Samples; binary."
+)
+@click.option("--counter/--no-counter", default=True, help="In front of every line; csv.")
+@click.option("--baud", type=click.IntRange(1), help="Default: one that carries it.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The simulated person and day.")
+@click.option(
+    "--seconds", type=above_0, help="Default: until Ctrl-C, or the end of the recording's last loop."
+)
+@as_json
+@one_line_errors
+def simulate(to: Path, as_json: bool, seconds: float | None, damage: float, **options: Any) -> None:
+    """A fake device that sends samples in real time. Ctrl-C pulls its plug."""
+    from app.emg.fake_device import FakeDevice
+
+    source = _source(**options)
+    options["baud"] = _baud(source, **options)
+    encoder, settings = _encoder(source, **options), _settings(to, **options)
+    line = _line(to, options["baud"])
+    device = FakeDevice(source, encoder, line, damage=damage, seed=options["seed"])
+    click.echo(json.dumps(settings) if as_json else _invitation(source, settings, options["recording"]))
+    sys.stdout.flush()  # whoever started us may wait for this line
+    until = None if seconds is None else time.monotonic() + seconds
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the link goes, too
+    try:
+        for _ in device.run():
+            if until is not None and time.monotonic() >= until:
+                break
+    except KeyboardInterrupt:
+        pass
+    finally:
+        source.close()
+        line.close()
+        signal.signal(signal.SIGTERM, before)
+        click.echo(
+            f"sent {device.samples} samples; {device.damaged} pieces damaged, "
+            f"{device.overruns} lost because nobody read fast enough",
+            err=True,
+        )
+
+
+def _source(
+    *,
+    recording: Path | None,
+    channels: int | None,
+    rate: float | None,
+    speed: float,
+    seed: int,
+    faults: str,
+    **_: Any,
+) -> Source:
+    from app.emg.faults import Faulty, parse
+
+    found = parse(faults)
+    if recording is not None:
+        source = _playback(recording, channels, rate, speed)
+    else:
+        source = _simulator(channels, rate, speed, seed)
+    return Faulty(source, found) if found else source
+
+
+def _playback(path: Path, channels: int | None, rate: float | None, speed: float) -> Source:
+    from app.emg.playback import Playback
+    from app.emg.recordings import load_path
+
+    source = Playback(load_path(path, labelled=False), speed=speed)
+    for name, asked, own in (("channels", channels, source.channels), ("rate", rate, source.sampling_rate)):
+        if asked is not None and asked != own:
+            raise DataError(f"--{name} {asked:g} contradicts {path.name}, which has {own:g}: leave it out")
+    return source
+
+
+def _simulator(channels: int | None, rate: float | None, speed: float, seed: int) -> Source:
+    from app.config import Settings
+    from app.emg.simulator import Simulator
+    from app.inference import artefact
+
+    settings = Settings.from_env()
+    manifest = artefact.find(settings.model, settings.instance / "models").manifest
+    return Simulator(
+        channels or manifest.channels,
+        rate or manifest.sampling_rate,
+        manifest.classes,
+        manifest.rest_class,
+        seed,
+        speed=speed,
+    )
+
+
+def _encoder(
+    source: Source, *, format_: str, scale: float, per_frame: int, counter: bool, **_: Any
+) -> Encoder:
+    from app.emg.fake_device import CsvEncoder, PacketEncoder
+    from app.emg.packets import most_samples
+
+    if format_ == "csv":
+        return CsvEncoder(scale, counter)
+    if per_frame > most_samples(source.channels):
+        raise ConfigError(
+            f"--per-frame {per_frame} is too many: a frame holds at most {most_samples(source.channels)} "
+            f"samples of {source.channels} channels"
+        )
+    return PacketEncoder(source.channels, scale, per_frame)
+
+
+def _baud(source: Source, *, format_: str, per_frame: int, baud: int | None, **_: Any) -> int:
+    from app.emg import baud as bauds
+
+    if baud is None:
+        baud = bauds.suited(source.channels, source.sampling_rate, format_, per_frame)
+    bauds.require(baud or max(bauds.RATES), source.channels, source.sampling_rate, format_)
+    return baud or max(bauds.RATES)
+
+
+def _line(to: Path, baud: int) -> PseudoTerminal | SerialPort:
+    from app.emg.pseudo_terminal import PseudoTerminal
+    from app.emg.serial_port import SerialPort
+
+    if to.is_char_device() and not to.is_symlink():
+        return SerialPort(str(to), baud)
+    return PseudoTerminal(to)
+
+
+def _settings(to: Path, *, baud: int, format_: str, scale: float, **_: Any) -> dict[str, str]:
+    return {
+        "EMG_MODE": "realtime",
+        "EMG_PORT": str(to),
+        "EMG_FORMAT": format_,
+        "EMG_BAUD": str(baud),
+        **({} if scale == 1.0 else {"EMG_SCALE": f"{scale:g}"}),
+    }
+
+
+def _invitation(source: Source, settings: dict[str, str], recording: Path | None) -> str:
+    what = recording.name if recording else "simulated muscles"
+    names: Sequence[str] = [f"{name}={value}" for name, value in settings.items()]
+    return (
+        f"{what}: {source.channels} channels at {source.sampling_rate:g} Hz. "
+        f"In another terminal, with a model that takes that:\n\n  {' '.join(names)} make serve\n\n"
+        "Ctrl-C pulls the plug."
+    )
