@@ -80,7 +80,7 @@ def _spans(times: Sequence[float], holds: Sequence[bool]) -> list[tuple[float, f
     for (at, then), held in zip(itertools.pairwise(times), holds, strict=False):
         if not held or then - at > GAP_S:
             continue
-        if spans and sum(spans[-1]) == at:
+        if spans and math.isclose(sum(spans[-1]), at):
             spans[-1] = spans[-1][0], then - spans[-1][0]
         else:
             spans.append((at, then - at))
