@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from flask.cli import AppGroup
 
+from app.cli.emg_check import check
 from app.cli.emg_ports import ports
 from app.cli.emg_record import record
 from app.cli.emg_simulate import simulate
 
 emg = AppGroup("emg", help="Look for devices, simulate one, record and check what they deliver.")
 
-for command in (ports, simulate, record):
+for command in (ports, simulate, check, record):
     emg.add_command(command)

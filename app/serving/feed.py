@@ -42,7 +42,7 @@ class Feed:
         self.source, self.ring = acquisition.source, acquisition.ring
         self.judge = Judge(worker.engine, worker.manifest, self.ring, self.source.gesture_names)
         self.broadcast = Broadcast(acquisition, self._frame_maker, worker.encode, worker.stats)
-        self.quality = _monitor(self.source, worker.manifest, worker.mains_hz)
+        self.quality = monitor_for(self.source, worker.manifest, worker.mains_hz)
         acquisition.taps.append(lambda chunk, _: self.quality.feed(chunk))
 
     @property
@@ -99,7 +99,7 @@ class Feed:
         )
 
 
-def _monitor(source: Source, manifest: Manifest, mains_hz: float | None) -> QualityMonitor:
+def monitor_for(source: Source, manifest: Manifest, mains_hz: float | None) -> QualityMonitor:
     """Levels are judged where the source's units are the model's."""
     comparable = source.units == manifest.units
     return QualityMonitor(
