@@ -27,8 +27,9 @@ control_socket_disable = True  # one path for every instance of this user: two w
 
 def on_starting(server):
     """In the master, before it binds: every wrong setting ends the start here, in one line."""
-    from app.config import Settings, misspelt, refuse_open_door
+    from app.config import Settings, expect_alone, misspelt, refuse_open_door
     from app.errors import ConfigError
+    from app.serving.crew import board_for, new_run
 
     try:
         settings = Settings.from_env()
@@ -39,16 +40,26 @@ def on_starting(server):
             type(bind).default = [settings.bind]
         for address in server.cfg.bind:  # also one given with --bind
             refuse_open_door(address, settings.allow_anonymous)
-        if server.cfg.workers != 1:
-            raise ConfigError(
-                f"gunicorn was asked for {server.cfg.workers} workers; only 1 is allowed: "
-                "a second would play a second copy of the source"
-            )
+        expect_alone(settings, server.cfg.workers)
     except ConfigError as error:
         sys.exit(f"error: {error}")
-    server.num_workers = settings.workers
+    server.board, server.run = board_for(server.cfg.workers), new_run()
     for line in misspelt(os.environ):
         server.log.warning("%s", line)
+
+
+def pre_fork(server, worker):
+    """In the master: the worker's own part of the memory that all share."""
+    from app.serving.crew import free_slot
+
+    worker.slot = free_slot(server.board, {other.slot for other in server.WORKERS.values()})
+
+
+def child_exit(server, worker):
+    """In the master: a worker that died has no streams any more."""
+    from app.serving.crew import forget_streams
+
+    forget_streams(server.board, worker.slot)
 
 
 def post_fork(server, worker):
@@ -59,14 +70,16 @@ def post_fork(server, worker):
     from app import open_runtime
     from app.config import Settings
     from app.errors import MyostreamError
+    from app.serving.crew import Crew
 
     native_subprocess()
     settings = Settings.from_env()
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
+    crew = Crew(server.run, server.board, worker.slot, server.num_workers)
     try:
-        worker.runtime = open_runtime(settings, stopping=lambda: not worker.alive)
+        worker.runtime = open_runtime(settings, stopping=lambda: not worker.alive, crew=crew)
     except MyostreamError as error:
         server.log.error("error: %s", error)
         sys.exit(server.WORKER_BOOT_ERROR)

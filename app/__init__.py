@@ -12,14 +12,19 @@ from flask import Flask
 from app.config import Settings
 
 if TYPE_CHECKING:
+    from app.serving.crew import Crew
     from app.serving.runtime import Runtime
 
 TITLE = "Myostream"
 _installed: Runtime | None = None
 
 
-def open_runtime(settings: Settings, stopping: Callable[[], bool] = lambda: False) -> Runtime:
+def open_runtime(
+    settings: Settings, stopping: Callable[[], bool] = lambda: False, crew: Crew | None = None
+) -> Runtime:
     """Open this worker's runtime. `create_app` picks it up; close it when the worker exits.
+
+    `crew` is this worker's place among others; None: it is the only one.
 
     Raises:
         MyostreamError: one line that says what cannot be opened.
@@ -28,7 +33,7 @@ def open_runtime(settings: Settings, stopping: Callable[[], bool] = lambda: Fals
     from app.api import sse
     from app.serving import runtime
 
-    _installed = runtime.open_runtime(settings, sse.encode, stopping)
+    _installed = runtime.open_runtime(settings, sse.encode, stopping, crew)
     return _installed
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from environs import Env
 from app.errors import ConfigError
 from app.variables import BACKENDS, VARIABLES, EmgMode
 
-__all__ = ["BACKENDS", "VARIABLES", "EmgMode", "Settings", "misspelt", "refuse_open_door"]
+__all__ = ["BACKENDS", "VARIABLES", "EmgMode", "Settings", "expect_alone", "misspelt", "refuse_open_door"]
 
 ROOT = Path(__file__).resolve().parent.parent
 DOTENV = ROOT / ".env"
@@ -111,6 +112,18 @@ def refuse_open_door(bind: str, allow_anonymous: bool) -> None:
             f"EMG_BIND={bind} lets anyone on the network in without a key: "
             "bind to 127.0.0.1, or set EMG_ALLOW_ANONYMOUS=1 to accept that"
         )
+
+
+def expect_alone(settings: Settings, workers: int) -> None:
+    """Raise ConfigError where the source cannot be shared by several workers."""
+    if workers > 1 and settings.emg_mode is EmgMode.PUSH:
+        raise ConfigError(
+            f"WEB_CONCURRENCY={workers} with EMG_MODE=push: a pushed source lives in one worker, and the next request "
+            "may reach another. Use WEB_CONCURRENCY=1, and one server for each core behind a proxy "
+            "that chooses by the source's name"
+        )
+    if workers > 1 and not sys.platform.startswith("linux"):
+        raise ConfigError(f"WEB_CONCURRENCY={workers}: workers share a source on Linux only; use 1 here")
 
 
 def _is_loopback(host: str) -> bool:

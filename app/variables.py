@@ -97,12 +97,6 @@ def _backends(env: Env, name: str) -> tuple[str, ...]:
     return names
 
 
-def _only_one(env: Env, name: str) -> int:
-    if env.int(name) != 1:
-        raise ValueError
-    return 1
-
-
 def _host_port(env: Env, name: str) -> tuple[str, int]:
     host, _, port = env.str(name).strip().rpartition(":")
     if not host or not port.isdigit() or not 1 <= int(port) <= 65535:
@@ -176,7 +170,7 @@ VARIABLES = (
     Variable(
         "WEB_CONCURRENCY",
         "workers",
-        _only_one,
-        "1 (a second worker would play a second copy of the source)",
+        _positive_int,
+        "a whole number above 0",
     ),
 )

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.config import EmgMode, Settings, misspelt, refuse_open_door
+from app.config import EmgMode, Settings, expect_alone, misspelt, refuse_open_door
 from app.errors import ConfigError
 
 
@@ -60,7 +60,7 @@ def test_mains_can_be_off(monkeypatch: pytest.MonkeyPatch) -> None:
         ("EMG_SOURCE_IDLE", "never", "seconds"),
         ("EMG_BIND", "localhost", "host:port"),
         ("EMG_BIND", "127.0.0.1:99999", "host:port"),
-        ("WEB_CONCURRENCY", "2", "1"),
+        ("WEB_CONCURRENCY", "0", "above 0"),
     ],
 )
 def test_a_wrong_value_is_one_line_with_name_value_and_what_is_allowed(
@@ -119,6 +119,12 @@ def test_a_wider_bind_needs_an_explicit_yes(bind: str) -> None:
     with pytest.raises(ConfigError, match="EMG_ALLOW_ANONYMOUS=1"):
         refuse_open_door(bind, allow_anonymous=False)
     refuse_open_door(bind, allow_anonymous=True)
+
+
+def test_a_pushed_source_lives_in_one_worker() -> None:
+    expect_alone(Settings(), workers=2)
+    with pytest.raises(ConfigError, match="WEB_CONCURRENCY=2 with EMG_MODE=push"):
+        expect_alone(Settings(emg_mode=EmgMode.PUSH), workers=2)
 
 
 def test_a_misspelt_setting_is_noticed() -> None:

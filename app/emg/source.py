@@ -21,13 +21,15 @@ class Chunk:
 
     `index` is the sample index of `samples[0]`: the count of samples since the source started, lost ones
     included, so it jumps over a gap. `restart` says that the signal does not continue the samples before
-    it (a new recording, a loop, a reconnect): filters start afresh and no window spans it.
+    it (a new recording, a loop, a reconnect): filters start afresh and no window spans it. `acquired_at` is
+    the monotonic time at which another process has read it; None: it is read now.
     """
 
     index: int
     samples: Samples  # (n, channels)
     labels: Labels | None = None  # (n,) ids into the source's `gesture_names`, UNLABELLED where unknown
     restart: bool = False
+    acquired_at: float | None = None
 
 
 class Source(Protocol):

@@ -48,7 +48,9 @@ class Acquisition:
         self.taps: list[Tap] = []  # told every raw chunk and when it arrived; must neither wait nor raise
         self.on_end: Callable[[], None] = lambda: None  # called once, when nothing will come any more
         self._rate = RateEstimator(source.sampling_rate)
-        self._speed: float | None = getattr(source, "speed", 1.0)  # a recording's; None: no rate to hold it to
+        self._speed: float | None = getattr(
+            source, "speed", 1.0
+        )  # a recording's; None: no rate to hold it to
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"acquisition {source.name}", daemon=True)
         self._error: str | None = None
@@ -109,7 +111,7 @@ class Acquisition:
             if chunk is None:
                 self._stop.set()
                 return
-            arrived = self._clock()
+            arrived = self._clock() if chunk.acquired_at is None else chunk.acquired_at
             if self._last_at is not None and arrived - self._last_at > STALL_S:
                 # what came before the stall is another signal: no window spans it, filters start afresh
                 chunk = replace(chunk, restart=True)

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import numpy as np
 
 from app.errors import BackendUnavailableError, BusyError, NotReadyError
 from app.inference.backend import Backend
 from app.inference.latency import WARM_UP, Latency, summary
+from app.serving.crew import Crew
 from app.serving.engine import Engine
 
+BUSY = "a benchmark is running already; try again when it is done"
 SLICE_S = 0.002  # the longest that a stream's window waits behind the benchmark
 
 
 class Benchmark:
-    """Runs once at a time."""
+    """Runs once at a time, in all workers together."""
 
-    def __init__(self, engine: Engine, clock: Callable[[], float] = time.perf_counter) -> None:
-        self._engine, self._clock = engine, clock
+    def __init__(
+        self, engine: Engine, crew: Crew | None = None, clock: Callable[[], float] = time.perf_counter
+    ) -> None:
+        self._engine, self._clock, self._crew = engine, clock, crew or Crew.alone()
         self._running = threading.Lock()
         self.latest: Mapping[str, Latency | None] = {}
 
@@ -35,14 +40,23 @@ class Benchmark:
             BusyError: another benchmark runs.
             NotReadyError: the caller left, or the engine closed.
         """
-        if not self._running.acquire(blocking=False):
-            raise BusyError("a benchmark is running already; try again when it is done")
-        try:
+        with self._alone():
             found = {name: self._measure(name, iterations, wanted) for name in backends}
-        finally:
-            self._running.release()
         self.latest = found
         return found
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        if not self._running.acquire(blocking=False):
+            raise BusyError(BUSY)
+        try:
+            claim = self._crew.claim("benchmark")
+            if claim is None:
+                raise BusyError(BUSY)
+            with claim:
+                yield
+        finally:
+            self._running.release()
 
     def _measure(self, name: str, iterations: int, wanted: Callable[[], bool]) -> Latency | None:
         try:

@@ -296,6 +296,12 @@ class Broadcast:
                 group.start()
         return Reader(group, lambda: self._leave(group), first, after)
 
+    def reached(self, options: StreamOptions) -> int:
+        """The newest window on the grid of those options; -1 before the first."""
+        return Grid(self._acquisition.source.sampling_rate, options.fps).last_at_or_before(
+            self._acquisition.ring.newest
+        )
+
     def wake(self) -> None:
         """Have every reader look up at once: the server is shutting down."""
         for group in list(self._groups.values()):

@@ -146,7 +146,9 @@ def table(streams: Sequence[Replay], rest: int) -> list[dict[str, Any]]:
 
 
 def _chunks(recording: Recording) -> Iterator[Chunk]:
-    source = Playback([recording], speed=None, loop=False)
+    source = Playback(
+        [recording], speed=None, loop=False, sleep=lambda _: None
+    )  # nobody else waits for a turn
     while (chunk := source.read()) is not None:
         yield chunk
 

@@ -9,17 +9,20 @@ from dataclasses import dataclass, field
 
 from app.config import BACKENDS, EmgMode, Settings
 from app.emg.filters import design, group_delay_ms
+from app.emg.shared_source import SharedSource
 from app.errors import BusyError, NotReadyError, OverloadedError
 from app.inference.artefact import Artefact
 from app.serving.acquisition import Acquisition
 from app.serving.benchmark import Benchmark
 from app.serving.broadcast import Encode
 from app.serving.cpu import CpuSampler
+from app.serving.crew import Crew
 from app.serving.declared import Declared
 from app.serving.delay import decision_delay_ms
 from app.serving.engine import BackendState, Engine
 from app.serving.events import StreamOptions
 from app.serving.feed import Feed, Feeds, Worker
+from app.serving.keeper import Keeper
 from app.serving.opening import make_engine, open_artefact, open_path, open_source
 from app.serving.recorder import Judging, Recorder
 from app.serving.stats import StreamStats
@@ -28,6 +31,7 @@ from app.serving.stream import Outlet, Place, Stream
 log = logging.getLogger(__name__)
 
 VERSION = "0.2.0"
+LAST_WORD_S = 2.0  # for open streams to end when the worker exits
 
 
 def _never() -> bool:
@@ -44,8 +48,10 @@ class Runtime:
     encode: Encode
     acquisition: Acquisition | None = None  # of the server's own source; None where clients bring theirs
     stopping: Callable[[], bool] = _never
-    stats: StreamStats = field(default_factory=StreamStats)
+    crew: Crew = field(default_factory=Crew.alone)
+    stats: StreamStats = field(init=False)
     cpu: CpuSampler = field(default_factory=CpuSampler)
+    keeper: Keeper = field(default_factory=Keeper)
     filter_delay_ms: float = field(init=False)
     benchmark: Benchmark = field(init=False)
     feeds: Feeds = field(init=False)
@@ -56,7 +62,10 @@ class Runtime:
         manifest = self.artefact.manifest
         sos = design(manifest.filters, manifest.sampling_rate, self.settings.mains_hz)
         self.filter_delay_ms = group_delay_ms(sos, manifest.sampling_rate)
-        self.benchmark = Benchmark(self.engine)
+        self.stats = StreamStats(self.crew)
+        if self.crew.workers > 1:  # they count the samples of one source: a stream can go on at any of them
+            self.run = self.crew.run
+        self.benchmark = Benchmark(self.engine, self.crew)
         self.feeds = Feeds(self.settings.max_sources)
         self.recorder = Recorder(
             self.settings.instance / "recordings", self._judging(), mains_hz=self.settings.mains_hz
@@ -158,7 +167,7 @@ class Runtime:
             raise NotReadyError("the server is shutting down")
         if self.stats.active_streams >= self.settings.max_streams:
             raise OverloadedError(f"{self.settings.max_streams} streams are open, as many as EMG_MAX_STREAMS")
-        known = place is not None and place.run == self.run
+        known = place is not None and place.run == self.run and place.k <= feed.broadcast.reached(options)
         reader = feed.broadcast.join(options, after=place.k if place is not None and known else None)
         self.stats.stream_opened()
         stream = Stream(
@@ -200,7 +209,8 @@ class Runtime:
         self.cpu.start()
 
     def close(self) -> None:
-        """Stop acquiring and free the engine. Safe to call twice."""
+        """Let the streams say their last word, stop acquiring and free the engine. Safe to call twice."""
+        self.keeper.drain(LAST_WORD_S)
         self.recorder.close()
         self.feeds.close()
         self.cpu.close()
@@ -218,14 +228,22 @@ class Runtime:
         )
 
 
-def open_runtime(settings: Settings, encode: Encode, stopping: Callable[[], bool] = _never) -> Runtime:
+def open_runtime(
+    settings: Settings,
+    encode: Encode,
+    stopping: Callable[[], bool] = _never,
+    crew: Crew | None = None,
+) -> Runtime:
     """Open all that the settings name, warmed and running.
 
     Raises:
         MyostreamError: one line that says what cannot be opened.
     """
     model = open_artefact(settings)
+    crew = crew or Crew.alone()
     source = open_source(settings, model.manifest)
+    if source is not None and crew.shares:
+        source = SharedSource(source, crew.link(repr(settings)))
     acquisition = None if source is None else Acquisition(source, open_path(settings, model.manifest))
     runtime = Runtime(
         settings=settings,
@@ -234,6 +252,7 @@ def open_runtime(settings: Settings, encode: Encode, stopping: Callable[[], bool
         acquisition=acquisition,
         encode=encode,
         stopping=stopping,
+        crew=crew,
     )
     try:
         runtime.start()

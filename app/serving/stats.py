@@ -1,39 +1,54 @@
-"""What the streams have done and how long each stage took, since the start."""
+"""What the streams of all workers have done and how long each stage took, since the start."""
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, field
 
-from app.serving.histogram import Histogram
+import numpy as np
+
+from app.serving.crew import ACTIVE, Crew
+from app.serving.histogram import SIZE, Histogram
 
 STAGES = ("wait", "infer", "encode", "age")
 PERCENTS = (50, 95, 99)
+SENT, DROPPED = ACTIVE + 1, ACTIVE + 2  # doubles at the beginning of a worker's slot
 
 
-@dataclass(slots=True)
 class StreamStats:
-    """Counters and latencies; written by the groups and streams, read by `/infer/stream/stats`."""
+    """Counters and latencies; a worker writes its own slot of the crew's memory, and reads the sum of all."""
 
-    active_streams: int = 0
-    frames_sent: int = 0
-    frames_dropped: int = 0
-    _stages: dict[str, Histogram] = field(default_factory=lambda: {stage: Histogram() for stage in STAGES})
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    def __init__(self, crew: Crew | None = None) -> None:
+        crew = crew or Crew.alone()
+        self._own, self._slots = crew.own, crew.slots
+        self._stages = {stage: Histogram(_part(self._own, stage)) for stage in STAGES}
+        self._lock = threading.Lock()
+
+    @property
+    def active_streams(self) -> int:
+        return self._sum(ACTIVE)
+
+    @property
+    def frames_sent(self) -> int:
+        return self._sum(SENT)
+
+    @property
+    def frames_dropped(self) -> int:
+        return self._sum(DROPPED)
 
     def stream_opened(self) -> None:
         with self._lock:
-            self.active_streams += 1
+            self._own[ACTIVE] += 1
 
     def stream_closed(self) -> None:
         with self._lock:
-            self.active_streams -= 1
+            self._own[ACTIVE] -= 1
 
     def sent(self, dropped: int) -> None:
         """One frame more, `dropped` of the same stream passed over before it."""
         with self._lock:
-            self.frames_sent += 1
-            self.frames_dropped += dropped
+            self._own[SENT] += 1
+            if dropped:
+                self._own[DROPPED] += dropped
 
     def frame_made(self, *, wait_ms: float, infer_ms: float, age_ms: float) -> None:
         self._stages["wait"].add(wait_ms)
@@ -45,13 +60,25 @@ class StreamStats:
 
     def mean_infer_ms(self) -> float | None:
         """Mean engine latency of all frames; None before the first."""
-        return self._stages["infer"].mean
+        return self._summed("infer").mean
 
     def percentiles(self) -> dict[str, dict[str, float]]:
         """p50, p95 and p99 in ms of each stage that has run."""
         found = {}
-        for stage, times in self._stages.items():
+        for stage in STAGES:
+            times = self._summed(stage)
             values = {f"p{percent}": times.percentile(percent) for percent in PERCENTS}
             if times.count:
                 found[stage] = {name: value for name, value in values.items() if value is not None}
         return found
+
+    def _sum(self, counter: int) -> int:
+        return int(sum(slot[counter] for slot in self._slots))
+
+    def _summed(self, stage: str) -> Histogram:
+        return Histogram(memoryview(np.sum([np.asarray(_part(slot, stage)) for slot in self._slots], axis=0)))
+
+
+def _part(slot: memoryview[float], stage: str) -> memoryview[float]:
+    first = DROPPED + 1 + STAGES.index(stage) * SIZE
+    return slot[first : first + SIZE]

@@ -62,7 +62,8 @@ class Stream:
         run: str,
         stats: StreamStats,
         stopping: Callable[[], bool],
-        speed: float | None = 1.0,  # of a recording: its frames come so many times as fast; None: in any number
+        speed: float
+        | None = 1.0,  # of a recording: its frames come so many times as fast; None: in any number
         place: Place | None = None,
         outlet: Outlet | None = None,
         writable: Callable[[], bool] = lambda: True,
@@ -83,12 +84,17 @@ class Stream:
         if place is not None and place.run != run:  # what was missed, only the clock can say
             self.dropped = max(self.dropped, int(self._ran_s * fps * (speed or 1.0)) - self.frames)
         self._wake = threading.Event()
+        self._hurry: Callable[[], None] | None = None
         self._gone = False
         self._blocked_since: float | None = None
 
     @property
     def place(self) -> Place:
         return Place(self._run, self._started_at, self._k, self.frames, self.dropped)
+
+    def attend(self, hurry: Callable[[], None]) -> None:
+        """From now on the iteration never waits: it is drawn from every LOOK_S, and sooner after `hurry()`."""
+        self._hurry = hurry
 
     def __iter__(self) -> Iterator[Sent | Completed | None]:
         began = self._clock() - self._ran_s
@@ -129,7 +135,8 @@ class Stream:
 
     def _attended(self, timeout_s: float) -> Iterator[None]:
         """Frames go by the outlet meanwhile."""
-        self._wake.wait(timeout_s)
+        if self._hurry is None:
+            self._wake.wait(timeout_s)
         if not self._gone:
             yield None  # also while it does not read: it may have gone
 
@@ -142,7 +149,7 @@ class Stream:
             took = self._outlet.send(self._sent(event, missed))
         except OSError:
             self._gone = True
-            self._wake.set()
+            (self._hurry or self._wake.set)()
             return True
         if not took:
             self._blocked_since = self._blocked_since or self._clock()

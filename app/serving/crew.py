@@ -1,0 +1,95 @@
+"""The workers of one server: what they share, and which of them this one is."""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import secrets
+import socket
+import sys
+from dataclasses import dataclass
+
+SLOT_BYTES = 32_768
+ACTIVE = 0  # the double of a slot that counts what is open now; all others count since the start
+
+
+def board_for(workers: int) -> mmap.mmap:
+    """Memory that every process forked from here on shares: those of before and after a reload are there together."""
+    return mmap.mmap(-1, (2 * workers + 2) * SLOT_BYTES)
+
+
+def free_slot(board: mmap.mmap, taken: set[int]) -> int:
+    """The first slot that no living worker has; the last one, where there are more workers than were planned."""
+    slots = len(board) // SLOT_BYTES
+    return next((slot for slot in range(slots) if slot not in taken), slots - 1)
+
+
+def forget_streams(board: mmap.mmap, slot: int) -> None:
+    """A worker has died, and its streams with it."""
+    board[slot * SLOT_BYTES + 8 * ACTIVE : slot * SLOT_BYTES + 8 * (ACTIVE + 1)] = bytes(8)
+
+
+def new_run() -> str:
+    """A name for one start of a server that nobody can guess."""
+    return secrets.token_hex(8)
+
+
+@dataclass(frozen=True, slots=True)
+class Crew:
+    """`run` names this start of the server, and nobody outside knows it; `board` is memory that all workers map.
+
+    Each worker writes its own slot of the board and may read all: counters add up without a lock or a message. A
+    worker that takes the place of a dead one counts on in its slot. `workers` is how many there are to be, 0 for a
+    process that is alone.
+    """
+
+    run: str
+    board: mmap.mmap
+    slot: int
+    workers: int
+
+    @classmethod
+    def alone(cls) -> Crew:
+        """One worker that shares nothing: tests, commands, `flask run`."""
+        return cls(new_run(), mmap.mmap(-1, SLOT_BYTES), 0, workers=0)
+
+    @property
+    def shares(self) -> bool:
+        """Whether the source is shared with other workers: those beside this one, and those of after a reload.
+
+        Elsewhere than on Linux there are no abstract sockets, and only one worker.
+        """
+        return self.workers > 0 and sys.platform.startswith("linux")
+
+    @property
+    def own(self) -> memoryview[float]:
+        """This worker's slot, as doubles."""
+        return self.slots[self.slot]
+
+    @property
+    def slots(self) -> list[memoryview[float]]:
+        """All slots, as doubles."""
+        doubles, size = memoryview(self.board).cast("d"), SLOT_BYTES // 8
+        return [doubles[at : at + size] for at in range(0, len(doubles), size)]
+
+    def claim(self, what: str) -> socket.socket | None:
+        """What only one worker may do at a time, until it closes the socket or ends; None: another does it.
+
+        An abstract address (unix(7)) belongs to the process that has bound it.
+        """
+        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        if not self.shares:
+            return claim
+        try:
+            claim.bind(f"\0myostream-{self.run}-{what}")
+        except OSError:
+            claim.close()
+            return None
+        return claim
+
+    def link(self, settings: str) -> str:
+        """What the workers of this server that have these settings call the source that they share.
+
+        After a reload with others, the new workers open a source of their own.
+        """
+        return f"{self.run}-{hashlib.sha256(settings.encode()).hexdigest()[:16]}"
