@@ -143,7 +143,7 @@ DATABASES = (
         channels=(12, 10),  # two amputees had no room for more
         rate_hz=2000,
         electrodes="up to 12 Delsys Trigno",
-        layouts=(SEA, SAE),  # the copy at Dryad (doi 10.5061/dryad.1k84r) has the letters of DB1
+        layouts=(SEA, SAE),  # the copy at datadryad.org (readme: file_stream/42146) has DB1's order
         exercises=("B", "C", "D"),
         source="Atzori et al. 2014, Sci. Data 1:140053; https://ninapro.hevs.ch/instructions/DB3.html",
     ),

@@ -351,5 +351,5 @@ def test_hum_in_a_real_recording_is_found_where_it_is_and_does_not_flicker() -> 
 
 
 def played(person: str, seconds: float) -> list[tuple[int, dict[str, list[int]]]]:
-    source = Playback([load(SHARED / f"{person}.npz")], speed=None, loop=False)
+    source = Playback([load(SHARED / f"{person}.npz")], speed=None, loop=False, sleep=lambda _: None)
     return history(source, monitor(channels=8, rate=200, rest_rms=3.83, active_rms=15.04), seconds)
