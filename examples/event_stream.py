@@ -136,6 +136,8 @@ class EventStream:
             raise NotMyostreamError(f"the stream cannot be read: {error}") from error
         if parser.retry_ms is not None:
             self._patience.first_delay_s = parser.retry_ms / 1e3
+        if not all(isinstance(data, dict) for _, data in events):
+            raise NotMyostreamError("the stream cannot be read: an event is no JSON object")
         for event, data in events:
             self.last_event_id = event.id
             if data.get("status") == "completed" and event.id != FINISHED:

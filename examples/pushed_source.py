@@ -49,21 +49,29 @@ class PushedSource:
         give_up_s: float = 30.0,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
-        self.name, self.next_sample = name, 0
+        self.name = name
         self._channels, self._scale, self._sleep, self._give_up_s = channels, scale, sleep, give_up_s
         self._path = f"/emg/sources/{quote(name, safe='')}"
         self._declaration = {"channels": channels, "sampling_rate_hz": sampling_rate_hz, "units": units}
         self._caller = Caller(server, timeout_s=10.0)
-        self.declare()
+        try:
+            self.next_sample = self.declare() or 0
+        except ClientError:
+            self._caller.close()
+            raise
 
-    def declare(self) -> None:
-        """Tell the server what will come; it may have been told before.
+    def declare(self) -> int | None:
+        """Tell the server what will come. It may have been told before, by a run of this program that ended: then
+        the number of the sample that it waits for.
 
         Raises:
             RefusedError: it takes no such source.
             ServerUnreachableError: it cannot be reached.
         """
-        self._caller.call("POST", self._path, body=self._declaration)
+        waits_for: int | None = self._caller.call("POST", self._path, body=self._declaration).get(
+            "next_sample"
+        )
+        return waits_for
 
     def send(self, samples: Samples) -> Receipt:
         """Send the next samples, (n, channels): an int16 array in counts, any other array or lists in `units`.

@@ -17,7 +17,7 @@ def example_1_health(client: StreamingInferenceClient) -> None:
     model, source = health["model"], health["source"]
     print(f"status {health['status']}, mode {health['emg_mode']}, version {health['version']}")
     print(f"model {model['name']}: {model['length']} samples x {model['channels']} channels")
-    print(f"source {source['name']}: {source['state']}")
+    print("no source yet" if source is None else f"source {source['name']}: {source['state']}")
     for name, backend in health["backends"].items():
         print(f"  {name}: {'available' if backend['available'] else backend['reason']}")
 
