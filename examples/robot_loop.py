@@ -97,6 +97,8 @@ class Pilot:
         """The newest command; a stop when it is too old."""
         command, came = self._newest
         age = self._clock() - came
+        if self.finished.is_set() and not command.stops:  # the reader died of something
+            return _stop("the stream has ended")
         return command if command.stops or age <= STALE_S else _stop(f"no frame for {age:.1f} s")
 
 

@@ -93,9 +93,11 @@ def test_chunks_carry_the_number_of_their_first_sample(shelf: Shelf, source: Pus
 
 
 def test_counts_of_a_device_go_as_they_are_with_their_scale(shelf: Shelf) -> None:
-    with answering(shelf) as url:
-        with PushedSource(Server(url=url), "a/b", channels=2, sampling_rate_hz=200, scale=0.5) as source:
-            source.send(np.array([[1, 2], [3, 4]], np.int16)[:, ::-1])
+    with (
+        answering(shelf) as url,
+        PushedSource(Server(url=url), "a/b", channels=2, sampling_rate_hz=200, scale=0.5) as source,
+    ):
+        source.send(np.array([[1, 2], [3, 4]], np.int16)[:, ::-1])
     assert shelf.asked[1].path == "/emg/sources/a%2Fb/samples?first_sample=0&dtype=int16&scale=0.5"
     assert shelf.asked[1].body == np.array([[2, 1], [4, 3]], "<i2").tobytes()
 
