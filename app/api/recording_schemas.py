@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, post_load
-from marshmallow.validate import Length, OneOf, Regexp
+from marshmallow.validate import Length, OneOf
 
 from app.api.fields import Number, Whole
 from app.api.jobs import RecordingJob
@@ -16,8 +17,18 @@ from app.emg.recording_folder import ALLOWED, NAME
 from app.errors import DataError
 
 FORMATS = ("npz", "bdf")
-_SUBJECT = re.compile(r"[A-Za-z0-9]{1,32}\Z")
+SUBJECT = re.compile(r"[A-Za-z0-9]{1,32}")
 _KEYS = ("gestures", "repetitions", "seconds", "rest_seconds", "countdown_seconds")
+
+
+def _matches(pattern: re.Pattern[str], allowed: str) -> Callable[[str], None]:
+    """marshmallow's own Regexp looks at the beginning only, and `$` lets a line's end through."""
+
+    def validate(text: str) -> None:
+        if pattern.fullmatch(text) is None:
+            raise ValidationError(allowed)
+
+    return validate
 
 
 class PlanSchema(Schema):
@@ -45,8 +56,10 @@ class RecordingStartSchema(Schema):
     name = fields.String(
         allow_none=True,
         load_default=None,
-        validate=Regexp(re.compile(f"(?:{NAME.pattern})\\Z"), error=ALLOWED),
-        **about("Of the recording; by default time and source", example="anna-1"),
+        validate=_matches(NAME, ALLOWED),
+        **about(
+            "Of the recording; by default time and source", example="anna-1", pattern=f"^{NAME.pattern}$"
+        ),
     )
     source = fields.String(
         allow_none=True, load_default=None, validate=Length(1, 64), **about("The default one where unnamed")
@@ -54,8 +67,8 @@ class RecordingStartSchema(Schema):
     subject = fields.String(
         allow_none=True,
         load_default=None,
-        validate=Regexp(_SUBJECT, error="must be 1 to 32 letters (a-z, A-Z) and digits, such as S01"),
-        **about("Who is recorded: a code, not a name", example="S01"),
+        validate=_matches(SUBJECT, "must be 1 to 32 letters (a-z, A-Z) and digits, such as S01"),
+        **about("Who is recorded: a code, not a name", example="S01", pattern=f"^{SUBJECT.pattern}$"),
     )
     plan = fields.Nested(PlanSchema, allow_none=True, load_default=None, **about("None: nothing is prompted"))
 

@@ -1,13 +1,15 @@
 """A recording's folder: `<root>/<name>/` with its header, its log and how it ended. Nothing outside is touched.
 
 Three files: `recording.json` says what was recorded and never changes; `log.bin` only grows (recording_log.py);
-`end.json` is blank while the recording runs. It is as long from the beginning as it will ever be, so that the reason
-can still be written when the disk is full.
+`end.json` says how it goes while the recording runs, and in the end how it ended. It is as long from the beginning as
+it will ever be, so that the reason can still be written when the disk is full. Another process asks the writer to stop
+by a file named `stop`.
 """
 
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import re
@@ -21,7 +23,7 @@ from typing import Any, BinaryIO
 from app.emg.label_plan import LabelPlan
 from app.errors import DataError, RecordingNameError
 
-HEADER, LOG, END = "recording.json", "log.bin", "end.json"
+HEADER, LOG, END, STOP = "recording.json", "log.bin", "end.json", "stop"
 END_BYTES = 1024
 FORMAT = 1
 MAX_HEADER_BYTES = 2**20
@@ -63,9 +65,9 @@ class Header:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How a recording ended, and what it holds."""
+    """How a recording ended, or how it goes, and what it holds."""
 
-    state: str  # complete | failed
+    state: str  # recording | complete | failed
     error: str | None = None
     recovered: bool = False  # its writer was killed; what it had written was found later
     samples: int = 0
@@ -73,6 +75,11 @@ class Ending:
     gaps: int = 0
     restarts: int = 0
     predictions: int = 0
+    position: int = 0  # samples since the first, those lost included
+
+    @property
+    def over(self) -> bool:
+        return self.state != "recording"
 
 
 def check_name(name: str) -> str:
@@ -104,10 +111,7 @@ def make(root: Path, name: str) -> Path:
         OSError: the disk is full, or may not be written.
     """
     folder = root / check_name(name)
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:  # not a recording of that name: what should hold them is a file
-        raise NotADirectoryError(errno.ENOTDIR, f"{root} is not a folder") from None
+    root.mkdir(parents=True, exist_ok=True)
     folder.mkdir()
     try:
         _write_new(folder, END, b" " * END_BYTES)
@@ -146,7 +150,7 @@ def read_header(root: Path, name: str) -> Header:
 
 
 def read_end(root: Path, name: str) -> Ending | None:
-    """How it ended; None while it runs, or when its writer was killed.
+    """How it ended or goes, as its writer last said, which may have been killed since; None before it said anything.
 
     Raises:
         RecordingNameError: there is no such recording.
@@ -161,7 +165,7 @@ def read_end(root: Path, name: str) -> Ending | None:
 
 
 def write_end(root: Path, name: str, ending: Ending) -> None:
-    """Say how it ended, in the space that was set aside for it.
+    """Say how it ended or goes, in the space that was set aside for it; an end is on the disk when this returns.
 
     Raises:
         OSError: it cannot be written.
@@ -175,7 +179,37 @@ def write_end(root: Path, name: str, ending: Ending) -> None:
     with open_file(root, name, END, os.O_RDWR) as file:
         file.write(text.ljust(END_BYTES))
         file.flush()
-        os.fsync(file.fileno())
+        if ending.over:
+            os.fsync(file.fileno())
+
+
+def ask_to_stop(root: Path, name: str) -> None:
+    """Have whatever process writes it end it soon.
+
+    Raises:
+        RecordingNameError: there is no such recording.
+    """
+    with open_file(root, name, STOP, os.O_RDWR | os.O_CREAT):
+        pass
+
+
+@contextmanager
+def beginning(root: Path) -> Iterator[None]:
+    """One process at a time may begin a recording.
+
+    Raises:
+        OSError: the folder cannot be made.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:  # not a recording of that name: what should hold them is a file
+        raise NotADirectoryError(errno.ENOTDIR, f"{root} is not a folder") from None
+    handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)  # on a native thread: it waits
+        yield
+    finally:
+        os.close(handle)
 
 
 @contextmanager
@@ -188,7 +222,9 @@ def open_file(root: Path, name: str, file: str, flags: int = os.O_RDONLY) -> Ite
     folder = None
     try:
         folder = os.open(root / check_name(name), os.O_RDONLY | os.O_DIRECTORY | _NO_LINKS)
-        handle = os.open(file, flags | _NO_LINKS | os.O_NONBLOCK, dir_fd=folder)  # a FIFO must not hold us up
+        handle = os.open(
+            file, flags | _NO_LINKS | os.O_NONBLOCK, 0o644, dir_fd=folder
+        )  # a FIFO must not hold us up
     except OSError:
         raise RecordingNameError(f"there is no recording {name}") from None
     finally:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from app.emg import recording_folder as folders
-from app.emg.recording_folder import LOG, Ending, Header
+from app.emg.recording_folder import LOG, STOP, Ending, Header
 from app.emg.recording_log import MAGIC, Entry, Prediction, encode, joined, read_with_ends
 from app.emg.source import Chunk
 from app.errors import BusyError, DataError
@@ -59,6 +59,7 @@ class Tally:
             gaps=self.gaps,
             restarts=self.restarts,
             predictions=self.predictions,
+            position=self.next - (self.first or 0),
         )
 
 
@@ -102,6 +103,13 @@ class RecordingWriter:
             self.tally.count(record)
         if records:
             os.fsync(self._file.fileno())
+            with suppress(DataError):  # its folder was taken away by hand
+                folders.write_end(self._root, self.header.name, self.tally.ending("recording"))
+
+    @property
+    def asked_to_stop(self) -> bool:
+        """Whether another process wants it ended."""
+        return (self._root / self.header.name / STOP).exists()
 
     def finish(self, state: str, error: str | None = None) -> Ending:
         """Say how it ended; a disk that is full is told to the log only, the recording is over either way."""
@@ -110,6 +118,7 @@ class RecordingWriter:
             with suppress(OSError):
                 os.ftruncate(self._file.fileno(), self.bytes)  # the torn record of a full disk
             folders.write_end(self._root, self.header.name, ending)
+            (self._root / self.header.name / STOP).unlink(missing_ok=True)
         except (OSError, DataError) as reason:
             log.warning("how the recording %s ended cannot be written: %s", self.header.name, reason)
         finally:
@@ -131,7 +140,7 @@ def recover(root: Path, name: str) -> Ending | None:
         with folders.open_file(root, name, LOG, os.O_RDWR) as file:
             fcntl.flock(file, _OURS)
             ending = folders.read_end(root, name)  # its writer may have ended it just now
-            if ending is not None:
+            if ending is not None and ending.over:
                 return ending
             for at, entry in read_with_ends(file, header.channels):
                 tally.count(entry)
@@ -147,6 +156,18 @@ def recover(root: Path, name: str) -> Ending | None:
         "the recording %s was left behind by a killed server: %d samples are there", name, tally.samples
     )
     return ending
+
+
+def running(root: Path, source: str) -> str | None:
+    """The name of the recording of that source which some process writes just now."""
+    for name in folders.names(root):
+        with suppress(DataError):
+            ending = folders.read_end(root, name)
+            if ending is not None and ending.over:
+                continue
+            if folders.read_header(root, name).source == source and is_being_written(root, name):
+                return name
+    return None
 
 
 def is_being_written(root: Path, name: str) -> bool:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
@@ -17,16 +16,17 @@ from app.emg import bids, recording_export
 from app.emg import recording_folder as folders
 from app.emg.label_plan import LabelPlan, Prompt
 from app.emg.recording_folder import Ending, Header, Model
-from app.emg.recording_writer import RecordingWriter, expect_over, recover
+from app.emg.recording_writer import RecordingWriter, expect_over, recover, running
 from app.errors import BusyError, DataError, NotReadyError, RecordingNameError
 from app.serving.aside import Aside
 from app.serving.events import StreamOptions
 from app.serving.feed import Feed
-from app.serving.take import Take
+from app.serving.take import STOP_S, Take
 
 log = logging.getLogger(__name__)
 
 FPS = 30.0  # predictions recorded a second, where the source has as many samples
+LOOK_S = 0.05  # how often a recording is looked at that another worker is to stop
 FORMATS = {"npz": ("npz", recording_export.write_npz), "bdf": ("zip", bids.write_zip)}
 
 
@@ -49,6 +49,10 @@ class RecordingState:
     error: str | None = None
     recovered: bool = False
     prompt: Prompt | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.state != "recording"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +98,8 @@ class Recorder:
         """Look for recordings that a killed server has left behind; what it had written is theirs."""
         for name in folders.names(self.root):
             try:
-                if folders.read_end(self.root, name) is None:
+                ending = folders.read_end(self.root, name)
+                if ending is None or not ending.over:
                     recover(self.root, name)
             except (DataError, OSError) as error:
                 log.warning("the recording %s cannot be looked at: %s", name, error)
@@ -116,10 +121,7 @@ class Recorder:
         if feed.acquisition.state == "ended":
             raise NotReadyError(f"the source {feed.name} has ended; there is nothing to record")
         with self._lock:
-            for other in self._running():
-                if other.header.source == feed.name:
-                    running = other.header.name
-                    raise BusyError(f"the source {feed.name} is being recorded as {running}; stop that first")
+            self._forget()
             options = StreamOptions(fps=min(FPS, feed.sampling_rate), backend=self._judging.backend())
             writer = self._begin(self._header(feed, name, subject, plan, options), chosen=name is not None)
             take = Take(writer, feed.acquisition, self._writing)
@@ -140,6 +142,11 @@ class Recorder:
         take = self._takes.get(folders.check_name(name))
         if take is not None:
             take.stop()
+        elif not self.state(name).over:  # another worker writes it
+            self._reading.do(lambda: folders.ask_to_stop(self.root, name))
+            ends = time.monotonic() + STOP_S
+            while not self.state(name).over and time.monotonic() < ends:
+                time.sleep(LOOK_S)
         return self.state(name)
 
     def state(self, name: str) -> RecordingState:
@@ -222,12 +229,11 @@ class Recorder:
         for aside in (self._writing, self._reading, self._exporting):
             aside.close()
 
-    def _running(self) -> list[Take]:
-        """Those that go on; those whose end is on the disk are forgotten."""
+    def _forget(self) -> None:
+        """Those whose end is on the disk."""
         for name, take in list(self._takes.items()):
             if take.ending is not None and take.ending.state == "complete":
                 del self._takes[name]
-        return [take for take in self._takes.values() if take.ending is None]
 
     def _header(
         self,
@@ -260,8 +266,17 @@ class Recorder:
         )
 
     def _begin(self, header: Header, chosen: bool) -> RecordingWriter:
+        def begun() -> RecordingWriter:
+            with folders.beginning(self.root):
+                other = running(self.root, header.source)
+                if other is not None:
+                    raise BusyError(
+                        f"the source {header.source} is being recorded as {other}; stop that first"
+                    )
+                return RecordingWriter(self.root, header)
+
         try:
-            return self._writing.do(partial(RecordingWriter, self.root, header))
+            return self._writing.do(begun)
         except FileExistsError:
             if chosen:
                 raise BusyError(
@@ -279,9 +294,16 @@ class Recorder:
 
     def _kept(self, name: str) -> RecordingState:
         header = folders.read_header(self.root, name)
-        ending = folders.read_end(self.root, name) or recover(self.root, name)
-        size = folders.size(self.root, name)
-        return _state(header, ending or Ending(state="recording"), size)  # None: by another process
+        ending = folders.read_end(self.root, name)
+        if ending is None or not ending.over:
+            # None: another process writes it, and may have said more meanwhile
+            ending = (
+                recover(self.root, name) or folders.read_end(self.root, name) or Ending(state="recording")
+            )
+        state = _state(header, ending, folders.size(self.root, name))
+        if ending.over or header.plan is None:
+            return state
+        return replace(state, prompt=header.plan.prompt(ending.position, header.sampling_rate))
 
 
 def _state(header: Header, ending: Ending, size: int) -> RecordingState:

@@ -40,6 +40,7 @@ class Take:
         self._first: int | None = None  # sample index
         self._next = 0
         self._told = False
+        self._asked = False  # by another process to stop
         self._stop = threading.Event()
         self._done = threading.Event()
         self._leave: Callable[[], None] = lambda: None
@@ -116,7 +117,7 @@ class Take:
         return plan is not None and self._position >= int(plan.ends(self.header.sampling_rate)[-1])
 
     def _over(self) -> bool:
-        if self.over_plan:
+        if self.over_plan or self._asked:
             return True
         if self._acquisition.state == "ended":
             log.info(
@@ -147,8 +148,12 @@ class Take:
     def _write(self) -> None:
         with self._lock:
             entries, self._queue, self._waiting = list(self._queue), deque(), 0
-        if entries:
-            self._aside.do(lambda: self.writer.write(entries))
+
+        def written() -> bool:
+            self.writer.write(entries)
+            return self.writer.asked_to_stop
+
+        self._asked = self._aside.do(written)
 
     def _detach(self) -> None:
         with suppress(ValueError):

@@ -47,14 +47,15 @@ def test_a_recording_is_on_the_disk_while_it_runs(tmp_path: Path) -> None:
     writer.write([chunk(0), chunk(10), Prediction(20, 1, 0.9, 1)])
     assert folders.names(tmp_path) == ["one"]
     assert folders.read_header(tmp_path, "one") == ABOUT
-    assert folders.read_end(tmp_path, "one") is None
+    goes = Ending(state="recording", samples=20, predictions=1, position=20)
+    assert folders.read_end(tmp_path, "one") == goes
     assert is_being_written(tmp_path, "one")
     with pytest.raises(BusyError, match="stop it first"):
         expect_over(tmp_path, "one")
     with folders.open_file(tmp_path, "one", LOG) as file:
         assert len(list(read(file, CHANNELS))) == 2  # the chunks are one record
     ending = writer.finish("complete")
-    assert ending == Ending(state="complete", samples=20, predictions=1)
+    assert ending == Ending(state="complete", samples=20, predictions=1, position=20)
     assert folders.read_end(tmp_path, "one") == ending
     assert not is_being_written(tmp_path, "one")
 
@@ -77,7 +78,7 @@ def test_a_second_recording_of_that_name_is_refused_and_the_first_stays(tmp_path
     written(tmp_path, [chunk(0)])
     with pytest.raises(FileExistsError):
         RecordingWriter(tmp_path, ABOUT)
-    assert folders.read_end(tmp_path, "one") == Ending(state="complete", samples=10)
+    assert folders.read_end(tmp_path, "one") == Ending(state="complete", samples=10, position=10)
 
 
 def test_a_killed_writer_leaves_what_it_had_written(tmp_path: Path) -> None:

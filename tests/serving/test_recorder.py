@@ -20,7 +20,7 @@ from app.emg.source import UNLABELLED, Chunk
 from app.errors import BusyError, DataError, NotReadyError, RecordingNameError, SourceError
 from app.serving import take
 from app.serving.recorder import Recorder
-from tests.serving.recorded import HandFeed, recorder_in
+from tests.serving.recorded import RATE, HandFeed, recorder_in
 from tests.serving.streams import until
 
 
@@ -216,6 +216,32 @@ def test_what_a_killed_server_left_is_found_at_the_next_start(
     state = running.state("one")
     assert (state.state, state.recovered, state.samples, state.source) == ("complete", True, 10, "hand")
     running.close()
+
+
+def test_another_worker_sees_prompts_and_stops_a_recording(tmp_path: Path, feed: HandFeed) -> None:
+    """All that workers know of each other's recordings is on the disk; the lock of one keeps the other away."""
+    one, other = recorder_in(tmp_path), recorder_in(tmp_path)
+    other.open()
+    one.start(feed, "one", plan=LabelPlan((Step("fist", 5.0, 1),), countdown_s=0.05))
+    feed.give(5)
+    feed.give(10, gap=5)
+    until(lambda: other.state("one").samples == 15)
+    state = other.state("one")
+    assert (state.state, state.gaps, state.lost_samples, state.source) == ("recording", 1, 5, "hand")
+    assert state.prompt is not None
+    assert (state.prompt.label, state.prompt.seconds_left) == ("fist", pytest.approx(5.05 - 20 / RATE))
+    with pytest.raises(BusyError, match="the source hand is being recorded as one"):
+        other.start(feed, "two")
+    for refused in (other.remove, lambda name: other.export(name, "npz")):
+        with pytest.raises(BusyError, match="still being written"):
+            refused("one")
+    stopped = other.stop("one")
+    assert (stopped.state, stopped.samples, stopped.prompt) == ("complete", 15, None)
+    assert one.state("one").state == "complete"
+    assert feed.acquisition.taps == []
+    other.start(feed, "two")
+    other.close()
+    one.close()
 
 
 def test_a_queue_that_is_full_makes_a_gap_and_not_a_crash(
