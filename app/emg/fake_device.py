@@ -10,7 +10,9 @@ import numpy as np
 from app.emg import packets
 from app.emg.source import Chunk, Samples, Source
 
-FIFO_BYTES = 4096  # what the line does not take at once; more is lost, for a converter does not wait
+# What a reader that is late finds again: a serial driver of Linux keeps 64 KiB at least (tty_buffer.c), a
+# pseudo-terminal 12 KiB only. What goes beyond is lost, for a converter does not wait.
+FIFO_BYTES = 65536
 
 
 class Line(Protocol):
@@ -77,11 +79,18 @@ class FakeDevice:
     """
 
     def __init__(
-        self, source: Source, encoder: Encoder, line: Line, *, damage: float = 0.0, seed: int = 0
+        self,
+        source: Source,
+        encoder: Encoder,
+        line: Line,
+        *,
+        damage: float = 0.0,
+        seed: int = 0,
+        fifo_bytes: int = FIFO_BYTES,
     ) -> None:
         self._source, self._encoder, self._line = source, encoder, line
         self._damage, self._random = damage, np.random.default_rng(seed)
-        self._fifo = bytearray()
+        self._fifo, self._fifo_bytes = bytearray(), fifo_bytes
         self.samples = self.damaged = self.overruns = 0
 
     def run(self) -> Iterator[int]:
@@ -94,9 +103,9 @@ class FakeDevice:
             yield self.samples
 
     def _send(self, piece: bytes) -> None:
-        if len(self._fifo) > FIFO_BYTES:
+        if len(self._fifo) > self._fifo_bytes:
             self._flush()
-        if len(self._fifo) > FIFO_BYTES:
+        if len(self._fifo) > self._fifo_bytes:
             self.overruns += 1
             return
         if self._damage and self._random.random() < self._damage:

@@ -59,5 +59,16 @@ def fake_device(link: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
             raise AssertionError(process.communicate()[1])
         yield process
     finally:
-        process.terminate()
-        process.communicate(timeout=20)
+        unplug(process)
+
+
+def unplug(process: subprocess.Popen[str]) -> str:
+    """End a fake device, and its last words; empty where it has ended before."""
+    process.terminate()
+    process.wait(timeout=20)
+    assert process.stdout is not None
+    assert process.stderr is not None
+    last = "" if process.stderr.closed else process.stderr.read()
+    process.stdout.close()
+    process.stderr.close()
+    return last

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from app.emg.csv_lines import CsvDecoder
-from app.emg.fake_device import FIFO_BYTES, CsvEncoder, FakeDevice, PacketEncoder
+from app.emg.fake_device import CsvEncoder, FakeDevice, PacketEncoder
 from app.emg.faults import Faulty, Gap
 from app.emg.packets import PacketDecoder
 from app.emg.source import Chunk
@@ -76,9 +76,9 @@ def test_a_line_that_is_too_slow_loses_whole_frames_and_stays_in_step() -> None:
     many = ScriptedSource(
         [Chunk(index=k, samples=samples(k, 10).astype(np.float32)) for k in range(0, 1000, 10)]
     )
-    device = FakeDevice(many, PacketEncoder(4), wire)
+    device = FakeDevice(many, PacketEncoder(4), wire, fifo_bytes=4096)
     [*_] = device.run()
-    wire.room = FIFO_BYTES * 2
+    wire.room = 10**9
     device._flush()
     decoder = PacketDecoder(4)
     decoder.feed(wire.sent)

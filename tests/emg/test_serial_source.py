@@ -14,7 +14,7 @@ from app.emg.serial_port import PortInfo, SerialPort, find_usb
 from app.emg.serial_source import SerialSource
 from app.emg.source import Chunk
 from app.errors import ConfigError, SourceError
-from tests.emg.devices import fake_device, options, plugged_in, samples, send
+from tests.emg.devices import fake_device, options, plugged_in, samples, send, unplug
 from tests.fakes import FakeClock
 
 
@@ -284,7 +284,7 @@ def test_a_process_of_its_own_sends_a_recording_that_arrives_sample_for_sample(
     with fake_device(link, "--recording", str(path), "--per-frame", "5") as device:
         source = SerialSource(options(link))
         found = np.concatenate([chunk.samples for chunk in chunks(source, 3000)])
-        device.terminate()
+        unplug(device)
         with pytest.raises(SourceError, match="unplugged"):
             chunks(source, 10**6)
     assert source.sums["lost_samples"] == source.sums["crc_errors"] == 0
