@@ -16,7 +16,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from fractions import Fraction
-from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -72,11 +71,17 @@ def write_zip(root: Path, name: str, target: Path) -> Contents:
         f"{folder}_emg.json": _json(_sidecar(held, rows)),
         f"{folder}_channels.tsv": _tsv(_channels(held.header)),
         f"{folder}_events.tsv": _tsv(_event_rows(events, held.header.sampling_rate)),
-        f"{folder}_emg.bdf": _bdf(held.header, _filled(root, held, rows), events),
     }
     with replacing(target) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as file:
         for path, content in files.items():
             file.writestr(path, content)
+        # by way of a file: what is written or packed in one piece holds the interpreter, and with it the streams
+        bdf = part.with_suffix(".bdf")
+        try:
+            _write_bdf(bdf, held.header, _filled(root, held, rows), events)
+            file.write(bdf, f"{folder}_emg.bdf")
+        finally:
+            bdf.unlink(missing_ok=True)
     return held
 
 
@@ -127,7 +132,7 @@ def _filled(root: Path, held: Contents, rows: int) -> Samples:
     return signal
 
 
-def _bdf(header: Header, signal: Samples, events: Iterable[Event]) -> bytes:
+def _write_bdf(path: Path, header: Header, signal: Samples, events: Iterable[Event]) -> None:
     from edfio import Bdf, BdfSignal, EdfAnnotation, Patient, Recording
 
     length, seconds = record_length(header.sampling_rate)
@@ -155,9 +160,7 @@ def _bdf(header: Header, signal: Samples, events: Iterable[Event]) -> bytes:
         data_record_duration=seconds,
         annotations=annotations,
     )
-    written = BytesIO()
-    file.write(written)
-    return written.getvalue()
+    file.write(path)
 
 
 def _signal(kind: Any, values: npt.NDArray[np.float32], label: str, header: Header, rate: Fraction) -> Any:
