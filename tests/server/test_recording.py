@@ -9,7 +9,9 @@ import signal
 import subprocess
 import threading
 import time
+import zipfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -18,7 +20,10 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pytest
 
+from app.emg.recording_writer import RecordingWriter
 from app.emg.recordings import load
+from app.emg.source import Chunk
+from tests.emg.written import HEADER
 from tests.server.live import LATE_S, Client, Json, Live, until
 from tests.server.own_project import project, serving
 
@@ -165,3 +170,30 @@ def test_a_full_disk_ends_the_recording_and_no_stream(tmp_path: Path, small_disk
         until(lambda: state(live, "two")["samples"] > 0)
         assert "No space left on device" in live.log
         assert "Traceback" not in live.log, live.log
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("form", ["npz", "bdf"])
+def test_the_download_of_a_long_recording_holds_no_stream_up(tmp_path: Path, form: str) -> None:
+    """Twenty minutes. Made and sent in one piece each, they held every stream for 0.3 s (13 and 6 frames)."""
+    folder = project(tmp_path)
+    writer = RecordingWriter(
+        folder / "instance" / "recordings", replace(HEADER, name="long", channels=16, sampling_rate=2000.0)
+    )
+    random = np.random.default_rng(0)
+    for k in range(20 * 60):
+        samples = random.normal(size=(2000, 16)).astype(np.float32)
+        writer.write([Chunk(index=2000 * k, samples=samples)])
+    writer.finish("complete")
+    with serving(folder) as live:
+        reader = Client(live.port, fps=30, duration_seconds=10)
+        reader.frames(10)
+        command = ["curl", "-sf", "-m", "60", "-o", str(tmp_path / "long"), "-w", "%{size_download}"]
+        url = f"{live.url}/emg/recordings/long/download?format={form}"
+        curl = subprocess.Popen([*command, url], stdout=subprocess.PIPE)
+        *frames, _ = reader.events()
+        reader.close()
+        size, _ = curl.communicate(timeout=60)
+        assert int(size) == (tmp_path / "long").stat().st_size > 50e6
+        assert zipfile.is_zipfile(tmp_path / "long")
+        assert frames[-1]["dropped"] <= 1
