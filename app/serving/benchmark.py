@@ -23,7 +23,7 @@ class Benchmark:
     """Runs once at a time, in all workers together."""
 
     def __init__(
-        self, engine: Engine, crew: Crew | None = None, clock: Callable[[], float] = time.perf_counter
+        self, engine: Engine, clock: Callable[[], float] = time.perf_counter, crew: Crew | None = None
     ) -> None:
         self._engine, self._clock, self._crew = engine, clock, crew or Crew.alone()
         self._running = threading.Lock()

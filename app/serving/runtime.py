@@ -65,7 +65,7 @@ class Runtime:
         self.stats = StreamStats(self.crew)
         if self.crew.workers > 1:  # they count the samples of one source: a stream can go on at any of them
             self.run = self.crew.run
-        self.benchmark = Benchmark(self.engine, self.crew)
+        self.benchmark = Benchmark(self.engine, crew=self.crew)
         self.feeds = Feeds(self.settings.max_sources)
         self.recorder = Recorder(
             self.settings.instance / "recordings", self._judging(), mains_hz=self.settings.mains_hz

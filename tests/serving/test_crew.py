@@ -56,7 +56,7 @@ def test_one_benchmark_at_a_time_in_all_workers_together() -> None:
     shape = ModelInput(length=20, channels=4, mean=manifest.mean, std=manifest.std)
     engine = Engine(shape, {"pytorch": Opener(FakeBackend)})
     engine.open()
-    one, other = (Benchmark(engine, crew) for crew in crew_of(2))
+    one, other = (Benchmark(engine, crew=crew) for crew in crew_of(2))
     with one._alone(), pytest.raises(BusyError, match="running already"):
         other.run(("pytorch",), 1)
     assert other.run(("pytorch",), 1)["pytorch"] is not None

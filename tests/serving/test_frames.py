@@ -197,7 +197,7 @@ def test_a_source_that_fails_says_why_until_it_delivers_again_and_ends_when_it_e
 
 def test_a_source_that_is_silent_is_a_reason_not_to_be_ready(engine: Engine) -> None:
     scene = Scene(engine)
-    artefact = SimpleNamespace(manifest=MANIFEST)
+    artefact = SimpleNamespace(manifest=MANIFEST, sha256="0" * 64)
     runtime = Runtime(
         settings=Settings(mains_hz=None),
         artefact=artefact,  # type: ignore[arg-type]
