@@ -5,11 +5,26 @@ from __future__ import annotations
 from flask import Blueprint, Flask
 from swagger_ui_bundle import swagger_ui_path
 
+from app.config import Settings
+
 
 def register(app: Flask, title: str) -> None:
     """Put every blueprint, the error answers and the description of the API into the application."""
-    from app.api import benchmark, emg, errors, health, inference, recordings, streaming
+    from app.api import (
+        benchmark,
+        dashboard,
+        emg,
+        errors,
+        health,
+        inference,
+        recordings,
+        stream_tickets,
+        streaming,
+    )
+    from app.api import access, description, headers
     from app.api.fast_path import FastPath
+    from app.api.proxies import TrustedProxies
+    from app.api.tickets import open_tickets
     from app.serving.runtime import VERSION
 
     app.config.update(
@@ -26,8 +41,14 @@ def register(app: Flask, title: str) -> None:
         "swagger_ui", __name__, static_folder=str(swagger_ui_path), static_url_path="/docs/assets"
     )
     app.register_blueprint(assets)
-    api = errors.Api(app)
-    for module in (health, inference, streaming, benchmark, emg, recordings):
+    settings: Settings = app.config["SETTINGS"]
+    door = access.register(app, settings, open_tickets(settings.redis_url))
+    headers.register(app, settings.cors_origins)
+    api = errors.Api(app, spec_kwargs={"extra_plugins": [description.Guarded(app, settings)]})
+    description.describe(api, settings)
+    for module in (health, inference, streaming, benchmark, emg, recordings, dashboard):
         api.register_blueprint(module.bp)
     errors.register(app)
-    app.wsgi_app = FastPath(app.wsgi_app, app.extensions["runtime"], app.config["MAX_CONTENT_LENGTH"])  # type: ignore[method-assign]
+    app.wsgi_app = FastPath(app.wsgi_app, app.extensions["runtime"], settings, door)  # type: ignore[method-assign]
+    if settings.trusted_proxies:
+        app.wsgi_app = TrustedProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]

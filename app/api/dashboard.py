@@ -1,0 +1,40 @@
+"""`/`: the dashboard, a page that asks nobody but this server."""
+
+from __future__ import annotations
+
+from flask import Response, make_response, render_template
+from flask_smorest import Blueprint
+
+bp = Blueprint("dashboard", __name__, description="The dashboard")
+
+# No inline script or style, no eval, no other host, and in nobody's frame.
+CONTENT_SECURITY_POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self'",
+        "style-src 'self'",
+        "img-src 'self'",
+        "font-src 'self'",
+        "connect-src 'self'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-cache",
+}
+
+
+@bp.get("/")
+@bp.response(200, content_type="text/html")
+def dashboard() -> Response:
+    """The dashboard: signal, gesture, latency, accuracy and recordings in a browser."""
+    page = make_response(render_template("dashboard.html"))
+    for name, value in HEADERS.items():
+        page.headers.setdefault(name, value)
+    return page
