@@ -82,7 +82,7 @@ def page() -> Iterator[Any]:
         pytest.skip("chromium is not installed")
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        yield browser.new_page()
+        yield browser.new_page(bypass_csp=True)  # the scripts here are the test's own
         browser.close()
 
 
