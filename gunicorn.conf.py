@@ -7,6 +7,7 @@ monkey.patch_all()
 import os
 import resource
 import sys
+import tempfile
 
 # Every stream is a descriptor, and most systems begin with 1024.
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -18,10 +19,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 worker_class = "gevent"
 worker_connections = 2000  # EMG_MAX_STREAMS stays below, so that /health always gets through
 timeout = 30
+HANDSHAKE_S = 10  # of TLS
 graceful_timeout = 10
-keepalive = 5
+keepalive = 5  # s between requests, and also for a whole header: a client that dribbles is let go
 max_requests = 0  # a restart would cut every stream
 preload_app = False  # neither torch nor CUDA survive a fork
+limit_request_line = 4094  # bytes; more is answered 400
+limit_request_fields = 64
+limit_request_field_size = 4096  # bytes; more is answered 431
 control_socket_disable = True  # one path for every instance of this user: two would collide
 
 
@@ -39,13 +44,120 @@ def on_starting(server):
             # SIGHUP reads this file again, asks for no hook, and would move to gunicorn's own default.
             type(bind).default = [settings.bind]
         for address in server.cfg.bind:  # also one given with --bind
-            refuse_open_door(address, settings.allow_anonymous)
+            refuse_open_door(address, settings.allow_anonymous or settings.asks_for_keys)
+        settings.expect_keys()
+        if settings.tls_cert is not None:
+            load_certificate(server.cfg, settings)
+        trust(server.cfg, settings.trusted_proxies)
         expect_alone(settings, server.cfg.workers)
     except ConfigError as error:
         sys.exit(f"error: {error}")
+    os.environ["MYOSTREAM_TICKETS"] = tempfile.mkdtemp(
+        prefix="myostream-"
+    )  # for all workers, also after a reload
     server.board, server.run = board_for(server.cfg.workers), new_run()
+    if settings.allow_anonymous and not settings.asks_for_keys:
+        server.log.warning(
+            "EMG_ALLOW_ANONYMOUS=1: ANYONE who reaches %s may use this server, WITHOUT A KEY",
+            ", ".join(server.cfg.bind),
+        )
     for line in misspelt(os.environ):
         server.log.warning("%s", line)
+
+
+def load_certificate(config, settings):
+    """Turn TLS on, for this start and, since SIGHUP asks for no hook, for every reload."""
+    import ssl
+
+    from app.errors import ConfigError
+
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
+            settings.tls_cert, settings.tls_key
+        )
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(
+            f"EMG_TLS_CERT={settings.tls_cert} and EMG_TLS_KEY={settings.tls_key} cannot be used: {error}"
+        ) from None
+    for name, path in (("certfile", settings.tls_cert), ("keyfile", settings.tls_key)):
+        config.set(name, str(path))
+        type(config.settings[name]).default = str(path)
+
+
+def ssl_context(config, default_ssl_context_factory):
+    """A client that does not finish its handshake is let go; gevent would wait for it for ever."""
+    import gevent
+
+    context = default_ssl_context_factory()
+    wrap = context.wrap_socket
+
+    def wrap_in_time(sock, **options):
+        try:
+            with gevent.Timeout(HANDSHAKE_S, OSError("no handshake")):
+                return wrap(sock, **options)
+        except OSError:
+            raise gevent.GreenletExit from None  # no client of ours, and nothing for the log
+
+    context.wrap_socket = wrap_in_time
+    return context
+
+
+def trust(config, proxies):
+    """gunicorn's own belief in X-Forwarded-Proto; by default it has it in all of this machine."""
+    trusted = [proxy for proxy in proxies if proxy != "unix"]
+    config.set("forwarded_allow_ips", ",".join(trusted))
+    type(config.settings["forwarded_allow_ips"]).default = trusted
+
+
+def pre_request(worker, req):
+    """Before the application reads the body: give the client a time for it."""
+    if req.body is not None:
+        req.body = InTime(req.body, worker.body_timeout_s)
+
+
+class InTime:
+    """A body of which every 64 KiB must arrive in time; else the request is answered 408 and the connection closed."""
+
+    PIECE = 64 * 1024
+
+    def __init__(self, body, seconds):
+        self.body, self.seconds, self.late = body, seconds, None
+
+    @property
+    def failed(self):
+        return self.late is not None or self.body.failed
+
+    def read(self, size=None):
+        if size is not None and 0 <= size <= self.PIECE:
+            return self._timed(self.body.read, size)
+        found, left = [], float("inf") if size is None or size < 0 else size
+        while left > 0 and (piece := self._timed(self.body.read, int(min(left, self.PIECE)))):
+            found.append(piece)
+            left -= len(piece)
+        return b"".join(found)
+
+    def readline(self, size=None):
+        return self._timed(self.body.readline, size)
+
+    def __iter__(self):
+        return iter(self.readline, b"")
+
+    def _timed(self, read, size):
+        import gevent
+        from werkzeug.exceptions import RequestTimeout
+
+        if self.late is None:
+            late = RequestTimeout(
+                f"each 64 KiB of a body must arrive within EMG_BODY_TIMEOUT, {self.seconds:g} s"
+            )
+            timeout = gevent.Timeout.start_new(self.seconds, late)
+            try:
+                return read(size)
+            except RequestTimeout:
+                self.late = late
+            finally:
+                timeout.close()
+        raise self.late
 
 
 def pre_fork(server, worker):
@@ -74,6 +186,7 @@ def post_fork(server, worker):
 
     native_subprocess()
     settings = Settings.from_env()
+    worker.body_timeout_s = settings.body_timeout_s
     logging.basicConfig(
         level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
     )
@@ -111,3 +224,10 @@ def worker_exit(server, worker):
     """Free the engine on its own thread, close the source."""
     if getattr(worker, "runtime", None) is not None:
         worker.runtime.close()
+
+
+def on_exit(server):
+    """In the master, last of all."""
+    import shutil
+
+    shutil.rmtree(os.environ.get("MYOSTREAM_TICKETS", ""), ignore_errors=True)

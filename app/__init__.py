@@ -49,6 +49,7 @@ def create_app(runtime: Runtime | None = None, settings: Settings | None = None)
     settings = settings or (given.settings if given else Settings.from_env())
     app = Flask(__name__, instance_path=str(settings.instance), template_folder="../templates")
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
+    app.config["SETTINGS"] = settings
     app.extensions["runtime"] = _holder(given, settings)
     api.register(app, TITLE)
     cli.register(app)

@@ -12,6 +12,7 @@ from pathlib import Path
 from environs import Env
 
 from app.errors import ConfigError
+from app.keys import Key, Keyring, read_file
 from app.variables import BACKENDS, VARIABLES, EmgMode
 
 __all__ = ["BACKENDS", "VARIABLES", "EmgMode", "Settings", "expect_alone", "misspelt", "refuse_open_door"]
@@ -50,6 +51,18 @@ class Settings:
     tensorrt_engine: Path | None = None  # a plan; None: the model's own in instance/engines
     max_streams: int = 1600  # 0.8 of gunicorn's worker_connections, so that /health always gets through
     max_body: int = 32 * 2**20  # bytes
+    max_batch: int = 256  # windows of one request
+    max_streams_per_key: int | None = None  # of one key, or of one address without keys
+    max_duration_s: float | None = None  # of one stream
+    body_timeout_s: float = 10.0  # for each 64 KiB of a body
+    rate_limit: str | None = None  # requests of one key or address, such as 100/minute
+    redis_url: str | None = None  # where rates and tickets are counted for several machines
+    api_keys: tuple[Key, ...] = ()
+    api_keys_file: Path | None = None
+    cors_origins: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()  # whose X-Forwarded-* is believed
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
     log_level: str = "info"
     bind: str = "127.0.0.1:8000"
     allow_anonymous: bool = False
@@ -57,7 +70,11 @@ class Settings:
     instance: Path = ROOT / "instance"
 
     def __post_init__(self) -> None:
-        refuse_open_door(self.bind, self.allow_anonymous)
+        refuse_open_door(self.bind, self.allow_anonymous or self.asks_for_keys)
+        if (self.tls_cert is None) != (self.tls_key is None):
+            missing = "EMG_TLS_KEY" if self.tls_key is None else "EMG_TLS_CERT"
+            raise ConfigError(f"{missing} is empty: TLS needs both EMG_TLS_CERT and EMG_TLS_KEY")
+        Keyring(self.api_keys)  # refuses two of one name
         for name, value, mode, what in (
             ("EMG_RECORDING", self.recording, EmgMode.NINAPRO, "a .mat or .npz file, or a folder of them"),
             ("EMG_LSL", self.lsl, EmgMode.LSL, "a stream, such as type=EMG"),
@@ -65,6 +82,26 @@ class Settings:
             ("EMG_PORT", self.port or self.usb, EmgMode.REALTIME, "a serial port, such as /dev/ttyUSB0"),
         ):
             _expect_for_mode(name, value, mode, what, self.emg_mode)
+
+    @property
+    def asks_for_keys(self) -> bool:
+        """Whether a request needs a key. With a file it does, whatever is in it."""
+        return bool(self.api_keys) or self.api_keys_file is not None
+
+    def expect_keys(self) -> None:
+        """See, before a server starts, that there is a key for it.
+
+        Raises:
+            ConfigError: the file cannot be read, or there is no key at all.
+        """
+        if (
+            self.api_keys_file is not None
+            and not Keyring((*self.api_keys, *read_file(self.api_keys_file))).keys
+        ):
+            raise ConfigError(
+                f"EMG_API_KEYS_FILE={self.api_keys_file} has no key, so nobody could get in: "
+                "`flask --app wsgi keys new NAME` adds one"
+            )
 
     @classmethod
     def from_env(cls, dotenv: Path | None = DOTENV) -> Settings:
@@ -110,7 +147,7 @@ def refuse_open_door(bind: str, allow_anonymous: bool) -> None:
     if not _is_loopback(host.strip("[]")) and not allow_anonymous:
         raise ConfigError(
             f"EMG_BIND={bind} lets anyone on the network in without a key: "
-            "bind to 127.0.0.1, or set EMG_ALLOW_ANONYMOUS=1 to accept that"
+            "bind to 127.0.0.1, set EMG_API_KEYS or EMG_API_KEYS_FILE, or EMG_ALLOW_ANONYMOUS=1 to accept that"
         )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from collections.abc import Callable
 from enum import Enum
@@ -11,8 +12,11 @@ from typing import Any, NamedTuple
 from environs import Env, EnvError
 
 from app.errors import ConfigError
+from app.keys import Key
+from app.keys import parse as parse_key
 
 BACKENDS = ("tensorrt", "onnxruntime", "pytorch")
+MAX_BATCH = 256  # windows of one request
 
 
 class EmgMode(str, Enum):
@@ -116,6 +120,43 @@ def _flag(env: Env, name: str) -> bool:
     return bool(env.bool(name))
 
 
+def _keys(env: Env, name: str) -> tuple[Key, ...]:
+    return tuple(parse_key(entry) for entry in env.str(name).split(",") if entry.strip())
+
+
+def _rate(env: Env, name: str) -> str:
+    """In the notation of `limits`."""
+    value: str = env.str(name).strip().lower()
+    if re.fullmatch(rf"{_ONE_RATE}(\s*[;,]\s*{_ONE_RATE})*", value) is None:
+        raise ValueError
+    return value
+
+
+_ONE_RATE = r"[1-9]\d{0,8}\s*/\s*([1-9]\d{0,4}\s*)?(second|minute|hour|day)s?"
+
+
+def _origins(env: Env, name: str) -> tuple[str, ...]:
+    found = tuple(part.strip().rstrip("/").lower() for part in env.str(name).split(","))
+    if not all(part == "*" or re.fullmatch(r"https?://[a-z0-9.\-\[\]:]+", part) for part in found):
+        raise ValueError
+    return found
+
+
+def _proxies(env: Env, name: str) -> tuple[str, ...]:
+    found = tuple(part.strip() for part in env.str(name).split(","))
+    for part in found:
+        if part != "unix":
+            ipaddress.ip_network(part, strict=False)  # raises ValueError
+    return found
+
+
+def _batch(env: Env, name: str) -> int:
+    value = _positive_int(env, name)
+    if value > MAX_BATCH:
+        raise ValueError
+    return value
+
+
 VARIABLES = (
     Variable(
         "EMG_MODE",
@@ -159,6 +200,30 @@ VARIABLES = (
     Variable("TENSORRT_ENGINE", "tensorrt_engine", _path, "the path of a plan, made by `flask engine build`"),
     Variable("EMG_MAX_STREAMS", "max_streams", _positive_int, "a whole number above 0"),
     Variable("EMG_MAX_BODY", "max_body", _positive_int, "a whole number of bytes above 0"),
+    Variable("EMG_MAX_BATCH", "max_batch", _batch, f"a whole number of windows from 1 to {MAX_BATCH}"),
+    Variable("EMG_MAX_STREAMS_PER_KEY", "max_streams_per_key", _positive_int, "a whole number above 0"),
+    Variable("EMG_MAX_DURATION", "max_duration_s", _positive_float, "seconds above 0"),
+    Variable(
+        "EMG_RATE_LIMIT",
+        "rate_limit",
+        _rate,
+        "requests a second, minute, hour or day, such as 100/minute or 10/second;1000/hour",
+    ),
+    Variable(
+        "EMG_REDIS_URL",
+        "redis_url",
+        _matching(r"(rediss?|unix)://.+"),
+        "a URL such as redis://127.0.0.1:6379/0",
+    ),
+    Variable("EMG_BODY_TIMEOUT", "body_timeout_s", _positive_float, "seconds above 0"),
+    Variable("EMG_API_KEYS", "api_keys", _keys, "name:scopes:hash, separated by commas"),
+    Variable("EMG_API_KEYS_FILE", "api_keys_file", _path, "a file with a name:scopes:hash a line"),
+    Variable("EMG_CORS_ORIGINS", "cors_origins", _origins, "origins such as https://lab.example:8443, or *"),
+    Variable(
+        "EMG_TRUSTED_PROXIES", "trusted_proxies", _proxies, "addresses, networks such as 10.0.0.0/8, or unix"
+    ),
+    Variable("EMG_TLS_CERT", "tls_cert", _path, "a PEM file: the certificate and its chain"),
+    Variable("EMG_TLS_KEY", "tls_key", _path, "a PEM file: the certificate's private key"),
     Variable(
         "EMG_LOG_LEVEL",
         "log_level",

@@ -11,17 +11,19 @@ from app.config import Settings
 def register(app: Flask, title: str) -> None:
     """Put every blueprint, the error answers and the description of the API into the application."""
     from app.api import (
+        access,
         benchmark,
         dashboard,
+        description,
         emg,
         errors,
+        headers,
         health,
         inference,
         recordings,
         stream_tickets,
         streaming,
     )
-    from app.api import access, description, headers
     from app.api.fast_path import FastPath
     from app.api.proxies import TrustedProxies
     from app.api.tickets import open_tickets
@@ -46,7 +48,7 @@ def register(app: Flask, title: str) -> None:
     headers.register(app, settings.cors_origins)
     api = errors.Api(app, spec_kwargs={"extra_plugins": [description.Guarded(app, settings)]})
     description.describe(api, settings)
-    for module in (health, inference, streaming, benchmark, emg, recordings, dashboard):
+    for module in (health, inference, streaming, benchmark, emg, recordings, dashboard, stream_tickets):
         api.register_blueprint(module.bp)
     errors.register(app)
     app.wsgi_app = FastPath(app.wsgi_app, app.extensions["runtime"], settings, door)  # type: ignore[method-assign]

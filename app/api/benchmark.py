@@ -8,13 +8,14 @@ from typing import Any
 from flask import request
 from flask_smorest import Blueprint
 
+from app.api.access import CONTROL, needs
 from app.api.context import current_runtime
 from app.api.decoding import load_json_or_query
 from app.api.openapi import body, fails, query
 from app.api.schemas import BenchmarkResultSchema, BenchmarkSchema
 from app.api.wire import Wire
 
-bp = Blueprint("benchmark", __name__, url_prefix="/benchmark", description="Measured speed")
+bp = needs(CONTROL)(Blueprint("benchmark", __name__, url_prefix="/benchmark", description="Measured speed"))
 
 _benchmark = BenchmarkSchema()
 ORDER = ("pytorch", "tensorrt", "onnxruntime")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from flask import Response, make_response, render_template
 from flask_smorest import Blueprint
 
-bp = Blueprint("dashboard", __name__, description="The dashboard")
+from app.api.access import OPEN, needs
+
+bp = needs(OPEN)(Blueprint("dashboard", __name__, description="The dashboard"))
 
 # No inline script or style, no eval, no other host, and in nobody's frame.
 CONTENT_SECURITY_POLICY = "; ".join(

@@ -11,6 +11,7 @@ from flask import request
 from flask_smorest import Blueprint
 from werkzeug.exceptions import UnsupportedMediaType
 
+from app.api.access import CONTROL, READ, needs
 from app.api.context import current_feed, current_runtime
 from app.api.decoding import JSON, RAW, UNDECLARED, load_json, load_query
 from app.api.emg_schemas import (
@@ -33,9 +34,9 @@ from app.errors import BusyError
 from app.serving.declared import Declared
 from app.serving.feed import Feed
 
-bp = Blueprint(
+bp = needs(CONTROL)(Blueprint(
     "emg", __name__, url_prefix="/emg", description="Where the signals come from, and how good they are"
-)
+))
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _declare, _push, _push_query, _quality = (
@@ -48,6 +49,7 @@ _declare, _push, _push_query, _quality = (
 
 @bp.get("/sources")
 @bp.response(200, SourcesSchema)
+@needs(READ)
 def sources() -> dict[str, Any]:
     """All sources and their state."""
     feeds = current_runtime().feeds
@@ -58,6 +60,7 @@ def sources() -> dict[str, Any]:
 @bp.get("/sources/<name>")
 @bp.response(200, SourceSchema)
 @fails(bp, 404)
+@needs(READ)
 def source(name: str) -> dict[str, Any]:
     """One source and its state."""
     return _described(current_runtime().feeds.named(name))
@@ -112,6 +115,7 @@ def push(name: str) -> dict[str, int]:
 @bp.doc(parameters=query(QualityQuerySchema))
 @bp.response(200, QualitySchema)
 @fails(bp, 422, 503)
+@needs(READ)
 def quality() -> dict[str, Any]:
     """How good the signal of each electrode is; docs/quality.md says how each problem is found."""
     feed = current_feed(load_query(_quality))

@@ -18,13 +18,15 @@ import numpy as np
 import orjson
 from werkzeug.exceptions import HTTPException
 
+from app.api.access import CONTROL, INFER, Access
 from app.api.answers import backend_answer, infer_answer
 from app.api.decoding import JSON, NPY, RAW, as_windows
 from app.api.fast_push import receipt, source_of
+from app.api.headers import SECURITY
 from app.api.jobs import InferJob
 from app.api.npy import read_npy
-from app.api.schemas import MAX_BATCH
 from app.api.wire import Wire
+from app.config import Settings
 from app.emg.source import Samples
 from app.errors import MyostreamError
 from app.serving.engine import Answer
@@ -42,14 +44,18 @@ _JOB = InferJob()
 class FastPath:
     """WSGI middleware around the application of Flask."""
 
-    def __init__(self, app: WSGIApplication, runtime: Callable[[], Runtime], max_body: int) -> None:
-        self._app, self._runtime, self._max_body = app, runtime, max_body
+    def __init__(
+        self, app: WSGIApplication, runtime: Callable[[], Runtime], settings: Settings, access: Access
+    ) -> None:
+        self._app, self._runtime, self._access = app, runtime, access
+        self._max_body = settings.max_body
+        self._cors = bool(settings.cors_origins)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         answer = self._answered(environ)
         if answer is None:
             return self._app(environ, start_response)
-        start_response("200 OK", [("Content-Type", JSON), ("Content-Length", str(len(answer)))])
+        start_response("200 OK", [("Content-Type", JSON), ("Content-Length", str(len(answer))), *SECURITY])
         return [answer]
 
     def _answered(self, environ: WSGIEnvironment) -> bytes | None:
@@ -58,9 +64,13 @@ class FastPath:
         size = environ.get("CONTENT_LENGTH", "")
         if route is None or not (size.isascii() and size.isdigit()) or not 0 < int(size) <= self._max_body:
             return None
-        body = environ["wsgi.input"].read(int(size))
-        environ["wsgi.input"] = BytesIO(body)  # for Flask, should it be asked
+        if self._cors and "HTTP_ORIGIN" in environ:
+            return None  # Flask says which origins may read the answer
         try:
+            # before the body is read; who is refused here is refused again, and told so, by Flask
+            self._access.admit(environ, INFER if environ["PATH_INFO"] in _INFER else CONTROL)
+            body = environ["wsgi.input"].read(int(size))
+            environ["wsgi.input"] = BytesIO(body)  # for Flask, should it be asked
             return route(body, environ, self._runtime())
         except (MyostreamError, HTTPException, ValueError):
             return None
@@ -81,7 +91,7 @@ def _inferred(
     if emg is None:
         return None
     manifest = runtime.artefact.manifest
-    windows = as_windows(emg, _JOB, manifest.length, manifest.channels, MAX_BATCH)
+    windows = as_windows(emg, _JOB, manifest.length, manifest.channels, runtime.settings.max_batch)
     wire = Wire(environ)
     answer = runtime.engine.infer(windows, backend=backend, wanted=lambda: not wire.gone)
     runtime.engine.thread.breathe()

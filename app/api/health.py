@@ -8,6 +8,7 @@ from typing import Any
 from flask import Response
 from flask_smorest import Blueprint
 
+from app.api.access import OPEN, READ, needs
 from app.api.context import current_runtime
 from app.api.errors import RETRY_S, problem
 from app.api.openapi import fails
@@ -16,7 +17,7 @@ from app.inference.manifest import Manifest
 from app.serving.acquisition import SourceState
 from app.serving.runtime import VERSION
 
-bp = Blueprint("health", __name__, url_prefix="/health", description="How the server is doing")
+bp = needs(READ)(Blueprint("health", __name__, url_prefix="/health", description="How the server is doing"))
 
 
 @bp.get("")
@@ -39,6 +40,7 @@ def health() -> dict[str, Any]:
 
 @bp.get("/live")
 @bp.response(200, LiveSchema)
+@needs(OPEN)
 def live() -> dict[str, str]:
     """The process answers."""
     return {"status": "alive"}
@@ -47,6 +49,7 @@ def live() -> dict[str, str]:
 @bp.get("/ready")
 @bp.response(200, ReadySchema)
 @fails(bp, 503)
+@needs(OPEN)
 def ready() -> dict[str, str] | Response:
     """Whether this worker should get traffic: engine warm, source delivering, not shutting down."""
     reasons = current_runtime().not_ready()

@@ -6,6 +6,7 @@ from flask import Response, request
 from flask_smorest import Blueprint
 from marshmallow import Schema
 
+from app.api.access import INFER, needs
 from app.api.answers import backend_answer, infer_answer
 from app.api.context import current_feed, current_runtime
 from app.api.decoding import JSON, as_windows, expect_shape, load_windows
@@ -13,7 +14,6 @@ from app.api.errors import InvalidBody
 from app.api.jobs import InferJob
 from app.api.openapi import body, described, fails, query
 from app.api.schemas import (
-    MAX_BATCH,
     BackendResultSchema,
     InferQuerySchema,
     InferResultSchema,
@@ -25,7 +25,9 @@ from app.api.wire import Wire
 from app.emg.source import Samples
 from app.serving.runtime import Runtime
 
-bp = Blueprint("inference", __name__, url_prefix="/infer", description="Predictions, one request at a time")
+bp = needs(INFER)(
+    Blueprint("inference", __name__, url_prefix="/infer", description="Predictions, one request at a time")
+)
 
 _infer, _infer_query = InferSchema(), InferQuerySchema()
 _windows, _windows_query = WindowsSchema(), WindowsQuerySchema()
@@ -91,11 +93,14 @@ def _asked(runtime: Runtime, body_schema: Schema, query_schema: Schema) -> tuple
     manifest = runtime.artefact.manifest
     job, emg = load_windows(body_schema, query_schema)
     expect_shape(job, manifest.length, manifest.channels)
+    most = runtime.settings.max_batch
+    if job.batch is not None and job.batch > most:
+        raise InvalidBody({"batch": [f"must be at most EMG_MAX_BATCH, {most}, got {job.batch}"]})
     if emg is None:
         return job, current_feed(job.source).snapshot(job.batch or 1)
     if job.source is not None:
         raise InvalidBody({"source": ["your own windows come from no source; leave one of the two out"]})
-    return job, as_windows(emg, job, manifest.length, manifest.channels, MAX_BATCH)
+    return job, as_windows(emg, job, manifest.length, manifest.channels, most)
 
 
 def _stepping(runtime: Runtime, job: InferJob) -> tuple[str | None, int | None]:

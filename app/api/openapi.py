@@ -15,6 +15,8 @@ View = TypeVar("View", bound=Callable[..., Any])
 
 _ERRORS = {
     400: "The body is not JSON",
+    401: "There is no key in X-API-Key",
+    403: "The key is wrong, or not for this",
     404: "There is no such thing",
     409: "One runs already, or what is there contradicts what is asked",
     413: "The body is larger than EMG_MAX_BODY",

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO
 from flask import Response
 from flask_smorest import Blueprint
 
+from app.api.access import CONTROL, READ, needs
 from app.api.context import current_feed, current_runtime
 from app.api.decoding import load_json, load_query
 from app.api.jobs import RecordingJob
@@ -19,9 +20,9 @@ from app.api.recording_schemas import DownloadSchema, RecordingSchema, Recording
 from app.errors import NotReadyError
 from app.serving.recorder import RecordingState
 
-bp = Blueprint(
+bp = needs(CONTROL)(Blueprint(
     "recordings", __name__, url_prefix="/emg/recordings", description="Record what the sources deliver"
-)
+))
 
 PIECE_BYTES = 2**18
 _FILES = {"npz": ("npz", "application/octet-stream"), "bdf": ("zip", "application/zip")}
@@ -48,6 +49,7 @@ def start() -> dict[str, Any]:
 
 @bp.get("")
 @bp.response(200, RecordingsSchema)
+@needs(READ)
 def recordings() -> dict[str, Any]:
     """All recordings, the newest first."""
     return {"recordings": [_described(state) for state in current_runtime().recorder.states()]}
@@ -56,6 +58,7 @@ def recordings() -> dict[str, Any]:
 @bp.get("/<name>")
 @bp.response(200, RecordingSchema)
 @fails(bp, 404, 422)
+@needs(READ)
 def recording(name: str) -> dict[str, Any]:
     """One recording: its state, and while it runs with a plan, the prompt."""
     return _described(current_runtime().recorder.state(name))
@@ -82,6 +85,7 @@ def stop(name: str) -> dict[str, Any]:
     },
 )
 @fails(bp, 404, 409, 422, 503)
+@needs(READ)
 def download(name: str) -> Response:
     """A recording that has ended, as one file."""
     form = load_query(_download)

@@ -11,8 +11,8 @@ from app.api.fields import Choice, Emg, Flag, Number, Whole
 from app.api.jobs import BenchmarkJob, InferJob, StreamJob
 from app.config import BACKENDS
 from app.inference.manifest import MAX_CHANNELS, MAX_LENGTH, MAX_STEPS
+from app.variables import MAX_BATCH
 
-MAX_BATCH = 256
 MAX_ITERATIONS = 100_000
 MAX_VOTES = 1000
 MAX_DURATION_S = 7 * 24 * 3600.0
@@ -114,6 +114,19 @@ class StreamSchema(Schema):
 
     @post_load
     def make(self, values: dict[str, Any], **_: Any) -> StreamJob:
+        return StreamJob(**values)
+
+
+class StreamQuerySchema(StreamSchema):
+    """The same in a query, with what a browser's own EventSource needs where there are keys."""
+
+    ticket = fields.String(
+        validate=Length(1, 100), **about("From POST /stream/tickets, in place of the header X-API-Key; good once")
+    )
+
+    @post_load
+    def make(self, values: dict[str, Any], **_: Any) -> StreamJob:
+        values.pop("ticket", None)  # it has been looked at before
         return StreamJob(**values)
 
 

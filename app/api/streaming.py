@@ -11,25 +11,25 @@ from flask import Response, request
 from flask_smorest import Blueprint
 
 from app.api import sse
+from app.api.access import READ, current_caller, needs
 from app.api.context import current_feed, current_runtime
 from app.api.decoding import load_json_or_query, load_query
 from app.api.errors import InvalidBody
+from app.api.handover import KEEP_ALIVE_S, SHUTDOWN_S, Handover
 from app.api.health import source_state
 from app.api.jobs import StreamJob
 from app.api.openapi import body, fails, query
 from app.api.outlet import SocketOutlet, open_outlet
-from app.api.schemas import FrameSchema, StatsSchema, StreamSchema
+from app.api.schemas import FrameSchema, StatsSchema, StreamQuerySchema, StreamSchema
 from app.api.wire import Wire
 from app.serving.events import Completed, StreamOptions
 from app.serving.feed import Feed
 from app.serving.runtime import Runtime
 from app.serving.stream import GIVE_UP_S, Stream
 
-bp = Blueprint("streaming", __name__, url_prefix="/infer/stream", description="Live predictions")
+bp = needs(READ)(Blueprint("streaming", __name__, url_prefix="/infer/stream", description="Live predictions"))
 
-KEEP_ALIVE_S = 4.0  # a comment at least every 5 s, and a quiet stream looks every 0.1 s
-SHUTDOWN_S = 0.5  # for a client that does not read to take its last word when the server stops
-_stream = StreamSchema()
+_stream, _stream_query = StreamSchema(), StreamQuerySchema()
 
 
 @bp.post("")
@@ -47,12 +47,12 @@ def stream() -> Response:
 
 
 @bp.get("")
-@bp.doc(parameters=query(StreamSchema))
+@bp.doc(parameters=query(StreamQuerySchema))
 @bp.response(200, FrameSchema, content_type=sse.MIMETYPE)
 @fails(bp, 422, 503)
 def stream_by_get() -> Response:
     """The same by GET, so that a browser's own `EventSource` can open it."""
-    return _opened(load_query(_stream))
+    return _opened(load_query(_stream_query))
 
 
 @bp.get("/stats")
@@ -109,14 +109,26 @@ def _opened(job: StreamJob) -> Response:
     frames, close = runtime.open_stream(
         feed,
         options,
-        job.duration_seconds,
+        _duration(runtime, job),
         place=sse.place_of(last_event_id),
         outlet=outlet,
         writable=wire.writable,
+        caller=current_caller().name,
     )
+    if outlet is not None and job.duration_seconds is None and request.method != "HEAD":
+        return Handover(frames, wire, outlet, runtime.keeper, close)
     response = Response(_events(frames, wire, outlet), mimetype=sse.MIMETYPE, headers=sse.HEADERS)
     response.call_on_close(close)  # also when the first byte was never asked for
     return response
+
+
+def _duration(runtime: Runtime, job: StreamJob) -> float | None:
+    most, asked = runtime.settings.max_duration_s, job.duration_seconds
+    if most is not None and asked is not None and asked > most:
+        raise InvalidBody(
+            {"duration_seconds": [f"must be at most EMG_MAX_DURATION, {most:g} s, got {asked:g}"]}
+        )
+    return most if asked is None else asked
 
 
 def _options(runtime: Runtime, feed: Feed, job: StreamJob) -> StreamOptions:

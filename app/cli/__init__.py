@@ -9,8 +9,10 @@ def register(app: Flask) -> None:
     """Put the command groups into the application."""
     from app.cli.emg import emg
     from app.cli.engine import engine
+    from app.cli.keys import keys
     from app.cli.model import model
 
     app.cli.add_command(model)
     app.cli.add_command(engine)
     app.cli.add_command(emg)
+    app.cli.add_command(keys)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from app.config import BACKENDS, EmgMode, Settings
 from app.emg.filters import design, group_delay_ms
 from app.emg.shared_source import SharedSource
-from app.errors import BusyError, NotReadyError, OverloadedError
+from app.errors import BusyError, NotReadyError, OverloadedError, TooFastError
 from app.inference.artefact import Artefact
 from app.serving.acquisition import Acquisition
 from app.serving.benchmark import Benchmark
@@ -31,6 +31,7 @@ from app.serving.stream import Outlet, Place, Stream
 log = logging.getLogger(__name__)
 
 VERSION = "0.2.0"
+RETRY_S = 5.0  # after which a caller with too many streams may ask again
 LAST_WORD_S = 2.0  # for open streams to end when the worker exits
 
 
@@ -155,21 +156,26 @@ class Runtime:
         place: Place | None = None,
         outlet: Outlet | None = None,
         writable: Callable[[], bool] = lambda: True,
+        caller: str = "",
     ) -> tuple[Stream, Callable[[], None]]:
         """A stream and what closes it; `place` is where it was when its connection was cut.
 
         Raises:
             DataError: no such rate of frames.
             OverloadedError: EMG_MAX_STREAMS are open.
+            TooFastError: EMG_MAX_STREAMS_PER_KEY are open for the caller.
             NotReadyError: the server is shutting down.
         """
         if self.stopping():
             raise NotReadyError("the server is shutting down")
         if self.stats.active_streams >= self.settings.max_streams:
             raise OverloadedError(f"{self.settings.max_streams} streams are open, as many as EMG_MAX_STREAMS")
+        most = self.settings.max_streams_per_key
+        if most is not None and self.stats.streams_of(caller) >= most:
+            raise TooFastError(f"{most} streams of yours are open, as many as EMG_MAX_STREAMS_PER_KEY", RETRY_S)
         known = place is not None and place.run == self.run and place.k <= feed.broadcast.reached(options)
         reader = feed.broadcast.join(options, after=place.k if place is not None and known else None)
-        self.stats.stream_opened()
+        self.stats.stream_opened(caller)
         stream = Stream(
             reader,
             options.fps,
@@ -185,7 +191,7 @@ class Runtime:
 
         def close() -> None:
             reader.close()
-            self.stats.stream_closed()
+            self.stats.stream_closed(caller)
 
         return stream, close
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 
 import numpy as np
 
@@ -22,6 +23,7 @@ class StreamStats:
         self._own, self._slots = crew.own, crew.slots
         self._stages = {stage: Histogram(_part(self._own, stage)) for stage in STAGES}
         self._lock = threading.Lock()
+        self._callers: Counter[str] = Counter()
 
     @property
     def active_streams(self) -> int:
@@ -35,13 +37,21 @@ class StreamStats:
     def frames_dropped(self) -> int:
         return self._sum(DROPPED)
 
-    def stream_opened(self) -> None:
+    def streams_of(self, caller: str) -> int:
+        """Open in this worker for one key or address."""
+        return self._callers[caller]
+
+    def stream_opened(self, caller: str = "") -> None:
         with self._lock:
             self._own[ACTIVE] += 1
+            self._callers[caller] += 1
 
-    def stream_closed(self) -> None:
+    def stream_closed(self, caller: str = "") -> None:
         with self._lock:
             self._own[ACTIVE] -= 1
+            self._callers[caller] -= 1
+            if not self._callers[caller]:
+                del self._callers[caller]
 
     def sent(self, dropped: int) -> None:
         """One frame more, `dropped` of the same stream passed over before it."""

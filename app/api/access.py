@@ -1,0 +1,181 @@
+"""Who may do what: one check for the views and for the fast path. What declares no scope is refused.
+
+With no keys, no rate and no origins set, letting a request in is one look at one header.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from flask import Flask, current_app, request
+from werkzeug.exceptions import Forbidden, Unauthorized
+
+from app.api.rate import Rate
+from app.api.tickets import Tickets
+from app.config import Settings
+from app.errors import TooFastError
+from app.key_file import WatchedKeys
+from app.keys import Key
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+OPEN, READ, INFER, CONTROL = "open", "read", "infer", "control"
+HEADER = "X-API-Key"
+_SCOPE, _CALLER = "__scope__", "myostream.caller"
+_OF_OTHERS = dict.fromkeys(
+    ("static", "swagger_ui.static", "api-docs.openapi_json", "api-docs.openapi_swagger_ui"), OPEN
+)
+_SAFE = ("GET", "HEAD", "OPTIONS")
+
+Declares = TypeVar("Declares")
+
+
+def needs(scope: str) -> Callable[[Declares], Declares]:
+    """Declare the scope of a view (right above its `def`), or of a blueprint: `bp = needs(READ)(Blueprint(...))`."""
+
+    def declare(target: Declares) -> Declares:
+        setattr(target, _SCOPE, scope)
+        return target
+
+    return declare
+
+
+def scope_of(app: Flask, endpoint: str) -> str | None:
+    """The scope that a view, or else its blueprint, declares; None for neither."""
+    found = getattr(app.view_functions.get(endpoint), _SCOPE, None)
+    if found is None:
+        found = getattr(app.blueprints.get(endpoint.rpartition(".")[0]), _SCOPE, None)
+    return found or _OF_OTHERS.get(endpoint)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Whose request it is: the holder of a key, or an address."""
+
+    name: str  # what limits are counted by; holds no secret
+    key: Key | None = None
+
+
+class Access:
+    """Shared by all requests of a worker."""
+
+    def __init__(self, settings: Settings, tickets: Tickets) -> None:
+        self.keys = WatchedKeys(settings.api_keys, settings.api_keys_file) if settings.asks_for_keys else None
+        self.rate = Rate(settings.rate_limit, settings.redis_url) if settings.rate_limit else None
+        self.tickets = tickets
+        self._origins = frozenset(settings.cors_origins)
+
+    def admit(self, environ: WSGIEnvironment, scope: str | None, ticket: str | None = None) -> Caller | None:
+        """The caller, let in and counted once; None where nobody asks who it is.
+
+        Raises:
+            Unauthorized: there is no key. Forbidden: it is a wrong one, or not for this.
+            TooFastError: the caller sends more than EMG_RATE_LIMIT.
+        """
+        if "HTTP_SEC_FETCH_SITE" in environ:
+            self._refuse_other_sites(environ)
+        if self.keys is None and self.rate is None:
+            return None
+        if scope == OPEN:
+            return None
+        known = environ.get(_CALLER)
+        if known is None:
+            known = environ[_CALLER] = self._looked_at(environ, scope, ticket)
+        if isinstance(known, Exception):
+            raise known
+        return known
+
+    def _looked_at(
+        self, environ: WSGIEnvironment, scope: str | None, ticket: str | None
+    ) -> Caller | Exception:
+        caller, refusal = Caller(address_of(environ)), None
+        try:
+            if self.keys is not None:
+                key = self._key(environ, ticket)
+                caller = Caller(f"key:{key.name}", key)
+                _expect_scope(key, scope)
+        except (Unauthorized, Forbidden) as error:
+            refusal = error
+        if self.rate is not None and (wait_s := self.rate.hit(caller.name)) is not None:
+            return TooFastError(f"more requests than EMG_RATE_LIMIT, {self.rate.rule}", wait_s)
+        return refusal or caller
+
+    def _key(self, environ: WSGIEnvironment, ticket: str | None) -> Key:
+        assert self.keys is not None
+        secret = environ.get("HTTP_X_API_KEY")
+        if secret:
+            found = self.keys.ring.find(secret)
+            if found is None:
+                raise Forbidden(f"the key in {HEADER} is not one of this server's")
+            return found
+        if ticket:
+            name = self.tickets.redeem(ticket)
+            found = None if name is None else self.keys.ring.named(name)
+            if found is None:
+                raise Forbidden("the ticket is used, too old or not ours; POST /stream/tickets gives another")
+            return found
+        raise NoKey(f"send your key in the header {HEADER}")
+
+    def _refuse_other_sites(self, environ: WSGIEnvironment) -> None:
+        """A page elsewhere must not act through the browser of somebody who can reach this server."""
+        if environ["HTTP_SEC_FETCH_SITE"] in ("same-origin", "none") or environ["REQUEST_METHOD"] in _SAFE:
+            return
+        origin = environ.get("HTTP_ORIGIN", "")
+        if origin not in self._origins and "*" not in self._origins:
+            raise Forbidden(
+                f"a page of another origin, {origin}, asked: name it in EMG_CORS_ORIGINS to allow that"
+            )
+
+
+class NoKey(Unauthorized):
+    """401 with the challenge that RFC 9110 (section 11.6.1) asks for; browsers know it not and open no dialogue."""
+
+    def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
+        return [*super().get_headers(*args, **kwargs), ("WWW-Authenticate", f'ApiKey header="{HEADER}"')]
+
+
+def _expect_scope(key: Key, scope: str | None) -> None:
+    if scope is None:
+        raise Forbidden("this route declares no scope, so no key opens it")
+    if scope not in key.scopes:
+        raise Forbidden(f"the key {key.name} may {', '.join(sorted(key.scopes))}; this needs {scope}")
+
+
+def address_of(environ: WSGIEnvironment) -> str:
+    """What an anonymous caller is counted by: an IPv4 address, or the /64 of which an IPv6 client has any address."""
+    text = environ.get("REMOTE_ADDR") or "local"
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        return text
+    return text if address.version == 4 else str(ipaddress.ip_network((address, 64), strict=False))
+
+
+def register(app: Flask, settings: Settings, tickets: Tickets) -> Access:
+    """Have every request that reaches Flask let in before it is looked at."""
+    access = Access(settings, tickets)
+    app.extensions["access"] = access
+
+    @app.before_request
+    def admit() -> None:
+        if request.method == "OPTIONS":  # a preflight carries no key, and changes nothing
+            return
+        ticket = request.args.get("ticket") if request.endpoint == "streaming.stream_by_get" else None
+        scope = OPEN if request.endpoint is None else scope_of(app, request.endpoint)
+        access.admit(request.environ, scope, ticket)
+
+    return access
+
+
+def current_caller() -> Caller:
+    """Of this request, by key or address."""
+    found = request.environ.get(_CALLER)
+    return found if isinstance(found, Caller) else Caller(address_of(request.environ))
+
+
+def current_access() -> Access:
+    return current_app.extensions["access"]  # type: ignore[no-any-return]

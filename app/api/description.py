@@ -1,0 +1,73 @@
+"""What `/openapi.json` says of keys and limits: those of this server, as its settings are."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from apispec import BasePlugin
+from flask import Flask
+from werkzeug.routing import Rule
+
+from app.api.access import HEADER, OPEN, scope_of
+from app.api.errors import PROBLEM, Api, ProblemSchema
+from app.config import Settings
+
+_SCHEME = "apiKey"
+
+
+class Guarded(BasePlugin):
+    """Adds to every operation the scope it needs and the refusals that this server can answer with."""
+
+    def __init__(self, app: Flask, settings: Settings) -> None:
+        self._app, self._settings = app, settings
+
+    def operation_helper(
+        self,
+        path: str | None = None,
+        operations: dict[str, Any] | None = None,
+        rule: Rule | None = None,
+        **_: Any,
+    ) -> None:
+        scope = scope_of(self._app, rule.endpoint) if rule is not None else None
+        for operation in (operations or {}).values():
+            operation["x-scope"] = scope
+            if scope == OPEN:
+                continue
+            refusals: dict[int, str] = {}
+            if self._settings.asks_for_keys:
+                operation["security"] = [{_SCHEME: []}]
+                refusals |= {401: f"There is no key in {HEADER}"}
+                refusals |= {403: "The key is wrong or not for this, or a page of another origin asked"}
+            if self._settings.rate_limit or (self._settings.max_streams_per_key and "stream" in (path or "")):
+                refusals |= {429: "More than one key or address may do: Retry-After says when to go on"}
+            for status, text in refusals.items():
+                operation["responses"].setdefault(str(status), _problem(text, retry=status == 429))
+
+
+def describe(api: Api, settings: Settings) -> None:
+    """The limits, and where a key goes."""
+    api.spec.options.setdefault("info", {})["x-limits"] = limits_of(settings)
+    if settings.asks_for_keys:
+        scheme = {"type": "apiKey", "in": "header", "name": HEADER}
+        api.spec.components.security_scheme(_SCHEME, scheme)
+
+
+def limits_of(settings: Settings) -> dict[str, Any]:
+    """By name; null where there is none."""
+    return {
+        "rate_per_key_or_address": settings.rate_limit,
+        "streams": settings.max_streams,
+        "streams_per_key_or_address": settings.max_streams_per_key,
+        "stream_seconds": settings.max_duration_s,
+        "body_bytes": settings.max_body,
+        "batch_windows": settings.max_batch,
+        "seconds_for_the_header": 5,
+        "seconds_for_each_64_kib_of_body": settings.body_timeout_s,
+    }
+
+
+def _problem(text: str, retry: bool) -> dict[str, Any]:
+    answer: dict[str, Any] = {"description": text, "content": {PROBLEM: {"schema": ProblemSchema}}}
+    if retry:
+        answer["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}
+    return answer

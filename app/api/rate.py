@@ -1,0 +1,57 @@
+"""How often a caller may ask: `limits` (the library under Flask-Limiter), so that the fast path counts as the views do.
+
+Counted in this worker's memory, or with EMG_REDIS_URL for all workers and machines together. While Redis does not
+answer, each worker counts for itself and says so once.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+
+import limits
+from limits.storage import MemoryStorage, Storage, storage_from_string
+from limits.strategies import MovingWindowRateLimiter
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S = 0.5  # with Redis, for one answer
+AGAIN_S = 5.0  # after which Redis is tried again
+
+
+class Rate:
+    """One or more limits, such as `100/minute; 10/second`."""
+
+    def __init__(self, rule: str, redis_url: str | None = None) -> None:
+        self.rule = rule
+        self._items = sorted(limits.parse_many(rule))
+        self._own = MovingWindowRateLimiter(MemoryStorage())
+        self._shared_storage: Storage | None = None
+        self._shared = None
+        self._down_until = 0.0
+        if redis_url:
+            self._shared_storage = storage_from_string(
+                redis_url, socket_timeout=PATIENCE_S, socket_connect_timeout=PATIENCE_S
+            )  # type: ignore[assignment]
+            self._shared = MovingWindowRateLimiter(self._shared_storage)  # type: ignore[arg-type]
+
+    def hit(self, caller: str) -> float | None:
+        """Count one request. None when it is within the limits, else the seconds after which one will be."""
+        if self._shared is None or time.monotonic() < self._down_until:
+            return self._hit(self._own, caller)
+        try:
+            return self._hit(self._shared, caller)
+        except Exception as error:  # whatever a client of Redis raises: it must not stop requests
+            self._down_until = time.monotonic() + AGAIN_S
+            log.warning(
+                "EMG_REDIS_URL does not answer (%s): this worker counts for itself", type(error).__name__
+            )
+            return self._hit(self._own, caller)
+
+    def _hit(self, limiter: MovingWindowRateLimiter, caller: str) -> float | None:
+        for item in self._items:
+            if not limiter.hit(item, "emg", caller):
+                reset = limiter.get_window_stats(item, "emg", caller).reset_time
+                return max(1.0, math.ceil(reset - time.time()))
+        return None

@@ -1,0 +1,116 @@
+"""One-use tickets for streams: a native EventSource sends no headers, and a key must never be in a URL.
+
+A ticket is a random text that is good once, for 30 s. It is kept as a file whose name is the ticket's hash, in a folder
+of this server's user that all its workers share: whoever removes the file has used the ticket, and only one can. With
+EMG_REDIS_URL it is kept in Redis, for several machines behind one address.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Protocol
+
+from app.errors import NotReadyError, OverloadedError
+from app.keys import hash_of
+
+VALID_S = 30
+MOST = 10_000  # not yet used; every one is a small file
+FOLDER = "MYOSTREAM_TICKETS"  # set by gunicorn's master for its workers; no setting
+
+
+class Tickets(Protocol):
+    """Where tickets are kept."""
+
+    def issue(self, name: str) -> str:
+        """A ticket for the holder of the key of that name."""
+
+    def redeem(self, ticket: str) -> str | None:
+        """The name that the ticket was issued for; None when it is used, too old or not ours."""
+
+
+class FileTickets:
+    """For the workers of one machine."""
+
+    def __init__(self, folder: Path | None = None, wall: Callable[[], float] = time.time) -> None:
+        self._given, self._wall = folder, wall
+        self._made: tempfile.TemporaryDirectory[str] | None = None
+
+    @property
+    def _folder(self) -> Path:
+        if self._given is None:
+            self._made = tempfile.TemporaryDirectory(prefix="myostream-")
+            self._given = Path(self._made.name)
+        return self._given
+
+    def issue(self, name: str) -> str:
+        self._sweep()
+        ticket = secrets.token_urlsafe(32)
+        path = self._folder / hash_of(ticket)
+        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            file.write(f"{self._wall() + VALID_S}\n{name}")
+        return ticket
+
+    def redeem(self, ticket: str) -> str | None:
+        path = self._folder / hash_of(ticket)
+        try:
+            ends, _, name = path.read_text().partition("\n")
+            path.unlink()  # only one can
+        except FileNotFoundError:
+            return None
+        return name if self._wall() < float(ends) else None
+
+    def _sweep(self) -> None:
+        oldest, kept = self._wall() - VALID_S, 0
+        for entry in os.scandir(self._folder):
+            with contextlib.suppress(FileNotFoundError):
+                if entry.stat().st_mtime < oldest:
+                    Path(entry.path).unlink()
+                else:
+                    kept += 1
+        if kept >= MOST:
+            raise OverloadedError(f"{MOST} tickets wait to be used; try again in {VALID_S} s")
+
+
+class RedisTickets:
+    """For the workers of several machines."""
+
+    def __init__(self, url: str) -> None:
+        import redis
+
+        self._failures: type[Exception] = redis.RedisError
+        self._redis: Any = redis.Redis.from_url(url, socket_timeout=1.0, socket_connect_timeout=1.0)
+
+    def issue(self, name: str) -> str:
+        ticket = secrets.token_urlsafe(32)
+        self._asked(lambda: self._redis.set(_at(ticket), name, ex=VALID_S))
+        return ticket
+
+    def redeem(self, ticket: str) -> str | None:
+        found = self._asked(lambda: self._redis.getdel(_at(ticket)))
+        return None if found is None else found.decode()
+
+    def _asked(self, ask: Callable[[], Any]) -> Any:
+        try:
+            return ask()
+        except self._failures as error:
+            raise NotReadyError(
+                f"tickets are kept in Redis, which does not answer ({type(error).__name__}); "
+                "send your key in X-API-Key instead, or try again"
+            ) from None
+
+
+def open_tickets(redis_url: str | None) -> Tickets:
+    if redis_url:
+        return RedisTickets(redis_url)
+    shared = os.environ.get(FOLDER)
+    return FileTickets(Path(shared) if shared else None)
+
+
+def _at(ticket: str) -> str:
+    return f"emg:ticket:{hash_of(ticket)}"

@@ -1,0 +1,78 @@
+"""`flask --app wsgi keys new|list|revoke`: API keys, kept as hashes in EMG_API_KEYS_FILE."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+from flask.cli import AppGroup
+
+from app.cli.model import as_json, one_line_errors
+from app.config import Settings
+from app.errors import ConfigError
+from app.key_file import write_file
+from app.keys import SCOPES, Key, Keyring, make, read_file
+
+keys = AppGroup("keys", help="Make, list and revoke API keys.")
+
+
+@keys.command()
+@click.argument("name")
+@click.option("--scopes", default="read,infer", show_default=True, help=f"Of {', '.join(SCOPES)}.")
+@one_line_errors
+def new(name: str, scopes: str) -> None:
+    """Print a new key, once. Its hash goes into EMG_API_KEYS_FILE, or is printed for EMG_API_KEYS."""
+    settings = Settings.from_env()
+    key, secret = make(name, [scope.strip() for scope in scopes.split(",")])
+    there = _in_file(settings.api_keys_file)
+    Keyring((*settings.api_keys, *there, key))  # refuses a name that is taken
+    if settings.api_keys_file is not None:
+        write_file(settings.api_keys_file, (*there, key))
+        click.echo(f"added {name} to {settings.api_keys_file}; its key is shown only now:", err=True)
+    else:
+        click.echo(f"for EMG_API_KEYS (entries are separated by commas):\n{key}", err=True)
+        click.echo("the key, shown only now:", err=True)
+    click.echo(secret)
+
+
+@keys.command("list")
+@as_json
+@one_line_errors
+def list_keys(as_json: bool) -> None:
+    """The names and scopes of all keys."""
+    settings = Settings.from_env()
+    found = [(key, "EMG_API_KEYS") for key in settings.api_keys]
+    found += [(key, str(settings.api_keys_file)) for key in _in_file(settings.api_keys_file)]
+    rows = [
+        {"name": key.name, "scopes": [s for s in SCOPES if s in key.scopes], "from": at} for key, at in found
+    ]
+    if as_json:
+        click.echo(json.dumps({"keys": rows}))
+        return
+    for row in rows:
+        click.echo(f"{row['name']}: {', '.join(row['scopes'])} ({row['from']})")
+
+
+@keys.command()
+@click.argument("name")
+@one_line_errors
+def revoke(name: str) -> None:
+    """Take a key out of EMG_API_KEYS_FILE. A running server refuses it within a second."""
+    settings = Settings.from_env()
+    there = _in_file(settings.api_keys_file)
+    kept = tuple(key for key in there if key.name != name)
+    if settings.api_keys_file is None or len(kept) == len(there):
+        at = settings.api_keys_file or "EMG_API_KEYS_FILE, which is empty"
+        hint = (
+            "; take it out of EMG_API_KEYS and restart"
+            if any(k.name == name for k in settings.api_keys)
+            else ""
+        )
+        raise ConfigError(f"there is no key {name} in {at}{hint}")
+    write_file(settings.api_keys_file, kept)
+    click.echo(f"revoked {name}")
+
+
+def _in_file(path: Path | None) -> tuple[Key, ...]:
+    return () if path is None or not path.exists() else read_file(path)

@@ -1,0 +1,69 @@
+"""The file of keys: changed by the commands, read again by a running server when it has changed."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from app.errors import ConfigError
+from app.keys import Key, Keyring, read_file
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 1.0  # a revoked key is refused after so long at the latest
+
+
+class WatchedKeys:
+    """The keys of the settings and of the file as it is now, so that a key is revoked without a restart.
+
+    A file that cannot be read lets nobody new in: its last sound state goes on, and the log says so.
+    """
+
+    def __init__(
+        self, own: tuple[Key, ...], path: Path | None, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._own, self._path, self._clock = own, path, clock
+        self._ring = Keyring(own)
+        self._seen: tuple[int, int, int] | None = None  # of the file: time, size, inode
+        self._looked_at = float("-inf")
+
+    @property
+    def ring(self) -> Keyring:
+        if self._path is not None and self._clock() - self._looked_at >= LOOK_S:
+            self._looked_at = self._clock()
+            self._look(self._path)
+        return self._ring
+
+    def _look(self, path: Path) -> None:
+        try:
+            found = path.stat()
+            state = (found.st_mtime_ns, found.st_size, found.st_ino)
+            if state == self._seen:
+                return
+            self._ring, self._seen = Keyring((*self._own, *read_file(path))), state
+        except (OSError, ConfigError) as error:
+            log.error("the API keys stay as they were: %s", error)
+
+
+def write_file(path: Path, keys: tuple[Key, ...]) -> None:
+    """Replace the file in one step, readable for its owner only.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # of mode 0600
+    try:
+        with os.fdopen(handle, "w", encoding="utf-8") as file:
+            file.write("# name:scopes:hash; `flask --app wsgi keys new|list|revoke`\n")
+            file.writelines(f"{key}\n" for key in keys)
+            file.flush()
+            os.fsync(file.fileno())
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
