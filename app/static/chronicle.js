@@ -1,0 +1,56 @@
+/** Turns what the stream says into entries of the log. */
+
+import { spaced } from "./elements.js";
+
+/** Remembers the last frame, so that only changes are written down. */
+export class Chronicle {
+  #decision = null;
+  #dropped = 0;
+
+  /** @param {import("./log.js").EventLog} log */
+  constructor(log) {
+    this.log = log;
+  }
+
+  began(options) {
+    this.#decision = null;
+    this.#dropped = 0;
+    this.#add("connection", "stream asked for", { options });
+  }
+
+  state(state, { reason, delayMs, error, ended }) {
+    if (ended || state === "connecting") return;
+    if (state === "failed") this.#add("error", error.message);
+    else if (state === "waiting") {
+      if (delayMs !== undefined) this.#add("connection", `lost: ${reason}; next try in ${(delayMs / 1000).toFixed(1)} s`);
+    } else if (state === "idle") this.#add("connection", "stopped");
+    else if (state === "live") this.#add("connection", "live");
+  }
+
+  event(event) {
+    if (event.error) this.#add("error", event.error, event);
+    else if (event.status === "completed") this.#add("connection", `complete: ${event.total_frames} frames`, event);
+    else if (event.status) this.#add("source", `${event.status} (${event.source_state})`, event);
+    else this.#frame(event);
+  }
+
+  quality(channel, problems) {
+    this.#add("quality", `channel ${channel + 1}: ${problems || "fine again"}`, { channel, problems });
+  }
+
+  #frame({ signal, ...frame }) {
+    const { decision_label: decision, label, confidence, dropped } = frame;
+    if (decision !== this.#decision) {
+      const before = this.#decision === null ? "" : `${spaced(this.#decision)} → `;
+      this.#add("decision", `${before}${spaced(decision)}, ${Math.round(confidence * 100)} %`, frame);
+      this.#decision = decision;
+    }
+    if (dropped > this.#dropped) this.#add("connection", `${dropped - this.#dropped} frames dropped`, { dropped });
+    this.#dropped = dropped;
+    this.#add("frame", `${frame.frame}: ${spaced(label)}, ${Math.round(confidence * 100)} %`, frame);
+  }
+
+  #add(kind, text, data) {
+    this.log.add(Date.now(), kind, text, data);
+  }
+}

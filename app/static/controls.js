@@ -1,0 +1,99 @@
+/** The stream's options: one field for each of the API's, and the same request as a line for a shell. */
+
+import { byId, setText } from "./elements.js";
+import { Field } from "./field.js";
+import { curl, DEFAULTS } from "./options.js";
+
+const BACKENDS = [
+  ["onnxruntime", "ONNX Runtime"],
+  ["pytorch", "PyTorch"],
+  ["tensorrt", "TensorRT"],
+];
+const FIELDS = [
+  { name: "source", label: "Source", kind: "choice", whole: true },
+  { name: "backend", label: "Backend", kind: "choice", whole: true },
+  { name: "fps", label: "Frames a second", kind: "number", attributes: { min: 0.1, step: "any", required: true } },
+  { name: "duration_seconds", label: "Duration, s", kind: "number", attributes: { min: 0.1, max: 604800, step: "any", placeholder: "until stopped" } },
+  { name: "votes", label: "Votes", kind: "number", attributes: { min: 1, max: 1000, step: 1, required: true } },
+  { name: "min_confidence", label: "Min. confidence", kind: "number", attributes: { min: 0, max: 1, step: 0.05, required: true } },
+  { name: "preprocess", label: "Normalise (preprocess)", kind: "check" },
+  { name: "use_tensorrt", label: "Prefer TensorRT", kind: "check" },
+  { name: "include_signal", label: "Show the signal", kind: "check" },
+];
+const APPLY_MS = 400; // after the last key stroke
+
+/** Reads and shows the options; `onChange` gets them when they are sound. */
+export class Controls {
+  #timer = 0;
+
+  constructor(server, onChange) {
+    this.server = server;
+    const made = FIELDS.map((about) => new Field("option", about));
+    this.fields = Object.fromEntries(made.map((field) => [field.name, field]));
+    const form = byId("options");
+    form.classList.add("fields");
+    form.append(...made.map((field) => field.element));
+    for (const field of made) field.value = DEFAULTS[field.name];
+    this.fields.include_signal.value = true;
+    this.fields.source.offer([{ value: "", label: "the server's own" }]);
+    this.backends({});
+    form.addEventListener("submit", (event) => event.preventDefault());
+    form.addEventListener("input", () => {
+      this.show();
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.valid() && onChange(this.options), APPLY_MS);
+    });
+    byId("copy").addEventListener("click", () => this.#copy());
+    this.show();
+  }
+
+  get options() {
+    return Object.fromEntries(Object.entries(this.fields).map(([name, field]) => [name, field.value]));
+  }
+
+  valid() {
+    return Object.values(this.fields)
+      .map((field) => field.check())
+      .every(Boolean);
+  }
+
+  /** What the server said is wrong, by field. */
+  complain(errors = {}) {
+    for (const [name, texts] of Object.entries(errors)) this.fields[name]?.complain([texts].flat().join("; "));
+  }
+
+  /** @param {{name: string}[]} sources */
+  sources(sources, fallback) {
+    const own = fallback ? `the server's own (${fallback})` : "the server's own";
+    this.fields.source.offer([
+      { value: "", label: own },
+      ...sources.map(({ name }) => ({ value: name, label: name })),
+    ]);
+  }
+
+  /** @param {Record<string, {available: boolean}>} states */
+  backends(states) {
+    const of = ([value, label]) => {
+      const missing = states[value]?.available === false;
+      return { value, label: missing ? `${label} (not available)` : label };
+    };
+    this.fields.backend.offer([{ value: "", label: "Best available" }, ...BACKENDS.map(of)]);
+  }
+
+  show() {
+    this.fields.use_tensorrt.control.disabled = this.fields.backend.value !== null;
+    setText(byId("curl"), curl(this.server.address, this.options, this.server.key !== ""));
+  }
+
+  async #copy() {
+    const button = byId("copy");
+    try {
+      await navigator.clipboard.writeText(byId("curl").textContent);
+      setText(button, "Copied");
+    } catch {
+      getSelection().selectAllChildren(byId("curl")); // no clipboard without https: select it instead
+      setText(button, "Selected: press Ctrl+C");
+    }
+    setTimeout(() => setText(button, "Copy"), 2000);
+  }
+}

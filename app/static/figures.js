@@ -1,0 +1,32 @@
+/** The row of figures, from the events and from `/infer/stream/stats`. */
+
+import { byId, figure, setText } from "./elements.js";
+
+/** Shows what the stream does. */
+export class Figures {
+  #server = null;
+
+  /** An answer of `/infer/stream/stats`; `options` are those that this page streams with. */
+  server(stats, options) {
+    this.#server = stats;
+    const group = stats.groups.find((found) => found.fps === options.fps && found.votes === options.votes);
+    setText(byId("delay"), figure(group?.decision_delay_ms ?? stats.decision_delay_ms));
+    setText(byId("streams"), String(stats.active_streams));
+    setText(byId("lost"), stats.source ? stats.source.lost_samples.toLocaleString("en") : "–");
+    setText(byId("gaps"), stats.source ? String(stats.source.gaps) : "–");
+  }
+
+  paint(nowMs, { age, latency }, frame) {
+    const [a50, a99] = age.percentiles(nowMs, [50, 99]);
+    const [l50, l99] = latency.percentiles(nowMs, [50, 99]);
+    const got = age.rate(nowMs);
+    setText(byId("fps-got"), got === null ? "–" : got.toFixed(1));
+    setText(byId("age-p50"), figure(a50));
+    setText(byId("age-p99"), figure(a99));
+    setText(byId("latency-p50"), figure(l50));
+    setText(byId("latency-p99"), figure(l99));
+    if (frame === null) return;
+    setText(byId("dropped"), frame.dropped.toLocaleString("en"));
+    setText(byId("cpu"), frame.cpu_percent.toFixed(0));
+  }
+}

@@ -1,0 +1,60 @@
+/** The decision, large, with what it was made from. */
+
+import { Bars } from "./bars.js";
+import { byId, capital, percent, setText, spaced } from "./elements.js";
+
+const FIGURES_MS = 120; // figures that change faster cannot be read
+
+/** Shows the newest frame. */
+export class GesturePanel {
+  #bars = new Bars(byId("confidence"));
+  #next = 0;
+  #frame = null;
+
+  configure(classes, rest) {
+    [this.classes, this.rest] = [classes, rest];
+    this.#bars.configure(classes.map(spaced));
+    this.clear();
+  }
+
+  clear() {
+    this.#frame = null;
+    for (const id of ["decision", "raw", "truth", "intensity-figure"]) setText(byId(id), "–");
+    byId("intensity").style.transform = "scaleX(0)";
+    byId("decision").toggleAttribute("data-rest", true);
+    this.classes?.forEach((_, k) => this.#bars.set(k, 0, "–", false));
+  }
+
+  threshold(share) {
+    this.#bars.threshold(share);
+  }
+
+  paint(frame, nowMs) {
+    if (frame === null || frame === this.#frame) return;
+    this.#frame = frame;
+    this.decide(frame.decision_label);
+    byId("intensity").style.transform = `scaleX(${frame.intensity})`;
+    const figures = nowMs >= this.#next;
+    if (!figures) return;
+    this.#next = nowMs + FIGURES_MS;
+    frame.probabilities.forEach((share, k) => this.#bars.set(k, share, percent(share), k === frame.prediction));
+    setText(byId("intensity-figure"), percent(frame.intensity));
+    setText(byId("raw"), `${spaced(frame.label)}, ${percent(frame.confidence)}`);
+    this.#truth(frame);
+  }
+
+  /** Also what a stalled source makes of it. */
+  decide(label) {
+    const hero = byId("decision");
+    setText(hero, capital(spaced(label)));
+    hero.toggleAttribute("data-rest", label === this.rest);
+    hero.classList.toggle("long", label.length > 10);
+  }
+
+  #truth({ truth, decision_label: decision }) {
+    const wrong = truth !== null && truth !== decision;
+    const text = truth === null ? "not labelled" : `${wrong ? "✗" : "✓"} ${spaced(truth)}`;
+    setText(byId("truth"), text);
+    byId("truth").classList.toggle("wrong", wrong);
+  }
+}

@@ -1,0 +1,89 @@
+/** What is the matter, in plain words, and what to do about it. Pure. */
+
+const SAYS = {
+  stalled: "No samples arrive. Decisions fall to rest, and go on by themselves when samples come again.",
+  disconnected: "The device is gone. The server tries to open it again; check its cable or power.",
+};
+
+/**
+ * The most important thing to say now; null where all is well.
+ *
+ * @param {object} now
+ * @param {string} now.state            of the session
+ * @param {object} now.detail           of that state: error, reason, delayMs, total_frames ...
+ * @param {Error | null} now.trouble    the last question to the server failed with this
+ * @param {object | null} now.health    answer of /health
+ * @param {object | null} now.source    the source that is streamed, as /emg/sources has it
+ * @param {string} now.address          of the server
+ * @returns {{level: "info" | "warn" | "bad", title: string, text: string, act?: "key" | "start"} | null}
+ */
+export function noticeOf({ state, detail, trouble, health, source, address }) {
+  const error = state === "failed" ? detail.error : trouble;
+  return (
+    keyNotice(error) ??
+    goneNotice(state, detail, trouble, address) ??
+    (state === "failed" ? failedNotice(detail.error, health) : null) ??
+    sourceNotice(state, health, source) ??
+    (state === "completed" ? completedNotice(detail) : null)
+  );
+}
+
+function keyNotice(error) {
+  if (error?.status === 401) {
+    return { level: "warn", title: "This server wants an API key.", text: "Its operator has one for you.", act: "key" };
+  }
+  if (error?.status === 403) {
+    return { level: "bad", title: "The server does not accept this API key.", text: "Is it complete?", act: "key" };
+  }
+  return null;
+}
+
+function goneNotice(state, { delayMs, reason, error }, trouble, address) {
+  if (state === "waiting") {
+    const wait = delayMs === undefined ? "Trying now." : `Trying again in ${Math.max(1, Math.round(delayMs / 1000))} s.`;
+    if (error?.status) return { level: "warn", title: "The server is not ready.", text: `${sentence(reason)} ${wait}` };
+    const text = `${sentence(reason ?? "it may be restarting")} ${wait}`;
+    return { level: "bad", title: "The connection to the server is lost.", text };
+  }
+  if (trouble?.name !== "ConnectionError" || state === "live") return null;
+  const text = `Nothing answers at ${address}. Is it running? This page keeps looking for it.`;
+  return { level: "bad", title: "The server cannot be reached.", text };
+}
+
+function failedNotice(error, health) {
+  const { backend, reason, cure } = error.problem ?? {};
+  if (backend) {
+    return { level: "warn", title: `${backend} is not available here.`, text: `${sentence(reason)} ${sentence(cure)}` };
+  }
+  if (error.status === 503 && health && health.source === null) return null; // said better below
+  return { level: "warn", title: "The server refused the stream.", text: sentence(error.message), act: "start" };
+}
+
+function sourceNotice(state, health, source) {
+  if (!health || state === "waiting") return null;
+  if (health.source === null && !source) {
+    const text = "The server is in push mode and nobody has declared a source yet. Samples are sent to /emg/sources; docs/push.md shows how.";
+    return { level: "warn", title: "There is no source.", text };
+  }
+  const now = source?.state ?? health.source?.state;
+  if (state === "stalled" || now === "stalled" || now === "disconnected") {
+    const title = `The source ${source?.name ?? health.source?.name ?? ""} is ${now === "disconnected" ? now : "stalled"}.`;
+    const why = source?.error ?? health.source?.error;
+    const text = SAYS[now] ?? SAYS.stalled;
+    return { level: "warn", title, text: why ? `${text} (${why})` : text };
+  }
+  return null;
+}
+
+function completedNotice({ total_frames: frames, duration_seconds: seconds, avg_fps: fps, reason }) {
+  const why = { "source ended": "The source has ended.", shutdown: "The server was shut down." }[reason];
+  const text = `${frames.toLocaleString("en")} frames in ${seconds.toFixed(1)} s, ${fps.toFixed(1)} a second.`;
+  return { level: "info", title: why ?? "The stream is complete.", text, act: "start" };
+}
+
+/** With a capital letter and a full stop. */
+function sentence(text) {
+  if (!text) return "";
+  const whole = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(whole) ? whole : `${whole}.`;
+}

@@ -1,0 +1,156 @@
+/** Recordings: begin one with prompts, follow it, take it home. */
+
+import { byId, capital, make, save, setText, spaced } from "./elements.js";
+import { Field } from "./field.js";
+
+const REASONS = {
+  401: "Recording needs an API key.",
+  403: "This API key may not record.",
+  404: "This server does not record.",
+  409: "Another recording is running.",
+};
+const FIELDS = [
+  { name: "name", label: "Name", kind: "text", attributes: { placeholder: "by time" } },
+  { name: "subject", label: "Subject", kind: "text", attributes: { placeholder: "S01", maxlength: 32 } },
+  { name: "prompted", label: "With prompts", kind: "check" },
+  { name: "gestures", label: "Gestures, in order", kind: "text", whole: true },
+  { name: "repetitions", label: "Repetitions", kind: "number", attributes: { min: 1, max: 100, step: 1, required: true } },
+  { name: "seconds", label: "Seconds each", kind: "number", attributes: { min: 0.1, step: "any", required: true } },
+];
+const PLAN = ["gestures", "repetitions", "seconds"];
+
+/** A form, the running recording's prompt, and the finished ones. */
+export class RecordingsPanel {
+  #running = null; // state of the recording that runs
+  #asked = 0; // when its state came, ms
+  #touched = false;
+
+  constructor(server, source) {
+    [this.server, this.source] = [server, source];
+    const made = FIELDS.map((about) => new Field("recording", about));
+    this.fields = Object.fromEntries(made.map((field) => [field.name, field]));
+    this.button = make("button", { class: "button", type: "submit" }, "Record");
+    this.said = make("p", { class: "error", role: "alert" });
+    const last = make("div", { class: "field whole" }, this.button, this.said);
+    const form = byId("recorder");
+    form.classList.add("fields");
+    form.append(...made.map((field) => field.element), last);
+    for (const [name, value] of [["prompted", true], ["repetitions", 3], ["seconds", 3]]) this.fields[name].value = value;
+    form.addEventListener("input", () => ((this.#touched = true), this.#plan()));
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      if (this.#running) this.#stop();
+      else this.#start();
+    });
+  }
+
+  get running() {
+    return this.#running !== null;
+  }
+
+  configure(classes) {
+    if (!this.#touched) this.fields.gestures.value = classes.join(", ");
+  }
+
+  /** Why there is nothing to see, in a sentence; "" where there is. */
+  explain(text) {
+    byId("recordings-plain").hidden = text === "";
+    byId("recordings-some").hidden = text !== "";
+    setText(byId("recordings-plain"), text);
+  }
+
+  async refresh() {
+    try {
+      const path = this.#running ? `/emg/recordings/${encodeURIComponent(this.#running.name)}` : null;
+      if (path) return this.#follow(await this.server.get(path));
+      const { recordings } = await this.server.get("/emg/recordings");
+      this.explain("");
+      const running = recordings.find(({ state }) => state === "recording");
+      if (running) this.#follow(running);
+      this.#list(recordings);
+    } catch (error) {
+      if (error.status === undefined) throw error;
+      this.#running = null;
+      this.explain(REASONS[error.status] ?? error.message);
+    }
+  }
+
+  /** Between two answers the prompt counts down by itself. */
+  paint(nowMs) {
+    const prompt = this.#running?.prompt;
+    byId("prompt").hidden = !prompt;
+    if (!prompt) return;
+    const left = Math.max(0, prompt.seconds_left - (nowMs - this.#asked) / 1000);
+    setText(byId("prompt-now"), prompt.label === null ? "Get ready" : capital(spaced(prompt.label)));
+    const next = prompt.next_label === null ? "then it is done" : `then ${spaced(prompt.next_label)}`;
+    setText(byId("prompt-next"), `${Math.ceil(left)} s, ${next}`);
+    byId("prompt-done").style.transform = `scaleX(${prompt.steps ? prompt.step / prompt.steps : 0})`;
+  }
+
+  async #start() {
+    const wanted = ["name", "subject", ...(this.fields.prompted.value ? PLAN : [])];
+    if (!wanted.map((name) => this.fields[name].check()).every(Boolean)) return;
+    const value = (name) => this.fields[name].value;
+    const gestures = (value("gestures") ?? "").split(",").map((text) => text.trim().replaceAll(" ", "_")).filter(Boolean);
+    const plan = { gestures, repetitions: value("repetitions"), seconds: value("seconds") };
+    const body = { name: value("name"), subject: value("subject"), source: this.source(), plan: value("prompted") ? plan : null };
+    await this.#do(async () => this.#follow(await this.server.post("/emg/recordings", body)));
+  }
+
+  async #stop() {
+    const path = `/emg/recordings/${encodeURIComponent(this.#running.name)}/stop`;
+    await this.#do(async () => this.#follow(await this.server.post(path)));
+    await this.refresh();
+  }
+
+  #follow(state) {
+    const before = this.#running;
+    this.#running = state.state === "recording" ? state : null;
+    this.#asked = performance.now();
+    this.said.textContent = state.error ?? "";
+    setText(this.button, this.#running ? `Stop after ${state.seconds.toFixed(0)} s` : "Record");
+    this.paint(this.#asked);
+    if (before && !this.#running) return this.refresh();
+    return undefined;
+  }
+
+  #plan() {
+    for (const name of PLAN) this.fields[name].element.hidden = !this.fields.prompted.value;
+  }
+
+  #list(recordings) {
+    const done = recordings.filter(({ state }) => state !== "recording").slice(0, 6);
+    const key = JSON.stringify(done);
+    if (key === this.listed) return;
+    this.listed = key;
+    byId("files").replaceChildren(...done.map((recording) => this.#item(recording)));
+  }
+
+  #item({ name, seconds, gaps, state, error }) {
+    const path = `/emg/recordings/${encodeURIComponent(name)}`;
+    const act = (text, label, work) => {
+      const button = make("button", { class: "button small", type: "button", "aria-label": `${label} ${name}` }, text);
+      button.addEventListener("click", () => this.#do(work));
+      return button;
+    };
+    const take = (format, suffix) => async () => save(`${name}.${suffix}`, await this.server.file(`${path}/download?format=${format}`));
+    const about = state === "failed" ? `failed: ${error}` : `${seconds.toFixed(1)} s${gaps ? `, ${gaps} gaps` : ""}`;
+    const erase = async () => {
+      if (!window.confirm(`Delete the recording ${name} for good?`)) return;
+      await this.server.delete(path);
+      await this.refresh();
+    };
+    const buttons = [act("npz", "Download as npz", take("npz", "npz")), act("bdf", "Download as bdf", take("bdf", "zip")), act("Delete", "Delete", erase)];
+    return make("li", {}, make("span", { class: "name" }, name), make("span", { class: "note" }, about), make("span", { class: "buttons" }, ...buttons));
+  }
+
+  async #do(work) {
+    setText(this.said, "");
+    this.said.shown = undefined;
+    try {
+      await work();
+    } catch (error) {
+      setText(this.said, error.message);
+    }
+  }
+}

@@ -1,0 +1,62 @@
+/** One server's JSON routes, with the key where there is one. */
+
+import { asConnectionError, expectOk } from "./client_errors.js";
+
+const KEY = "myostream-key"; // in the tab's own storage: gone with the tab
+const PATIENCE_MS = 5000;
+
+/** Asks the server; raises ServerError or ConnectionError. */
+export class Server {
+  /** @param {string} url  "" for the page's own */
+  constructor(url = "") {
+    this.url = url;
+    this.key = sessionStorage.getItem(KEY) ?? "";
+  }
+
+  /** The address as a person would write it. */
+  get address() {
+    return this.url || window.location.origin;
+  }
+
+  use(key) {
+    this.key = key;
+    if (key) sessionStorage.setItem(KEY, key);
+    else sessionStorage.removeItem(KEY);
+  }
+
+  get(path) {
+    return this.#json("GET", path);
+  }
+
+  post(path, body) {
+    return this.#json("POST", path, body);
+  }
+
+  delete(path) {
+    return this.#ask("DELETE", path);
+  }
+
+  /** A file, as a Blob. */
+  async file(path) {
+    return (await this.#ask("GET", path, undefined, 120_000)).blob();
+  }
+
+  async #json(method, path, body) {
+    return (await this.#ask(method, path, body)).json();
+  }
+
+  async #ask(method, path, body, patienceMs = PATIENCE_MS) {
+    const headers = {
+      ...(this.key && { "X-API-Key": this.key }),
+      ...(body !== undefined && { "Content-Type": "application/json" }),
+    };
+    const signal = AbortSignal.timeout(patienceMs);
+    const text = body === undefined ? undefined : JSON.stringify(body);
+    const asked = fetch(`${this.url}${path}`, { method, headers, body: text, cache: "no-store", signal });
+    const answer = await asked.catch((error) => {
+      throw error.name === "TimeoutError" ? asConnectionError(new TypeError("late")) : asConnectionError(error);
+    });
+    await expectOk(answer);
+    return answer;
+  }
+}

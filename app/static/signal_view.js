@@ -1,0 +1,109 @@
+/** Waveform and ribbons on one time axis, with their span and scale. */
+
+import { byId, make, setText } from "./elements.js";
+
+const SCALES = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
+const FIT_MS = 1000;
+const SAYS = {
+  idle: "Press Start to see the signal.",
+  connecting: "Connecting.",
+  failed: "No stream.",
+};
+
+/** Feeds both from the events and paints them with the same clock. */
+export class SignalView {
+  #fitAt = 0;
+  #seen = false; // an event has come
+
+  constructor(waveform, ribbon, clock) {
+    [this.waveform, this.ribbon, this.clock] = [waveform, ribbon, clock];
+    this.fps = 30;
+    const scale = byId("scale");
+    scale.append(...SCALES.map((value) => make("option", { value }, `±${value}`)));
+    scale.addEventListener("change", () => {
+      if (scale.value === "auto") this.waveform.fit();
+      else this.waveform.scaleTo(Number(scale.value));
+    });
+    byId("span").addEventListener("change", () => {
+      this.waveform.span = Number(byId("span").value);
+      this.redraw();
+    });
+    const still = window.matchMedia("(prefers-reduced-motion: reduce)");
+    const move = () => {
+      this.waveform.sweeps = still.matches;
+      this.redraw();
+    };
+    still.addEventListener("change", move);
+    move();
+  }
+
+  configure(channels, rate, fps) {
+    this.fps = fps;
+    const key = `${channels} ${rate} ${fps}`;
+    if (key === this.configured) return;
+    this.configured = key;
+    this.clock.nominal = rate;
+    this.clock.reset();
+    this.waveform.configure(channels, rate, fps);
+  }
+
+  rest(label) {
+    this.ribbon.rest = label;
+  }
+
+  level(channel, level) {
+    this.waveform.levels[channel] = level;
+  }
+
+  clear() {
+    this.#seen = false;
+    this.waveform.clear();
+    this.ribbon.clear();
+    this.clock.reset();
+  }
+
+  redraw() {
+    this.waveform.redraw();
+    this.ribbon.redraw();
+  }
+
+  push(frame, nowMs) {
+    const end = frame.sample_index;
+    const hop = Math.max(1, Math.round(this.waveform.rate / this.fps));
+    this.clock.arrived(end, nowMs);
+    this.ribbon.push(end - hop, end, frame);
+    if (frame.signal) this.waveform.ring.push(end, hop, frame.signal);
+    if (!this.#seen || (this.waveform.amplitude === null && frame.signal)) this.#first();
+  }
+
+  #first() {
+    this.#seen = true;
+    if (byId("scale").value === "auto") this.waveform.fit();
+    byId("overlay").hidden = this.waveform.ring.count > 0;
+    if (this.waveform.ring.count === 0) setText(byId("overlay"), "The signal is switched off in the settings.");
+  }
+
+  /** What stands where the signal would be. */
+  explain(state, wanted) {
+    if (this.#seen) return;
+    byId("overlay").hidden = false;
+    const text = state === "live" && !wanted ? "The signal is switched off in the settings." : SAYS[state];
+    setText(byId("overlay"), text ?? "");
+  }
+
+  /** Once a second, unless a scale was chosen. */
+  fit(nowMs) {
+    if (nowMs - this.#fitAt < FIT_MS || !this.#seen) return;
+    this.#fitAt = nowMs;
+    if (byId("scale").value === "auto") this.waveform.fit();
+    const { amplitude } = this.waveform;
+    if (amplitude !== null) setText(byId("signal-note"), `±${amplitude} µV a lane, filtered`);
+  }
+
+  paint(nowMs) {
+    this.waveform.paint(nowMs);
+    const head = this.clock.at(nowMs);
+    if (head === -Infinity) return;
+    this.ribbon.paint(head - this.waveform.span * this.waveform.rate, head);
+  }
+}

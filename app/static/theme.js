@@ -1,0 +1,21 @@
+/** Light, dark, or as the system says. */
+
+const KEY = "myostream-theme";
+const NAMES = ["auto", "light", "dark"];
+
+/** A button that goes through the themes; calls `onChange` when colours change, for whatever reason. */
+export function installTheme(button, onChange) {
+  let theme = NAMES.includes(localStorage.getItem(KEY)) ? localStorage.getItem(KEY) : "auto";
+  const show = () => {
+    document.documentElement.dataset.theme = theme;
+    button.textContent = `Theme: ${theme}`;
+    onChange();
+  };
+  button.addEventListener("click", () => {
+    theme = NAMES[(NAMES.indexOf(theme) + 1) % NAMES.length];
+    localStorage.setItem(KEY, theme);
+    show();
+  });
+  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", show);
+  show();
+}
