@@ -11,7 +11,10 @@ from pathlib import Path
 
 from app.config import EmgMode, Settings
 from app.emg import faults
+from app.emg.brainflow_board import UNITS as BOARD_UNITS
+from app.emg.brainflow_board import BoardSource, find_board
 from app.emg.filters import design
+from app.emg.lsl import LslSource, Query
 from app.emg.playback import Playback, require
 from app.emg.recordings import Recording, load_path, numbered
 from app.emg.ring import Ring
@@ -19,17 +22,19 @@ from app.emg.serial_source import SerialOptions, SerialSource
 from app.emg.signal_path import SignalPath
 from app.emg.simulator import Simulator
 from app.emg.source import Source
-from app.errors import ArtefactError, ConfigError
+from app.errors import ArtefactError, ConfigError, DataError
 from app.inference import artefact
 from app.inference.artefact import Artefact
 from app.inference.manifest import Manifest
 from app.inference.onnx_backend import GRAPHS
 from app.inference.openers import openers
 from app.serving.engine import Engine, ModelInput, Opener
+from app.serving.engine_thread import engine_thread
 
 log = logging.getLogger(__name__)
 
 KEPT_S = 10.0  # of filtered signal, for readers that ask for many windows or come back late
+LSL_LOOK_S = 2.0  # at the start, for a stream that contradicts the model
 FILL_S = 0.01  # a gap up to here is filled and flagged; a longer one begins a new segment
 
 
@@ -77,8 +82,57 @@ def _open_source(settings: Settings, manifest: Manifest) -> Source:
         return Playback(_named(recordings, manifest), speed=settings.speed, loop=settings.loop)
     if settings.emg_mode is EmgMode.REALTIME:
         return SerialSource(serial_options(settings, manifest))
+    if settings.emg_mode is EmgMode.LSL:
+        return _open_lsl(settings, manifest)
+    if settings.emg_mode is EmgMode.BRAINFLOW:
+        return _open_board(settings, manifest)
     return Simulator(
         manifest.channels, manifest.sampling_rate, manifest.classes, manifest.rest_class, units=manifest.units
+    )
+
+
+def _open_lsl(settings: Settings, manifest: Manifest) -> LslSource:
+    """The stream that EMG_LSL names; it may begin later than the server.
+
+    Raises:
+        ConfigError: pylsl is not there, or the stream is there and does not fit.
+    """
+    source = LslSource(
+        Query.parse(settings.lsl or ""),
+        channels=manifest.channels,
+        sampling_rate=manifest.sampling_rate,
+        units=manifest.units,
+        scale=None if settings.scale == 1.0 else settings.scale,
+    )
+    source.check(LSL_LOOK_S)
+    return source
+
+
+def _open_board(settings: Settings, manifest: Manifest) -> BoardSource:
+    """The board that EMG_BOARD names; it is connected when it is first read.
+
+    Raises:
+        ConfigError: brainflow is not there, or BrainFlow knows no such board.
+        DataError: the model takes another signal.
+    """
+    board = find_board(settings.board or "")
+    if board.channels != manifest.channels or not math.isclose(board.sampling_rate, manifest.sampling_rate):
+        fitting = [
+            m.name
+            for m in _manifests(settings.instance / "models")
+            if m.channels == board.channels and math.isclose(m.sampling_rate, board.sampling_rate)
+        ]
+        advice = f"EMG_MODEL={' or '.join(fitting)} would fit" if fitting else "no model here fits"
+        raise DataError(
+            f"EMG_BOARD={settings.board} has {board.channels} EMG channels at {board.sampling_rate:g} Hz; the model "
+            f"takes {manifest.channels} channels at {manifest.sampling_rate:g} Hz; {advice}"
+        )
+    return BoardSource(
+        board,
+        port=settings.port,
+        units=BOARD_UNITS if settings.scale == 1.0 else manifest.units,
+        scale=settings.scale,
+        aside=engine_thread().run,
     )
 
 

@@ -24,6 +24,7 @@ from app.serving.events import StreamOptions
 from app.serving.feed import Feed, Feeds, Worker
 from app.serving.keeper import Keeper
 from app.serving.opening import make_engine, open_artefact, open_path, open_source
+from app.serving.outputs import Outputs, make_outputs
 from app.serving.recorder import Judging, Recorder
 from app.serving.stats import StreamStats
 from app.serving.stream import Outlet, Place, Stream
@@ -57,6 +58,7 @@ class Runtime:
     benchmark: Benchmark = field(init=False)
     feeds: Feeds = field(init=False)
     recorder: Recorder = field(init=False)
+    outputs: Outputs | None = field(init=False)
     run: str = field(default_factory=lambda: format(time.time_ns() // 1_000_000, "x"))  # names this start
 
     def __post_init__(self) -> None:
@@ -73,6 +75,9 @@ class Runtime:
         )
         if self.acquisition is not None:
             self.feeds.add(self.feed(self.acquisition.source.name, self.acquisition))
+        self.outputs = make_outputs(
+            self.settings, manifest, self.feeds, lambda: self.engine.best, self.crew.claim
+        )
 
     def feed(self, name: str, acquisition: Acquisition) -> Feed:
         """What this worker works out from a source; not yet started."""
@@ -213,9 +218,13 @@ class Runtime:
         for feed in self.feeds:
             feed.start()
         self.cpu.start()
+        if self.outputs is not None:
+            self.outputs.start()
 
     def close(self) -> None:
         """Let the streams say their last word, stop acquiring and free the engine. Safe to call twice."""
+        if self.outputs is not None:
+            self.outputs.close()
         self.keeper.drain(LAST_WORD_S)
         self.recorder.close()
         self.feeds.close()

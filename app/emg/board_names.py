@@ -1,0 +1,31 @@
+"""Which BrainFlow board is meant by the text of EMG_BOARD."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+
+from app.errors import ConfigError
+
+SUFFIX = "_BOARD"
+
+
+def board_id(text: str, known: Mapping[str, int]) -> int:
+    """The number of the board called `text`: a number, a name such as CYTON_BOARD, or a short one such as cyton.
+
+    Raises:
+        ConfigError: there is none; names those that look like it.
+    """
+    wanted = text.strip()
+    if wanted.lstrip("-").isdigit():
+        if int(wanted) in known.values():
+            return int(wanted)
+        raise ConfigError(f"EMG_BOARD={text}: BrainFlow knows no board of that number")
+    name = wanted.upper().replace("-", "_").replace(" ", "_")
+    for candidate in (name, name + SUFFIX):
+        if candidate in known:
+            return known[candidate]
+    short = {full.removesuffix(SUFFIX).lower(): full for full in known}
+    near = difflib.get_close_matches(name.removesuffix(SUFFIX).lower(), short, n=3)
+    advice = f"did you mean {' or '.join(near)}?" if near else f"it knows {', '.join(short)}"
+    raise ConfigError(f"EMG_BOARD={text}: BrainFlow knows no such board; {advice}")

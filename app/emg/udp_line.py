@@ -1,0 +1,54 @@
+"""The line of text that LibEMG's controllers, and what is built on them, read over UDP.
+
+LibEMG's `OnlineEMGClassifier`, with `output_format="predictions"` and velocity control, sends the class and the
+velocity (0..1 in two decimals) with a blank between and a line feed after them, to 127.0.0.1:12346 by default:
+https://github.com/LibEMG/libemg/blob/0b9d0cb44945a708ac0ab7416c0f3c47902ab69f/libemg/emg_predictor.py
+Its `ClassifierController` splits at the blank and takes the first word as the class, the second as the velocity:
+https://github.com/LibEMG/libemg/blob/22cdcf11a51daf15c630f9f09ed01a2f1c2b1074/libemg/environments/controllers.py
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from typing import Any
+
+from app.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+
+def line(decision: int, intensity: float) -> bytes:
+    """The class's number and the contraction level, such as `3 0.71`."""
+    return b"%d %.2f\n" % (decision, min(max(intensity, 0.0), 1.0))
+
+
+class UdpLine:
+    """Sends lines to one address. A receiver that is not there, or a network that is down, is no trouble.
+
+    Raises:
+        ConfigError: the host has no address.
+    """
+
+    def __init__(self, host: str, port: int) -> None:
+        try:
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)  # once: a look-up may take seconds
+        except OSError as error:
+            raise ConfigError(f"EMG_UDP={host}:{port}: the host was not found ({error.strerror})") from None
+        family, _, _, _, address = found[0]
+        self._address: tuple[Any, ...] = address
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
+        self._socket.setblocking(False)
+        self._complained = False
+
+    def send(self, decision: int, intensity: float) -> None:
+        try:
+            self._socket.sendto(line(decision, intensity), self._address)
+        except OSError as error:  # also a full buffer: the next line is newer anyway
+            if not self._complained:
+                self._complained = True
+                log.warning("EMG_UDP: a line could not be sent (%s); this is said once", error)
+
+    def close(self) -> None:
+        """Safe to call twice."""
+        self._socket.close()
