@@ -132,7 +132,7 @@ def test_shell_blocks_run(name: str, language: str, content: str, url: str, fold
 
 @pytest.mark.parametrize(("name", "language", "content"), running("python"), scope="module")
 def test_python_blocks_run(name: str, language: str, content: str, url: str, folder: Path) -> None:
-    done = run([sys.executable, "-c", content.replace(URL, url)], folder)
+    done = run([sys.executable, "-c", content.replace(URL, url)], folder, PYTHONPATH=str(ROOT / "examples"))
     *labels, last = done.stdout.splitlines()
     assert len(labels) >= 10
     assert "'status': 'completed'" in last
@@ -144,7 +144,7 @@ def test_javascript_blocks_run(name: str, language: str, content: str, url: str,
         pytest.skip("node is not installed")
     script = content.replace(URL, url).replace("duration_seconds=10", "duration_seconds=2")
     before = EVENT_SOURCE if language == "js browser" else ""
-    done = run(["node", "--input-type=module", "-e", before + script], folder)
+    done = run(["node", "--input-type=module", "-e", before + script], ROOT)
     lines = done.stdout.splitlines()
     assert len(lines) >= 10
     assert lines[-1] == ("closed" if before else "undefined")  # the last event has no label
@@ -155,8 +155,11 @@ def has_tensorrt(url: str) -> bool:
         return bool(json.load(answer)["tensorrt_available"])
 
 
-def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=BLOCK_S, check=False)
+def run(command: list[str], folder: Path, **more: str) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, **more}
+    done = subprocess.run(
+        command, cwd=folder, env=env, capture_output=True, text=True, timeout=BLOCK_S, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done
 
