@@ -30,6 +30,7 @@ def register(app: Flask, origins: tuple[str, ...]) -> None:
             allow_headers=["Content-Type", HEADER, "Last-Event-ID"],
             expose_headers=_EXPOSED,
             supports_credentials=False,
+            send_wildcard="*" in origins,
             max_age=600,
         )
 

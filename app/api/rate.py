@@ -32,7 +32,9 @@ class Rate:
         self._down_until = 0.0
         if redis_url:
             self._shared_storage = storage_from_string(
-                redis_url, socket_timeout=PATIENCE_S, socket_connect_timeout=PATIENCE_S
+                redis_url.replace("unix://", "redis+unix://", 1),  # as `limits` calls it
+                socket_timeout=PATIENCE_S,
+                socket_connect_timeout=PATIENCE_S,
             )  # type: ignore[assignment]
             self._shared = MovingWindowRateLimiter(self._shared_storage)  # type: ignore[arg-type]
 

@@ -10,8 +10,10 @@ from __future__ import annotations
 import contextlib
 import os
 import secrets
+import shutil
 import tempfile
 import time
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
@@ -39,13 +41,12 @@ class FileTickets:
 
     def __init__(self, folder: Path | None = None, wall: Callable[[], float] = time.time) -> None:
         self._given, self._wall = folder, wall
-        self._made: tempfile.TemporaryDirectory[str] | None = None
 
     @property
     def _folder(self) -> Path:
         if self._given is None:
-            self._made = tempfile.TemporaryDirectory(prefix="myostream-")
-            self._given = Path(self._made.name)
+            self._given = Path(tempfile.mkdtemp(prefix="myostream-"))
+            weakref.finalize(self, shutil.rmtree, self._given, ignore_errors=True)
         return self._given
 
     def issue(self, name: str) -> str:
