@@ -38,6 +38,20 @@ class SocketOutlet:
         with contextlib.suppress(OSError):  # it has gone; the stream's next look says so
             self._write(sse.COMMENT)
 
+    def end(self, event: bytes) -> None:
+        """Have `event` written as the last, after the rest of one that was taken in part; see `flush`."""
+        self._rest += self._framed(event) + (b"0\r\n\r\n" if self._chunked else b"")
+
+    def flush(self) -> bool:
+        """Write what the client takes now; whether nothing is left.
+
+        Raises:
+            OSError: the client has gone.
+        """
+        if self._rest:
+            self._rest = self._rest[self._push(self._rest) :]
+        return not self._rest
+
     def finish(self, patience_s: float) -> bool:
         """Before gunicorn writes again: the rest of an event that was taken in part. Waits up to `patience_s`
         for the client to take anything; False: it does not, or it has gone."""
@@ -49,19 +63,20 @@ class SocketOutlet:
         return not self._rest
 
     def _write(self, event: bytes) -> bool:
-        if self._rest:
-            self._rest = self._rest[self._push(self._rest) :]
-            if self._rest:
-                return False
+        if not self.flush():
+            return False
         if self._full or not self._written % CHECKED:
             self._full = not self._wire.writable()
             if self._full:
                 return False
         self._written += 1
-        data = b"%x\r\n%b\r\n" % (len(event), event) if self._chunked else event
+        data = self._framed(event)
         taken = self._push(data)
         self._rest = data[taken:] if taken else b""
         return taken > 0
+
+    def _framed(self, event: bytes) -> bytes:
+        return b"%x\r\n%b\r\n" % (len(event), event) if self._chunked else event
 
     def _push(self, data: bytes) -> int:
         try:

@@ -102,20 +102,20 @@ def _opened(job: StreamJob) -> Response:
     if last_event_id == sse.FINISHED:
         return Response(status=HTTPStatus.NO_CONTENT)  # tells EventSource to stop reconnecting
     feed = current_feed(job.source)
-    options = _options(runtime, feed, job)
+    options, duration_s = _options(runtime, feed, job), _duration(runtime, job)
     wire = Wire(request.environ)
     wire.watch()
     outlet = open_outlet(wire, request.environ.get("SERVER_PROTOCOL", ""))
     frames, close = runtime.open_stream(
         feed,
         options,
-        _duration(runtime, job),
+        duration_s,
         place=sse.place_of(last_event_id),
         outlet=outlet,
         writable=wire.writable,
         caller=current_caller().name,
     )
-    if outlet is not None and job.duration_seconds is None and request.method != "HEAD":
+    if outlet is not None and duration_s is None and request.method != "HEAD":
         return Handover(frames, wire, outlet, runtime.keeper, close)
     response = Response(_events(frames, wire, outlet), mimetype=sse.MIMETYPE, headers=sse.HEADERS)
     response.call_on_close(close)  # also when the first byte was never asked for

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _socket
 import contextlib
 import fcntl
 import select
@@ -11,7 +12,7 @@ import struct
 import sys
 import termios
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 MAX_UNSENT = 16 * 1024  # bytes in the kernel; frames beyond would be old when they are read
 SILENT_MS = 8_000  # a peer that has left what it was sent unacknowledged for so long is gone
@@ -73,6 +74,21 @@ class Wire:
     def takes_more(self, patience_s: float) -> bool:
         """Wait until the kernel takes a few more bytes for the client; False when the time was over first."""
         return self._socket is None or bool(select.select([], [self._fd], [], patience_s)[1])
+
+    def take_over(self) -> None:
+        """Have the connection to ourselves: the server's own object of it is closed, and the descriptor is not."""
+        if self._socket is not None:
+            family, kind = self._socket.family, self._socket.type
+            # the plain one of the standard library: gevent's would bring two watchers along
+            self._socket = cast(socket.socket, _socket.socket(family, kind, 0, self._socket.detach()))
+
+    def close(self) -> None:
+        """Close a connection that was taken over, after what was written."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_WR)
+                self._socket.recv(MAX_UNSENT)  # bytes left unread would turn the end into a reset
+            self._socket.close()
 
     def abort(self) -> None:
         """End the connection now: nothing more can be said to this client."""

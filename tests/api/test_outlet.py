@@ -93,6 +93,33 @@ def test_the_end_waits_for_the_rest_only_as_long_as_it_may(pair: Pair) -> None:
     assert not outlet.finish(0.05)
 
 
+def test_the_last_word_goes_behind_the_rest_and_ends_the_body(pair: Pair) -> None:
+    server, client = pair
+    outlet = outlet_of(server, "HTTP/1.1")
+    outlet.send(sent(0, 200_000))
+    outlet.end(b"data: the end\n\n")
+    got = b""
+    while not outlet.flush():
+        got += read_all(client)
+    got += read_all(client)
+    assert got.count(b"\n\n") == 2
+    assert got.endswith(b"\n\n\r\nf\r\ndata: the end\n\n\r\n0\r\n\r\n")
+
+
+def test_a_connection_that_was_taken_over_outlives_the_object_of_the_server(pair: Pair) -> None:
+    server, client = pair
+    wire = Wire({"gunicorn.socket": server})
+    outlet = outlet_of(server)
+    wire.take_over()
+    server.close()
+    assert outlet.send(sent(0, 10))
+    assert not wire.gone
+    client.sendall(b"unread")  # must not turn the end into a reset
+    wire.close()
+    assert read_all(client).endswith(b"}\n\n")
+    assert client.recv(1) == b""
+
+
 def test_a_client_that_has_gone_raises_for_a_frame_and_not_for_a_comment(pair: Pair) -> None:
     server, client = pair
     wire = Wire({"gunicorn.socket": server})

@@ -1,0 +1,90 @@
+"""The answer to an endless stream: gunicorn writes the headers, and the request is over.
+
+What follows is written by the group's thread (app/api/outlet.py), and the keeper looks whether the client is still
+there. So a stream costs its socket and a few small objects, not a request with its greenlet.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from flask import Response
+
+from app.api import sse
+from app.api.outlet import SocketOutlet
+from app.api.wire import Wire
+from app.serving.events import Completed
+from app.serving.keeper import Keeper, Kept
+from app.serving.stream import GIVE_UP_S, LOOK_S, PAUSE_S, Stream
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+
+KEEP_ALIVE_S = 4.0  # a comment at least every 5 s
+SHUTDOWN_S = 0.5  # for a client that does not read to take its last word when the server stops
+
+
+class Handover(Response):
+    """Takes the connection from gunicorn and leaves it to the keeper.
+
+    `close` is called once, when the stream is over or its headers could not be written.
+    """
+
+    def __init__(
+        self, stream: Stream, wire: Wire, outlet: SocketOutlet, keeper: Keeper, close: Callable[[], None]
+    ) -> None:
+        super().__init__(mimetype=sse.MIMETYPE, headers=sse.HEADERS)
+        self._stream, self._wire, self._outlet = stream, wire, outlet
+        self._keeper, self._close = keeper, close
+
+    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:  # noqa: ARG002
+        """Write the headers as gunicorn does.
+
+        Raises:
+            StopIteration: always; it tells gunicorn that this connection is no longer its own.
+        """
+        try:
+            start_response(self.status, self.headers.to_wsgi_list())(sse.COMMENT)
+            self._wire.take_over()
+        except BaseException:
+            self._close()
+            raise
+        kept = Kept(_looks(self._stream, self._wire, self._outlet), self._over)
+        self._stream.attend(partial(self._keeper.hurry, kept))
+        self._keeper.keep(kept)
+        raise StopIteration
+
+    def _over(self) -> None:
+        self._close()  # first: nobody may write to a descriptor that is free for others
+        self._wire.close()
+
+
+def _looks(stream: Stream, wire: Wire, outlet: SocketOutlet) -> Iterator[float]:
+    """Gives the seconds until the next look; ends with the stream."""
+    spoke = time.perf_counter()
+    try:
+        for item in stream:
+            if isinstance(item, Completed):
+                outlet.end(sse.last(item, stream.place))
+                yield from _flushed(outlet, SHUTDOWN_S if item.reason == "shutdown" else GIVE_UP_S)
+                return
+            if item is not None:  # the newest frame, before the group's thread knows this client
+                outlet.send(item)
+            elif wire.gone:
+                return
+            else:
+                if time.perf_counter() - spoke > KEEP_ALIVE_S:
+                    spoke = time.perf_counter()
+                    outlet.comment()
+                yield LOOK_S
+    except OSError:  # it has gone
+        return
+
+
+def _flushed(outlet: SocketOutlet, patience_s: float) -> Iterator[float]:
+    ends = time.perf_counter() + patience_s
+    while not outlet.flush() and time.perf_counter() < ends:
+        yield PAUSE_S
