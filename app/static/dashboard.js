@@ -227,7 +227,7 @@ class Dashboard {
     const common = Math.max(1, ...predicted);
     predicted.forEach((count, k) => {
       const text = frames ? percent(count / frames) : "–";
-      this.distribution.set(k, count / common, text, frames > 0 && count === common);
+      this.distribution.set(k, count / common, text, false);
     });
   }
 }

@@ -8,10 +8,10 @@ const POINTS = 64; // most points a channel has in an event
 const OVERLAP = 1.6; // lanes a peak may reach beyond its own middle
 const SWEEP_GAP = 14; // pixels between new and old when it does not scroll
 
-/** The next of 1, 2, 5, 10, 20 ... */
+/** The next of 1, 1.5, 2, 3, 5, 7, 10, 15 ... */
 export function nice(value) {
   const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 2, 5, 10].map((step) => step * power).find((step) => step >= value * 0.999);
+  return [1, 1.5, 2, 3, 5, 7, 10].map((step) => step * power).find((step) => step >= value * 0.999);
 }
 
 /** Lanes under each other, on one scale. */
@@ -63,10 +63,10 @@ export class Waveform {
   fit() {
     const from = this.ring.newest - this.span * this.rate;
     let most = 0;
-    for (let c = 0; c < this.channels; c += 1) most = Math.max(most, this.ring.amplitude(c, from));
+    for (let c = 0; c < this.channels; c += 1) most = Math.max(most, this.ring.amplitude(c, from, 0.96));
     if (most === 0) return;
     const wanted = nice(most);
-    const fits = this.amplitude !== null && most <= this.amplitude && wanted > this.amplitude / 4;
+    const fits = this.amplitude !== null && most <= this.amplitude && wanted > this.amplitude / 3;
     if (!fits) this.scaleTo(wanted);
   }
 
@@ -166,16 +166,16 @@ export class Waveform {
     ink.strokeStyle = { ok: this.palette.accent, warn: this.palette.warn, bad: this.palette.bad }[level];
     ink.lineWidth = level === "ok" ? this.surface.ratio * 0.9 : this.surface.ratio * 1.3;
     ink.lineJoin = "round";
-    ink.beginPath();
-    for (const channel of channels) this.#column(channel, begin, base, pixels);
-    ink.stroke();
+    const path = new Path2D();
+    for (const channel of channels) this.#line(path, channel, begin, base, pixels);
+    ink.stroke(path);
     if (this.ring.newest * pixels - base + 2 < around) return;
     ink.setTransform(1, 0, 0, 1, -around, 0); // the part that runs over the strip's end, at its beginning
-    ink.stroke();
+    ink.stroke(path);
     ink.setTransform(1, 0, 0, 1, 0, 0);
   }
 
-  #column(channel, begin, base, pixels) {
+  #line(path, channel, begin, base, pixels) {
     const { ring } = this;
     const lane = this.#strip.height / this.channels;
     const middle = (channel + 0.5) * lane;
@@ -194,9 +194,9 @@ export class Waveform {
         if (value > high) high = value;
       }
       const rising = ring.value(channel, first) <= ring.value(channel, end - 1);
-      if (position - last > hole) this.#ink.moveTo(x, y(rising ? low : high));
-      else this.#ink.lineTo(x, y(rising ? low : high));
-      if (end - first > 1) this.#ink.lineTo(x, y(rising ? high : low));
+      if (position - last > hole) path.moveTo(x, y(rising ? low : high));
+      else path.lineTo(x, y(rising ? low : high));
+      if (end - first > 1) path.lineTo(x, y(rising ? high : low));
       last = ring.position(end - 1);
       i = end;
     }

@@ -1,0 +1,166 @@
+// The dashboard's pure modules.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { EventLog, jsonLines } from "../../app/static/log.js";
+import { noticeOf } from "../../app/static/notice.js";
+import { curl, DEFAULTS, spoken } from "../../app/static/options.js";
+import { SignalRing } from "../../app/static/ring.js";
+import { Scores } from "../../app/static/scores.js";
+import { ScrollClock } from "../../app/static/scroll.js";
+import { Segments } from "../../app/static/segments.js";
+import { Timings } from "../../app/static/timings.js";
+
+test("a ring keeps the newest points of every channel, each at its place in samples", () => {
+  const ring = new SignalRing(2, 5);
+  ring.push(10, 10, [[1, 2], [-1, -2]]);
+  assert.deepEqual([ring.position(0), ring.position(1)], [2.5, 7.5]);
+  ring.push(20, 10, [[3, 4], [-3, -4]]);
+  ring.push(30, 10, [[5, 6], [-5, -6]]);
+  const values = (channel) => Array.from({ length: ring.count }, (_, i) => ring.value(channel, i));
+  assert.deepEqual([values(0), values(1)], [[2, 3, 4, 5, 6], [-2, -3, -4, -5, -6]]);
+  assert.deepEqual([ring.oldest, ring.newest], [7.5, 27.5]);
+});
+
+test("a ring finds the first point at or after a position, also over its seam", () => {
+  const ring = new SignalRing(1, 7);
+  for (let end = 1; end <= 20; end += 1) ring.push(end, 1, [[end]]); // positions 13.5 ... 19.5 are left
+  assert.deepEqual([0, 13.5, 13.6, 19.5, 20].map((at) => ring.find(at)), [0, 0, 1, 6, 7]);
+});
+
+test("a ring passes over points it has, and begins anew when the source does", () => {
+  const ring = new SignalRing(1, 10);
+  ring.push(100, 4, [[1, 2, 3, 4]]);
+  ring.push(102, 4, [[3, 4, 5, 6]]); // overlaps by two samples
+  assert.equal(ring.count, 6);
+  ring.push(4, 4, [[9, 9, 9, 9]]);
+  assert.deepEqual([ring.count, ring.newest], [4, 3.5]);
+  assert.throws(() => ring.push(8, 4, [[1], [2]]), /expected 1 channels, got 2/);
+});
+
+test("a ring's amplitude is what most points stay within, not its one peak", () => {
+  const ring = new SignalRing(1, 100);
+  ring.push(100, 100, [Array.from({ length: 100 }, (_, i) => (i === 50 ? 1000 : i % 10))]);
+  assert.equal(ring.amplitude(0, 0, 0.98), 9);
+  assert.equal(new SignalRing(1, 4).amplitude(0, 0), 0);
+});
+
+/** Events of 33.3 ms at 2 kHz, some late, painted at 60 frames a second. */
+function played({ seconds, late = () => 0, hidden = () => false }) {
+  const clock = new ScrollClock(2000);
+  const heads = [];
+  const arrivals = Array.from({ length: seconds * 30 }, (_, k) => [(k + 1) * (1000 / 30) + late(k), (k + 1) * (2000 / 30)]);
+  arrivals.sort((a, b) => a[0] - b[0]);
+  for (let now = 0; now < seconds * 1000; now += 1000 / 60) {
+    while (arrivals.length && arrivals[0][0] <= now) clock.arrived(arrivals.shift()[1], now);
+    if (!hidden(now)) heads.push({ now, head: clock.at(now) });
+  }
+  return heads.filter(({ head }) => head > -Infinity);
+}
+
+test("the scroll clock runs evenly at the signal's rate though events come unevenly, and never past the newest", () => {
+  const heads = played({ seconds: 6, late: (k) => (k * 7) % 12 }).filter(({ now }) => now > 3000);
+  const steps = heads.slice(1).map(({ head }, i) => head - heads[i].head);
+  const mean = steps.reduce((a, b) => a + b) / steps.length;
+  assert.ok(Math.abs(mean - 2000 / 60) < 0.7, `${mean} samples a frame`);
+  assert.ok(Math.min(...steps) > 15 && Math.max(...steps) < 55, `${Math.min(...steps)} to ${Math.max(...steps)}`);
+  for (const { now, head } of heads) assert.ok(head <= (now / 1000) * 2000 && head > (now / 1000 - 0.2) * 2000);
+});
+
+test("after a hidden time the scroll clock is at the newest at once, without a fast-forward", () => {
+  const heads = played({ seconds: 20, hidden: (now) => now > 3000 && now < 15_000 });
+  const first = heads.find(({ now }) => now >= 15_000);
+  assert.ok(15 - first.head / 2000 < 0.15, `${first.head / 2000} s`);
+});
+
+test("the scroll clock measures a rate that is not the nominal one, as in a fast replay", () => {
+  const clock = new ScrollClock(200);
+  for (let k = 0; k < 100; k += 1) clock.arrived(k * 60, (k * 1000) / 30);
+  assert.ok(Math.abs(clock.rate - 1800) < 5);
+});
+
+test("segments join what is the same, and stay apart over a break", () => {
+  const segments = new Segments();
+  for (const [start, end, label] of [[0, 10, "a"], [10, 20, "a"], [20, 30, "b"], [30, 40, null], [60, 70, "b"]]) {
+    segments.push(start, end, label);
+  }
+  assert.deepEqual(segments.runs.map(({ start, end, label }) => [start, end, label]), [[0, 20, "a"], [20, 30, "b"], [60, 70, "b"]]);
+  assert.deepEqual(segments.between(25, 65).length, 2);
+  segments.push(0, 10, "c"); // the source began anew
+  assert.deepEqual(segments.runs.map(({ label }) => label), ["c"]);
+});
+
+test("timings give nearest-rank percentiles and the rate of the last seconds, and forget the old", () => {
+  const timings = new Timings(1000, 2048);
+  assert.deepEqual(timings.percentiles(0, [50]), [null]);
+  for (let k = 1; k <= 100; k += 1) timings.push(k, k);
+  assert.deepEqual(timings.percentiles(100, [1, 50, 99, 100]), [1, 50, 99, 100]);
+  assert.deepEqual(timings.percentiles(1050, [1]), [50]);
+  const paced = new Timings();
+  for (let k = 0; k < 300; k += 1) paced.push(k * 40, 1);
+  assert.equal(Math.round(paced.rate(299 * 40)), 25);
+});
+
+test("timings overwrite the oldest when they are full", () => {
+  const timings = new Timings(1e9, 3);
+  for (let k = 1; k <= 5; k += 1) timings.push(k, k);
+  const seen = [];
+  timings.each(5, (_, value) => seen.push(value));
+  assert.deepEqual(seen, [3, 4, 5]);
+});
+
+test("scores count only frames with a label that the model knows", () => {
+  const scores = new Scores(["rest", "fist"]);
+  assert.equal(scores.accuracy, null);
+  scores.push({ prediction: 1, decision: 0, truth: "fist" });
+  scores.push({ prediction: 1, decision: 1, truth: "fist" });
+  scores.push({ prediction: 0, decision: 0, truth: null });
+  scores.push({ prediction: 0, decision: 0, truth: "wave" });
+  assert.deepEqual([scores.frames, scores.labelled, scores.accuracy, scores.rawAccuracy], [4, 2, 0.5, 1]);
+  assert.deepEqual([scores.share(1, 0), scores.share(1, 1), scores.share(0, 0)], [0.5, 0.5, null]);
+  assert.deepEqual([...scores.predicted], [2, 2]);
+});
+
+test("a log is bounded, can be looked through by kind and words, and is written as JSON lines", () => {
+  const log = new EventLog(100);
+  for (let k = 0; k < 1000; k += 1) log.add(k, k % 2 ? "frame" : "decision", `number ${k}`, { k });
+  assert.ok(log.entries.length <= 125 && log.added === 1000);
+  const found = log.select({ kinds: new Set(["frame"]), search: "FRAME 99", from: 990 });
+  assert.deepEqual(found.map(({ data }) => data.k), [991, 993, 995, 997, 999]);
+  const lines = jsonLines(found).trimEnd().split("\n").map((line) => JSON.parse(line));
+  assert.deepEqual(lines[0], { time: "1970-01-01T00:00:00.991Z", kind: "frame", text: "number 991", k: 991 });
+});
+
+test("only what differs from the server's defaults is said, and a shell can say the same", () => {
+  assert.deepEqual(spoken(DEFAULTS), {});
+  const options = { ...DEFAULTS, fps: 60, source: "it's", votes: 5 };
+  assert.deepEqual(spoken(options), { fps: 60, source: "it's", votes: 5 });
+  const line = curl("http://h:1", options, true);
+  assert.match(line, /^curl -N http:\/\/h:1\/infer\/stream/);
+  assert.match(line, /-d '\{"source":"it'\\''s","fps":60,"votes":5\}'/);
+  assert.match(line, /X-API-Key: \$EMG_API_KEY/);
+});
+
+const CALM = { state: "live", detail: {}, trouble: null, health: { source: { name: "arm", state: "running" } }, source: null, address: "http://h" };
+const connection = Object.assign(new Error("the server cannot be reached"), { name: "ConnectionError" });
+const refused = (status, problem = {}) => Object.assign(new Error(problem.detail ?? "no"), { status, problem });
+
+for (const [name, change, title] of [
+  ["nothing", {}, null],
+  ["no key", { trouble: refused(401) }, /wants an API key/],
+  ["a wrong key", { state: "failed", detail: { error: refused(403) } }, /does not accept this API key/],
+  ["no server", { state: "idle", trouble: connection }, /cannot be reached/],
+  ["a cut connection", { state: "waiting", detail: { delayMs: 2000, reason: "the connection was closed" } }, /is lost/],
+  ["a server that is not ready", { state: "waiting", detail: { error: refused(503), reason: "starting" } }, /not ready/],
+  ["no engine", { state: "failed", detail: { error: refused(503, { backend: "tensorrt", reason: "no GPU", cure: "use another" }) } }, /tensorrt is not available/],
+  ["a wrong option", { state: "failed", detail: { error: refused(422, { detail: "fps: too much" }) } }, /refused the stream/],
+  ["no source", { state: "idle", health: { source: null } }, /no source/],
+  ["a stalled source", { state: "stalled" }, /arm is stalled/],
+  ["a source that is gone", { health: { source: { name: "arm", state: "disconnected", error: "no /dev/ttyUSB0" } } }, /arm is disconnected/],
+  ["the end", { state: "completed", detail: { total_frames: 300, duration_seconds: 10, avg_fps: 30 } }, /complete/],
+]) {
+  test(`in plain words: ${name}`, () => {
+    const notice = noticeOf({ ...CALM, ...change });
+    if (title === null) assert.equal(notice, null);
+    else assert.match(notice.title, title);
+  });
+}
