@@ -34,9 +34,11 @@ from app.errors import BusyError
 from app.serving.declared import Declared
 from app.serving.feed import Feed
 
-bp = needs(CONTROL)(Blueprint(
-    "emg", __name__, url_prefix="/emg", description="Where the signals come from, and how good they are"
-))
+bp = needs(CONTROL)(
+    Blueprint(
+        "emg", __name__, url_prefix="/emg", description="Where the signals come from, and how good they are"
+    )
+)
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _declare, _push, _push_query, _quality = (

@@ -20,9 +20,11 @@ from app.api.recording_schemas import DownloadSchema, RecordingSchema, Recording
 from app.errors import NotReadyError
 from app.serving.recorder import RecordingState
 
-bp = needs(CONTROL)(Blueprint(
-    "recordings", __name__, url_prefix="/emg/recordings", description="Record what the sources deliver"
-))
+bp = needs(CONTROL)(
+    Blueprint(
+        "recordings", __name__, url_prefix="/emg/recordings", description="Record what the sources deliver"
+    )
+)
 
 PIECE_BYTES = 2**18
 _FILES = {"npz": ("npz", "application/octet-stream"), "bdf": ("zip", "application/zip")}

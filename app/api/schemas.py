@@ -121,7 +121,8 @@ class StreamQuerySchema(StreamSchema):
     """The same in a query, with what a browser's own EventSource needs where there are keys."""
 
     ticket = fields.String(
-        validate=Length(1, 100), **about("From POST /stream/tickets, in place of the header X-API-Key; good once")
+        validate=Length(1, 100),
+        **about("From POST /stream/tickets, in place of the header X-API-Key; good once"),
     )
 
     @post_load
