@@ -170,8 +170,10 @@ def pre_fork(server, worker):
 def child_exit(server, worker):
     """In the master: a worker that died has no streams any more."""
     from app.serving.crew import forget_streams
+    from app.serving.meters import forget_worker
 
     forget_streams(server.board, worker.slot)
+    forget_worker(server.board, worker.slot)
 
 
 def post_fork(server, worker):

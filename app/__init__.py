@@ -44,6 +44,8 @@ def create_app(runtime: Runtime | None = None, settings: Settings | None = None)
         ConfigError: a setting is wrong.
     """
     from app import api, cli
+    from app.serving.crew import Crew
+    from app.serving.meters import Meters
 
     given = runtime or _installed
     settings = settings or (given.settings if given else Settings.from_env())
@@ -51,6 +53,7 @@ def create_app(runtime: Runtime | None = None, settings: Settings | None = None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     app.config["SETTINGS"] = settings
     app.extensions["runtime"] = _holder(given, settings)
+    app.extensions["meters"] = given.meters if given else Meters(Crew.alone())
     api.register(app, TITLE)
     cli.register(app)
     return app

@@ -13,6 +13,7 @@ def register(app: Flask, title: str) -> None:
     from app.api import (
         access,
         benchmark,
+        counting,
         dashboard,
         description,
         emg,
@@ -20,6 +21,7 @@ def register(app: Flask, title: str) -> None:
         headers,
         health,
         inference,
+        metrics,
         recordings,
         stream_tickets,
         streaming,
@@ -44,13 +46,16 @@ def register(app: Flask, title: str) -> None:
     )
     app.register_blueprint(assets)
     settings: Settings = app.config["SETTINGS"]
+    counting.register(app, app.extensions["meters"])
     door = access.register(app, settings, open_tickets(settings.redis_url))
     headers.register(app, settings.cors_origins)
     api = errors.Api(app, spec_kwargs={"extra_plugins": [description.Guarded(app, settings)]})
     description.describe(api, settings)
-    for module in (health, inference, streaming, benchmark, emg, recordings, dashboard, stream_tickets):
+    routes = (health, inference, streaming, benchmark, emg, recordings, dashboard, stream_tickets, metrics)
+    for module in routes:
         api.register_blueprint(module.bp)
     errors.register(app)
-    app.wsgi_app = FastPath(app.wsgi_app, app.extensions["runtime"], settings, door)  # type: ignore[method-assign]
+    fast = FastPath(app.wsgi_app, app.extensions["runtime"], settings, door, app.extensions["meters"])
+    app.wsgi_app = fast  # type: ignore[method-assign]
     if settings.trusted_proxies:
         app.wsgi_app = TrustedProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]

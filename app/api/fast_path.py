@@ -9,6 +9,7 @@ place.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from io import BytesIO
@@ -30,6 +31,7 @@ from app.config import Settings
 from app.emg.source import Samples
 from app.errors import MyostreamError
 from app.serving.engine import Answer
+from app.serving.meters import Meters
 from app.serving.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -39,22 +41,32 @@ Encode = Callable[[Answer, tuple[int, ...], Runtime], bytes]
 Route = Callable[[bytes, "WSGIEnvironment", Runtime], "bytes | None"]
 
 _JOB = InferJob()
+_PUSH = "/emg/sources/<name>/samples"
 
 
 class FastPath:
     """WSGI middleware around the application of Flask."""
 
     def __init__(
-        self, app: WSGIApplication, runtime: Callable[[], Runtime], settings: Settings, access: Access
+        self,
+        app: WSGIApplication,
+        runtime: Callable[[], Runtime],
+        settings: Settings,
+        access: Access,
+        meters: Meters,
     ) -> None:
-        self._app, self._runtime, self._access = app, runtime, access
+        self._app, self._runtime, self._access, self._meters = app, runtime, access, meters
         self._max_body = settings.max_body
         self._cors = bool(settings.cors_origins)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        began = time.perf_counter()
         answer = self._answered(environ)
         if answer is None:
             return self._app(environ, start_response)
+        path = environ["PATH_INFO"]
+        route = path if path in _INFER else _PUSH
+        self._meters.request("POST", route, 200, time.perf_counter() - began)
         start_response("200 OK", [("Content-Type", JSON), ("Content-Length", str(len(answer))), *SECURITY])
         return [answer]
 

@@ -7,10 +7,25 @@ give 0.0 or garbage, and under gevent it leaks an entry for every greenlet.
 from __future__ import annotations
 
 import threading
+from typing import NamedTuple
 
 import psutil
 
 PERIOD_S = 1.0
+
+
+class Usage(NamedTuple):
+    """What this process takes."""
+
+    resident_bytes: int
+    cpu_s: float  # of all its threads, since it started
+
+
+def usage() -> Usage:
+    """Of this process, now."""
+    process = psutil.Process()
+    times = process.cpu_times()
+    return Usage(process.memory_info().rss, times.user + times.system)
 
 
 class CpuSampler:

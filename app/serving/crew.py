@@ -6,11 +6,13 @@ import hashlib
 import mmap
 import secrets
 import socket
+import struct
 import sys
 from dataclasses import dataclass
 
-SLOT_BYTES = 32_768
-ACTIVE = 0  # the double of a slot that counts what is open now; all others count since the start
+SLOT_BYTES = 131_072
+ACTIVE = 0  # the double of a slot that counts what is open now
+RELOADED = SLOT_BYTES // 8 - 1  # the double that says that another worker takes the place of this one
 
 
 def board_for(workers: int) -> mmap.mmap:
@@ -27,6 +29,13 @@ def free_slot(board: mmap.mmap, taken: set[int]) -> int:
 def forget_streams(board: mmap.mmap, slot: int) -> None:
     """A worker has died, and its streams with it."""
     board[slot * SLOT_BYTES + 8 * ACTIVE : slot * SLOT_BYTES + 8 * (ACTIVE + 1)] = bytes(8)
+
+
+def mark_reloaded(board: mmap.mmap, slot: int, reloaded: bool = True) -> None:
+    """Have the worker of that slot know, when it is stopped, that its successor is there already; or not."""
+    board[slot * SLOT_BYTES + 8 * RELOADED : slot * SLOT_BYTES + 8 * (RELOADED + 1)] = struct.pack(
+        "d", reloaded
+    )
 
 
 def new_run() -> str:
@@ -60,6 +69,11 @@ class Crew:
         Elsewhere than on Linux there are no abstract sockets, and only one worker.
         """
         return self.workers > 0 and sys.platform.startswith("linux")
+
+    @property
+    def reloaded(self) -> bool:
+        """Whether this worker, when it is stopped, has a successor that runs already."""
+        return bool(self.own[RELOADED])
 
     @property
     def own(self) -> memoryview[float]:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -98,6 +99,16 @@ class BackendState:
     cure: str | None = None
 
 
+class Meter(Protocol):
+    """Who wants to know of each call of a backend. Called on the thread that ran it."""
+
+    def served(self, backend: str, windows: int, latency_s: float, waits_s: Sequence[float]) -> None:
+        """One call, of so many windows, for requests that had waited so long."""
+
+    def failed(self, backend: str) -> None:
+        """The call raised."""
+
+
 @dataclass(slots=True)
 class Engine:
     """Opens backends on its thread, warms them with a real inference, answers requests, closes them there."""
@@ -108,6 +119,7 @@ class Engine:
     max_queue: int = 64
     clock: Callable[[], float] = time.perf_counter
     thread: EngineThread = field(default_factory=engine_thread)
+    meter: Meter | None = None
     states: dict[str, BackendState] = field(default_factory=dict)
     _backends: dict[str, Backend] = field(default_factory=dict)
     _queue: deque[_Request] = field(default_factory=deque)
@@ -301,8 +313,13 @@ class Engine:
         except Exception as error:  # one bad batch answers its callers; the engine goes on
             for request in requests:
                 request.error = error
+            if self.meter is not None:
+                self.meter.failed(first.backend)
             return
         latency_ms = (self.clock() - began) * 1e3
+        if self.meter is not None:
+            waits_s = [began - request.asked_at for request in requests]
+            self.meter.served(first.backend, len(windows), latency_ms / 1e3, waits_s)
         start = 0
         for request in requests:
             rows = slice(start, start + len(request.windows))

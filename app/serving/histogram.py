@@ -45,3 +45,12 @@ class Histogram:
         bucket = int(np.searchsorted(below, max(math.ceil(below[-1] * percent / 100), 1)))
         middle: float = _LOWEST * _STEP ** (bucket + 0.5)
         return middle
+
+    @property
+    def total_ms(self) -> float:
+        return self._values[1]
+
+    def at_most(self, value_ms: float) -> int:
+        """How many there are up to that value; right to the width of a bucket, 2 %."""
+        whole = math.floor(math.log(value_ms / _LOWEST, _STEP) + 1e-9) if value_ms > _LOWEST else 0
+        return int(np.asarray(self._values)[2 : 2 + whole].sum())

@@ -23,8 +23,10 @@ from app.serving.engine import BackendState, Engine
 from app.serving.events import StreamOptions
 from app.serving.feed import Feed, Feeds, Worker
 from app.serving.keeper import Keeper
+from app.serving.meters import Meters
 from app.serving.opening import make_engine, open_artefact, open_path, open_source
 from app.serving.outputs import Outputs, make_outputs
+from app.serving.pulse import Pulse
 from app.serving.recorder import Judging, Recorder
 from app.serving.stats import StreamStats
 from app.serving.stream import Outlet, Place, Stream
@@ -52,6 +54,8 @@ class Runtime:
     stopping: Callable[[], bool] = _never
     crew: Crew = field(default_factory=Crew.alone)
     stats: StreamStats = field(init=False)
+    meters: Meters = field(init=False)
+    pulse: Pulse = field(init=False)
     cpu: CpuSampler = field(default_factory=CpuSampler)
     keeper: Keeper = field(default_factory=Keeper)
     filter_delay_ms: float = field(init=False)
@@ -65,11 +69,13 @@ class Runtime:
         manifest = self.artefact.manifest
         sos = design(manifest.filters, manifest.sampling_rate, self.settings.mains_hz)
         self.filter_delay_ms = group_delay_ms(sos, manifest.sampling_rate)
-        self.stats = StreamStats(self.crew)
+        self.stats, self.meters = StreamStats(self.crew), Meters(self.crew)
+        self.engine.meter = self.meters.engine
         if self.crew.workers > 1:  # they count the samples of one source: a stream can go on at any of them
             self.run = self.crew.run
         self.benchmark = Benchmark(self.engine, crew=self.crew)
         self.feeds = Feeds(self.settings.max_sources)
+        self.pulse = Pulse(self.meters, lambda: self.feeds)
         self.recorder = Recorder(
             self.settings.instance / "recordings", self._judging(), mains_hz=self.settings.mains_hz
         )
@@ -177,7 +183,9 @@ class Runtime:
             raise OverloadedError(f"{self.settings.max_streams} streams are open, as many as EMG_MAX_STREAMS")
         most = self.settings.max_streams_per_key
         if most is not None and self.stats.streams_of(caller) >= most:
-            raise TooFastError(f"{most} streams of yours are open, as many as EMG_MAX_STREAMS_PER_KEY", RETRY_S)
+            raise TooFastError(
+                f"{most} streams of yours are open, as many as EMG_MAX_STREAMS_PER_KEY", RETRY_S
+            )
         known = place is not None and place.run == self.run and place.k <= feed.broadcast.reached(options)
         reader = feed.broadcast.join(options, after=place.k if place is not None and known else None)
         self.stats.stream_opened(caller)
@@ -218,6 +226,7 @@ class Runtime:
         for feed in self.feeds:
             feed.start()
         self.cpu.start()
+        self.pulse.start()
         if self.outputs is not None:
             self.outputs.start()
 
@@ -229,6 +238,7 @@ class Runtime:
         self.recorder.close()
         self.feeds.close()
         self.cpu.close()
+        self.pulse.close()
         self.engine.close()
 
     def _judging(self) -> Judging:

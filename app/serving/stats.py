@@ -68,6 +68,10 @@ class StreamStats:
     def frame_encoded(self, encode_ms: float) -> None:
         self._stages["encode"].add(encode_ms)
 
+    def distribution(self, stage: str) -> Histogram:
+        """How long that stage took, in all workers together."""
+        return self._summed(stage)
+
     def mean_infer_ms(self) -> float | None:
         """Mean engine latency of all frames; None before the first."""
         return self._summed("infer").mean

@@ -1,0 +1,31 @@
+"""Counts every answer by method, route and status, with the time until it was there (of a stream: until it began).
+
+The fast path counts its own. What gunicorn answers itself (400 for what is no HTTP, 408, 431) is not seen here.
+"""
+
+from __future__ import annotations
+
+import time
+
+from flask import Flask, Response, request
+
+from app.serving.meters import Meters
+
+_BEGAN = "myostream.began"
+UNMATCHED = "(none)"  # a path that is no route: a client may think out any number of them
+
+
+def register(app: Flask, meters: Meters) -> None:
+    """Before everything else: what is refused is counted too."""
+
+    @app.before_request
+    def begin() -> None:
+        request.environ[_BEGAN] = time.perf_counter()
+
+    @app.after_request
+    def count(answer: Response) -> Response:
+        now = time.perf_counter()
+        route = UNMATCHED if request.url_rule is None else request.url_rule.rule
+        took_s = now - request.environ.get(_BEGAN, now)
+        meters.request(request.method, route, answer.status_code, took_s)
+        return answer

@@ -1,0 +1,165 @@
+"""`/metrics`: what all workers have counted, as Prometheus reads it.
+
+The counts lie on the crew's board (app/serving/meters.py); only here they become Prometheus's families, when they are
+asked for (docs/decisions/0010-metrics-on-the-board.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from flask import Response, current_app, request
+from flask_smorest import Blueprint
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector
+
+from app.api.access import READ, needs
+from app.api.context import current_runtime
+from app.serving.meters import BATCH, ENGINE_S, LAG_S, REQUEST_S, SOURCE_STATES, Meters
+from app.serving.runtime import VERSION, Runtime
+from app.serving.stats import STAGES
+from app.serving.tally import Tally
+
+bp = needs(READ)(Blueprint("metrics", __name__, description="How the server is doing, for Prometheus"))
+
+STAGE_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+
+
+@bp.get("/metrics")
+@bp.response(200, {"type": "string"}, content_type="text/plain")
+def metrics() -> Response:
+    """All counters, of all workers together, in Prometheus's text format (or OpenMetrics, where it is asked for)."""
+    registry = CollectorRegistry()
+    registry.register(Families(current_runtime(), current_app.extensions["meters"]))
+    encode, kind = choose_encoder(request.headers.get("Accept", ""))
+    return Response(encode(registry), content_type=kind)
+
+
+class Families(Collector):
+    """`meters` has the requests; it is the runtime's own but under `flask run`."""
+
+    def __init__(self, runtime: Runtime, meters: Meters) -> None:
+        self._runtime, self._meters = runtime, meters
+
+    def describe(self) -> Iterable[Metric]:
+        """Nothing beforehand: the registry would collect twice."""
+        return ()
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._server()
+        yield from self._requests()
+        yield from self._engine()
+        yield from self._streams()
+        yield from self._sources()
+        yield from self._processes()
+
+    def _server(self) -> Iterator[Metric]:
+        manifest = self._runtime.artefact.manifest
+        info = InfoMetricFamily("myostream", "The server and its model")
+        mode = self._runtime.settings.emg_mode.value
+        info.add_metric((), {"version": VERSION, "model": manifest.name, "emg_mode": mode})
+        yield info
+        ready = not self._runtime.not_ready()
+        yield GaugeMetricFamily(
+            "myostream_ready", "1 where the worker that answers this is ready", float(ready)
+        )
+
+    def _requests(self) -> Iterator[Metric]:
+        total = CounterMetricFamily(
+            "myostream_http_requests", "Answers", labels=("method", "route", "status")
+        )
+        took = HistogramMetricFamily(
+            "myostream_http_request_duration_seconds",
+            "Time until the answer was there; of a stream, until it began",
+            labels=("method", "route", "status"),
+        )
+        for labels, tally in sorted(self._meters.requests().items()):
+            total.add_metric(labels, tally.cumulative()[-1])
+            took.add_metric(labels, _buckets(tally, REQUEST_S), tally.sum)
+        yield from (total, took)
+
+    def _engine(self) -> Iterator[Metric]:
+        by = ("backend",)
+        latency = HistogramMetricFamily(
+            "myostream_engine_latency_seconds", "One call of the engine", labels=by
+        )
+        wait = HistogramMetricFamily(
+            "myostream_engine_queue_wait_seconds", "From a request until the engine took it", labels=by
+        )
+        batch = HistogramMetricFamily("myostream_engine_batch_windows", "Windows in one call", labels=by)
+        failed = CounterMetricFamily("myostream_engine_errors", "Calls that raised", labels=by)
+        hung = CounterMetricFamily("myostream_engine_hangs", "Calls that did not return in time", labels=by)
+        for name, row in sorted(self._runtime.meters.engines().items()):
+            latency.add_metric((name,), _buckets(row.latency_s, ENGINE_S), row.latency_s.sum)
+            wait.add_metric((name,), _buckets(row.wait_s, ENGINE_S), row.wait_s.sum)
+            batch.add_metric((name,), _buckets(row.windows, BATCH), row.windows.sum)
+            failed.add_metric((name,), row.failed)
+            hung.add_metric((name,), row.hung)
+        yield from (latency, wait, batch, failed, hung)
+
+    def _streams(self) -> Iterator[Metric]:
+        stats = self._runtime.stats
+        yield GaugeMetricFamily("myostream_streams_active", "Streams open now", stats.active_streams)
+        yield CounterMetricFamily("myostream_frames_sent", "Frames sent, to all clients", stats.frames_sent)
+        yield CounterMetricFamily(
+            "myostream_frames_dropped", "Frames that a client has missed", stats.frames_dropped
+        )
+        stages = HistogramMetricFamily(
+            "myostream_frame_stage_seconds",
+            "Stages of a frame; age: from its last sample to its event. Right to 2 %",
+            labels=("stage",),
+        )
+        for stage in STAGES:
+            times = stats.distribution(stage)
+            buckets = [(str(bound), float(times.at_most(bound * 1e3))) for bound in STAGE_S]
+            stages.add_metric((stage,), [*buckets, ("+Inf", float(times.count))], times.total_ms / 1e3)
+        yield stages
+
+    def _sources(self) -> Iterator[Metric]:
+        by = ("source",)
+        state = GaugeMetricFamily(
+            "myostream_source_state", "1 for the state that the source is in", labels=("source", "state")
+        )
+        age = GaugeMetricFamily("myostream_source_last_sample_age_seconds", "Of the newest sample", labels=by)
+        counters = {
+            "samples": CounterMetricFamily(
+                "myostream_source_samples", "Samples, those lost included", labels=by
+            ),
+            "gaps": CounterMetricFamily("myostream_source_gaps", "Gaps in the signal", labels=by),
+            "lost_samples": CounterMetricFamily("myostream_source_lost_samples", "Samples lost", labels=by),
+            "stalls": CounterMetricFamily("myostream_source_stalls", "Times that it fell silent", labels=by),
+        }
+        for name, row in sorted(self._runtime.meters.sources().items()):
+            for one in SOURCE_STATES:
+                state.add_metric((name, one), float(row.state == one))
+            age.add_metric((name,), row.age_s)
+            for field, family in counters.items():
+                family.add_metric((name,), getattr(row, field))
+        yield from (state, age, *counters.values())
+
+    def _processes(self) -> Iterator[Metric]:
+        lag = HistogramMetricFamily("myostream_hub_lag_seconds", "How late a worker's hub wakes a sleeper")
+        tally = self._runtime.meters.hub_lag()
+        lag.add_metric((), _buckets(tally, LAG_S), tally.sum)
+        by = ("worker",)
+        memory = GaugeMetricFamily("myostream_worker_memory_bytes", "Resident memory", labels=by)
+        cpu = CounterMetricFamily("myostream_worker_cpu_seconds", "Processor time of all threads", labels=by)
+        workers = self._runtime.meters.workers()
+        for worker in workers:
+            memory.add_metric((str(worker.slot),), worker.resident_bytes)
+            cpu.add_metric((str(worker.slot),), worker.cpu_s)
+        yield from (lag, memory, cpu)
+        yield GaugeMetricFamily("myostream_workers", "Workers that live", len(workers))
+
+
+def _buckets(tally: Tally, bounds: tuple[float, ...]) -> list[tuple[str, float]]:
+    names = [*(str(float(bound)) for bound in bounds), "+Inf"]
+    return list(zip(names, map(float, tally.cumulative()), strict=True))
