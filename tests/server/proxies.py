@@ -1,0 +1,96 @@
+"""nginx and Caddy in front of a server, by the files in deploy/."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+
+from tests.server.live import ROOT, free_port, until
+
+READ_TIMEOUT = "proxy_read_timeout 60s;"
+
+
+@contextmanager
+def nginx(folder: Path, upstream: int, read_timeout_s: int = 60) -> Iterator[int]:
+    """deploy/nginx.conf on a port of its own; the port."""
+    port = free_port()
+    site = replaced(
+        "nginx.conf",
+        {
+            "server 127.0.0.1:8000": f"server 127.0.0.1:{upstream}",
+            "listen 80;": f"listen 127.0.0.1:{port};",
+            READ_TIMEOUT: f"proxy_read_timeout {read_timeout_s}s;",
+        },
+    )
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    temporary = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in kinds)
+    user = "user root;\n" if os.geteuid() == 0 else ""  # who may write into the folder of the tests
+    (folder / "nginx.conf").write_text(
+        f"{user}daemon off;\npid {folder}/nginx.pid;\nerror_log {folder}/nginx.log;\nevents {{}}\n"
+        f"http {{\naccess_log off;\n{temporary}{site}\n}}\n"
+    )
+    command = ["nginx", "-p", str(folder), "-e", str(folder / "nginx.log"), "-c", str(folder / "nginx.conf")]
+    with running(command, folder, port):
+        yield port
+
+
+@contextmanager
+def caddy(folder: Path, upstream: int) -> Iterator[int]:
+    """deploy/Caddyfile on a port of its own, without a certificate; the port."""
+    port = free_port()
+    site = replaced(
+        "Caddyfile",
+        {
+            "emg.example.org {": f"http://127.0.0.1:{port} {{\n\tbind 127.0.0.1",
+            "reverse_proxy 127.0.0.1:8000": f"reverse_proxy 127.0.0.1:{upstream}",
+        },
+    )
+    (folder / "Caddyfile").write_text("{\n\tadmin off\n\tauto_https off\n}\n" + site)
+    command = ["caddy", "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
+    with running(command, folder, port):
+        yield port
+
+
+PROXIES: dict[str, Callable[[Path, int], Iterator[int]]] = {"nginx": nginx, "caddy": caddy}  # type: ignore[dict-item]
+
+
+def replaced(name: str, changes: dict[str, str]) -> str:
+    """The text of that file in deploy/, with each of these changed; each must be there once."""
+    text = (ROOT / "deploy" / name).read_text(encoding="utf-8")
+    for old, new in changes.items():
+        assert text.count(old) == 1, f"deploy/{name} should have {old!r} once"
+        text = text.replace(old, new)
+    return text
+
+
+@contextmanager
+def running(command: list[str], folder: Path, port: int) -> Iterator[None]:
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    log = folder / f"{command[0]}.out"
+    home = {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=out, env={**os.environ, **home})
+    try:
+        until(lambda: process.poll() is not None or answers(port))
+        assert process.poll() is None, log.read_text()
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
+
+
+def answers(port: int) -> bool:
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/health/live", timeout=5):
+            return True
+    except URLError:
+        return False

@@ -1,0 +1,121 @@
+"""What a client sees through a real nginx and a real Caddy: the same as without one."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import numpy as np
+import pytest
+
+from app.api.handover import KEEP_ALIVE_S
+from tests.server.live import LATE_S, Client, Json, Live, connecting, gunicorn, until
+from tests.server.proxies import PROXIES, caddy, nginx
+
+pytestmark = pytest.mark.server
+
+Connect = Callable[..., Client]
+RAW = {"Content-Type": "application/octet-stream"}
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    with gunicorn(tmp_path_factory.mktemp("server")) as live:
+        yield live
+        assert "Traceback" not in live.log, live.log
+
+
+@pytest.fixture(scope="module", params=PROXIES)
+def port(
+    request: pytest.FixtureRequest, live: Live, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[int]:
+    """Of the proxy."""
+    with PROXIES[request.param](tmp_path_factory.mktemp("proxy"), live.port) as port:  # type: ignore[attr-defined]
+        yield port
+
+
+@pytest.fixture
+def connect(port: int) -> Iterator[Connect]:
+    with connecting(port) as connect:
+        yield connect
+
+
+def test_frames_arrive_one_by_one(connect: Connect) -> None:
+    """A frame that waited for others in a buffer would be older than one period when it is read."""
+    ages, arrived = [], []
+    for event in connect(fps=10, duration_seconds=3).events():
+        arrived.append(time.time())
+        if "timestamp" in event:
+            ages.append(arrived[-1] - event["timestamp"])
+    assert len(ages) >= 28
+    assert float(np.median(ages)) < 0.05
+    intervals = np.diff(arrived[: len(ages)])
+    assert np.median(intervals) == pytest.approx(0.1, abs=0.03)
+
+
+def test_a_binary_body_is_answered_as_without_a_proxy(live: Live, port: int) -> None:
+    windows = np.random.default_rng(0).normal(0, 20, (64, 200, 16)).astype("<f4").tobytes()  # 800 KiB
+
+    def asked(at: int) -> Json:
+        url = f"http://127.0.0.1:{at}/infer/onnx?batch=64&length=200&channels=16"
+        with urlopen(Request(url, windows, RAW), timeout=LATE_S) as answer:
+            found: Json = json.load(answer)
+        return {key: found[key] for key in ("prediction", "probabilities", "shape", "backend")}
+
+    assert asked(port) == asked(live.port)
+
+
+def test_a_stream_goes_on_after_the_last_event_id(connect: Connect) -> None:
+    first = connect(method="GET", fps=20)
+    before = first.frames(5)[-1]
+    first.close()
+    second = connect(method="GET", fps=20, last_event_id=first.last_id)
+    after = second.frames(1)[0]
+    assert after["frame"] == before["frame"] + 1
+    assert after["sample_index"] > before["sample_index"]
+
+
+def test_a_503_passes_through_with_its_reason(port: int) -> None:
+    request = Request(f"http://127.0.0.1:{port}/infer/tensorrt", method="POST")
+    with pytest.raises(HTTPError) as caught:
+        urlopen(request, timeout=LATE_S)
+    with caught.value as answer:
+        assert answer.code == 503
+        assert answer.headers["Content-Type"] == "application/problem+json"
+        assert "tensorrt" in json.load(answer)["detail"].lower()
+
+
+def test_the_stream_behind_it_ends_when_the_client_leaves(live: Live, connect: Connect) -> None:
+    client = connect(fps=30)
+    client.frames(3)
+    assert live.stats()["active_streams"] == 1
+    client.close()
+    until(lambda: live.stats()["active_streams"] == 0)
+
+
+@pytest.mark.slow
+def test_a_silent_stream_is_not_cut(tmp_path: Path) -> None:
+    """The source stalls for longer than the proxy waits for a byte; comments keep the connection."""
+    wait_s = 7
+    assert KEEP_ALIVE_S + 1 < wait_s < 12
+    with ExitStack() as stack:
+        live = stack.enter_context(gunicorn(tmp_path, EMG_FAULTS="stall@8000:12"))
+        ports = [stack.enter_context(nginx(tmp_path, live.port, wait_s))]
+        ports.append(stack.enter_context(caddy(tmp_path, live.port)))
+        clients = [Client(port, method="GET", fps=30) for port in ports]
+        try:
+            for client in clients:
+                statuses = []
+                for event in client.events():
+                    statuses += [event["status"]] if "status" in event else []
+                    if statuses[-1:] == ["recovered"]:
+                        break
+                assert statuses == ["stalled", "recovered"]
+        finally:
+            for client in clients:
+                client.close()
