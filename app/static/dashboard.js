@@ -173,8 +173,9 @@ class Dashboard {
     if (!this.monitor) return;
     const { trouble, health } = this.monitor;
     const source = this.monitor.named(this.controls.options.source);
-    const { address } = this.server;
-    const found = noticeOf({ state: this.session.state, detail: this.detail, trouble, health, source, address });
+    const { address, url } = this.server;
+    const now = { state: this.session.state, detail: this.detail, trouble, health, source, address };
+    const found = noticeOf({ ...now, elsewhere: url !== "" });
     byId("notice").hidden = found === null;
     this.act = found?.act;
     if (found === null) return;

@@ -15,13 +15,14 @@ const SAYS = {
  * @param {object | null} now.health    answer of /health
  * @param {object | null} now.source    the source that is streamed, as /emg/sources has it
  * @param {string} now.address          of the server
+ * @param {boolean} [now.elsewhere]     it is not the one that gave this page
  * @returns {{level: "info" | "warn" | "bad", title: string, text: string, act?: "key" | "start"} | null}
  */
-export function noticeOf({ state, detail, trouble, health, source, address }) {
+export function noticeOf({ state, detail, trouble, health, source, address, elsewhere = false }) {
   const error = state === "failed" ? detail.error : trouble;
   return (
     keyNotice(error) ??
-    goneNotice(state, detail, trouble, address) ??
+    goneNotice(state, detail, trouble, address, elsewhere) ??
     (state === "failed" ? failedNotice(detail.error, health) : null) ??
     sourceNotice(state, health, source) ??
     (state === "completed" ? completedNotice(detail) : null)
@@ -38,7 +39,7 @@ function keyNotice(error) {
   return null;
 }
 
-function goneNotice(state, { delayMs, reason, error }, trouble, address) {
+function goneNotice(state, { delayMs, reason, error }, trouble, address, elsewhere) {
   if (state === "waiting") {
     const wait = delayMs === undefined ? "Trying now." : `Trying again in ${Math.max(1, Math.round(delayMs / 1000))} s.`;
     if (error?.status) return { level: "warn", title: "The server is not ready.", text: `${sentence(reason)} ${wait}` };
@@ -46,7 +47,8 @@ function goneNotice(state, { delayMs, reason, error }, trouble, address) {
     return { level: "bad", title: "The connection to the server is lost.", text };
   }
   if (trouble?.name !== "ConnectionError" || state === "live") return null;
-  const text = `Nothing answers at ${address}. Is it running? This page keeps looking for it.`;
+  const allowed = elsewhere ? " Does it allow this page's origin (EMG_CORS_ORIGINS)?" : "";
+  const text = `Nothing answers at ${address}. Is it running?${allowed} This page keeps looking for it.`;
   return { level: "bad", title: "The server cannot be reached.", text };
 }
 

@@ -1,0 +1,86 @@
+"""Labelled replay and recording with prompts, in the dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.browser.dashboards import MARKS, Dashboard, chromium
+from tests.server.live import ROOT, gunicorn
+
+RECORDING = ROOT.parent / "shared" / "data" / "emg" / "myo-readings" / "S01.npz"
+
+pytestmark = MARKS
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not RECORDING.exists(), reason="the shared recordings are absent")
+def test_a_labelled_replay_reaches_an_accuracy_number_and_a_matrix(browser: Any, tmp_path: Path) -> None:
+    settings = {"EMG_MODE": "ninapro", "EMG_RECORDING": str(RECORDING), "EMG_MODEL": "myo-8ch-200hz"}
+    with gunicorn(tmp_path, **settings, EMG_SPEED="4") as live:
+        dashboard = Dashboard(browser, live.url)
+        dashboard.open()
+        dashboard.page.get_by_label("Votes").fill("5")
+        dashboard.start().until("dashboard.scores.labelled > 900", seconds=60)
+        figures = "[dashboard.scores.accuracy, dashboard.scores.rawAccuracy, dashboard.scores.labelled]"
+        accuracy, raw, labelled = dashboard.page.evaluate(figures)
+        assert 0.5 < raw <= 1  # a person the model has seen; chance is 1 in 8
+        assert 0.5 < accuracy <= 1
+        assert dashboard.page.evaluate("dashboard.scores.matrix.reduce((a, b) => a + b)") >= labelled
+        assert dashboard.text("#accuracy").endswith("%")
+        cells = dashboard.page.locator("#matrix td").all_inner_texts()
+        assert len(cells) == 64
+        assert any(int(cell) > 50 for cell in cells if cell)
+        assert dashboard.complaints == []
+        dashboard.keep("replay")
+        dashboard.page.context.close()
+
+
+def test_a_recording_with_prompts_is_made_and_taken_home(browser: Any, tmp_path: Path) -> None:
+    with gunicorn(tmp_path) as live:
+        dashboard = Dashboard(browser, live.url)
+        dashboard.open()
+        name = f"test-{live.port}"
+        for label, value in [("Name", name), ("Subject", "S99"), ("Gestures, in order", "fist, rest")]:
+            dashboard.page.get_by_label(label, exact=True).fill(value)
+        dashboard.page.get_by_label("Repetitions").fill("1")
+        dashboard.page.get_by_label("Seconds each").fill("1")
+        dashboard.page.get_by_role("button", name="Record", exact=True).click()
+        try:
+            dashboard.reads("#prompt-now", "Get ready")
+            dashboard.keep("recording")
+            dashboard.reads("#prompt-now", "Fist")
+            dashboard.reads("#files", name)
+            with dashboard.page.expect_download() as saved:
+                dashboard.page.get_by_role("button", name=f"Download as npz {name}").click()
+            saved.value.save_as(tmp_path / "made.npz")
+            with np.load(tmp_path / "made.npz") as made:
+                assert made["emg"].shape[1] == 16
+                assert {"fist", "rest"} <= set(made["gesture_names"].tolist())
+        finally:
+            dashboard.page.on("dialog", lambda dialog: dialog.accept())
+            dashboard.page.get_by_role("button", name=f"Delete {name}").click()
+            dashboard.until(f"!document.getElementById('files').textContent.includes({name!r})")
+        dashboard.page.context.close()
+
+
+def test_a_server_without_the_route_says_so_plainly(browser: Any, tmp_path: Path) -> None:
+    with gunicorn(tmp_path) as live:
+        dashboard = Dashboard(browser, live.url)
+        described = dashboard.page.request.get(f"{live.url}/openapi.json").json()
+        del described["paths"]["/emg/recordings"], described["paths"]["/emg/quality"]
+        dashboard.page.route("**/openapi.json", lambda route: route.fulfill(json=described))
+        dashboard.open().reads("#recordings-plain", "This server does not record.")
+        dashboard.reads("#quality-plain", "This server does not judge channels.")
+        assert dashboard.complaints == []
+        dashboard.page.context.close()

@@ -1,0 +1,125 @@
+"""What the dashboard says when something is wrong."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app import keys
+from tests.browser.dashboards import MARKS, Dashboard, chromium
+from tests.server.live import Live, gunicorn
+
+pytestmark = MARKS
+
+Opens = Callable[..., AbstractContextManager[Live]]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Live, str, str]]:
+    """A server that asks for keys, a key for everything, and one that may only read and infer."""
+    (all_of_it, whole), (some, reader) = (
+        keys.make("whole", keys.SCOPES),
+        keys.make("reader", ("read", "infer")),
+    )
+    with gunicorn(tmp_path_factory.mktemp("keyed"), EMG_API_KEYS=f"{all_of_it},{some}") as live:
+        yield live, whole, reader
+
+
+def enter(dashboard: Dashboard, key: str) -> None:
+    dashboard.page.get_by_role("button", name="API key").click()
+    dashboard.page.get_by_label("Key", exact=True).fill(key)
+    dashboard.page.get_by_role("button", name="Use it").click()
+
+
+def test_without_a_key_it_asks_for_one_and_a_wrong_one_is_said(
+    browser: Any, keyed: tuple[Live, str, str]
+) -> None:
+    live, key, _ = keyed
+    dashboard = Dashboard(browser, live.url)
+    dashboard.open().reads("#notice-title", "This server wants an API key.")
+    dashboard.keep("no-key")
+    enter(dashboard, "emg_wrong")
+    dashboard.reads("#notice-title", "The server does not accept this API key.")
+    dashboard.page.get_by_role("button", name="Start", exact=True).click()
+    dashboard.reads("#status-text", "Refused")
+    dashboard.keep("wrong-key")
+    enter(dashboard, key)  # the stream that was refused starts
+    dashboard.reads("#status-text", "Live").until("document.getElementById('notice').hidden")
+    assert key not in dashboard.text("#curl")
+    assert "$EMG_API_KEY" in dashboard.text("#curl")
+    stored = dashboard.page.evaluate("JSON.stringify({ ...localStorage }) + document.cookie + location.href")
+    assert key not in stored
+    dashboard.page.context.close()
+
+
+def test_a_key_that_may_not_record_sees_all_but_that(browser: Any, keyed: tuple[Live, str, str]) -> None:
+    live, _, reader = keyed
+    dashboard = Dashboard(browser, live.url)
+    dashboard.open()
+    enter(dashboard, reader)
+    dashboard.start()
+    dashboard.page.get_by_role("button", name="Record").click()
+    dashboard.reads("#recordings", "this needs control")
+    dashboard.until("document.getElementById('notice').hidden")
+    dashboard.page.context.close()
+
+
+def test_a_server_of_another_opinion_is_quoted(browser: Any, keyed: tuple[Live, str, str]) -> None:
+    live, key, _ = keyed
+    dashboard = Dashboard(browser, live.url)
+    body = json.dumps({"title": "Too Many Requests", "status": 429, "detail": "at most 5 streams a minute"})
+    answer = {
+        "status": 429,
+        "content_type": "application/problem+json",
+        "body": body,
+        "headers": {"Retry-After": "2"},
+    }
+    dashboard.open()
+    enter(dashboard, key)
+    dashboard.page.route("**/infer/stream", lambda route: route.fulfill(**answer))
+    dashboard.page.get_by_role("button", name="Start", exact=True).click()
+    dashboard.reads("#notice-text", "At most 5 streams a minute. Trying again in 2 s.")
+    dashboard.page.context.close()
+
+
+def test_a_stalled_source_is_seen_and_its_return_too(browser: Any, tmp_path: Path) -> None:
+    with gunicorn(tmp_path, EMG_FAULTS="stall@24000:6,flat@8000:ch3,hum@8000-20000:50=400") as live:
+        dashboard = Dashboard(browser, live.url)
+        dashboard.open().start()
+        dashboard.reads("#lane-names li:nth-child(4)", "flat")
+        dashboard.reads("#status-text", "Source stalled").reads(
+            "#notice-title", "The source simulator is stalled."
+        )
+        dashboard.reads("#decision", "Rest")
+        dashboard.keep("stalled")
+        dashboard.reads("#status-text", "Live").until("document.getElementById('notice').hidden")
+        dashboard.reads("#log-entries", "stalled")
+        dashboard.page.context.close()
+
+
+def test_without_a_source_it_says_how_to_send_one(browser: Any, tmp_path: Path) -> None:
+    with gunicorn(tmp_path, EMG_MODE="push") as live:
+        dashboard = Dashboard(browser, live.url)
+        dashboard.open().reads("#notice-title", "There is no source.").reads("#notice-text", "/emg/sources")
+        dashboard.keep("no-source")
+        dashboard.page.context.close()
+
+
+def test_a_server_that_is_gone_before_the_start_is_looked_for(browser: Any, tmp_path: Path) -> None:
+    with gunicorn(tmp_path) as live:
+        dashboard = Dashboard(browser, live.url)
+        dashboard.open()
+    dashboard.reads("#notice-title", "The server cannot be reached.").reads("#notice-text", live.url)
+    dashboard.keep("gone")
+    dashboard.page.context.close()
