@@ -182,13 +182,16 @@ class Runtime:
         if self.stats.active_streams >= self.settings.max_streams:
             raise OverloadedError(f"{self.settings.max_streams} streams are open, as many as EMG_MAX_STREAMS")
         most = self.settings.max_streams_per_key
-        if most is not None and self.stats.streams_of(caller) >= most:
+        if not self.stats.stream_opened(caller, most):  # counted before anything waits: others ask meanwhile
             raise TooFastError(
                 f"{most} streams of yours are open, as many as EMG_MAX_STREAMS_PER_KEY", RETRY_S
             )
-        known = place is not None and place.run == self.run and place.k <= feed.broadcast.reached(options)
-        reader = feed.broadcast.join(options, after=place.k if place is not None and known else None)
-        self.stats.stream_opened(caller)
+        try:
+            known = place is not None and place.run == self.run and place.k <= feed.broadcast.reached(options)
+            reader = feed.broadcast.join(options, after=place.k if place is not None and known else None)
+        except BaseException:
+            self.stats.stream_closed(caller)
+            raise
         stream = Stream(
             reader,
             options.fps,

@@ -37,14 +37,14 @@ class StreamStats:
     def frames_dropped(self) -> int:
         return self._sum(DROPPED)
 
-    def streams_of(self, caller: str) -> int:
-        """Open in this worker for one key or address."""
-        return self._callers[caller]
-
-    def stream_opened(self, caller: str = "") -> None:
+    def stream_opened(self, caller: str = "", most: int | None = None) -> bool:
+        """Count a stream of one key or address; False, and nothing counted, when `most` are open in this worker."""
         with self._lock:
+            if most is not None and self._callers[caller] >= most:
+                return False
             self._own[ACTIVE] += 1
             self._callers[caller] += 1
+            return True
 
     def stream_closed(self, caller: str = "") -> None:
         with self._lock:
