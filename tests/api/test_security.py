@@ -19,6 +19,7 @@ from tests.api.conftest import CHANNELS, LENGTH
 
 RAW = "application/octet-stream"
 EMG = np.random.default_rng(1).normal(size=(LENGTH, CHANNELS)).astype("<f4").tobytes()
+WINDOW = np.zeros((LENGTH, CHANNELS)).tolist()
 KEYS = {name: make(name, scopes) for name, scopes in
         {"reader": [READ], "caller": [INFER], "chief": [READ, INFER, CONTROL]}.items()}  # fmt: skip
 OPENED = {"/health/live", "/health/ready", "/", "/docs", "/openapi.json"}
@@ -87,7 +88,7 @@ def test_a_route_without_a_scope_is_refused_to_every_key(guarded: FlaskClient) -
 
 REQUESTS: dict[str, dict[str, Any]] = {
     "read": {"path": "/health", "method": "GET"},
-    "infer in flask": {"path": "/infer", "method": "POST", "json": {"batch": 1}},
+    "infer in flask": {"path": "/infer", "method": "POST", "json": {"emg": WINDOW, "preprocess": True}},
     "infer on the fast path": {"path": "/infer", "method": "POST", "data": EMG, "content_type": RAW},
     "push": {
         "path": "/emg/sources/a/samples?first_sample=0",
