@@ -27,7 +27,7 @@ from app.api.emg_schemas import (
 from app.api.errors import InvalidBody
 from app.api.health import source_state
 from app.api.jobs import DeclareJob, PushJob
-from app.api.openapi import body, fails, query
+from app.api.openapi import body, fails, named, query
 from app.api.raw_samples import read_raw
 from app.emg.push import PushSource
 from app.errors import BusyError
@@ -59,7 +59,7 @@ def sources() -> dict[str, Any]:
     return {"default": default.name if default else None, "sources": [_described(feed) for feed in feeds]}
 
 
-@bp.get("/sources/<name>")
+@bp.get("/sources/<name>", parameters=named(NAME.pattern))
 @bp.response(200, SourceSchema)
 @fails(bp, 404)
 @needs(READ)
@@ -68,7 +68,7 @@ def source(name: str) -> dict[str, Any]:
     return _described(current_runtime().feeds.named(name))
 
 
-@bp.post("/sources/<name>")
+@bp.post("/sources/<name>", parameters=named(NAME.pattern))
 @bp.doc(requestBody=body(DeclareSchema, required=True))
 @bp.response(201, SourceSchema)
 @bp.alt_response(200, schema=SourceSchema, description="It was declared the same before, and goes on")
@@ -86,7 +86,7 @@ def declare(name: str) -> tuple[dict[str, Any], int]:
     return _described(feed), HTTPStatus.CREATED if new else HTTPStatus.OK
 
 
-@bp.delete("/sources/<name>")
+@bp.delete("/sources/<name>", parameters=named(NAME.pattern))
 @bp.response(204)
 @fails(bp, 404, 409)
 def end(name: str) -> None:
@@ -97,7 +97,7 @@ def end(name: str) -> None:
     feeds.remove(feed)
 
 
-@bp.post("/sources/<name>/samples")
+@bp.post("/sources/<name>/samples", parameters=named(NAME.pattern))
 @bp.doc(requestBody=body(PushSchema, raw=True, required=True), parameters=query(PushQuerySchema))
 @bp.response(200, ReceiptSchema)
 @fails(bp, 400, 404, 409, 413, 415, 422, 429, 503)

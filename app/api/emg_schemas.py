@@ -51,7 +51,7 @@ class DeclareSchema(Schema):
     sampling_rate_hz = Number(
         required=True,
         validate=Range(0, MAX_RATE_HZ, min_inclusive=False, error="must be above 0 and at most {max} Hz"),
-        **about("The model's"),
+        **about("The model's", exclusiveMinimum=True),
     )
     units = fields.String(
         allow_none=True, load_default=None, validate=Length(1, 32), **about("The model's by default")
@@ -91,7 +91,7 @@ class PushQuerySchema(Schema):
     scale = Number(
         load_default=1.0,
         validate=Range(0, min_inclusive=False, error="must be above 0"),
-        **about("The source's units for one count"),
+        **about("The source's units for one count", exclusiveMinimum=True),
     )
 
     @post_load

@@ -49,13 +49,18 @@ def body(
     """A request's JSON body; with `binary` also windows as .npy or bytes, with `raw` as bytes."""
     content: dict[str, Any] = {JSON: {"schema": schema}}
     for kind in (NPY, RAW) if binary else (RAW,) if raw else ():
-        content[kind] = {"schema": {"type": "string", "format": "binary"}}
+        content[kind] = {"schema": {"type": "string", "format": "binary", "minLength": 1}}
     return {"content": content, "required": required}
 
 
 def query(schema: type[Schema]) -> list[dict[str, Any]]:
     """A request's query; apispec makes one parameter of each field."""
     return [{"in": "query", "schema": schema}]
+
+
+def named(pattern: str) -> list[dict[str, Any]]:
+    """The `<name>` of a path, with what a name may be."""
+    return [{"in": "path", "name": "name", "schema": {"type": "string", "pattern": f"^{pattern}$"}}]
 
 
 def fails(bp: Blueprint, *statuses: int) -> Callable[[View], View]:

@@ -15,8 +15,9 @@ from app.api.access import CONTROL, READ, needs
 from app.api.context import current_feed, current_runtime
 from app.api.decoding import load_json, load_query
 from app.api.jobs import RecordingJob
-from app.api.openapi import body, fails, query
+from app.api.openapi import body, fails, named, query
 from app.api.recording_schemas import DownloadSchema, RecordingSchema, RecordingsSchema, RecordingStartSchema
+from app.emg.recording_folder import NAME
 from app.errors import NotReadyError
 from app.serving.recorder import RecordingState
 
@@ -57,7 +58,7 @@ def recordings() -> dict[str, Any]:
     return {"recordings": [_described(state) for state in current_runtime().recorder.states()]}
 
 
-@bp.get("/<name>")
+@bp.get("/<name>", parameters=named(NAME.pattern))
 @bp.response(200, RecordingSchema)
 @fails(bp, 404, 422)
 @needs(READ)
@@ -66,7 +67,7 @@ def recording(name: str) -> dict[str, Any]:
     return _described(current_runtime().recorder.state(name))
 
 
-@bp.post("/<name>/stop")
+@bp.post("/<name>/stop", parameters=named(NAME.pattern))
 @bp.response(200, RecordingSchema)
 @fails(bp, 404, 422)
 def stop(name: str) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def stop(name: str) -> dict[str, Any]:
     return _described(current_runtime().recorder.stop(name))
 
 
-@bp.get("/<name>/download")
+@bp.get("/<name>/download", parameters=named(NAME.pattern))
 @bp.doc(
     parameters=query(DownloadSchema),
     responses={
@@ -106,7 +107,7 @@ def download(name: str) -> Response:
     return answer
 
 
-@bp.delete("/<name>")
+@bp.delete("/<name>", parameters=named(NAME.pattern))
 @bp.response(204)
 @fails(bp, 404, 409, 422, 503)
 def delete(name: str) -> None:

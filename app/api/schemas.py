@@ -78,7 +78,7 @@ class StreamSchema(Schema):
         allow_none=True,
         load_default=None,
         validate=Range(0, MAX_DURATION_S, min_inclusive=False, error="must be above 0 and at most {max} s"),
-        **about("Seconds; null streams until you leave"),
+        **about("Seconds; null streams until you leave", exclusiveMinimum=True),
     )
     use_tensorrt = Flag(
         load_default=True,
@@ -87,7 +87,7 @@ class StreamSchema(Schema):
     fps = Number(
         load_default=30.0,
         validate=Range(0, min_inclusive=False, error="must be above 0, and at most the sampling rate"),
-        **about("Frames a second"),
+        **about("Frames a second", exclusiveMinimum=True),
     )
     preprocess = Flag(load_default=True, **about("Normalise with the model's statistics"))
     backend = Choice(

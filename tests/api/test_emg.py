@@ -249,6 +249,13 @@ def test_an_unknown_source_says_which_there_are(client: FlaskClient, path: str) 
     assert "there is live" in answer.get_json()["errors"]["source"][0]
 
 
+def test_a_source_may_be_called_by_a_number(pushing: FlaskClient) -> None:
+    """The query's values were read as JSON, and a source called 7 could not be named in one."""
+    pushing.post("/emg/sources/7", json=DECLARED)
+    assert pushing.get("/emg/quality?source=7").get_json()["source"] == "7"
+    assert pushing.get("/emg/quality?source=null").get_json()["source"] == "7"  # the default one
+
+
 def test_own_windows_come_from_no_source(client: FlaskClient) -> None:
     emg = np.zeros((LENGTH, CHANNELS)).tolist()
     answer = client.post("/infer", json={"emg": emg, "source": "live"})

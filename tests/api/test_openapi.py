@@ -67,7 +67,7 @@ def test_every_route_of_the_application_is_described_and_no_other(
 def test_an_inference_takes_json_and_both_binary_bodies(api: dict[str, Any], route: str) -> None:
     content = operation(api, route)["requestBody"]["content"]
     assert content.keys() == {JSON, NPY, RAW}
-    assert content[NPY]["schema"] == content[RAW]["schema"] == {"type": "string", "format": "binary"}
+    assert content[NPY]["schema"] == content[RAW]["schema"] == {"type": "string", "format": "binary", "minLength": 1}
     steps = {"steps"} if route == "POST /infer" else set()
     assert named(api, content[JSON]["schema"])["properties"].keys() == SHAPE | {"emg", "source"} | steps
     assert {given["name"] for given in operation(api, route)["parameters"]} == SHAPE | steps
