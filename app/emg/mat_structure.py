@@ -50,11 +50,15 @@ def _check_compressed(name: str, data: bytes, order: str, keys: Collection[str],
     if len(head) < 8 or struct.unpack(order + "I", head[:4])[0] != _MATRIX:
         raise DataError(f"{name}: is damaged (a compressed element is not a variable)")
     size = struct.unpack(order + "I", head[4:8])[0]
-    variable, _, _, _ = _describe(name, head[8:], order)
+    variable, flags, shape, at = _describe(name, head[8:], order)
     if variable not in keys:
         return
     if size > max_bytes:
         raise _too_large(name, variable, size, max_bytes)
+    parts = 2 if flags & _COMPLEX else 1
+    plain = flags & 0xFF in (_CHAR, *_NUMERIC)  # the rest is refused for what it is
+    if plain and size > at + parts * (16 + 8 * math.prod(shape)):  # no value takes more than 8 bytes
+        raise DataError(f"{name}: {variable} is damaged (shape {shape} in {size} bytes)")
     stream = zlib.decompressobj()
     whole = stream.decompress(data, size + 8)
     if len(whole) != size + 8 or stream.decompress(stream.unconsumed_tail, 1) or not stream.eof:

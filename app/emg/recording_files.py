@@ -25,6 +25,7 @@ _OURS = {"emg", "label", "label_refined", "repetition", "repetition_refined", "s
 _NINAPRO = {"stimulus", "restimulus", "rerepetition", "frequency", "exercise"}
 KEYS = _OURS | _NINAPRO | {"gesture_names", "subject", "units"}
 
+_MAGIC = b"\x93NUMPY"  # numpy.lib.format
 _MAT_BYTES = {
     "int8": 1,
     "uint8": 1,
@@ -80,6 +81,7 @@ def _read_npz(path: Path) -> Arrays:
         for member in members.infolist():
             if member.filename.removesuffix(".npy") in KEYS:
                 _expect_size(path, member.filename.removesuffix(".npy"), member.file_size)
+                _expect_array(path, members, member)
     with np.load(path, allow_pickle=False) as file:
         return _plain(path, ((key, _member(path, file, key)) for key in file.files if key in KEYS))
 
@@ -100,6 +102,13 @@ def _plain(path: Path, found: Iterable[tuple[str, Any]]) -> Arrays:
             raise DataError(f"{path.name}: {key} is not a plain array of numbers or text")
         arrays[key] = array
     return arrays
+
+
+def _expect_array(path: Path, members: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    """Anything else numpy would unpack whole, and hand over as bytes."""
+    with members.open(member) as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            raise DataError(f"{path.name}: {member.filename} is no array")
 
 
 def _expect_size(path: Path, key: str, size: int) -> None:
