@@ -31,11 +31,11 @@ export class GesturePanel {
 
   paint(frame, nowMs) {
     if (frame === null || frame === this.#frame) return;
+    const changed = frame.decision !== this.#frame?.decision;
     this.#frame = frame;
     this.decide(frame.decision_label);
     byId("intensity").style.transform = `scaleX(${frame.intensity})`;
-    const figures = nowMs >= this.#next;
-    if (!figures) return;
+    if (nowMs < this.#next && !changed) return; // all of one frame: they must not contradict each other
     this.#next = nowMs + FIGURES_MS;
     frame.probabilities.forEach((share, k) => this.#bars.set(k, share, percent(share), k === frame.prediction));
     setText(byId("intensity-figure"), percent(frame.intensity));

@@ -86,6 +86,6 @@ function completedNotice({ total_frames: frames, duration_seconds: seconds, avg_
 /** With a capital letter and a full stop. */
 function sentence(text) {
   if (!text) return "";
-  const whole = text.charAt(0).toUpperCase() + text.slice(1);
+  const whole = /^\w+:/.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1); // a field keeps its name
   return /[.!?]$/.test(whole) ? whole : `${whole}.`;
 }

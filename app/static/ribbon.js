@@ -8,7 +8,7 @@ const ROWS = ["truth", "prediction", "decision"];
 
 /** Named stretches are filled; what differs from the truth is hatched besides its colour; rest is a thin line. */
 export class Ribbon {
-  #shown = "";
+  #shown = null;
 
   constructor(canvas, palette) {
     this.surface = new Surface(canvas, () => this.redraw());
@@ -19,7 +19,7 @@ export class Ribbon {
   }
 
   redraw() {
-    this.#shown = "";
+    this.#shown = null;
   }
 
   clear() {
@@ -41,12 +41,13 @@ export class Ribbon {
 
   /** What lies between two sample indices. */
   paint(from, to) {
-    const key = `${Math.round(((from + to) / (to - from)) * this.surface.width)}`;
-    if (key === this.#shown || !(to > from)) return;
-    this.#shown = key;
     const { context: ink, width, height, ratio } = this.surface;
+    const key = to > from ? Math.round(((from + to) / (to - from)) * width) : "blank";
+    if (key === this.#shown) return;
+    this.#shown = key;
     ink.fillStyle = this.palette.panel;
     ink.fillRect(0, 0, width, height);
+    if (key === "blank") return;
     ink.font = `500 ${11 * ratio}px Inter, system-ui, sans-serif`;
     ink.textBaseline = "middle";
     const x = (position) => Math.round(((position - from) / (to - from)) * width);

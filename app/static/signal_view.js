@@ -103,7 +103,6 @@ export class SignalView {
   paint(nowMs) {
     this.waveform.paint(nowMs);
     const head = this.clock.at(nowMs);
-    if (head === -Infinity) return;
     this.ribbon.paint(head - this.waveform.span * this.waveform.rate, head);
   }
 }

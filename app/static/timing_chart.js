@@ -3,7 +3,7 @@
 import { figure } from "./elements.js";
 import { Surface } from "./surface.js";
 
-const LEFT = 34; // CSS pixels for the scale's figures
+const LEFT = 38; // CSS pixels for the scale's figures
 const BOTTOM = 18;
 
 /** Dots for frames, round for age and square for latency; lines for percentiles. */
