@@ -18,7 +18,11 @@ MISTAKES = {
     "no recording": ({"EMG_MODE": "ninapro"}, ["EMG_RECORDING", "EMG_MODE=ninapro"]),
     "recording without its mode": ({"EMG_RECORDING": "/x.npz"}, ["EMG_RECORDING=/x.npz", "ninapro"]),
     "open door": ({"EMG_BIND": "0.0.0.0:0"}, ["EMG_BIND=0.0.0.0:0", "EMG_ALLOW_ANONYMOUS"]),
-    "two workers": ({"WEB_CONCURRENCY": "2"}, ["WEB_CONCURRENCY", "2", "1"]),
+    "no worker": ({"WEB_CONCURRENCY": "0"}, ["WEB_CONCURRENCY", "0", "above 0"]),
+    "two workers and pushed sources": (
+        {"WEB_CONCURRENCY": "2", "EMG_MODE": "push"},
+        ["WEB_CONCURRENCY=2", "EMG_MODE=push", "proxy"],
+    ),
     "window no number": ({"EMG_WIN": "big"}, ["EMG_WIN", "big", "whole number"]),
     "window of another model": ({"EMG_WIN": "40"}, ["EMG_WIN=40", "200", "EMG_MODEL"]),
     "rate of another model": ({"EMG_FS": "200"}, ["EMG_FS=200", "2000", "EMG_MODEL"]),
@@ -57,9 +61,9 @@ def test_a_mistake_stops_gunicorn_with_one_line(name: str) -> None:
     expect_one_line(*start(["gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"], settings), words)
 
 
-def test_two_workers_by_option_are_refused() -> None:
-    code, output = start(["gunicorn", "-c", "gunicorn.conf.py", "-w", "2", "wsgi:app"], {})
-    expect_one_line(code, output, ["2 workers", "1"])
+def test_workers_by_option_are_held_to_the_same() -> None:
+    code, output = start(["gunicorn", "-c", "gunicorn.conf.py", "-w", "2", "wsgi:app"], {"EMG_MODE": "push"})
+    expect_one_line(code, output, ["WEB_CONCURRENCY=2", "EMG_MODE=push"])
 
 
 @pytest.mark.parametrize("name", ["unknown mode", "no recording", "open door", "window no number"])
