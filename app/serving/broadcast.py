@@ -61,6 +61,7 @@ class Group:
         self._make, self._grid, self._acquisition = make, grid, acquisition
         self._encode, self._stats, self._clock = encode, stats, clock
         self.readers = 0  # kept by Broadcast, under its lock
+        self.began = 0  # the first event since there are readers: what is kept from before is no news
         self.ended = False  # the source has ended: nothing will come any more
         self.kept: tuple[Published, ...] = ()
         self.news = threading.Event()  # replaced at every event, so that each wakes those who wait for it
@@ -106,7 +107,7 @@ class Group:
                 self._step(maker, stop)
             except Exception:
                 log.exception("a frame failed")
-                self._say("internal error; the server's log has it")
+                self.say("internal error; the server's log has it")
                 self._k += 1
 
     def _step(self, maker: FrameMaker, stop: threading.Event) -> None:
@@ -131,7 +132,7 @@ class Group:
             if stop.is_set():
                 return
             self._k = k
-            self._say(str(error))
+            self.say(str(error))
             return
         if stop.is_set():
             return
@@ -148,7 +149,7 @@ class Group:
             self.ended = True
             self.wake()
 
-    def _say(self, message: str) -> None:
+    def say(self, message: str) -> None:
         """One event for a trouble, however many frames it spoils within a second."""
         now = self._clock()
         if message != self._said[0] or now - self._said[1] > 1.0:
@@ -290,10 +291,12 @@ class Broadcast:
             group = self._groups.pop(options, None) or self._group(options)
             self._groups[options] = group  # last in the dict: the longest idle are the first to be forgotten
             group.readers += 1
-            first = group.newest
-            if group.readers == 1:
-                first = group.count  # what is kept is from before: nothing of it is news
-                group.start()
+            starts = group.readers == 1
+            if starts:
+                group.began = group.count
+            first = max(group.newest, group.began)
+        if starts:  # without the lock: it waits for the thread, and a crowd would queue behind each such wait
+            group.start()
         return Reader(group, lambda: self._leave(group), first, after)
 
     def reached(self, options: StreamOptions) -> int:
@@ -306,6 +309,12 @@ class Broadcast:
         """Have every reader look up at once: the server is shutting down."""
         for group in list(self._groups.values()):
             group.wake()
+
+    def tell(self, message: str) -> None:
+        """Have every reader told of a trouble."""
+        for group in list(self._groups.values()):
+            if group.readers:
+                group.say(message)
 
     def _group(self, options: StreamOptions) -> Group:
         grid = Grid(self._acquisition.source.sampling_rate, options.fps)

@@ -1,7 +1,7 @@
 """Looks after streams whose requests are over, all of them on one thread.
 
 A request that stays open as long as its stream keeps a greenlet, its stack and all that gunicorn and Flask made for
-it: some 18 KB for each client, of which much stays with the process when a crowd has left (docs/benchmarks.md).
+it: some 25 KB for each client, of which much stays with the process when a crowd has left (docs/decisions/0007).
 """
 
 from __future__ import annotations

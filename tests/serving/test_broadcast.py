@@ -1,9 +1,12 @@
 from __future__ import annotations
 
 import json
+import threading
 from dataclasses import replace
 
-from app.serving.broadcast import IDLE_GROUPS, KEPT, Published, Reader
+import pytest
+
+from app.serving.broadcast import IDLE_GROUPS, KEPT, Group, Published, Reader
 from tests.serving.streams import OPTIONS, Station, sample_index, until
 
 
@@ -210,3 +213,28 @@ def test_a_listener_is_given_every_event_and_what_it_refuses_is_missed() -> None
     until(lambda: len(got) == 2)
     assert got == [(0, 0), (2, 1)]
     reader.close()
+
+
+def test_nobody_waits_while_the_thread_of_a_group_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It started under the lock: a crowd that came and left queued up, 1600 requests with all their memory."""
+    station, may_start, joined = Station(), threading.Event(), threading.Event()
+    start = Group.start
+
+    def slowly(group: Group) -> None:
+        joined.set()
+        assert may_start.wait(5.0)
+        start(group)
+
+    monkeypatch.setattr(Group, "start", slowly)
+    first: list[Reader] = []
+    thread = threading.Thread(target=lambda: first.append(station.broadcast.join(OPTIONS)))
+    thread.start()
+    assert joined.wait(5.0)
+    second = station.broadcast.join(OPTIONS)  # would wait for the first
+    assert not first
+    may_start.set()
+    thread.join()
+    station.source.window()
+    assert take(second)[0][0].body is take(first[0])[0][0].body
+    for reader in (*first, second):
+        reader.close()
