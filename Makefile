@@ -4,12 +4,14 @@
 
 PYTHON ?= python3
 VENV ?= .venv
+SECONDS ?= 120
+LOWEST := .venv-lowest
 ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format bench clean
+.PHONY: help serve test check format bench soak lowest clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -35,8 +37,20 @@ format: $(VENV)/.dev ## Format the code and mend what the linter can
 bench: $(VENV)/.bench ## Run the benchmarks and write docs/benchmarks.md (ARGS="streams" runs one)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
+soak: $(VENV)/.dev ## Bear everything at once for SECONDS=120 and see that nothing is left of it
+	@$(BIN)/python -m benchmarks.soak --seconds $(SECONDS)
+
+# Tools of the tests are the newest; what is tested is the lowest. Slow tests and those of whole servers stay out.
+lowest: ## Test with the lowest versions of requirements.txt (PYTHON=python3.10 is the lowest Python)
+	@$(PYTHON) -m venv --clear $(LOWEST)
+	@$(LOWEST)/bin/python -m pip --quiet --disable-pip-version-check install uv
+	@$(LOWEST)/bin/uv pip compile --quiet --python $(LOWEST)/bin/python --resolution lowest-direct \
+	  requirements.txt --output-file $(LOWEST)/lowest.txt
+	@$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python -r $(LOWEST)/lowest.txt pytest hypothesis trustme
+	@$(LOWEST)/bin/python -m pytest -m "not (gpu or slow or server or browser or data)" tests/api tests/emg tests/serving $(ARGS)
+
 clean: ## Remove the virtual environment and the caches
-	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) $(LOWEST) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.bench: requirements-bench.txt $(VENV)/.dev
