@@ -148,6 +148,52 @@ def _push(found: Mapping[str, Any]) -> str:
     )
 
 
+def _workers(found: Mapping[str, Any]) -> str:
+    requests = [
+        (
+            name, row["workers"], f"{row['per_second']:.0f}", f"{row['per_second'] / pair[0]['per_second']:.2f}",
+            f"{row['p50_ms']:.1f}", f"{row['p99_ms']:.1f}", f"{row['server_cpu_us']:.0f}",
+            f"{row['client_cpu_us']:.0f}", _each(row["server_cpu_percent"]),
+        )
+        for name in ("default model", "large model")
+        for pair in [found[name]]
+        for row in pair
+    ]  # fmt: skip
+    streams = [
+        (
+            row["workers"], row["clients"], f"{row['on_time']:.1%}", f"{row['in_period']:.1%}",
+            f"{row['age_p50_ms']:.1f}", f"{row['age_p99_ms']:.1f}", row["lost"],
+            _each(row["server_cpu_percent"]), f"{row['client_cpu_percent']} %",
+        )
+        for row in found["streams"]
+    ]  # fmt: skip
+    one, two = found["memory_mb"]
+    return "\n".join(
+        [
+            "## Workers\n\nOne worker beside two (`WEB_CONCURRENCY`) on two cores. Here nothing is pinned, and the "
+            "clients' process needs a\ncore at times: it is what limits two workers, so the CPU of a request "
+            "tells more than the requests/s. Times: beside\none worker. `POST /infer/onnx`, raw body, "
+            f"{found['connections']} connections:\n",
+            _table(
+                ("model", "workers", "requests/s", "times", "p50 ms", "p99 ms", "server CPU us", "client CPU us",
+                 "CPU by worker"), requests,
+            ),
+            f"\nStreams of {found['fps']:.0f} fps (on time and in period as above):\n",
+            _table(
+                ("workers", "clients", "on time", "in period", "age p50 ms", "p99 ms", "lost", "CPU by worker",
+                 "clients' CPU"), streams,
+            ),
+            f"\nMemory of a worker (PSS) after the requests: {_each(one, 'MB')}; of two: {_each(two, 'MB')}. The "
+            f"machine's load before: {found['load before']:.2f}.",
+            "",
+        ]
+    )  # fmt: skip
+
+
+def _each(values: Sequence[float], unit: str = "%") -> str:
+    return " + ".join(f"{value:.0f}" for value in values) + f" {unit}"
+
+
 def _plot(found: Mapping[str, Any]) -> None:
     figure = Figure(figsize=(7, 3.5), layout="constrained")
     axes = figure.subplots()
@@ -175,4 +221,5 @@ PARTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "requests": _requests,
     "streams": _streams,
     "push": _push,
+    "workers": _workers,
 }

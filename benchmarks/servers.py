@@ -49,10 +49,12 @@ class Server:
 
 
 @contextmanager
-def running(name: str, command: list[str], port: int, path: str = "/", **env: str) -> Iterator[Server]:
-    """`command` pinned to SERVER_CORE, until the block ends."""
+def running(
+    name: str, command: list[str], port: int, path: str = "/", cores: str = str(SERVER_CORE), **env: str
+) -> Iterator[Server]:
+    """`command` pinned to these cores, until the block ends."""
     process = subprocess.Popen(
-        ["taskset", "-c", str(SERVER_CORE), *command],
+        ["taskset", "-c", cores, *command],
         cwd=ROOT,
         env={**os.environ, **env, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL,

@@ -65,10 +65,15 @@ class Result:
 
 
 def measure(
-    port: int, bodies: list[dict[str, object]], fps: float, seconds: float, warm_up_s: float = 2.0
+    port: int,
+    bodies: list[dict[str, object]],
+    fps: float,
+    seconds: float,
+    warm_up_s: float = 2.0,
+    meanwhile: Callable[[], None] = lambda: None,
 ) -> Result:
     """One client for each of `bodies`, all at once."""
-    begin, end, clients = collect(port, bodies, seconds, warm_up_s)
+    begin, end, clients = collect(port, bodies, seconds, warm_up_s, meanwhile)
     return _result(clients, fps, begin, end)
 
 
