@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping
 
 from app.errors import ConfigError
@@ -17,7 +18,7 @@ def board_id(text: str, known: Mapping[str, int]) -> int:
         ConfigError: there is none; names those that look like it.
     """
     wanted = text.strip()
-    if wanted.lstrip("-").isdigit():
+    if re.fullmatch("-?[0-9]{1,9}", wanted):
         if int(wanted) in known.values():
             return int(wanted)
         raise ConfigError(f"EMG_BOARD={text}: BrainFlow knows no board of that number")

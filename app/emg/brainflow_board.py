@@ -132,13 +132,14 @@ class BoardSource:
         units: str = UNITS,
         scale: float = 1.0,
         aside: Aside = at_once,
+        api: Any = None,  # brainflow.board_shim; a test brings its own
         clock: Clock = time.monotonic,
         sleep: Sleep = time.sleep,
     ) -> None:
         self.board, self.channels, self.sampling_rate = board, board.channels, board.sampling_rate
         self.units, self._scale = units, scale
         self._aside, self._clock, self._sleep = aside, clock, sleep
-        self._api = load_brainflow()
+        self._api = api or load_brainflow()
         parameters = self._api.BrainFlowInputParams()
         parameters.serial_port = port or ""
         self._shim = self._api.BoardShim(board.id, parameters)

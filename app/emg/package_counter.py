@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 
@@ -11,9 +12,9 @@ LEARNED = 64  # samples before the usual step is known
 class PackageCounter:
     """Counts lost samples from package numbers that rise by a usual step and begin again at a board's own limit.
 
-    Boards differ: most count 0..255, some repeat a number for the samples of one package or count in twos. So step,
-    samples per number and limit are learned from what comes; nothing is reported lost before they are known. A loss
-    of whole turns cannot be seen.
+    Boards differ: most count 0..255, some begin at 1, count in twos, or repeat a number for the samples of one
+    package. So step, samples per number and limits are learned from what comes; nothing is reported lost before they
+    are known. A loss of whole turns cannot be seen.
     """
 
     def __init__(self) -> None:
@@ -22,7 +23,7 @@ class PackageCounter:
         self._repeats: Counter[int] = Counter()
         self._run = 0  # samples with the present number
         self._seen = 0
-        self._highest = 0.0
+        self._lowest, self._highest = math.inf, -math.inf
         self._turned = False
 
     def lost_before(self, numbers: Iterable[float]) -> list[int]:
@@ -36,6 +37,7 @@ class PackageCounter:
     def _lost_before(self, number: float) -> int:
         last, self._last = self._last, number
         self._seen += 1
+        self._lowest, self._highest = min(self._lowest, number), max(self._highest, number)
         if last is None or number == last:
             self._run += 1
             return 0
@@ -48,13 +50,12 @@ class PackageCounter:
         else:
             self._steps[step] += 1
             lost = self._packages_in(step)
-        self._highest = max(self._highest, number)
         return lost
 
     def _across_the_turn(self, step: float) -> int:
         if not self._turned:  # the first turn tells where it is
             return 0
-        return self._packages_in(step + self._highest + self._usual_step)
+        return self._packages_in(step + self._highest - self._lowest + self._usual_step)
 
     def _packages_in(self, step: float) -> int:
         if self._seen < LEARNED:

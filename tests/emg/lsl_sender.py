@@ -1,0 +1,59 @@
+"""An LSL stream in a process of its own: `python -m tests.emg.lsl_sender NAME CHANNELS RATE ...`, until it is ended.
+
+Every sample tells its number: channel c of sample k is k + 1000 c, in the units that it says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+
+import numpy as np
+import pylsl
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("name")
+    parser.add_argument("channels", type=int)
+    parser.add_argument("rate", type=float)
+    parser.add_argument("--type", default="EMG")
+    parser.add_argument("--source-id", default="")
+    parser.add_argument("--unit", default="microvolts")
+    parser.add_argument("--skip-every", type=float, default=0.0, help="s between losses of 0.2 s")
+    parser.add_argument("--noise", action="store_true", help="instead of numbers")
+    chosen = parser.parse_args()
+    info = pylsl.StreamInfo(
+        chosen.name, chosen.type, chosen.channels, chosen.rate, "float32", chosen.source_id or chosen.name
+    )
+    info.set_channel_labels([f"E{channel + 1}" for channel in range(chosen.channels)])
+    info.set_channel_types(["EMG"] * chosen.channels)
+    info.set_channel_units(chosen.unit)
+    send(pylsl.StreamOutlet(info), chosen)
+
+
+def send(outlet: pylsl.StreamOutlet, chosen: argparse.Namespace) -> None:
+    random = np.random.default_rng(1)
+    began, sent = pylsl.local_clock(), 0
+    sys.stdout.write("sending\n")
+    sys.stdout.flush()
+    while True:
+        time.sleep(0.01)
+        due = int((pylsl.local_clock() - began) * chosen.rate)
+        numbers = np.arange(sent, due)
+        if chosen.skip_every:
+            numbers = numbers[numbers / chosen.rate % chosen.skip_every >= 0.2]
+        if len(numbers):
+            samples = numbers[:, None] + 1000.0 * np.arange(chosen.channels)
+            if chosen.noise:
+                samples = random.normal(scale=20.0, size=samples.shape)
+            # the stamp is of the last sample; each piece without a loss has its own
+            for piece in np.split(np.arange(len(numbers)), np.flatnonzero(np.diff(numbers) > 1) + 1):
+                stamp = began + numbers[piece[-1]] / chosen.rate
+                outlet.push_chunk(samples[piece].astype(np.float32), stamp)
+        sent = due
+
+
+if __name__ == "__main__":
+    main()
