@@ -180,6 +180,11 @@ class Faulty:
         self.gesture_names = source.gesture_names
         self.speed: float | None = getattr(source, "speed", 1.0)  # a recording's
 
+    @property
+    def sums(self) -> dict[str, int]:
+        """The wrapped source's own counters."""
+        return dict(getattr(self._source, "sums", {}))
+
     def read(self) -> Chunk | None:
         """The next samples that came through."""
         while not self._ready:

@@ -67,7 +67,11 @@ def test_every_route_of_the_application_is_described_and_no_other(
 def test_an_inference_takes_json_and_both_binary_bodies(api: dict[str, Any], route: str) -> None:
     content = operation(api, route)["requestBody"]["content"]
     assert content.keys() == {JSON, NPY, RAW}
-    assert content[NPY]["schema"] == content[RAW]["schema"] == {"type": "string", "format": "binary", "minLength": 1}
+    assert (
+        content[NPY]["schema"]
+        == content[RAW]["schema"]
+        == {"type": "string", "format": "binary", "minLength": 1}
+    )
     steps = {"steps"} if route == "POST /infer" else set()
     assert named(api, content[JSON]["schema"])["properties"].keys() == SHAPE | {"emg", "source"} | steps
     assert {given["name"] for given in operation(api, route)["parameters"]} == SHAPE | steps
@@ -90,6 +94,7 @@ def test_a_benchmark_takes_its_iterations_in_a_body_or_in_a_query(api: dict[str,
     assert [given["name"] for given in described["parameters"]] == ["num_iterations"]
 
 
+RECORDING = {"name", "state", "source", "samples", "gaps", "model", "error", "prompt"}
 ANSWERS = {
     "GET /health": (JSON, {"status", "tensorrt_available", "emg_mode", "backends", "model", "source"}, set()),
     "GET /health/live": (JSON, {"status"}, set()),
@@ -105,6 +110,9 @@ ANSWERS = {
     "POST /emg/sources/{name}": (JSON, {"name", "state", "channels", "next_sample"}, READS_BODY | {409}),
     "POST /emg/sources/{name}/samples": (JSON, {"accepted", "next_sample"}, READS_BODY | {404, 409, 429}),
     "GET /emg/quality": (JSON, {"source", "ok", "channels", "loss"}, {422, 503}),
+    "GET /emg/recordings": (JSON, {"recordings"}, set()),
+    "GET /emg/recordings/{name}": (JSON, RECORDING, {404, 422}),
+    "POST /emg/recordings/{name}/stop": (JSON, RECORDING, {404, 422}),
     "POST /benchmark": (JSON, {"pytorch", "tensorrt", "onnxruntime"}, READS_BODY | {409}),
 }
 
@@ -121,6 +129,22 @@ def test_a_route_describes_its_answer_and_every_error(api: dict[str, Any], route
         assert responses[str(status)]["content"].keys() == {PROBLEM}
         problem = named(api, responses[str(status)]["content"][PROBLEM]["schema"])
         assert set(problem["required"]) == {"type", "title", "status", "detail"}
+
+
+def test_a_recording_says_how_it_begins_is_fetched_and_is_deleted(api: dict[str, Any]) -> None:
+    started = operation(api, "POST /emg/recordings")["responses"]
+    assert named(api, started["201"]["content"][JSON]["schema"])["properties"].keys() >= RECORDING
+    fetched = operation(api, "GET /emg/recordings/{name}/download")["responses"]
+    assert fetched["200"]["content"].keys() == {RAW, "application/zip"}
+    deleted = operation(api, "DELETE /emg/recordings/{name}")["responses"]
+    for responses, right, errors in (
+        (started, 201, READS_BODY | {409}),
+        (fetched, 200, {404, 409, 422, 503}),
+        (deleted, 204, {404, 409, 422, 503}),
+    ):
+        assert {int(status) for status in responses if status.isdigit()} == {right} | errors
+        for status in errors:
+            assert responses[str(status)]["content"].keys() == {PROBLEM}
 
 
 def test_every_route_says_in_words_what_it_does(api: dict[str, Any]) -> None:

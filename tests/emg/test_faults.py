@@ -175,3 +175,10 @@ def test_it_looks_like_the_source_it_wraps() -> None:
 
 def test_faults_without_an_end_last() -> None:
     assert Flat(0, 0).until == Railed(0, 0).until == Hum(0, 50, 1).until == FOREVER
+
+
+def test_the_counters_of_the_wrapped_source_are_passed_on() -> None:
+    counting = source()
+    counting.sums = {"crc_errors": 3}  # type: ignore[attr-defined]
+    assert Faulty(counting, (Gap(20, 5),)).sums == {"crc_errors": 3}
+    assert Faulty(source(), (Gap(20, 5),)).sums == {}
