@@ -20,6 +20,7 @@ worker_class = "gevent"
 worker_connections = 2000  # EMG_MAX_STREAMS stays below, so that /health always gets through
 timeout = 30
 HANDSHAKE_S = 10  # of TLS
+CHECK_S = 60  # for the settings, before a reload
 graceful_timeout = 10
 keepalive = 5  # s between requests, and also for a whole header: a client that dribbles is let go
 max_requests = 0  # a restart would cut every stream
@@ -36,6 +37,7 @@ def on_starting(server):
     from app.errors import ConfigError
     from app.serving.crew import board_for, new_run
 
+    environment = dict(os.environ)
     try:
         settings = Settings.from_env()
         bind = server.cfg.settings["bind"]
@@ -63,6 +65,46 @@ def on_starting(server):
         )
     for line in misspelt(os.environ):
         server.log.warning("%s", line)
+    for name in os.environ.keys() - environment.keys() - {"MYOSTREAM_TICKETS"}:
+        del os.environ[name]  # of .env, which the workers read for themselves: after a reload as it is then
+
+
+def on_reload(server):
+    """In the master, at SIGHUP and before the new workers are there: what cannot be opened changes nothing."""
+    from app.serving.crew import mark_reloaded
+
+    refusal = whats_wrong()
+    if refusal:
+        server.log.error("the reload is refused, and the workers go on as they are: %s", refusal)
+        server.cfg.set("workers", 0)  # none is begun, and so none is ended; the next reload reads it anew
+        return
+    for worker in server.WORKERS.values():
+        mark_reloaded(server.board, worker.slot)
+
+
+def whats_wrong():
+    """Why a worker could not open what the settings name; empty where it could.
+
+    Asked in a process of its own: it has today's code and `.env`. By the system's own calls, as the master has no hub to
+    wait on; it is judged by what it says, since gunicorn may take its exit code.
+    """
+    import time
+
+    spawn, wait = monkey.get_original("os", "posix_spawn"), monkey.get_original("os", "waitpid")
+    sleep, ends = monkey.get_original("time", "sleep"), time.monotonic() + CHECK_S
+    command = [sys.executable, "-m", "app.serving.check"]
+    with tempfile.TemporaryFile() as said:
+        into = [(os.POSIX_SPAWN_DUP2, said.fileno(), descriptor) for descriptor in (1, 2)]
+        child = spawn(sys.executable, command, os.environ, file_actions=into)
+        try:
+            while not wait(child, os.WNOHANG)[0] and time.monotonic() < ends:
+                sleep(0.05)
+        except ChildProcessError:
+            pass  # gunicorn has taken it
+        said.seek(0)
+        lines = said.read().decode(errors="replace").split("\n")
+    answer = next((line for line in reversed(lines) if line.strip()), "the check gave no answer")
+    return "" if answer == "sound" else answer
 
 
 def load_certificate(config, settings):
@@ -106,7 +148,7 @@ def trust(config, proxies):
     """gunicorn's own belief in X-Forwarded-Proto; by default it has it in all of this machine."""
     trusted = [proxy for proxy in proxies if proxy != "unix"]
     config.set("forwarded_allow_ips", ",".join(trusted))
-    type(config.settings["forwarded_allow_ips"]).default = trusted
+    type(config.settings["forwarded_allow_ips"]).default = ",".join(trusted)
 
 
 def pre_request(worker, req):
@@ -162,9 +204,10 @@ class InTime:
 
 def pre_fork(server, worker):
     """In the master: the worker's own part of the memory that all share."""
-    from app.serving.crew import free_slot
+    from app.serving.crew import free_slot, mark_reloaded
 
     worker.slot = free_slot(server.board, {other.slot for other in server.WORKERS.values()})
+    mark_reloaded(server.board, worker.slot, reloaded=False)
 
 
 def child_exit(server, worker):
@@ -185,6 +228,7 @@ def post_fork(server, worker):
     from app.config import Settings
     from app.errors import MyostreamError
     from app.serving.crew import Crew
+    from app.serving.watchdog import end_process
 
     native_subprocess()
     settings = Settings.from_env()
@@ -194,7 +238,7 @@ def post_fork(server, worker):
     )
     crew = Crew(server.run, server.board, worker.slot, server.num_workers)
     try:
-        worker.runtime = open_runtime(settings, stopping=lambda: not worker.alive, crew=crew)
+        worker.runtime = open_runtime(settings, lambda: not worker.alive, crew, end_process)
     except MyostreamError as error:
         server.log.error("error: %s", error)
         sys.exit(server.WORKER_BOOT_ERROR)
@@ -209,6 +253,28 @@ def post_worker_init(worker):
     native_subprocess()  # the worker has patched once more
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGQUIT, worker.handle_exit)
+    complain_in_one_line(worker)
+
+
+def complain_in_one_line(worker):
+    """Out of file descriptors, gevent tries again by itself, but prints a traceback each time, up to ten a second."""
+    import errno
+    import time
+
+    import gevent
+
+    hub = gevent.get_hub()
+    usual, silent_until = hub.handle_error, 0.0
+
+    def handle_error(context, kind, error, trace):
+        nonlocal silent_until
+        if not (isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)):
+            usual(context, kind, error, trace)
+        elif time.monotonic() > silent_until:
+            silent_until = time.monotonic() + 60
+            worker.log.error("no file descriptor is left: new clients wait until one is free (ulimit -n raises it)")
+
+    hub.handle_error = handle_error
 
 
 def native_subprocess():

@@ -20,11 +20,15 @@ _installed: Runtime | None = None
 
 
 def open_runtime(
-    settings: Settings, stopping: Callable[[], bool] = lambda: False, crew: Crew | None = None
+    settings: Settings,
+    stopping: Callable[[], bool] = lambda: False,
+    crew: Crew | None = None,
+    end: Callable[[], None] | None = None,
 ) -> Runtime:
     """Open this worker's runtime. `create_app` picks it up; close it when the worker exits.
 
-    `crew` is this worker's place among others; None: it is the only one.
+    `crew` is this worker's place among others; None: it is the only one. `end` is what to do when its engine hangs and
+    another process will take its place; None: wait.
 
     Raises:
         MyostreamError: one line that says what cannot be opened.
@@ -33,7 +37,7 @@ def open_runtime(
     from app.api import sse
     from app.serving import runtime
 
-    _installed = runtime.open_runtime(settings, sse.encode, stopping, crew)
+    _installed = runtime.open_runtime(settings, sse.encode, stopping, crew, end)
     return _installed
 
 

@@ -64,6 +64,8 @@ class Settings:
     tls_cert: Path | None = None
     tls_key: Path | None = None
     log_level: str = "info"
+    log_format: str = "auto"  # text where somebody looks at a terminal, else json
+    engine_timeout_s: float = 5.0  # a call of the engine that takes longer hangs: the worker is replaced
     bind: str = "127.0.0.1:8000"
     allow_anonymous: bool = False
     workers: int = 1

@@ -230,6 +230,8 @@ VARIABLES = (
         _one_of("debug", "info", "warning", "error"),
         "debug, info, warning or error",
     ),
+    Variable("EMG_LOG_FORMAT", "log_format", _one_of("auto", "json", "text"), "auto, json or text"),
+    Variable("EMG_ENGINE_TIMEOUT", "engine_timeout_s", _positive_float, "seconds above 0"),
     Variable("EMG_BIND", "bind", _text, "host:port"),
     Variable("EMG_ALLOW_ANONYMOUS", "allow_anonymous", _flag, "1 or 0"),
     Variable(

@@ -69,7 +69,7 @@ def _looks(stream: Stream, wire: Wire, outlet: SocketOutlet) -> Iterator[float]:
         for item in stream:
             if isinstance(item, Completed):
                 outlet.end(sse.last(item, stream.place))
-                yield from _flushed(outlet, SHUTDOWN_S if item.reason == "shutdown" else GIVE_UP_S)
+                yield from _flushed(outlet, SHUTDOWN_S if item.cut_short else GIVE_UP_S)
                 return
             if item is not None:  # the newest frame, before the group's thread knows this client
                 outlet.send(item)

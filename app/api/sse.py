@@ -40,7 +40,7 @@ def frame(sent: Sent) -> bytes:
 
 def last(event: Completed, place: Place) -> bytes:
     """The last event of a stream. One that the server cut short keeps an id from which it can go on."""
-    own = FINISHED if event.reason != "shutdown" else identify(place)
+    own = identify(place) if event.cut_short else FINISHED
     return b"id: %b\ndata: %b\n\n" % (own.encode(), orjson.dumps(event.fields))
 
 

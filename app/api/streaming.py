@@ -151,7 +151,7 @@ def _events(stream: Stream, wire: Wire, outlet: SocketOutlet | None) -> Iterator
     spoke = time.perf_counter()
     for item in stream:
         if isinstance(item, Completed):
-            patience_s = SHUTDOWN_S if item.reason == "shutdown" else GIVE_UP_S
+            patience_s = SHUTDOWN_S if item.cut_short else GIVE_UP_S
             if (outlet is None or outlet.finish(patience_s)) and wire.takes_more(patience_s):
                 yield sse.last(item, stream.place)
                 return

@@ -9,6 +9,7 @@ allows on any thread, is run in place.
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
@@ -125,6 +126,7 @@ class Engine:
     _queue: deque[_Request] = field(default_factory=deque)
     _inline_s: dict[str, float] = field(default_factory=dict)  # time of one window, where it is run in place
     _closed: bool = False
+    calls: dict[int, tuple[str, float]] = field(default_factory=dict)  # under way, by thread: see Watchdog
 
     def open(self) -> None:
         """Open and warm the backends. One that fails is noted in `states` with its reason.
@@ -340,5 +342,10 @@ class Engine:
         """What every request costs, and so what the benchmark times. For the engine thread."""
         if preprocess:
             windows = normalise(windows, self.model.mean, self.model.std)
-        inference = backend.infer(windows, steps)
+        thread = threading.get_ident()
+        self.calls[thread] = (backend.name, self.clock())
+        try:
+            inference = backend.infer(windows, steps)
+        finally:
+            del self.calls[thread]
         return inference, predict(inference.logits)

@@ -8,7 +8,9 @@ gunicorn.conf.py patches before it is imported.
 
 from __future__ import annotations
 
+import _thread
 import sys
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -76,7 +78,24 @@ class GeventThread:
 
 def engine_thread() -> EngineThread:
     """The kind of thread that fits this process: gevent's where `threading` is monkey-patched."""
-    monkey = sys.modules.get("gevent.monkey")  # never import gevent into a process that does not use it
-    if monkey is not None and monkey.is_module_patched("threading"):
-        return GeventThread()
-    return PlainThread()
+    return PlainThread() if _gevent() is None else GeventThread()
+
+
+def start_native(job: Job) -> None:
+    """Run `job` on a native thread of its own, also under gevent. It ends with the process, or when the job does."""
+    monkey = _gevent()
+    start = _thread.start_new_thread if monkey is None else monkey.get_original("_thread", "start_new_thread")
+    start(job, ())
+
+
+def native_sleep(seconds: float) -> None:
+    """Sleep on a native thread: no greenlet is asked to go on meanwhile."""
+    monkey = _gevent()
+    sleep = time.sleep if monkey is None else monkey.get_original("time", "sleep")
+    sleep(seconds)
+
+
+def _gevent() -> Any:
+    """gevent's patches, where they are made; it is never imported into a process that does not use it."""
+    monkey = sys.modules.get("gevent.monkey")
+    return monkey if monkey is not None and monkey.is_module_patched("threading") else None

@@ -70,6 +70,11 @@ class Completed:
     reason: str | None = None  # None: the duration asked for is over
 
     @property
+    def cut_short(self) -> bool:
+        """Whether the server has ended it and, perhaps in another worker, it can go on."""
+        return self.reason in ("shutdown", "reload", "restart")
+
+    @property
     def fields(self) -> Mapping[str, object]:
         rate = self.total_frames / self.duration_seconds if self.duration_seconds > 0 else 0.0
         return {

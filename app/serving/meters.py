@@ -6,18 +6,19 @@ Everything is a double on the crew's board (crew.py), behind those of StreamStat
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
 from array import array
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from app.serving.acquisition import SourceState
-from app.serving.cpu import Usage
 from app.serving.crew import SLOT_BYTES, Crew
 from app.serving.tally import Table, Tally
+
+if TYPE_CHECKING:  # gunicorn's master imports this file, and needs nothing of what these import
+    from app.serving.acquisition import SourceState
+    from app.serving.cpu import Usage
 
 REQUEST_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 ENGINE_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
@@ -150,7 +151,7 @@ class Meters:
 
     def source(self, state: SourceState, stalls: int) -> None:
         row = self._source_table.row(state.name)
-        age_s = np.nan if state.last_sample_age_ms is None else state.last_sample_age_ms / 1e3
+        age_s = math.nan if state.last_sample_age_ms is None else state.last_sample_age_ms / 1e3
         values = [
             SOURCE_STATES.index(state.state),
             state.samples,
@@ -176,8 +177,7 @@ class Meters:
         }
 
     def hub_lag(self) -> Tally:
-        parts = [np.asarray(slot[_LAG : _LAG + Tally.size(LAG_S)]) for slot in self._slots]
-        return Tally(LAG_S, np.sum(parts, axis=0).data)
+        return Tally(LAG_S, _summed([slot[_LAG : _LAG + Tally.size(LAG_S)] for slot in self._slots]))
 
     def workers(self) -> list[WorkerUsage]:
         """Those that live."""
@@ -199,12 +199,16 @@ class Meters:
         return found
 
 
+def _summed(rows: Sequence[memoryview[float]]) -> memoryview[float]:
+    return memoryview(array("d", map(sum, zip(*rows, strict=True))))
+
+
 def _added(tables: Sequence[Table]) -> dict[str, memoryview[float]]:
-    found: dict[str, np.ndarray[tuple[int], np.dtype[np.float64]]] = {}
+    rows: dict[str, list[memoryview[float]]] = {}
     for table in tables:
         for name, row in table:
-            found[name] = np.asarray(row) + found.get(name, 0.0)
-    return {name: values.data for name, values in found.items()}  # type: ignore[misc]  # doubles, as numpy does not say
+            rows.setdefault(name, []).append(row)
+    return {name: _summed(same) for name, same in rows.items()}
 
 
 def _requests(slot: memoryview[float]) -> Table:

@@ -30,6 +30,7 @@ from app.serving.pulse import Pulse
 from app.serving.recorder import Judging, Recorder
 from app.serving.stats import StreamStats
 from app.serving.stream import Outlet, Place, Stream
+from app.serving.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
@@ -52,10 +53,14 @@ class Runtime:
     encode: Encode
     acquisition: Acquisition | None = None  # of the server's own source; None where clients bring theirs
     stopping: Callable[[], bool] = _never
+    end: Callable[[], None] | None = None  # of a process that another replaces: what to do when the engine hangs
     crew: Crew = field(default_factory=Crew.alone)
     stats: StreamStats = field(init=False)
     meters: Meters = field(init=False)
     pulse: Pulse = field(init=False)
+    watchdog: Watchdog = field(init=False)
+    _telling: bool = False
+    _told_hung: bool = False
     cpu: CpuSampler = field(default_factory=CpuSampler)
     keeper: Keeper = field(default_factory=Keeper)
     filter_delay_ms: float = field(init=False)
@@ -75,7 +80,10 @@ class Runtime:
             self.run = self.crew.run
         self.benchmark = Benchmark(self.engine, crew=self.crew)
         self.feeds = Feeds(self.settings.max_sources)
-        self.pulse = Pulse(self.meters, lambda: self.feeds)
+        self.pulse = Pulse(self.meters, lambda: self.feeds, self._tell_hung)
+        self.watchdog = Watchdog(
+            self.engine.calls, self.settings.engine_timeout_s, self.meters.engine, self.end
+        )
         self.recorder = Recorder(
             self.settings.instance / "recordings", self._judging(), mains_hz=self.settings.mains_hz
         )
@@ -133,6 +141,8 @@ class Runtime:
         reasons = []
         if self.stopping():
             reasons.append("the server is shutting down")
+        if self.watchdog.hung is not None:
+            reasons.append(self.watchdog.hung)
         if not self.engine.ready:
             reasons.append("the engine is not open")
         # a source that a client brings is that client's affair, and no reason to send others elsewhere
@@ -177,8 +187,8 @@ class Runtime:
             TooFastError: EMG_MAX_STREAMS_PER_KEY are open for the caller.
             NotReadyError: the server is shutting down.
         """
-        if self.stopping():
-            raise NotReadyError("the server is shutting down")
+        if self._leaving():
+            raise NotReadyError(self.watchdog.hung or "the server is shutting down")
         if self.stats.active_streams >= self.settings.max_streams:
             raise OverloadedError(f"{self.settings.max_streams} streams are open, as many as EMG_MAX_STREAMS")
         most = self.settings.max_streams_per_key
@@ -198,7 +208,8 @@ class Runtime:
             duration_s,
             run=self.run,
             stats=self.stats,
-            stopping=self.stopping,
+            stopping=self._leaving,
+            why_stopping=self._why_leaving,
             speed=getattr(feed.source, "speed", 1.0),
             place=place,
             outlet=outlet,
@@ -230,6 +241,7 @@ class Runtime:
             feed.start()
         self.cpu.start()
         self.pulse.start()
+        self.watchdog.start()
         if self.outputs is not None:
             self.outputs.start()
 
@@ -242,7 +254,25 @@ class Runtime:
         self.feeds.close()
         self.cpu.close()
         self.pulse.close()
+        self.watchdog.close()
         self.engine.close()
+
+    def _leaving(self) -> bool:
+        return self.stopping() or (self._told_hung and self.end is not None)
+
+    def _why_leaving(self) -> str:
+        if not self.stopping():
+            return "restart"
+        return "reload" if self.crew.reloaded else "shutdown"
+
+    def _tell_hung(self) -> None:
+        """At every beat: the streams are told of an engine that hangs, and a beat later they end."""
+        hung = self.watchdog.hung
+        self._told_hung = hung is not None and self._telling
+        if hung is not None and not self._telling:
+            for feed in self.feeds:
+                feed.broadcast.tell(hung)
+        self._telling = hung is not None
 
     def _judging(self) -> Judging:
         manifest = self.artefact.manifest
@@ -261,8 +291,9 @@ def open_runtime(
     encode: Encode,
     stopping: Callable[[], bool] = _never,
     crew: Crew | None = None,
+    end: Callable[[], None] | None = None,
 ) -> Runtime:
-    """Open all that the settings name, warmed and running.
+    """Open all that the settings name, warmed and running. `end` ends a process whose engine hangs.
 
     Raises:
         MyostreamError: one line that says what cannot be opened.
@@ -280,6 +311,7 @@ def open_runtime(
         acquisition=acquisition,
         encode=encode,
         stopping=stopping,
+        end=end,
         crew=crew,
     )
     try:

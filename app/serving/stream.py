@@ -62,6 +62,7 @@ class Stream:
         run: str,
         stats: StreamStats,
         stopping: Callable[[], bool],
+        why_stopping: Callable[[], str] = lambda: "shutdown",
         speed: float
         | None = 1.0,  # of a recording: its frames come so many times as fast; None: in any number
         place: Place | None = None,
@@ -73,6 +74,7 @@ class Stream:
     ) -> None:
         self._reader, self._fps, self._duration, self._stats = reader, fps, duration_s, stats
         self._run, self._stopping, self._writable = run, stopping, writable
+        self._why_stopping = why_stopping
         self._outlet, self._clock, self._sleep = outlet, clock, sleep
         endless = duration_s is None or speed is None
         self._most = None if endless else max(1, round((duration_s or 0.0) * fps * (speed or 1.0)))
@@ -109,7 +111,7 @@ class Stream:
             self._reader.listen(self._offered)
         while not self._gone:
             now = self._clock()
-            reason = "shutdown" if self._stopping() else "source ended" if self._reader.ended else None
+            reason = self._why_stopping() if self._stopping() else "source ended" if self._reader.ended else None
             if reason is not None or (ends is not None and now >= ends):
                 self._reader.close()
                 yield Completed(total_frames=self.frames, duration_seconds=now - began, reason=reason)

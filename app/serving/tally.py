@@ -8,8 +8,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
-
-import numpy as np
+from itertools import accumulate
 
 NAME_BYTES = 96
 _NAME = NAME_BYTES // 8  # doubles
@@ -40,7 +39,7 @@ class Tally:
 
     def cumulative(self) -> list[int]:
         """How many values are up to each bound, and last how many there are at all."""
-        return [int(count) for count in np.cumsum(np.asarray(self._values)[1 : len(self._bounds) + 2])]
+        return [int(count) for count in accumulate(self._values[1 : len(self._bounds) + 2])]
 
 
 class Table:
