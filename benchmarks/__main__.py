@@ -17,7 +17,7 @@ import psutil
 
 from benchmarks.report import write
 
-ALL = ("engine", "requests", "streams", "push")
+ALL = ("engine", "requests", "streams", "push", "workers")
 RESULTS = Path(__file__).parent / "results.json"
 
 
