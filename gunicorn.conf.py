@@ -33,6 +33,7 @@ control_socket_disable = True  # one path for every instance of this user: two w
 
 def on_starting(server):
     """In the master, before it binds: every wrong setting ends the start here, in one line."""
+    from app import logs
     from app.config import Settings, expect_alone, misspelt, refuse_open_door
     from app.errors import ConfigError
     from app.serving.crew import board_for, new_run
@@ -40,6 +41,7 @@ def on_starting(server):
     environment = dict(os.environ)
     try:
         settings = Settings.from_env()
+        logs.configure(settings.log_level, settings.log_format)
         bind = server.cfg.settings["bind"]
         if bind.get() == bind.default:
             server.cfg.set("bind", settings.bind)
@@ -222,9 +224,8 @@ def child_exit(server, worker):
 def post_fork(server, worker):
     """In the worker, before the application is loaded: open the engine and the source."""
     import gc
-    import logging
 
-    from app import open_runtime
+    from app import logs, open_runtime
     from app.config import Settings
     from app.errors import MyostreamError
     from app.serving.crew import Crew
@@ -233,9 +234,7 @@ def post_fork(server, worker):
     native_subprocess()
     settings = Settings.from_env()
     worker.body_timeout_s = settings.body_timeout_s
-    logging.basicConfig(
-        level=settings.log_level.upper(), format="%(asctime)s %(levelname)s %(name)s: %(message)s"
-    )
+    logs.configure(settings.log_level, settings.log_format)
     crew = Crew(server.run, server.board, worker.slot, server.num_workers)
     try:
         worker.runtime = open_runtime(settings, lambda: not worker.alive, crew, end_process)

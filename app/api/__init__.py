@@ -25,6 +25,7 @@ def register(app: Flask, title: str) -> None:
         recordings,
         stream_tickets,
         streaming,
+        tracing,
     )
     from app.api.fast_path import FastPath
     from app.api.proxies import TrustedProxies
@@ -47,6 +48,7 @@ def register(app: Flask, title: str) -> None:
     app.register_blueprint(assets)
     settings: Settings = app.config["SETTINGS"]
     counting.register(app, app.extensions["meters"])
+    tracing.register(app)
     door = access.register(app, settings, open_tickets(settings.redis_url))
     headers.register(app, settings.cors_origins)
     api = errors.Api(app, spec_kwargs={"extra_plugins": [description.Guarded(app, settings)]})

@@ -24,8 +24,11 @@ def register(app: Flask, meters: Meters) -> None:
 
     @app.after_request
     def count(answer: Response) -> Response:
-        now = time.perf_counter()
         route = UNMATCHED if request.url_rule is None else request.url_rule.rule
-        took_s = now - request.environ.get(_BEGAN, now)
-        meters.request(request.method, route, answer.status_code, took_s)
+        meters.request(request.method, route, answer.status_code, took_s(time.perf_counter()))
         return answer
+
+
+def took_s(now: float) -> float:
+    """Since the current request reached Flask, in s."""
+    return float(now - request.environ.get(_BEGAN, now))

@@ -9,6 +9,7 @@ place.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -26,6 +27,7 @@ from app.api.fast_push import receipt, source_of
 from app.api.headers import SECURITY
 from app.api.jobs import InferJob
 from app.api.npy import read_npy
+from app.api.tracing import HEADER, request_id, trace_id
 from app.api.wire import Wire
 from app.config import Settings
 from app.emg.source import Samples
@@ -36,6 +38,8 @@ from app.serving.runtime import Runtime
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+log = logging.getLogger(__name__)
 
 Encode = Callable[[Answer, tuple[int, ...], Runtime], bytes]
 Route = Callable[[bytes, "WSGIEnvironment", Runtime], "bytes | None"]
@@ -56,7 +60,7 @@ class FastPath:
         meters: Meters,
     ) -> None:
         self._app, self._runtime, self._access, self._meters = app, runtime, access, meters
-        self._max_body = settings.max_body
+        self._max_body, self._verbose = settings.max_body, settings.log_level == "debug"
         self._cors = bool(settings.cors_origins)
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -67,7 +71,13 @@ class FastPath:
         path = environ["PATH_INFO"]
         route = path if path in _INFER else _PUSH
         self._meters.request("POST", route, 200, time.perf_counter() - began)
-        start_response("200 OK", [("Content-Type", JSON), ("Content-Length", str(len(answer))), *SECURITY])
+        known = request_id(environ)
+        if self._verbose:
+            log.debug("POST %s 200 without Flask, request %s, trace %s", route, known, trace_id(environ))
+        start_response(
+            "200 OK",
+            [("Content-Type", JSON), ("Content-Length", str(len(answer))), (HEADER, known), *SECURITY],
+        )
         return [answer]
 
     def _answered(self, environ: WSGIEnvironment) -> bytes | None:

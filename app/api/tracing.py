@@ -1,0 +1,73 @@
+"""Which request a line of the log belongs to: `X-Request-ID` in and out, and the trace of W3C's `traceparent`."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import re
+import secrets
+import time
+from typing import TYPE_CHECKING
+
+from flask import Flask, Response, request
+
+from app import logs
+from app.api.counting import UNMATCHED, took_s
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
+log = logging.getLogger(__name__)
+
+HEADER = "X-Request-ID"
+_KEY = "myostream.request_id"
+_SANE = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")  # nothing that could forge a line of a log or a header
+_TRACEPARENT = re.compile(
+    r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?"
+)
+_numbers = itertools.count(1)
+_start = ""
+
+
+def request_id(environ: WSGIEnvironment) -> str:
+    """The caller's own where it is sane, else a new one; the same whenever it is asked for."""
+    known = environ.get(_KEY)
+    if known is None:
+        given = environ.get("HTTP_X_REQUEST_ID")
+        known = environ[_KEY] = given if given is not None and _SANE.fullmatch(given) else _new()
+    return str(known)
+
+
+def trace_id(environ: WSGIEnvironment) -> str | None:
+    """The trace that a `traceparent` (W3C Trace Context, section 3.2) names; None for none, and for a wrong one."""
+    found = _TRACEPARENT.fullmatch(environ.get("HTTP_TRACEPARENT", ""))
+    return found[1] if found else None
+
+
+def _new() -> str:
+    global _start  # noqa: PLW0603  made after the fork, so that no two workers give the same
+    _start = _start or secrets.token_hex(6)
+    return f"{_start}-{next(_numbers):x}"
+
+
+def register(app: Flask) -> None:
+    """Name every request that reaches Flask, and with EMG_LOG_LEVEL=debug write a line for each."""
+
+    @app.before_request
+    def name() -> None:
+        trace = trace_id(request.environ)
+        logs.bind(request_id=request_id(request.environ), **({"trace_id": trace} if trace else {}))
+
+    @app.after_request
+    def answer(answer: Response) -> Response:
+        answer.headers[HEADER] = request_id(request.environ)
+        if log.isEnabledFor(logging.DEBUG):
+            route = UNMATCHED if request.url_rule is None else request.url_rule.rule
+            log.debug(
+                "%s %s %d in %.1f ms",
+                request.method,
+                route,
+                answer.status_code,
+                1e3 * took_s(time.perf_counter()),
+            )
+        return answer

@@ -1,0 +1,71 @@
+"""The log: one line per event, JSON where machines read it and plain text in a terminal.
+
+The code says `logging.getLogger(__name__).info("...", ...)`, as the libraries do; structlog writes what comes of it.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from typing import TextIO
+
+import structlog
+from structlog.types import EventDict, Processor, WrappedLogger
+
+_SECRETS = re.compile(
+    r"(ticket=)[^&\s\"']+|(x-api-key['\"]?\s*[:=,]\s*['\"]?)[^\s'\",]+|(emg_)[\w-]{20,}", re.IGNORECASE
+)
+
+
+def scrub(text: str) -> str:
+    """The same without API keys and tickets, should a library write a whole URL or header."""
+    return _SECRETS.sub(lambda found: f"{found[1] or found[2] or found[3]}***", text)
+
+
+def configure(level: str, form: str, stream: TextIO | None = None) -> None:
+    """Send every logger's lines to `stream` (stderr), gunicorn's too. `form`: auto, json or text.
+
+    Safe to call again.
+    """
+    stream = stream or sys.stderr
+    as_json = form == "json" or (form == "auto" and not stream.isatty())
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_logger_name,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    last: Processor = structlog.processors.JSONRenderer()
+    if not as_json:
+        last = structlog.dev.ConsoleRenderer(
+            colors=stream.isatty(), exception_formatter=structlog.dev.plain_traceback, pad_event_to=0
+        )
+    render: list[Processor] = [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        structlog.processors.format_exc_info,
+        _scrubbed,
+        last,
+    ]
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=render))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(level.upper())
+    for name in ("gunicorn.error", "gunicorn.access"):
+        logger = logging.getLogger(name)
+        logger.handlers, logger.propagate = [], True
+        logger.setLevel(level.upper())
+
+
+def bind(**values: str) -> None:
+    """Have these stand in every line that this request (its greenlet or thread) writes from here on."""
+    structlog.contextvars.clear_contextvars()
+    structlog.contextvars.bind_contextvars(**values)
+
+
+def _scrubbed(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    for key, value in event.items():
+        if isinstance(value, str):
+            event[key] = scrub(value)
+    return event
