@@ -6,6 +6,7 @@ give 0.0 or garbage, and under gevent it leaks an entry for every greenlet.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import NamedTuple
 
@@ -45,4 +46,5 @@ class CpuSampler:
     def _run(self) -> None:
         psutil.cpu_percent(None)  # the first call has nothing to compare with
         while not self._stop.wait(PERIOD_S):
-            self.percent = psutil.cpu_percent(None)
+            with contextlib.suppress(OSError):  # no descriptor is left: the figure stays as it was
+                self.percent = psutil.cpu_percent(None)

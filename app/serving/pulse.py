@@ -6,6 +6,7 @@ shows as lag here, whatever the cause.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -69,7 +70,8 @@ class Pulse:
             self._look(feeds)
 
     def _look(self, feeds: list[Feed]) -> None:
-        self._meters.alive(usage())
+        with contextlib.suppress(OSError):  # no descriptor is left: the figures stay as they were
+            self._meters.alive(usage())
         for feed in feeds:
             self._meters.source(feed.acquisition.look(), self._stalls.setdefault(feed.name, 0))
         for name in self._stalls.keys() - {feed.name for feed in feeds}:
