@@ -166,7 +166,10 @@ class Faulty:
     def __init__(self, source: Source, faults: Sequence[Fault], sleep: Sleep = time.sleep) -> None:
         for fault in faults:
             if isinstance(fault, Flat | Railed) and fault.channel >= source.channels:
-                raise ConfigError(f"{fault}: the source has channels 0 to {source.channels - 1}")
+                kind = "flat" if isinstance(fault, Flat) else "rail"
+                raise ConfigError(
+                    f"fault {kind}@{fault.at}:ch{fault.channel}: the source has channels 0 to {source.channels - 1}"
+                )
         self._source, self._sleep = source, sleep
         self._gaps = [fault for fault in faults if isinstance(fault, Gap)]
         self._stalls = deque(sorted((f for f in faults if isinstance(f, Stall)), key=lambda stall: stall.at))

@@ -164,7 +164,7 @@ def test_a_stalled_source_that_is_closed_ends_soon() -> None:
 
 
 def test_a_fault_on_a_channel_that_is_not_there_is_refused() -> None:
-    with pytest.raises(ConfigError, match="channels 0 to 3"):
+    with pytest.raises(ConfigError, match=r"fault (flat|rail)@\d+:ch\d+: the source has channels 0 to 3"):
         Faulty(source(), parse("flat@0:ch4"))
 
 
