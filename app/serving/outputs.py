@@ -153,6 +153,8 @@ class Outputs:
             log.warning("nothing of the source %s is sent: %s", feed.name, error)
         else:
             self._reader.listen(self._offered)
+            for published, _ in self._reader.take(0.0):  # came before we listened
+                self._waiting.append(published.event)
 
     def _leave(self) -> None:
         if self._reader is not None:

@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.emg.brainflow_board import SILENT_S, Board, BoardSource, find_board
+from app.emg.brainflow_board import SILENT_S, Board, BoardSource, find_board, load_brainflow
 from app.errors import ConfigError, SourceError
+from tests.emg.extras import require_extra
 from tests.fakes import FakeClock
 
 BOARD = Board(id=7, name="Fake", rows=(1, 2), sampling_rate=250.0, counter_row=0)
@@ -193,7 +194,7 @@ def test_once_closed_it_ends_and_the_board_is_given_back(source: BoardSource, sh
 
 @pytest.fixture
 def brainflow() -> None:
-    pytest.importorskip("brainflow", reason="requirements-devices.txt is not installed")
+    require_extra(load_brainflow)
 
 
 @pytest.mark.usefixtures("brainflow")

@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.emg.lsl import LslSource, Query
+from app.emg.lsl import LslSource, Query, load_pylsl
 from app.emg.source import Chunk
 from app.errors import ConfigError, SourceError
+from tests.emg.extras import require_extra
 from tests.emg.lsl_streams import ROOT, own, sending
 
-pytest.importorskip("pylsl", reason="requirements-devices.txt is not installed")
+require_extra(load_pylsl)
 
 CHANNELS, RATE = 4, 500.0
 LATE_S = 20.0
