@@ -76,7 +76,8 @@ class Dashboard:
 
     def until(self, expression: str, seconds: float = PATIENCE_MS / 1e3) -> Dashboard:
         ends = time.monotonic() + seconds
-        while not self.page.evaluate(expression):  # wait_for_function would need eval, which the policy forbids
+        # wait_for_function would need eval, which the policy forbids
+        while not self.page.evaluate(expression):
             assert time.monotonic() < ends, f"it did not happen: {expression}"
             self.page.wait_for_timeout(50)
         return self
