@@ -87,8 +87,8 @@ def on_reload(server):
 def whats_wrong():
     """Why a worker could not open what the settings name; empty where it could.
 
-    Asked in a process of its own: it has today's code and `.env`. By the system's own calls, as the master has no hub to
-    wait on; it is judged by what it says, since gunicorn may take its exit code.
+    Asked in a process of its own: it has today's code and `.env`. By the system's own calls, as the master has no
+    hub to wait on; it is judged by what it says, since gunicorn may take its exit code.
     """
     import time
 

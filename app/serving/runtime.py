@@ -53,7 +53,9 @@ class Runtime:
     encode: Encode
     acquisition: Acquisition | None = None  # of the server's own source; None where clients bring theirs
     stopping: Callable[[], bool] = _never
-    end: Callable[[], None] | None = None  # of a process that another replaces: what to do when the engine hangs
+    end: Callable[[], None] | None = (
+        None  # of a process that another replaces: what to do when the engine hangs
+    )
     crew: Crew = field(default_factory=Crew.alone)
     stats: StreamStats = field(init=False)
     meters: Meters = field(init=False)
