@@ -17,6 +17,7 @@ from app.serving.engine import Engine
 from app.serving.events import StreamOptions
 from app.serving.frames import FrameMaker, too_many_dead
 from app.serving.judge import Judge
+from app.serving.memory import trim
 from app.serving.stats import StreamStats
 
 SNAPSHOT_HOP_S = 1 / 30  # between the windows that `POST /infer` takes from the running source
@@ -164,6 +165,7 @@ class Feeds:
         if self._feeds.get(feed.name) is feed:
             del self._feeds[feed.name]
         feed.close()
+        trim()  # the rings of sources that come and go would tear glibc's heap, which then grows with each
 
     def close(self) -> None:
         for feed in self:

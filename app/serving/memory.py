@@ -14,6 +14,11 @@ import sys
 def give_back() -> bool:
     """Collect cycles and return free pages; whether there were some. Takes milliseconds: call it when idle."""
     gc.collect()
+    return trim()
+
+
+def trim() -> bool:
+    """Return the pages that are free already; whether there were some."""
     if sys.platform != "linux":
         return False
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's own (malloc_trim(3)); musl has none
