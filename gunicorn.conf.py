@@ -271,7 +271,9 @@ def complain_in_one_line(worker):
             usual(context, kind, error, trace)
         elif time.monotonic() > silent_until:
             silent_until = time.monotonic() + 60
-            worker.log.error("no file descriptor is left: new clients wait until one is free (ulimit -n raises it)")
+            worker.log.error(
+                "no file descriptor is left: new clients wait until one is free (ulimit -n raises it)"
+            )
 
     hub.handle_error = handle_error
 

@@ -111,7 +111,9 @@ class Stream:
             self._reader.listen(self._offered)
         while not self._gone:
             now = self._clock()
-            reason = self._why_stopping() if self._stopping() else "source ended" if self._reader.ended else None
+            reason = (
+                self._why_stopping() if self._stopping() else "source ended" if self._reader.ended else None
+            )
             if reason is not None or (ends is not None and now >= ends):
                 self._reader.close()
                 yield Completed(total_frames=self.frames, duration_seconds=now - began, reason=reason)
