@@ -60,7 +60,7 @@ def post_worker_init(worker):
 class Held:
     """By one worker."""
 
-    memory_mib: float  # its own: what it shares with other processes depends on those
+    memory_mib: float  # resident; what of it is its own alone depends on which other processes run
     threads: int
     greenlets: int
     descriptors: int
@@ -83,7 +83,7 @@ class Subject:
         until(lambda: counted.exists() and counted.read_text(), 30)
         process = psutil.Process(pid)
         return Held(
-            process.memory_full_info().uss / 2**20,
+            process.memory_info().rss / 2**20,
             process.num_threads(),
             int(counted.read_text()),
             process.num_fds(),
