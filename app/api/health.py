@@ -75,5 +75,6 @@ def _model(manifest: Manifest) -> dict[str, Any]:
         "channels": manifest.channels,
         "length": manifest.length,
         "sampling_rate_hz": manifest.sampling_rate,
+        "units": manifest.units,
         "classes": list(manifest.classes),
     }

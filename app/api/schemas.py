@@ -227,6 +227,7 @@ class ModelInfoSchema(Schema):
     channels = fields.Integer(required=True)
     length = fields.Integer(required=True)
     sampling_rate_hz = fields.Float(required=True)
+    units = fields.String(required=True, metadata={"example": "uV"})
     classes = fields.List(fields.String(), required=True)
 
 

@@ -218,9 +218,18 @@ class Runtime:
             writable=writable,
         )
 
+        log.debug("stream %s of %s opened: %s", stream.name, feed.name, options)
+
         def close() -> None:
             reader.close()
             self.stats.stream_closed(caller)
+            log.info(
+                "stream %s of %s ended: %d frames, %d dropped",
+                stream.name,
+                feed.name,
+                stream.frames,
+                stream.dropped,
+            )
 
         return stream, close
 

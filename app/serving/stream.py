@@ -91,6 +91,11 @@ class Stream:
         self._blocked_since: float | None = None
 
     @property
+    def name(self) -> str:
+        """What the ids of its events begin with, also after a reconnect."""
+        return f"{self._run}.{round(self._started_at * 1000)}"
+
+    @property
     def place(self) -> Place:
         return Place(self._run, self._started_at, self._k, self.frames, self.dropped)
 

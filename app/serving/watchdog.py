@@ -52,7 +52,10 @@ class Watchdog:
 
     def _run(self) -> None:
         while not self._closed:
-            self.tick()
+            try:
+                self.tick()
+            except Exception:  # whoever watches must not be the first to go
+                log.exception("the watchdog stumbled")
             native_sleep(TICK_S)
 
     def tick(self) -> None:

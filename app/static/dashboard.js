@@ -115,7 +115,7 @@ class Dashboard {
     const model = this.monitor.health?.model;
     if (!model) return;
     const fps = this.options?.fps ?? this.controls.options.fps;
-    this.signal.configure(model.channels, model.sampling_rate_hz, fps);
+    this.signal.configure(model.channels, model.sampling_rate_hz, fps, model.units);
     const key = JSON.stringify(model);
     if (key === this.model) return;
     this.model = key;

@@ -37,8 +37,9 @@ export class SignalView {
     move();
   }
 
-  configure(channels, rate, fps) {
+  configure(channels, rate, fps, units) {
     this.fps = fps;
+    this.units = units === "uV" ? "µV" : units;
     const key = `${channels} ${rate} ${fps}`;
     if (key === this.configured) return;
     this.configured = key;
@@ -97,7 +98,7 @@ export class SignalView {
     this.#fitAt = nowMs;
     if (byId("scale").value === "auto") this.waveform.fit();
     const { amplitude } = this.waveform;
-    if (amplitude !== null) setText(byId("signal-note"), `±${amplitude} µV a lane, filtered`);
+    if (amplitude !== null) setText(byId("signal-note"), `±${amplitude} ${this.units} a lane, filtered`);
   }
 
   paint(nowMs) {
