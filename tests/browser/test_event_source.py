@@ -46,7 +46,7 @@ def page() -> Iterator[Any]:
     switches = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
     with playwright.sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=CHROMIUM, args=switches)
-        yield browser.new_page()
+        yield browser.new_page(bypass_csp=True)
         browser.close()
 
 
