@@ -59,6 +59,7 @@ export class Controls {
 
   /** What the server said is wrong, by field. */
   complain(errors = {}) {
+    clearTimeout(this.#timer); // a key stroke from before would have the field checked, and this wiped away
     for (const [name, texts] of Object.entries(errors)) this.fields[name]?.complain([texts].flat().join("; "));
   }
 

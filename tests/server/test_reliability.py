@@ -154,7 +154,7 @@ def test_a_reload_gives_running_streams_their_last_word_and_a_new_worker(tmp_pat
         before = live.workers()
         live.process.send_signal(signal.SIGHUP)
         *_, last = client.events()
-        assert (last["status"], last["reason"]) == ("completed", "shutdown")
+        assert (last["status"], last["reason"]) == ("completed", "reload")
         until(lambda: len(live.workers()) == 1 and live.workers() != before)
         until(live.ready, 10)
         again = connect(fps=20, last_event_id=client.last_id)
