@@ -65,7 +65,7 @@ def stats() -> dict[str, Any]:
     """
     runtime = current_runtime()
     latency = runtime.stats.mean_infer_ms()
-    default = StreamOptions(fps=30.0, backend=runtime.engine.best)
+    default = StreamOptions(fps=30.0, backend=runtime.engine.backends.best)
     states = [feed.acquisition.look() for feed in runtime.feeds]
     return {
         "max_throughput_qps": None if not latency else round(1e3 / latency, 1),

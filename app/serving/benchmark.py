@@ -60,7 +60,7 @@ class Benchmark:
 
     def _measure(self, name: str, iterations: int, wanted: Callable[[], bool]) -> Latency | None:
         try:
-            self._engine.named(name)
+            self._engine.backends.named(name)
         except BackendUnavailableError:
             return None
         model = self._engine.model

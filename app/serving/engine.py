@@ -1,4 +1,4 @@
-"""The engine: this worker's backends, the one thread that drives them, and the queue in front of it.
+"""The engine: the one thread that drives this worker's backends, and the queue in front of it.
 
 A caller queues its request and then queues a `_drain` job on the engine thread. Whichever job comes first runs all
 that waits, together where it can: requests batch naturally, with no added delay and no batching thread. The jobs of
@@ -8,7 +8,6 @@ allows on any thread, is run in place.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import deque
@@ -19,25 +18,16 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from app.errors import BackendUnavailableError, MyostreamError, NotReadyError, OverloadedError, WindowError
+from app.errors import NotReadyError, OverloadedError, WindowError
 from app.inference.backend import Backend, Batch, Inference, Logits
 from app.inference.prediction import Prediction, normalise, predict
+from app.serving.backends import Backends, Opener
 from app.serving.engine_thread import EngineThread, engine_thread
-
-log = logging.getLogger(__name__)
 
 # A call this short is run where it is asked for, by a backend that allows it: the way to the engine thread and back
 # takes 0.05 ms and more, and a hub that is held up for 0.5 ms keeps every stream on time (docs/decisions/0006).
 INLINE_S = 0.0005
 TIMED = 9  # calls that decide it
-
-
-@dataclass(frozen=True, slots=True)
-class Opener:
-    """How to open one backend. A lazy one is opened when it is first asked for."""
-
-    open: Callable[[], Backend]
-    lazy: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,15 +81,6 @@ def _still_wanted(request: _Request) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class BackendState:
-    """Whether a backend can be used, and if not, why and what would help."""
-
-    available: bool
-    reason: str | None = None
-    cure: str | None = None
-
-
 class Meter(Protocol):
     """Who wants to know of each call of a backend. Called on the thread that ran it."""
 
@@ -112,7 +93,7 @@ class Meter(Protocol):
 
 @dataclass(slots=True)
 class Engine:
-    """Opens backends on its thread, warms them with a real inference, answers requests, closes them there."""
+    """Answers requests with the backends, on its thread or, where a call is short, in place."""
 
     model: ModelInput
     openers: Mapping[str, Opener]  # best first
@@ -121,57 +102,32 @@ class Engine:
     clock: Callable[[], float] = time.perf_counter
     thread: EngineThread = field(default_factory=engine_thread)
     meter: Meter | None = None
-    states: dict[str, BackendState] = field(default_factory=dict)
-    _backends: dict[str, Backend] = field(default_factory=dict)
+    backends: Backends = field(init=False)
     _queue: deque[_Request] = field(default_factory=deque)
     _inline_s: dict[str, float] = field(default_factory=dict)  # time of one window, where it is run in place
-    _closed: bool = False
     calls: dict[int, tuple[str, float]] = field(default_factory=dict)  # under way, by thread: see Watchdog
 
-    def open(self) -> None:
-        """Open and warm the backends. One that fails is noted in `states` with its reason.
+    def __post_init__(self) -> None:
+        self.backends = Backends(self.openers, self.thread, self._try_out)
 
-        Lazy ones wait until they are asked for, unless nothing else opens.
+    def open(self) -> None:
+        """Open and warm the backends.
 
         Raises:
             BackendUnavailableError: none of them opened.
         """
-        for name, opener in self.openers.items():
-            if opener.lazy:
-                self.states[name] = BackendState(available=True, reason="opens when first asked for")
-            else:
-                self._open(name)
-        if not self._backends:
-            for name in [name for name, opener in self.openers.items() if opener.lazy]:
-                self._open(name)
-        if not self._backends:
-            reasons = "; ".join(f"{name}: {state.reason}" for name, state in self.states.items())
-            raise BackendUnavailableError("no backend", reasons, "Choose another with EMG_BACKENDS")
+        self.backends.open()
 
-    def _open(self, name: str) -> None:
-        self.thread.run(lambda: self._open_here(name))
+    def close(self) -> None:
+        """Close the backends on their own thread, then end it. Safe to call twice."""
+        if self.backends.close():
+            self.thread.close()
 
-    def _open_here(self, name: str) -> None:
-        """Runs on the engine thread."""
-        if name in self._backends:  # two callers may have asked for a lazy one
-            return
-        try:
-            backend = self.openers[name].open()
-            backend.infer(np.zeros((1, self.model.length, self.model.channels), np.float32))
-        except BackendUnavailableError as error:
-            self.states[name] = BackendState(available=False, reason=error.reason, cure=error.cure)
-            log.warning("%s", error)
-        except MyostreamError as error:
-            self.states[name] = BackendState(available=False, reason=str(error))
-            log.warning("%s: %s", name, error)
-        except Exception as error:  # a vendor's library may raise anything; the other backends still serve
-            self.states[name] = BackendState(available=False, reason=f"{type(error).__name__}: {error}")
-            log.exception("%s did not open", name)
-        else:
-            self._backends[name] = backend
-            self.states[name] = BackendState(available=True)
-            if backend.reentrant:
-                self._inline_s[name] = self._time(backend)
+    def _try_out(self, name: str, backend: Backend) -> None:
+        """A real inference, and how long one takes where that decides where it is run."""
+        backend.infer(np.zeros((1, self.model.length, self.model.channels), np.float32))
+        if backend.reentrant:
+            self._inline_s[name] = self._time(backend)
 
     def _time(self, backend: Backend) -> float:
         """Median time of one window, in s."""
@@ -182,15 +138,6 @@ class Engine:
             self.answer(backend, window)
             times.append(self.clock() - began)
         return float(np.median(times))
-
-    @property
-    def ready(self) -> bool:
-        return bool(self._backends) and not self._closed
-
-    @property
-    def best(self) -> str:
-        """The first backend, in the operator's order, that is open."""
-        return next(name for name in self.openers if name in self._backends)
 
     def infer(
         self,
@@ -213,7 +160,7 @@ class Engine:
             NotReadyError: the engine is closed, or the caller has left.
         """
         self._check(windows)
-        request = _Request(windows, preprocess, self.named(backend), steps, self.clock(), wanted)
+        request = _Request(windows, preprocess, self.backends.named(backend), steps, self.clock(), wanted)
         if self._inline_s.get(request.backend, np.inf) * len(windows) <= INLINE_S:
             self._serve([request])
             return self._answer(request)
@@ -233,53 +180,19 @@ class Engine:
 
     def run(self, job: Callable[[Mapping[str, Backend]], None]) -> None:
         """Run `job` with the open backends on the engine thread, between two batches. Keep it short."""
-        if not self.ready:
+        if not self.backends.ready:
             raise NotReadyError("the engine is closed")
         errors: list[Exception] = []
 
         def guarded() -> None:
             try:
-                job(self._backends)
+                job(self.backends.opened)
             except Exception as error:  # carried to the caller's thread
                 errors.append(error)
 
         self.thread.run(guarded)
         if errors:
             raise errors[0]
-
-    def close(self) -> None:
-        """Close the backends on their own thread, then end it. Safe to call twice."""
-        if self._closed:
-            return
-        self._closed = True
-        self.thread.run(self._close)
-        self.thread.close()
-
-    def _close(self) -> None:
-        for backend in self._backends.values():
-            backend.close()
-        self._backends.clear()
-
-    def named(self, backend: str | None = None) -> str:
-        """The backend of that name, opened if need be; without a name the best.
-
-        Raises:
-            BackendUnavailableError: it cannot be used, with the reason and the cure.
-            NotReadyError: the engine is closed.
-        """
-        if not self.ready:
-            raise NotReadyError("the engine is closed")
-        name = backend or self.best
-        if name not in self._backends and name in self.openers and self.states[name].available:
-            self._open(name)  # a lazy one; one that has failed once is not tried at every request
-        if name not in self._backends:
-            state = self.states.get(name) or BackendState(
-                available=False,
-                reason="it is not among this server's EMG_BACKENDS",
-                cure=f"Choose one of {', '.join(self._backends)}",
-            )
-            raise BackendUnavailableError(name, state.reason or "", state.cure or "See the log")
-        return name
 
     def _check(self, windows: Batch) -> None:
         wanted = (self.model.length, self.model.channels)
@@ -310,7 +223,7 @@ class Engine:
                 first.windows if len(requests) == 1 else np.concatenate([r.windows for r in requests])
             )  # (sum of batches, length, channels)
             inference, prediction = self.answer(
-                self._backends[first.backend], windows, first.preprocess, first.steps
+                self.backends.opened[first.backend], windows, first.preprocess, first.steps
             )
         except Exception as error:  # one bad batch answers its callers; the engine goes on
             for request in requests:

@@ -28,7 +28,8 @@ from app.inference.artefact import Artefact
 from app.inference.manifest import Manifest
 from app.inference.onnx_backend import GRAPHS
 from app.inference.openers import openers
-from app.serving.engine import Engine, ModelInput, Opener
+from app.serving.backends import Opener
+from app.serving.engine import Engine, ModelInput
 from app.serving.engine_thread import engine_thread
 
 log = logging.getLogger(__name__)

@@ -13,13 +13,14 @@ from app.emg.shared_source import SharedSource
 from app.errors import BusyError, NotReadyError, OverloadedError, TooFastError
 from app.inference.artefact import Artefact
 from app.serving.acquisition import Acquisition
+from app.serving.backends import BackendState
 from app.serving.benchmark import Benchmark
 from app.serving.broadcast import Encode
 from app.serving.cpu import CpuSampler
 from app.serving.crew import Crew
 from app.serving.declared import Declared
 from app.serving.delay import decision_delay_ms
-from app.serving.engine import BackendState, Engine
+from app.serving.engine import Engine
 from app.serving.events import StreamOptions
 from app.serving.feed import Feed, Feeds, Worker
 from app.serving.keeper import Keeper
@@ -92,7 +93,7 @@ class Runtime:
         if self.acquisition is not None:
             self.feeds.add(self.feed(self.acquisition.source.name, self.acquisition))
         self.outputs = make_outputs(
-            self.settings, manifest, self.feeds, lambda: self.engine.best, self.crew.claim
+            self.settings, manifest, self.feeds, lambda: self.engine.backends.best, self.crew.claim
         )
 
     def feed(self, name: str, acquisition: Acquisition) -> Feed:
@@ -136,7 +137,7 @@ class Runtime:
         left_out = BackendState(
             available=False, reason="it is not among EMG_BACKENDS", cure="Name it in EMG_BACKENDS"
         )
-        return {name: self.engine.states.get(name, left_out) for name in BACKENDS}
+        return {name: self.engine.backends.states.get(name, left_out) for name in BACKENDS}
 
     def not_ready(self) -> list[str]:
         """Why this worker should get no traffic; empty when it should."""
@@ -145,7 +146,7 @@ class Runtime:
             reasons.append("the server is shutting down")
         if self.watchdog.hung is not None:
             reasons.append(self.watchdog.hung)
-        if not self.engine.ready:
+        if not self.engine.backends.ready:
             reasons.append("the engine is not open")
         # a source that a client brings is that client's affair, and no reason to send others elsewhere
         own = self.feeds.default if self.acquisition is not None else None
@@ -162,13 +163,13 @@ class Runtime:
             BackendUnavailableError: the one named cannot be used, with reason and cure.
         """
         if backend is not None:
-            return self.engine.named(backend)
-        if use_tensorrt or self.engine.best != "tensorrt":
-            return self.engine.best
+            return self.engine.backends.named(backend)
+        if use_tensorrt or self.engine.backends.best != "tensorrt":
+            return self.engine.backends.best
         others = [
-            name for name, state in self.engine.states.items() if state.available and name != "tensorrt"
+            name for name, state in self.engine.backends.states.items() if state.available and name != "tensorrt"
         ]
-        return self.engine.named(others[0] if others else "onnxruntime")
+        return self.engine.backends.named(others[0] if others else "onnxruntime")
 
     def open_stream(
         self,
@@ -293,7 +294,7 @@ class Runtime:
             sha256=self.artefact.sha256,
             classes=manifest.classes,
             rest=manifest.rest_class,
-            backend=lambda: self.engine.best,
+            backend=lambda: self.engine.backends.best,
         )
 
 
@@ -335,7 +336,7 @@ def open_runtime(
         model.manifest.name,
         model.manifest.channels,
         model.manifest.sampling_rate,
-        runtime.engine.best,
+        runtime.engine.backends.best,
         source.name if source is not None else "to be declared",
     )
     return runtime

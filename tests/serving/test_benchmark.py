@@ -10,8 +10,9 @@ import pytest
 from app.errors import BackendUnavailableError, BusyError, NotReadyError
 from app.inference.backend import Backend, Batch, Inference
 from app.inference.latency import WARM_UP, Latency
+from app.serving.backends import Opener
 from app.serving.benchmark import SLICE_S, Benchmark
-from app.serving.engine import Engine, ModelInput, Opener
+from app.serving.engine import Engine, ModelInput
 from tests.fakes import FakeBackend, FakeClock
 
 MODEL = ModelInput(length=5, channels=2, mean=np.zeros(2, np.float32), std=np.ones(2, np.float32))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from app.errors import BusyError
+from app.serving.backends import Opener
 from app.serving.benchmark import Benchmark
 from app.serving.crew import Crew, board_for, forget_streams, free_slot, new_run
-from app.serving.engine import Engine, ModelInput, Opener
+from app.serving.engine import Engine, ModelInput
 from app.serving.stats import StreamStats
 from tests.fakes import FakeBackend
 from tests.inference.artefacts import make_manifest

@@ -10,7 +10,8 @@ import pytest
 
 from app.errors import BackendUnavailableError, NotReadyError, OverloadedError, WindowError
 from app.inference.backend import Backend, Batch, Inference
-from app.serving.engine import Answer, Engine, ModelInput, Opener
+from app.serving.backends import Opener
+from app.serving.engine import Answer, Engine, ModelInput
 from tests.fakes import FakeBackend, FakeClock
 from tests.serving.streams import until
 
@@ -213,7 +214,7 @@ def test_a_lazy_backend_opens_when_it_is_first_asked_for() -> None:
     engine = Engine(MODEL, openers)
     engine.open()
     assert calls == ["a"]
-    assert engine.states["b"].available
+    assert engine.backends.states["b"].available
     assert engine.infer(windows(), backend="b").backend == "b"
     engine.infer(windows(), backend="b")
     assert calls == ["a", "b"]
@@ -226,7 +227,7 @@ def test_a_lazy_backend_opens_at_once_where_nothing_else_does() -> None:
     engine = Engine(MODEL, openers)
     engine.open()
     assert calls == ["b"]
-    assert engine.best == "b"
+    assert engine.backends.best == "b"
     engine.close()
 
 
@@ -243,9 +244,9 @@ def test_a_backend_that_does_not_open_says_why_and_the_next_takes_over(
 ) -> None:
     engine = Engine(MODEL, {"a": Opener(failing(error)), "b": Opener(FakeBackend)})
     engine.open()
-    state = engine.states["a"]
+    state = engine.backends.states["a"]
     assert (state.available, state.reason, state.cure) == (False, reason, cure)
-    assert engine.states["b"].available
+    assert engine.backends.states["b"].available
     assert engine.infer(windows()).backend == "b"
     with pytest.raises(BackendUnavailableError, match=reason):
         engine.infer(windows(), backend="a")
@@ -254,8 +255,8 @@ def test_a_backend_that_does_not_open_says_why_and_the_next_takes_over(
 
 def test_a_backend_that_opens_but_cannot_infer_is_not_used() -> None:
     with opened(FakeBackend(fails=True), FakeBackend()) as engine:
-        assert engine.best == "b"
-        assert engine.states["a"].reason == "RuntimeError: the device was lost"
+        assert engine.backends.best == "b"
+        assert engine.backends.states["a"].reason == "RuntimeError: the device was lost"
 
 
 def test_no_backend_at_all_is_one_error_with_every_reason() -> None:
@@ -265,7 +266,7 @@ def test_no_backend_at_all_is_one_error_with_every_reason() -> None:
         engine.open()
     assert "a: its library is not installed; b: OSError: no device" in str(caught.value)
     assert "EMG_BACKENDS" in caught.value.cure
-    assert not engine.ready
+    assert not engine.backends.ready
     engine.close()
 
 
@@ -417,8 +418,8 @@ def test_wait_and_latency_are_told_apart() -> None:
 
 def test_a_closed_engine_refuses_requests_and_jobs() -> None:
     with opened(FakeBackend()) as engine:
-        assert engine.ready
-    assert not engine.ready
+        assert engine.backends.ready
+    assert not engine.backends.ready
     with pytest.raises(NotReadyError):
         engine.infer(windows())
     with pytest.raises(NotReadyError):

@@ -17,7 +17,8 @@ from app.emg.signal_path import SignalPath
 from app.emg.source import Chunk
 from app.errors import SourceError
 from app.serving.acquisition import STALL_S, Acquisition
-from app.serving.engine import Engine, ModelInput, Opener
+from app.serving.backends import Opener
+from app.serving.engine import Engine, ModelInput
 from app.serving.events import Frame, StreamOptions
 from app.serving.frames import SIGNAL_POINTS, FrameMaker
 from app.serving.runtime import Runtime

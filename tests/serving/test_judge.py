@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 
 from app.emg.ring import Ring
-from app.serving.engine import Engine, ModelInput, Opener
+from app.serving.backends import Opener
+from app.serving.engine import Engine, ModelInput
 from app.serving.judge import KEPT, Judge
 from tests.fakes import FakeBackend
 from tests.inference.artefacts import make_manifest

@@ -11,7 +11,8 @@ from app.emg.source import Chunk
 from app.errors import BackendUnavailableError, NotReadyError, OverloadedError
 from app.inference.artefact import Artefact
 from app.serving.acquisition import Acquisition
-from app.serving.engine import Engine, ModelInput, Opener
+from app.serving.backends import Opener
+from app.serving.engine import Engine, ModelInput
 from app.serving.events import StreamOptions
 from app.serving.opening import open_path
 from app.serving.runtime import Runtime
@@ -156,6 +157,6 @@ def test_a_lazy_backend_that_failed_is_not_tried_at_every_request(artefact: Arte
     stage = Stage(artefact, pytorch=Opener(FakeBackend), onnxruntime=Opener(failing, lazy=True))
     for _ in range(3):
         with pytest.raises(BackendUnavailableError, match="not installed"):
-            stage.runtime.engine.named("onnxruntime")
+            stage.runtime.engine.backends.named("onnxruntime")
     assert len(tries) == 1
     stage.runtime.close()

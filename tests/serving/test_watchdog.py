@@ -7,8 +7,9 @@ import threading
 import numpy as np
 import pytest
 
+from app.serving.backends import Opener
 from app.serving.crew import Crew
-from app.serving.engine import Engine, ModelInput, Opener
+from app.serving.engine import Engine, ModelInput
 from app.serving.meters import Meters
 from app.serving.watchdog import GRACE_S, TICK_S, Call, Watchdog
 from tests.fakes import FakeBackend
