@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from flask import Blueprint, Flask
 from swagger_ui_bundle import swagger_ui_path
 
 from app.config import Settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
 
 
 def register(app: Flask, title: str) -> None:
@@ -57,7 +62,9 @@ def register(app: Flask, title: str) -> None:
     for module in routes:
         api.register_blueprint(module.bp)
     errors.register(app)
-    fast = FastPath(app.wsgi_app, app.extensions["runtime"], settings, door, app.extensions["meters"])
-    app.wsgi_app = fast  # type: ignore[method-assign]
+    around: WSGIApplication = FastPath(
+        app.wsgi_app, app.extensions["runtime"], settings, door, app.extensions["meters"]
+    )
     if settings.trusted_proxies:
-        app.wsgi_app = TrustedProxies(app.wsgi_app, settings.trusted_proxies)  # type: ignore[method-assign]
+        around = TrustedProxies(around, settings.trusted_proxies)
+    app.wsgi_app = around  # type: ignore[assignment,method-assign]  # Flask's documented way to put something around it

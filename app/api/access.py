@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from flask import Flask, current_app, request
 from werkzeug.exceptions import Forbidden, Unauthorized
@@ -178,4 +178,4 @@ def current_caller() -> Caller:
 
 
 def current_access() -> Access:
-    return current_app.extensions["access"]  # type: ignore[no-any-return]
+    return cast(Access, current_app.extensions["access"])

@@ -11,7 +11,7 @@ import math
 import time
 
 import limits
-from limits.storage import MemoryStorage, Storage, storage_from_string
+from limits.storage import MemoryStorage, RedisStorage
 from limits.strategies import MovingWindowRateLimiter
 
 log = logging.getLogger(__name__)
@@ -27,16 +27,8 @@ class Rate:
         self.rule = rule
         self._items = sorted(limits.parse_many(rule))
         self._own = MovingWindowRateLimiter(MemoryStorage())
-        self._shared_storage: Storage | None = None
-        self._shared = None
+        self._shared = None if redis_url is None else MovingWindowRateLimiter(_redis(redis_url))
         self._down_until = 0.0
-        if redis_url:
-            self._shared_storage = storage_from_string(
-                redis_url.replace("unix://", "redis+unix://", 1),  # as `limits` calls it
-                socket_timeout=PATIENCE_S,
-                socket_connect_timeout=PATIENCE_S,
-            )  # type: ignore[assignment]
-            self._shared = MovingWindowRateLimiter(self._shared_storage)  # type: ignore[arg-type]
 
     def hit(self, caller: str) -> float | None:
         """Count one request. None when it is within the limits, else the seconds after which one will be."""
@@ -57,3 +49,11 @@ class Rate:
                 reset = limiter.get_window_stats(item, "emg", caller).reset_time
                 return max(1.0, math.ceil(reset - time.time()))
         return None
+
+
+def _redis(url: str) -> RedisStorage:
+    return RedisStorage(
+        url.replace("unix://", "redis+unix://", 1),  # as `limits` calls it
+        socket_timeout=PATIENCE_S,
+        socket_connect_timeout=PATIENCE_S,
+    )

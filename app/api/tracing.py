@@ -7,6 +7,7 @@ import logging
 import re
 import secrets
 import time
+from functools import cache
 from typing import TYPE_CHECKING
 
 from flask import Flask, Response, request
@@ -26,7 +27,6 @@ _TRACEPARENT = re.compile(
     r"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?"
 )
 _numbers = itertools.count(1)
-_start = ""
 
 
 def request_id(environ: WSGIEnvironment) -> str:
@@ -45,9 +45,13 @@ def trace_id(environ: WSGIEnvironment) -> str | None:
 
 
 def _new() -> str:
-    global _start  # noqa: PLW0603  made after the fork, so that no two workers give the same
-    _start = _start or secrets.token_hex(6)
-    return f"{_start}-{next(_numbers):x}"
+    return f"{_start()}-{next(_numbers):x}"
+
+
+@cache
+def _start() -> str:
+    """Made at the first request, and so after the fork: no two workers give the same."""
+    return secrets.token_hex(6)
 
 
 def register(app: Flask) -> None:
