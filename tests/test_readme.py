@@ -10,31 +10,29 @@ import json
 import os
 import re
 import shutil
-import signal
-import socket
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from urllib.error import URLError
 from urllib.request import urlopen
 
 import pytest
 
 from app.config import ROOT
+from tests.server.own_project import project, serving
 
 pytestmark = pytest.mark.server
 
 URL = "http://127.0.0.1:8000"
-START_S = 60.0
 BLOCK_S = 60.0
 DOCUMENTS: dict[str, dict[str, str]] = {  # and the settings of the server that its blocks are for
     "README.md": {},
     "docs/api.md": {},
     "docs/push.md": {"EMG_MODE": "push"},
+    "docs/recordings.md": {},
 }
+ELSEWHERE = {"docs/clients.md": "tests/examples/test_docs.py"}  # and where its blocks run
 RUNS, SHOWN = ("sh", "python", "js", "js browser"), ("console", "json", "text")
 
 EVENT_SOURCE = """
@@ -76,26 +74,10 @@ def running(*languages: str) -> list[Any]:
 
 @pytest.fixture(scope="module")
 def url(name: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server as `make serve` runs it, on a free port; one for each document."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    log = tmp_path_factory.mktemp("server") / "log"
-    kept = {k: v for k, v in os.environ.items() if not k.startswith(("EMG_", "WEB_CONCURRENCY"))}
-    env = {**kept, "EMG_BIND": address, **DOCUMENTS[name]}
-    command = [sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
-    with log.open("wb") as output:
-        server = subprocess.Popen(command, cwd=ROOT, env=env, stdout=output, stderr=output)
-    try:
-        _await_ready(f"http://{address}", server, log)
-        yield f"http://{address}"
-    finally:
-        server.send_signal(signal.SIGTERM)
-        try:
-            server.wait(timeout=15)
-        except subprocess.TimeoutExpired:
-            server.kill()
-            server.wait()
+    """A server as `make serve` runs it, one for each document; its recordings are not those of this project."""
+    made = project(tmp_path_factory.mktemp("server"))
+    with serving(made, **{"EMG_BACKENDS": "tensorrt,onnxruntime,pytorch", **DOCUMENTS[name]}) as live:
+        yield live.url
 
 
 @pytest.fixture(scope="module")
@@ -108,6 +90,19 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_block_says_what_it_is(name: str) -> None:
     unknown = [(line, language) for line, language, _ in blocks(name) if language not in RUNS + SHOWN]
     assert unknown == []
+
+
+def test_every_document_with_something_to_run_is_run() -> None:
+    """`console` is for what starts a server or needs the reader's own files; `curl` needs neither."""
+    for path in sorted((ROOT / "docs").rglob("*.md")):
+        name = str(path.relative_to(ROOT))
+        found = [
+            (name, line)
+            for line, language, content in blocks(name)
+            if language not in (*SHOWN, "cpp") or (language != "text" and "curl " in content)
+        ]
+        assert not found or name in DOCUMENTS or name in ELSEWHERE, found
+    assert all((ROOT / test).is_file() for test in ELSEWHERE.values())
 
 
 @pytest.mark.parametrize("name", DOCUMENTS)
@@ -162,14 +157,3 @@ def run(command: list[str], folder: Path, **more: str) -> subprocess.CompletedPr
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done
-
-
-def _await_ready(url: str, server: subprocess.Popen[bytes], log: Path) -> None:
-    ends = time.monotonic() + START_S
-    while time.monotonic() < ends and server.poll() is None:
-        try:
-            with urlopen(f"{url}/health/ready", timeout=5):
-                return
-        except (URLError, OSError):
-            time.sleep(0.1)
-    pytest.fail(f"the server did not become ready:\n{log.read_text(errors='replace')}")

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
+from app.config import ROOT
+
 JSON, NPY, RAW = "application/json", "application/x-npy", "application/octet-stream"
 EVENTS, PROBLEM = "text/event-stream", "application/problem+json"
 SHAPE = {"batch", "channels", "length", "preprocess"}
@@ -82,7 +84,7 @@ def test_a_stream_takes_the_same_options_in_a_body_and_in_a_query(api: dict[str,
     assert posted.keys() == {JSON}
     assert named(api, posted[JSON]["schema"])["properties"].keys() == STREAM
     asked = operation(api, "GET /infer/stream")["parameters"]
-    assert {given["name"] for given in asked} == STREAM | {"ticket"}
+    assert {given["name"] for given in asked} == STREAM | {"ticket", "last_event_id"}
     assert {given["in"] for given in asked} == {"query"}
 
 
@@ -150,6 +152,12 @@ def test_a_recording_says_how_it_begins_is_fetched_and_is_deleted(api: dict[str,
 def test_every_route_says_in_words_what_it_does(api: dict[str, Any]) -> None:
     for path, method, described in operations(api):
         assert described.get("summary"), f"{method} {path}"
+
+
+def test_every_route_is_in_the_page_about_the_api(api: dict[str, Any]) -> None:
+    page = (ROOT / "docs" / "api.md").read_text(encoding="utf-8")
+    missing = [path for path in api["paths"] if f"{path.replace('{name}', '<name>')}`" not in page]
+    assert missing == []
 
 
 def test_the_docs_page_asks_nobody_outside(client: FlaskClient) -> None:

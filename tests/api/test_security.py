@@ -173,7 +173,7 @@ def test_a_revoked_key_is_refused_without_a_restart(client_with: Make, tmp_path:
     assert client.get("/health", headers=sent("reader")).status_code == 403
     path.unlink()
     now[0] = 4.0
-    assert client.post("/infer", json={}, headers=sent("caller")).status_code == 200
+    assert client.post("/infer", json={"emg": WINDOW}, headers=sent("caller")).status_code == 200
 
 
 def test_a_file_without_keys_opens_nothing(client_with: Make, tmp_path: Path) -> None:
