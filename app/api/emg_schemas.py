@@ -70,6 +70,7 @@ class PushSchema(Schema):
 
     first_sample = Whole(0, MAX_SAMPLE, required=True, **_FIRST)
     samples = Emg(
+        "(n, channels), one sample at least",
         required=True,
         **about("(n, channels)", type="array", items={"type": "array", "items": {"type": "number"}}),
     )

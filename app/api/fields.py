@@ -55,14 +55,18 @@ class Choice(fields.String):
 
 
 class Emg(fields.Field[Samples]):
-    """Nested lists of numbers, (length, channels) or (batch, length, channels), as a float32 array.
+    """Nested lists of numbers as a float32 array of two dimensions or more; `shape` is what errors call them.
 
     Decoded by numpy in one go: a List of Lists of Floats takes a hundred times as long.
     """
 
+    def __init__(self, shape: str = "(length, channels), or a batch of those", **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._words = f"must be nested lists of numbers: {shape}"
+
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Samples:
         if not isinstance(value, list):
-            raise ValidationError("must be nested lists of numbers: (length, channels), or a batch of those")
+            raise ValidationError(self._words)
         try:
             numbers = np.asarray(value)
         except ValueError:
@@ -70,7 +74,7 @@ class Emg(fields.Field[Samples]):
         if numbers.dtype.kind not in "iuf":
             raise ValidationError("must hold numbers only, in rows of equal length")
         if numbers.ndim < 2:
-            raise ValidationError("must be nested lists: (length, channels), or a batch of those")
+            raise ValidationError(self._words)
         with np.errstate(
             over="ignore"
         ):  # what does not fit float32 becomes inf, which is refused with the rest

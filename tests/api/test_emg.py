@@ -14,6 +14,7 @@ from marshmallow import RAISE
 from app import create_app
 from app.api import emg_schemas
 from app.inference.artefact import Artefact
+from app.serving import acquisition
 from app.serving.runtime import Runtime
 from tests.api.conftest import CHANNELS, LENGTH, pushed_to
 from tests.inference.artefacts import make_artefact
@@ -100,14 +101,15 @@ def test_a_sound_push_is_answered_without_flask_as_with_it(pushing: FlaskClient,
 
 
 def test_a_stream_of_a_pushed_source_has_its_frames(
-    pushing: FlaskClient, until: Until, open_door: Runtime
+    pushing: FlaskClient, until: Until, open_door: Runtime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(acquisition, "STALL_S", 60.0)  # however slow this machine is
     pushing.post(ARM, json=DECLARED)
     pushing.post(f"{SAMPLES}?first_sample=0", data=noise(10 * LENGTH).tobytes(), content_type=RAW)
     until(lambda: open_door.feeds.named("arm").ring.newest == 10 * LENGTH)
     answer = pushing.post("/infer/stream", json={"source": "arm", "fps": 10, "duration_seconds": 0.1})
     frames = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
-    assert frames[0]["sample_index"] <= 10 * LENGTH
+    assert frames[0]["sample_index"] == 10 * LENGTH
     assert frames[0]["truth"] is None
 
 
@@ -213,6 +215,18 @@ def test_wrong_samples_say_what_is_right(pushing: FlaskClient, query: str, data:
     answer = pushing.post(SAMPLES + query, data=data, content_type=RAW)
     assert answer.status_code == 422
     assert says in json.dumps(answer.get_json())
+
+
+@pytest.mark.parametrize("samples", [[], [1, 2, 3, 4], "none"], ids=["none", "one row", "text"])
+def test_samples_that_are_no_rows_are_refused_in_words_of_samples(
+    pushing: FlaskClient, samples: object
+) -> None:
+    """They were told of windows and batches, which are what /infer takes."""
+    pushing.post(ARM, json=DECLARED)
+    answer = pushing.post(SAMPLES, json={"first_sample": 0, "samples": samples})
+    assert answer.status_code == 422
+    (told,) = answer.get_json()["errors"]["samples"]
+    assert told == "must be nested lists of numbers: (n, channels), one sample at least"
 
 
 def test_samples_of_another_media_type_are_refused(pushing: FlaskClient) -> None:
