@@ -105,6 +105,13 @@ def test_a_file_is_read_and_a_text_is_taken_as_it_is(tmp_path: Path) -> None:
     assert read_plan(str(file)) == read_plan("rest:1,fist:2 x 3")
 
 
+def test_a_text_that_is_longer_than_a_files_name_may_be_is_a_plan() -> None:
+    """It was taken for a file's name: the plan ... cannot be read: File name too long."""
+    names = [f"gesture_{k}" for k in range(40)]
+    for text in (",".join(f"{name}:3" for name in names), json.dumps({"gestures": names})):
+        assert set(read_plan(text).gesture_names) >= set(names)
+
+
 @pytest.mark.parametrize(
     ("text", "says"),
     [
