@@ -13,12 +13,10 @@ from app.api.fields import Number, Whole
 from app.api.jobs import RecordingJob
 from app.api.schemas import about
 from app.emg import label_plan
-from app.emg.recording_folder import ALLOWED, NAME
+from app.emg.recording_folder import ALLOWED, NAME, SUBJECT, SUBJECT_ALLOWED
 from app.errors import DataError
 
 FORMATS = ("npz", "bdf")
-SUBJECT = re.compile(r"[A-Za-z0-9]{1,32}")
-_KEYS = ("gestures", "repetitions", "seconds", "rest_seconds", "countdown_seconds")
 
 
 def _matches(pattern: re.Pattern[str], allowed: str) -> Callable[[str], None]:
@@ -34,7 +32,7 @@ def _matches(pattern: re.Pattern[str], allowed: str) -> Callable[[str], None]:
 class PlanSchema(Schema):
     """What the person is asked to do: each gesture in turn, with rest between."""
 
-    error_messages = {"unknown": f"unknown field; there are {', '.join(_KEYS)}"}  # noqa: RUF012  marshmallow's way
+    error_messages = {"unknown": f"unknown field; there are {', '.join(label_plan.KEYS)}"}  # noqa: RUF012  marshmallow declares it of the instance, and reads it from the class
 
     gestures = fields.List(
         fields.String(),
@@ -42,7 +40,9 @@ class PlanSchema(Schema):
         validate=Length(1, label_plan.MAX_GESTURES),
         **about("Names of the model's classes, or new ones", example=["rest", "fist"]),
     )
-    repetitions = Whole(1, label_plan.MAX_REPETITIONS, **about("Of all gestures", default=3))
+    repetitions = Whole(
+        1, label_plan.MAX_REPETITIONS, **about("Of all gestures", default=label_plan.REPETITIONS)
+    )
     seconds = Number(**about("Of each gesture", default=label_plan.SECONDS))
     rest_seconds = Number(
         **about("Of the pause between two gestures; 0 for none", default=label_plan.REST_SECONDS)
@@ -67,7 +67,7 @@ class RecordingStartSchema(Schema):
     subject = fields.String(
         allow_none=True,
         load_default=None,
-        validate=_matches(SUBJECT, "must be 1 to 32 letters (a-z, A-Z) and digits, such as S01"),
+        validate=_matches(SUBJECT, SUBJECT_ALLOWED),
         **about("Who is recorded: a code, not a name", example="S01", pattern=f"^{SUBJECT.pattern}$"),
     )
     plan = fields.Nested(PlanSchema, allow_none=True, load_default=None, **about("None: nothing is prompted"))

@@ -81,9 +81,11 @@ def _recorded(
     from app.serving.acquisition import Acquisition
     from app.serving.aside import Aside
     from app.serving.opening import open_path
+    from app.serving.recorder import header_of
     from app.serving.take import Take
 
-    root, header = settings.instance / "recordings", _header(settings, source, plan, subject)
+    root = settings.instance / "recordings"
+    header = header_of(source, time.time(), subject=subject, mains_hz=settings.mains_hz, plan=plan)
     acquisition, aside = Acquisition(source, open_path(settings, manifest)), Aside()
     try:
         take = Take(RecordingWriter(root, header), acquisition, aside)
@@ -189,26 +191,6 @@ def _can_draw() -> bool:
         return False
 
 
-def _header(settings: Settings, source: Source, plan: LabelPlan, subject: str | None) -> Any:
-    from app.emg.recording_folder import Header
-    from app.serving.recorder import stamped
-
-    now = time.time()
-    return Header(
-        name=stamped(source.name, now),
-        source=source.name,
-        subject=subject,
-        started_at=now,
-        sampling_rate=source.sampling_rate,
-        channels=source.channels,
-        units=source.units,
-        gesture_names=tuple(source.gesture_names),
-        mains_hz=settings.mains_hz,
-        model=None,  # nothing predicts here
-        plan=plan,
-    )
-
-
 def _expect_target(out: Path) -> None:
     if out.suffix.lower() != ".npz":
         raise DataError(f"--out {out} must end in .npz")
@@ -219,10 +201,10 @@ def _expect_target(out: Path) -> None:
 
 
 def _expect_subject(subject: str | None) -> None:
-    if subject is not None and not (subject.isascii() and subject.isalnum() and len(subject) <= 32):
-        raise DataError(
-            f"--subject must be 1 to 32 letters (a-z, A-Z) and digits, such as S01, got {subject!r}"
-        )
+    from app.emg.recording_folder import SUBJECT, SUBJECT_ALLOWED
+
+    if subject is not None and SUBJECT.fullmatch(subject) is None:
+        raise DataError(f"--subject {SUBJECT_ALLOWED}, got {subject!r}")
 
 
 def _report(held: Contents, out: Path, complete: bool) -> dict[str, Any]:

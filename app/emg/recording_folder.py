@@ -31,6 +31,8 @@ MAX_ERROR = 300  # characters of a reason that are kept
 ALLOWED = "a name has 1 to 64 letters (a-z, A-Z), digits, '-', '_' and '.', and begins with a letter or digit"
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+SUBJECT = re.compile(r"[A-Za-z0-9]{1,32}")
+SUBJECT_ALLOWED = "must be 1 to 32 letters (a-z, A-Z) and digits, such as S01"
 _NO_LINKS = os.O_NOFOLLOW | os.O_CLOEXEC
 
 

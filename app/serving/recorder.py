@@ -17,6 +17,7 @@ from app.emg import recording_folder as folders
 from app.emg.label_plan import LabelPlan, Prompt
 from app.emg.recording_folder import Ending, Header, Model
 from app.emg.recording_writer import RecordingWriter, expect_over, recover, running
+from app.emg.source import Source
 from app.errors import BusyError, DataError, NotReadyError, RecordingNameError
 from app.serving.aside import Aside
 from app.serving.events import StreamOptions
@@ -67,8 +68,37 @@ class Judging:
     backend: Callable[[], str]
 
 
-def stamped(source: str, now: float) -> str:
-    """A name for a recording that begins now."""
+def header_of(
+    source: Source,
+    now: float,
+    *,
+    name: str | None = None,
+    subject: str | None,
+    mains_hz: float | None,
+    plan: LabelPlan | None,
+    model: Model | None = None,
+) -> Header:
+    """Of a recording of that source which begins now (Unix s); without a name it is called by time and source.
+
+    Raises:
+        DataError: a recording may not be called that.
+    """
+    return Header(
+        name=_stamped(source.name, now) if name is None else folders.check_name(name),
+        source=source.name,
+        subject=subject,
+        started_at=now,
+        sampling_rate=source.sampling_rate,
+        channels=source.channels,
+        units=source.units,
+        gesture_names=tuple(source.gesture_names),
+        mains_hz=mains_hz,
+        model=model,
+        plan=plan,
+    )
+
+
+def _stamped(source: str, now: float) -> str:
     stamp = datetime.fromtimestamp(now, timezone.utc).strftime("%Y%m%d-%H%M%S")
     slug = re.sub(r"[^A-Za-z0-9]+", "-", source).strip("-")[:32]
     return f"{stamp}-{slug}".rstrip("-")
@@ -243,26 +273,23 @@ class Recorder:
         plan: LabelPlan | None,
         options: StreamOptions,
     ) -> Header:
-        judging, source, now = self._judging, feed.source, self._wall()
-        return Header(
-            name=stamped(feed.name, now) if name is None else folders.check_name(name),
-            source=feed.name,
+        judging = self._judging
+        model = Model(
+            name=judging.name,
+            version=judging.version,
+            sha256=judging.sha256,
+            classes=judging.classes,
+            backend=options.backend,
+            fps=options.fps,
+        )
+        return header_of(
+            feed.source,
+            self._wall(),
+            name=name,
             subject=subject,
-            started_at=now,
-            sampling_rate=source.sampling_rate,
-            channels=source.channels,
-            units=source.units,
-            gesture_names=tuple(source.gesture_names),
             mains_hz=self._mains,
-            model=Model(
-                name=judging.name,
-                version=judging.version,
-                sha256=judging.sha256,
-                classes=judging.classes,
-                backend=options.backend,
-                fps=options.fps,
-            ),
             plan=plan,
+            model=model,
         )
 
     def _begin(self, header: Header, chosen: bool) -> RecordingWriter:

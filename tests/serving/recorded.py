@@ -59,6 +59,7 @@ class HandFeed:
 
     def __init__(self, name: str = "hand") -> None:
         self.name, self.source = name, StepwiseSource(sampling_rate=RATE)
+        self.source.name = name
         self.sampling_rate = RATE
         path = SignalPath(Ring(4000, 1), design([], RATE, None))
         self.acquisition = Acquisition(self.source, path)
