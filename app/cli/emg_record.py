@@ -104,7 +104,8 @@ def _recorded(
         raise MyostreamError(f"{ending.error if ending else 'the disk does not answer'}; {kept}")
     if not ending.samples:
         recording_folder.remove(root, header.name)
-        raise MyostreamError(f"the source {source.name} delivered no sample")
+        trouble = acquisition.look().error
+        raise MyostreamError(trouble or f"the source {source.name} delivered no sample")
     try:
         held = write_npz(root, header.name, out)
     except OSError as error:

@@ -127,6 +127,18 @@ def test_in_push_mode_the_server_records(run: Run, chosen: dict[str, Any], tmp_p
     failed(run("--label-plan", QUICK, "--out", tmp_path / "r.npz"), "POST /emg/recordings")
 
 
+def test_a_source_that_cannot_be_opened_says_why(
+    run: Run, chosen: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.cli.emg_record.PATIENCE_S", 0.3)
+    chosen |= {"emg_mode": EmgMode.REALTIME, "port": "/dev/ttyNOTHING7"}
+    failed(
+        run("--label-plan", QUICK, "--out", tmp_path / "r.npz"),
+        "there is no port /dev/ttyNOTHING7; this machine",
+    )
+    assert recording_folder.names(tmp_path / "instance" / "recordings") == []
+
+
 def test_an_end_of_the_source_before_that_of_the_plan_is_said(
     run: Run, chosen: dict[str, Any], tmp_path: Path
 ) -> None:
