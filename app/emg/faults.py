@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.emg.pacing import Sleep
+from app.emg.pieces import runs
 from app.emg.source import Chunk, Samples, Source
 from app.errors import ConfigError
 
@@ -220,13 +221,14 @@ class Faulty:
         for gap in self._gaps:
             kept &= (index < gap.at) | (index >= gap.at + gap.samples)
         self._restart |= chunk.restart
-        runs = np.split(np.flatnonzero(kept), np.flatnonzero(np.diff(np.flatnonzero(kept)) > 1) + 1)
+        index, whole = index[kept], chunk.samples[kept]
+        truths = None if chunk.labels is None else chunk.labels[kept]
         chunks = []
-        for run in (run for run in runs if len(run)):
-            part = slice(int(run[0]), int(run[-1]) + 1)
-            labels = None if chunk.labels is None else chunk.labels[part]
-            samples, restart = chunk.samples[part], self._restart
-            chunks.append(Chunk(index=int(index[run[0]]), samples=samples, labels=labels, restart=restart))
+        for run in runs(index):
+            labels, restart = None if truths is None else truths[run], self._restart
+            chunks.append(
+                Chunk(index=int(index[run.start]), samples=whole[run], labels=labels, restart=restart)
+            )
             self._restart = False
         return chunks
 

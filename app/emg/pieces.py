@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import pairwise
+
 import numpy as np
 import numpy.typing as npt
 
 from app.emg.source import Chunk, Samples
 
 Indices = npt.NDArray[np.int64]
+
+
+def runs(index: Indices) -> Iterator[slice]:
+    """The parts of a rising `index` (n,) in which each is one more than the one before."""
+    breaks = np.flatnonzero(np.diff(index) > 1) + 1
+    ends = [0, *breaks.tolist(), len(index)]
+    return (slice(begin, end) for begin, end in pairwise(ends) if end > begin)
 
 
 def pieces(index: Indices, samples: Samples, restart: bool = False) -> list[Chunk]:
@@ -19,9 +29,7 @@ def pieces(index: Indices, samples: Samples, restart: bool = False) -> list[Chun
     whole = np.isfinite(samples).all(axis=1)
     index, samples = index[whole], samples[whole]
     chunks = []
-    for run in np.split(np.arange(len(index)), np.flatnonzero(np.diff(index) > 1) + 1):
-        if len(run):
-            part = slice(int(run[0]), int(run[-1]) + 1)
-            chunks.append(Chunk(index=int(index[run[0]]), samples=samples[part], restart=restart))
-            restart = False
+    for run in runs(index):
+        chunks.append(Chunk(index=int(index[run.start]), samples=samples[run], restart=restart))
+        restart = False
     return chunks

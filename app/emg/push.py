@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.emg.pieces import runs
 from app.emg.source import Chunk, Samples
 from app.errors import DataError, OverloadedError, TooFastError
 
@@ -146,9 +147,9 @@ class PushSource:
         new = np.ones(len(samples), np.bool_)
         for start, end in known:
             new &= (index < start) | (index >= end)
-        at = np.flatnonzero(new)
-        runs = np.split(at, np.flatnonzero(np.diff(at) > 1) + 1)
-        return [(first + int(run[0]), samples[run[0] : run[-1] + 1]) for run in runs if len(run)]
+        index = index[new]
+        samples = samples[new]
+        return [(int(index[run.start]), samples[run]) for run in runs(index)]
 
     def _release(self) -> None:
         """Hand out all that is in order, and what has waited long enough for what is not."""
