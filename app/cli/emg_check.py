@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator, Mapping
-from itertools import zip_longest
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -57,19 +57,7 @@ def _bar(source: Source, seconds: float) -> Any:
 
 
 def _as_json(source: Source, found: SourceReport, device: Mapping[str, int]) -> dict[str, Any]:
-    from app.emg.source_check import EDGES_MS
-
-    edges = zip_longest(EDGES_MS, EDGES_MS[1:])
-    channels = [
-        {
-            "channel": c.channel,
-            "ok": c.ok,
-            "problems": list(c.problems),
-            "rms": c.rms,
-            "hum_ratio": c.hum_ratio,
-        }
-        for c in found.quality.channels
-    ]
+    channels = [{**asdict(channel), "ok": channel.ok} for channel in found.quality.channels]
     return {
         "source": source.name,
         "ok": found.ok,
@@ -89,8 +77,7 @@ def _as_json(source: Source, found: SourceReport, device: Mapping[str, int]) -> 
             "p99_ms": found.p99_ms,
             "max_ms": found.max_ms,
             "histogram": [
-                {"from_ms": low, "to_ms": high, "number": number}
-                for (low, high), number in zip(edges, found.intervals, strict=True)
+                {"from_ms": low, "to_ms": high, "number": number} for low, high, number in found.histogram
             ],
         },
         "quality": {"ok": found.quality.ok, "loss": found.quality.loss, "channels": channels},
@@ -121,8 +108,6 @@ def _rate_line(source: Source, found: SourceReport) -> str:
 
 
 def _histogram(found: SourceReport) -> Iterator[str]:
-    from app.emg.source_check import EDGES_MS
-
     if found.median_ms is None:
         return
     yield (
@@ -130,7 +115,7 @@ def _histogram(found: SourceReport) -> Iterator[str]:
         f"p99 {found.p99_ms:.1f} ms, at most {found.max_ms:.1f} ms"
     )
     most = max(found.intervals)
-    for low, high, number in zip(EDGES_MS, [*EDGES_MS[1:], None], found.intervals, strict=True):
+    for low, high, number in found.histogram:
         if number:
             span = f"{low:g}-{high:g} ms" if high is not None else f"over {low:g} ms"
             yield f"  {span:>12} {number:7d} {'#' * max(1, round(BAR * number / most))}"

@@ -182,7 +182,8 @@ class Faulty:
         self.name, self.units = source.name, source.units
         self.channels, self.sampling_rate = source.channels, source.sampling_rate
         self.gesture_names = source.gesture_names
-        self.speed: float | None = getattr(source, "speed", 1.0)  # a recording's
+        if hasattr(source, "speed"):  # a recording's, which has pieces; a device that begins anew has failed
+            self.speed: float | None = source.speed
 
     @property
     def sums(self) -> dict[str, int]:

@@ -37,6 +37,11 @@ class SourceReport:
     quality: Quality
 
     @property
+    def histogram(self) -> list[tuple[float, float | None, int]]:
+        """(from ms, to ms, number) of the times between two chunks; the last has no end."""
+        return list(zip(EDGES_MS, [*EDGES_MS[1:], None], self.intervals, strict=True))
+
+    @property
     def ok(self) -> bool:
         """Nothing lost, at the right rate, on good electrodes."""
         whole = self.samples > 0 and not (self.gaps or self.restarts or self.errors)

@@ -163,9 +163,10 @@ def test_a_stalled_source_that_is_closed_ends_soon() -> None:
     assert inner.closed == 1
 
 
-def test_a_fault_on_a_channel_that_is_not_there_is_refused() -> None:
-    with pytest.raises(ConfigError, match=r"fault (flat|rail)@\d+:ch\d+: the source has channels 0 to 3"):
-        Faulty(source(), parse("flat@0:ch4"))
+@pytest.mark.parametrize("fault", ["flat@0:ch4", "rail@50:ch9"])
+def test_a_fault_on_a_channel_that_is_not_there_is_refused(fault: str) -> None:
+    with pytest.raises(ConfigError, match=f"fault {fault}: the source has channels 0 to 3"):
+        Faulty(source(), parse(fault))
 
 
 def test_it_looks_like_the_source_it_wraps() -> None:

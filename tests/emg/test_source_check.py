@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+from app.emg.faults import Fault, Faulty, Gap
+from app.emg.playback import Playback
 from app.emg.quality import QualityMonitor
 from app.emg.source import Chunk
 from app.emg.source_check import EDGES_MS, SourceCheck, SourceReport
 from app.errors import SourceError
 from tests.emg.fakes import Time
+from tests.emg.recording_makers import recording
 
 RATE = 1000.0
 
@@ -21,9 +25,14 @@ class PacedSource:
     gesture_names: Sequence[str] = ()
 
     def __init__(
-        self, time: Time, missing: Sequence[int] = (), late: Sequence[int] = (), fast: float = 1.0
+        self,
+        time: Time,
+        missing: Sequence[int] = (),
+        late: Sequence[int] = (),
+        fast: float = 1.0,
+        anew: Sequence[int] = (),
     ) -> None:
-        self._time, self._missing, self._late, self._fast = time, missing, late, fast
+        self._time, self._missing, self._late, self._fast, self._anew = time, missing, late, fast, anew
         self._chunk = 0
         self.fails_at: int | None = None
         self._random = np.random.default_rng(0)
@@ -36,19 +45,22 @@ class PacedSource:
             self._chunk += 1
         self._time.sleep(0.1 if self._chunk in self._late else 0.01 / self._fast)
         samples = self._random.normal(0, 20, (10, 2)).astype(np.float32)
-        chunk = Chunk(index=10 * self._chunk, samples=samples, restart=self._chunk == 0)
+        chunk = Chunk(index=10 * self._chunk, samples=samples, restart=self._chunk in (0, *self._anew))
         self._chunk += 1
         return chunk
 
     def close(self) -> None: ...
 
 
-def checked(seconds: float = 10.0, fails_at: int | None = None, **options: object) -> SourceReport:
+def checked(
+    seconds: float = 10.0, fails_at: int | None = None, faults: Sequence[Fault] = (), **options: object
+) -> SourceReport:
     time = Time()
     source = PacedSource(time, **options)
     source.fails_at = fails_at
     monitor = QualityMonitor(2, RATE, 50.0, 10.0, 100.0)
-    return SourceCheck(source, monitor, clock=time.clock, sleep=time.sleep).run(seconds)
+    read = Faulty(source, faults) if faults else source
+    return SourceCheck(read, monitor, clock=time.clock, sleep=time.sleep).run(seconds)
 
 
 def test_a_sound_source_is_well() -> None:
@@ -63,6 +75,21 @@ def test_a_sound_source_is_well() -> None:
 def test_gaps_are_counted_in_samples() -> None:
     found = checked(missing=[100, 101, 300])
     assert (found.gaps, found.lost_samples, found.ok) == (2, 30, False)
+
+
+@pytest.mark.parametrize("faults", [(), (Gap(10**9, 1),)], ids=["plain", "with EMG_FAULTS"])
+def test_a_device_that_begins_anew_is_not_well(faults: Sequence[Fault]) -> None:
+    """Behind EMG_FAULTS it was taken for a recording, of which restarts are no fault."""
+    found = checked(anew=[100, 300], faults=faults)
+    assert (found.restarts, found.ok) == (2, False)
+
+
+def test_the_pieces_of_a_recording_are_no_fault(tmp_path: Path) -> None:
+    time = Time()
+    source = Playback([recording(tmp_path / "S01.npz")], clock=time.clock, sleep=time.sleep)
+    monitor = QualityMonitor(source.channels, source.sampling_rate, 50.0, None, None)
+    for played in (source, Faulty(source, (Gap(10**9, 1),))):
+        assert SourceCheck(played, monitor, clock=time.clock, sleep=time.sleep).run(2.0).restarts == 0
 
 
 def test_every_time_between_chunks_is_in_the_histogram() -> None:
