@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
-import select
 import socket
 import struct
 
@@ -124,10 +123,11 @@ class Follower:
             EOFError: the source has ended for good.
             ConnectionError: the owner has gone.
         """
-        if not select.select([self._socket], [], [], timeout_s)[0]:
-            return None
+        self._socket.settimeout(timeout_s)  # select() takes no descriptor above 1023; a server may have more
         try:
             message = self._socket.recv(2 * MAX_BYTES)
+        except TimeoutError:
+            return None
         except OSError as error:
             raise ConnectionError from error
         try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import resource
 import secrets
 import socket
 import sys
@@ -178,6 +180,25 @@ def test_strangers_on_the_address_are_not_trusted(monkeypatch: pytest.MonkeyPatc
     relay.close()
     assert follower is not None
     follower.close()
+
+
+def test_a_follower_with_a_descriptor_above_1023_reads_as_any_other() -> None:
+    """select() takes none of those; a worker with a thousand connections has no other left for a new owner's socket."""
+    relay = Relay.open(name := secrets.token_hex(8))
+    assert relay is not None
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard <= 2000:
+        pytest.skip("this machine allows no such descriptor")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2001), hard))
+    opened = Follower.open(name)
+    assert opened is not None
+    follower = Follower(socket.socket(fileno=fcntl.fcntl(opened._socket, fcntl.F_DUPFD_CLOEXEC, 2000)))
+    assert follower.read(0.01) is None
+    relay.send(chunk(0), 0.0)
+    assert follower.read(5.0) is not None
+    for one in (relay, opened, follower):
+        one.close()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @given(st.binary(min_size=1, max_size=64))
