@@ -112,9 +112,7 @@ class QualityMonitor:
             s: max(1, round(s / each_s)) for s in (WINDOW_S, LOSS_WINDOW_S, ON_S, OFF_S, HUM_ON_S, HUM_OFF_S)
         }
         self._powers: deque[tuple[Levels, Levels]] = deque(maxlen=looks[WINDOW_S])  # hum, whole
-        self._received: deque[tuple[int, int]] = deque(
-            maxlen=looks[LOSS_WINDOW_S]
-        )  # samples come, samples lost
+        self._losses: deque[int] = deque(maxlen=looks[LOSS_WINDOW_S])  # samples lost beside each block
         self._lost = 0  # since the last look
         self._latches = {problem: Latch(channels, looks[ON_S], looks[OFF_S]) for problem in PROBLEMS}
         self._latches["hum"] = Latch(channels, looks[HUM_ON_S], looks[HUM_OFF_S])
@@ -137,10 +135,10 @@ class QualityMonitor:
 
     def look(self) -> Quality:
         """The quality of the last second, as of the last block."""
-        look, loss = self._look, self._look.loss
+        look = self._look
         channels = tuple(self._channel(look, channel) for channel in range(self._channels))
-        ok = loss <= MAX_LOSS and all(channel.ok for channel in channels)
-        return Quality(ok=ok, sample_index=look.sample_index, channels=channels, loss=loss)
+        ok = look.loss <= MAX_LOSS and all(channel.ok for channel in channels)
+        return Quality(ok=ok, sample_index=look.sample_index, channels=channels, loss=look.loss)
 
     @property
     def problems(self) -> dict[str, list[int]]:
@@ -203,11 +201,10 @@ class QualityMonitor:
             self._latches["strong"].update(rms > STRONG_ON * active, rms < STRONG_OFF * active)
 
     def _share_lost(self) -> float:
-        self._received.append((self._block, self._lost))
+        self._losses.append(self._lost)
         self._lost = 0
-        received = sum(received for received, _ in self._received)
-        lost = sum(lost for _, lost in self._received)
-        return lost / (received + lost)
+        lost = sum(self._losses)
+        return lost / (len(self._losses) * self._block + lost)
 
     def _channel(self, look: _Look, channel: int) -> ChannelQuality:
         return ChannelQuality(
