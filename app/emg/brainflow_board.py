@@ -109,7 +109,7 @@ def find_board(text: str) -> Board:
     )
 
 
-def at_once(job: Job, timeout_s: float | None = None) -> bool:  # noqa: ARG001
+def at_once(job: Job, _timeout_s: float | None) -> bool:
     """Fits `Aside` where nothing else has to go on meanwhile."""
     job()
     return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from app.emg.lsl import load_pylsl
 
@@ -53,5 +54,5 @@ class LslOutlets:
     def _stamp(self, unix_s: float) -> float:
         return float(self._lsl.local_clock()) - (time.time() - unix_s)
 
-    def _info(self, name: str, kind: str, channels: int, form: str, source_id: str):  # type: ignore[no-untyped-def]
+    def _info(self, name: str, kind: str, channels: int, form: str, source_id: str) -> Any:
         return self._lsl.StreamInfo(name, kind, channels, self._lsl.IRREGULAR_RATE, form, source_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import zipfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -113,21 +114,17 @@ def write_npz(root: Path, name: str, target: Path) -> Contents:
     return held
 
 
-class replacing:  # noqa: N801  used as a function
+@contextmanager
+def replacing(target: Path) -> Iterator[Path]:
     """The path of a file beside `target` that takes its place, unless the block fails."""
-
-    def __init__(self, target: Path) -> None:
-        self._target, self._part = target, target.with_name(f".{target.name}.{os.getpid()}.part")
-
-    def __enter__(self) -> Path:
-        self._target.parent.mkdir(parents=True, exist_ok=True)
-        return self._part
-
-    def __exit__(self, kind: object, *_: object) -> None:
-        if kind is None:
-            self._part.replace(self._target)
-        else:
-            self._part.unlink(missing_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        yield part
+        part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
 
 
 def chunks(root: Path, held: Contents) -> Iterator[Chunk]:
