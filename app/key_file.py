@@ -50,15 +50,24 @@ class WatchedKeys:
 
 
 def write_file(path: Path, keys: tuple[Key, ...]) -> None:
-    """Replace the file in one step, readable for its owner only.
+    """Replace the file in one step: a new one is readable for its owner only, another for whom it was before.
 
     Raises:
-        OSError: it cannot be written.
+        ConfigError: it cannot be written.
     """
+    try:
+        _replace(path, keys)
+    except OSError as error:
+        raise ConfigError(f"EMG_API_KEYS_FILE={path} cannot be written: {error.strerror or error}") from None
+
+
+def _replace(path: Path, keys: tuple[Key, ...]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # of mode 0600
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:
+            if path.exists():
+                _let_read(file.fileno(), path.stat())
             file.write("# name:scopes:hash; `flask --app wsgi keys new|list|revoke`\n")
             file.writelines(f"{key}\n" for key in keys)
             file.flush()
@@ -67,3 +76,9 @@ def write_file(path: Path, keys: tuple[Key, ...]) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _let_read(handle: int, before: os.stat_result) -> None:
+    """A server that runs as another user, and could not read the new file, would go on with the old keys."""
+    os.fchown(handle, before.st_uid, before.st_gid)
+    os.fchmod(handle, before.st_mode & 0o777)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -41,6 +42,32 @@ def test_a_new_key_is_shown_once_and_kept_as_a_hash(
     assert read_file(path) == ()
     missing = runner.invoke(args=["keys", "revoke", "lab"])
     assert (missing.exit_code, "no key lab" in missing.output) == (1, True)
+
+
+def test_whoever_could_read_the_file_still_can(
+    runner: FlaskCliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that runs as another user could not read the new file, and took keys that had been revoked."""
+    path = tmp_path / "keys"
+    path.write_text(f"old:read:{'0' * 64}\n")
+    owner = (65534, 65534) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+    os.chown(path, *owner)
+    path.chmod(0o640)
+    monkeypatch.setenv("EMG_API_KEYS_FILE", str(path))
+    assert runner.invoke(args=["keys", "revoke", "old"]).exit_code == 0
+    after = path.stat()
+    assert (after.st_uid, after.st_gid, after.st_mode & 0o777) == (*owner, 0o640)
+
+
+def test_a_file_that_cannot_be_written_is_one_line(
+    runner: FlaskCliRunner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("EMG_API_KEYS_FILE", str(tmp_path / "file" / "keys"))
+    made = runner.invoke(args=["keys", "new", "lab"])
+    assert (made.exit_code, made.stdout) == (1, "")  # no key is shown that is not kept
+    assert made.stderr.startswith("error: EMG_API_KEYS_FILE=")
+    assert made.stderr.count("\n") == 1
 
 
 def test_without_a_file_the_entry_for_the_environment_is_printed(runner: FlaskCliRunner) -> None:
