@@ -65,11 +65,11 @@ def simulate(to: Path, as_json: bool, seconds: float | None, damage: float, **op
     encoder, settings = _encoder(source, **options), _settings(to, **options)
     line = _line(to, options["baud"])
     device = FakeDevice(source, encoder, line, damage=damage, seed=options["seed"])
-    click.echo(json.dumps(settings) if as_json else _invitation(source, settings, options["recording"]))
-    sys.stdout.flush()  # whoever started us may wait for this line
-    until = None if seconds is None else time.monotonic() + seconds
     before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))  # so that the link goes, too
     try:
+        click.echo(json.dumps(settings) if as_json else _invitation(source, settings, options["recording"]))
+        sys.stdout.flush()  # whoever started us may wait for this line
+        until = None if seconds is None else time.monotonic() + seconds
         for _ in device.run():
             if until is not None and time.monotonic() >= until:
                 break

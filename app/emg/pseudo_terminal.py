@@ -23,7 +23,7 @@ class PseudoTerminal:
         self.link = link
         self._fd, other = os.openpty()
         tty.setraw(other)
-        self._device = os.ttyname(other)
+        self.device = os.ttyname(other)  # such as /dev/pts/7
         os.close(other)  # so that it can be seen whether anyone else has opened it
         os.set_blocking(self._fd, False)
         self._hung_up = select.poll()
@@ -32,12 +32,7 @@ class PseudoTerminal:
             self._make_link()
         except OSError as error:
             os.close(self._fd)
-            raise ConfigError(f"{link} cannot become a link to {self._device}: {error.strerror}") from None
-
-    @property
-    def device(self) -> str:
-        """The name that the system gave it, such as /dev/pts/7."""
-        return self._device
+            raise ConfigError(f"{link} cannot become a link to {self.device}: {error.strerror}") from None
 
     @property
     def listened_to(self) -> bool:
@@ -55,7 +50,7 @@ class PseudoTerminal:
 
     def close(self) -> None:
         """Pull the plug: whoever reads the other end is told so."""
-        if self.link.is_symlink() and str(self.link.readlink()) == self._device:
+        if self.link.is_symlink() and str(self.link.readlink()) == self.device:
             self.link.unlink()
         if self._fd >= 0:
             os.close(self._fd)
@@ -65,4 +60,4 @@ class PseudoTerminal:
         """An old link to a pseudo-terminal is replaced at once, as a device's new name replaces its old one."""
         if self.link.is_symlink() and self.link.readlink().parent == DEVICES:
             self.link.unlink()
-        self.link.symlink_to(self._device)
+        self.link.symlink_to(self.device)
