@@ -75,6 +75,25 @@ def test_garbage_between_frames_costs_no_frame(garbage: list[bytes], piece: int)
     assert sum(run.lost for run in runs) == 0
 
 
+FALSE_STARTS = st.sampled_from([SYNC[:1], SYNC, SYNC + bytes([7, 0, CHANNELS, 1]), SYNC + b"\0\0\x10\x80"])
+
+
+@given(
+    st.lists(st.lists(FALSE_STARTS | st.binary(max_size=8), max_size=6), min_size=2, max_size=12),
+    st.integers(1, 50),
+)
+def test_garbage_that_looks_like_the_beginning_of_frames_costs_none_either(
+    garbage: list[list[bytes]], piece: int
+) -> None:
+    """Bytes of random garbage are hardly ever a sync word; these are, and headers of our own size among them."""
+    frames = frames_of(SAMPLES[: len(garbage) + 1])
+    between = [b"".join(parts) for parts in garbage]
+    stream = b"".join(part for pair in zip(frames, between, strict=False) for part in pair) + frames[-1]
+    decoder, runs = decoded(stream, piece)
+    np.testing.assert_array_equal(joined(runs), SAMPLES[: len(frames)])
+    assert decoder.lost_samples == 0
+
+
 @given(st.binary(max_size=3000), st.integers(1, 500))
 def test_noise_alone_makes_no_sample_and_keeps_no_heap_of_bytes(noise: bytes, piece: int) -> None:
     decoder, runs = decoded(noise * 8, piece)
