@@ -45,11 +45,6 @@ def least_bytes(channels: int, format: str) -> float:
     return sample_bytes(channels, format, most_samples(channels), CSV_LEAST_BYTES)
 
 
-def samples_per_second(baud: int, channels: int, format: str, per_frame: int = 1) -> float:
-    """The highest sampling rate in Hz that fits."""
-    return bytes_per_second(baud) / sample_bytes(channels, format, per_frame)
-
-
 def require(baud: int, channels: int, rate: float, format: str) -> None:
     """See that so many channels at so many Hz can come through.
 
