@@ -79,8 +79,9 @@ class Group:
 
     @property
     def newest(self) -> int:
-        """The number of the newest frame, or of the first event to come."""
-        return next((event.number for event in reversed(self.kept) if event.position >= 0), self.count)
+        """The number of the newest frame or change of the source, or of the first event to come."""
+        news = (event.number for event in reversed(self.kept) if not isinstance(event.event, Trouble))
+        return next(news, self.count)
 
     def start(self) -> None:
         """Follow the source from its newest window on."""
@@ -98,8 +99,9 @@ class Group:
     def _run(self, stop: threading.Event) -> None:
         ring, maker = self._acquisition.ring, self._make()
         self._stalled = False
-        # the first event is at once, for the window just past
-        k = max(self._grid.last_at_or_before(ring.newest), self._k + 1, 0)
+        # the first event is at once, for the window just past; that of a silent source says nothing of now
+        silent = self._acquisition.state in SILENT
+        k = max(self._grid.last_at_or_before(ring.newest) + silent, self._k + 1, 0)
         self._position += k - self._k - 1 if self._k >= 0 else 0
         self._k = k - 1
         while not stop.is_set() and not self.ended:
@@ -304,11 +306,6 @@ class Broadcast:
         return Grid(self._acquisition.source.sampling_rate, options.fps).last_at_or_before(
             self._acquisition.ring.newest
         )
-
-    def wake(self) -> None:
-        """Have every reader look up at once: the server is shutting down."""
-        for group in list(self._groups.values()):
-            group.wake()
 
     def tell(self, message: str) -> None:
         """Have every reader told of a trouble."""

@@ -142,6 +142,36 @@ def test_a_source_that_ends_ends_its_readers() -> None:
     reader.close()
 
 
+@pytest.mark.parametrize("state", ["stalled", "disconnected", "ended"])
+def test_a_reader_who_joins_a_silent_source_is_told_rest_and_no_old_prediction(state: str) -> None:
+    """The window just past was judged however old it was: a robot would have closed its hand once more."""
+    station = Station()
+    station.source.feed(57)
+    station.source.state = state
+    first = station.broadcast.join(OPTIONS)
+    told_first = [json.loads(event.body + b"}") for event, _ in take(first)]
+    later = station.broadcast.join(OPTIONS)  # of a group that runs, or has ended
+    told = [json.loads(event.body + b"}") for event, _ in take(later)]
+    for said in (told_first, told):
+        assert [(one["status"], one["decision_label"]) for one in said] == [("stalled", "rest")]
+    assert station.frames == []
+    first.close()
+    later.close()
+
+
+def test_a_reader_who_joins_after_the_stall_of_others_gets_no_frame_from_before_it() -> None:
+    station = Station()
+    first = station.broadcast.join(OPTIONS)
+    station.source.window()
+    take(first)
+    station.source.state = "stalled"
+    take(first)
+    later = station.broadcast.join(OPTIONS)
+    assert [json.loads(event.body + b"}").get("status") for event, _ in take(later)] == ["stalled"]
+    first.close()
+    later.close()
+
+
 def test_a_frame_that_fails_is_one_error_event_and_the_group_goes_on() -> None:
     station = Station(fails=frozenset({10}))
     reader = station.broadcast.join(OPTIONS)
