@@ -110,7 +110,6 @@ class Stream:
             for event, missed in self._reader.replay():
                 yield from self._told(event, missed)
         if self._outlet is not None:
-            yield None  # the headers are out before the first frame takes the other way
             for event, missed in self._reader.take(0.0):
                 yield from self._told(event, missed)
             self._reader.listen(self._offered)

@@ -247,6 +247,15 @@ def test_with_an_outlet_frames_go_straight_from_the_group(
     assert station.broadcast._groups[OPTIONS].listeners == {}
 
 
+def test_with_an_outlet_the_newest_frame_is_the_first_thing_said(
+    station: Station, reader: Reader, outlet: FakeOutlet
+) -> None:
+    """The first look gave nothing and the second came 0.25 s later: so late was every endless stream's first frame."""
+    station.source.window()
+    until(lambda: station.broadcast._groups[OPTIONS].kept)
+    assert isinstance(next(iter(open_stream(station, reader, Clock(), outlet=outlet))), Sent)
+
+
 def test_with_an_outlet_too_a_source_that_ends_says_so(
     station: Station, reader: Reader, outlet: FakeOutlet
 ) -> None:
