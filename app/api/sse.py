@@ -25,16 +25,15 @@ def encode(event: Event) -> bytes:
 
 def frame(sent: Sent) -> bytes:
     """One whole event for one client."""
-    place = sent.place
-    return b'id: %b.%d.%d.%d.%d\ndata: %b,"frame":%d,"dropped":%d}\n\n' % (
-        place.run.encode(),
-        round(place.started_at * 1000),
-        place.k,
-        place.frames,
-        place.dropped,
-        sent.body,
-        sent.frame,
-        sent.dropped,
+    body, before, stream, k, frames, dropped = sent
+    return b'id: %b.%d.%d.%d\ndata: %b,"frame":%d,"dropped":%d}\n\n' % (
+        stream,
+        k,
+        frames,
+        dropped,
+        body,
+        before,
+        dropped,
     )
 
 
@@ -46,7 +45,7 @@ def last(event: Completed, place: Place) -> bytes:
 
 def identify(place: Place) -> str:
     """The id of the last event that a client at that place has had."""
-    return f"{place.run}.{round(place.started_at * 1000)}.{place.k}.{place.frames}.{place.dropped}"
+    return f"{place.stream}.{place.k}.{place.frames}.{place.dropped}"
 
 
 def place_of(last_event_id: str | None) -> Place | None:

@@ -20,9 +20,7 @@ GIVE_UP_MS = (
     10_000  # the same said to the kernel (RFC 5482), which looks only when it is about to send once more
 )
 _ESTABLISHED = 1  # tcp_states.h
-_INFO_BYTES = 60  # of Linux's struct tcp_info (linux/tcp.h), as far as it is read here
-_UNACKED, _LAST_ACK_RECV = 24, 56  # offsets; segments under way, and ms since anything was acknowledged
-_U32 = struct.Struct("=I")
+_INFO = struct.Struct("=B23xI28xI")  # of Linux's struct tcp_info (linux/tcp.h): state, unacked, last_ack_recv
 
 
 class Wire:
@@ -54,12 +52,11 @@ class Wire:
         if self._socket is None or sys.platform != "linux":
             return False
         try:
-            info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO_BYTES)
+            info = self._socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)
         except OSError:
             return True
-        (unacked,) = _U32.unpack_from(info, _UNACKED)
-        (silent_ms,) = _U32.unpack_from(info, _LAST_ACK_RECV)
-        return bool(info[0] != _ESTABLISHED or (unacked and silent_ms > SILENT_MS))
+        state, unacked, silent_ms = _INFO.unpack(info)
+        return bool(state != _ESTABLISHED or (unacked and silent_ms > SILENT_MS))
 
     def writable(self) -> bool:
         """Whether the client has taken what it was sent, but for a few frames."""

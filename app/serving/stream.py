@@ -16,7 +16,7 @@ PAUSE_S = 0.02  # before a client that reads slowly is looked at again
 GIVE_UP_S = 10.0  # a client that has read nothing for so long is closed
 
 
-class Place(NamedTuple):  # made for every client and frame: a dataclass takes three times as long
+class Place(NamedTuple):
     """How far a client has come in its stream: enough to go on after a cut connection."""
 
     run: str  # of the server: another one counts its windows anew
@@ -25,14 +25,21 @@ class Place(NamedTuple):  # made for every client and frame: a dataclass takes t
     frames: int
     dropped: int
 
+    @property
+    def stream(self) -> str:
+        """What the ids of this stream's events begin with, also after a reconnect."""
+        return f"{self.run}.{round(self.started_at * 1000)}"
 
-class Sent(NamedTuple):
+
+class Sent(NamedTuple):  # made for every client and frame: a dataclass takes three times as long
     """One event for one client: the shared body, and what is this client's own."""
 
     body: bytes
     frame: int  # frames sent before it
-    dropped: int  # frames this client has missed so far
-    place: Place
+    stream: bytes  # as Place has it; this and the next three are the client's place once it has had the event
+    k: int
+    frames: int
+    dropped: int
 
 
 class Outlet(Protocol):
@@ -85,15 +92,12 @@ class Stream:
         self.dropped = place.dropped if place else 0
         if place is not None and place.run != run:  # what was missed, only the clock can say
             self.dropped = max(self.dropped, int(self._ran_s * fps * (speed or 1.0)) - self.frames)
+        self.name = self.place.stream
+        self._name = self.name.encode()  # once, not for every frame
         self._wake = threading.Event()
         self._hurry: Callable[[], None] | None = None
         self._gone = False
         self._blocked_since: float | None = None
-
-    @property
-    def name(self) -> str:
-        """What the ids of its events begin with, also after a reconnect."""
-        return f"{self._run}.{round(self._started_at * 1000)}"
 
     @property
     def place(self) -> Place:
@@ -173,14 +177,13 @@ class Stream:
 
     def _complete(self, event: Published) -> bool:
         """Whether all frames of the duration have been sent or missed."""
-        return event.position >= 0 and self._most is not None and self.frames + self.dropped >= self._most
+        return self._most is not None and event.position >= 0 and self.frames + self.dropped >= self._most
 
     def _sent(self, event: Published, missed: int) -> Sent:
-        frames = self.frames + 1 if event.position >= 0 else self.frames
-        dropped = self.dropped + missed
-        k = event.k if event.position >= 0 else self._k
-        place = Place(self._run, self._started_at, k, frames, dropped)
-        return Sent(event.body, self.frames, dropped, place)
+        before, dropped = self.frames, self.dropped + missed
+        if event.position >= 0:
+            return Sent(event.body, before, self._name, event.k, before + 1, dropped)
+        return Sent(event.body, before, self._name, self._k, before, dropped)
 
     def _count(self, event: Published, missed: int) -> None:
         if event.position >= 0:

@@ -7,7 +7,7 @@ import pytest
 
 from app.api.outlet import CHECKED, SocketOutlet, open_outlet
 from app.api.wire import MAX_UNSENT, Wire
-from app.serving.stream import Place, Sent
+from app.serving.stream import Sent
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -35,7 +35,7 @@ def outlet_of(server: socket.socket, protocol: str = "HTTP/1.0") -> SocketOutlet
 
 
 def sent(number: int, size: int) -> Sent:
-    return Sent(b'{"pad":"%b"' % (b"x" * size), number, 0, Place("a", 0.0, number, number, 0))
+    return Sent(b'{"pad":"%b"' % (b"x" * size), number, b"a.0", number, number, 0)
 
 
 def read_all(client: socket.socket) -> bytes:

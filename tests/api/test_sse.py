@@ -47,10 +47,11 @@ def parsed(block: bytes) -> dict[str, str]:
 
 @given(events, places)
 def test_every_event_is_one_sse_event_with_one_json_object(event: Frame, place: Place) -> None:
-    fields = parsed(sse.frame(Sent(sse.encode(event), 7, 3, place)))
+    _, _, k, frames, dropped = place
+    fields = parsed(sse.frame(Sent(sse.encode(event), 7, place.stream.encode(), k, frames, dropped)))
     assert list(fields) == ["id", "data"]
     data = json.loads(fields["data"], parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
-    assert (data["frame"], data["dropped"]) == (7, 3)
+    assert (data["frame"], data["dropped"]) == (7, dropped)
     assert fields["id"] == sse.identify(place)
 
 
