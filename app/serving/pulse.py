@@ -76,3 +76,4 @@ class Pulse:
             self._meters.source(feed.acquisition.look(), self._stalls.setdefault(feed.name, 0))
         for name in self._stalls.keys() - {feed.name for feed in feeds}:
             self._meters.source_ended(name)
+            del self._stalls[name]  # clients may think out any number of names

@@ -148,6 +148,17 @@ def test_each_time_a_source_falls_silent_is_one_stall(runtime: Runtime) -> None:
     assert meters.sources()["live"].stalls == 2
 
 
+def test_sources_that_have_ended_are_said_to_once_and_forgotten(runtime: Runtime) -> None:
+    """Every name that a client had ever declared was gone through again, once a second."""
+    meters, feeds = Meters(Crew.alone()), [_Feed(runtime)]
+    pulse = Pulse(meters, lambda: feeds)  # type: ignore[arg-type,return-value]
+    pulse.beat()
+    feeds.clear()
+    pulse.beat()
+    assert meters.sources()["live"].state == "ended"
+    assert pulse._stalls == {}
+
+
 def test_an_application_without_a_runtime_counts_for_itself(runtime: Runtime) -> None:
     client = create_app(settings=runtime.settings).test_client()
     assert client.get("/nowhere").status_code == 404
