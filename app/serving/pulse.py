@@ -1,4 +1,4 @@
-"""Feels this worker's pulse: how late the hub wakes those who wait, what the process takes, how its sources are.
+"""Feels this worker's pulse: how late the hub wakes those who wait, what process and machine do, how its sources are.
 
 A greenlet that computes for too long, or a native call that does not give the hub back, delays every stream. That
 shows as lag here, whatever the cause.
@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from app.serving.cpu import usage
+from app.serving.cpu import CpuLoad, usage
 from app.serving.feed import Feed
 from app.serving.meters import Meters
 
@@ -33,6 +33,7 @@ class Pulse:
         on_beat: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
+        self.cpu = CpuLoad()
         self._meters, self._feeds, self._on_beat, self._clock = meters, feeds, on_beat, clock
         self._stalls: dict[str, int] = {}
         self._silent: set[str] = set()
@@ -70,6 +71,7 @@ class Pulse:
             self._look(feeds)
 
     def _look(self, feeds: list[Feed]) -> None:
+        self.cpu.sample()
         with contextlib.suppress(OSError):  # no descriptor is left: the figures stay as they were
             self._meters.alive(usage())
         for feed in feeds:

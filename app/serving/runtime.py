@@ -16,7 +16,7 @@ from app.serving.acquisition import Acquisition
 from app.serving.backends import BackendState
 from app.serving.benchmark import Benchmark
 from app.serving.broadcast import Encode
-from app.serving.cpu import CpuSampler
+from app.serving.cpu import CpuLoad
 from app.serving.crew import Crew
 from app.serving.declared import Declared
 from app.serving.delay import decision_delay_ms
@@ -64,7 +64,6 @@ class Runtime:
     watchdog: Watchdog = field(init=False)
     _telling: bool = False
     _told_hung: bool = False
-    cpu: CpuSampler = field(default_factory=CpuSampler)
     keeper: Keeper = field(default_factory=Keeper)
     filter_delay_ms: float = field(init=False)
     benchmark: Benchmark = field(init=False)
@@ -131,6 +130,11 @@ class Runtime:
         feed.start()
         log.info("source %s: %d channels at %g Hz, pushed", feed.name, source.channels, source.sampling_rate)
         return feed, True
+
+    @property
+    def cpu(self) -> CpuLoad:
+        """Of the machine, over the last second."""
+        return self.pulse.cpu
 
     def backends(self) -> dict[str, BackendState]:
         """Every backend there is, chosen by the operator or not."""
@@ -251,7 +255,6 @@ class Runtime:
         self.recorder.open()
         for feed in self.feeds:
             feed.start()
-        self.cpu.start()
         self.pulse.start()
         self.watchdog.start()
         if self.outputs is not None:
@@ -264,7 +267,6 @@ class Runtime:
         self.keeper.drain(LAST_WORD_S)
         self.recorder.close()
         self.feeds.close()
-        self.cpu.close()
         self.pulse.close()
         self.watchdog.close()
         self.engine.close()
