@@ -24,6 +24,7 @@ from app.emg.recordings import load
 from app.serving.acquisition import Acquisition
 from app.serving.opening import make_engine, open_path
 from app.serving.runtime import Runtime
+from app.serving.take import Take
 from tests.api.conftest import CHANNELS
 from tests.api.test_bad_input import expect_problem
 from tests.fakes import LiveSource
@@ -205,13 +206,14 @@ def test_what_is_not_there_is_a_404(client: FlaskClient) -> None:
         assert body["detail"] == "there is no recording nothing"
 
 
-def test_an_empty_recording_has_nothing_to_download(client: FlaskClient, runtime: Runtime) -> None:
+def test_an_empty_recording_has_nothing_to_download(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Take, "_tap", lambda *_: None)  # no chunk comes before it is stopped
     start(client, name="one")
-    runtime.recorder._takes["one"]._detach()
-    runtime.recorder._takes["one"]._queue.clear()
-    if client.post("/emg/recordings/one/stop").get_json()["samples"] == 0:
-        body = expect_problem(client.get("/emg/recordings/one/download"), 422)
-        assert body["detail"] == "the recording one holds no sample"
+    assert client.post("/emg/recordings/one/stop").get_json()["samples"] == 0
+    body = expect_problem(client.get("/emg/recordings/one/download"), 422)
+    assert body["detail"] == "the recording one holds no sample"
 
 
 BAD: list[tuple[dict[str, Any], str, str]] = [
