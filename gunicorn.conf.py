@@ -50,8 +50,9 @@ def on_starting(server):
         for address in server.cfg.bind:  # also one given with --bind
             refuse_open_door(address, settings.allow_anonymous or settings.asks_for_keys)
         settings.expect_keys()
+        settings.expect_certificate()
         if settings.tls_cert is not None:
-            load_certificate(server.cfg, settings)
+            use_tls(server.cfg, settings)
         trust(server.cfg, settings.trusted_proxies)
         expect_alone(settings, server.cfg.workers)
     except ConfigError as error:
@@ -75,7 +76,7 @@ def on_reload(server):
     """In the master, at SIGHUP and before the new workers are there: what cannot be opened changes nothing."""
     from app.serving.crew import mark_reloaded
 
-    refusal = whats_wrong()
+    refusal = whats_wrong(server.cfg.workers)
     if refusal:
         server.log.error("the reload is refused, and the workers go on as they are: %s", refusal)
         server.cfg.set("workers", 0)  # none is begun, and so none is ended; the next reload reads it anew
@@ -84,8 +85,8 @@ def on_reload(server):
         mark_reloaded(server.board, worker.slot)
 
 
-def whats_wrong():
-    """Why a worker could not open what the settings name; empty where it could.
+def whats_wrong(workers):
+    """Why so many workers could not open what the settings name; empty where they could.
 
     Asked in a process of its own: it has today's code and `.env`. By the system's own calls, as the master has no
     hub to wait on; it is judged by what it says, since gunicorn may take its exit code.
@@ -94,7 +95,7 @@ def whats_wrong():
 
     spawn, wait = monkey.get_original("os", "posix_spawn"), monkey.get_original("os", "waitpid")
     sleep, ends = monkey.get_original("time", "sleep"), time.monotonic() + CHECK_S
-    command = [sys.executable, "-m", "app.serving.check"]
+    command = [sys.executable, "-m", "app.serving.check", str(workers)]
     with tempfile.TemporaryFile() as said:
         into = [(os.POSIX_SPAWN_DUP2, said.fileno(), descriptor) for descriptor in (1, 2)]
         child = spawn(sys.executable, command, os.environ, file_actions=into)
@@ -109,20 +110,8 @@ def whats_wrong():
     return "" if answer == "sound" else answer
 
 
-def load_certificate(config, settings):
-    """Turn TLS on, for this start and, since SIGHUP asks for no hook, for every reload."""
-    import ssl
-
-    from app.errors import ConfigError
-
-    try:
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
-            settings.tls_cert, settings.tls_key
-        )
-    except (OSError, ssl.SSLError) as error:
-        raise ConfigError(
-            f"EMG_TLS_CERT={settings.tls_cert} and EMG_TLS_KEY={settings.tls_key} cannot be used: {error}"
-        ) from None
+def use_tls(config, settings):
+    """For this start and, since SIGHUP asks for no hook, for every reload."""
     for name, path in (("certfile", settings.tls_cert), ("keyfile", settings.tls_key)):
         config.set(name, str(path))
         type(config.settings[name]).default = str(path)

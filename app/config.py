@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import ssl
 import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -104,6 +105,21 @@ class Settings:
                 f"EMG_API_KEYS_FILE={self.api_keys_file} has no key, so nobody could get in: "
                 "`flask --app wsgi keys new NAME` adds one"
             )
+
+    def expect_certificate(self) -> None:
+        """See, before a server starts, that TLS would take its certificate.
+
+        Raises:
+            ConfigError: one of the two files cannot be read, or they do not belong together.
+        """
+        if self.tls_cert is None:
+            return
+        try:
+            ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(self.tls_cert, self.tls_key)
+        except (OSError, ssl.SSLError) as error:
+            raise ConfigError(
+                f"EMG_TLS_CERT={self.tls_cert} and EMG_TLS_KEY={self.tls_key} cannot be used: {error}"
+            ) from None
 
     @classmethod
     def from_env(cls, dotenv: Path | None = DOTENV) -> Settings:

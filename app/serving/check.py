@@ -1,28 +1,30 @@
-"""`python -m app.serving.check` prints `sound`, or in one line why a worker could not open what the settings name.
+"""`python -m app.serving.check WORKERS` prints `sound`, or in one line why they could not open what the settings name.
 
-Before a reload: a worker that does not start would end the whole server. The source is not opened, as the workers
-that run may hold its device.
+Before a reload: a worker that does not start would end the whole server. No device is opened, as the workers that run
+may hold it, and no backend.
 """
 
 from __future__ import annotations
 
 import sys
 
-from app.config import Settings
+from app.config import Settings, expect_alone
 from app.errors import MyostreamError
-from app.serving.opening import open_artefact
+from app.serving.runtime import make_runtime
 
 
-def complaint() -> str | None:
-    """None where the settings and the model are sound."""
+def complaint(workers: int) -> str | None:
+    """None where the settings, and all that they name, are sound."""
     try:
         settings = Settings.from_env()
         settings.expect_keys()
-        open_artefact(settings)
+        settings.expect_certificate()
+        expect_alone(settings, workers)
+        make_runtime(settings, encode=lambda _: b"").close()
     except MyostreamError as error:
         return str(error)
     return None
 
 
 if __name__ == "__main__":
-    sys.stdout.write(f"{complaint() or 'sound'}\n")
+    sys.stdout.write(f"{complaint(int(sys.argv[1])) or 'sound'}\n")

@@ -171,7 +171,9 @@ class Runtime:
         if use_tensorrt or self.engine.backends.best != "tensorrt":
             return self.engine.backends.best
         others = [
-            name for name, state in self.engine.backends.states.items() if state.available and name != "tensorrt"
+            name
+            for name, state in self.engine.backends.states.items()
+            if state.available and name != "tensorrt"
         ]
         return self.engine.backends.named(others[0] if others else "onnxruntime")
 
@@ -300,6 +302,35 @@ class Runtime:
         )
 
 
+def make_runtime(
+    settings: Settings,
+    encode: Encode,
+    stopping: Callable[[], bool] = _never,
+    crew: Crew | None = None,
+    end: Callable[[], None] | None = None,
+) -> Runtime:
+    """All that the settings name, not yet started: no device is opened and no backend.
+
+    Raises:
+        MyostreamError: one line that says what is wrong with it.
+    """
+    model = open_artefact(settings)
+    crew = crew or Crew.alone()
+    source = open_source(settings, model.manifest)
+    if source is not None and crew.shares:
+        source = SharedSource(source, crew.link(repr(settings)))
+    return Runtime(
+        settings=settings,
+        artefact=model,
+        engine=make_engine(settings, model),
+        acquisition=None if source is None else Acquisition(source, open_path(settings, model.manifest)),
+        encode=encode,
+        stopping=stopping,
+        end=end,
+        crew=crew,
+    )
+
+
 def open_runtime(
     settings: Settings,
     encode: Encode,
@@ -312,32 +343,18 @@ def open_runtime(
     Raises:
         MyostreamError: one line that says what cannot be opened.
     """
-    model = open_artefact(settings)
-    crew = crew or Crew.alone()
-    source = open_source(settings, model.manifest)
-    if source is not None and crew.shares:
-        source = SharedSource(source, crew.link(repr(settings)))
-    acquisition = None if source is None else Acquisition(source, open_path(settings, model.manifest))
-    runtime = Runtime(
-        settings=settings,
-        artefact=model,
-        engine=make_engine(settings, model),
-        acquisition=acquisition,
-        encode=encode,
-        stopping=stopping,
-        end=end,
-        crew=crew,
-    )
+    runtime = make_runtime(settings, encode, stopping, crew, end)
     try:
         runtime.start()
     except BaseException:
         runtime.close()
         raise
+    manifest, source = runtime.artefact.manifest, runtime.feeds.default
     log.info(
         "model %s: %d channels at %g Hz, backend %s, source %s",
-        model.manifest.name,
-        model.manifest.channels,
-        model.manifest.sampling_rate,
+        manifest.name,
+        manifest.channels,
+        manifest.sampling_rate,
         runtime.engine.backends.best,
         source.name if source is not None else "to be declared",
     )

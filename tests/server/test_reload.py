@@ -62,16 +62,21 @@ def test_settings_in_dotenv_are_read_anew(tmp_path: Path) -> None:
             client.close()
 
 
-def test_a_mistake_in_the_settings_changes_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("mistake", "named"),
+    [("EMG_MODEL=nobody", "nobody"), ("EMG_MODE=ninapro\nEMG_RECORDING=/nowhere/S1.mat", "/nowhere/S1.mat")],
+    ids=["model", "recording"],
+)
+def test_a_mistake_in_the_settings_changes_nothing(tmp_path: Path, mistake: str, named: str) -> None:
     folder = project(tmp_path)
     with serving(folder) as live:
         client = Client(live.port, fps=10)
         events = client.events()
         next(events)
-        (folder / ".env").write_text("EMG_MODEL=nobody\n", encoding="utf-8")
+        (folder / ".env").write_text(f"{mistake}\n", encoding="utf-8")
         before = reload(live)
         until(lambda: "the reload is refused" in live.log)
-        assert "nobody" in live.log
+        assert named in live.log
         ends = time.monotonic() + 2
         while time.monotonic() < ends:
             assert "prediction" in next(events)
