@@ -214,6 +214,7 @@ def post_fork(server, worker):
     """In the worker, before the application is loaded: open the engine and the source."""
     import gc
 
+    forget_code()
     from app import logs, open_runtime
     from app.config import Settings
     from app.errors import MyostreamError
@@ -232,6 +233,12 @@ def post_fork(server, worker):
         sys.exit(server.WORKER_BOOT_ERROR)
     gc.collect()
     gc.freeze()  # what is there now stays; a collection during a stream has nothing to look through
+
+
+def forget_code():
+    """In a worker: what the master has read of our code is as it was when that started, and so older than the rest."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "app"]:
+        del sys.modules[name]
 
 
 def post_worker_init(worker):

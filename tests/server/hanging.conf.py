@@ -9,10 +9,12 @@ from pathlib import Path
 _conf = Path("own.conf.py")
 exec(compile(_conf.read_text(encoding="utf-8"), str(_conf), "exec"))
 
-_post_fork = post_fork  # noqa: F821  of the file above
+_forget_code = forget_code  # noqa: F821  of the file above
 
 
-def post_fork(server, worker):
+def forget_code():
+    """The last that is done in a worker before it opens its engine."""
+    _forget_code()
     import os
 
     from app.inference.onnx_backend import OnnxBackend
@@ -28,4 +30,3 @@ def post_fork(server, worker):
     OnnxBackend.infer = hanging
     if os.environ["HANGS_ON"] == "engine thread":
         OnnxBackend.reentrant = False
-    _post_fork(server, worker)

@@ -62,6 +62,22 @@ def test_settings_in_dotenv_are_read_anew(tmp_path: Path) -> None:
             client.close()
 
 
+def test_code_is_read_anew_also_what_the_master_knows_already(tmp_path: Path) -> None:
+    """A worker is forked from the master, and had its old settings beside the new code that reads them."""
+    folder = project(tmp_path)
+    with serving(folder) as live:
+        config = folder / "app" / "config.py"
+        text = config.read_text(encoding="utf-8")
+        assert "max_streams: int = 1600" in text
+        config.write_text(text.replace("max_streams: int = 1600", "max_streams: int = 1"), encoding="utf-8")
+        before = reload(live)
+        until(lambda: before not in live.workers() and live.ready(), START_S)
+        clients = [Client(live.port, fps=10) for _ in range(2)]
+        assert [client.status for client in clients] == [200, 503]
+        for client in clients:
+            client.close()
+
+
 @pytest.mark.parametrize(
     ("mistake", "named"),
     [("EMG_MODEL=nobody", "nobody"), ("EMG_MODE=ninapro\nEMG_RECORDING=/nowhere/S1.mat", "/nowhere/S1.mat")],
