@@ -20,7 +20,6 @@ worker_class = "gevent"
 worker_connections = 2000  # EMG_MAX_STREAMS stays below, so that /health always gets through
 timeout = 30
 HANDSHAKE_S = 10  # of TLS
-CHECK_S = 60  # for the settings, before a reload
 graceful_timeout = 10
 keepalive = 5  # s between requests, and also for a whole header: a client that dribbles is let go
 max_requests = 0  # a restart would cut every stream
@@ -75,6 +74,7 @@ def on_starting(server):
 def on_reload(server):
     """In the master, at SIGHUP and before the new workers are there: what cannot be opened changes nothing."""
     from app.serving.crew import mark_reloaded
+    from app.serving.reload import whats_wrong
 
     refusal = whats_wrong(server.cfg.workers)
     if refusal:
@@ -83,31 +83,6 @@ def on_reload(server):
         return
     for worker in server.WORKERS.values():
         mark_reloaded(server.board, worker.slot)
-
-
-def whats_wrong(workers):
-    """Why so many workers could not open what the settings name; empty where they could.
-
-    Asked in a process of its own: it has today's code and `.env`. By the system's own calls, as the master has no
-    hub to wait on; it is judged by what it says, since gunicorn may take its exit code.
-    """
-    import time
-
-    spawn, wait = monkey.get_original("os", "posix_spawn"), monkey.get_original("os", "waitpid")
-    sleep, ends = monkey.get_original("time", "sleep"), time.monotonic() + CHECK_S
-    command = [sys.executable, "-m", "app.serving.check", str(workers)]
-    with tempfile.TemporaryFile() as said:
-        into = [(os.POSIX_SPAWN_DUP2, said.fileno(), descriptor) for descriptor in (1, 2)]
-        child = spawn(sys.executable, command, os.environ, file_actions=into)
-        try:
-            while not wait(child, os.WNOHANG)[0] and time.monotonic() < ends:
-                sleep(0.05)
-        except ChildProcessError:
-            pass  # gunicorn has taken it
-        said.seek(0)
-        lines = said.read().decode(errors="replace").split("\n")
-    answer = next((line for line in reversed(lines) if line.strip()), "the check gave no answer")
-    return "" if answer == "sound" else answer
 
 
 def use_tls(config, settings):
@@ -145,52 +120,7 @@ def trust(config, proxies):
 def pre_request(worker, req):
     """Before the application reads the body: give the client a time for it."""
     if req.body is not None:
-        req.body = InTime(req.body, worker.body_timeout_s)
-
-
-class InTime:
-    """A body of which every 64 KiB must arrive in time; else the request is answered 408 and the connection closed."""
-
-    PIECE = 64 * 1024
-
-    def __init__(self, body, seconds):
-        self.body, self.seconds, self.late = body, seconds, None
-
-    @property
-    def failed(self):
-        return self.late is not None or self.body.failed
-
-    def read(self, size=None):
-        if size is not None and 0 <= size <= self.PIECE:
-            return self._timed(self.body.read, size)
-        found, left = [], float("inf") if size is None or size < 0 else size
-        while left > 0 and (piece := self._timed(self.body.read, int(min(left, self.PIECE)))):
-            found.append(piece)
-            left -= len(piece)
-        return b"".join(found)
-
-    def readline(self, size=None):
-        return self._timed(self.body.readline, size)
-
-    def __iter__(self):
-        return iter(self.readline, b"")
-
-    def _timed(self, read, size):
-        import gevent
-        from werkzeug.exceptions import RequestTimeout
-
-        if self.late is None:
-            late = RequestTimeout(
-                f"each 64 KiB of a body must arrive within EMG_BODY_TIMEOUT, {self.seconds:g} s"
-            )
-            timeout = gevent.Timeout.start_new(self.seconds, late)
-            try:
-                return read(size)
-            except RequestTimeout:
-                self.late = late
-            finally:
-                timeout.close()
-        raise self.late
+        req.body = worker.in_time(req.body)
 
 
 def pre_fork(server, worker):
@@ -214,8 +144,11 @@ def post_fork(server, worker):
     """In the worker, before the application is loaded: open the engine and the source."""
     import gc
 
+    import gevent
+
     forget_code()
     from app import logs, open_runtime
+    from app.api.slow_body import InTime
     from app.config import Settings
     from app.errors import MyostreamError
     from app.serving.crew import Crew
@@ -223,7 +156,7 @@ def post_fork(server, worker):
 
     native_subprocess()
     settings = Settings.from_env()
-    worker.body_timeout_s = settings.body_timeout_s
+    worker.in_time = lambda body: InTime(body, settings.body_timeout_s, gevent.Timeout.start_new)
     logs.configure(settings.log_level, settings.log_format)
     crew = Crew(server.run, server.board, worker.slot, server.num_workers)
     try:

@@ -8,12 +8,11 @@ gunicorn.conf.py patches before it is imported.
 
 from __future__ import annotations
 
-import _thread
 import sys
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from importlib import import_module
 from typing import Any, Protocol
 
 Job = Callable[[], None]  # must not raise: it keeps its own result and error
@@ -83,16 +82,18 @@ def engine_thread() -> EngineThread:
 
 def start_native(job: Job) -> None:
     """Run `job` on a native thread of its own, also under gevent. It ends with the process, or when the job does."""
-    monkey = _gevent()
-    start = _thread.start_new_thread if monkey is None else monkey.get_original("_thread", "start_new_thread")
-    start(job, ())
+    native("_thread", "start_new_thread")(job, ())
 
 
 def native_sleep(seconds: float) -> None:
     """Sleep on a native thread: no greenlet is asked to go on meanwhile."""
+    native("time", "sleep")(seconds)
+
+
+def native(module: str, name: str) -> Any:
+    """A function as Python has it, whatever gevent has put in its place."""
     monkey = _gevent()
-    sleep = time.sleep if monkey is None else monkey.get_original("time", "sleep")
-    sleep(seconds)
+    return getattr(import_module(module), name) if monkey is None else monkey.get_original(module, name)
 
 
 def _gevent() -> Any:
