@@ -7,19 +7,13 @@ from typing import Any
 
 import pytest
 
-from tests.browser.dashboards import DESKTOP, MARKS, PHONE, Dashboard, chromium
+from tests.browser.dashboards import DESKTOP, MARKS, PHONE, Dashboard
 from tests.server.live import Live, gunicorn
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core is not installed")
 
 pytestmark = MARKS
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

@@ -6,10 +6,11 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from tests.browser.dashboards import MARKS, Dashboard, chromium
+from tests.browser.dashboards import MARKS, Dashboard
 from tests.server.live import ROOT, gunicorn
 
 PAGE = ROOT / "examples" / "dashboard.html"
@@ -34,8 +35,10 @@ def test_the_pure_modules_pass_their_own_tests() -> None:
 class TestInChromium:
     pytestmark = MARKS
 
-    def test_opened_from_the_disk_it_connects_to_the_server_that_is_named(self, tmp_path: Path) -> None:
-        with gunicorn(tmp_path, EMG_CORS_ORIGINS="*") as live, chromium() as browser:
+    def test_opened_from_the_disk_it_connects_to_the_server_that_is_named(
+        self, browser: Any, tmp_path: Path
+    ) -> None:
+        with gunicorn(tmp_path, EMG_CORS_ORIGINS="*") as live:
             dashboard = Dashboard(browser, PAGE.as_uri())
             dashboard.open()
             dashboard.page.get_by_label("Server", exact=True).fill(live.url)
@@ -49,7 +52,9 @@ class TestInChromium:
             assert dashboard.complaints == []
             assert dashboard.hosts == {"", f"127.0.0.1:{live.port}"}
 
-    def test_a_server_that_does_not_allow_it_is_told_apart_in_words(self, tmp_path: Path) -> None:
-        with gunicorn(tmp_path) as live, chromium() as browser:
+    def test_a_server_that_does_not_allow_it_is_told_apart_in_words(
+        self, browser: Any, tmp_path: Path
+    ) -> None:
+        with gunicorn(tmp_path) as live:
             dashboard = Dashboard(browser, PAGE.as_uri())
             dashboard.open(f"?server={live.url}").reads("#notice-text", "EMG_CORS_ORIGINS")

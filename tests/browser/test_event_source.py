@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -14,14 +13,7 @@ import pytest
 
 from tests.server.live import Live, gunicorn
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = shutil.which("chromium")
-
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.server,
-    pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed"),
-]
+pytestmark = [pytest.mark.browser, pytest.mark.server]
 
 FPS, SECONDS = 10, 7  # Chromium waits 3 s before it reconnects
 LISTEN = """([fps, seconds]) => {
@@ -39,15 +31,6 @@ LISTEN = """([fps, seconds]) => {
 def live(tmp_path: Path) -> Iterator[Live]:
     with gunicorn(tmp_path) as live:
         yield live
-
-
-@pytest.fixture
-def page() -> Iterator[Any]:
-    switches = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=switches)
-        yield browser.new_page(bypass_csp=True)
-        browser.close()
 
 
 def until(page: Any, expression: str, seconds: float = 20.0) -> None:

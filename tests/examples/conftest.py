@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 from streaming_client import StreamingInferenceClient
 
+from tests.browser.conftest import browser, page
 from tests.server.conftest import server
 
-__all__ = ["server"]
+__all__ = ["browser", "page", "server"]
 
 ClientOf = Callable[..., StreamingInferenceClient]
 

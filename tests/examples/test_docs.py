@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -72,18 +71,6 @@ def test_pushing_blocks_run(tmp_path: Path, content: str) -> None:
 def test_node_blocks_run(server: Live, content: str) -> None:
     said = run(["node", "--input-type=module", "-e", content.replace(URL, server.url)], ROOT).split()
     assert said == ["connecting", "open", "closed"]
-
-
-@pytest.fixture
-def page() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        pytest.skip("chromium is not installed")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
-        yield browser.new_page(bypass_csp=True)  # the scripts here are the test's own
-        browser.close()
 
 
 @pytest.mark.browser
