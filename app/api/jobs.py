@@ -38,6 +38,7 @@ class StreamJob:
     min_confidence: float = 0.0
     include_signal: bool = False
     source: str | None = None
+    last_event_id: str | None = None  # of the event after which it goes on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -124,6 +124,10 @@ class StreamQuerySchema(StreamSchema):
         validate=Length(1, 100),
         **about("From POST /stream/tickets, in place of the header X-API-Key; good once"),
     )
+    last_event_id = fields.String(
+        validate=Length(1, 100),
+        **about("In place of the header Last-Event-ID, which counts if there are both"),
+    )
 
     @post_load
     def make(self, values: dict[str, Any], **_: Any) -> StreamJob:

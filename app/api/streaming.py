@@ -98,7 +98,7 @@ def stats() -> dict[str, Any]:
 def _opened(job: StreamJob) -> Response:
     """All that can be refused is refused here, before the first byte."""
     runtime = current_runtime()
-    last_event_id = request.headers.get("Last-Event-ID")
+    last_event_id = request.headers.get("Last-Event-ID") or job.last_event_id
     if last_event_id == sse.FINISHED:
         return Response(status=HTTPStatus.NO_CONTENT)  # tells EventSource to stop reconnecting
     feed = current_feed(job.source)

@@ -11,14 +11,13 @@
  */
 
 import { asConnectionError, ConnectionError, expectOk, ServerError } from "./client_errors.js";
-import { backOff, FIRST_DELAY_MS, sleep } from "./retry.js";
+import { backOff, FINISHED, FIRST_DELAY_MS, sleep } from "./retry.js";
 import { SseParser } from "./sse.js";
 
 export { ConnectionError, expectOk, ServerError } from "./client_errors.js";
 export { eventSource } from "./event_source.js";
 export { SseParser } from "./sse.js";
 
-const FINISHED = "end"; // id of the last event of a stream that has said all
 const IDLE_MS = 15_000; // the server says something at least every 5 s
 const CONNECT_MS = 10_000;
 

@@ -1,14 +1,12 @@
 /** Streams by the browser's own EventSource, with a ticket where the server wants a key. */
 
 import { asConnectionError, ConnectionError, expectOk } from "./client_errors.js";
-import { backOff, FIRST_DELAY_MS, sleep } from "./retry.js";
-
-const FINISHED = "end"; // id of the last event of a stream that has said all
+import { backOff, FINISHED, FIRST_DELAY_MS, sleep } from "./retry.js";
 
 /**
  * EventSource reconnects by itself, and goes on where it was. It sends no headers, so with a key a one-use ticket is
- * asked for and put in the query; the key itself never gets into a URL. Where EventSource gives up (it does on any
- * answer but 200, so on a used ticket too) another is opened, which is a new stream, unless the server refused for good.
+ * asked for and put in the query; the key itself never gets into a URL. Where its ticket is spent, or it gives up (it
+ * does on any answer but 200), another is opened that goes on there too, unless the server refused for good.
  *
  * @param {object} call
  * @param {string} [call.url]      the server; "" for the page's own
@@ -36,9 +34,11 @@ export function eventSource({
   const asked = Object.entries(options).filter(([, value]) => value !== null && value !== undefined);
   let source;
   let attempt = 0;
+  let lastId = "";
 
   async function address() {
     const query = new URLSearchParams(asked);
+    if (lastId) query.set("last_event_id", lastId); // its own Last-Event-ID, of a later event, counts more
     if (apiKey) query.set("ticket", await ticketFor(fetch, url, apiKey));
     return `${url}/infer/stream?${query}`;
   }
@@ -48,8 +48,9 @@ export function eventSource({
       attempt += 1;
       onState({ state: "connecting", attempt });
       try {
-        await listen(await address());
-        throw await refusal(); // EventSource does not tell why it gave up
+        const target = await address();
+        if (stop.signal.aborted) return;
+        throw (await listen(target)) ?? (await refusal()); // EventSource does not tell why it gave up
       } catch (error) {
         if (stop.signal.aborted) return;
         const reason = asConnectionError(error);
@@ -61,22 +62,24 @@ export function eventSource({
     }
   }
 
-  /** Until EventSource gives up. */
+  /** Until it is of no more use: the error, or null where EventSource gave up. */
   function listen(target) {
-    if (stop.signal.aborted) return null;
     source = new EventSource(target);
     source.onopen = () => onState({ state: "open", attempt });
     source.onmessage = ({ data, lastEventId }) => {
       attempt = 0;
+      lastId = lastEventId;
       const event = JSON.parse(data);
       if (event.status !== "completed" || lastEventId === FINISHED) onEvent(event, lastEventId);
       if (lastEventId === FINISHED) end({ state: "completed" });
     };
     return new Promise((resolve) => {
       source.onerror = () => {
-        if (source.readyState === EventSource.CLOSED) return resolve();
+        if (source.readyState === EventSource.CLOSED) return resolve(null);
         const error = new ConnectionError("the connection was cut");
-        return onState({ state: "waiting", attempt, error, reason: error.message });
+        if (!apiKey) return onState({ state: "waiting", attempt, error, reason: error.message }); // it tries by itself
+        source.close(); // it would try with the ticket that is spent
+        return resolve(error);
       };
     });
   }

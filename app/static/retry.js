@@ -1,7 +1,8 @@
-/** When to try again. */
+/** Whether and when to try again. */
 
+export const FINISHED = "end"; // id of the last event of a stream that has said all: not again
 export const FIRST_DELAY_MS = 500;
-export const LONGEST_DELAY_MS = 10_000;
+const LONGEST_DELAY_MS = 10_000;
 
 /** Doubles with each attempt, and varies by half, so that a crowd does not come back all at once. */
 export function backOff(attempt, firstMs) {

@@ -125,6 +125,19 @@ def test_a_stream_sends_documented_frames_and_a_last_word(client: FlaskClient, m
     assert (last["status"], last["total_frames"]) == ("completed", len(frames))
 
 
+def test_a_query_says_where_to_go_on_and_the_header_counts_more(client: FlaskClient) -> None:
+    options = {"duration_seconds": 0.3, "fps": 20}
+    with client.get("/infer/stream", query_string=options) as answer:
+        first = next(found[1] for found in re.finditer("^id: (.*)$", answer.get_data(as_text=True), re.M))
+    options["last_event_id"] = first
+    with client.get("/infer/stream", query_string=options) as answer:
+        assert events(answer.get_data(as_text=True))[0]["frame"] == 1
+    with client.get("/infer/stream", query_string=options, headers={"Last-Event-ID": "end"}) as answer:
+        assert answer.status_code == 204
+    with client.get("/infer/stream", query_string={**options, "last_event_id": "end"}) as answer:
+        assert answer.status_code == 204
+
+
 def test_a_stream_that_is_over_leaves_no_slot_taken_and_measured_stats(
     client: FlaskClient, runtime: Runtime
 ) -> None:

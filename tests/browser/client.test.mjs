@@ -178,7 +178,7 @@ const until = async (holds) => {
   }
 };
 
-test("EventSource gets a ticket instead of the key, and another when the first is used up", async (t) => {
+test("EventSource gets a ticket instead of the key, and goes on with another when it is cut or gives up", async (t) => {
   FakeEventSource.made = [];
   let tickets = 0;
   const { url, asked } = await serving(t, (response, request) =>
@@ -204,11 +204,19 @@ test("EventSource gets a ticket instead of the key, and another when the first i
   first.onerror();
   await until(() => FakeEventSource.made.length === 2);
   const second = FakeEventSource.made[1];
-  assert.match(second.url, /ticket=t3$/); // t2 went to the look at why the first was closed
-  second.onmessage({ data: '{"status":"completed"}', lastEventId: "end" });
+  assert.match(second.url, /&last_event_id=run.0&ticket=t3$/); // t2 went to the look at why the first was closed
+  second.onmessage({ data: '{"frame":1}', lastEventId: "run.1" });
+  second.readyState = 0; // cut; the browser's own next try would be with t3
+  second.onerror();
   assert.equal(second.readyState, FakeEventSource.CLOSED);
-  assert.deepEqual(events, [{ frame: 0 }, { status: "completed" }]);
-  assert.deepEqual(states, ["connecting", "waiting: full", "connecting", "completed"]);
+  await until(() => FakeEventSource.made.length === 3);
+  const third = FakeEventSource.made[2];
+  assert.match(third.url, /&last_event_id=run.1&ticket=t4$/);
+  third.onmessage({ data: '{"status":"completed"}', lastEventId: "end" });
+  assert.equal(third.readyState, FakeEventSource.CLOSED);
+  assert.deepEqual(events, [{ frame: 0 }, { frame: 1 }, { status: "completed" }]);
+  const cut = "waiting: the connection was cut";
+  assert.deepEqual(states, ["connecting", "waiting: full", "connecting", cut, "connecting", "completed"]);
   assert.ok(asked.filter(({ method }) => method === "POST").every(({ headers }) => headers["x-api-key"] === "secret"));
   assert.ok(asked.every((one) => !one.url.includes("secret")));
 });
