@@ -101,7 +101,7 @@ def main() -> None:
     found = figures(judged)
     print(json.dumps({**said, **found}, indent=2))
     if asked.png is not None:
-        from accuracy_plot import draw  # noqa: PLC0415  optional
+        from accuracy_plot import draw  # noqa: PLC0415  matplotlib is optional
 
         title = f"{model['name']}, {asked.fps:g} fps, {asked.votes} vote{'s' * (asked.votes != 1)}"
         draw(judged, model["classes"], asked.over, asked.png, title)

@@ -35,14 +35,9 @@ class RefusedError(ClientError):
         self.title = str(problem.get("title") or f"HTTP {status}")
         self.detail = str(problem.get("detail") or "the server gave no reason")
         self.errors: Mapping[str, Any] = problem.get("errors") or {}
+        # the server is starting, full or going, rather than of another opinion
+        self.passing = status in (408, 425, 429, 500, 502, 504) or (status == 503 and not problem.get("cure"))
         super().__init__(f"{status} {self.title}: {self.detail}")
-
-    @property
-    def passing(self) -> bool:  # type: ignore[override]
-        """The server is starting, full or going, rather than of another opinion."""
-        return self.status in (408, 425, 429, 500, 502, 504) or (
-            self.status == 503 and not self.problem.get("cure")
-        )
 
 
 class KeyRefusedError(RefusedError):
