@@ -12,10 +12,13 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
+from typing import TypeVar
 
 from app.serving.memory import give_back
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 CROWD = 100  # streams open at once; after fewer there is nothing worth giving back
 OVER = -1.0  # no look is due any more
@@ -100,16 +103,21 @@ class Keeper:
             self._give_back()
 
     def _look(self, kept: Kept) -> None:
-        try:
-            pause_s = next(kept.looks, None)
-        except Exception:
-            log.exception("a stream failed")
-            pause_s = None
+        pause_s = _tried(lambda: next(kept.looks, None))
         if pause_s is not None:
             with self._lock:
                 self._push(kept, self._clock() + pause_s)
             return
         kept.due = OVER
-        kept.close()
+        _tried(kept.close)
         with self._lock:
             self.open -= 1
+
+
+def _tried(step: Callable[[], T]) -> T | None:
+    """What it gives; None where it fails, so that the other streams are looked after all the same."""
+    try:
+        return step()
+    except Exception:
+        log.exception("a stream failed")
+        return None

@@ -89,6 +89,21 @@ def test_a_stream_that_fails_is_closed_and_the_others_go_on(
     assert "no luck" in caplog.text
 
 
+def test_a_stream_that_cannot_be_closed_holds_up_no_other(
+    keeper: Keeper, caplog: pytest.LogCaptureFixture
+) -> None:
+    closed: list[str] = []
+
+    def fails() -> None:
+        raise OSError("no luck")
+
+    keeper.keep(Kept(pauses(0.0), fails))
+    keeper.keep(Kept(pauses(0.0, 0.05, 0.0), lambda: closed.append("good")))
+    assert keeper.drain(5.0)
+    assert closed == ["good"]
+    assert "no luck" in caplog.text
+
+
 def test_memory_is_given_back_when_the_last_of_a_crowd_has_left_and_not_for_a_few(
     keeper: Keeper, given_back: list[float]
 ) -> None:
