@@ -15,8 +15,7 @@ from app.api.schemas import about
 from app.emg import label_plan
 from app.emg.recording_folder import ALLOWED, NAME, SUBJECT, SUBJECT_ALLOWED
 from app.errors import DataError
-
-FORMATS = ("npz", "bdf")
+from app.serving.recorder import FORMATS
 
 
 def _matches(pattern: re.Pattern[str], allowed: str) -> Callable[[str], None]:
@@ -137,7 +136,7 @@ class DownloadSchema(Schema):
 
     format = fields.String(
         load_default="npz",
-        validate=OneOf(FORMATS, error="must be one of {choices}"),
+        validate=OneOf(tuple(FORMATS), error="must be one of {choices}"),
         **about("npz: for `flask model train`. bdf: BDF+ with the side files of BIDS-EMG, as .zip"),
     )
 

@@ -19,7 +19,7 @@ from app.api.openapi import body, fails, named, query
 from app.api.recording_schemas import DownloadSchema, RecordingSchema, RecordingsSchema, RecordingStartSchema
 from app.emg.recording_folder import NAME
 from app.errors import NotReadyError
-from app.serving.recorder import RecordingState
+from app.serving.recorder import FORMATS, RecordingState
 
 bp = needs(CONTROL)(
     Blueprint(
@@ -28,7 +28,7 @@ bp = needs(CONTROL)(
 )
 
 PIECE_BYTES = 2**18
-_FILES = {"npz": ("npz", "application/octet-stream"), "bdf": ("zip", "application/zip")}
+_KINDS = {"npz": "application/octet-stream", "zip": "application/zip"}  # by the file's suffix
 _start, _download = RecordingStartSchema(), DownloadSchema()
 
 
@@ -81,9 +81,7 @@ def stop(name: str) -> dict[str, Any]:
     responses={
         HTTPStatus.OK: {
             "description": "The file",
-            "content": {
-                kind: {"schema": {"type": "string", "format": "binary"}} for _, kind in _FILES.values()
-            },
+            "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _KINDS.values()},
         }
     },
 )
@@ -93,10 +91,10 @@ def download(name: str) -> Response:
     """A recording that has ended, as one file."""
     form = load_query(_download)
     file, size = current_runtime().recorder.export(name, form)
-    suffix, kind = _FILES[form]
+    suffix, _ = FORMATS[form]
     answer = Response(
         _pieces(file),
-        mimetype=kind,
+        mimetype=_KINDS[suffix],
         headers={
             "Content-Disposition": f"attachment; filename={name}.{suffix}",
             "Content-Length": str(size),
