@@ -50,15 +50,13 @@ export class Field {
     this.control.setAttribute("aria-invalid", String(text !== ""));
   }
 
-  /** @param {{value: string, label: string, disabled?: boolean}[]} choices  the value stays where it is among them */
+  /** @param {{value: string, label: string}[]} choices  the value stays where it is among them */
   offer(choices) {
     const key = JSON.stringify(choices);
     if (key === this.offered) return;
     this.offered = key;
     const before = this.control.value;
-    this.control.replaceChildren(
-      ...choices.map(({ value, label, disabled = false }) => make("option", { value, disabled }, label)),
-    );
+    this.control.replaceChildren(...choices.map(({ value, label }) => make("option", { value }, label)));
     if (choices.some(({ value }) => value === before)) this.control.value = before;
   }
 }

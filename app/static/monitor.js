@@ -12,11 +12,10 @@ export class Monitor {
   sources = [];
   fallback = null; // name of the default source
   trouble = null;
-  #routes = null; // paths that the server has, from its own description; null before it is known
 
   /**
    * @param {import("./server.js").Server} server
-   * @param {{onChange: () => void, onStats: (stats: object) => void, onQuality: (answer: object | null) => void,
+   * @param {{onChange: () => void, onStats: (stats: object) => void, onQuality: (answer: object | null, why: string) => void,
    *   recordings: {refresh: () => Promise<void>, running: boolean}, source: () => string | null}} parts
    */
   constructor(server, parts) {
@@ -45,30 +44,24 @@ export class Monitor {
   async #round() {
     try {
       this.health = await this.server.get("/health");
-      this.#routes ??= new Set(Object.keys((await this.server.get("/openapi.json")).paths));
       await this.#look();
       this.trouble = null;
     } catch (error) {
       this.trouble = error;
-      if (error.name === "ConnectionError") this.#routes = null; // another version may come back
     }
     this.onChange();
   }
 
   async #look() {
-    if (this.#has("/emg/sources")) {
-      const { default: fallback, sources } = await this.server.get("/emg/sources");
-      [this.fallback, this.sources] = [fallback, sources];
-    }
+    const { default: fallback, sources } = await this.server.get("/emg/sources");
+    [this.fallback, this.sources] = [fallback, sources];
     this.onStats(await this.server.get("/infer/stream/stats"));
     await this.#quality();
-    if (!this.#has("/emg/recordings")) this.recordings.explain("This server does not record.");
-    else if (!this.recordings.running) await this.recordings.refresh();
+    if (!this.recordings.running) await this.recordings.refresh();
   }
 
   async #quality() {
     const source = this.named(this.source());
-    if (!this.#has("/emg/quality")) return this.onQuality(null, "This server does not judge channels.");
     if (!source) return this.onQuality(null, "There is no source to judge.");
     if (source.samples === 0) return this.onQuality(null, "No samples have come yet.");
     try {
@@ -77,9 +70,5 @@ export class Monitor {
       if (![404, 409, 422, 503].includes(error.status)) throw error;
       return this.onQuality(null, error.message);
     }
-  }
-
-  #has(path) {
-    return this.#routes.has(path);
   }
 }

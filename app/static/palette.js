@@ -1,6 +1,6 @@
 /** The style sheet's colours for drawing, which follow the theme. */
 
-const NAMES = ["panel", "well", "line", "ink", "soft", "accent", "tint", "warn", "bad", "bad-tint"];
+const NAMES = ["panel", "line", "ink", "soft", "accent", "tint", "warn", "bad"];
 
 /** Colours by name, as `rgb(...)`, read when asked for after `refresh`. */
 export class Palette {

@@ -3,12 +3,6 @@
 import { byId, capital, make, save, setText, spaced } from "./elements.js";
 import { Field } from "./field.js";
 
-const REASONS = {
-  401: "Recording needs an API key.",
-  403: "This API key may not record.",
-  404: "This server does not record.",
-  409: "Another recording is running.",
-};
 const FIELDS = [
   { name: "name", label: "Name", kind: "text", attributes: { placeholder: "by time" } },
   { name: "subject", label: "Subject", kind: "text", attributes: { placeholder: "S01", maxlength: 32 } },
@@ -71,7 +65,7 @@ export class RecordingsPanel {
     } catch (error) {
       if (error.status === undefined) throw error;
       this.#running = null;
-      this.explain(REASONS[error.status] ?? error.message);
+      this.explain(error.message);
     }
   }
 
@@ -107,7 +101,7 @@ export class RecordingsPanel {
     const before = this.#running;
     this.#running = state.state === "recording" ? state : null;
     this.#asked = performance.now();
-    this.said.textContent = state.error ?? "";
+    setText(this.said, state.error ?? "");
     setText(this.button, this.#running ? `Stop after ${state.seconds.toFixed(0)} s` : "Record");
     this.paint(this.#asked);
     if (before && !this.#running) return this.refresh();
@@ -146,7 +140,6 @@ export class RecordingsPanel {
 
   async #do(work) {
     setText(this.said, "");
-    this.said.shown = undefined;
     try {
       await work();
     } catch (error) {
