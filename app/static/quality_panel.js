@@ -6,10 +6,12 @@ const BAD = ["dead", "flat", "railed"]; // no signal at all; the others still ca
 
 /** Problems by channel, from the quality route and from the events. */
 export class QualityPanel {
+  levels = []; // ok | warn | bad, by channel
   #rows = [];
 
   configure(channels) {
     this.problems = Array(channels).fill("");
+    this.levels = Array(channels).fill("ok");
     this.#rows = this.problems.map((_, c) => {
       const fill = make("span", { class: "fill" });
       const problem = make("span", { class: "problem" });
@@ -51,11 +53,11 @@ export class QualityPanel {
     if (text === this.problems[channel]) return;
     this.problems[channel] = text;
     const { item, lane, problem, badge } = this.#rows[channel];
-    const level = levelOf(text);
+    const level = (this.levels[channel] = levelOf(text));
     for (const element of [item, lane]) element.dataset.level = level;
     setText(problem, text ? `${level === "bad" ? "✗" : "▲"} ${text}` : "");
     setText(badge, text ? `${level === "bad" ? "✗" : "▲"} ${problems[0]}` : "");
-    onChange(channel, text, level);
+    onChange(channel, text);
   }
 }
 

@@ -52,10 +52,6 @@ export class SignalView {
     this.ribbon.rest = label;
   }
 
-  level(channel, level) {
-    this.waveform.levels[channel] = level;
-  }
-
   clear() {
     this.#seen = false;
     this.waveform.clear();

@@ -9,7 +9,7 @@ const OVERLAP = 1.6; // lanes a peak may reach beyond its own middle
 const SWEEP_GAP = 14; // pixels between new and old when it does not scroll
 
 /** The next of 1, 1.5, 2, 3, 5, 7, 10, 15 ... */
-export function nice(value) {
+function nice(value) {
   const power = 10 ** Math.floor(Math.log10(value));
   return [1, 1.5, 2, 3, 5, 7, 10].map((step) => step * power).find((step) => step >= value * 0.999);
 }
@@ -30,6 +30,7 @@ export class Waveform {
     this.surface = new Surface(canvas, () => this.redraw());
     this.palette = palette;
     this.clock = clock;
+    this.levels = []; // by channel: ok (also where nothing is known) | warn | bad
     this.sweeps = false; // true: the trace stands still and is overwritten, for those who want less motion
     this.span = 5; // s
     this.amplitude = null; // model units that fill half a lane; null before it is known
@@ -44,7 +45,6 @@ export class Waveform {
       this.ring = new SignalRing(channels, capacity);
     }
     [this.channels, this.rate] = [channels, rate];
-    this.levels = Array(channels).fill("ok"); // ok | warn | bad
     this.redraw();
   }
 
@@ -76,26 +76,27 @@ export class Waveform {
     this.redraw();
   }
 
-  /** Show the signal as it is now; true where pixels have changed. */
+  /** Show the signal as it is now. */
   paint(nowMs) {
     const { width } = this.surface;
-    if (this.ring.count === 0 || this.amplitude === null) return this.#blank();
+    if (this.ring.count === 0 || this.amplitude === null) {
+      this.#blank();
+      return;
+    }
     const pixels = width / (this.span * this.rate); // a sample
     this.#advance(pixels);
     const head = Math.floor(Math.min(this.clock.at(nowMs), this.ring.newest) * pixels);
-    if (head === this.#shown) return false;
+    if (head === this.#shown) return;
     this.#shown = head;
     if (this.sweeps) this.#sweep(head, width);
     else this.#copy(head - width, head, 0);
-    return true;
   }
 
   #blank() {
-    if (this.#shown === "blank") return false;
+    if (this.#shown === "blank") return;
     this.#shown = "blank";
     this.surface.context.fillStyle = this.palette.panel;
     this.surface.context.fillRect(0, 0, this.surface.width, this.surface.height);
-    return true;
   }
 
   /** A page that stays where it is, overwritten from the left. */
@@ -157,7 +158,7 @@ export class Waveform {
 
   /** One path for all channels of a level: min and max of each column, in the order of time. */
   #trace(level, from, pixels) {
-    const channels = this.levels.flatMap((found, c) => (found === level ? [c] : []));
+    const channels = Array.from({ length: this.channels }, (_, c) => c).filter((c) => (this.levels[c] ?? "ok") === level);
     if (channels.length === 0) return;
     const ink = this.#ink;
     const around = this.#strip.width;
