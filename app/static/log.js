@@ -11,10 +11,6 @@ export class EventLog {
     this.added = 0; // ever; the id of the next entry
   }
 
-  clear() {
-    this.entries = [];
-  }
-
   /**
    * @param {number} time    Unix ms
    * @param {string} kind    one of KINDS
@@ -27,12 +23,12 @@ export class EventLog {
     if (this.entries.length > this.most * 1.25) this.entries = this.entries.slice(-this.most); // seldom, not each time
   }
 
-  /** Entries of these kinds, with all words of `search` in their text, from an id on. */
-  select({ kinds, search = "", from = 0 }) {
+  /** Entries of these kinds, with all words of `search` in their text, from one id up to before another. */
+  select({ kinds, search = "", from = 0, to = Infinity }) {
     const words = search.toLowerCase().split(/\s+/).filter(Boolean);
     return this.entries.filter(
       ({ id, kind, text }) =>
-        id >= from && kinds.has(kind) && words.every((word) => `${kind} ${text}`.toLowerCase().includes(word)),
+        id >= from && id < to && kinds.has(kind) && words.every((word) => `${kind} ${text}`.toLowerCase().includes(word)),
     );
   }
 }

@@ -43,13 +43,13 @@ export class LogPanel {
     return make("label", {}, box, kind);
   }
 
-  #selected(from) {
-    return this.log.select({ kinds: this.#kinds, search: byId("log-search").value, from });
+  #selected(from, to) {
+    return this.log.select({ kinds: this.#kinds, search: byId("log-search").value, from, to });
   }
 
   #anew() {
-    byId("log-entries").replaceChildren(...this.#selected(0).slice(-ROWS).reverse().map(row));
-    this.#next = this.log.added;
+    if (!this.#paused) this.#next = this.log.added;
+    byId("log-entries").replaceChildren(...this.#selected(0, this.#next).slice(-ROWS).reverse().map(row));
   }
 
   #pause() {
