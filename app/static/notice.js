@@ -3,6 +3,7 @@
 const SAYS = {
   stalled: "No samples arrive. Decisions fall to rest, and go on by themselves when samples come again.",
   disconnected: "The device is gone. The server tries to open it again; check its cable or power.",
+  ended: "Nothing more comes from it until the server is started anew. With EMG_LOOP=1 a recording begins again by itself.",
 };
 
 /**
@@ -67,14 +68,11 @@ function sourceNotice(state, health, source) {
     const text = "The server is in push mode and nobody has declared a source yet. Samples are sent to /emg/sources; docs/push.md shows how.";
     return { level: "warn", title: "There is no source.", text };
   }
-  const now = source?.state ?? health.source?.state;
-  if (state === "stalled" || now === "stalled" || now === "disconnected") {
-    const title = `The source ${source?.name ?? health.source?.name ?? ""} is ${now === "disconnected" ? now : "stalled"}.`;
-    const why = source?.error ?? health.source?.error;
-    const text = SAYS[now] ?? SAYS.stalled;
-    return { level: "warn", title, text: why ? `${text} (${why})` : text };
-  }
-  return null;
+  const { name, state: now, error } = source ?? health.source;
+  const found = now in SAYS ? now : state; // the stream may know of it before the last look at the server
+  if (!(found in SAYS) || (found === "ended" && state === "completed")) return null; // said with the figures
+  const title = `The source ${name} ${found === "ended" ? "has" : "is"} ${found}.`;
+  return { level: "warn", title, text: error ? `${SAYS[found]} (${error})` : SAYS[found] };
 }
 
 function completedNotice({ total_frames: frames, duration_seconds: seconds, avg_fps: fps, reason }) {
