@@ -33,7 +33,8 @@ export class Session {
     const current = () => this.#abort === abort;
     const onState = ({ state, ...detail }) => {
       if (!current()) return;
-      if (state === "connecting") this.#become(detail.attempt > 1 ? "waiting" : "connecting", detail);
+      const again = this.state === "waiting" || detail.attempt > 1;
+      if (state === "connecting") this.#become(again ? "waiting" : "connecting", detail);
       else if (state === "waiting") this.#become("waiting", detail);
     };
     const { url, key } = this.server;
