@@ -126,6 +126,7 @@ class Dashboard {
     this.accuracy.configure(this.scores);
     this.distribution.configure(model.classes);
     this.quality.configure(model.channels);
+    this.signal.waveform.levels = this.quality.levels;
     this.recordings.configure(model.classes);
   }
 
@@ -139,7 +140,7 @@ class Dashboard {
     this.timings.latency.push(now, event.latency_ms);
     this.timings.age.push(now, event.age_ms);
     this.signal.push(event, now);
-    if (event.quality) this.quality.event(event.quality, (...change) => this.#qualityChanged(...change));
+    if (event.quality) this.quality.event(event.quality, this.#qualityChanged);
   }
 
   #state(state, detail) {
@@ -151,8 +152,9 @@ class Dashboard {
     const toggle = byId("toggle");
     setText(toggle, this.session.running ? "Stop" : "Start");
     if (state === "failed") this.controls.complain(detail.error.problem?.errors);
-    if (state === "waiting" || state === "stalled" || state === "failed") this.monitor?.poll.wake();
-    this.signal?.explain(state, this.options?.include_signal ?? true);
+    if (state === "waiting" || state === "stalled" || state === "failed") this.monitor.poll.wake();
+    this.signal.explain(state, this.options?.include_signal ?? true);
+    this.gesture.past(this.frame !== null && state !== "live" && state !== "stalled");
     this.#notice();
   }
 
@@ -170,7 +172,6 @@ class Dashboard {
   }
 
   #notice() {
-    if (!this.monitor) return;
     const { trouble, health } = this.monitor;
     const source = this.monitor.named(this.controls.options.source);
     const { address, url } = this.server;
@@ -192,13 +193,10 @@ class Dashboard {
     setText(byId("quality-plain"), why);
     if (answer === null) return setText(byId("quality-note"), "");
     if (this.model === undefined) this.#configure();
-    return this.quality.show(answer, (...change) => this.#qualityChanged(...change));
+    return this.quality.show(answer, this.#qualityChanged);
   }
 
-  #qualityChanged(channel, problems, level) {
-    this.chronicle.quality(channel, problems);
-    this.signal.level(channel, level);
-  }
+  #qualityChanged = (channel, problems) => this.chronicle.quality(channel, problems);
 
   #keyed() {
     this.monitor.trouble = null;
@@ -221,6 +219,7 @@ class Dashboard {
   #slow(now) {
     this.signal.fit(now);
     this.figures.paint(now, this.timings, this.frame);
+    this.figures.speed(this.signal.clock.speed);
     this.timingChart.paint(now, this.timings);
     if (this.model !== undefined) this.accuracy.paint();
     this.logPanel.paint();

@@ -16,6 +16,13 @@ export class Figures {
     setText(byId("gaps"), stats.source ? String(stats.source.gaps) : "–");
   }
 
+  /** Frames follow the signal's own time, which runs faster than the clock where a recording is played faster. */
+  speed(measured) {
+    const times = Math.round(measured * 2) / 2;
+    setText(byId("fps-speed"), times > 1 ? ` × ${times}` : "");
+    byId("fps-speed").title = `the signal comes ${times} times as fast as its own rate`;
+  }
+
   paint(nowMs, { age, latency }, frame) {
     const [a50, a99] = age.percentiles(nowMs, [50, 99]);
     const [l50, l99] = latency.percentiles(nowMs, [50, 99]);

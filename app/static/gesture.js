@@ -29,6 +29,12 @@ export class GesturePanel {
     this.#bars.threshold(share);
   }
 
+  /** What is past must not look as if it were now. */
+  past(is) {
+    setText(byId("gesture-title"), is ? "Last decision" : "Decision");
+    byId("gesture").toggleAttribute("data-past", is);
+  }
+
   paint(frame, nowMs) {
     if (frame === null || frame === this.#frame) return;
     const changed = frame.decision !== this.#frame?.decision;

@@ -23,6 +23,11 @@ export class ScrollClock {
     this.rate = this.nominal;
   }
 
+  /** How much faster than its own rate the signal comes. */
+  get speed() {
+    return this.rate / this.nominal;
+  }
+
   /** An event that ends before sample `end` has arrived. */
   arrived(end, nowMs) {
     const last = this.#arrivals.at(-1);

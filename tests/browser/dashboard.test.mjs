@@ -76,6 +76,7 @@ test("the scroll clock measures a rate that is not the nominal one, as in a fast
   const clock = new ScrollClock(200);
   for (let k = 0; k < 100; k += 1) clock.arrived(k * 60, (k * 1000) / 30);
   assert.ok(Math.abs(clock.rate - 1800) < 5);
+  assert.ok(Math.abs(clock.speed - 9) < 0.1);
 });
 
 test("segments join what is the same, and stay apart over a break", () => {
@@ -156,6 +157,8 @@ for (const [name, change, title] of [
   ["no source", { state: "idle", health: { source: null } }, /no source/],
   ["a stalled source", { state: "stalled" }, /arm is stalled/],
   ["a source that is gone", { health: { source: { name: "arm", state: "disconnected", error: "no /dev/ttyUSB0" } } }, /arm is disconnected/],
+  ["a source that has ended", { state: "idle", health: { source: { name: "arm", state: "ended", error: null } } }, /arm has ended/],
+  ["the end of the source", { state: "completed", health: { source: { name: "arm", state: "ended" } }, detail: { reason: "source ended", total_frames: 300, duration_seconds: 10, avg_fps: 30 } }, /^The source has ended/],
   ["the end", { state: "completed", detail: { total_frames: 300, duration_seconds: 10, avg_fps: 30 } }, /complete/],
 ]) {
   test(`in plain words: ${name}`, () => {

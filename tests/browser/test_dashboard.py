@@ -13,23 +13,10 @@ from typing import Any
 
 import pytest
 
-from tests.browser.dashboards import MARKS, PHONE, Dashboard, chromium
+from tests.browser.dashboards import MARKS, PHONE, Dashboard
 from tests.server.live import Live, gunicorn
 
 pytestmark = MARKS
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    folder = tmp_path_factory.mktemp("dashboard")
-    with gunicorn(folder) as live:
-        yield live
 
 
 @pytest.fixture
@@ -170,6 +157,9 @@ def test_the_log_can_be_paused_filtered_and_saved(dashboard: Dashboard, tmp_path
     shown, added = dashboard.page.evaluate(f"[{rows}, dashboard.log.added]")
     dashboard.until(f"dashboard.log.added > {added + 15}")
     assert dashboard.page.evaluate(rows) == shown
+    newest = dashboard.text("#log-entries li:first-child")
+    dashboard.page.get_by_label("Search").fill(" ")  # the list is made anew, from what was there at the pause
+    assert dashboard.text("#log-entries li:first-child") == newest
     dashboard.page.get_by_label("Search").fill("stream asked")
     dashboard.until(f"{rows} === 1")
     with dashboard.page.expect_download() as saved:
@@ -235,9 +225,11 @@ def test_a_killed_server_is_seen_and_a_new_one_found(browser: Any, tmp_path: Pat
         dashboard.reads("#status-text", "Reconnecting").reads(
             "#notice-title", "The connection to the server is lost."
         )
+        assert dashboard.text("#gesture-title") == "Last decision"
         dashboard.keep("reconnecting")
         live.process.send_signal(signal.SIGCONT)
         dashboard.reads("#status-text", "Live")
+        assert dashboard.text("#gesture-title") == "Decision"
         dashboard.until("document.getElementById('notice').hidden")
         dashboard.until("dashboard.signal.waveform.ring.newest > 0 && dashboard.frame.sample_index < 60000")
         dashboard.page.context.close()

@@ -11,18 +11,12 @@ from typing import Any
 import pytest
 
 from app import keys
-from tests.browser.dashboards import MARKS, Dashboard, chromium
+from tests.browser.dashboards import MARKS, Dashboard
 from tests.server.live import Live, gunicorn
 
 pytestmark = MARKS
 
 Opens = Callable[..., AbstractContextManager[Live]]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +42,7 @@ def test_without_a_key_it_asks_for_one_and_a_wrong_one_is_said(
     live, key, _ = keyed
     dashboard = Dashboard(browser, live.url)
     dashboard.open().reads("#notice-title", "This server wants an API key.")
+    dashboard.reads("#recordings-plain", "Waiting for the server.")
     dashboard.keep("no-key")
     enter(dashboard, "emg_wrong")
     dashboard.reads("#notice-title", "The server does not accept this API key.")
@@ -105,6 +100,25 @@ def test_a_stalled_source_is_seen_and_its_return_too(browser: Any, tmp_path: Pat
         dashboard.keep("stalled")
         dashboard.reads("#status-text", "Live").until("document.getElementById('notice').hidden")
         dashboard.reads("#log-entries", "stalled")
+        dashboard.page.context.close()
+
+
+def test_a_bad_channel_keeps_its_colour_when_another_rate_is_asked_for(browser: Any, tmp_path: Path) -> None:
+    """The new rate made the lanes anew, all of them well: the quality had not changed, and was not said again."""
+    reddish = """() => {
+        const canvas = document.getElementById("waveform");
+        const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+        let count = 0;
+        for (let i = 0; i < data.length; i += 4) count += data[i] > data[i + 2] + 60;
+        return count;
+    }"""
+    with gunicorn(tmp_path, EMG_FAULTS="flat@4000:ch3") as live:
+        dashboard = Dashboard(browser, live.url, color_scheme="light")
+        dashboard.open().start().reads("#lane-names li:nth-child(4)", "flat")
+        dashboard.until(f"({reddish})() > 100")
+        dashboard.page.get_by_label("Frames a second").fill("20")
+        dashboard.reads("#fps-asked", "20").until("dashboard.frame && dashboard.frame.frame > 40")
+        assert dashboard.page.evaluate(reddish) > 100
         dashboard.page.context.close()
 
 
