@@ -71,6 +71,12 @@ def on_starting(server):
         del os.environ[name]  # of .env, which the workers read for themselves: after a reload as it is then
 
 
+def when_ready(server):
+    """What a person who has just started it wants to know."""
+    for listener in server.LISTENERS:
+        server.log.info("the dashboard is at %s/", listener)
+
+
 def on_reload(server):
     """In the master, at SIGHUP and before the new workers are there: what cannot be opened changes nothing."""
     from app.serving.crew import mark_reloaded

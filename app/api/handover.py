@@ -40,7 +40,7 @@ class Handover(Response):
         self._stream, self._wire, self._outlet = stream, wire, outlet
         self._keeper, self._close = keeper, close
 
-    def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:  # noqa: ARG002
+    def __call__(self, _environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Write the headers as gunicorn does.
 
         Raises:
