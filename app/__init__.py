@@ -35,9 +35,9 @@ def open_runtime(
     """
     global _installed  # noqa: PLW0603  one runtime a worker: it owns the device and the engine
     from app.api import sse
-    from app.serving import runtime
+    from app.serving import starting
 
-    _installed = runtime.open_runtime(settings, sse.encode, stopping, crew, end)
+    _installed = starting.open_runtime(settings, sse.encode, stopping, crew, end)
     return _installed
 
 

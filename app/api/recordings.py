@@ -19,7 +19,8 @@ from app.api.openapi import body, fails, named, query
 from app.api.recording_schemas import DownloadSchema, RecordingSchema, RecordingsSchema, RecordingStartSchema
 from app.emg.recording_folder import NAME
 from app.errors import NotReadyError
-from app.serving.recorder import FORMATS, RecordingState
+from app.serving.recorder import FORMATS
+from app.serving.recording_state import RecordingState
 
 bp = needs(CONTROL)(
     Blueprint(

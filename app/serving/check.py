@@ -10,7 +10,7 @@ import sys
 
 from app.config import Settings, expect_alone
 from app.errors import MyostreamError
-from app.serving.runtime import make_runtime
+from app.serving.starting import make_runtime
 
 
 def complaint(workers: int) -> str | None:

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from app.emg import bids, recording_export
 from app.emg import recording_folder as folders
-from app.emg.label_plan import LabelPlan, Prompt
+from app.emg.label_plan import LabelPlan
 from app.emg.recording_folder import Ending, Header, Model
 from app.emg.recording_writer import RecordingWriter, expect_over, recover, running
 from app.emg.source import Source
@@ -22,6 +22,7 @@ from app.errors import BusyError, DataError, NotReadyError, RecordingNameError
 from app.serving.aside import Aside
 from app.serving.events import StreamOptions
 from app.serving.feed import Feed
+from app.serving.recording_state import RecordingState, state_of, unreadable
 from app.serving.take import STOP_S, Take
 
 log = logging.getLogger(__name__)
@@ -29,31 +30,6 @@ log = logging.getLogger(__name__)
 FPS = 30.0  # predictions recorded a second, where the source has as many samples
 LOOK_S = 0.05  # how often a recording is looked at that another worker is to stop
 FORMATS = {"npz": ("npz", recording_export.write_npz), "bdf": ("zip", bids.write_zip)}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordingState:
-    """A look at a recording. `state` is recording, complete or failed."""
-
-    name: str
-    state: str
-    source: str
-    subject: str | None
-    started_at: float  # Unix s
-    samples: int
-    seconds: float  # of signal
-    gaps: int
-    lost_samples: int
-    predictions: int
-    bytes: int
-    model: Model | None
-    error: str | None = None
-    recovered: bool = False
-    prompt: Prompt | None = None
-
-    @property
-    def over(self) -> bool:
-        return self.state != "recording"
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,7 +177,7 @@ class Recorder:
             except RecordingNameError:  # deleted meanwhile
                 continue
             except DataError as error:
-                found.append(_unreadable(name, str(error)))
+                found.append(unreadable(name, str(error)))
         return sorted(found, key=lambda state: (state.started_at, state.name), reverse=True)
 
     def export(self, name: str, form: str) -> tuple[BinaryIO, int]:
@@ -316,7 +292,7 @@ class Recorder:
 
     def _live(self, take: Take) -> RecordingState:
         tally, ending = take.writer.tally, take.ending
-        state = _state(take.header, ending or tally.ending("recording"), take.writer.bytes)
+        state = state_of(take.header, ending or tally.ending("recording"), take.writer.bytes)
         return state if ending is not None else replace(state, prompt=take.prompt)
 
     def _kept(self, name: str) -> RecordingState:
@@ -327,44 +303,7 @@ class Recorder:
             ending = (
                 recover(self.root, name) or folders.read_end(self.root, name) or Ending(state="recording")
             )
-        state = _state(header, ending, folders.size(self.root, name))
+        state = state_of(header, ending, folders.size(self.root, name))
         if ending.over or header.plan is None:
             return state
         return replace(state, prompt=header.plan.prompt(ending.position, header.sampling_rate))
-
-
-def _state(header: Header, ending: Ending, size: int) -> RecordingState:
-    return RecordingState(
-        name=header.name,
-        state=ending.state,
-        source=header.source,
-        subject=header.subject,
-        started_at=header.started_at,
-        samples=ending.samples,
-        seconds=ending.samples / header.sampling_rate,
-        gaps=ending.gaps,
-        lost_samples=ending.lost_samples,
-        predictions=ending.predictions,
-        bytes=size,
-        model=header.model,
-        error=ending.error,
-        recovered=ending.recovered,
-    )
-
-
-def _unreadable(name: str, error: str) -> RecordingState:
-    """One whose header is damaged: listed, so that it can be deleted."""
-    nothing = Header(
-        name=name,
-        source="",
-        subject=None,
-        started_at=0.0,
-        sampling_rate=1.0,
-        channels=1,
-        units="",
-        gesture_names=(),
-        mains_hz=None,
-        model=None,
-        plan=None,
-    )
-    return _state(nothing, Ending(state="failed", error=error), 0)

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 
 from app.config import BACKENDS, EmgMode, Settings
 from app.emg.filters import design, group_delay_ms
-from app.emg.shared_source import SharedSource
 from app.errors import BusyError, NotReadyError, OverloadedError, TooFastError
 from app.inference.artefact import Artefact
 from app.serving.acquisition import Acquisition
@@ -25,7 +24,7 @@ from app.serving.events import StreamOptions
 from app.serving.feed import Feed, Feeds, Worker
 from app.serving.keeper import Keeper
 from app.serving.meters import Meters
-from app.serving.opening import make_engine, open_artefact, open_path, open_source
+from app.serving.opening import open_path
 from app.serving.outputs import Outputs, make_outputs
 from app.serving.pulse import Pulse
 from app.serving.recorder import Judging, Recorder
@@ -40,7 +39,7 @@ RETRY_S = 5.0  # after which a caller with too many streams may ask again
 LAST_WORD_S = 2.0  # for open streams to end when the worker exits
 
 
-def _never() -> bool:
+def never() -> bool:
     return False
 
 
@@ -53,7 +52,7 @@ class Runtime:
     engine: Engine
     encode: Encode
     acquisition: Acquisition | None = None  # of the server's own source; None where clients bring theirs
-    stopping: Callable[[], bool] = _never
+    stopping: Callable[[], bool] = never
     end: Callable[[], None] | None = (
         None  # of a process that another replaces: what to do when the engine hangs
     )
@@ -300,62 +299,3 @@ class Runtime:
             rest=manifest.rest_class,
             backend=lambda: self.engine.backends.best,
         )
-
-
-def make_runtime(
-    settings: Settings,
-    encode: Encode,
-    stopping: Callable[[], bool] = _never,
-    crew: Crew | None = None,
-    end: Callable[[], None] | None = None,
-) -> Runtime:
-    """All that the settings name, not yet started: no device is opened and no backend.
-
-    Raises:
-        MyostreamError: one line that says what is wrong with it.
-    """
-    model = open_artefact(settings)
-    crew = crew or Crew.alone()
-    source = open_source(settings, model.manifest)
-    if source is not None and crew.shares:
-        source = SharedSource(source, crew.link(repr(settings)))
-    return Runtime(
-        settings=settings,
-        artefact=model,
-        engine=make_engine(settings, model),
-        acquisition=None if source is None else Acquisition(source, open_path(settings, model.manifest)),
-        encode=encode,
-        stopping=stopping,
-        end=end,
-        crew=crew,
-    )
-
-
-def open_runtime(
-    settings: Settings,
-    encode: Encode,
-    stopping: Callable[[], bool] = _never,
-    crew: Crew | None = None,
-    end: Callable[[], None] | None = None,
-) -> Runtime:
-    """Open all that the settings name, warmed and running. `end` ends a process whose engine hangs.
-
-    Raises:
-        MyostreamError: one line that says what cannot be opened.
-    """
-    runtime = make_runtime(settings, encode, stopping, crew, end)
-    try:
-        runtime.start()
-    except BaseException:
-        runtime.close()
-        raise
-    manifest, source = runtime.artefact.manifest, runtime.feeds.default
-    log.info(
-        "model %s: %d channels at %g Hz, backend %s, source %s",
-        manifest.name,
-        manifest.channels,
-        manifest.sampling_rate,
-        runtime.engine.backends.best,
-        source.name if source is not None else "to be declared",
-    )
-    return runtime

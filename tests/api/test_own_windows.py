@@ -16,7 +16,8 @@ from flask.testing import FlaskClient
 from app import create_app
 from app.api import sse
 from app.config import Settings
-from app.serving.runtime import Runtime, open_runtime
+from app.serving.runtime import Runtime
+from app.serving.starting import open_runtime
 
 JSON, NPY, RAW = "application/json", "application/x-npy", "application/octet-stream"
 KINDS = pytest.mark.parametrize("kind", [JSON, NPY, RAW], ids=["json", "npy", "raw"])

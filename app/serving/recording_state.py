@@ -1,0 +1,71 @@
+"""What is said of a recording: one that runs, one that is kept, one that cannot be read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.emg.label_plan import Prompt
+from app.emg.recording_folder import Ending, Header, Model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingState:
+    """A look at a recording. `state` is recording, complete or failed."""
+
+    name: str
+    state: str
+    source: str
+    subject: str | None
+    started_at: float  # Unix s
+    samples: int
+    seconds: float  # of signal
+    gaps: int
+    lost_samples: int
+    predictions: int
+    bytes: int
+    model: Model | None
+    error: str | None = None
+    recovered: bool = False
+    prompt: Prompt | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.state != "recording"
+
+
+def state_of(header: Header, ending: Ending, size: int) -> RecordingState:
+    """What is said of a recording."""
+    return RecordingState(
+        name=header.name,
+        state=ending.state,
+        source=header.source,
+        subject=header.subject,
+        started_at=header.started_at,
+        samples=ending.samples,
+        seconds=ending.samples / header.sampling_rate,
+        gaps=ending.gaps,
+        lost_samples=ending.lost_samples,
+        predictions=ending.predictions,
+        bytes=size,
+        model=header.model,
+        error=ending.error,
+        recovered=ending.recovered,
+    )
+
+
+def unreadable(name: str, error: str) -> RecordingState:
+    """One whose header is damaged: listed, so that it can be deleted."""
+    nothing = Header(
+        name=name,
+        source="",
+        subject=None,
+        started_at=0.0,
+        sampling_rate=1.0,
+        channels=1,
+        units="",
+        gesture_names=(),
+        mains_hz=None,
+        model=None,
+        plan=None,
+    )
+    return state_of(nothing, Ending(state="failed", error=error), 0)
