@@ -91,6 +91,7 @@ def test_a_503_passes_through_with_its_reason(port: int) -> None:
 
 
 def test_the_stream_behind_it_ends_when_the_client_leaves(live: Live, connect: Connect) -> None:
+    until(lambda: live.stats()["active_streams"] == 0)  # a proxy takes a moment to pass a close on
     client = connect(fps=30)
     client.frames(3)
     assert live.stats()["active_streams"] == 1
