@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +15,7 @@ from app.api.tickets import FileTickets, RedisTickets
 from app.errors import NotReadyError
 from tests.api.conftest import CHANNELS, LENGTH
 from tests.api.test_security import EMG, KEYS, RAW, Make, client_with, opened, sent, ticket_of  # noqa: F401
+from tests.own_redis import running
 
 SECOND = {"REMOTE_ADDR": "192.0.2.7"}
 
@@ -25,19 +23,9 @@ SECOND = {"REMOTE_ADDR": "192.0.2.7"}
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[Any]:
     """A real Redis on a unix socket: its URL, and the process."""
-    if shutil.which("redis-server") is None:
-        pytest.skip("needs redis-server")
     path = tmp_path / "redis.sock"
-    command = ["redis-server", "--port", "0", "--unixsocket", str(path), "--save", "", "--dir", str(tmp_path)]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
-    ends = time.monotonic() + 20
-    with socket.socket(socket.AF_UNIX) as probe:
-        while probe.connect_ex(str(path)) != 0:
-            assert time.monotonic() < ends, "redis did not start"
-            time.sleep(0.01)
-    yield f"unix://{path}", process
-    process.kill()
-    process.wait()
+    with running(path) as process:
+        yield f"unix://{path}", process
 
 
 def test_more_than_the_rate_is_429_and_says_when_to_come_back(client_with: Make) -> None:  # noqa: F811

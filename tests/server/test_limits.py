@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import socket
 from pathlib import Path
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
 import pytest
+from redis import Redis
 
-from tests.server.live import LATE_S, gunicorn, until
+from app.api.rate import AGAIN_S
+from tests.own_redis import running
+from tests.server.live import LATE_S, Client, Live, gunicorn, until
 
 pytestmark = pytest.mark.server
 
@@ -31,3 +37,45 @@ def test_of_many_streams_at_once_only_so_many_are_opened(tmp_path: Path) -> None
         with socket.create_connection(("127.0.0.1", live.port), LATE_S) as again:
             again.sendall(b"GET /infer/stream?fps=30 HTTP/1.1\r\nHost: x\r\n\r\n")
             assert again.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+def asked(live: Live, path: str = "/health", method: str = "GET") -> tuple[int, str]:
+    """The status, and of a refusal why."""
+    try:
+        with urlopen(Request(f"{live.url}{path}", method=method), timeout=LATE_S) as answer:
+            return answer.status, ""
+    except HTTPError as error:
+        with error:
+            return error.code, json.load(error)["detail"]
+
+
+def test_redis_that_is_gone_costs_its_shared_count_and_tickets_and_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "redis.sock"
+    settings = {"EMG_REDIS_URL": f"unix://{path}", "EMG_RATE_LIMIT": "8/second"}
+    with running(path) as process, gunicorn(tmp_path, **settings) as live:
+        client = Client(live.port, fps=20)
+        client.frames(5)
+        assert asked(live, "/stream/tickets", "POST")[0] == 201
+        process.kill()
+        process.wait()
+        before = client.frames(1)[-1]["frame"]
+        assert asked(live)[0] == 200  # counted by the worker itself
+        status, why = asked(live, "/stream/tickets", "POST")
+        assert (status, "Redis" in why) == (503, True)
+        assert 429 in [asked(live)[0] for _ in range(20)]
+        path.unlink(missing_ok=True)
+        assert live.log.count("EMG_REDIS_URL does not answer") == 1
+        with running(path):
+            until(lambda: asked(live, "/stream/tickets", "POST")[0] == 201, AGAIN_S + LATE_S)
+            until(lambda: asked(live)[0] and counted(path), AGAIN_S + LATE_S)
+        frame = client.frames(1)[-1]
+        assert frame["frame"] > before
+        assert frame["dropped"] == 0
+        client.close()
+        assert "Traceback" not in live.log, live.log
+
+
+def counted(path: Path) -> bool:
+    """Whether requests are counted in Redis."""
+    with Redis(unix_socket_path=str(path)) as redis:
+        return any(b"emg" in key for key in redis.scan_iter())
