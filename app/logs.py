@@ -64,6 +64,11 @@ def bind(**values: str) -> None:
     structlog.contextvars.bind_contextvars(**values)
 
 
+def bound() -> dict[str, str]:
+    """What is bound here, for the thread that goes on with this request to bind again."""
+    return dict(structlog.contextvars.get_contextvars())
+
+
 def _scrubbed(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     for key, value in event.items():
         if isinstance(value, str):

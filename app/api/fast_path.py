@@ -27,7 +27,7 @@ from app.api.fast_push import receipt, source_of
 from app.api.headers import SECURITY
 from app.api.jobs import InferJob
 from app.api.npy import read_npy
-from app.api.tracing import HEADER, request_id, trace_id
+from app.api.tracing import HEADER, bind, request_id
 from app.api.wire import Wire
 from app.config import Settings
 from app.emg.source import Samples
@@ -71,12 +71,16 @@ class FastPath:
         path = environ["PATH_INFO"]
         route = path if path in _INFER else _PUSH
         self._meters.request("POST", route, 200, time.perf_counter() - began)
-        known = request_id(environ)
         if self._verbose:
-            log.debug("POST %s 200 without Flask, request %s, trace %s", route, known, trace_id(environ))
+            log.debug("POST %s 200 without Flask", route)
         start_response(
             "200 OK",
-            [("Content-Type", JSON), ("Content-Length", str(len(answer))), (HEADER, known), *SECURITY],
+            [
+                ("Content-Type", JSON),
+                ("Content-Length", str(len(answer))),
+                (HEADER, request_id(environ)),
+                *SECURITY,
+            ],
         )
         return [answer]
 
@@ -91,6 +95,7 @@ class FastPath:
         try:
             # before the body is read; who is refused here is refused again, and told so, by Flask
             self._access.admit(environ, INFER if environ["PATH_INFO"] in _INFER else CONTROL)
+            bind(environ)
             body = environ["wsgi.input"].read(int(size))
             environ["wsgi.input"] = BytesIO(body)  # for Flask, should it be asked
             return route(body, environ, self._runtime())

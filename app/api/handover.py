@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from flask import Response
 
+from app import logs
 from app.api import sse
 from app.api.outlet import SocketOutlet
 from app.api.wire import Wire
@@ -39,6 +40,7 @@ class Handover(Response):
         super().__init__(mimetype=sse.MIMETYPE, headers=sse.HEADERS)
         self._stream, self._wire, self._outlet = stream, wire, outlet
         self._keeper, self._close = keeper, close
+        self._bound = logs.bound()
 
     def __call__(self, _environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Write the headers as gunicorn does.
@@ -58,8 +60,12 @@ class Handover(Response):
         raise StopIteration
 
     def _over(self) -> None:
-        self._close()  # first: nobody may write to a descriptor that is free for others
-        self._wire.close()
+        logs.bind(**self._bound)  # the keeper's thread knows of no request
+        try:
+            self._close()  # first: nobody may write to a descriptor that is free for others
+            self._wire.close()
+        finally:
+            logs.bind()
 
 
 def _looks(stream: Stream, wire: Wire, outlet: SocketOutlet) -> Iterator[float]:

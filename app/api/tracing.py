@@ -44,6 +44,15 @@ def trace_id(environ: WSGIEnvironment) -> str | None:
     return found[1] if found else None
 
 
+def bind(environ: WSGIEnvironment) -> None:
+    """Have the request's id and trace stand in every line that is written for it."""
+    trace = trace_id(environ) if "HTTP_TRACEPARENT" in environ else None
+    if trace is None:
+        logs.bind(request_id=request_id(environ))
+    else:
+        logs.bind(request_id=request_id(environ), trace_id=trace)
+
+
 def _new() -> str:
     return f"{_start()}-{next(_numbers):x}"
 
@@ -59,8 +68,7 @@ def register(app: Flask) -> None:
 
     @app.before_request
     def name() -> None:
-        trace = trace_id(request.environ)
-        logs.bind(request_id=request_id(request.environ), **({"trace_id": trace} if trace else {}))
+        bind(request.environ)
 
     @app.after_request
     def answer(answer: Response) -> Response:
