@@ -96,33 +96,26 @@ class Acquisition:
     def _run(self) -> None:
         try:
             while not self._stop.is_set():
-                self._read_once()
-        except Exception:
-            self._error = "the acquisition failed; see the log"
-            log.exception("acquisition of %s ended", self.source.name)
+                try:
+                    self._read_once()
+                except Exception as error:  # of a driver, anything; what failed once may deliver again
+                    self._failed(error)
         finally:
             self._ended = True
             self.ring.close()
             self.on_end()
 
     def _read_once(self) -> None:
-        try:
-            chunk = self.source.read()
-            if chunk is None:
-                self._stop.set()
-                return
-            arrived = self._clock() if chunk.acquired_at is None else chunk.acquired_at
-            if self._last_at is not None and arrived - self._last_at > STALL_S:
-                # what came before the stall is another signal: no window spans it, filters start afresh
-                chunk = replace(chunk, restart=True)
-                self._rate.reset()
-            self._path.feed(chunk, arrived)
-        except SourceError as error:
-            if self._error is None:  # once, not twice a second
-                log.warning("%s: %s", self.source.name, error)
-            self._error = str(error)
-            self._stop.wait(RETRY_S)
+        chunk = self.source.read()
+        if chunk is None:
+            self._stop.set()
             return
+        arrived = self._clock() if chunk.acquired_at is None else chunk.acquired_at
+        if self._last_at is not None and arrived - self._last_at > STALL_S:
+            # what came before the stall is another signal: no window spans it, filters start afresh
+            chunk = replace(chunk, restart=True)
+            self._rate.reset()
+        self._path.feed(chunk, arrived)
         if self._error is not None:
             log.warning("%s delivers again", self.source.name)
         self._error, self._last_at = None, arrived
@@ -130,3 +123,16 @@ class Acquisition:
             self._rate.update(self.ring.newest, arrived * self._speed)
         for tap in self.taps.copy():  # one may be taken away meanwhile
             tap(chunk, arrived)
+
+    def _failed(self, error: Exception) -> None:
+        """Wait for the next try. Logged once, not twice a second."""
+        if isinstance(error, SourceError):
+            words = str(error)
+            if self._error is None:
+                log.warning("%s: %s", self.source.name, words)
+        else:
+            words = "it cannot be read; the server's log has the reason"
+            if self._error is None:
+                log.error("%s cannot be read", self.source.name, exc_info=error)
+        self._error = words
+        self._stop.wait(RETRY_S)

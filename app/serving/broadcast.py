@@ -68,7 +68,7 @@ class Group:
         self.listeners: dict[object, Listener] = {}
         self._k = -1  # the last window that was made or skipped
         self._position = 0
-        self._stalled = False
+        self._stalled = self._failing = False
         self._said: tuple[str, float] = ("", 0.0)
         self._stop = threading.Event()
 
@@ -108,7 +108,9 @@ class Group:
             try:
                 self._step(maker, stop)
             except Exception:
-                log.exception("a frame failed")
+                if not self._failing:  # once, not with every frame
+                    log.exception("a frame failed")
+                self._failing = True
                 self.say("internal error; the server's log has it")
                 self._k += 1
 
@@ -139,6 +141,9 @@ class Group:
         if stop.is_set():
             return
         self._k = k
+        if self._failing:
+            self._failing = False
+            log.warning("frames are made again")
         if frame is not None:
             self._publish(frame)
 

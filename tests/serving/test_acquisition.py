@@ -148,16 +148,19 @@ def test_a_source_that_has_ended_is_told_and_wakes_its_readers() -> None:
         assert it.acquisition.look().state == "ended"
 
 
-def test_an_error_of_any_other_kind_ends_it_with_one_line_for_the_user(
+def test_an_error_of_any_other_kind_is_tried_again_and_told_in_one_line(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with watched() as it:
-        it.source.give(ValueError("a bug"))  # type: ignore[arg-type]
-        until(lambda: it.state == "ended", PATIENT_S)
-        it.clock.advance(1)
-    # what the driver returned is no chunk: the traceback is in the log, not in the answer
-    assert it.acquisition.look().error == "the acquisition failed; see the log"
-    assert "acquisition of stepwise ended" in caplog.messages
+        for _ in range(2):
+            it.source.give(ValueError("a bug"))  # type: ignore[arg-type]
+        until(lambda: it.state == "disconnected", PATIENT_S)
+        # what the driver returned is no chunk: the traceback is in the log, not in the answer
+        assert it.acquisition.look().error == "it cannot be read; the server's log has the reason"
+        it.give(chunk(0))
+        until(lambda: it.state == "running", PATIENT_S)
+    assert caplog.messages == ["stepwise cannot be read", "stepwise delivers again"]
+    assert caplog.records[0].exc_info
 
 
 class Reader(threading.Thread):
