@@ -10,6 +10,7 @@ from werkzeug.routing import Rule
 
 from app.api.access import HEADER, OPEN, scope_of
 from app.api.errors import PROBLEM, Api, ProblemSchema
+from app.api.openapi import RETRY_AFTER
 from app.config import Settings
 
 _SCHEME = "apiKey"
@@ -69,5 +70,5 @@ def limits_of(settings: Settings) -> dict[str, Any]:
 def _problem(text: str, retry: bool) -> dict[str, Any]:
     answer: dict[str, Any] = {"description": text, "content": {PROBLEM: {"schema": ProblemSchema}}}
     if retry:
-        answer["headers"] = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds"}}
+        answer["headers"] = RETRY_AFTER
     return answer

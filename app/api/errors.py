@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 PROBLEM = "application/problem+json"
 RETRY_S = "1"
+UNAVAILABLE_S = "60"  # a backend is there after a reload or a new worker, and not by itself
 
 _STATUS: tuple[tuple[type[MyostreamError], HTTPStatus], ...] = (
     (RecordingNameError, HTTPStatus.NOT_FOUND),  # before DataError, which it is too
@@ -108,7 +109,8 @@ def _answer(error: MyostreamError) -> Response:
         log.error("a request failed: %s", error)
         return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed; its log has the reason")
     if isinstance(error, BackendUnavailableError):
-        return problem(status, str(error), None, backend=error.backend, reason=error.reason, cure=error.cure)
+        more = {"backend": error.backend, "reason": error.reason, "cure": error.cure}
+        return problem(status, str(error), {"Retry-After": UNAVAILABLE_S}, **more)
     if isinstance(error, TooFastError):
         return problem(status, str(error), {"Retry-After": str(math.ceil(error.retry_s))})
     waits = status is HTTPStatus.SERVICE_UNAVAILABLE

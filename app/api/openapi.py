@@ -11,6 +11,8 @@ from marshmallow import Schema
 from app.api.decoding import JSON, NPY, RAW
 from app.api.errors import PROBLEM, ProblemSchema
 
+RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds", "required": True}}
+
 View = TypeVar("View", bound=Callable[..., Any])
 
 _ERRORS = {
@@ -69,7 +71,11 @@ def fails(bp: Blueprint, *statuses: int) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         for status in statuses:
             view = bp.alt_response(
-                status, schema=ProblemSchema, content_type=PROBLEM, description=_ERRORS[status]
+                status,
+                schema=ProblemSchema,
+                content_type=PROBLEM,
+                description=_ERRORS[status],
+                headers=RETRY_AFTER if status in (429, 503) else None,
             )(view)
         return view
 

@@ -149,6 +149,19 @@ def test_a_recording_says_how_it_begins_is_fetched_and_is_deleted(api: dict[str,
             assert responses[str(status)]["content"].keys() == {PROBLEM}
 
 
+def test_who_is_sent_away_for_now_is_told_when_to_come_back(api: dict[str, Any]) -> None:
+    answers = [
+        answer
+        for path in api["paths"].values()
+        for operation in path.values()
+        if isinstance(operation, dict)
+        for status, answer in operation["responses"].items()
+        if status in ("429", "503")
+    ]
+    assert len(answers) > 10
+    assert all(answer["headers"]["Retry-After"]["required"] for answer in answers)
+
+
 def test_every_route_says_in_words_what_it_does(api: dict[str, Any]) -> None:
     for path, method, described in operations(api):
         assert described.get("summary"), f"{method} {path}"

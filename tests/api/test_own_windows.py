@@ -186,6 +186,7 @@ def test_the_tensorrt_route_without_an_engine_says_the_same_with_and_without_the
     assert found[0].status_code == found[1].status_code == 503
     assert found[0].get_json() == found[1].get_json()
     assert {"backend", "reason", "cure"} <= found[0].get_json().keys()
+    assert all(answer.headers["Retry-After"] == "60" for answer in found)
 
 
 SHORT = np.zeros((199, 16), np.float32)
