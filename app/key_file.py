@@ -30,6 +30,7 @@ class WatchedKeys:
         self._ring = Keyring(own)
         self._seen: tuple[int, int, int] | None = None  # of the file: time, size, inode
         self._looked_at = float("-inf")
+        self._failed = ""  # what the log has said of it
 
     @property
     def ring(self) -> Keyring:
@@ -44,9 +45,11 @@ class WatchedKeys:
             state = (found.st_mtime_ns, found.st_size, found.st_ino)
             if state == self._seen:
                 return
-            self._ring, self._seen = Keyring((*self._own, *read_file(path))), state
+            self._ring, self._seen, self._failed = Keyring((*self._own, *read_file(path))), state, ""
         except (OSError, ConfigError) as error:
-            log.error("the API keys stay as they were: %s", error)
+            if str(error) != self._failed:  # once, not every second
+                log.error("the API keys stay as they were: %s", error)
+            self._failed = str(error)
 
 
 def write_file(path: Path, keys: tuple[Key, ...]) -> None:

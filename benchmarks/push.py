@@ -53,8 +53,8 @@ class Pusher:
 
     def _send(self) -> None:
         head = (
-            f"POST /emg/sources/{self.name}/samples?first_sample={self.sent}&dtype=int16 HTTP/1.1\r\nHost: x\r\n"
-            f"Content-Type: application/octet-stream\r\nContent-Length: {len(self.body)}\r\n\r\n"
+            f"POST /emg/sources/{self.name}/samples?first_sample={self.sent}&dtype=int16 HTTP/1.1\r\n"
+            f"Host: localhost\r\nContent-Type: application/octet-stream\r\nContent-Length: {len(self.body)}\r\n\r\n"
         )
         self.sent_at.append(time.time())
         self.sock.sendall(head.encode() + self.body)

@@ -23,6 +23,7 @@ def register(app: Flask, title: str) -> None:
         description,
         emg,
         errors,
+        fast_path,
         headers,
         health,
         inference,
@@ -32,7 +33,6 @@ def register(app: Flask, title: str) -> None:
         streaming,
         tracing,
     )
-    from app.api.fast_path import FastPath
     from app.api.proxies import TrustedProxies
     from app.api.tickets import open_tickets
     from app.serving.runtime import VERSION
@@ -55,6 +55,7 @@ def register(app: Flask, title: str) -> None:
     counting.register(app, app.extensions["meters"])
     tracing.register(app)
     door = access.register(app, settings, open_tickets(settings.redis_url))
+    fast_path.register(app)
     headers.register(app, settings.cors_origins)
     api = errors.Api(app, spec_kwargs={"extra_plugins": [description.Guarded(app, settings)]})
     description.describe(api, settings)
@@ -62,7 +63,7 @@ def register(app: Flask, title: str) -> None:
     for module in routes:
         api.register_blueprint(module.bp)
     errors.register(app)
-    around: WSGIApplication = FastPath(
+    around: WSGIApplication = fast_path.FastPath(
         app.wsgi_app, app.extensions["runtime"], settings, door, app.extensions["meters"]
     )
     if settings.trusted_proxies:

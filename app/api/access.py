@@ -9,10 +9,12 @@ import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
+from urllib.parse import urlsplit
 
 from flask import Flask, current_app, request
 from werkzeug.exceptions import Forbidden, Unauthorized
 
+from app.api.proxies import address
 from app.api.rate import Rate
 from app.api.tickets import Tickets
 from app.config import Settings
@@ -29,6 +31,7 @@ _SCOPE, _CALLER = "__scope__", "myostream.caller"
 _OF_OTHERS = dict.fromkeys(
     ("static", "swagger_ui.static", "api-docs.openapi_json", "api-docs.openapi_swagger_ui"), OPEN
 )
+MOST_HOSTS = 64  # kept, so that each is looked at once
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 Declares = TypeVar("Declares")
@@ -68,6 +71,10 @@ class Access:
         self.rate = Rate(settings.rate_limit, settings.redis_url) if settings.rate_limit else None
         self.tickets = tickets
         self._origins = frozenset(settings.cors_origins)
+        # Without keys whoever reaches this machine may come in, and nobody else: a page must not get in by a name of
+        # its own that it has made mean this machine (DNS rebinding). Behind a proxy any name may be right.
+        self._any_host = settings.asks_for_keys or settings.allow_anonymous or bool(settings.trusted_proxies)
+        self._good_hosts: set[str] = set()
 
     def admit(self, environ: WSGIEnvironment, scope: str | None, ticket: str | None = None) -> Caller | None:
         """The caller, let in and counted once; None where nobody asks who it is.
@@ -76,7 +83,9 @@ class Access:
             Unauthorized: there is no key. Forbidden: it is a wrong one, or not for this.
             TooFastError: the caller sends more than EMG_RATE_LIMIT.
         """
-        if "HTTP_SEC_FETCH_SITE" in environ:
+        if not self._any_host and environ.get("HTTP_HOST", "") not in self._good_hosts:
+            self._refuse_other_names(environ)
+        if "HTTP_ORIGIN" in environ or "HTTP_SEC_FETCH_SITE" in environ:
             self._refuse_other_sites(environ)
         if self.keys is None and self.rate is None:
             return None
@@ -120,11 +129,27 @@ class Access:
             return found
         raise NoKey(f"send your key in the header {HEADER}")
 
+    def _refuse_other_names(self, environ: WSGIEnvironment) -> None:
+        host = environ.get("HTTP_HOST", "")  # HTTP/1.0 may have none; browsers do not speak it
+        name = urlsplit(f"//{host}").hostname or ""
+        if host and not (name == "localhost" or name.endswith(".localhost") or address(name)):
+            raise Forbidden(
+                f"without keys this server answers to localhost and addresses, not to {name}: set keys, or "
+                "EMG_ALLOW_ANONYMOUS=1 if everybody may use it"
+            )
+        if len(self._good_hosts) < MOST_HOSTS:
+            self._good_hosts.add(host)
+
     def _refuse_other_sites(self, environ: WSGIEnvironment) -> None:
-        """A page elsewhere must not act through the browser of somebody who can reach this server."""
-        if environ["HTTP_SEC_FETCH_SITE"] in ("same-origin", "none") or environ["REQUEST_METHOD"] in _SAFE:
+        """A page elsewhere must not act through the browser of somebody who can reach this server.
+
+        Browsers send `Sec-Fetch-Site` to https and to this machine only, and `Origin` with everything that is not safe.
+        """
+        site, origin = environ.get("HTTP_SEC_FETCH_SITE"), environ.get("HTTP_ORIGIN", "")
+        if site in ("same-origin", "none") or environ["REQUEST_METHOD"] in _SAFE:
             return
-        origin = environ.get("HTTP_ORIGIN", "")
+        if site is None and urlsplit(origin).netloc == environ.get("HTTP_HOST"):
+            return
         if origin not in self._origins and "*" not in self._origins:
             raise Forbidden(
                 f"a page of another origin, {origin}, asked: name it in EMG_CORS_ORIGINS to allow that"
@@ -148,11 +173,10 @@ def _expect_scope(key: Key, scope: str | None) -> None:
 def address_of(environ: WSGIEnvironment) -> str:
     """What an anonymous caller is counted by: an IPv4 address, or the /64 of which an IPv6 client has any address."""
     text = environ.get("REMOTE_ADDR") or "local"
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        return text
-    return text if address.version == 4 else str(ipaddress.ip_network((address, 64), strict=False))
+    found = address(text)
+    if found is None or found.version == 4:
+        return text if found is None else str(found)
+    return str(ipaddress.ip_network((found, 64), strict=False))
 
 
 def register(app: Flask, settings: Settings, tickets: Tickets) -> Access:

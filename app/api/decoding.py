@@ -18,6 +18,9 @@ from app.emg.source import Samples
 from app.errors import DataError
 
 JSON, NPY, RAW = "application/json", "application/x-npy", "application/octet-stream"
+SMALL = 2**18  # bytes; of less nothing can be too much
+# 256 windows of 200 samples x 16 channels are 0.8 million values in 51,456 lists; read in some 0.1 s
+MOST_VALUES, MOST_LISTS = 2**21, 2**18
 # what curl's -d and an absent header say; what they bring must still be JSON
 UNDECLARED = ("", "application/x-www-form-urlencoded")
 
@@ -42,6 +45,7 @@ def load_json(schema: Schema) -> Any:
         return validated(schema, {})
     if not body:
         raise BadRequest("the body is empty; send a JSON object, {} for the defaults")
+    expect_modest(body)
     try:
         values = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -49,6 +53,20 @@ def load_json(schema: Schema) -> Any:
             raise UnsupportedMediaType(f"the body must be {JSON}, got {kind or 'no content type'}") from None
         raise BadRequest(f"the body is not JSON: {error}") from None
     return validated(schema, values)
+
+
+def expect_modest(body: bytes) -> None:
+    """See that a body has no more in it than windows can have: millions of lists take seconds to read.
+
+    Raises:
+        DataError: it has.
+    """
+    if len(body) > SMALL and (
+        body.count(b",") > MOST_VALUES or body.count(b"[") + body.count(b"{") > MOST_LISTS
+    ):
+        raise DataError(
+            f"JSON may hold {MOST_VALUES} values and {MOST_LISTS} lists; send more as {NPY} or {RAW}, or in parts"
+        )
 
 
 def load_query(schema: Schema) -> Any:

@@ -62,7 +62,10 @@ def limits_of(settings: Settings) -> dict[str, Any]:
         "stream_seconds": settings.max_duration_s,
         "body_bytes": settings.max_body,
         "batch_windows": settings.max_batch,
-        "seconds_for_the_header": 5,
+        "seconds_for_the_header": 5,  # these are gunicorn.conf.py's
+        "header_bytes": 4096,
+        "headers": 64,
+        "request_line_bytes": 4094,
         "seconds_for_each_64_kib_of_body": settings.body_timeout_s,
     }
 

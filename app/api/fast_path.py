@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import orjson
+from flask import Flask, request
 from werkzeug.exceptions import HTTPException
 
 from app.api.access import CONTROL, INFER, Access
 from app.api.answers import backend_answer, infer_answer
-from app.api.decoding import JSON, NPY, RAW, as_windows
+from app.api.decoding import JSON, NPY, RAW, as_windows, expect_modest
 from app.api.fast_push import receipt, source_of
 from app.api.headers import SECURITY
 from app.api.jobs import InferJob
@@ -45,7 +46,18 @@ Encode = Callable[[Answer, tuple[int, ...], Runtime], bytes]
 Route = Callable[[bytes, "WSGIEnvironment", Runtime], "bytes | None"]
 
 _JOB = InferJob()
+_FAILED = "myostream.failed"
 _PUSH = "/emg/sources/<name>/samples"
+
+
+def register(app: Flask) -> None:
+    """Have Flask say what has failed here."""
+
+    @app.before_request
+    def fail() -> None:
+        error = request.environ.pop(_FAILED, None)
+        if error is not None:
+            raise error
 
 
 class FastPath:
@@ -97,9 +109,15 @@ class FastPath:
             self._access.admit(environ, INFER if environ["PATH_INFO"] in _INFER else CONTROL)
             bind(environ)
             body = environ["wsgi.input"].read(int(size))
-            environ["wsgi.input"] = BytesIO(body)  # for Flask, should it be asked
+        except (MyostreamError, HTTPException):
+            return None
+        environ["wsgi.input"] = BytesIO(body)  # for Flask, should it be asked
+        try:
             return route(body, environ, self._runtime())
-        except (MyostreamError, HTTPException, ValueError):
+        except ValueError:  # it is not what it says it is; the view says what is wrong with it
+            return None
+        except Exception as error:  # Flask says it, and does not try again what has failed
+            environ[_FAILED] = error
             return None
 
 
@@ -138,6 +156,7 @@ def _raw(body: bytes) -> Samples | None:
 
 def _json(body: bytes) -> Samples | None:
     """The windows of a body that holds nothing but them."""
+    expect_modest(body)
     values: Any = orjson.loads(body)
     if not isinstance(values, dict) or values.keys() != {"emg"} or not isinstance(values["emg"], list):
         return None

@@ -26,7 +26,7 @@ class TrustedProxies:
     def _believe(self, environ: WSGIEnvironment) -> None:
         hops = [hop.strip() for hop in environ.get("HTTP_X_FORWARDED_FOR", "").split(",") if hop.strip()]
         for hop in reversed(hops):
-            if not _is_address(hop):
+            if address(hop) is None:
                 break
             environ["REMOTE_ADDR"] = hop
             if not self._trusts(hop):
@@ -38,15 +38,17 @@ class TrustedProxies:
         if host:
             environ["HTTP_HOST"] = host
 
-    def _trusts(self, address: str) -> bool:
-        if not _is_address(address):
-            return self._unix and not address
-        return any(ipaddress.ip_address(address) in network for network in self._networks)
+    def _trusts(self, peer: str) -> bool:
+        found = address(peer)
+        if found is None:
+            return self._unix and not peer
+        return any(found in network for network in self._networks)
 
 
-def _is_address(text: str) -> bool:
+def address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """None for what is none. A socket of both families writes an IPv4 client as `::ffff:192.0.2.1`: that is IPv4."""
     try:
-        ipaddress.ip_address(text)
+        found = ipaddress.ip_address(text)
     except ValueError:
-        return False
-    return True
+        return None
+    return getattr(found, "ipv4_mapped", None) or found

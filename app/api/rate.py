@@ -28,20 +28,26 @@ class Rate:
         self._items = sorted(limits.parse_many(rule))
         self._own = MovingWindowRateLimiter(MemoryStorage())
         self._shared = None if redis_url is None else MovingWindowRateLimiter(_redis(redis_url))
-        self._down_until = 0.0
+        self._down_until: float | None = None
 
     def hit(self, caller: str) -> float | None:
         """Count one request. None when it is within the limits, else the seconds after which one will be."""
-        if self._shared is None or time.monotonic() < self._down_until:
+        down_until = self._down_until
+        if self._shared is None or (down_until is not None and time.monotonic() < down_until):
             return self._hit(self._own, caller)
         try:
-            return self._hit(self._shared, caller)
+            wait_s = self._hit(self._shared, caller)
         except Exception as error:  # whatever a client of Redis raises: it must not stop requests
+            if self._down_until is None:
+                log.warning(
+                    "EMG_REDIS_URL does not answer (%s): this worker counts for itself", type(error).__name__
+                )
             self._down_until = time.monotonic() + AGAIN_S
-            log.warning(
-                "EMG_REDIS_URL does not answer (%s): this worker counts for itself", type(error).__name__
-            )
             return self._hit(self._own, caller)
+        if self._down_until is not None:
+            self._down_until = None
+            log.warning("EMG_REDIS_URL answers again: all count together")
+        return wait_s
 
     def _hit(self, limiter: MovingWindowRateLimiter, caller: str) -> float | None:
         for item in self._items:

@@ -22,7 +22,8 @@ from app.errors import NotReadyError, OverloadedError
 from app.keys import hash_of
 
 VALID_S = 30
-MOST = 10_000  # not yet used; every one is a small file
+MOST = 10_000  # not yet used, when swept last; every one is a small file
+SWEEP_S = 1.0
 FOLDER = "MYOSTREAM_TICKETS"  # set by gunicorn's master for its workers; no setting
 
 
@@ -41,6 +42,7 @@ class FileTickets:
 
     def __init__(self, folder: Path | None = None, wall: Callable[[], float] = time.time) -> None:
         self._given, self._wall = folder, wall
+        self._swept_at = 0.0
 
     @property
     def _folder(self) -> Path:
@@ -50,11 +52,17 @@ class FileTickets:
         return self._given
 
     def issue(self, name: str) -> str:
-        self._sweep()
         ticket = secrets.token_urlsafe(32)
-        path = self._folder / hash_of(ticket)
-        with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
-            file.write(f"{self._wall() + VALID_S}\n{name}")
+        try:
+            self._folder.mkdir(mode=0o700, exist_ok=True)  # what is old in /tmp is swept by others, too
+            self._sweep()
+            path = self._folder / hash_of(ticket)
+            with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+                file.write(f"{self._wall() + VALID_S}\n{name}")
+        except OSError as error:
+            raise NotReadyError(
+                f"no ticket can be kept ({error.strerror}); send your key in X-API-Key instead, or try again"
+            ) from None
         return ticket
 
     def redeem(self, ticket: str) -> str | None:
@@ -67,6 +75,10 @@ class FileTickets:
         return name if self._wall() < float(ends) else None
 
     def _sweep(self) -> None:
+        """Remove what is too old, once in a while: with thousands of tickets it takes some milliseconds."""
+        if 0 <= self._wall() - self._swept_at < SWEEP_S:
+            return
+        self._swept_at = self._wall()
         oldest, kept = self._wall() - VALID_S, 0
         for entry in os.scandir(self._folder):
             with contextlib.suppress(FileNotFoundError):

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from app.emg.relay import Follower, Relay
 from app.emg.source import Chunk, Source
-from app.errors import SourceError
+from app.errors import told
 
 log = logging.getLogger(__name__)
 
@@ -86,8 +86,8 @@ class SharedSource:
     def _own(self, relay: Relay) -> Chunk | None:
         try:
             chunk = self._source.read()
-        except SourceError as error:
-            relay.trouble(str(error))
+        except Exception as error:  # of a driver, anything
+            relay.trouble(told(error))
             raise
         arrived = self._clock()
         if self._closed:

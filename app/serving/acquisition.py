@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from app.emg.clock_drift import RateEstimator
 from app.emg.signal_path import SignalPath
 from app.emg.source import Chunk, Source
-from app.errors import SourceError
+from app.errors import SourceError, told
 
 log = logging.getLogger(__name__)
 
@@ -126,13 +126,10 @@ class Acquisition:
 
     def _failed(self, error: Exception) -> None:
         """Wait for the next try. Logged once, not twice a second."""
-        if isinstance(error, SourceError):
-            words = str(error)
-            if self._error is None:
-                log.warning("%s: %s", self.source.name, words)
-        else:
-            words = "it cannot be read; the server's log has the reason"
-            if self._error is None:
+        if self._error is None:
+            if isinstance(error, SourceError):
+                log.warning("%s: %s", self.source.name, error)
+            else:
                 log.error("%s cannot be read", self.source.name, exc_info=error)
-        self._error = words
+        self._error = told(error)
         self._stop.wait(RETRY_S)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -80,7 +81,14 @@ def test_without_redis_each_counts_for_itself_and_says_so(
     process.wait()
     assert [rate.hit("a"), rate.hit("a")] == [None, None]
     assert rate.hit("a") is not None
-    assert len([record for record in caplog.records if "EMG_REDIS_URL" in record.message]) == 1
+    rate._down_until = 0.0  # it is time to try again
+    rate.hit("a")
+    with running(Path(url.removeprefix("unix://"))):
+        rate._down_until = 0.0
+        assert rate.hit("a") is None
+    said = [record.message for record in caplog.records if "EMG_REDIS_URL" in record.message]
+    assert ["does not answer" in line for line in said] == [True, False]
+    assert "answers again" in said[1]
 
 
 def test_a_ticket_in_redis_is_good_once_for_all_machines(redis: Any) -> None:
@@ -107,6 +115,18 @@ def test_a_ticket_in_a_file_is_good_once_for_all_workers_and_not_for_long(tmp_pa
     now[0] += 31
     other.issue("b")
     assert len(list(tmp_path.iterdir())) == 1  # what was never used is swept
+
+
+def test_a_folder_of_tickets_that_is_swept_away_is_made_again(tmp_path: Path) -> None:
+    tickets = FileTickets(tmp_path / "tickets")
+    for _ in range(2):  # systemd-tmpfiles looks after /tmp
+        ticket = tickets.issue("lab")
+        assert tickets.redeem(ticket) == "lab"
+        shutil.rmtree(tmp_path / "tickets")
+        assert tickets.redeem(ticket) is None
+    (tmp_path / "tickets").write_text("in the way")
+    with pytest.raises(NotReadyError, match="X-API-Key"):
+        tickets.issue("lab")
 
 
 def test_one_caller_cannot_take_all_the_streams(client_with: Make) -> None:  # noqa: F811

@@ -18,7 +18,7 @@ STREAM = {
     *("include_signal", "source"),
 }
 NO_ROUTES = {"static", "swagger_ui.static", "api-docs.openapi_json", "api-docs.openapi_swagger_ui"}
-READS_BODY = {400, 413, 415, 422, 503}
+READS_BODY = {400, 408, 413, 415, 422, 503}
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import io
 import json
 import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pytest
@@ -16,6 +16,8 @@ from flask.testing import FlaskClient
 from app import create_app
 from app.api import sse
 from app.config import Settings
+from app.errors import OverloadedError
+from app.serving.engine import Engine
 from app.serving.runtime import Runtime
 from app.serving.starting import open_runtime
 
@@ -55,12 +57,12 @@ def through_flask() -> list[str]:
 def app(runtime: Runtime, through_flask: list[str]) -> Flask:
     app = create_app(runtime)
 
-    @app.before_request
     def note() -> None:
         from flask import request
 
         through_flask.append(request.path)
 
+    app.before_request_funcs[None].insert(0, note)  # before what has failed on the fast path is said
     return app
 
 
@@ -206,6 +208,8 @@ UNSOUND = {
     "raw infinity": (RAW, np.full((200, 16), np.inf, "<f4").tobytes()),
     "raw bytes": (RAW, b"abc"),
     "no npy": (NPY, b"\x93NUMPY\x01"),
+    "json of lists": (JSON, b'{"emg": [' + b"[]," * 2**18 + b"[]]}"),
+    "json of numbers": (JSON, b'{"emg": [' + b"1," * 2**21 + b"1]}"),
     "npy of 257": (NPY, body(NPY, np.zeros((257, 200, 16), np.float32))),
     "npy of none": (NPY, body(NPY, np.zeros((0, 200, 16), np.float32))),
     "other type": ("text/csv", b"1,2,3"),
@@ -224,3 +228,24 @@ def test_what_the_fast_path_refuses_is_told_the_same_as_without_it(
     assert found[0].status_code in (400, 415, 422)
     assert found[0].content_type == found[1].content_type == "application/problem+json"
     assert found[0].get_json() == found[1].get_json()
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [(OverloadedError("no answer came within 2 s"), 503), (RuntimeError("a driver's"), 500)],
+)
+def test_what_fails_in_the_engine_is_told_by_flask_and_not_tried_again(
+    runtime: Runtime, windows: np.ndarray, monkeypatch: pytest.MonkeyPatch, error: Exception, status: int
+) -> None:
+    calls: list[object] = []
+
+    def infer(*_: object, **__: object) -> NoReturn:
+        calls.append(1)
+        raise error
+
+    monkeypatch.setattr(Engine, "infer", infer)
+    answer = create_app(runtime).test_client().post("/infer", data=body(RAW, windows[:1]), content_type=RAW)
+    assert len(calls) == 1
+    assert (answer.status_code, answer.content_type) == (status, "application/problem+json")
+    assert "X-Request-ID" in answer.headers
+    assert "driver" not in answer.get_json()["detail"]

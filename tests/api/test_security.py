@@ -296,6 +296,44 @@ def test_a_page_elsewhere_cannot_act_through_a_browser(client_with: Make, name: 
     assert named.status_code == 200
 
 
+@pytest.mark.parametrize("name", ["infer in flask", "infer on the fast path", "benchmark"])
+def test_nor_without_the_header_that_browsers_send_to_https_only(client_with: Make, name: str) -> None:
+    client = client_with()
+    for origin in ("http://evil.example", "null", "http://localhost:81", "http://localhost.evil.example"):
+        answer = client.open(**REQUESTS[name], headers={"Origin": origin})
+        assert answer.status_code == 403, origin
+        assert origin in answer.get_json()["detail"]
+    own = client.open(**REQUESTS[name], headers={"Origin": "http://localhost"})
+    assert own.status_code != 403
+
+
+@pytest.mark.parametrize("name", ["infer in flask", "infer on the fast path", "benchmark"])
+def test_no_name_of_others_leads_to_a_server_without_keys(client_with: Make, name: str) -> None:
+    """DNS rebinding: to the browser the page and this server are one origin."""
+    client = client_with()
+    for host in ("evil.example", "evil.example:8000", "localhost.evil.example", "x"):
+        same = {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
+        answer = client.open(**REQUESTS[name], headers=same)
+        assert answer.status_code == 403, host
+        assert "EMG_ALLOW_ANONYMOUS" in answer.get_json()["detail"]
+        assert client.get("/infer/stream/stats", headers={"Host": host}).status_code == 403
+    for host in ("localhost:8000", "127.0.0.1", "127.0.0.1:8000", "[::1]:8000", "my.localhost"):
+        assert client.open(**REQUESTS[name], headers={"Host": host}).status_code != 403, host
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"api_keys": (KEYS["chief"][0],)},
+        {"allow_anonymous": True},
+        {"allow_anonymous": True, "trusted_proxies": ("127.0.0.1",)},
+    ],
+)
+def test_any_name_leads_to_a_server_that_is_meant_for_others(client_with: Make, more: dict[str, Any]) -> None:
+    answer = client_with(**more).get("/health", headers={"Host": "emg.example", **sent("chief")})
+    assert answer.status_code == 200
+
+
 # headers and proxies
 
 
@@ -323,6 +361,8 @@ def test_every_answer_has_the_security_headers(client: FlaskClient, request_: di
         (("unix",), "", "6.6.6.6", "6.6.6.6"),
         (("10.0.0.0/8",), "", "6.6.6.6", "local"),
         (("::1",), "::1", "2001:db8::1", "2001:db8::/64"),
+        ((), "::ffff:192.0.2.1", "6.6.6.6", "192.0.2.1"),  # a socket of both families
+        (("10.0.0.0/8",), "::ffff:10.0.0.1", "::ffff:6.6.6.6", "6.6.6.6"),
     ],
 )
 def test_a_forwarded_address_is_believed_of_trusted_proxies_only(

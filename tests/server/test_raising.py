@@ -52,7 +52,8 @@ def posted(live: Live) -> int:
             return int(answer.status)
     except HTTPError as error:
         error.close()
-        return error.code
+        problem = (error.headers["Content-Type"], "X-Request-ID" in error.headers)
+        return error.code if problem == ("application/problem+json", True) else -1
 
 
 def test_a_stream_whose_engine_raises_at_a_frame_is_told_and_goes_on(

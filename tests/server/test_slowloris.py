@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 MANY = 50
 HEADER_S, BODY_S = 5.0, 2.0  # keepalive in gunicorn.conf.py, EMG_BODY_TIMEOUT here
 GRACE_S = 3.0
-LINES = b"POST /infer HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+LINES = b"POST /infer HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -98,9 +98,9 @@ def test_a_large_body_that_flows_is_taken_whole(server: Live) -> None:
 @pytest.mark.parametrize(
     "head",
     [
-        b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\nX-A: " + b"a" * 5000 + b"\r\n\r\n",
-        b"GET / HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X-%d: a\r\n" % k for k in range(70)) + b"\r\n",
+        b"GET /" + b"a" * 5000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\nX-A: " + b"a" * 5000 + b"\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: localhost\r\n" + b"".join(b"X-%d: a\r\n" % k for k in range(70)) + b"\r\n",
     ],
     ids=["line", "field", "fields"],
 )

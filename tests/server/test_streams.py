@@ -87,7 +87,7 @@ def test_the_connection_serves_another_request_after_a_finite_stream(live: Live,
     """Nothing may follow the last chunk: a late frame would be taken for the next answer."""
     client = connect(fps=100, duration_seconds=0.5)
     assert list(client.events())[-1]["status"] == "completed"
-    client.socket.sendall(b"GET /health/live HTTP/1.1\r\nHost: x\r\n\r\n")
+    client.socket.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
     client.status, client.headers = client._head()
     assert json.loads(client.body()) == {"status": "alive"}
 
