@@ -199,13 +199,21 @@ def test_closing_the_recorder_finishes_every_recording(tmp_path: Path, feed: Han
     assert (end.state, end.samples) == ("complete", 10)
 
 
+def written(root: Path, name: str) -> int:
+    """The samples that are on the disk."""
+    end = folders.read_end(root, name)
+    return 0 if end is None else end.samples
+
+
 def test_what_a_killed_server_left_is_found_at_the_next_start(
     tmp_path: Path, feed: HandFeed, caplog: pytest.LogCaptureFixture
 ) -> None:
     killed = recorder_in(tmp_path)
     killed.start(feed, "one")
     feed.give(10)
-    until(lambda: killed.state("one").samples == 10)
+    until(
+        lambda: written(tmp_path, "one") == 10
+    )  # and not in an fsync, which would keep the lock beyond close
     running = recorder_in(tmp_path)  # of another process: it must leave alone what is being written
     running.open()
     assert running.state("one").state == "recording"
