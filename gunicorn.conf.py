@@ -33,7 +33,7 @@ control_socket_disable = True  # one path for every instance of this user: two w
 def on_starting(server):
     """In the master, before it binds: every wrong setting ends the start here, in one line."""
     from app import logs
-    from app.config import Settings, expect_alone, misspelt, refuse_open_door
+    from app.config import Settings, expect_alone, misspelt
     from app.errors import ConfigError
     from app.serving.crew import board_for, new_run
 
@@ -46,8 +46,7 @@ def on_starting(server):
             server.cfg.set("bind", settings.bind)
             # SIGHUP reads this file again, asks for no hook, and would move to gunicorn's own default.
             type(bind).default = [settings.bind]
-        for address in server.cfg.bind:  # also one given with --bind
-            refuse_open_door(address, settings.allow_anonymous or settings.asks_for_keys)
+        settings.expect_closed_door(server.cfg.bind)  # also one given with --bind
         settings.expect_keys()
         settings.expect_certificate()
         if settings.tls_cert is not None:
@@ -82,13 +81,23 @@ def on_reload(server):
     from app.serving.crew import mark_reloaded
     from app.serving.reload import whats_wrong
 
-    refusal = whats_wrong(server.cfg.workers)
+    refusal = whats_wrong(server.cfg.workers, addresses(server.LISTENERS))
     if refusal:
         server.log.error("the reload is refused, and the workers go on as they are: %s", refusal)
         server.cfg.set("workers", 0)  # none is begun, and so none is ended; the next reload reads it anew
         return
     for worker in server.WORKERS.values():
         mark_reloaded(server.board, worker.slot)
+
+
+def addresses(listeners):
+    """Where they really listen, as EMG_BIND would say it: --bind or systemd may have chosen other addresses."""
+    for listener in listeners:
+        name = listener.getsockname()
+        if not isinstance(name, tuple):
+            yield f"unix:{name}"
+        else:
+            yield f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
 
 
 def use_tls(config, settings):
@@ -161,11 +170,12 @@ def post_fork(server, worker):
     from app.serving.watchdog import end_process
 
     native_subprocess()
-    settings = Settings.from_env()
-    worker.in_time = lambda body: InTime(body, settings.body_timeout_s, gevent.Timeout.start_new)
-    logs.configure(settings.log_level, settings.log_format)
     crew = Crew(server.run, server.board, worker.slot, server.num_workers)
     try:
+        settings = Settings.from_env()
+        logs.configure(settings.log_level, settings.log_format)
+        settings.expect_closed_door(addresses(worker.sockets))  # .env may have lost its keys since the start
+        worker.in_time = lambda body: InTime(body, settings.body_timeout_s, gevent.Timeout.start_new)
         worker.runtime = open_runtime(settings, lambda: not worker.alive, crew, end_process)
     except MyostreamError as error:
         server.log.error("error: %s", error)

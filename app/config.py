@@ -73,7 +73,7 @@ class Settings:
     instance: Path = ROOT / "instance"
 
     def __post_init__(self) -> None:
-        refuse_open_door(self.bind, self.allow_anonymous or self.asks_for_keys)
+        self.expect_closed_door([self.bind])
         if (self.tls_cert is None) != (self.tls_key is None):
             missing = "EMG_TLS_KEY" if self.tls_key is None else "EMG_TLS_CERT"
             raise ConfigError(f"{missing} is empty: TLS needs both EMG_TLS_CERT and EMG_TLS_KEY")
@@ -90,6 +90,15 @@ class Settings:
     def asks_for_keys(self) -> bool:
         """Whether a request needs a key. With a file it does, whatever is in it."""
         return bool(self.api_keys) or self.api_keys_file is not None
+
+    def expect_closed_door(self, addresses: Iterable[str]) -> None:
+        """See that nobody gets in without a key at one of the addresses: those really bound may not be `bind`.
+
+        Raises:
+            ConfigError: one of them is wider than this machine.
+        """
+        for address in addresses:
+            refuse_open_door(address, self.allow_anonymous or self.asks_for_keys)
 
     def expect_keys(self) -> None:
         """See, before a server starts, that there is a key for it.

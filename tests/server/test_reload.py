@@ -6,12 +6,17 @@ import json
 import os
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
+import psutil
 import pytest
 
-from tests.server.live import START_S, Client, Live, until
+from app.keys import make
+from tests.server.live import LATE_S, START_S, Client, Live, free_port, gunicorn, until
 from tests.server.own_project import project, serving
 
 pytestmark = pytest.mark.server
@@ -106,3 +111,50 @@ def test_a_mistake_in_the_settings_changes_nothing(tmp_path: Path, mistake: str,
         with urlopen(f"{live.url}/metrics", timeout=20) as answer:
             text = answer.read().decode()
         assert "myostream_workers 1.0" in text, json.dumps(text)
+
+
+@contextmanager
+def with_keys_for_everybody(folder: Path) -> Iterator[Live]:
+    """A server that the network reaches, by --bind, and that has its only key from `.env`."""
+    (folder / ".env").write_text(f"EMG_API_KEYS={make('lab', ['read'])[0]}\n", encoding="utf-8")
+    port = free_port()
+    given = {"GUNICORN_CMD_ARGS": f"--bind 0.0.0.0:{port}"}
+    with gunicorn(folder.parent, prefix=("env", "-C", str(folder)), **given) as live:
+        live.port = port
+        until(lambda: live.ready() or live.process.poll() is not None, START_S)
+        assert live.process.poll() is None, live.log
+        yield live
+
+
+def status_without_key(live: Live) -> int:
+    try:
+        with urlopen(f"{live.url}/health", timeout=LATE_S) as answer:
+            return int(answer.status)
+    except HTTPError as error:
+        with error:
+            return error.code
+
+
+def test_a_reload_without_keys_is_refused_where_the_network_reaches_the_server(tmp_path: Path) -> None:
+    """Only EMG_BIND was looked at, not --bind: the new workers answered everybody."""
+    folder = project(tmp_path)
+    with with_keys_for_everybody(folder) as live:
+        assert status_without_key(live) == 401
+        (folder / ".env").write_text("", encoding="utf-8")
+        before = reload(live)
+        until(lambda: "the reload is refused" in live.log or before not in live.workers(), START_S)
+        assert f"0.0.0.0:{live.port} lets anyone on the network in without a key" in live.log
+        assert (live.workers(), status_without_key(live)) == ([before], 401)
+
+
+def test_a_worker_in_place_of_a_dead_one_does_not_open_the_door(tmp_path: Path) -> None:
+    """It reads `.env` again: without the keys in it the server ends, with the reason in one line."""
+    folder = project(tmp_path)
+    with with_keys_for_everybody(folder) as live:
+        (folder / ".env").write_text("", encoding="utf-8")
+        (worker,) = live.workers()
+        psutil.Process(worker).kill()
+        assert live.process.wait(START_S) != 0
+        (line,) = [line for line in live.log.splitlines() if "error: " in line]
+        assert f"0.0.0.0:{live.port} lets anyone on the network in without a key" in line
+        assert "Traceback" not in live.log
