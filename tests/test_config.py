@@ -121,6 +121,14 @@ def test_a_wider_bind_needs_an_explicit_yes(bind: str) -> None:
     refuse_open_door(bind, allow_anonymous=True)
 
 
+def test_a_proxy_lets_others_in_so_it_needs_keys_or_an_explicit_yes() -> None:
+    """On loopback the start took it for private, though the proxy opened it to the network."""
+    with pytest.raises(ConfigError, match=r"EMG_TRUSTED_PROXIES=127\.0\.0\.1,unix .* EMG_ALLOW_ANONYMOUS=1"):
+        Settings(trusted_proxies=("127.0.0.1", "unix"))
+    Settings(trusted_proxies=("127.0.0.1",), allow_anonymous=True)
+    Settings(trusted_proxies=("127.0.0.1",), api_keys_file=Path("keys"))
+
+
 def test_a_pushed_source_lives_in_one_worker() -> None:
     expect_alone(Settings(), workers=2)
     with pytest.raises(ConfigError, match="WEB_CONCURRENCY=2 with EMG_MODE=push"):
