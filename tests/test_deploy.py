@@ -65,6 +65,14 @@ def test_the_unit_gives_gunicorn_the_time_and_the_descriptors_it_asks_for() -> N
     assert {"char-ttyUSB rw", "char-ttyACM rw"} == set(found["DeviceAllow"])
 
 
+def test_the_unit_has_a_folder_for_a_unix_socket_and_lets_its_group_in() -> None:
+    found = unit()
+    assert (found["RuntimeDirectory"], found["RuntimeDirectoryMode"]) == (["myostream"], ["0750"])
+    page = (ROOT / "docs" / "deployment.md").read_text("utf-8")
+    assert f"EMG_BIND=unix:/run/{found['RuntimeDirectory'][0]}/" in page
+    assert f"usermod -aG {found['Group'][0]} " in page
+
+
 @pytest.mark.parametrize("name", DOCKERFILES)
 def test_hadolint_has_nothing_to_say(name: str) -> None:
     linter = Path(sys.executable).with_name("hadolint")
