@@ -27,6 +27,7 @@ preload_app = False  # neither torch nor CUDA survive a fork
 limit_request_line = 4094  # bytes; more is answered 400
 limit_request_fields = 64
 limit_request_field_size = 4096  # bytes; more is answered 431
+forwarder_headers = ""  # a proxy passes a client's SCRIPT_NAME on; we are at the root and believe none
 umask = 0o007  # of a unix socket only: for the server's user and group; gunicorn's own 0 lets in everybody
 control_socket_disable = True  # one path for every instance of this user: two would collide
 
