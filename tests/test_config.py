@@ -77,6 +77,27 @@ def test_a_wrong_value_is_one_line_with_name_value_and_what_is_allowed(
 
 
 @pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("redis//:hushhush@lab:6379/0", "***@lab:6379/0"),
+        ("http://lab:hush@hush@lab:6379/0", "http://***@lab:6379/0"),
+        ("redis://:hush/hush@lab/0", "redis://***@lab/0"),
+        ("redis//lab:6379?password=hushhush&db=1", "redis//lab:6379?password=***&db=1"),
+    ],
+    ids=["no scheme", "another scheme", "unquoted", "in the query"],
+)
+def test_a_mistyped_url_is_named_without_its_password(
+    value: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line goes to the journal, and the password went with it."""
+    monkeypatch.setenv("EMG_REDIS_URL", value)
+    with pytest.raises(ConfigError) as error:
+        Settings.from_env(dotenv=None)
+    assert f"EMG_REDIS_URL='{shown}'" in str(error.value)
+    assert "hush" not in str(error.value)
+
+
+@pytest.mark.parametrize(
     ("mode", "needs"),
     [
         ("ninapro", "EMG_RECORDING"),
