@@ -8,6 +8,7 @@ import os
 import resource
 import sys
 import tempfile
+from contextlib import contextmanager, suppress
 
 # Every stream is a descriptor, and most systems begin with 1024.
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -34,33 +35,40 @@ control_socket_disable = True  # one path for every instance of this user: two w
 
 def on_starting(server):
     """In the master, before it binds: every wrong setting ends the start here, in one line."""
-    from app import logs
-    from app.config import Settings, expect_alone, misspelt
     from app.errors import ConfigError
     from app.serving.crew import board_for, new_run
 
-    environment = dict(os.environ)
     try:
-        settings = Settings.from_env()
-        logs.configure(settings.log_level, settings.log_format)
-        bind = server.cfg.settings["bind"]
-        if bind.get() == bind.default:
-            server.cfg.set("bind", settings.bind)
-            # SIGHUP reads this file again, asks for no hook, and would move to gunicorn's own default.
-            type(bind).default = [settings.bind]
-        settings.expect_closed_door(server.cfg.bind)  # also one given with --bind
-        settings.expect_keys()
-        settings.expect_certificate()
-        if settings.tls_cert is not None:
-            use_tls(server.cfg, settings)
-        trust(server.cfg, settings.trusted_proxies)
-        expect_alone(settings, server.cfg.workers)
+        with dotenv_left_out():
+            take_settings(server)
     except ConfigError as error:
         sys.exit(f"error: {error}")
     os.environ["MYOSTREAM_TICKETS"] = tempfile.mkdtemp(
         prefix="myostream-"
     )  # for all workers, also after a reload
     server.board, server.run = board_for(server.cfg.workers), new_run()
+
+
+def take_settings(server):
+    """What gunicorn itself does with them, for this start and for all reloads."""
+    from app import logs
+    from app.config import Settings, expect_alone, misspelt
+
+    settings = Settings.from_env()
+    server.log_as = settings.log_level, settings.log_format
+    logs.configure(*server.log_as)
+    bind = server.cfg.settings["bind"]
+    if bind.get() == bind.default:
+        server.cfg.set("bind", settings.bind)
+        # SIGHUP reads this file again, asks for no hook, and would move to gunicorn's own default.
+        type(bind).default = [settings.bind]
+    settings.expect_closed_door(server.cfg.bind)  # also one given with --bind
+    settings.expect_keys()
+    settings.expect_certificate()
+    if settings.tls_cert is not None:
+        use_tls(server.cfg, settings)
+    trust(server.cfg, settings.trusted_proxies)
+    expect_alone(settings, server.cfg.workers)
     if settings.allow_anonymous and not settings.asks_for_keys:
         server.log.warning(
             "EMG_ALLOW_ANONYMOUS=1: ANYONE who reaches %s may use this server, WITHOUT A KEY",
@@ -68,8 +76,17 @@ def on_starting(server):
         )
     for line in misspelt(os.environ):
         server.log.warning("%s", line)
-    for name in os.environ.keys() - environment.keys() - {"MYOSTREAM_TICKETS"}:
-        del os.environ[name]  # of .env, which the workers read for themselves: after a reload as it is then
+
+
+@contextmanager
+def dotenv_left_out():
+    """In the end the environment has nothing of .env: workers read it for themselves, after a reload as it is then."""
+    before = set(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before:
+            del os.environ[name]
 
 
 def when_ready(server):
@@ -84,12 +101,26 @@ def on_reload(server):
     from app.serving.reload import whats_wrong
 
     refusal = whats_wrong(server.cfg.workers, addresses(server.LISTENERS))
+    log_again(server, anew=not refusal)
     if refusal:
         server.log.error("the reload is refused, and the workers go on as they are: %s", refusal)
         server.cfg.set("workers", 0)  # none is begun, and so none is ended; the next reload reads it anew
         return
     for worker in server.WORKERS.values():
         mark_reloaded(server.board, worker.slot)
+
+
+def log_again(server, anew):
+    """At SIGHUP gunicorn has given its loggers handlers of their own: each line came twice, once past our format."""
+    from app import logs
+    from app.config import Settings
+    from app.errors import ConfigError
+
+    with dotenv_left_out(), suppress(ConfigError):  # the code that reads here is that of the start
+        if anew:
+            settings = Settings.from_env()
+            server.log_as = settings.log_level, settings.log_format
+    logs.configure(*server.log_as)
 
 
 def addresses(listeners):

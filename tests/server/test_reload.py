@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -143,7 +144,8 @@ def test_a_reload_without_keys_is_refused_where_the_network_reaches_the_server(t
         (folder / ".env").write_text("", encoding="utf-8")
         before = reload(live)
         until(lambda: "the reload is refused" in live.log or before not in live.workers(), START_S)
-        assert f"0.0.0.0:{live.port} lets anyone on the network in without a key" in live.log
+        (line,) = [line for line in live.log.splitlines() if "the reload is refused" in line]
+        assert f"0.0.0.0:{live.port} lets anyone on the network in without a key" in json.loads(line)["event"]
         assert (live.workers(), status_without_key(live)) == ([before], 401)
 
 
@@ -158,3 +160,34 @@ def test_a_worker_in_place_of_a_dead_one_does_not_open_the_door(tmp_path: Path) 
         (line,) = [line for line in live.log.splitlines() if "error: " in line]
         assert f"0.0.0.0:{live.port} lets anyone on the network in without a key" in line
         assert "Traceback" not in live.log
+
+
+def test_after_a_reload_every_line_of_the_log_is_one_json_object(tmp_path: Path) -> None:
+    """gunicorn makes its handlers anew at SIGHUP: each of its lines came twice, once as text that nobody scrubs."""
+    with serving(project(tmp_path), EMG_LOG_FORMAT="json") as live:
+        known = len(live.log)
+        before = reload(live)
+        until(lambda: before not in live.workers() and live.ready(), START_S)
+        live.stop()
+        lines = [json.loads(line) for line in live.log[known:].splitlines()]
+        said = Counter(line["event"] for line in lines if line["logger"] == "gunicorn.error")
+        assert said[f"Worker exiting (pid: {before})"] == 1
+        assert set(said.values()) == {1}, said
+
+
+def test_the_masters_own_lines_follow_dotenv_too(tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    dotenv = folder / ".env"
+    dotenv.write_text("EMG_LOG_FORMAT=json\n", encoding="utf-8")
+    with serving(folder) as live:
+        dotenv.write_text("EMG_LOG_FORMAT=text\n", encoding="utf-8")
+        before = reload(live)
+        until(lambda: before not in live.workers() and live.ready(), START_S)
+        dotenv.write_text(
+            "EMG_LOG_FORMAT=json\n", encoding="utf-8"
+        )  # which the master's environment would hide
+        known, before = len(live.log), reload(live)
+        until(lambda: before not in live.workers() and live.ready(), START_S)
+        live.stop()
+        booting = [line for line in live.log[known:].splitlines() if "Booting worker" in line]
+        assert [json.loads(line)["level"] for line in booting] == ["info"]
