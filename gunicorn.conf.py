@@ -57,11 +57,13 @@ def take_settings(server):
     settings = Settings.from_env()
     server.log_as = settings.log_level, settings.log_format
     logs.configure(*server.log_as)
-    bind = server.cfg.settings["bind"]
-    if bind.get() == bind.default:
-        server.cfg.set("bind", settings.bind)
-        # SIGHUP reads this file again, asks for no hook, and would move to gunicorn's own default.
-        type(bind).default = [settings.bind]
+    for name, value in (("bind", [settings.bind]), ("workers", settings.workers)):
+        chosen = server.cfg.settings[name]
+        if chosen.get() == chosen.default:
+            server.cfg.set(name, value)
+            # SIGHUP reads this file again, asks for no hook, and would move to gunicorn's own default.
+            type(chosen).default = value
+    server.num_workers = server.cfg.workers
     settings.expect_closed_door(server.cfg.bind)  # also one given with --bind
     settings.expect_keys()
     settings.expect_certificate()

@@ -191,3 +191,15 @@ def test_the_masters_own_lines_follow_dotenv_too(tmp_path: Path) -> None:
         live.stop()
         booting = [line for line in live.log[known:].splitlines() if "Booting worker" in line]
         assert [json.loads(line)["level"] for line in booting] == ["info"]
+
+
+def test_the_number_of_workers_may_stand_in_dotenv_and_outlasts_a_reload(tmp_path: Path) -> None:
+    """gunicorn knows WEB_CONCURRENCY from its environment alone: in `.env` it was read and passed over."""
+    folder = project(tmp_path)
+    (folder / ".env").write_text("WEB_CONCURRENCY=2\n", encoding="utf-8")
+    with serving(folder) as live:
+        before = live.workers()
+        assert len(before) == 2
+        os.kill(live.process.pid, signal.SIGHUP)
+        until(lambda: not set(before) & set(live.workers()) and live.ready(), START_S)
+        assert len(live.workers()) == 2
