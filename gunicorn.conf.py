@@ -8,6 +8,7 @@ import os
 import resource
 import sys
 import tempfile
+from contextlib import contextmanager, suppress
 
 # Every stream is a descriptor, and most systems begin with 1024.
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -27,39 +28,49 @@ preload_app = False  # neither torch nor CUDA survive a fork
 limit_request_line = 4094  # bytes; more is answered 400
 limit_request_fields = 64
 limit_request_field_size = 4096  # bytes; more is answered 431
+forwarder_headers = ""  # a proxy passes a client's SCRIPT_NAME on; we are at the root and believe none
+umask = 0o007  # of a unix socket only: for the server's user and group; gunicorn's own 0 lets in everybody
 control_socket_disable = True  # one path for every instance of this user: two would collide
 
 
 def on_starting(server):
     """In the master, before it binds: every wrong setting ends the start here, in one line."""
-    from app import logs
-    from app.config import Settings, expect_alone, misspelt, refuse_open_door
     from app.errors import ConfigError
     from app.serving.crew import board_for, new_run
 
-    environment = dict(os.environ)
     try:
-        settings = Settings.from_env()
-        logs.configure(settings.log_level, settings.log_format)
-        bind = server.cfg.settings["bind"]
-        if bind.get() == bind.default:
-            server.cfg.set("bind", settings.bind)
-            # SIGHUP reads this file again, asks for no hook, and would move to gunicorn's own default.
-            type(bind).default = [settings.bind]
-        for address in server.cfg.bind:  # also one given with --bind
-            refuse_open_door(address, settings.allow_anonymous or settings.asks_for_keys)
-        settings.expect_keys()
-        settings.expect_certificate()
-        if settings.tls_cert is not None:
-            use_tls(server.cfg, settings)
-        trust(server.cfg, settings.trusted_proxies)
-        expect_alone(settings, server.cfg.workers)
+        with dotenv_left_out():
+            take_settings(server)
     except ConfigError as error:
         sys.exit(f"error: {error}")
     os.environ["MYOSTREAM_TICKETS"] = tempfile.mkdtemp(
         prefix="myostream-"
     )  # for all workers, also after a reload
     server.board, server.run = board_for(server.cfg.workers), new_run()
+
+
+def take_settings(server):
+    """What gunicorn itself does with them, for this start and for all reloads."""
+    from app import logs
+    from app.config import Settings, expect_alone, misspelt
+
+    settings = Settings.from_env()
+    server.log_as = settings.log_level, settings.log_format
+    logs.configure(*server.log_as)
+    for name, value in (("bind", [settings.bind]), ("workers", settings.workers)):
+        chosen = server.cfg.settings[name]
+        if chosen.get() == chosen.default:
+            server.cfg.set(name, value)
+            # SIGHUP reads this file again, asks for no hook, and would move to gunicorn's own default.
+            type(chosen).default = value
+    server.num_workers = server.cfg.workers
+    settings.expect_closed_door(server.cfg.bind)  # also one given with --bind
+    settings.expect_keys()
+    settings.expect_certificate()
+    if settings.tls_cert is not None:
+        use_tls(server.cfg, settings)
+    trust(server.cfg, settings.trusted_proxies)
+    expect_alone(settings, server.cfg.workers)
     if settings.allow_anonymous and not settings.asks_for_keys:
         server.log.warning(
             "EMG_ALLOW_ANONYMOUS=1: ANYONE who reaches %s may use this server, WITHOUT A KEY",
@@ -67,8 +78,17 @@ def on_starting(server):
         )
     for line in misspelt(os.environ):
         server.log.warning("%s", line)
-    for name in os.environ.keys() - environment.keys() - {"MYOSTREAM_TICKETS"}:
-        del os.environ[name]  # of .env, which the workers read for themselves: after a reload as it is then
+
+
+@contextmanager
+def dotenv_left_out():
+    """In the end the environment has nothing of .env: workers read it for themselves, after a reload as it is then."""
+    before = set(os.environ)
+    try:
+        yield
+    finally:
+        for name in os.environ.keys() - before:
+            del os.environ[name]
 
 
 def when_ready(server):
@@ -82,13 +102,37 @@ def on_reload(server):
     from app.serving.crew import mark_reloaded
     from app.serving.reload import whats_wrong
 
-    refusal = whats_wrong(server.cfg.workers)
+    refusal = whats_wrong(server.cfg.workers, addresses(server.LISTENERS))
+    log_again(server, anew=not refusal)
     if refusal:
         server.log.error("the reload is refused, and the workers go on as they are: %s", refusal)
         server.cfg.set("workers", 0)  # none is begun, and so none is ended; the next reload reads it anew
         return
     for worker in server.WORKERS.values():
         mark_reloaded(server.board, worker.slot)
+
+
+def log_again(server, anew):
+    """At SIGHUP gunicorn has given its loggers handlers of their own: each line came twice, once past our format."""
+    from app import logs
+    from app.config import Settings
+    from app.errors import ConfigError
+
+    with dotenv_left_out(), suppress(ConfigError):  # the code that reads here is that of the start
+        if anew:
+            settings = Settings.from_env()
+            server.log_as = settings.log_level, settings.log_format
+    logs.configure(*server.log_as)
+
+
+def addresses(listeners):
+    """Where they really listen, as EMG_BIND would say it: --bind or systemd may have chosen other addresses."""
+    for listener in listeners:
+        name = listener.getsockname()
+        if not isinstance(name, tuple):
+            yield f"unix:{name}"
+        else:
+            yield f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
 
 
 def use_tls(config, settings):
@@ -161,11 +205,12 @@ def post_fork(server, worker):
     from app.serving.watchdog import end_process
 
     native_subprocess()
-    settings = Settings.from_env()
-    worker.in_time = lambda body: InTime(body, settings.body_timeout_s, gevent.Timeout.start_new)
-    logs.configure(settings.log_level, settings.log_format)
     crew = Crew(server.run, server.board, worker.slot, server.num_workers)
     try:
+        settings = Settings.from_env()
+        logs.configure(settings.log_level, settings.log_format)
+        settings.expect_closed_door(addresses(worker.sockets))  # .env may have lost its keys since the start
+        worker.in_time = lambda body: InTime(body, settings.body_timeout_s, gevent.Timeout.start_new)
         worker.runtime = open_runtime(settings, lambda: not worker.alive, crew, end_process)
     except MyostreamError as error:
         server.log.error("error: %s", error)

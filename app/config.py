@@ -73,7 +73,13 @@ class Settings:
     instance: Path = ROOT / "instance"
 
     def __post_init__(self) -> None:
-        refuse_open_door(self.bind, self.allow_anonymous or self.asks_for_keys)
+        self.expect_closed_door([self.bind])
+        if self.trusted_proxies and not self.tells_who_may_enter:
+            raise ConfigError(
+                f"EMG_TRUSTED_PROXIES={','.join(self.trusted_proxies)} lets anyone whom the proxy lets in use this "
+                "server without a key: set EMG_API_KEYS_FILE, to which `flask --app wsgi keys new NAME` adds a key, "
+                "or EMG_API_KEYS, or EMG_ALLOW_ANONYMOUS=1 to accept that"
+            )
         if (self.tls_cert is None) != (self.tls_key is None):
             missing = "EMG_TLS_KEY" if self.tls_key is None else "EMG_TLS_CERT"
             raise ConfigError(f"{missing} is empty: TLS needs both EMG_TLS_CERT and EMG_TLS_KEY")
@@ -90,6 +96,20 @@ class Settings:
     def asks_for_keys(self) -> bool:
         """Whether a request needs a key. With a file it does, whatever is in it."""
         return bool(self.api_keys) or self.api_keys_file is not None
+
+    @property
+    def tells_who_may_enter(self) -> bool:
+        """Whether others than this machine may come: those who have a key, or by an explicit yes everybody."""
+        return self.allow_anonymous or self.asks_for_keys
+
+    def expect_closed_door(self, addresses: Iterable[str]) -> None:
+        """See that nobody gets in without a key at one of the addresses: those really bound may not be `bind`.
+
+        Raises:
+            ConfigError: one of them is wider than this machine.
+        """
+        for address in addresses:
+            refuse_open_door(address, self.tells_who_may_enter)
 
     def expect_keys(self) -> None:
         """See, before a server starts, that there is a key for it.

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from environs import Env, EnvError
 
@@ -47,8 +48,14 @@ class Variable(NamedTuple):
         try:
             return self.parse(env, self.name)
         except (EnvError, ValueError):
-            value = env.str(self.name)
+            value = _masked(env.str(self.name))
             raise ConfigError(f"{self.name}={value!r} is not allowed: {self.allowed}") from None
+
+
+def _masked(value: str) -> str:
+    """Without the credentials of a URL, however it was mistyped: the line is for a log."""
+    value = re.sub(r"(?is)^([a-z+]*://)?.*@", r"\1***@", value)  # to the last @: a password may have one
+    return re.sub(r"(?i)(password=)[^&]*", r"\1***", value)
 
 
 def _positive_int(env: Env, name: str) -> int:
@@ -99,6 +106,12 @@ def _backends(env: Env, name: str) -> tuple[str, ...]:
     if not set(names) <= set(BACKENDS) or len(set(names)) != len(names):
         raise ValueError
     return names
+
+
+def _redis_url(env: Env, name: str) -> str:
+    value = _matching(r"(rediss?|unix)://.+")(env, name)
+    _ = urlsplit(value).port  # raises ValueError, as the client of Redis would with a traceback
+    return value
 
 
 def _host_port(env: Env, name: str) -> tuple[str, int]:
@@ -212,8 +225,8 @@ VARIABLES = (
     Variable(
         "EMG_REDIS_URL",
         "redis_url",
-        _matching(r"(rediss?|unix)://.+"),
-        "a URL such as redis://127.0.0.1:6379/0",
+        _redis_url,
+        "a URL such as redis://127.0.0.1:6379/0, with / and @ in a password as %2F and %40",
     ),
     Variable("EMG_BODY_TIMEOUT", "body_timeout_s", _positive_float, "seconds above 0"),
     Variable("EMG_API_KEYS", "api_keys", _keys, "name:scopes:hash, separated by commas"),

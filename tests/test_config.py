@@ -77,6 +77,27 @@ def test_a_wrong_value_is_one_line_with_name_value_and_what_is_allowed(
 
 
 @pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("redis//:hushhush@lab:6379/0", "***@lab:6379/0"),
+        ("http://lab:hush@hush@lab:6379/0", "http://***@lab:6379/0"),
+        ("redis://:hush/hush@lab/0", "redis://***@lab/0"),
+        ("redis//lab:6379?password=hushhush&db=1", "redis//lab:6379?password=***&db=1"),
+    ],
+    ids=["no scheme", "another scheme", "unquoted", "in the query"],
+)
+def test_a_mistyped_url_is_named_without_its_password(
+    value: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The line goes to the journal, and the password went with it."""
+    monkeypatch.setenv("EMG_REDIS_URL", value)
+    with pytest.raises(ConfigError) as error:
+        Settings.from_env(dotenv=None)
+    assert f"EMG_REDIS_URL='{shown}'" in str(error.value)
+    assert "hush" not in str(error.value)
+
+
+@pytest.mark.parametrize(
     ("mode", "needs"),
     [
         ("ninapro", "EMG_RECORDING"),
@@ -119,6 +140,14 @@ def test_a_wider_bind_needs_an_explicit_yes(bind: str) -> None:
     with pytest.raises(ConfigError, match="EMG_ALLOW_ANONYMOUS=1"):
         refuse_open_door(bind, allow_anonymous=False)
     refuse_open_door(bind, allow_anonymous=True)
+
+
+def test_a_proxy_lets_others_in_so_it_needs_keys_or_an_explicit_yes() -> None:
+    """On loopback the start took it for private, though the proxy opened it to the network."""
+    with pytest.raises(ConfigError, match=r"EMG_TRUSTED_PROXIES=127\.0\.0\.1,unix .* EMG_ALLOW_ANONYMOUS=1"):
+        Settings(trusted_proxies=("127.0.0.1", "unix"))
+    Settings(trusted_proxies=("127.0.0.1",), allow_anonymous=True)
+    Settings(trusted_proxies=("127.0.0.1",), api_keys_file=Path("keys"))
 
 
 def test_a_pushed_source_lives_in_one_worker() -> None:

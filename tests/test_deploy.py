@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from app.config import ROOT
+from app.config import DOTENV, ROOT
 
 DEPLOY = ROOT / "deploy"
 DOCKERFILES = sorted(path.name for path in DEPLOY.glob("Dockerfile*"))
@@ -63,6 +63,24 @@ def test_the_unit_gives_gunicorn_the_time_and_the_descriptors_it_asks_for() -> N
     assert int(found["LimitNOFILE"][0]) >= int(descriptors[1])
     assert found["KillSignal"] == ["SIGTERM"]
     assert {"char-ttyUSB rw", "char-ttyACM rw"} == set(found["DeviceAllow"])
+
+
+def test_the_unit_has_a_folder_for_a_unix_socket_and_lets_its_group_in() -> None:
+    found = unit()
+    assert (found["RuntimeDirectory"], found["RuntimeDirectoryMode"]) == (["myostream"], ["0750"])
+    page = (ROOT / "docs" / "deployment.md").read_text("utf-8")
+    assert f"EMG_BIND=unix:/run/{found['RuntimeDirectory'][0]}/" in page
+    assert f"usermod -aG {found['Group'][0]} " in page
+
+
+def test_settings_lie_where_the_server_reads_them_again_at_a_reload() -> None:
+    """They came from EnvironmentFile, and what the environment says stays: a reload changed none of them."""
+    folder = unit()["WorkingDirectory"][0]
+    page = (ROOT / "docs" / "deployment.md").read_text("utf-8")
+    assert DOTENV == ROOT / ".env"
+    assert f"cd {folder} && " in page
+    assert " .env.example .env " in page
+    assert f"`{folder}/.env`" in page
 
 
 @pytest.mark.parametrize("name", DOCKERFILES)

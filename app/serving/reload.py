@@ -6,6 +6,7 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 
 from app.serving.engine_thread import native, native_sleep
 
@@ -13,14 +14,14 @@ CHECK_S = 60.0
 LOOK_S = 0.05
 
 
-def whats_wrong(workers: int) -> str:
-    """Why so many workers could not open what the settings name; empty where they could.
+def whats_wrong(workers: int, addresses: Iterable[str]) -> str:
+    """Why so many workers, listening there, could not open what the settings name; empty where they could.
 
     Asked in a process of its own (app/serving/check.py): it has today's code and `.env`. By the system's own calls,
     as the master has no hub to wait on; it is judged by what it says, since gunicorn may take its exit code.
     """
     spawn, wait, ends = native("os", "posix_spawn"), native("os", "waitpid"), time.monotonic() + CHECK_S
-    command = [sys.executable, "-m", "app.serving.check", str(workers)]
+    command = [sys.executable, "-m", "app.serving.check", str(workers), *addresses]
     with tempfile.TemporaryFile() as said:
         into = [(os.POSIX_SPAWN_DUP2, said.fileno(), descriptor) for descriptor in (1, 2)]
         child = spawn(sys.executable, command, os.environ, file_actions=into)

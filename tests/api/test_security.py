@@ -370,7 +370,7 @@ def test_a_forwarded_address_is_believed_of_trusted_proxies_only(
 ) -> None:
     from app.api.access import current_caller
 
-    client = client_with(trusted_proxies=trusted)
+    client = client_with(trusted_proxies=trusted, allow_anonymous=True)
     seen: list[str] = []
     client.application.before_request(lambda: seen.append(current_caller().name))
     client.get("/health", environ_base={"REMOTE_ADDR": peer}, headers={"X-Forwarded-For": forwarded})

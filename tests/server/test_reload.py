@@ -6,12 +6,18 @@ import json
 import os
 import signal
 import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from urllib.error import HTTPError
 from urllib.request import urlopen
 
+import psutil
 import pytest
 
-from tests.server.live import START_S, Client, Live, until
+from app.keys import make
+from tests.server.live import LATE_S, START_S, Client, Live, free_port, gunicorn, until
 from tests.server.own_project import project, serving
 
 pytestmark = pytest.mark.server
@@ -106,3 +112,94 @@ def test_a_mistake_in_the_settings_changes_nothing(tmp_path: Path, mistake: str,
         with urlopen(f"{live.url}/metrics", timeout=20) as answer:
             text = answer.read().decode()
         assert "myostream_workers 1.0" in text, json.dumps(text)
+
+
+@contextmanager
+def with_keys_for_everybody(folder: Path) -> Iterator[Live]:
+    """A server that the network reaches, by --bind, and that has its only key from `.env`."""
+    (folder / ".env").write_text(f"EMG_API_KEYS={make('lab', ['read'])[0]}\n", encoding="utf-8")
+    port = free_port()
+    given = {"GUNICORN_CMD_ARGS": f"--bind 0.0.0.0:{port}"}
+    with gunicorn(folder.parent, prefix=("env", "-C", str(folder)), **given) as live:
+        live.port = port
+        until(lambda: live.ready() or live.process.poll() is not None, START_S)
+        assert live.process.poll() is None, live.log
+        yield live
+
+
+def status_without_key(live: Live) -> int:
+    try:
+        with urlopen(f"{live.url}/health", timeout=LATE_S) as answer:
+            return int(answer.status)
+    except HTTPError as error:
+        with error:
+            return error.code
+
+
+def test_a_reload_without_keys_is_refused_where_the_network_reaches_the_server(tmp_path: Path) -> None:
+    """Only EMG_BIND was looked at, not --bind: the new workers answered everybody."""
+    folder = project(tmp_path)
+    with with_keys_for_everybody(folder) as live:
+        assert status_without_key(live) == 401
+        (folder / ".env").write_text("", encoding="utf-8")
+        before = reload(live)
+        until(lambda: "the reload is refused" in live.log or before not in live.workers(), START_S)
+        (line,) = [line for line in live.log.splitlines() if "the reload is refused" in line]
+        assert f"0.0.0.0:{live.port} lets anyone on the network in without a key" in json.loads(line)["event"]
+        assert (live.workers(), status_without_key(live)) == ([before], 401)
+
+
+def test_a_worker_in_place_of_a_dead_one_does_not_open_the_door(tmp_path: Path) -> None:
+    """It reads `.env` again: without the keys in it the server ends, with the reason in one line."""
+    folder = project(tmp_path)
+    with with_keys_for_everybody(folder) as live:
+        (folder / ".env").write_text("", encoding="utf-8")
+        (worker,) = live.workers()
+        psutil.Process(worker).kill()
+        assert live.process.wait(START_S) != 0
+        (line,) = [line for line in live.log.splitlines() if "error: " in line]
+        assert f"0.0.0.0:{live.port} lets anyone on the network in without a key" in line
+        assert "Traceback" not in live.log
+
+
+def test_after_a_reload_every_line_of_the_log_is_one_json_object(tmp_path: Path) -> None:
+    """gunicorn makes its handlers anew at SIGHUP: each of its lines came twice, once as text that nobody scrubs."""
+    with serving(project(tmp_path), EMG_LOG_FORMAT="json") as live:
+        known = len(live.log)
+        before = reload(live)
+        until(lambda: before not in live.workers() and live.ready(), START_S)
+        live.stop()
+        lines = [json.loads(line) for line in live.log[known:].splitlines()]
+        said = Counter(line["event"] for line in lines if line["logger"] == "gunicorn.error")
+        assert said[f"Worker exiting (pid: {before})"] == 1
+        assert set(said.values()) == {1}, said
+
+
+def test_the_masters_own_lines_follow_dotenv_too(tmp_path: Path) -> None:
+    folder = project(tmp_path)
+    dotenv = folder / ".env"
+    dotenv.write_text("EMG_LOG_FORMAT=json\n", encoding="utf-8")
+    with serving(folder) as live:
+        dotenv.write_text("EMG_LOG_FORMAT=text\n", encoding="utf-8")
+        before = reload(live)
+        until(lambda: before not in live.workers() and live.ready(), START_S)
+        dotenv.write_text(
+            "EMG_LOG_FORMAT=json\n", encoding="utf-8"
+        )  # which the master's environment would hide
+        known, before = len(live.log), reload(live)
+        until(lambda: before not in live.workers() and live.ready(), START_S)
+        live.stop()
+        booting = [line for line in live.log[known:].splitlines() if "Booting worker" in line]
+        assert [json.loads(line)["level"] for line in booting] == ["info"]
+
+
+def test_the_number_of_workers_may_stand_in_dotenv_and_outlasts_a_reload(tmp_path: Path) -> None:
+    """gunicorn knows WEB_CONCURRENCY from its environment alone: in `.env` it was read and passed over."""
+    folder = project(tmp_path)
+    (folder / ".env").write_text("WEB_CONCURRENCY=2\n", encoding="utf-8")
+    with serving(folder) as live:
+        before = live.workers()
+        assert len(before) == 2
+        os.kill(live.process.pid, signal.SIGHUP)
+        until(lambda: not set(before) & set(live.workers()) and live.ready(), START_S)
+        assert len(live.workers()) == 2

@@ -18,6 +18,10 @@ MISTAKES = {
     "no recording": ({"EMG_MODE": "ninapro"}, ["EMG_RECORDING", "EMG_MODE=ninapro"]),
     "recording without its mode": ({"EMG_RECORDING": "/x.npz"}, ["EMG_RECORDING=/x.npz", "ninapro"]),
     "open door": ({"EMG_BIND": "0.0.0.0:0"}, ["EMG_BIND=0.0.0.0:0", "EMG_ALLOW_ANONYMOUS"]),
+    "a proxy and no key": (
+        {"EMG_TRUSTED_PROXIES": "127.0.0.1"},
+        ["EMG_TRUSTED_PROXIES=127.0.0.1", "keys new"],
+    ),
     "no worker": ({"WEB_CONCURRENCY": "0"}, ["WEB_CONCURRENCY", "0", "above 0"]),
     "two workers and pushed sources": (
         {"WEB_CONCURRENCY": "2", "EMG_MODE": "push"},
