@@ -127,7 +127,7 @@ def test_check_reads_a_serial_device_and_its_counters(tmp_path: Path) -> None:
     report = json.loads(result.stdout)
     assert (result.exit_code, report["source"]) == (1, "serial")
     assert report["lost_samples"] == report["device"]["lost_frames"] > 0
-    assert report["samples"] >= 5900
+    assert report["samples"] >= 5000
 
 
 def test_check_says_in_one_line_that_there_is_no_such_port() -> None:

@@ -21,7 +21,7 @@ STATED_S = 10.0  # docs/architecture.md
 READ = """
 import socket, sys
 s = socket.create_connection((sys.argv[1], int(sys.argv[2])))
-s.sendall(b"GET /infer/stream?fps=%b HTTP/1.1\\r\\nHost: x\\r\\n\\r\\n" % sys.argv[3].encode())
+s.sendall(b"GET /infer/stream?fps=%b HTTP/1.1\\r\\nHost: localhost\\r\\n\\r\\n" % sys.argv[3].encode())
 while s.recv(65536):
     pass
 """
