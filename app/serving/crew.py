@@ -10,9 +10,10 @@ import struct
 import sys
 from dataclasses import dataclass
 
-SLOT_BYTES = 131_072
+SLOT_BYTES = 163_840
 ACTIVE = 0  # the double of a slot that counts what is open now
 RELOADED = SLOT_BYTES // 8 - 1  # the double that says that another worker takes the place of this one
+CALLERS = RELOADED - 2 * 2048  # the first double of the rows that count streams by caller (callers.py)
 
 
 def board_for(workers: int) -> mmap.mmap:
@@ -28,7 +29,8 @@ def free_slot(board: mmap.mmap, taken: set[int]) -> int:
 
 def forget_streams(board: mmap.mmap, slot: int) -> None:
     """A worker has died, and its streams with it."""
-    board[slot * SLOT_BYTES + 8 * ACTIVE : slot * SLOT_BYTES + 8 * (ACTIVE + 1)] = bytes(8)
+    for first, last in ((ACTIVE, ACTIVE + 1), (CALLERS, RELOADED)):
+        board[slot * SLOT_BYTES + 8 * first : slot * SLOT_BYTES + 8 * last] = bytes(8 * (last - first))
 
 
 def mark_reloaded(board: mmap.mmap, slot: int, reloaded: bool = True) -> None:

@@ -13,7 +13,7 @@ from array import array
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from app.serving.crew import SLOT_BYTES, Crew
+from app.serving.crew import CALLERS, SLOT_BYTES, Crew
 from app.serving.tally import Table, Tally
 
 if TYPE_CHECKING:  # gunicorn's master imports this file, and needs nothing of what these import
@@ -35,7 +35,7 @@ _ENGINES, _ENGINE_ROWS = _SOURCES + Table.size(_SOURCE_ROWS, _SOURCE), 8
 _ENGINE = 2 + 2 * Tally.size(ENGINE_S) + Tally.size(BATCH)
 _REQUESTS, _REQUEST_ROWS, _REQUEST = _ENGINES + Table.size(_ENGINE_ROWS, _ENGINE), 256, Tally.size(REQUEST_S)
 _END = _REQUESTS + Table.size(_REQUEST_ROWS, _REQUEST)
-assert _END < SLOT_BYTES // 8
+assert _END <= CALLERS
 
 
 def forget_worker(board: mmap.mmap, slot: int) -> None:

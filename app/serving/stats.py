@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
 
 import numpy as np
 
+from app.serving.callers import Callers
 from app.serving.crew import ACTIVE, Crew
 from app.serving.histogram import SIZE, Histogram
 
@@ -23,7 +23,7 @@ class StreamStats:
         self._own, self._slots = crew.own, crew.slots
         self._stages = {stage: Histogram(_part(self._own, stage)) for stage in STAGES}
         self._lock = threading.Lock()
-        self._callers: Counter[str] = Counter()
+        self._callers = Callers(crew)
 
     @property
     def active_streams(self) -> int:
@@ -38,20 +38,17 @@ class StreamStats:
         return self._sum(DROPPED)
 
     def stream_opened(self, caller: str = "", most: int | None = None) -> bool:
-        """Count a stream of one key or address; False, and nothing counted, when `most` are open in this worker."""
+        """Count a stream of one key or address; False, and nothing counted, when it has `most` already."""
         with self._lock:
-            if most is not None and self._callers[caller] >= most:
+            if most is not None and not self._callers.opened(caller, most):
                 return False
             self._own[ACTIVE] += 1
-            self._callers[caller] += 1
             return True
 
     def stream_closed(self, caller: str = "") -> None:
         with self._lock:
             self._own[ACTIVE] -= 1
-            self._callers[caller] -= 1
-            if not self._callers[caller]:
-                del self._callers[caller]
+            self._callers.closed(caller)
 
     def sent(self, dropped: int) -> None:
         """One frame more, `dropped` of the same stream passed over before it. Needs no lock: see tally.py."""

@@ -7,6 +7,7 @@ import pytest
 from app.errors import BusyError
 from app.serving.backends import Opener
 from app.serving.benchmark import Benchmark
+from app.serving.callers import ROWS
 from app.serving.crew import Crew, board_for, forget_streams, free_slot, new_run
 from app.serving.engine import Engine, ModelInput
 from app.serving.stats import StreamStats
@@ -28,6 +29,34 @@ def test_counters_of_all_workers_add_up_in_each() -> None:
         assert (stats.active_streams, stats.frames_sent, stats.frames_dropped) == (2, 1, 3)
 
 
+def test_a_caller_has_so_many_streams_in_all_workers_together() -> None:
+    one, other = (StreamStats(crew) for crew in crew_of(2))
+    assert [one.stream_opened("a", 2), other.stream_opened("a", 2)] == [True, True]
+    assert [one.stream_opened("a", 2), other.stream_opened("a", 2)] == [False, False]
+    assert [one.stream_opened("b", 2), one.active_streams] == [True, 3]
+    one.stream_closed("a")
+    assert [other.stream_opened("a", 2), one.stream_opened("a", 2)] == [True, False]
+    for stats in (other, other):
+        stats.stream_closed("a")
+    assert [one.stream_opened("a", 2), one.stream_opened("a", 2), other.stream_opened("a", 2)] == [
+        True,
+        True,
+        False,
+    ]
+
+
+def test_there_is_room_for_as_many_callers_as_connections_and_it_is_given_back() -> None:
+    (crew, _) = crew_of(2)
+    stats = StreamStats(crew)
+    for _ in range(2):
+        assert all(stats.stream_opened(str(number), 1) for number in range(ROWS))
+        assert not stats.stream_opened("one more", 1)
+        for number in range(ROWS):
+            stats.stream_closed(str(number))
+    forget_streams(crew.board, crew.slot)
+    assert StreamStats(crew).stream_opened("one more", 1)
+
+
 def test_latencies_of_all_workers_are_one_distribution() -> None:
     one, other = (StreamStats(crew) for crew in crew_of(2))
     for _ in range(99):
@@ -40,11 +69,12 @@ def test_latencies_of_all_workers_are_one_distribution() -> None:
 def test_a_dead_worker_has_no_streams_but_what_it_sent_stays_counted() -> None:
     dead, alive = crew_of(2)
     stats = StreamStats(dead)
-    stats.stream_opened()
+    stats.stream_opened("a", 1)
     stats.sent(dropped=0)
     forget_streams(dead.board, dead.slot)
     seen = StreamStats(alive)
     assert (seen.active_streams, seen.frames_sent) == (0, 1)
+    assert seen.stream_opened("a", 1)
 
 
 def test_a_worker_takes_the_first_slot_that_none_living_has() -> None:
