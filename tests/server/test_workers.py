@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -18,6 +19,8 @@ import pytest
 from tests.server.live import LATE_S, Client, Live, gunicorn, until
 
 pytestmark = pytest.mark.server
+
+Connects = TypeVar("Connects", Client, socket.socket)
 
 OWNS = "this worker owns the source"
 STALLED_S = 5.0  # docs/reliability.md; measured: 0.2 to 0.3 s
@@ -30,9 +33,9 @@ def live(tmp_path: Path) -> Iterator[Live]:
         yield live
 
 
-def on_both_workers(live: Live, open_one: Callable[[], Client]) -> list[Client]:
+def on_both_workers(live: Live, open_one: Callable[[], Connects]) -> list[Connects]:
     """Clients until each worker has one; the kernel decides who takes a connection."""
-    clients: list[Client] = []
+    clients: list[Connects] = []
 
     def both() -> bool:
         clients.append(open_one())
@@ -107,7 +110,9 @@ def test_when_the_owner_is_killed_the_others_go_on(live: Live) -> None:
             assert max(b["timestamp"] - a["timestamp"] for a, b in pairwise(frames)) < STALLED_S
         client.close()
     assert 0 < survivors < len(clients)
-    until(lambda: len(live.workers()) == 2 and live.ready())
+    until(lambda: live.log.count("model synthetic") == 3)
+    for silent in on_both_workers(live, lambda: socket.create_connection(("127.0.0.1", live.port))):
+        silent.close()  # the one that came instead takes clients, too
     until(lambda: live.stats()["active_streams"] == 0)
 
 
