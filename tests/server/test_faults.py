@@ -69,7 +69,7 @@ def test_a_crowd_that_connects_and_says_nothing_is_let_go_and_delays_nobody(
 def test_a_crowd_that_never_reads_is_let_go_and_delays_nobody(
     live: Live, connect: Callable[..., Client]
 ) -> None:
-    before = worker(live).num_fds()
+    before, ended = worker(live).num_fds(), live.log.count(" ended: ")
     reader = connect(fps=5)
     seen: list[int] = []
 
@@ -91,6 +91,7 @@ def test_a_crowd_that_never_reads_is_let_go_and_delays_nobody(
         client.close()
     until(lambda: live.stats()["active_streams"] == 0)
     assert live.stats()["groups"] == []
+    until(lambda: live.log.count(" ended: ") == ended + CROWD + 1)
     until(lambda: worker(live).num_fds() <= before + 2)
     assert "Traceback" not in live.log, live.log
 
@@ -154,6 +155,8 @@ def test_without_descriptors_those_who_are_in_go_on_and_the_others_wait(
         assert stream.frames(5)[-1]["dropped"] == 0
     finally:
         process.rlimit(resource.RLIMIT_NOFILE, usual)
+    stream.close()
+    until(lambda: live.stats()["active_streams"] == 0)
     assert live.log.count("no file descriptor is left") == 1
     assert "Traceback" not in live.log, live.log
 

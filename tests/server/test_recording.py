@@ -103,6 +103,7 @@ def test_a_killed_worker_loses_at_most_the_last_second(tmp_path: Path) -> None:
         watcher.join(LATE_S)
         client.close()
         until(lambda: live.workers() and live.workers() != killed and live.ready())
+        assert live.stats()["active_streams"] == 0
         found = state(live, "one")
         assert (found["state"], found["recovered"], found["gaps"]) == ("complete", True, 0)
         assert "left behind by a killed server" in live.log
@@ -163,6 +164,7 @@ def test_a_full_disk_ends_the_recording_and_no_stream(tmp_path: Path, small_disk
         reader.close()
         assert last["total_frames"] == len(frames)
         assert frames[-1]["dropped"] == 0
+        assert live.stats()["active_streams"] == 0
         assert live.ready()
         filler.unlink()
         ask(live, "/one", "DELETE")
