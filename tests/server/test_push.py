@@ -50,11 +50,11 @@ class Pusher:
 
     def push_for(self, seconds: float, first: int = 0) -> int:
         """In real time; the index after the last sample."""
-        began = time.monotonic()
+        began, due = time.monotonic(), 0.0
         while time.monotonic() - began < seconds:
             self.push(first)
-            first += CHUNK
-            time.sleep(max(0.0, began + first / RATE - time.monotonic()))
+            first, due = first + CHUNK, due + CHUNK / RATE
+            time.sleep(max(0.0, began + due - time.monotonic()))
         return first
 
     def state(self) -> dict[str, Any]:
@@ -150,6 +150,21 @@ def test_a_source_that_vanishes_stalls_then_ends_and_only_its_own_streams_with_i
         until(lambda: live.log.count(ended) == 1)
     finally:
         thread.join()
+
+
+def test_a_source_that_is_silent_for_a_moment_stalls_its_stream_and_no_more(
+    live: Live, open_pusher: OpenPusher
+) -> None:
+    pusher = open_pusher("hushed")
+    client = Client(live.port, source="hushed", fps=10)
+    events = client.events()
+    first = pusher.push_for(0.5)
+    assert next(event for event in events if "status" in event)["status"] == "stalled"
+    pusher.push_for(0.5, first)
+    assert next(event for event in events if "status" in event)["status"] == "recovered"
+    assert "prediction" in next(events)
+    assert len([line for line in live.log.splitlines() if "hushed" in line]) == 1  # that it was declared
+    client.close()
 
 
 def test_a_source_that_is_deleted_ends_its_streams(live: Live, open_pusher: OpenPusher) -> None:
