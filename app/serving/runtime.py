@@ -124,7 +124,7 @@ class Runtime:
             declared.expect_same(there.source)
             return there, False
         feed = self.feed(declared.name, Acquisition(source, open_path(self.settings, self.artefact.manifest)))
-        feed.acquisition.on_end = lambda: self.feeds.remove(feed)
+        feed.acquisition.on_end = lambda: self._ended(feed)
         self.feeds.add(feed)
         feed.start()
         log.info("source %s: %d channels at %g Hz, pushed", feed.name, source.channels, source.sampling_rate)
@@ -271,6 +271,16 @@ class Runtime:
         self.pulse.close()
         self.watchdog.close()
         self.engine.close()
+
+    def _ended(self, feed: Feed) -> None:
+        """Forget a source that a client brought."""
+        silent = self.feeds.find(feed.name) is feed  # else whoever ended it has removed it
+        why = f"silent for {self.settings.source_idle_s:g} s" if silent else "told to"
+        self.feeds.remove(feed)
+        state = feed.acquisition.look()
+        log.info(
+            "source %s ended (%s): %d samples, %d lost", feed.name, why, state.samples, state.lost_samples
+        )
 
     def _leaving(self) -> bool:
         return self.stopping() or (self._told_hung and self.end is not None)

@@ -24,11 +24,13 @@ pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 CROWD = 500
 SILENCE_S = 5.0  # gunicorn.conf.py's keepalive: how long a client may take for its header
+MAX_BODY = 2**20  # EMG_MAX_BODY here
+CHUNK = b"10000\r\n" + bytes(0x10000) + b"\r\n"  # 64 KiB of a chunked body
 
 
 @pytest.fixture(scope="module")
 def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with gunicorn(tmp_path_factory.mktemp("faults")) as live:
+    with gunicorn(tmp_path_factory.mktemp("faults"), EMG_MAX_BODY=str(MAX_BODY)) as live:
         yield live
 
 
@@ -67,7 +69,7 @@ def test_a_crowd_that_connects_and_says_nothing_is_let_go_and_delays_nobody(
 def test_a_crowd_that_never_reads_is_let_go_and_delays_nobody(
     live: Live, connect: Callable[..., Client]
 ) -> None:
-    before = worker(live).num_fds()
+    before, ended = worker(live).num_fds(), live.log.count(" ended: ")
     reader = connect(fps=5)
     seen: list[int] = []
 
@@ -89,8 +91,49 @@ def test_a_crowd_that_never_reads_is_let_go_and_delays_nobody(
         client.close()
     until(lambda: live.stats()["active_streams"] == 0)
     assert live.stats()["groups"] == []
+    until(lambda: live.log.count(" ended: ") == ended + CROWD + 1)
     until(lambda: worker(live).num_fds() <= before + 2)
     assert "Traceback" not in live.log, live.log
+
+
+@contextlib.contextmanager
+def endless(live: Live) -> Iterator[socket.socket]:
+    """A client in the midst of a body that says no length: 64 MiB are sent, and no end of it."""
+    with socket.create_connection(("127.0.0.1", live.port), LATE_S) as sock:
+        kind = b"Content-Type: application/octet-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+        sock.sendall(b"POST /infer HTTP/1.1\r\nHost: x\r\n" + kind)
+        for _ in range(64 * MAX_BODY // 0x10000):
+            sock.sendall(CHUNK)
+        yield sock
+
+
+def peak(process: psutil.Process) -> int:
+    """The most that was ever resident, in bytes, since `/proc/<pid>/clear_refs` was told 5 (proc(5))."""
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    return 1024 * int(status.split("VmHWM:")[1].split()[0])
+
+
+def test_a_body_that_never_ends_is_never_held_whole_and_let_go(live: Live) -> None:
+    process = worker(live)
+    Path(f"/proc/{process.pid}/clear_refs").write_text("5")
+    before = peak(process)
+    with endless(live) as sock:
+        assert sock.recv(65536).startswith(b"HTTP/1.1 4")
+        assert peak(process) - before < 16 * MAX_BODY
+        began = time.monotonic()
+        with contextlib.suppress(OSError):  # it is closed
+            while time.monotonic() - began < SILENCE_S + LATE_S:
+                sock.sendall(CHUNK)
+                time.sleep(0.05)
+    assert time.monotonic() - began < SILENCE_S + 3
+    assert live.ready()
+    assert "Traceback" not in live.log, live.log
+
+
+@pytest.mark.xfail(strict=True, reason="werkzeug takes the first EMG_MAX_BODY bytes for the whole")
+def test_a_chunked_body_above_the_limit_is_a_413(live: Live) -> None:
+    with endless(live) as sock:
+        assert sock.recv(65536).startswith(b"HTTP/1.1 413 ")
 
 
 def test_without_descriptors_those_who_are_in_go_on_and_the_others_wait(
@@ -112,6 +155,8 @@ def test_without_descriptors_those_who_are_in_go_on_and_the_others_wait(
         assert stream.frames(5)[-1]["dropped"] == 0
     finally:
         process.rlimit(resource.RLIMIT_NOFILE, usual)
+    stream.close()
+    until(lambda: live.stats()["active_streams"] == 0)
     assert live.log.count("no file descriptor is left") == 1
     assert "Traceback" not in live.log, live.log
 

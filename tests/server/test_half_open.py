@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.server import live as live_module
-from tests.server.live import free_port, gunicorn, until
+from tests.server.live import connecting, free_port, gunicorn, until
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
@@ -59,14 +59,23 @@ def test_a_client_whose_cable_is_cut_is_let_go_within_the_stated_time(
     """The kernel alone was late: it looks at its own limit only when it is about to send once more."""
     port = free_port()
     monkeypatch.setattr(live_module, "free_port", lambda: port)
-    with gunicorn(tmp_path, EMG_BIND=f"0.0.0.0:{port}", EMG_ALLOW_ANONYMOUS="1") as live:
+    with (
+        gunicorn(tmp_path, EMG_BIND=f"0.0.0.0:{port}", EMG_ALLOW_ANONYMOUS="1") as live,
+        connecting(port) as connect,
+    ):
         command = ["ip", "netns", "exec", SPACE, sys.executable, "-c", READ, HOST, str(port), fps]
         client = subprocess.Popen(command)
         try:
             until(lambda: live.stats()["frames_sent"] > 5 * float(fps))
+            stays = connect(fps=10)
             ip("-n", SPACE, "link", "set", other_host, "down")
-            assert live.stats()["active_streams"] == 1
-            until(lambda: live.stats()["active_streams"] == 0, STATED_S)
+            assert live.stats()["active_streams"] == 2
+            until(lambda: live.stats()["active_streams"] == 1, STATED_S)
+            assert stays.frames(20)[-1]["dropped"] == 0
+            until(lambda: live.log.count(" ended: ") == 1)
+            stays.close()
+            until(lambda: live.stats()["active_streams"] == 0)
+            assert live.stats()["groups"] == []
         finally:
             client.kill()
             client.wait()

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import numpy as np
 import pytest
@@ -49,15 +50,21 @@ class Pusher:
 
     def push_for(self, seconds: float, first: int = 0) -> int:
         """In real time; the index after the last sample."""
-        began = time.monotonic()
+        began, due = time.monotonic(), 0.0
         while time.monotonic() - began < seconds:
             self.push(first)
-            first += CHUNK
-            time.sleep(max(0.0, began + first / RATE - time.monotonic()))
+            first, due = first + CHUNK, due + CHUNK / RATE
+            time.sleep(max(0.0, began + due - time.monotonic()))
         return first
 
     def state(self) -> dict[str, Any]:
         return self.asked("GET", self.path)
+
+
+def names(live: Live) -> list[str]:
+    """Of the sources there are; asked on a connection of its own, as a pusher may be busy with its own."""
+    with urlopen(f"{live.url}/emg/sources", timeout=LATE_S) as answer:
+        return [source["name"] for source in json.load(answer)["sources"]]
 
 
 OpenPusher = Callable[[str], Pusher]
@@ -130,18 +137,45 @@ def test_a_source_that_vanishes_stalls_then_ends_and_only_its_own_streams_with_i
     thread = threading.Thread(target=stays.push_for, args=(IDLE_S + 3.0,))
     thread.start()
     try:
-        vanishes.push_for(0.5)
+        pushed = vanishes.push_for(0.5)
         vanishes.connection.close()
         client = Client(live.port, source="vanishes", fps=10)
         *events, last = client.events()
         assert [event.get("status") for event in events if "status" in event] == ["stalled"]
         assert (last["status"], last["reason"]) == ("completed", "source ended")
         client.close()
-        names = [source["name"] for source in stays.asked("GET", "/emg/sources")["sources"]]
-        assert "vanishes" not in names
-        assert "stays" in names
+        assert "vanishes" not in names(live)
+        assert "stays" in names(live)
+        ended = f"source vanishes ended (silent for {IDLE_S:g} s): {pushed} samples, 0 lost"
+        until(lambda: live.log.count(ended) == 1)
     finally:
         thread.join()
+
+
+def test_a_source_that_is_silent_for_a_moment_stalls_its_stream_and_no_more(
+    live: Live, open_pusher: OpenPusher
+) -> None:
+    pusher = open_pusher("hushed")
+    client = Client(live.port, source="hushed", fps=10)
+    events = client.events()
+    first = pusher.push_for(0.5)
+    assert next(event for event in events if "status" in event)["status"] == "stalled"
+    pusher.push_for(0.5, first)
+    assert next(event for event in events if "status" in event)["status"] == "recovered"
+    assert "prediction" in next(events)
+    assert len([line for line in live.log.splitlines() if "hushed" in line]) == 1  # that it was declared
+    client.close()
+
+
+def test_a_source_that_is_deleted_ends_its_streams(live: Live, open_pusher: OpenPusher) -> None:
+    pusher = open_pusher("deleted")
+    pusher.push(0)
+    client = Client(live.port, source="deleted", fps=10)
+    pusher.asked("DELETE", pusher.path)
+    *_, last = client.events()
+    assert (last["status"], last["reason"]) == ("completed", "source ended")
+    client.close()
+    until(lambda: live.log.count("source deleted ended (told to)") == 1)
 
 
 def test_a_client_that_comes_back_goes_on_where_it_was(live: Live, open_pusher: OpenPusher) -> None:
@@ -153,8 +187,8 @@ def test_a_client_that_comes_back_goes_on_where_it_was(live: Live, open_pusher: 
 
 
 def test_sources_leave_nothing_behind(live: Live, open_pusher: OpenPusher) -> None:
-    pusher = open_pusher("last")
-    until(lambda: [s["name"] for s in pusher.asked("GET", "/emg/sources")["sources"]] == [], IDLE_S + LATE_S)
+    open_pusher("last")
+    until(lambda: names(live) == [], IDLE_S + LATE_S)
     assert live.stats()["active_streams"] == 0
     assert "Traceback" not in live.log
 
@@ -165,8 +199,8 @@ def test_a_stop_ends_the_streams_of_pushed_sources_too(tmp_path: Path) -> None:
         pusher.push_for(0.5)
         client = Client(live.port, source="arm", fps=10)
         next(client.events())
+        pusher.connection.close()  # kept alive, it would be waited for
         assert live.stop() == 0
         *_, last = client.events()
         assert (last["status"], last["reason"]) == ("completed", "shutdown")
         client.close()
-        pusher.connection.close()

@@ -103,6 +103,7 @@ def test_a_killed_worker_loses_at_most_the_last_second(tmp_path: Path) -> None:
         watcher.join(LATE_S)
         client.close()
         until(lambda: live.workers() and live.workers() != killed and live.ready())
+        assert live.stats()["active_streams"] == 0
         found = state(live, "one")
         assert (found["state"], found["recovered"], found["gaps"]) == ("complete", True, 0)
         assert "left behind by a killed server" in live.log
@@ -129,14 +130,27 @@ def test_a_server_that_is_stopped_finishes_its_recordings(tmp_path: Path) -> Non
     assert end["samples"] > RATE
 
 
+def refusal(live: Live, *asked: Any) -> str:
+    """Why it is a 503."""
+    with pytest.raises(HTTPError) as refused:
+        ask(live, *asked)
+    with refused.value as answer:
+        assert answer.status == 503
+        return str(json.load(answer)["detail"])
+
+
+def mount(options: str, folder: Path) -> bool:
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(folder)]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+
+
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A file system of 256 KiB, two seconds of signal."""
     made = project(tmp_path)
     folder = made / "instance" / "recordings"
     folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode != 0:
+    if os.geteuid() != 0 or not mount("size=256k", folder):
         pytest.skip("a small disk can only be mounted by root")
     yield made
     subprocess.run(["umount", str(folder)], check=True)
@@ -154,17 +168,17 @@ def test_a_full_disk_ends_the_recording_and_no_stream(tmp_path: Path, small_disk
         filler = small_disk / "instance" / "recordings" / "filler"
         with pytest.raises(OSError, match="No space left"):
             filler.write_bytes(bytes(2**20))
-        with pytest.raises(HTTPError) as refused:
-            ask(live, "", "POST", {"name": "two"})
-        with refused.value as answer:
-            assert answer.status == 503
-            assert "No space left on device" in json.load(answer)["detail"]
+        assert "No space left on device" in refusal(live, "", "POST", {"name": "two"})
+        assert "No space left on device" in refusal(live, "/one/download")  # which is made there first
         *frames, last = reader.events()
         reader.close()
         assert last["total_frames"] == len(frames)
         assert frames[-1]["dropped"] == 0
+        assert live.stats()["active_streams"] == 0
         assert live.ready()
         filler.unlink()
+        mount("remount,size=1m", filler.parent)
+        assert len(arrays(ask(live, "/one/download"))["sample_index"]) == found["samples"]
         ask(live, "/one", "DELETE")
         ask(live, "", "POST", {"name": "two"})
         until(lambda: state(live, "two")["samples"] > 0)

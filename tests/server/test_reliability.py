@@ -36,11 +36,16 @@ def connect(live: Live) -> Iterator[Callable[..., Client]]:
 def test_a_client_that_leaves_within_a_frame_frees_its_place_within_two(
     live: Live, connect: Callable[..., Client]
 ) -> None:
+    stays = connect(fps=10)
     client = connect(fps=10, include_signal=True, receive_buffer=4096)
     client.frames(1)
     client.file.read(10)  # of the next frame
     client.close()
-    assert until(lambda: live.stats()["active_streams"] == 0) < 0.2 + 1.0  # a busy machine may add a second
+    assert until(lambda: live.stats()["active_streams"] == 1) < 0.2 + 1.0  # a busy machine may add a second
+    until(lambda: live.log.count(" ended: ") == 1)
+    assert stays.frames(10)[-1]["dropped"] == 0
+    stays.close()
+    until(lambda: live.stats()["active_streams"] == 0)
     assert live.stats()["groups"] == []
 
 
@@ -130,6 +135,8 @@ def test_sigterm_ends_fifty_streams_with_their_last_word(tmp_path: Path) -> None
         assert max(at for _, at in words) - told < 1.0
         assert all(client.finished for client in clients)
         assert live.stop() == 0
+        assert live.log.count(" ended: ") == 51
+        assert "Handling signal: term" in live.log
         assert "Traceback" not in live.log, live.log
 
 
@@ -140,11 +147,19 @@ def test_a_killed_worker_is_replaced_and_its_clients_go_on(tmp_path: Path) -> No
         killed = live.workers()
         for pid in killed:
             os.kill(pid, signal.SIGKILL)
+        with pytest.raises((AssertionError, OSError)):  # the connection is cut, within the body
+            list(client.events())
         until(lambda: live.workers() and live.workers() != killed and live.ready())
         again = connect(fps=20, duration_seconds=30, last_event_id=client.last_id)
         rest = again.frames(10)
         assert [frame["frame"] for frame in rest] == list(range(20, 30))
         assert rest[0]["dropped"] > seen[-1]["dropped"]
+        assert live.stats()["active_streams"] == 1  # the one that died with its worker is not counted
+        again.close()
+        until(lambda: live.stats()["active_streams"] == 0)
+        assert live.stats()["groups"] == []
+        assert f"Worker (pid:{killed[0]}) was sent SIGKILL!" in live.log
+        assert live.log.count("Booting worker") == 2
 
 
 def test_a_reload_gives_running_streams_their_last_word_and_a_new_worker(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from tests.emg.devices import fake_device, plugged_in, unplug
 from tests.server.live import LATE_S, START_S, Json, Live, connecting, gunicorn, until
+from tests.server.test_raising import posted
 
 pytestmark = pytest.mark.server
 
@@ -83,19 +84,26 @@ def test_an_unplugged_device_stalls_the_streams_and_one_that_is_back_goes_on(tmp
         connecting(live.port) as connect,
     ):
         workers = live.workers()
-        events = connect(fps=20, min_confidence=0.0).events()
+        client = connect(fps=20, min_confidence=0.0)
+        events = client.events()
         seen = [next(events) for _ in range(10)]
         unplug(first)
         until(lambda: source(live)["state"] == "disconnected")
         assert "unplugged" in source(live)["error"] or "there is no port" in source(live)["error"]
         stalled = next(event for event in events if event.get("status") == "stalled")
         assert "disconnected" in json.dumps(stalled) or "unplugged" in json.dumps(stalled)
+        assert posted(live) == 200  # who brings windows needs no source
         with fake_device(port, "--seed", "1"):
             assert until(lambda: source(live)["state"] == "running") < BACK_S
             recovered = next(event for event in events if event.get("status") == "recovered")
             assert recovered
             seen += [next(events) for _ in range(10)]
+        client.close()
+        until(lambda: live.stats()["active_streams"] == 0)
+        assert live.stats()["groups"] == []
         assert live.workers() == workers
+        assert live.log.count(f"serial: {port} was unplugged") >= 1
+        assert live.log.count("serial delivers again") == 1
         assert "Traceback" not in live.log
     indices = [event["sample_index"] for event in seen if "prediction" in event]
     assert indices == sorted(set(indices))

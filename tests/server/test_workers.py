@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import threading
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -18,7 +20,10 @@ from tests.server.live import LATE_S, Client, Live, gunicorn, until
 
 pytestmark = pytest.mark.server
 
+Connects = TypeVar("Connects", Client, socket.socket)
+
 OWNS = "this worker owns the source"
+STALLED_S = 5.0  # docs/reliability.md; measured: 0.2 to 0.3 s
 
 
 @pytest.fixture
@@ -28,9 +33,9 @@ def live(tmp_path: Path) -> Iterator[Live]:
         yield live
 
 
-def on_both_workers(live: Live, open_one: Callable[[], Client]) -> list[Client]:
+def on_both_workers(live: Live, open_one: Callable[[], Connects]) -> list[Connects]:
     """Clients until each worker has one; the kernel decides who takes a connection."""
-    clients: list[Client] = []
+    clients: list[Connects] = []
 
     def both() -> bool:
         clients.append(open_one())
@@ -83,27 +88,31 @@ def test_counters_add_up_and_return_to_zero(live: Live) -> None:
 
 
 def test_when_the_owner_is_killed_the_others_go_on(live: Live) -> None:
-    """The streams of the other worker stay open: they stall for a moment at most, and count on."""
+    """The streams of the other worker stay open: they stall for STALLED_S at most, and count on."""
     clients = on_both_workers(live, lambda: Client(live.port, fps=10))
     streams = [(client, client.events()) for client in clients]
-    before = [next(events)["sample_index"] for _, events in streams]
+    before = [next(events) for _, events in streams]
     owner = owner_of(live)
     os.kill(owner, signal.SIGKILL)
     until(lambda: live.log.count(OWNS) == 2)
     survivors = 0
-    for (client, events), index in zip(streams, before, strict=True):
+    for (client, events), first in zip(streams, before, strict=True):
         try:
             later = [next(events) for _ in range(20)]
         except (StopIteration, AssertionError, OSError):
             later = []
-        frames = [event["sample_index"] for event in later if "sample_index" in event]
+        frames = [event for event in later if "sample_index" in event]
         if frames:
             survivors += 1
-            assert frames == sorted(frames)
-            assert frames[-1] > index
+            frames = [first, *frames]
+            indices = [frame["sample_index"] for frame in frames]
+            assert indices == sorted(set(indices))
+            assert max(b["timestamp"] - a["timestamp"] for a, b in pairwise(frames)) < STALLED_S
         client.close()
     assert 0 < survivors < len(clients)
-    until(lambda: len(live.workers()) == 2 and live.ready())
+    until(lambda: live.log.count("model synthetic") == 3)
+    for silent in on_both_workers(live, lambda: socket.create_connection(("127.0.0.1", live.port))):
+        silent.close()  # the one that came instead takes clients, too
     until(lambda: live.stats()["active_streams"] == 0)
 
 
