@@ -169,8 +169,14 @@ def trust(config, proxies):
 
 def pre_request(worker, req):
     """Before the application reads the body: give the client a time for it."""
+    worker.connections.busy()
     if req.body is not None:
         req.body = worker.in_time(req.body)
+
+
+def post_request(worker, req, environ, resp):
+    """The connection waits for the next."""
+    worker.connections.idle()
 
 
 def pre_fork(server, worker):
@@ -193,9 +199,13 @@ def child_exit(server, worker):
 def post_fork(server, worker):
     """In the worker, before the application is loaded: open the engine and the source."""
     import gc
+    import signal
 
     import gevent
 
+    signal.signal(
+        signal.SIGTERM, signal.SIG_DFL
+    )  # until the worker has its own: the master's would swallow it
     forget_code()
     from app import logs, open_runtime
     from app.api.slow_body import InTime
@@ -233,6 +243,25 @@ def post_worker_init(worker):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGQUIT, worker.handle_exit)
     complain_in_one_line(worker)
+    let_idle_connections_go(worker)
+
+
+def let_idle_connections_go(worker):
+    """When this worker stops."""
+    import gevent
+
+    from app.api.idle import IdleConnections
+
+    def look():
+        while worker.alive:
+            gevent.sleep(0.1)
+        while True:
+            worker.connections.let_go()
+            gevent.sleep(0.1)
+
+    worker.connections = IdleConnections(gevent.getcurrent)
+    worker.handle = worker.connections.watched(worker.handle)
+    gevent.spawn(look)
 
 
 def complain_in_one_line(worker):

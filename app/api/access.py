@@ -131,7 +131,9 @@ class Access:
 
     def _refuse_other_names(self, environ: WSGIEnvironment) -> None:
         host = environ.get("HTTP_HOST", "")  # HTTP/1.0 may have none; browsers do not speak it
-        name = urlsplit(f"//{host}").hostname or ""
+        name = _split(f"//{host}")[1]
+        if not environ.get("REMOTE_ADDR"):  # a unix socket, which no browser reaches
+            return
         if host and not (name == "localhost" or name.endswith(".localhost") or address(name)):
             raise Forbidden(
                 f"without keys this server answers to localhost and addresses, not to {name}: set keys, or "
@@ -148,12 +150,21 @@ class Access:
         site, origin = environ.get("HTTP_SEC_FETCH_SITE"), environ.get("HTTP_ORIGIN", "")
         if site in ("same-origin", "none") or environ["REQUEST_METHOD"] in _SAFE:
             return
-        if site is None and urlsplit(origin).netloc == environ.get("HTTP_HOST"):
+        if site is None and _split(origin)[0] == environ.get("HTTP_HOST"):
             return
         if origin not in self._origins and "*" not in self._origins:
             raise Forbidden(
                 f"a page of another origin, {origin}, asked: name it in EMG_CORS_ORIGINS to allow that"
             )
+
+
+def _split(url: str) -> tuple[str, str]:
+    """Host with port, and host alone; empty where it is no URL."""
+    try:
+        parts = urlsplit(url)
+        return parts.netloc, parts.hostname or ""
+    except ValueError:
+        return "", ""
 
 
 class NoKey(Unauthorized):

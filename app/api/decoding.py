@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 from flask import request
 from marshmallow import Schema, ValidationError, fields
-from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
 from app.api.errors import InvalidBody
 from app.api.npy import read_npy
@@ -31,6 +31,18 @@ def _defaults(schema: Schema) -> Any:
     return validated(schema, {})
 
 
+def whole_body() -> bytes:
+    """The request's body.
+
+    Raises:
+        RequestEntityTooLarge: it is chunked, and goes on after EMG_MAX_BODY; werkzeug takes these bytes for all.
+    """
+    body = request.get_data()
+    if request.content_length is None and body and request.environ["wsgi.input"].read(1):
+        raise RequestEntityTooLarge
+    return body
+
+
 def load_json(schema: Schema) -> Any:
     """The job in a JSON body. No body and no content type: all defaults.
 
@@ -40,7 +52,7 @@ def load_json(schema: Schema) -> Any:
     kind = request.mimetype
     if kind != JSON and kind not in UNDECLARED:
         raise UnsupportedMediaType(f"the body must be {JSON}, got {kind}")
-    body = request.get_data()
+    body = whole_body()
     if not body and kind in UNDECLARED:
         return validated(schema, {})
     if not body:
@@ -103,7 +115,7 @@ def load_windows(body: Schema, query: Schema) -> Any:
         job = load_json_or_query(body)
         return job, job.emg
     job = load_query(query)
-    content = request.get_data()
+    content = whole_body()
     if not content:
         raise BadRequest("the body is empty; send float32 windows")
     return job, read_npy(content) if kind == NPY else _raw(content)

@@ -9,7 +9,7 @@ from flask import Flask
 from werkzeug.routing import Rule
 
 from app.api.access import HEADER, OPEN, scope_of
-from app.api.errors import PROBLEM, Api, ProblemSchema
+from app.api.errors import PROBLEM, Api
 from app.api.openapi import RETRY_AFTER
 from app.config import Settings
 
@@ -71,7 +71,10 @@ def limits_of(settings: Settings) -> dict[str, Any]:
 
 
 def _problem(text: str, retry: bool) -> dict[str, Any]:
-    answer: dict[str, Any] = {"description": text, "content": {PROBLEM: {"schema": ProblemSchema}}}
+    answer: dict[str, Any] = {
+        "description": text,
+        "content": {PROBLEM: {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    }
     if retry:
         answer["headers"] = RETRY_AFTER
     return answer

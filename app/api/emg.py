@@ -13,7 +13,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 
 from app.api.access import CONTROL, READ, needs
 from app.api.context import current_feed, current_runtime
-from app.api.decoding import JSON, RAW, UNDECLARED, load_json, load_query
+from app.api.decoding import JSON, RAW, UNDECLARED, load_json, load_query, whole_body
 from app.api.emg_schemas import (
     DeclareSchema,
     PushQuerySchema,
@@ -170,5 +170,5 @@ def _pushed_samples(channels: int) -> PushJob:
         raise UnsupportedMediaType(f"the body must be {JSON} or {RAW}, got {kind}")
     job = load_query(_push_query)
     return PushJob(
-        first_sample=job.first_sample, samples=read_raw(request.get_data(), channels, job.dtype, job.scale)
+        first_sample=job.first_sample, samples=read_raw(whole_body(), channels, job.dtype, job.scale)
     )

@@ -33,7 +33,8 @@ def read_npy(content: bytes) -> Samples:
     if dtype.kind not in "iuf" or dtype.hasobject:
         raise DataError(f"the .npy holds {dtype}; it must be numbers")
     values = content[stream.tell() :]
-    if any(side < 0 for side in shape) or len(shape) > 3 or len(values) != math.prod(shape) * dtype.itemsize:
+    sound = bool(values) and len(shape) <= 3 and all(side > 0 and side is not True for side in shape)
+    if not sound or len(values) != math.prod(shape) * dtype.itemsize:
         raise DataError(f"the .npy says {dtype} {shape}, but {len(values)} bytes follow")
     with np.errstate(over="ignore", invalid="ignore"):  # what does not fit float32 is refused with the rest
         numbers: Samples = np.frombuffer(values, dtype).astype(np.float32)

@@ -299,7 +299,14 @@ def test_a_page_elsewhere_cannot_act_through_a_browser(client_with: Make, name: 
 @pytest.mark.parametrize("name", ["infer in flask", "infer on the fast path", "benchmark"])
 def test_nor_without_the_header_that_browsers_send_to_https_only(client_with: Make, name: str) -> None:
     client = client_with()
-    for origin in ("http://evil.example", "null", "http://localhost:81", "http://localhost.evil.example"):
+    for origin in (
+        "http://evil.example",
+        "null",
+        "http://[::1",
+        "http://localhost]",
+        "http://localhost:81",
+        "http://localhost.evil.example",
+    ):
         answer = client.open(**REQUESTS[name], headers={"Origin": origin})
         assert answer.status_code == 403, origin
         assert origin in answer.get_json()["detail"]
@@ -311,7 +318,7 @@ def test_nor_without_the_header_that_browsers_send_to_https_only(client_with: Ma
 def test_no_name_of_others_leads_to_a_server_without_keys(client_with: Make, name: str) -> None:
     """DNS rebinding: to the browser the page and this server are one origin."""
     client = client_with()
-    for host in ("evil.example", "evil.example:8000", "localhost.evil.example", "x"):
+    for host in ("evil.example", "evil.example:8000", "localhost.evil.example", "x", "[::1", "]"):
         same = {"Host": host, "Origin": f"http://{host}", "Sec-Fetch-Site": "same-origin"}
         answer = client.open(**REQUESTS[name], headers=same)
         assert answer.status_code == 403, host

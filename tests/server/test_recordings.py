@@ -38,9 +38,13 @@ def test_a_real_recording_is_recognised_well_above_chance(
     """In gestures and in rest alike: one answer all the time does not pass. Chance is one of eight classes."""
     recording = cut(recordings / name, tmp_path)
     with gunicorn(
-        tmp_path, EMG_MODE="ninapro", EMG_RECORDING=str(recording), EMG_MODEL="myo-8ch-200hz"
+        tmp_path,
+        EMG_MODE="ninapro",
+        EMG_RECORDING=str(recording),
+        EMG_MODEL="myo-8ch-200hz",
+        EMG_SPEED="2",
     ) as live:
-        client = Client(live.port, fps=20, duration_seconds=25)
+        client = Client(live.port, fps=20, duration_seconds=25)  # of the recording's time
         *frames, last = client.events()
         client.close()
     assert last["status"] == "completed"

@@ -24,7 +24,7 @@ from tests.server.own_project import project, serving
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 HERE = Path(__file__).parent
-SECONDS = {"dummy": 40, "push": 30}
+SECONDS = {"dummy": 30, "push": 25}
 CASES = 1000  # of each mode, at the least
 KEY, SECRET = make("tests", SCOPES)
 GUARDED = {"dummy": {"EMG_RATE_LIMIT": "100/second"}, "push": {"EMG_API_KEYS": str(KEY)}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 from pathlib import Path
 from urllib.request import Request, urlopen
 
@@ -26,6 +27,22 @@ def test_at_sigterm_every_stream_gets_its_last_word_and_the_exit_code_is_0(tmp_p
             client.close()
         assert live.process.wait(LATE_S) == 0
         assert "Traceback" not in live.log
+
+
+def test_connections_on_which_nobody_asks_do_not_hold_a_stop_up(tmp_path: Path) -> None:
+    """Such as those that a browser keeps: one was asked on, one never."""
+    with gunicorn(tmp_path, GUNICORN_CMD_ARGS="--keep-alive 60") as live:  # graceful_timeout is 10 s
+        with (
+            socket.create_connection(("127.0.0.1", live.port), LATE_S) as asked,
+            socket.create_connection(("127.0.0.1", live.port), LATE_S) as silent,
+        ):
+            asked.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert asked.recv(65536).startswith(b"HTTP/1.1 200 ")
+            live.process.send_signal(signal.SIGTERM)
+            assert live.process.wait(LATE_S) == 0
+            assert (asked.recv(1), silent.recv(1)) == (b"", b"")
+        assert "graceful timeout" not in live.log
+        assert "Traceback" not in live.log, live.log
 
 
 def test_a_client_that_leaves_frees_its_slot(server: Live) -> None:
