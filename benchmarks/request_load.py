@@ -53,7 +53,7 @@ def measure(
     """The same request from `concurrency` connections for `seconds`, after half a second of warm-up."""
     lines = (
         f"POST {path} HTTP/1.1",
-        "Host: x",
+        "Host: localhost",
         f"Content-Type: {content_type}",
         f"Content-Length: {len(body)}",
     )

@@ -107,7 +107,7 @@ def collect(
 def _connect(port: int, body: dict[str, object]) -> socket.socket:
     sock = socket.create_connection(("127.0.0.1", port))
     payload = json.dumps(body).encode()
-    lines = ("POST /infer/stream HTTP/1.1", "Host: x", "Content-Type: application/json")
+    lines = ("POST /infer/stream HTTP/1.1", "Host: localhost", "Content-Type: application/json")
     head = "\r\n".join((*lines, f"Content-Length: {len(payload)}", "", ""))
     sock.sendall(head.encode() + payload)
     sock.setblocking(False)

@@ -44,7 +44,7 @@ def test_a_real_recording_is_recognised_well_above_chance(
         EMG_MODEL="myo-8ch-200hz",
         EMG_SPEED="2",
     ) as live:
-        client = Client(live.port, fps=20, duration_seconds=25)  # of the recording's time
+        client = Client(live.port, fps=20, duration_seconds=13)  # 26 of the recording
         *frames, last = client.events()
         client.close()
     assert last["status"] == "completed"
