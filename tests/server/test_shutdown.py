@@ -37,13 +37,12 @@ def test_connections_on_which_nobody_asks_do_not_hold_a_stop_up(tmp_path: Path) 
             socket.create_connection(("127.0.0.1", live.port), LATE_S) as silent,
         ):
             asked.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
-            answer = b""
-            while not answer.endswith(b"}"):
-                answer += asked.recv(65536)
-            assert answer.startswith(b"HTTP/1.1 200 ")
+            assert asked.recv(65536).startswith(b"HTTP/1.1 200 ")
             live.process.send_signal(signal.SIGTERM)
             assert live.process.wait(LATE_S) == 0
-            assert (asked.recv(1), silent.recv(1)) == (b"", b"")
+            for idle in (asked, silent):
+                while idle.recv(65536):  # what is left of an answer; a connection that is kept times out
+                    pass
         assert "graceful timeout" not in live.log
         assert "Traceback" not in live.log, live.log
 
