@@ -24,6 +24,14 @@ def project(folder: Path) -> Path:
     return made
 
 
+def faulty_project(folder: Path) -> Path:
+    """The same, whose engine and source fail while files in it say so (faulty.conf.py)."""
+    made = project(folder)
+    (made / "gunicorn.conf.py").rename(made / "own.conf.py")
+    shutil.copy(Path(__file__).with_name("faulty.conf.py"), made / "gunicorn.conf.py")
+    return made
+
+
 @contextmanager
 def serving(folder: Path, **settings: str) -> Iterator[Live]:
     with gunicorn(folder.parent, prefix=("env", "-C", str(folder)), **settings) as live:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,20 +13,16 @@ import numpy as np
 import pytest
 
 from tests.server.live import LATE_S, Client, Live, connecting, until
-from tests.server.own_project import project, serving
+from tests.server.own_project import faulty_project, serving
 
 pytestmark = pytest.mark.server
 
-RAISING = Path(__file__).with_name("raising.conf.py")
 FPS, RATE = 20, 2000  # Hz, of frames and of samples
 
 
 @pytest.fixture(scope="module")
 def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    code = project(tmp_path_factory.mktemp("raising"))
-    (code / "gunicorn.conf.py").rename(code / "own.conf.py")
-    shutil.copy(RAISING, code / "gunicorn.conf.py")
-    return code
+    return faulty_project(tmp_path_factory.mktemp("raising"))
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,21 +13,17 @@ from urllib.request import urlopen
 import pytest
 
 from tests.server.live import START_S, Client, Live, until
-from tests.server.own_project import project, serving
+from tests.server.own_project import faulty_project, serving
 
 pytestmark = pytest.mark.server
-
-HANGING = Path(__file__).with_name("hanging.conf.py")
 
 
 @contextmanager
 def hanging(folder: Path, on: str) -> Iterator[tuple[Live, Path]]:
     """A server whose engine hangs while the file is there; it is gone once a worker has ended."""
-    flag, code = folder / "hangs", project(folder)
-    (code / "gunicorn.conf.py").rename(code / "own.conf.py")
-    shutil.copy(HANGING, code / "gunicorn.conf.py")
-    with serving(code, EMG_ENGINE_TIMEOUT="2", HANGS_WHILE=str(flag), HANGS_ON=on) as live:
-        yield live, flag
+    code = faulty_project(folder)
+    with serving(code, EMG_ENGINE_TIMEOUT="2", HANGS_ON=on) as live:
+        yield live, code / "engine hangs"
 
 
 def not_ready(live: Live) -> str:
