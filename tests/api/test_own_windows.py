@@ -205,6 +205,7 @@ UNSOUND = {
     "short npy": (NPY, body(NPY, SHORT)),
     "short raw": (RAW, body(RAW, SHORT)),
     "raw nan": (RAW, np.full((200, 16), np.nan, "<f4").tobytes()),
+    "raw absurd": (RAW, np.full((200, 16), 3e38, "<f4").tobytes()),
     "raw infinity": (RAW, np.full((200, 16), np.inf, "<f4").tobytes()),
     "raw bytes": (RAW, b"abc"),
     "no npy": (NPY, b"\x93NUMPY\x01"),
@@ -249,3 +250,11 @@ def test_what_fails_in_the_engine_is_told_by_flask_and_not_tried_again(
     assert (answer.status_code, answer.content_type) == (status, "application/problem+json")
     assert "X-Request-ID" in answer.headers
     assert "driver" not in answer.get_json()["detail"]
+
+
+def test_the_largest_values_that_are_taken_still_give_probabilities(
+    client: FlaskClient, windows: np.ndarray
+) -> None:
+    for large in (1e18, -1e18):
+        found = post(client, RAW, np.full_like(windows[:1], large))
+        assert sum(found["probabilities"]) == pytest.approx(1, abs=1e-3)
