@@ -61,12 +61,3 @@ class BackendUnavailableError(MyostreamError):
     def __init__(self, backend: str, reason: str, cure: str) -> None:
         super().__init__(f"{backend} is not available: {reason}. {cure}")
         self.backend, self.reason, self.cure = backend, reason, cure
-
-
-def told(error: Exception) -> str:
-    """What users are told of it: our own words, or of what nobody foresaw where the reason is."""
-    return (
-        str(error)
-        if isinstance(error, MyostreamError)
-        else "it cannot be read; the server's log has the reason"
-    )

@@ -8,8 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from app.emg.relay import Follower, Relay
-from app.emg.source import Chunk, Source
-from app.errors import told
+from app.emg.source import Chunk, Source, trouble_with
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +86,7 @@ class SharedSource:
         try:
             chunk = self._source.read()
         except Exception as error:  # of a driver, anything
-            relay.trouble(told(error))
+            relay.trouble(trouble_with(error))
             raise
         arrived = self._clock()
         if self._closed:

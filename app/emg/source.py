@@ -9,6 +9,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from app.errors import MyostreamError
+
 Samples = npt.NDArray[np.float32]
 Labels = npt.NDArray[np.int16]
 
@@ -50,3 +52,10 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Give back the device or file. Safe to call twice."""
+
+
+def trouble_with(error: Exception) -> str:
+    """What users are told where a read failed: our own words, or of what nobody foresaw where the reason is."""
+    if isinstance(error, MyostreamError):
+        return str(error)
+    return "it cannot be read; the server's log has the reason"

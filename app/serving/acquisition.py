@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 
 from app.emg.clock_drift import RateEstimator
 from app.emg.signal_path import SignalPath
-from app.emg.source import Chunk, Source
-from app.errors import SourceError, told
+from app.emg.source import Chunk, Source, trouble_with
+from app.errors import SourceError
 
 log = logging.getLogger(__name__)
 
@@ -131,5 +131,5 @@ class Acquisition:
                 log.warning("%s: %s", self.source.name, error)
             else:
                 log.error("%s cannot be read", self.source.name, exc_info=error)
-        self._error = told(error)
+        self._error = trouble_with(error)
         self._stop.wait(RETRY_S)
