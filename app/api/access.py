@@ -130,13 +130,13 @@ class Access:
         raise NoKey(f"send your key in the header {HEADER}")
 
     def _refuse_other_names(self, environ: WSGIEnvironment) -> None:
-        host = environ.get("HTTP_HOST", "")  # HTTP/1.0 may have none; browsers do not speak it
-        name = _split(f"//{host}")[1]
         if not environ.get("REMOTE_ADDR"):  # a unix socket, which no browser reaches
             return
+        host = environ.get("HTTP_HOST", "")  # HTTP/1.0 may have none; browsers do not speak it
+        name = _split(f"//{host}")[1]
         if host and not (name == "localhost" or name.endswith(".localhost") or address(name)):
             raise Forbidden(
-                f"without keys this server answers to localhost and addresses, not to {name}: set keys, or "
+                f"without keys this server answers to localhost and addresses, not to {host}: set keys, or "
                 "EMG_ALLOW_ANONYMOUS=1 if everybody may use it"
             )
         if len(self._good_hosts) < MOST_HOSTS:
@@ -185,9 +185,9 @@ def address_of(environ: WSGIEnvironment) -> str:
     """What an anonymous caller is counted by: an IPv4 address, or the /64 of which an IPv6 client has any address."""
     text = environ.get("REMOTE_ADDR") or "local"
     found = address(text)
-    if found is None or found.version == 4:
-        return text if found is None else str(found)
-    return str(ipaddress.ip_network((found, 64), strict=False))
+    if isinstance(found, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((found, 64), strict=False))
+    return text if found is None else str(found)
 
 
 def register(app: Flask, settings: Settings, tickets: Tickets) -> Access:

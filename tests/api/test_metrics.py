@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import time
+from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
@@ -141,7 +142,8 @@ class _Feed:
 
 def test_each_time_a_source_falls_silent_is_one_stall(runtime: Runtime) -> None:
     meters, feed = Meters(Crew.alone()), _Feed(runtime)
-    pulse = Pulse(meters, lambda: [feed])  # type: ignore[list-item]
+    feeds: list[Any] = [feed]
+    pulse = Pulse(meters, lambda: feeds)
     for state in ("running", "stalled", "stalled", "running", "disconnected", "stalled"):
         feed.acquisition.state = state
         pulse.beat()
@@ -150,8 +152,9 @@ def test_each_time_a_source_falls_silent_is_one_stall(runtime: Runtime) -> None:
 
 def test_sources_that_have_ended_are_said_to_once_and_forgotten(runtime: Runtime) -> None:
     """Every name that a client had ever declared was gone through again, once a second."""
-    meters, feeds = Meters(Crew.alone()), [_Feed(runtime)]
-    pulse = Pulse(meters, lambda: feeds)  # type: ignore[arg-type,return-value]
+    meters = Meters(Crew.alone())
+    feeds: list[Any] = [_Feed(runtime)]
+    pulse = Pulse(meters, lambda: feeds)
     pulse.beat()
     feeds.clear()
     pulse.beat()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.api.access import CONTROL, INFER, OPEN, READ, scope_of
+from app.config import ROOT
 from app.keys import Key, make
 from app.serving.runtime import Runtime
 from tests.api.conftest import CHANNELS, LENGTH
@@ -394,6 +396,10 @@ def test_the_description_says_what_key_and_which_limits(client_with: Make) -> No
     )
     limits = api["info"]["x-limits"]
     assert (limits["rate_per_key_or_address"], limits["stream_seconds"]) == ("5/minute", 60.0)
+    conf = dict(re.findall(r"^(\w+) = (\d+)", (ROOT / "gunicorn.conf.py").read_text(), re.MULTILINE))
+    names = ("keepalive", "limit_request_field_size", "limit_request_fields", "limit_request_line")
+    described = ("seconds_for_the_header", "header_bytes", "headers", "request_line_bytes")
+    assert [limits[name] for name in described] == [int(conf[name]) for name in names]
     assert api["components"]["securitySchemes"]["apiKey"] == {
         "type": "apiKey",
         "in": "header",
