@@ -126,6 +126,8 @@ class Acquisition:
 
     def _failed(self, error: Exception) -> None:
         """Wait for the next try. Logged once, not twice a second."""
+        if self._stop.is_set():  # it was closed under the read
+            return
         if self._error is None:
             if isinstance(error, SourceError):
                 log.warning("%s: %s", self.source.name, error)

@@ -153,7 +153,7 @@ def test_an_error_of_any_other_kind_is_tried_again_and_told_in_one_line(
 ) -> None:
     with watched() as it:
         for _ in range(2):
-            it.source.give(ValueError("a bug"))  # type: ignore[arg-type]
+            it.source.give(ValueError("a bug"))  # type: ignore[arg-type]  # no chunk, as of a driver's bug
         until(lambda: it.state == "disconnected", PATIENT_S)
         # what the driver returned is no chunk: the traceback is in the log, not in the answer
         assert it.acquisition.look().error == "it cannot be read; the server's log has the reason"
@@ -161,6 +161,15 @@ def test_an_error_of_any_other_kind_is_tried_again_and_told_in_one_line(
         until(lambda: it.state == "running", PATIENT_S)
     assert caplog.messages == ["stepwise cannot be read", "stepwise delivers again"]
     assert caplog.records[0].exc_info
+
+
+def test_what_a_source_raises_since_it_was_closed_is_no_trouble(caplog: pytest.LogCaptureFixture) -> None:
+    with watched() as it:
+        it.give(chunk(0))
+        it.acquisition._stop.set()
+        it.source.give(ValueError("a closed descriptor"))  # type: ignore[arg-type]  # no chunk, as of a driver's bug
+        until(lambda: it.state == "ended", PATIENT_S)
+    assert caplog.messages == []
 
 
 class Reader(threading.Thread):
