@@ -99,12 +99,12 @@ def free_port() -> int:
         return port
 
 
-def until(holds: Callable[[], object], seconds: float = LATE_S) -> float:
+def until(holds: Callable[[], object], seconds: float = LATE_S, every_s: float = 0.01) -> float:
     """Wait until it holds; how long that took, in s."""
     began = time.monotonic()
     while not holds():
         assert time.monotonic() - began < seconds, "it did not happen"
-        time.sleep(0.01)
+        time.sleep(every_s)
     return time.monotonic() - began
 
 
