@@ -30,7 +30,7 @@ class Settings:
     recording: Path | None = None  # file or folder, for EMG_MODE=ninapro
     speed: float | None = 1.0  # of the recording: times real time; None: as fast as possible
     loop: bool = True  # the recording begins again after its end
-    faults: str = ""  # put into whatever the source delivers, for demos; see app/emg/faults.py
+    faults: str = ""  # put into whatever the source delivers, for demos; see app/emg/simulated/faults.py
     port: str | None = None  # serial, for EMG_MODE=realtime; also for the BrainFlow boards that need one
     baud: int | None = None  # None: 921600 for binary, 115200 for csv
     format: str = "binary"

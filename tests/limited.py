@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.api.npy import read_npy
-from app.emg.recordings import load as load_recording
+from app.emg.files.recordings import load as load_recording
 from app.errors import ArtefactError, DataError
 from app.inference.artefact import _tensors
 from app.inference.artefact import load as load_artefact

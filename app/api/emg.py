@@ -29,7 +29,7 @@ from app.api.health import source_state
 from app.api.jobs import DeclareJob, PushJob
 from app.api.openapi import body, fails, named, query
 from app.api.raw_samples import read_raw
-from app.emg.push import PushSource
+from app.emg.pushed_source import PushSource
 from app.errors import BusyError
 from app.serving.declared import Declared
 from app.serving.feed import Feed

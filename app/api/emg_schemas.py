@@ -11,7 +11,7 @@ from app.api.fields import Emg, Number, Whole
 from app.api.jobs import DeclareJob, PushJob
 from app.api.raw_samples import DTYPES
 from app.api.schemas import SourceStateSchema, about
-from app.emg.quality import PROBLEMS
+from app.emg.quality.monitor import PROBLEMS
 from app.inference.manifest import MAX_CHANNELS
 
 MAX_RATE_HZ = 100_000.0

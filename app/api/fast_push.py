@@ -15,7 +15,7 @@ import orjson
 
 from app.api.emg_schemas import MAX_SAMPLE
 from app.api.raw_samples import DTYPES, read_raw
-from app.emg.push import PushSource
+from app.emg.pushed_source import PushSource
 from app.serving.runtime import Runtime
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from app.emg.label_plan import LabelPlan, plan_of
+from app.emg.recording.label_plan import LabelPlan, plan_of
 from app.emg.source import Samples
 
 

@@ -12,8 +12,8 @@ from marshmallow.validate import Length, OneOf
 from app.api.fields import Number, Whole
 from app.api.jobs import RecordingJob
 from app.api.schemas import about
-from app.emg import label_plan
-from app.emg.recording_folder import ALLOWED, NAME, SUBJECT, SUBJECT_ALLOWED
+from app.emg.recording import label_plan
+from app.emg.recording.folder import ALLOWED, NAME, SUBJECT, SUBJECT_ALLOWED
 from app.errors import DataError
 from app.serving.recorder import FORMATS
 

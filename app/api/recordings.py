@@ -17,7 +17,7 @@ from app.api.decoding import load_json, load_query
 from app.api.jobs import RecordingJob
 from app.api.openapi import body, fails, named, query
 from app.api.recording_schemas import DownloadSchema, RecordingSchema, RecordingsSchema, RecordingStartSchema
-from app.emg.recording_folder import NAME
+from app.emg.recording.folder import NAME
 from app.errors import NotReadyError
 from app.serving.recorder import FORMATS
 from app.serving.recording_state import RecordingState

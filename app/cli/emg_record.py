@@ -18,8 +18,8 @@ from app.errors import DataError, MyostreamError
 
 if TYPE_CHECKING:
     from app.config import Settings
-    from app.emg.label_plan import LabelPlan, Prompt
-    from app.emg.recording_export import Contents
+    from app.emg.recording.export_npz import Contents
+    from app.emg.recording.label_plan import LabelPlan, Prompt
     from app.emg.source import Source
     from app.inference.manifest import Manifest
     from app.serving.take import Take
@@ -45,7 +45,7 @@ def record(text: str, out: Path, subject: str | None, as_json: bool) -> None:
     The source is that of EMG_MODE, and no server may have it open meanwhile.
     """
     from app.config import Settings
-    from app.emg.label_plan import read_plan
+    from app.emg.recording.label_plan import read_plan
     from app.serving.opening import open_artefact, open_source
 
     settings = Settings.from_env()
@@ -75,9 +75,9 @@ def _recorded(
 
     Until the export is written, the recording lies in instance/recordings, where a server lists it too.
     """
-    from app.emg import recording_folder
-    from app.emg.recording_export import write_npz
-    from app.emg.recording_writer import RecordingWriter
+    from app.emg.recording import folder as recording_folder
+    from app.emg.recording.export_npz import write_npz
+    from app.emg.recording.writer import RecordingWriter
     from app.serving.acquisition import Acquisition
     from app.serving.aside import Aside
     from app.serving.opening import open_path
@@ -202,7 +202,7 @@ def _expect_target(out: Path) -> None:
 
 
 def _expect_subject(subject: str | None) -> None:
-    from app.emg.recording_folder import SUBJECT, SUBJECT_ALLOWED
+    from app.emg.recording.folder import SUBJECT, SUBJECT_ALLOWED
 
     if subject is not None and SUBJECT.fullmatch(subject) is None:
         raise DataError(f"--subject {SUBJECT_ALLOWED}, got {subject!r}")

@@ -16,9 +16,9 @@ from app.cli.model import as_json, one_line_errors
 from app.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from app.emg.fake_device import Encoder
-    from app.emg.pseudo_terminal import PseudoTerminal
-    from app.emg.serial_port import SerialPort
+    from app.emg.serial_device.fake_device import Encoder
+    from app.emg.serial_device.port import SerialPort
+    from app.emg.serial_device.pseudo_terminal import PseudoTerminal
     from app.emg.source import Source
 
 a_share = click.FloatRange(0.0, 1.0)
@@ -58,7 +58,7 @@ above_0 = click.FloatRange(0.0, min_open=True)
 @one_line_errors
 def simulate(to: Path, as_json: bool, seconds: float | None, damage: float, **options: Any) -> None:
     """A fake device that sends samples in real time. Ctrl-C pulls its plug."""
-    from app.emg.fake_device import FakeDevice
+    from app.emg.serial_device.fake_device import FakeDevice
 
     source = _source(**options)
     options["baud"] = _baud(source, **options)
@@ -96,7 +96,7 @@ def _source(
     faults: str,
     **_: Any,
 ) -> Source:
-    from app.emg.faults import Faulty, parse
+    from app.emg.simulated.faults import Faulty, parse
 
     found = parse(faults)
     if recording is not None:
@@ -107,8 +107,8 @@ def _source(
 
 
 def _playback(path: Path, channels: int | None, rate: float | None, speed: float) -> Source:
-    from app.emg.playback import Playback
-    from app.emg.recordings import load_path
+    from app.emg.files.recordings import load_path
+    from app.emg.simulated.playback import Playback
 
     source = Playback(load_path(path, labelled=False), speed=speed)
     for name, asked, own in (("channels", channels, source.channels), ("rate", rate, source.sampling_rate)):
@@ -119,7 +119,7 @@ def _playback(path: Path, channels: int | None, rate: float | None, speed: float
 
 def _simulator(channels: int | None, rate: float | None, speed: float, seed: int) -> Source:
     from app.config import Settings
-    from app.emg.simulator import Simulator
+    from app.emg.simulated.simulator import Simulator
     from app.inference import artefact
 
     settings = Settings.from_env()
@@ -137,8 +137,8 @@ def _simulator(channels: int | None, rate: float | None, speed: float, seed: int
 def _encoder(
     source: Source, *, format_: str, scale: float, per_frame: int, counter: bool, **_: Any
 ) -> Encoder:
-    from app.emg.fake_device import CsvEncoder, PacketEncoder
-    from app.emg.packets import most_samples
+    from app.emg.serial_device.fake_device import CsvEncoder, PacketEncoder
+    from app.emg.serial_device.packets import most_samples
 
     if format_ == "csv":
         return CsvEncoder(scale, counter)
@@ -151,7 +151,7 @@ def _encoder(
 
 
 def _baud(source: Source, *, format_: str, per_frame: int, baud: int | None, **_: Any) -> int:
-    from app.emg import baud as bauds
+    from app.emg.serial_device import baud as bauds
 
     if baud is None:
         baud = bauds.suited(source.channels, source.sampling_rate, format_, per_frame)
@@ -160,8 +160,8 @@ def _baud(source: Source, *, format_: str, per_frame: int, baud: int | None, **_
 
 
 def _line(to: Path, baud: int) -> PseudoTerminal | SerialPort:
-    from app.emg.pseudo_terminal import PseudoTerminal
-    from app.emg.serial_port import SerialPort
+    from app.emg.serial_device.port import SerialPort
+    from app.emg.serial_device.pseudo_terminal import PseudoTerminal
 
     if to.is_char_device() and not to.is_symlink():
         return SerialPort(str(to), baud)

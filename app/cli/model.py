@@ -15,7 +15,7 @@ from flask.cli import AppGroup
 from app.errors import ArtefactError, DataError, MyostreamError
 
 if TYPE_CHECKING:
-    from app.emg.recordings import Recording
+    from app.emg.files.recordings import Recording
     from app.inference.artefact import Artefact
     from app.inference.manifest import Manifest
 
@@ -140,7 +140,7 @@ def evaluate(name: str, folder: str, as_json: bool, **options: Any) -> None:
 @one_line_errors
 def calibrate(name: str, path: Path, out: str, as_json: bool, **options: Any) -> None:
     """Adapt a model to one person and write a new one, without graphs (`model export` makes them)."""
-    from app.emg.recordings import load
+    from app.emg.files.recordings import load
     from app.inference import artefact
     from app.learning.adaptation import adapt, align
 

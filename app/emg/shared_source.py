@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from app.emg.relay import Follower, Relay
+from app.emg.chunk_ipc import Follower, Relay
 from app.emg.source import Chunk, Source, trouble_with
 
 log = logging.getLogger(__name__)

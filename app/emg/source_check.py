@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from app.emg.clock_drift import RateEstimator
-from app.emg.quality import Quality, QualityMonitor
+from app.emg.quality.monitor import Quality, QualityMonitor
+from app.emg.signal.rate_estimator import RateEstimator
 from app.emg.source import Source
 from app.errors import SourceError
 

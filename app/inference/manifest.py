@@ -55,7 +55,7 @@ class Manifest:
     length: int  # samples in a window
     sampling_rate: float  # Hz
     units: str
-    filters: tuple[Mapping[str, Any], ...] = ()  # read by app.emg.filters
+    filters: tuple[Mapping[str, Any], ...] = ()  # read by app.emg.signal.filters
     mean: Statistics  # per channel, in `units` after filtering
     std: Statistics
     classes: tuple[str, ...]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from app.emg.recordings import Recording
+from app.emg.files.recordings import Recording
 from app.errors import DataError
 from app.inference import artefact
 from app.inference.artefact import WEIGHTS, Artefact, weights_bytes

@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from app.emg.filters import Sos, design, filter_all
-from app.emg.playback import require
-from app.emg.recordings import Recording, list_folder, load
+from app.emg.files.recordings import Recording, list_folder, load
+from app.emg.signal.filters import Sos, design, filter_all
+from app.emg.simulated.playback import require
 from app.emg.source import UNLABELLED, Samples
 from app.errors import ArtefactError, ConfigError, DataError
 from app.inference.manifest import Manifest

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from app.emg.recordings import Recording
-from app.emg.simulator import Simulator
+from app.emg.files.recordings import Recording
+from app.emg.simulated.simulator import Simulator
 from app.errors import DataError
 from app.inference.manifest import Manifest
 from app.learning.augmentation import Augmentation

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from app.emg.recordings import Recording
+from app.emg.files.recordings import Recording
 from app.errors import ArtefactError, DataError
 from app.inference import artefact
 from app.inference.artefact import CURE, WEIGHTS, Artefact, weights_bytes

@@ -8,8 +8,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from app.emg.clock_drift import RateEstimator
-from app.emg.signal_path import SignalPath
+from app.emg.signal.rate_estimator import RateEstimator
+from app.emg.signal.signal_path import SignalPath
 from app.emg.source import Chunk, Source, trouble_with
 from app.errors import SourceError
 

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from app.emg.windows import Grid
+from app.emg.signal.windows import Grid
 from app.errors import MyostreamError
 from app.serving.acquisition import STALL_S, Acquisition
 from app.serving.events import Event, Frame, StreamOptions, Trouble

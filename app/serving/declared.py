@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from app.emg.push import PushSource
+from app.emg.pushed_source import PushSource
 from app.emg.source import Source
 from app.errors import BusyError, DataError
 from app.inference.manifest import Manifest

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.emg.quality import QualityMonitor
+from app.emg.quality.monitor import QualityMonitor
 from app.emg.source import Samples, Source
 from app.errors import NotReadyError, OverloadedError, SourceNameError
 from app.inference.manifest import Manifest

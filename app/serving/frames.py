@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from app.emg.decimation import min_max
-from app.emg.ring import Ring
+from app.emg.signal.decimation import min_max
+from app.emg.signal.ring import Ring
 from app.inference.manifest import Manifest
 from app.serving.decision import Decider
 from app.serving.engine import Engine

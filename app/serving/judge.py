@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from app.emg.quality import dead_channels
-from app.emg.ring import Ring
+from app.emg.quality.monitor import dead_channels
+from app.emg.signal.ring import Ring
 from app.emg.source import UNLABELLED
 from app.inference.manifest import Manifest
 from app.serving.decision import intensity

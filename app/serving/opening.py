@@ -10,17 +10,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from app.config import EmgMode, Settings
-from app.emg import faults
-from app.emg.brainflow_board import UNITS as BOARD_UNITS
-from app.emg.brainflow_board import BoardSource, find_board
-from app.emg.filters import design
-from app.emg.lsl import LslSource, Query
-from app.emg.playback import Playback, require
-from app.emg.recordings import Recording, load_path, numbered
-from app.emg.ring import Ring
-from app.emg.serial_source import SerialOptions, SerialSource
-from app.emg.signal_path import SignalPath
-from app.emg.simulator import Simulator
+from app.emg.brainflow.source import UNITS as BOARD_UNITS
+from app.emg.brainflow.source import BoardSource, find_board
+from app.emg.files.recordings import Recording, load_path, numbered
+from app.emg.lsl.source import LslSource, Query
+from app.emg.serial_device.source import SerialOptions, SerialSource
+from app.emg.signal.filters import design
+from app.emg.signal.ring import Ring
+from app.emg.signal.signal_path import SignalPath
+from app.emg.simulated import faults
+from app.emg.simulated.playback import Playback, require
+from app.emg.simulated.simulator import Simulator
 from app.emg.source import Source
 from app.errors import ArtefactError, ConfigError, DataError
 from app.inference import artefact

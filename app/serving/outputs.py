@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from app.config import Settings
-from app.emg.lsl import load_pylsl
-from app.emg.lsl_outlet import LslOutlets
+from app.emg.lsl.outlet import LslOutlets
+from app.emg.lsl.source import load_pylsl
 from app.emg.udp_line import UdpLine
 from app.errors import MyostreamError
 from app.inference.manifest import Manifest

@@ -12,11 +12,12 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import BinaryIO
 
-from app.emg import bids, recording_export
-from app.emg import recording_folder as folders
-from app.emg.label_plan import LabelPlan
-from app.emg.recording_folder import Ending, Header, Model
-from app.emg.recording_writer import RecordingWriter, expect_over, recover, running
+from app.emg.recording import export_bids as bids
+from app.emg.recording import export_npz as recording_export
+from app.emg.recording import folder as folders
+from app.emg.recording.folder import Ending, Header, Model
+from app.emg.recording.label_plan import LabelPlan
+from app.emg.recording.writer import RecordingWriter, expect_over, recover, running
 from app.emg.source import Source
 from app.errors import BusyError, DataError, NotReadyError, RecordingNameError
 from app.serving.aside import Aside

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.emg.label_plan import Prompt
-from app.emg.recording_folder import Ending, Header, Model
+from app.emg.recording.folder import Ending, Header, Model
+from app.emg.recording.label_plan import Prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

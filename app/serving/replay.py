@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.emg.playback import Playback, require
-from app.emg.recordings import Recording
+from app.emg.files.recordings import Recording
+from app.emg.signal.windows import Cut, Grid, cut
+from app.emg.simulated.playback import Playback, require
 from app.emg.source import UNLABELLED, Chunk
-from app.emg.windows import Cut, Grid, cut
 from app.errors import DataError
 from app.inference.backend import Backend
 from app.inference.manifest import Manifest

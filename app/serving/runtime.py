@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from app.config import BACKENDS, EmgMode, Settings
-from app.emg.filters import design, group_delay_ms
+from app.emg.signal.filters import design, group_delay_ms
 from app.errors import BusyError, NotReadyError, OverloadedError, TooFastError
 from app.inference.artefact import Artefact
 from app.serving.acquisition import Acquisition

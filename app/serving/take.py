@@ -10,10 +10,10 @@ from contextlib import suppress
 
 import numpy as np
 
-from app.emg.label_plan import Prompt
-from app.emg.recording_folder import Ending
-from app.emg.recording_log import Entry, Prediction
-from app.emg.recording_writer import RecordingWriter
+from app.emg.recording.folder import Ending
+from app.emg.recording.label_plan import Prompt
+from app.emg.recording.log_format import Entry, Prediction
+from app.emg.recording.writer import RecordingWriter
 from app.emg.source import Chunk
 from app.serving.acquisition import Acquisition
 from app.serving.aside import Aside

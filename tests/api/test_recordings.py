@@ -20,7 +20,7 @@ from werkzeug.test import TestResponse
 from app import create_app
 from app.api import sse
 from app.config import Settings
-from app.emg.recordings import load
+from app.emg.files.recordings import load
 from app.serving.acquisition import Acquisition
 from app.serving.opening import make_engine, open_path
 from app.serving.runtime import Runtime

@@ -11,8 +11,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli.emg import emg
-from app.emg import serial_port
-from app.emg.serial_port import PortInfo
+from app.emg.serial_device import port as serial_port
+from app.emg.serial_device.port import PortInfo
 from tests.emg.devices import fake_device
 
 pytestmark = pytest.mark.usefixtures("clean_environment")

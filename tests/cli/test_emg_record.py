@@ -20,9 +20,9 @@ from flask import Flask
 
 from app import cli
 from app.config import EmgMode, Settings
-from app.emg import recording_folder
-from app.emg.recording_writer import recover
-from app.emg.recordings import load
+from app.emg.files.recordings import load
+from app.emg.recording import folder as recording_folder
+from app.emg.recording.writer import recover
 from app.emg.source import UNLABELLED
 from tests.inference.artefacts import make_artefact
 from tests.server.live import LATE_S

@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from app.emg.packets import encode
-from app.emg.pseudo_terminal import PseudoTerminal
-from app.emg.serial_source import SerialOptions
+from app.emg.serial_device.packets import encode
+from app.emg.serial_device.pseudo_terminal import PseudoTerminal
+from app.emg.serial_device.source import SerialOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 CHANNELS, RATE = 4, 1000.0

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import io
 
-from app.emg.recordings import Recording, load
+from app.emg.files.recordings import Recording, load
 
 SHARED = Path(__file__).parents[2].parent / "shared" / "data" / "emg" / "myo-readings"
 

@@ -36,11 +36,11 @@ def run(code: str) -> str:
     ("code", "told"),
     [
         (
-            "import app.emg.lsl as m; m.LslSource(m.Query('type', 'EMG'), channels=1, sampling_rate=1, units='')",
+            "import app.emg.lsl.source as m; m.LslSource(m.Query('type', 'EMG'), channels=1, sampling_rate=1, units='')",
             "LSL",
         ),
-        ("import app.emg.lsl_outlet as m; m.LslOutlets('a', 'b', ['rest'], 'rest')", "LSL"),
-        ("import app.emg.brainflow_board as m; m.find_board('synthetic')", "EMG_MODE=brainflow"),
+        ("import app.emg.lsl.outlet as m; m.LslOutlets('a', 'b', ['rest'], 'rest')", "LSL"),
+        ("import app.emg.brainflow.source as m; m.find_board('synthetic')", "EMG_MODE=brainflow"),
     ],
     ids=["lsl", "outlet", "brainflow"],
 )
@@ -61,7 +61,7 @@ def without_library(name, *rest):
         raise RuntimeError("LSL binary library file was not found. Please make sure that the binary is there")
     return real(name, *rest)
 builtins.__import__ = without_library
-from app.emg.lsl import load_pylsl
+from app.emg.lsl.source import load_pylsl
 from app.errors import ConfigError
 try:
     load_pylsl()

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.emg import baud
-from app.emg.csv_lines import CsvDecoder
-from app.emg.packets import PacketDecoder
+from app.emg.serial_device import baud
+from app.emg.serial_device.csv_lines import CsvDecoder
+from app.emg.serial_device.packets import PacketDecoder
 
 DOC = (Path(__file__).parents[2] / "docs" / "devices.md").read_text()
 SKETCHES = dict(zip(("binary", "csv"), re.findall(r"```cpp\n(.*?)```", DOC, re.DOTALL), strict=True))

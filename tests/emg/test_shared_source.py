@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.emg.relay import MAX_BYTES, Follower, Relay, _address
+from app.emg.chunk_ipc import MAX_BYTES, Follower, Relay, _address
 from app.emg.shared_source import SharedSource
 from app.emg.source import Chunk
 from app.errors import SourceError
@@ -173,7 +173,7 @@ def test_strangers_on_the_address_are_not_trusted(monkeypatch: pytest.MonkeyPatc
     relay = Relay.open(name := secrets.token_hex(8))
     assert relay is not None
     follower = Follower.open(name)
-    monkeypatch.setattr("app.emg.relay.os.getuid", lambda: 12345)
+    monkeypatch.setattr("app.emg.chunk_ipc.os.getuid", lambda: 12345)
     assert Follower.open(name) is None
     relay.send(chunk(0), 0.0)
     assert relay._followers == []

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.emg.faults import Fault, Faulty, Gap
-from app.emg.playback import Playback
-from app.emg.quality import QualityMonitor
+from app.emg.quality.monitor import QualityMonitor
+from app.emg.simulated.faults import Fault, Faulty, Gap
+from app.emg.simulated.playback import Playback
 from app.emg.source import Chunk
 from app.emg.source_check import EDGES_MS, SourceCheck, SourceReport
 from app.errors import SourceError

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from app.emg.recording_folder import Header, Model
-from app.emg.recording_log import Entry
-from app.emg.recording_writer import RecordingWriter
+from app.emg.recording.folder import Header, Model
+from app.emg.recording.log_format import Entry
+from app.emg.recording.writer import RecordingWriter
 from app.emg.source import Chunk
 
 RATE, CHANNELS = 200.0, 3

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from app.emg.recordings import Recording, load
+from app.emg.files.recordings import Recording, load
 from app.inference.artefact import Artefact, save, weights_bytes
 from app.learning.datasets import Dataset, read
 from tests.inference.artefacts import make_manifest

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.emg.recordings import load
+from app.emg.files.recordings import load
 from app.errors import ArtefactError, DataError
 from app.inference import artefact
 from app.learning import adaptation

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.emg.filters import SosFilter, design
-from app.emg.recordings import load
+from app.emg.files.recordings import load
+from app.emg.signal.filters import SosFilter, design
 from app.errors import ArtefactError, DataError
 from app.learning.datasets import content_hashes, load_people, read
 from tests.emg.recording_makers import write_mat

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.emg.recordings import load
+from app.emg.files.recordings import load
 from app.inference import artefact
 from app.inference.artefact import Artefact
 from app.inference.onnx_backend import OnnxBackend

@@ -17,7 +17,7 @@ def forget_code():
     _forget_code()
     import os
 
-    from app.emg.simulator import Simulator
+    from app.emg.simulated.simulator import Simulator
     from app.inference.onnx_backend import OnnxBackend
 
     disturb(OnnxBackend, "infer", Path("engine raises"), give_up)

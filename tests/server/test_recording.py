@@ -20,8 +20,8 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pytest
 
-from app.emg.recording_writer import RecordingWriter
-from app.emg.recordings import load
+from app.emg.files.recordings import load
+from app.emg.recording.writer import RecordingWriter
 from app.emg.source import Chunk
 from tests.emg.written import HEADER
 from tests.server.live import LATE_S, Client, Json, Live, until

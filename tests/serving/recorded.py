@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
-from app.emg.filters import design
-from app.emg.ring import Ring
-from app.emg.signal_path import SignalPath
+from app.emg.signal.filters import design
+from app.emg.signal.ring import Ring
+from app.emg.signal.signal_path import SignalPath
 from app.emg.source import Chunk
 from app.serving.acquisition import Acquisition
 from app.serving.broadcast import Published

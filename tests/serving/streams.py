@@ -10,8 +10,8 @@ from types import SimpleNamespace
 import numpy as np
 
 from app.api import sse
-from app.emg.ring import Ring
-from app.emg.windows import Grid
+from app.emg.signal.ring import Ring
+from app.emg.signal.windows import Grid
 from app.errors import MyostreamError
 from app.serving.broadcast import Broadcast
 from app.serving.events import Frame, SourceChange, StreamOptions

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from app.emg.filters import design
-from app.emg.ring import Ring
-from app.emg.signal_path import SignalPath
+from app.emg.signal.filters import design
+from app.emg.signal.ring import Ring
+from app.emg.signal.signal_path import SignalPath
 from app.emg.source import Chunk
 from app.errors import SourceError
 from app.serving import acquisition as module

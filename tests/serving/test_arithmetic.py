@@ -8,11 +8,11 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from app.emg.filters import design
-from app.emg.ring import Ring
-from app.emg.signal_path import SignalPath
+from app.emg.signal.filters import design
+from app.emg.signal.ring import Ring
+from app.emg.signal.signal_path import SignalPath
+from app.emg.signal.windows import Grid, cut
 from app.emg.source import Chunk
-from app.emg.windows import Grid, cut
 from tests.emg.fakes import ScriptedSource
 
 SAMPLES, LENGTH = 1_200_000, 40

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from app.config import Settings
-from app.emg.faults import Fault, Faulty, Flat, Gap, Stall
-from app.emg.filters import design
-from app.emg.ring import Ring
-from app.emg.signal_path import SignalPath
+from app.emg.signal.filters import design
+from app.emg.signal.ring import Ring
+from app.emg.signal.signal_path import SignalPath
+from app.emg.simulated.faults import Fault, Faulty, Flat, Gap, Stall
 from app.emg.source import Chunk
 from app.errors import SourceError
 from app.serving.acquisition import STALL_S, Acquisition

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from app.emg.ring import Ring
+from app.emg.signal.ring import Ring
 from app.serving.backends import Opener
 from app.serving.engine import Engine, ModelInput
 from app.serving.judge import KEPT, Judge

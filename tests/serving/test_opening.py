@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from app.config import EmgMode, Settings
-from app.emg.simulator import Simulator
+from app.emg.simulated.simulator import Simulator
 from app.errors import ArtefactError, ConfigError, DataError
 from app.inference import openers as openers_module
 from app.inference.artefact import Artefact

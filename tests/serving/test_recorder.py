@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.emg import recording_folder as folders
-from app.emg.label_plan import LabelPlan, Step
-from app.emg.recordings import load
+from app.emg.files.recordings import load
+from app.emg.recording import folder as folders
+from app.emg.recording.label_plan import LabelPlan, Step
 from app.emg.source import UNLABELLED, Chunk
 from app.errors import BusyError, DataError, NotReadyError, RecordingNameError, SourceError
 from app.serving import take
@@ -366,7 +366,7 @@ def test_a_full_disk_fails_the_recording_and_nothing_else(
 
 def exported_elsewhere(recorder: Recorder, disk: Path) -> np.ndarray:
     """What is whole in a log on a full disk, read without writing."""
-    from app.emg.recording_export import contents
+    from app.emg.recording.export_npz import contents
 
     with pytest.raises(NotReadyError, match="cannot be exported"):
         recorder.export("one", "npz")

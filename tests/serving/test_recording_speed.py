@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from app.emg.faults import Faulty, parse
-from app.emg.playback import Playback
-from app.emg.ring import Ring
-from app.emg.signal_path import SignalPath
+from app.emg.signal.ring import Ring
+from app.emg.signal.signal_path import SignalPath
+from app.emg.simulated.faults import Faulty, parse
+from app.emg.simulated.playback import Playback
 from app.emg.source import Source
 from app.serving.acquisition import Acquisition
 from tests.emg.fakes import Time

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.emg.filters import design
-from app.emg.playback import Playback
-from app.emg.recordings import Recording, load
-from app.emg.ring import Ring
-from app.emg.signal_path import SignalPath
+from app.emg.files.recordings import Recording, load
+from app.emg.signal.filters import design
+from app.emg.signal.ring import Ring
+from app.emg.signal.signal_path import SignalPath
+from app.emg.signal.windows import Grid
+from app.emg.simulated.playback import Playback
 from app.emg.source import UNLABELLED
-from app.emg.windows import Grid
 from app.errors import DataError
 from app.inference.artefact import Artefact
 from app.inference.prediction import normalise, predict

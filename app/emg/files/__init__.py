@@ -1,0 +1,1 @@
+"""Recordings and files of the field, read."""

@@ -1,0 +1,117 @@
+"""The arrays of a `.mat` or `.npz` file. The file is not trusted: no pickles, no absurd sizes."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import io
+
+from app.emg.files import mat_structure
+from app.errors import DataError
+
+Arrays = dict[str, npt.NDArray[Any]]
+
+SUFFIXES = (".mat", ".npz")
+MAX_BYTES = 4 * 2**30  # unpacked; an hour of 64 channels at 2 kHz in float64 is 3.4 GiB
+
+# Only these are read: Ninapro files also hold gloves, accelerometers and more, which can be large.
+_OURS = {"emg", "label", "label_refined", "repetition", "repetition_refined", "session", "recording", "fs"}
+_NINAPRO = {"stimulus", "restimulus", "rerepetition", "frequency", "exercise"}
+KEYS = _OURS | _NINAPRO | {"gesture_names", "subject", "units"}
+
+_MAGIC = b"\x93NUMPY"  # numpy.lib.format
+_MAT_BYTES = {
+    "int8": 1,
+    "uint8": 1,
+    "logical": 1,
+    "int16": 2,
+    "uint16": 2,
+    "int32": 4,
+    "uint32": 4,
+    "single": 4,
+    "char": 4,
+    "int64": 8,
+    "uint64": 8,
+    "double": 8,
+}
+
+
+def read_arrays(path: Path) -> Arrays:
+    """The arrays we know, by key; those of a `.mat` have two dimensions at least.
+
+    Raises:
+        DataError: no such file, another kind of file, damaged, too large, or with objects inside.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    if path.suffix.lower() not in SUFFIXES:
+        raise DataError(f"{path.name}: is not a recording; it must be a .mat or .npz file")
+    _expect_size(path, "the file", path.stat().st_size)
+    try:
+        return _read_mat(path) if path.suffix.lower() == ".mat" else _read_npz(path)
+    except DataError:
+        raise
+    except NotImplementedError:
+        raise DataError(f"{path.name}: is a MATLAB v7.3 (HDF5) file; save it again with -v7") from None
+    except Exception as error:  # the parsers raise nearly anything on a damaged file
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise DataError(f"{path.name}: is damaged or not a {path.suffix} file ({reason})") from None
+
+
+def _read_mat(path: Path) -> Arrays:
+    mat_structure.check(path, KEYS, MAX_BYTES)
+    listed = [(key, shape, kind) for key, shape, kind in io.whosmat(str(path)) if key in KEYS]
+    for key, shape, kind in listed:
+        if kind not in _MAT_BYTES:
+            raise DataError(f"{path.name}: {key} is a MATLAB {kind}; it must be a plain array")
+        _expect_size(path, key, math.prod(shape) * _MAT_BYTES[kind])
+    keys = [key for key, _, _ in listed]
+    found = io.loadmat(str(path), variable_names=keys) if keys else {}  # an empty list would read them all
+    return _plain(path, ((key, found[key]) for key in keys))
+
+
+def _read_npz(path: Path) -> Arrays:
+    with zipfile.ZipFile(path) as members:
+        for member in members.infolist():
+            if member.filename.removesuffix(".npy") in KEYS:
+                _expect_size(path, member.filename.removesuffix(".npy"), member.file_size)
+                _expect_array(path, members, member)
+    with np.load(path, allow_pickle=False) as file:
+        return _plain(path, ((key, _member(path, file, key)) for key in file.files if key in KEYS))
+
+
+def _member(path: Path, file: Any, key: str) -> Any:
+    try:
+        return file[key]
+    except ValueError as error:
+        if "pickle" in str(error):
+            raise DataError(f"{path.name}: {key} holds pickled objects, which are not read") from None
+        raise
+
+
+def _plain(path: Path, found: Iterable[tuple[str, Any]]) -> Arrays:
+    arrays: Arrays = {}
+    for key, array in found:
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "biufcU":
+            raise DataError(f"{path.name}: {key} is not a plain array of numbers or text")
+        arrays[key] = array
+    return arrays
+
+
+def _expect_array(path: Path, members: zipfile.ZipFile, member: zipfile.ZipInfo) -> None:
+    """Anything else numpy would unpack whole, and hand over as bytes."""
+    with members.open(member) as file:
+        if file.read(len(_MAGIC)) != _MAGIC:
+            raise DataError(f"{path.name}: {member.filename} is no array")
+
+
+def _expect_size(path: Path, key: str, size: int) -> None:
+    if size > MAX_BYTES:
+        limit = f"at most {MAX_BYTES / 2**30:g} GiB are read"
+        raise DataError(f"{path.name}: {key} would unpack to {size / 2**30:.1f} GiB; {limit}")

@@ -1,0 +1,291 @@
+"""A stream of the Lab Streaming Layer as a source. It may vanish and come back; nothing restarts but the signal.
+
+liblsl works on threads of its own, so nothing here waits in native code for longer than LOOK_S: under gevent that
+would hold up every stream. In particular `proc_clocksync` is left out: its first estimate blocks the pull for 0.64 s.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeVar
+
+import numpy as np
+
+from app.emg.lsl.stream_description import Selection, StreamDescription, select
+from app.emg.lsl.timestamps import StampLine, Stamps
+from app.emg.signal.segments import pieces
+from app.emg.simulated.pacing import Clock, Sleep
+from app.emg.source import Chunk, Samples
+from app.errors import ConfigError, SourceError
+
+log = logging.getLogger(__name__)
+Found = TypeVar("Found")
+
+POLL_S = 0.005
+LOOK_S = 0.001  # how long one native call may wait
+SETTLE_S = 0.5  # after the first answer, for other streams that would fit as well
+OPEN_S = 3.0  # for a stream that was found to say what it is and to begin
+SILENT_S = 2.0  # before we ask the network whether the stream is still there
+GONE_S = 3.0  # without an answer from it
+BUFFERED_S = 30
+MOST = 4096  # samples in one pull
+
+
+def load_pylsl() -> Any:
+    """The package pylsl.
+
+    Raises:
+        ConfigError: it or its library is not there.
+    """
+    try:
+        import pylsl
+    except (ImportError, OSError, RuntimeError) as error:  # RuntimeError: pylsl without liblsl
+        reason = str(error).partition(". ")[0]
+        raise ConfigError(f"LSL needs pylsl ({reason}): install requirements-devices.txt") from None
+    return pylsl
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which stream is meant, such as type=EMG."""
+
+    prop: str  # name, type or source_id
+    value: str
+
+    @classmethod
+    def parse(cls, text: str) -> Query:
+        """Raises ConfigError where it is not name=..., type=... or source_id=..."""
+        prop, _, value = text.partition("=")
+        if prop not in ("name", "type", "source_id") or not value:
+            raise ConfigError(
+                f"EMG_LSL={text!r} is not allowed: name=..., type=... or source_id=... of a stream"
+            )
+        return cls(prop, value)
+
+    def __str__(self) -> str:
+        return f"{self.prop}={self.value}"
+
+    def matches(self, info: Any) -> bool:
+        return bool(getattr(info, self.prop)() == self.value)
+
+
+class LslSource:
+    """The one stream that matches `query` and fits the channels and the rate.
+
+    Samples are numbered by the stream's own time stamps, on this machine's clock: what is missing between them is a
+    gap. Where the stream says its units, they are converted to `units`, unless `scale` is given.
+    """
+
+    name = "lsl"
+    gesture_names: Sequence[str] = ()
+
+    def __init__(
+        self,
+        query: Query,
+        *,
+        channels: int,
+        sampling_rate: float,
+        units: str,
+        scale: float | None = None,
+        clock: Clock = time.monotonic,
+        sleep: Sleep = time.sleep,
+    ) -> None:
+        self.query, self.channels, self.sampling_rate, self.units = query, channels, sampling_rate, units
+        self._scale, self._clock, self._sleep = scale, clock, sleep
+        self._lsl = load_pylsl()
+        self._line = StampLine(sampling_rate)
+        self._ready: deque[Chunk] = deque()
+        self._resolver: Any = None  # lives while we look for the stream
+        self._asked_at = 0.0  # when it was made
+        self._inlet: Any = None
+        self._uid = ""  # of the stream the inlet is connected to
+        self._selection: Selection | None = None
+        self._offset_s = 0.0  # from the sender's clock to ours
+        self._heard_at = 0.0
+        self._restart = False
+        self._closed = False
+        self.opened = 0  # times
+
+    @property
+    def sums(self) -> dict[str, int]:
+        """What has been seen since the start, by name."""
+        return {"opened": self.opened}
+
+    def check(self, seconds: float) -> bool:
+        """Look at the stream before the server starts. False: there is none yet; `read` goes on looking.
+
+        Raises:
+            ConfigError: it is there and does not fit, or more than one is.
+        """
+        until = self._clock() + seconds
+        while True:
+            try:
+                self._described(self._find())
+            except SourceError as error:
+                if self._clock() >= until:
+                    log.warning("%s; waiting for it", error)
+                    return False
+                self._sleep(POLL_S)
+            else:
+                self._resolver = None
+                return True
+
+    def read(self) -> Chunk | None:
+        """The next samples; None once closed.
+
+        Raises:
+            SourceError: there is no such stream now, or it does not fit.
+        """
+        while not self._ready and not self._closed:
+            if self._inlet is None:
+                try:
+                    self._connect()
+                except ConfigError as error:  # at the start it would have ended it
+                    raise SourceError(str(error)) from None
+            if not self._pull():
+                self._look_whether_gone()
+                self._sleep(POLL_S)
+        if self._closed:
+            self._inlet = self._resolver = None
+            return None
+        return self._ready.popleft()
+
+    def close(self) -> None:
+        self._closed = True
+
+    def _connect(self) -> None:
+        info = self._find()
+        inlet = self._described(info)
+        try:
+            self._offset_s = self._patiently(lambda: inlet.time_correction(LOOK_S), "does not tell its clock")
+        except SourceError as error:
+            log.warning("%s: its time stamps are taken as ours", error)
+            self._offset_s = 0.0
+        self._patiently(lambda: inlet.open_stream(LOOK_S), "does not begin")
+        self._inlet, self._uid, self._resolver = inlet, info.uid(), None
+        self._heard_at = self._clock()
+        self.opened += 1
+        log.info("LSL stream %s from %s: %s", info.name(), info.hostname(), self._selection)
+
+    def _described(self, info: Any) -> Any:
+        """An inlet of the stream, not yet open; what it carries is known then.
+
+        Raises:
+            SourceError: it does not answer.
+            ConfigError: it does not fit.
+        """
+        inlet = self._lsl.StreamInlet(info, max_buflen=BUFFERED_S, recover=False)
+        description = _description(self._patiently(lambda: inlet.info(LOOK_S), "does not say what it is"))
+        self._selection = select(description, self.channels, self.sampling_rate, self.units, self._scale)
+        return inlet
+
+    def _find(self) -> Any:
+        """The one stream that is meant.
+
+        Raises:
+            SourceError: there is none.
+            ConfigError: there is more than one.
+        """
+        matching = [info for info in self._visible() if self.query.matches(info)]
+        if matching:
+            self._sleep(SETTLE_S)
+            matching = [info for info in self._visible() if self.query.matches(info)]
+        if not matching:
+            others = ", ".join(sorted(f"name={i.name()} type={i.type()}" for i in self._visible()))
+            raise SourceError(f"no LSL stream with {self.query} on this network; there is {others or 'none'}")
+        fitting = [info for info in matching if _may_fit(info, self.channels, self.sampling_rate)]
+        if len(fitting) > 1:
+            them = ", ".join(f"name={i.name()} source_id={i.source_id()} on {i.hostname()}" for i in fitting)
+            raise ConfigError(f"{len(fitting)} LSL streams have {self.query}: {them}; name one of them")
+        return (fitting or matching)[0]  # what does not fit is refused with its description
+
+    def _visible(self) -> list[Any]:
+        """The streams on the network, each once."""
+        if self._resolver is None:
+            self._resolver, self._asked_at = self._lsl.ContinuousResolver(), self._clock()
+        return list({info.uid(): info for info in self._resolver.results()}.values())
+
+    def _patiently(self, call: Callable[[], Found], trouble: str) -> Found:
+        """What `call` returns, at last; it waits LOOK_S each time.
+
+        Raises:
+            SourceError: the stream has gone, or OPEN_S have passed.
+        """
+        until = self._clock() + OPEN_S
+        while not self._closed:
+            try:
+                return call()
+            except self._lsl.util.TimeoutError:
+                if self._clock() > until:
+                    break
+                self._sleep(POLL_S)
+            except self._lsl.util.LostError:
+                raise SourceError(f"the LSL stream {self.query} has gone") from None
+        raise SourceError(f"the LSL stream {self.query} {trouble}")
+
+    def _pull(self) -> bool:
+        """Take what has come. False: nothing has.
+
+        Raises:
+            SourceError: the stream has gone.
+        """
+        samples, stamps = self._pulled()
+        if not len(stamps):
+            return False
+        if self._line.doubts(stamps):  # the rest of a burst may be on its way
+            self._sleep(POLL_S)
+            more, later = self._pulled()
+            samples, stamps = np.concatenate([samples, more]), np.concatenate([stamps, later])
+        self._heard_at, self._resolver = self._clock(), None
+        placed = self._line.place(stamps)
+        self._ready.extend(pieces(placed.indices, samples, placed.restart or self._restart))
+        self._restart = False
+        return True
+
+    def _pulled(self) -> tuple[Samples, Stamps]:
+        """(n, channels) in our units, and (n,) on our clock."""
+        assert self._selection is not None
+        values: Any = ()
+        stamps: Any = ()
+        try:
+            values, stamps = self._inlet.pull_chunk(0.0, MOST)
+            self._offset_s = self._inlet.time_correction(0.0)  # liblsl keeps it up to date
+        except self._lsl.util.TimeoutError:  # no estimate yet
+            pass
+        except self._lsl.util.LostError:
+            self._lose("has gone")
+        table = np.asarray(values, np.float64).reshape(len(stamps), self._selection.of)
+        samples = (table[:, self._selection.columns] * self._selection.factor).astype(np.float32)
+        return samples, np.asarray(stamps, np.float64) + self._offset_s
+
+    def _look_whether_gone(self) -> None:
+        """A sender whose cable was cut says nothing, and its connection never breaks: ask for it anew."""
+        if self._clock() - self._heard_at < SILENT_S:
+            return
+        visible = {info.uid() for info in self._visible()}
+        if self._uid not in visible and self._clock() - self._asked_at > GONE_S:
+            self._lose("does not answer any more")
+
+    def _lose(self, what: str) -> NoReturn:
+        self._inlet, self._resolver, self._restart = None, None, True
+        raise SourceError(f"the LSL stream {self.query} {what}")
+
+
+def _description(info: Any) -> StreamDescription:
+    return StreamDescription(
+        name=info.name(),
+        channels=info.channel_count(),
+        rate=info.nominal_srate(),
+        text=info.channel_format() == 3,
+        labels=tuple(label or "" for label in info.get_channel_labels() or ()),
+        types=tuple(kind or "" for kind in info.get_channel_types() or ()),
+        units=tuple(unit or "" for unit in info.get_channel_units() or ()),
+    )
+
+
+def _may_fit(info: Any, channels: int, rate: float) -> bool:
+    return bool(info.channel_count() >= channels and np.isclose(info.nominal_srate(), rate, rtol=0.005))

@@ -1,0 +1,166 @@
+"""Samples that a client sends: put into order, so that the rest of the server sees one more running signal."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.emg.signal.segments import runs
+from app.emg.source import Chunk, Samples
+from app.errors import DataError, OverloadedError, TooFastError
+
+HOLD_S = 0.25  # a chunk that came too early waits so long for the one before it
+LEAD = (
+    1.5  # times the declared rate that a client may send for long: clocks differ, and it may have to catch up
+)
+BURST_S = 30.0  # of signal that it may send at once: what it kept while its network was away
+QUEUE_S = 60.0  # of signal that may wait to be read; more is more than this process can work off
+_NAP_S = 0.05  # a source that nobody feeds looks up so often
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of one pushed chunk."""
+
+    accepted: int  # samples taken
+    duplicates: int  # samples that were here already, or came after their place was given up as lost
+    lost_samples: int  # before this chunk: never came; counted when that became clear
+    next_sample: int  # the first that is not here yet
+
+
+class PushSource:
+    """The Source of one client. `push` is called by requests, `read` by the acquisition.
+
+    Chunks carry the client's own sample index. Those that arrive out of order are put back into order if the
+    missing one comes within HOLD_S; after that its samples count as lost, and are refused as duplicates should
+    they come at last. A source that gets nothing for `idle_s` has ended.
+    """
+
+    gesture_names: Sequence[str] = ()
+
+    def __init__(
+        self,
+        name: str,
+        channels: int,
+        sampling_rate: float,
+        units: str,
+        *,
+        idle_s: float,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.name, self.channels, self.sampling_rate, self.units = name, channels, sampling_rate, units
+        self._idle_s, self._clock = idle_s, clock
+        self._ready: deque[Chunk] = deque()
+        self._ready_samples = 0
+        self._early: dict[
+            int, tuple[Samples, float]
+        ] = {}  # by first sample: samples, and since when they wait
+        self._next: int | None = None  # the first chunk decides where counting begins
+        self._lost = 0  # found and not yet told
+        self._credit = BURST_S * sampling_rate  # samples that may come now
+        self._heard_at = self._credit_at = clock()
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def push(self, first_sample: int, samples: Samples) -> Receipt:
+        """Take `samples` (n, channels), the first of which has the client's index `first_sample`.
+
+        Raises:
+            DataError: not the declared channels, or values that are not finite.
+            TooFastError: more than the declared rate allows.
+            OverloadedError: what came before has not been read yet.
+        """
+        if samples.ndim != 2 or samples.shape[1] != self.channels:
+            shape = "x".join(map(str, samples.shape))
+            raise DataError(f"samples are (n, {self.channels}) for the source {self.name}, got {shape}")
+        if not np.isfinite(samples).all():
+            raise DataError("samples hold NaN or infinite values; all must be finite")
+        with self._changed:
+            self._spend(len(samples))
+            self._heard_at = self._clock()
+            if self._next is None:
+                self._next = first_sample
+            accepted = 0
+            for first, part in self._unknown(first_sample, samples):
+                self._early[first] = (part, self._heard_at)
+                accepted += len(part)
+            self._release()
+            lost, self._lost = self._lost, 0
+            self._changed.notify_all()
+            return Receipt(accepted, len(samples) - accepted, lost, self._next)
+
+    @property
+    def next_sample(self) -> int | None:
+        """The first sample that is not here yet; None before any came."""
+        return self._next
+
+    def read(self) -> Chunk | None:
+        """The next samples in order, when they come; None once closed or idle for too long."""
+        with self._changed:
+            while not self._closed:
+                self._release()
+                if self._ready:
+                    chunk = self._ready.popleft()
+                    self._ready_samples -= len(chunk.samples)
+                    return chunk
+                if self._clock() - self._heard_at > self._idle_s:
+                    return None
+                self._changed.wait(_NAP_S)
+        return None
+
+    def close(self) -> None:
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    def _spend(self, samples: int) -> None:
+        """A bucket that the declared rate fills, with some lead, and samples empty."""
+        if self._ready_samples > QUEUE_S * self.sampling_rate:
+            raise OverloadedError(
+                f"the source {self.name} has {QUEUE_S:g} s of signal waiting to be worked off"
+            )
+        now, most = self._clock(), BURST_S * self.sampling_rate
+        self._credit += (now - self._credit_at) * self.sampling_rate * LEAD
+        self._credit, self._credit_at = min(self._credit, most), now
+        if samples > most:
+            raise DataError(f"a chunk has at most {most:g} samples ({BURST_S:g} s), got {samples}")
+        if samples > self._credit:
+            raise TooFastError(
+                f"the source {self.name} was declared with {self.sampling_rate:g} samples a second and sends more",
+                retry_s=(samples - self._credit) / (self.sampling_rate * LEAD),
+            )
+        self._credit -= samples
+
+    def _unknown(self, first: int, samples: Samples) -> list[tuple[int, Samples]]:
+        """The runs of `samples` that are not here yet, each with the index of its first."""
+        assert self._next is not None
+        if first == self._next and not self._early:  # nearly always
+            return [(first, samples)]
+        known = [(first, self._next)]  # whatever lies before
+        known += [(start, start + len(early)) for start, (early, _) in self._early.items()]
+        index = np.arange(first, first + len(samples))
+        new = np.ones(len(samples), np.bool_)
+        for start, end in known:
+            new &= (index < start) | (index >= end)
+        index = index[new]
+        samples = samples[new]
+        return [(int(index[run.start]), samples[run]) for run in runs(index)]
+
+    def _release(self) -> None:
+        """Hand out all that is in order, and what has waited long enough for what is not."""
+        while self._early:
+            assert self._next is not None
+            first = min(self._early)
+            samples, since = self._early[first]
+            if first > self._next and self._clock() - since < HOLD_S:
+                return
+            del self._early[first]
+            self._lost += first - self._next
+            self._ready.append(Chunk(index=first, samples=samples))
+            self._ready_samples += len(samples)
+            self._next = first + len(samples)

@@ -1,0 +1,1 @@
+"""What an electrode's signal is worth."""

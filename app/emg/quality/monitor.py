@@ -1,0 +1,215 @@
+"""Whether electrodes deliver a signal worth judging: per channel, causal, from the raw signal (docs/quality.md).
+
+A problem is on after it has lasted ON_S and off after it has been gone OFF_S (hum: HUM_ON_S, HUM_OFF_S), with
+another threshold for on than for off, so that states do not flicker between rest and contraction.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from app.emg.quality.clipping import Rails
+from app.emg.quality.hysteresis import Flags, Latch
+from app.emg.quality.line_noise import Mains
+from app.emg.source import Chunk, Samples
+
+# An electrode that touches skin gives at least its amplifier's noise, a few percent of the level of rest. One that is
+# off, shorted or stuck at the end of its range gives a constant, of which the filters leave nothing.
+DEAD = 0.02  # of the model's level of rest
+
+BLOCK_S = 0.25  # the signal is looked at so often
+WINDOW_S = 1.0  # and over so long
+LOSS_WINDOW_S = 5.0
+ON_S, OFF_S = 1.0, 2.0
+HUM_ON_S, HUM_OFF_S = 3.0, 10.0  # it comes and goes with the arm's posture; this spans a gesture and its rest
+
+# Sources and reasons are in docs/quality.md.
+PILED_ON, PILED_OFF = 0.5, 0.25  # share of samples at the ends of the range
+HUM_ON, HUM_OFF = 0.5, 0.25  # share of the power; between them it is as it was
+HUM_ON_ALONE = 0.75  # the same where levels cannot be judged, and HUM_LOUD is no help
+HUM_LOUD = 2.0  # times the model's level of rest
+HUM_GONE = 0.5  # of the hum's RMS when it was found: a contraction drowns hum, but does not remove it
+WEAK_ON, WEAK_OFF = 0.1, 0.2  # of the model's level of rest
+STRONG_ON, STRONG_OFF = 10.0, 5.0  # times the model's level of a full gesture
+MAX_LOSS = 0.01  # share of samples
+
+PROBLEMS = ("flat", "railed", "hum", "weak", "strong")
+
+Levels = npt.NDArray[np.float64]  # (channels,)
+
+
+def dead_channels(window: Samples, rest_rms: float) -> list[int]:
+    """The channels (from 0) of a filtered window (length, channels) that carry no signal."""
+    deviation = window.std(axis=0)
+    if deviation.min() > DEAD * rest_rms:  # nearly always
+        return []
+    found: list[int] = np.flatnonzero(deviation <= DEAD * rest_rms).tolist()
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelQuality:
+    """One electrode's last second; `rms` and `hum_ratio` are None before there was one."""
+
+    channel: int
+    problems: tuple[str, ...]  # of PROBLEMS
+    rms: float | None  # without the offset, in the source's units
+    hum_ratio: float | None  # share of the power at the mains frequency and its harmonics; None: not measured
+
+    @property
+    def ok(self) -> bool:
+        return not self.problems
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """A source's signal up to `sample_index`."""
+
+    ok: bool
+    sample_index: int
+    channels: tuple[ChannelQuality, ...]
+    loss: float  # share of the samples of the last LOSS_WINDOW_S
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What one block left behind; replaced as a whole, so that any thread may read it."""
+
+    sample_index: int
+    rms: Levels | None
+    hum_ratio: Levels | None
+    states: dict[str, Flags]
+    loss: float
+
+
+class QualityMonitor:
+    """Judges the raw chunks of one source. `feed` belongs to one thread; the rest may be read from any.
+
+    `rest_rms` and `active_rms` are the model's levels. They are None where the source's units are not the
+    model's (a recording in unknown units): levels are not judged then, shapes are. Without `mains_hz` hum is not.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        rate: float,
+        mains_hz: float | None,
+        rest_rms: float | None,
+        active_rms: float | None,
+    ) -> None:
+        self._channels, self._rest, self._active = channels, rest_rms, active_rms
+        self._block = max(16, round(BLOCK_S * rate))  # samples
+        self._pending: list[Samples] = []
+        self._count = 0  # samples pending
+        self._next: int | None = None  # the index that the next chunk should have
+        self._mains, self._rails = Mains(rate, mains_hz, self._block), Rails()
+        each_s = self._block / rate
+        looks = {
+            s: max(1, round(s / each_s)) for s in (WINDOW_S, LOSS_WINDOW_S, ON_S, OFF_S, HUM_ON_S, HUM_OFF_S)
+        }
+        self._powers: deque[tuple[Levels, Levels]] = deque(maxlen=looks[WINDOW_S])  # hum, whole
+        self._losses: deque[int] = deque(maxlen=looks[LOSS_WINDOW_S])  # samples lost beside each block
+        self._lost = 0  # since the last look
+        self._latches = {problem: Latch(channels, looks[ON_S], looks[OFF_S]) for problem in PROBLEMS}
+        self._latches["hum"] = Latch(channels, looks[HUM_ON_S], looks[HUM_OFF_S])
+        self._hum_found: Levels = np.zeros(channels)  # RMS of the hum when it was at its clearest
+        self._look = _Look(0, None, None, {p: latch.state for p, latch in self._latches.items()}, 0.0)
+        self._problems: dict[str, list[int]] = {}
+
+    def feed(self, chunk: Chunk) -> None:
+        """Take one raw chunk. Cheap: all but every BLOCK_S it is only kept."""
+        if self._next is not None:
+            self._lost += max(0, chunk.index - self._next)
+        self._next = chunk.index + len(chunk.samples)
+        if chunk.restart:  # no block spans two signals
+            self._pending, self._count = [], 0
+            self._powers.clear()
+        self._pending.append(chunk.samples)
+        self._count += len(chunk.samples)
+        if self._count >= self._block:
+            self._take_blocks()
+
+    def look(self) -> Quality:
+        """The quality of the last second, as of the last block."""
+        look = self._look
+        channels = tuple(self._channel(look, channel) for channel in range(self._channels))
+        ok = look.loss <= MAX_LOSS and all(channel.ok for channel in channels)
+        return Quality(ok=ok, sample_index=look.sample_index, channels=channels, loss=look.loss)
+
+    @property
+    def problems(self) -> dict[str, list[int]]:
+        """Which channels have which problem; empty when none has. Not to be changed by the caller."""
+        return self._problems
+
+    def _take_blocks(self) -> None:
+        samples = np.concatenate(self._pending)
+        whole = len(samples) // self._block * self._block
+        self._pending, self._count = [samples[whole:].copy()], len(samples) - whole
+        assert self._next is not None  # feed has set it
+        first = self._next - len(samples)
+        for at in range(0, whole, self._block):
+            self._judge(samples[at : at + self._block], first + at + self._block)
+
+    def _judge(self, block: Samples, end: int) -> None:
+        self._powers.append(self._mains.powers(block))
+        hum, power = np.mean(self._powers, axis=0)
+        ratio = np.minimum(hum / np.maximum(power, np.finfo(np.float64).tiny), 1.0)
+        rms = np.sqrt(power)
+        still = self._still(block)
+        self._judge_ends(block, still)
+        self._judge_hum(np.sqrt(hum), ratio, still)
+        self._judge_levels(rms, still)
+        states = {problem: latch.state for problem, latch in self._latches.items()}
+        heard = ratio if self._mains.frequencies else None
+        self._look = _Look(end, rms, heard, states, self._share_lost())
+        self._problems = {
+            problem: np.flatnonzero(state).tolist() for problem, state in states.items() if state.any()
+        }
+
+    def _still(self, block: Samples) -> Flags:
+        """The channels on which nothing moves."""
+        if self._rest is None:
+            return np.asarray(block.max(axis=0) == block.min(axis=0))
+        return np.asarray(block.std(axis=0, dtype=np.float64) <= DEAD * self._rest)
+
+    def _judge_ends(self, block: Samples, still: Flags) -> None:
+        piled = self._rails.at_extremes(block)
+        stuck = still & self._rails.at_end(block)
+        self._latches["railed"].update(stuck | (piled >= PILED_ON), ~still & (piled < PILED_OFF))
+        self._latches["flat"].update(still & ~stuck, ~still | stuck)
+
+    def _judge_hum(self, hum_rms: Levels, ratio: Levels, still: Flags) -> None:
+        latch = self._latches["hum"]
+        loud = ~still & (ratio > HUM_ON_ALONE)
+        if self._rest is not None:
+            loud = ~still & (ratio > HUM_ON) & (hum_rms > HUM_LOUD * self._rest)
+        self._hum_found = np.where(loud, np.maximum(self._hum_found, hum_rms), self._hum_found)
+        gone = (ratio < HUM_OFF) & (hum_rms < HUM_GONE * self._hum_found) | still
+        latch.update(loud, gone)
+        self._hum_found = np.where(gone & ~latch.state, 0.0, self._hum_found)
+
+    def _judge_levels(self, rms: Levels, still: Flags) -> None:
+        if self._rest is not None:
+            weak = (rms < WEAK_ON * self._rest) & ~still  # where nothing moves at all it is flat or railed
+            self._latches["weak"].update(weak, still | (rms >= WEAK_OFF * self._rest))
+        if self._active is not None:
+            active = self._active
+            self._latches["strong"].update(rms > STRONG_ON * active, rms < STRONG_OFF * active)
+
+    def _share_lost(self) -> float:
+        self._losses.append(self._lost)
+        self._lost = 0
+        lost = sum(self._losses)
+        return lost / (len(self._losses) * self._block + lost)
+
+    def _channel(self, look: _Look, channel: int) -> ChannelQuality:
+        return ChannelQuality(
+            channel=channel,
+            problems=tuple(problem for problem, state in look.states.items() if state[channel]),
+            rms=None if look.rms is None else float(look.rms[channel]),
+            hum_ratio=None if look.hum_ratio is None else float(look.hum_ratio[channel]),
+        )

@@ -1,0 +1,1 @@
+"""What is recorded: written, described, exported."""

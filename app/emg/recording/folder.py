@@ -1,0 +1,293 @@
+"""A recording's folder: `<root>/<name>/` with its header, its log and how it ended. Nothing outside is touched.
+
+Three files: `recording.json` says what was recorded and never changes; `log.bin` only grows (recording_log.py);
+`end.json` says how it goes while the recording runs, and in the end how it ended. It is as long from the beginning as
+it will ever be, so that the reason can still be written when the disk is full. Another process asks the writer to stop
+by a file named `stop`.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import json
+import os
+import re
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from app.emg.recording.label_plan import LabelPlan
+from app.errors import DataError, RecordingNameError
+
+HEADER, LOG, END, STOP = "recording.json", "log.bin", "end.json", "stop"
+END_BYTES = 1024
+FORMAT = 1
+MAX_HEADER_BYTES = 2**20
+MAX_ERROR = 300  # characters of a reason that are kept
+ALLOWED = "a name has 1 to 64 letters (a-z, A-Z), digits, '-', '_' and '.', and begins with a letter or digit"
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+SUBJECT = re.compile(r"[A-Za-z0-9]{1,32}")
+SUBJECT_ALLOWED = "must be 1 to 32 letters (a-z, A-Z) and digits, such as S01"
+_NO_LINKS = os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Model:
+    """The model that judged the signal meanwhile."""
+
+    name: str
+    version: str
+    sha256: str  # of its manifest.json, which names that of every other file
+    classes: tuple[str, ...]
+    backend: str
+    fps: float  # predictions a second
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Header:
+    """What is known before the first sample."""
+
+    name: str
+    source: str
+    subject: str | None
+    started_at: float  # Unix s
+    sampling_rate: float  # Hz, nominal
+    channels: int
+    units: str
+    gesture_names: tuple[str, ...]  # what the source's own labels mean
+    mains_hz: float | None
+    model: Model | None
+    plan: LabelPlan | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How a recording ended, or how it goes, and what it holds."""
+
+    state: str  # recording | complete | failed
+    error: str | None = None
+    recovered: bool = False  # its writer was killed; what it had written was found later
+    samples: int = 0
+    lost_samples: int = 0
+    gaps: int = 0
+    restarts: int = 0
+    predictions: int = 0
+    position: int = 0  # samples since the first, those lost included
+
+    @property
+    def over(self) -> bool:
+        return self.state != "recording"
+
+
+def check_name(name: str) -> str:
+    """The name, if a recording may be called that.
+
+    Raises:
+        DataError: it may not; says what is allowed.
+    """
+    if not NAME.fullmatch(name):
+        raise DataError(f"{name[:80]!r} is no name of a recording: {ALLOWED}")
+    return name
+
+
+def names(root: Path) -> list[str]:
+    """The recordings there are, by name; what else lies in the folder is passed over."""
+    try:
+        found = [entry.name for entry in os.scandir(root) if entry.is_dir(follow_symlinks=False)]
+    except FileNotFoundError:
+        return []
+    return sorted(name for name in found if NAME.fullmatch(name) and (root / name / HEADER).is_file())
+
+
+def make(root: Path, name: str) -> Path:
+    """An empty folder for a recording, with room for how it will end. Without a header it is no recording yet.
+
+    Raises:
+        DataError: a recording may not be called that.
+        FileExistsError: there is one of that name.
+        OSError: the disk is full, or may not be written.
+    """
+    folder = root / check_name(name)
+    root.mkdir(parents=True, exist_ok=True)
+    folder.mkdir()
+    try:
+        _write_new(folder, END, b" " * END_BYTES)
+    except OSError:
+        remove(root, name)
+        raise
+    return folder
+
+
+def write_header(root: Path, header: Header) -> None:
+    """Make the folder a recording, on the disk when this returns.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    folder = root / header.name
+    _write_new(folder, HEADER, json.dumps(_header_json(header), ensure_ascii=False, indent=1).encode())
+    _sync(folder)
+    _sync(root)
+
+
+def read_header(root: Path, name: str) -> Header:
+    """The header of a recording.
+
+    Raises:
+        RecordingNameError: there is no such recording.
+        DataError: its header is damaged.
+    """
+    with open_file(root, name, HEADER) as file:
+        text = file.read(MAX_HEADER_BYTES)
+    try:
+        values = json.loads(text)
+        return _header_of(values)
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(f"the header of the recording {name} is damaged ({error})") from None
+
+
+def read_end(root: Path, name: str) -> Ending | None:
+    """How it ended or goes, as its writer last said, which may have been killed since; None before it said anything.
+
+    Raises:
+        RecordingNameError: there is no such recording.
+    """
+    with open_file(root, name, END) as file:
+        text = file.read(2 * END_BYTES)
+    try:
+        values = json.loads(text)
+        return Ending(**{field.name: values[field.name] for field in fields(Ending)})
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def write_end(root: Path, name: str, ending: Ending) -> None:
+    """Say how it ended or goes, in the space that was set aside for it; an end is on the disk when this returns.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    values = asdict(ending)
+    values["error"] = None if ending.error is None else ending.error[:MAX_ERROR]
+    text = json.dumps(values).encode()
+    if len(text) > END_BYTES:  # escaped, a reason in another script takes six bytes a character
+        values["error"] = str(values["error"]).encode("ascii", "replace").decode()
+        text = json.dumps(values).encode()
+    with open_file(root, name, END, os.O_RDWR) as file:
+        file.write(text.ljust(END_BYTES))
+        file.flush()
+        if ending.over:
+            os.fsync(file.fileno())
+
+
+def ask_to_stop(root: Path, name: str) -> None:
+    """Have whatever process writes it end it soon.
+
+    Raises:
+        RecordingNameError: there is no such recording.
+    """
+    with open_file(root, name, STOP, os.O_RDWR | os.O_CREAT):
+        pass
+
+
+@contextmanager
+def beginning(root: Path) -> Iterator[None]:
+    """One process at a time may begin a recording.
+
+    Raises:
+        OSError: the folder cannot be made.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:  # not a recording of that name: what should hold them is a file
+        raise NotADirectoryError(errno.ENOTDIR, f"{root} is not a folder") from None
+    handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)  # on a native thread: it waits
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
+def open_file(root: Path, name: str, file: str, flags: int = os.O_RDONLY) -> Iterator[BinaryIO]:
+    """A file of a recording; neither it nor the folder may be a link to somewhere else.
+
+    Raises:
+        RecordingNameError: there is no such recording.
+    """
+    folder = None
+    try:
+        folder = os.open(root / check_name(name), os.O_RDONLY | os.O_DIRECTORY | _NO_LINKS)
+        handle = os.open(
+            file, flags | _NO_LINKS | os.O_NONBLOCK, 0o644, dir_fd=folder
+        )  # a FIFO must not hold us up
+    except OSError:
+        raise RecordingNameError(f"there is no recording {name}") from None
+    finally:
+        if folder is not None:
+            os.close(folder)
+    with os.fdopen(handle, "rb" if flags == os.O_RDONLY else "r+b") as opened:
+        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+            raise RecordingNameError(f"there is no recording {name}")
+        yield opened
+
+
+def size(root: Path, name: str) -> int:
+    """Bytes of its files, without those of an export."""
+    return sum(
+        (root / name / file).lstat().st_size for file in (HEADER, LOG, END) if (root / name / file).exists()
+    )
+
+
+def remove(root: Path, name: str) -> None:
+    """Delete a recording: the files in its folder, and the folder.
+
+    Raises:
+        RecordingNameError: there is no such recording.
+        OSError: it may not be deleted.
+    """
+    folder = root / check_name(name)
+    if folder.is_symlink() or not folder.is_dir():
+        raise RecordingNameError(f"there is no recording {name}")
+    for entry in os.scandir(folder):  # one level: we make no folders in it
+        Path(entry.path).unlink()
+    folder.rmdir()
+    _sync(root)
+
+
+def _header_json(header: Header) -> dict[str, Any]:
+    plan = None if header.plan is None else header.plan.as_json()
+    return {"format": FORMAT, **asdict(header), "plan": plan}
+
+
+def _header_of(values: Mapping[str, Any]) -> Header:
+    if values["format"] != FORMAT:
+        raise ValueError(f"its format is {values['format']!r}, this version reads {FORMAT}")
+    model, plan = values["model"], values["plan"]
+    plain = {field.name: values[field.name] for field in fields(Header)}
+    plain["gesture_names"] = tuple(plain["gesture_names"])
+    plain["model"] = None if model is None else Model(**{**model, "classes": tuple(model["classes"])})
+    plain["plan"] = None if plan is None else LabelPlan.from_json(plan)
+    return Header(**plain)
+
+
+def _write_new(folder: Path, name: str, content: bytes) -> None:
+    with (folder / name).open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync(folder: Path) -> None:
+    """A new file is there after a power cut only once its folder is."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -1,0 +1,89 @@
+"""A source without hardware: simulated muscles that know what they do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+import numpy as np
+
+from app.emg.simulated.muscle_model import Surrogate
+from app.emg.simulated.pacing import Clock, Pacer, Sleep
+from app.emg.source import Chunk, Labels, Samples
+from app.errors import ConfigError
+
+CHUNK_S = 0.005
+MVC_UV = 300.0  # RMS at maximal contraction; surface EMG reaches 0-1.5 mV RMS (De Luca 2002)
+
+
+class Simulator:
+    """Plays gestures of `gesture_names` in random order with rest between, and labels them.
+
+    Gestures look the same under every seed (their muscles follow from their position in the list); the
+    seed is the person and the day: electrode shift, gains, order, strengths and noise. The same seed gives
+    the same samples, however they are read. `mvc_rms` is the RMS at maximal contraction in `units`.
+
+    Raises:
+        ConfigError: no channel, no positive rate, or the rest class is not among the names.
+    """
+
+    name = "simulator"
+
+    def __init__(
+        self,
+        channels: int,
+        sampling_rate: float,
+        gesture_names: Sequence[str],
+        rest: str = "rest",
+        seed: int = 0,
+        *,
+        mvc_rms: float = MVC_UV,
+        units: str = "uV",
+        speed: float | None = 1.0,
+        clock: Clock = time.perf_counter,
+        sleep: Sleep = time.sleep,
+    ) -> None:
+        if channels < 1 or not 0 < sampling_rate < float("inf"):
+            raise ConfigError(f"the simulator cannot make {channels} channels at {sampling_rate} Hz")
+        self.gesture_names: Sequence[str] = tuple(gesture_names)
+        if rest not in self.gesture_names:
+            raise ConfigError(f"the rest class {rest!r} is not one of the classes {list(gesture_names)}")
+        self.channels, self.sampling_rate, self.units = channels, sampling_rate, units
+        rest_id = self.gesture_names.index(rest)
+        gestures = [i for i in range(len(self.gesture_names)) if i != rest_id]
+        self._surrogate = Surrogate(channels, sampling_rate, gestures, rest_id, seed)
+        self._mvc = np.float32(mvc_rms)
+        self._samples: Samples = np.zeros((0, channels), np.float32)  # made, not yet handed out
+        self._labels: Labels = np.zeros(0, np.int16)
+        self._pacer = Pacer(sampling_rate, speed, clock, sleep)
+        self._chunk = max(1, round(CHUNK_S * sampling_rate))
+        self._index = 0
+        self._closed = False
+
+    def read(self) -> Chunk | None:
+        """The next 5 ms, when they are due; None once closed."""
+        if self._closed:
+            return None
+        index = self._index
+        self._pacer.wait(index + self._chunk)
+        samples, labels = self.generate(self._chunk)
+        return Chunk(index=index, samples=samples, labels=labels)
+
+    def generate(self, n_samples: int) -> tuple[Samples, Labels]:
+        """The next samples (n, channels) and labels (n,) at once, without waiting for their time."""
+        samples = np.empty((n_samples, self.channels), np.float32)
+        labels = np.empty(n_samples, np.int16)
+        done = 0
+        while done < n_samples:
+            if len(self._labels) == 0:
+                self._samples, self._labels = self._surrogate.next_block()
+                self._samples *= self._mvc
+            n = min(n_samples - done, len(self._labels))
+            samples[done : done + n], self._samples = self._samples[:n], self._samples[n:]
+            labels[done : done + n], self._labels = self._labels[:n], self._labels[n:]
+            done += n
+        self._index += n_samples
+        return samples, labels
+
+    def close(self) -> None:
+        self._closed = True

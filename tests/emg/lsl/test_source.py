@@ -1,0 +1,248 @@
+"""LSL for real: the other end is always a process of its own."""
+
+from __future__ import annotations
+
+import json
+import logging
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.emg.lsl.source import LslSource, Query, load_pylsl
+from app.emg.source import Chunk
+from app.errors import ConfigError, SourceError
+from tests.emg.extras import require_extra
+from tests.emg.lsl_streams import ROOT, own, sending
+
+require_extra(load_pylsl)
+
+CHANNELS, RATE = 4, 500.0
+LATE_S = 20.0
+
+
+@contextmanager
+def source(query: str, **changes: Any) -> Iterator[LslSource]:
+    chosen = {"channels": CHANNELS, "sampling_rate": RATE, "units": "uV", **changes}
+    made = LslSource(Query.parse(query), **chosen)
+    try:
+        yield made
+    finally:
+        made.close()
+        assert made.read() is None
+
+
+def patiently(source: LslSource) -> Chunk:
+    """The next chunk, however often the source says that there is none now."""
+    until = time.monotonic() + LATE_S
+    while True:
+        try:
+            chunk = source.read()
+        except SourceError:
+            assert time.monotonic() < until
+            time.sleep(0.05)
+        else:
+            assert chunk is not None
+            return chunk
+
+
+def several(source: LslSource, samples: int) -> list[Chunk]:
+    chunks = [patiently(source)]
+    while sum(len(chunk.samples) for chunk in chunks) < samples:
+        chunks.append(patiently(source))
+    return chunks
+
+
+def read_on(source: LslSource, chunks: list[Chunk]) -> None:
+    """Collect what comes, until it raises."""
+    until = time.monotonic() + LATE_S
+    while time.monotonic() < until:
+        chunk = source.read()
+        assert chunk is not None
+        chunks.append(chunk)
+
+
+def offsets(chunks: list[Chunk]) -> set[int]:
+    """Between the number that a sample tells of itself and its index."""
+    return {
+        int(number - chunk.index - at)
+        for chunk in chunks
+        for at, number in enumerate(np.rint(chunk.samples[:, 0]))
+    }
+
+
+@pytest.mark.parametrize("prop", ["name", "type", "source_id"])
+def test_a_stream_is_found_by_name_type_or_id_and_no_sample_is_lost(prop: str) -> None:
+    name = own(f"found-{prop}")
+    with sending(name, CHANNELS, RATE, "--type", name), source(f"{prop}={name}") as found:
+        chunks = several(found, 600)
+    assert len(offsets(chunks)) == 1
+    for chunk in chunks:
+        assert np.allclose(np.diff(chunk.samples, axis=1), 1000.0)
+        assert chunk.samples.dtype == np.float32
+    assert not any(chunk.restart for chunk in chunks)
+
+
+def test_samples_that_are_missing_between_the_stamps_are_a_gap_of_their_number() -> None:
+    name = own("gaps")
+    with sending(name, CHANNELS, RATE, "--skip-every", "0.7"), source(f"name={name}") as found:
+        chunks = several(found, 700)
+    ends = [chunk.index + len(chunk.samples) for chunk in chunks]
+    lost = [after.index - end for end, after in zip(ends, chunks[1:], strict=False) if after.index != end]
+    assert len(lost) >= 2
+    # the stamps are of another thread's clock: a sample more or less
+    assert all(abs(gap - 0.2 * RATE) <= 2 for gap in lost), lost
+    assert max(offsets(chunks)) - min(offsets(chunks)) <= 2 * len(lost)
+
+
+def test_units_of_the_stream_become_the_models() -> None:
+    name = own("volts")
+    with sending(name, CHANNELS, RATE, "--unit", "millivolts"), source(f"name={name}") as found:
+        chunk = patiently(found)
+    assert np.allclose(np.diff(chunk.samples, axis=1), 1e6)
+
+
+def test_a_stream_that_vanishes_is_an_error_and_one_that_comes_back_goes_on_by_itself() -> None:
+    name = own("back")
+    with source(f"name={name}") as found:
+        with sending(name, CHANNELS, RATE):
+            last = several(found, 200)[-1]
+        rest: list[Chunk] = []
+        with pytest.raises(SourceError, match=f"name={name}"):
+            read_on(found, rest)
+        last = [last, *rest][-1]
+        with pytest.raises(SourceError, match=f"no LSL stream with name={name} on this network"):
+            found.read()
+        with sending(name, CHANNELS, RATE):
+            again = patiently(found)
+    assert again.restart
+    assert again.index > last.index + len(last.samples), "the time it was away counts as lost"
+    assert found.sums == {"opened": 2}
+
+
+def test_a_sender_that_stops_answering_is_an_error_though_its_connection_stays() -> None:
+    name = own("frozen")
+    with sending(name, CHANNELS, RATE) as process, source(f"name={name}") as found:
+        several(found, 200)
+        process.send_signal(signal.SIGSTOP)
+        with pytest.raises(SourceError, match="does not answer any more"):
+            read_on(found, [])
+        process.send_signal(signal.SIGCONT)
+        assert patiently(found).restart
+
+
+def test_a_server_may_start_before_the_stream(caplog: pytest.LogCaptureFixture) -> None:
+    name = own("later")
+    with source(f"name={name}") as found, caplog.at_level(logging.WARNING):
+        assert not found.check(0.2)
+        assert f"no LSL stream with name={name} on this network" in caplog.text
+        with sending(name, CHANNELS, RATE):
+            assert len(patiently(found).samples)
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"channels": 8}, "has 4 channels at 500 Hz; the model takes 8 at 500 Hz"),
+        ({"sampling_rate": 2000.0}, "has 4 channels at 500 Hz; the model takes 4 at 2000 Hz"),
+    ],
+    ids=["channels", "rate"],
+)
+def test_a_contradiction_is_refused_at_the_start_and_an_error_later(
+    changes: dict[str, Any], told: str
+) -> None:
+    name = own("contradicts")
+    with sending(name, CHANNELS, RATE), source(f"name={name}", **changes) as found:
+        with pytest.raises(ConfigError, match=told):
+            found.check(LATE_S)
+        with pytest.raises(SourceError, match=told):
+            found.read()
+
+
+def test_two_streams_that_match_are_refused_by_name() -> None:
+    kind = own("both")
+    with (
+        sending(own("one"), CHANNELS, RATE, "--type", kind),
+        sending(own("two"), CHANNELS, RATE, "--type", kind),
+        source(f"type={kind}") as found,
+        pytest.raises(ConfigError, match=rf"2 LSL streams have type={kind}: .*name=.*; name one of them"),
+    ):
+        found.check(LATE_S)
+
+
+def test_of_two_that_match_the_one_that_fits_is_taken() -> None:
+    kind = own("fits")
+    with (
+        sending(own("fitting"), CHANNELS, RATE, "--type", kind),
+        sending(own("slow"), CHANNELS, 100.0, "--type", kind),
+        source(f"type={kind}") as found,
+    ):
+        assert found.check(LATE_S)
+
+
+@pytest.mark.parametrize("text", ["", "name", "name=", "color=blue", "=x"])
+def test_a_query_says_what_it_may_be(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"name=\.\.\., type=\.\.\. or source_id=\.\.\. of a stream"):
+        Query.parse(text)
+
+
+# --- the outlets --------------------------------------------------------------------------------------
+
+READER = """
+import json, sys, time
+import pylsl
+
+def inlet(kind):
+    found = pylsl.resolve_bypred(f"type='{kind}' and starts-with(source_id, '{sys.argv[1]}')", 1, 15.0)
+    return pylsl.StreamInlet(found[0])
+
+predictions, markers = inlet("Predictions"), inlet("Markers")
+predictions.open_stream(10.0)
+markers.open_stream(10.0)
+print("ready", flush=True)
+info = predictions.info(5.0)
+frames = [predictions.pull_sample(10.0) for _ in range(3)]
+labels = [markers.pull_sample(10.0) for _ in range(2)]
+print(json.dumps({
+    "labels": info.get_channel_labels(), "classes": info.desc().child("model").child_value("classes"),
+    "frames": frames, "markers": labels, "rate": info.nominal_srate(),
+    "late": pylsl.local_clock() - frames[-1][1],
+}), flush=True)
+"""
+
+
+def test_a_process_of_its_own_receives_predictions_and_markers() -> None:
+    from app.emg.lsl.outlet import LslOutlets
+
+    outlets = LslOutlets(own("outlet"), "tiny", ["rest", "fist"], "rest")
+    with subprocess.Popen(
+        [sys.executable, "-c", READER, own("outlet")],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as reader:
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "ready\n"
+        for label in ("rest", "rest", "fist"):
+            outlets.push((1, 0.75, 0.5, int(label == "fist")), (0.25, 0.75), time.time() - 0.1)
+            outlets.mark(label, time.time())
+        told = json.loads(reader.stdout.readline())
+    outlets.close()
+    outlets.close()
+    assert told["labels"] == ["prediction", "confidence", "intensity", "decision", "p_rest", "p_fist"]
+    assert told["classes"] == "rest,fist"
+    assert told["rate"] == 0.0
+    assert [values for values, _ in told["frames"]] == [
+        [1.0, 0.75, 0.5, 0.0, 0.25, 0.75],
+        [1.0, 0.75, 0.5, 0.0, 0.25, 0.75],
+        [1.0, 0.75, 0.5, 1.0, 0.25, 0.75],
+    ]
+    assert [values for values, _ in told["markers"]] == [["rest"], ["fist"]], "only where it changes"
+    assert 0.1 <= told["late"] < 5.0, "the stamp is the time of the last sample, not of the sending"

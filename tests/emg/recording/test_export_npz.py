@@ -1,0 +1,291 @@
+"""Exports: a recording as `.npz` that the rest of the project reads, and as a BIDS dataset."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.emg.files.recordings import load
+from app.emg.recording import export_bids as bids
+from app.emg.recording.export_npz import contents, write_npz
+from app.emg.recording.label_plan import LabelPlan, Step
+from app.emg.recording.log_format import Prediction
+from app.emg.source import UNLABELLED, Chunk
+from app.errors import DataError
+from tests.emg.written import CHANNELS, RATE, chunk, written
+
+PLAN = LabelPlan((Step("rest", 0.1, 1), Step("point", 0.2, 1), Step("rest", 0.1, 2)), countdown_s=0.05)
+GAPPY = [chunk(100), chunk(110), Prediction(120, 1, 0.5, 0), chunk(125, 20), chunk(145, 10, restart=True)]
+
+
+def raw() -> np.ndarray[Any, Any]:
+    return np.concatenate([one.samples for one in GAPPY if isinstance(one, Chunk)])
+
+
+def test_the_npz_is_a_recording_like_any_other(tmp_path: Path) -> None:
+    written(tmp_path / "r", GAPPY)
+    write_npz(tmp_path / "r", "one", tmp_path / "one.npz")
+    found = load(tmp_path / "one.npz")
+    assert np.array_equal(found.emg, raw())
+    assert (found.fs, found.units, found.subject, found.gesture_names) == (
+        RATE,
+        "uV",
+        "S07",
+        ("rest", "fist"),
+    )
+    assert found.label.tolist() == [0] * 50
+    assert [(part.start, part.stop) for part in found.pieces] == [(0, 20), (20, 40), (40, 50)]
+
+
+def test_the_npz_keeps_what_else_was_recorded(tmp_path: Path) -> None:
+    written(tmp_path / "r", GAPPY)
+    write_npz(tmp_path / "r", "one", tmp_path / "one.npz")
+    with np.load(tmp_path / "one.npz", allow_pickle=False) as file:
+        found = {key: file[key] for key in file.files}
+    assert found["sample_index"].tolist() == [*range(100, 120), *range(125, 155)]
+    assert found["gaps"].tolist() == [[120, 5]]
+    assert found["restarts"].tolist() == [145]
+    judged = [
+        found[key].tolist() for key in ("prediction_sample_index", "prediction", "confidence", "decision")
+    ]
+    assert judged == [[120], [1], [0.5], [0]]
+    assert (str(found["model"]), str(found["model_sha256"])) == ("tiny", "a" * 64)
+    assert found["model_classes"].tolist() == ["rest", "fist"]
+    assert float(found["started_at"]) == 1_760_000_000.25
+
+
+def test_a_plan_gives_labels_and_repetitions_by_sample_index(tmp_path: Path) -> None:
+    """The lost samples 120 to 124 count: the plan goes by the signal's time, not by what arrived."""
+    written(tmp_path / "r", [*GAPPY, chunk(155, 50, label=None)], plan=PLAN)
+    write_npz(tmp_path / "r", "one", tmp_path / "one.npz")
+    found = load(tmp_path / "one.npz")
+    expected = np.repeat([UNLABELLED, 0, 1, 0, UNLABELLED], [10, 20, 40, 20, 15])
+    repetition = np.repeat([0, 1, 1, 2, 0], [10, 20, 40, 20, 15])
+    there = np.r_[0:20, 25:105]
+    assert found.label.tolist() == expected[there].tolist()
+    assert found.repetition.tolist() == repetition[there].tolist()
+    assert found.gesture_names == ("rest", "point")
+    with np.load(tmp_path / "one.npz") as file:
+        assert file["source_label"].tolist() == [0] * 50 + [UNLABELLED] * 50
+
+
+def test_a_model_can_be_trained_on_it(tmp_path: Path) -> None:
+    from app.learning.datasets import read
+    from tests.inference.artefacts import make_artefact
+
+    manifest = make_artefact(tmp_path / "tiny").manifest
+    names = manifest.classes
+    rate, channels = manifest.sampling_rate, manifest.channels
+    steps = tuple(Step(name, 1.0, k) for k in (1, 2) for name in names)
+    random = np.random.default_rng(0)
+    chunks = [
+        Chunk(index=at, samples=random.normal(size=(20, channels)).astype(np.float32))
+        for at in range(0, round(rate * (len(steps) + 1)), 20)
+    ]
+    written(
+        tmp_path / "r",
+        chunks,
+        plan=LabelPlan(steps, countdown_s=0.5),
+        channels=channels,
+        sampling_rate=rate,
+        units=manifest.units,
+    )
+    write_npz(tmp_path / "r", "one", tmp_path / "one.npz")
+    data = read([load(tmp_path / "one.npz")], manifest, None)
+    assert set(data.label.tolist()) == set(range(len(names)))
+    assert set(data.repetition.tolist()) == {1, 2}
+
+
+def test_labels_that_the_source_has_no_name_for_are_unlabelled(tmp_path: Path) -> None:
+    written(tmp_path / "r", [chunk(0, label=1), chunk(10, label=7), chunk(20, label=None)])
+    label = contents(tmp_path / "r", "one").label
+    assert label.tolist() == [1] * 10 + [UNLABELLED] * 20
+
+
+def test_a_source_without_names_and_a_recording_without_model_still_export(tmp_path: Path) -> None:
+    written(tmp_path / "r", [chunk(0, label=None)], gesture_names=(), model=None, subject=None)
+    write_npz(tmp_path / "r", "one", tmp_path / "one.npz")
+    found = load(tmp_path / "one.npz")
+    assert found.label.tolist() == [UNLABELLED] * 10
+    assert found.subject == "one"
+    bids.write_zip(tmp_path / "r", "one", tmp_path / "one.zip")
+
+
+def test_more_pieces_than_an_id_can_count_still_differ_from_their_neighbours(tmp_path: Path) -> None:
+    written(tmp_path / "r", [chunk(2 * k, 1) for k in range(33_000)])
+    write_npz(tmp_path / "r", "one", tmp_path / "one.npz")
+    assert len(load(tmp_path / "one.npz").pieces) == 33_000
+
+
+def test_a_recording_without_samples_says_so(tmp_path: Path) -> None:
+    written(tmp_path / "r", [Prediction(1, 0, 1.0, 0)])
+    for write in (write_npz, bids.write_zip):
+        with pytest.raises(DataError, match="the recording one holds no sample"):
+            write(tmp_path / "r", "one", tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["r"]
+
+
+def dataset(tmp_path: Path, **changes: Any) -> dict[str, bytes]:
+    written(tmp_path / "r", changes.pop("entries", GAPPY), **changes)
+    bids.write_zip(tmp_path / "r", "one", tmp_path / "one.zip")
+    with zipfile.ZipFile(tmp_path / "one.zip") as file:
+        assert file.testzip() is None
+        return {name: file.read(name) for name in file.namelist()}
+
+
+def rows(content: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content.decode()), delimiter="\t"))
+
+
+def test_the_zip_holds_a_bids_dataset(tmp_path: Path) -> None:
+    files = dataset(tmp_path)
+    stem = "sub-S07/emg/sub-S07_task-one"
+    assert files.keys() == {
+        *("dataset_description.json", "README", "participants.tsv"),
+        *(f"{stem}_emg.bdf", f"{stem}_emg.json", f"{stem}_channels.tsv", f"{stem}_events.tsv"),
+    }
+    about = json.loads(files[f"{stem}_emg.json"])
+    required = [
+        "EMGPlacementScheme",
+        "EMGReference",
+        "SamplingFrequency",
+        "PowerLineFrequency",
+        "SoftwareFilters",
+    ]
+    assert {*required, "TaskName"} <= about.keys()
+    assert (about["SamplingFrequency"], about["PowerLineFrequency"], about["EMGChannelCount"]) == (
+        RATE,
+        50.0,
+        3,
+    )
+    assert about["RecordingDuration"] == 55 / RATE
+    assert json.loads(files["dataset_description.json"])["BIDSVersion"]
+    channels = rows(files[f"{stem}_channels.tsv"])
+    assert list(channels[0])[:3] == ["name", "type", "units"]
+    assert [(c["name"], c["type"], c["units"]) for c in channels] == [
+        (f"EMG{k}", "EMG", "uV") for k in (1, 2, 3)
+    ]
+    assert files["participants.tsv"].decode().split() == ["participant_id", "sub-S07"]
+
+
+def test_the_bdf_gives_the_samples_back(tmp_path: Path) -> None:
+    import edfio
+
+    files = dataset(tmp_path, entries=[*GAPPY, chunk(155, 50)], plan=PLAN)
+    content = next(files[name] for name in files if name.endswith(".bdf"))
+    assert content[:8] == b"\xffBIOSEMI"
+    assert content[192:197] == b"BDF+C"
+    file = edfio.read_bdf(content)
+    assert [s.label for s in file.signals] == ["EMG1", "EMG2", "EMG3"]
+    assert {s.sampling_frequency for s in file.signals} == {RATE}
+    assert {s.physical_dimension for s in file.signals} == {"uV"}
+    assert file.patient.code == "S07"
+    assert (file.startdate.isoformat(), file.starttime.isoformat()) == ("2025-10-09", "08:53:20")
+    signal = np.stack([s.data for s in file.signals], axis=1)
+    held = np.concatenate(
+        [raw()[:20], np.repeat(raw()[19:20], 5, axis=0), raw()[20:], chunk(155, 50).samples]
+    )
+    assert np.abs(signal[: len(held)] - held).max() < 2**-22 * np.abs(held).max()
+    assert len(signal) - len(held) < bids.RECORD_S * RATE  # the last data record is padded
+    assert [
+        (a.text, round(a.onset * RATE), a.duration and round(a.duration * RATE)) for a in file.annotations
+    ] == [
+        ("rest", 10, 20),
+        ("BAD_gap", 20, 5),
+        ("point", 30, 40),
+        ("BAD_restart", 45, None),
+        ("rest", 70, 20),
+    ]
+
+
+def test_the_events_are_those_of_the_plan_with_gaps_and_restarts(tmp_path: Path) -> None:
+    files = dataset(tmp_path, entries=[*GAPPY, chunk(155, 50)], plan=PLAN)
+    events = rows(next(files[name] for name in files if name.endswith("_events.tsv")))
+    assert list(events[0])[:2] == ["onset", "duration"]
+    assert [(e["onset"], e["duration"], e["trial_type"]) for e in events] == [
+        ("0.050000", "0.100000", "rest"),
+        ("0.100000", "0.025000", "BAD_gap"),
+        ("0.150000", "0.200000", "point"),
+        ("0.225000", "0.000000", "BAD_restart"),
+        ("0.350000", "0.100000", "rest"),
+    ]
+
+
+def test_whole_numbers_of_a_converter_are_kept_bit_for_bit(tmp_path: Path) -> None:
+    import edfio
+
+    counts = np.random.default_rng(0).integers(-(2**15), 2**15, (400, CHANNELS)).astype(np.float32)
+    files = dataset(tmp_path, entries=[Chunk(index=0, samples=counts)], units="counts")
+    file = edfio.read_bdf(next(files[name] for name in files if name.endswith(".bdf")))
+    assert np.array_equal(np.stack([s.data for s in file.signals], axis=1), counts)
+    channels = rows(next(files[name] for name in files if name.endswith("_channels.tsv")))
+    assert {c["units"] for c in channels} == {"n/a"}  # BIDS knows units of voltage only
+
+
+@pytest.mark.parametrize("values", [0.0, 5.0, 1e-3, 0.123456789, 123456.7, 9_999_998.5])
+def test_any_sensible_amplitude_fits_the_header(tmp_path: Path, values: float) -> None:
+    import edfio
+
+    signal = np.linspace(-values, values, 40 * CHANNELS, dtype=np.float32).reshape(40, CHANNELS)
+    files = dataset(tmp_path, entries=[Chunk(index=0, samples=signal)])
+    file = edfio.read_bdf(next(files[name] for name in files if name.endswith(".bdf")))
+    found = np.stack([s.data for s in file.signals], axis=1)
+    assert np.abs(found - signal).max() <= 2**-22 * values * 2
+
+
+@pytest.mark.parametrize("values", [1e-9, 1e8, 3e38])
+def test_an_amplitude_that_bdf_cannot_hold_names_the_other_format(tmp_path: Path, values: float) -> None:
+    signal = np.full((40, CHANNELS), values, np.float32) * np.float32(0.9)
+    with pytest.raises(DataError, match="take format=npz"):
+        dataset(tmp_path, entries=[Chunk(index=0, samples=signal)])
+
+
+@pytest.mark.parametrize(
+    ("rate", "length", "seconds"),
+    [
+        (200.0, 20, 0.1),
+        (2000.0, 200, 0.1),
+        (1000.0, 100, 0.1),
+        (500.5, 1001, 2.0),
+        (1925.926, 1926, 1.000038),
+        (250.0, 25, 0.1),
+        (512.0, 256, 0.5),
+        (0.5, 1, 2.0),
+    ],
+)
+def test_a_data_record_has_whole_samples_and_a_length_the_header_can_hold(
+    rate: float, length: int, seconds: float
+) -> None:
+    found = bids.record_length(rate)
+    assert found == (length, seconds)
+    assert found[0] / found[1] == pytest.approx(rate, rel=1e-6)
+    assert len(f"{found[1]:g}") <= 8
+
+
+@pytest.mark.parametrize("rate", [1e-4, 1e-6])
+def test_a_rate_that_bdf_cannot_hold_is_refused(rate: float) -> None:
+    with pytest.raises(DataError, match=r"BDF\+ cannot hold a rate"):
+        bids.record_length(rate)
+
+
+def test_a_recording_that_is_mostly_gap_is_not_filled_with_gigabytes(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="lost 999999999980 of"):
+        dataset(tmp_path, entries=[chunk(0), chunk(10), chunk(10**12)])
+    assert write_npz(tmp_path / "r", "one", tmp_path / "one.npz").gaps.tolist() == [[20, 10**12 - 20]]
+
+
+def test_names_in_another_script_do_not_break_the_headers(tmp_path: Path) -> None:
+    import edfio
+
+    plan = LabelPlan((Step("握拳", 0.1, 1),), countdown_s=0.0)
+    files = dataset(tmp_path, source="Armband Übung 手", units="µV", plan=plan)
+    file = edfio.read_bdf(next(files[name] for name in files if name.endswith(".bdf")))
+    assert file.signals[0].physical_dimension == "uV"
+    assert file.annotations[0].text == "握拳"

@@ -1,0 +1,122 @@
+"""The log: whole records are read back, and nothing that is not whole."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.emg.recording.log_format import (
+    HEAD_BYTES,
+    MAGIC,
+    Entry,
+    Prediction,
+    encode,
+    joined,
+    read,
+    read_with_ends,
+)
+from app.emg.source import Chunk
+from tests.emg.written import CHANNELS, chunk
+
+ENTRIES: list[Entry] = [
+    chunk(0),
+    Prediction(10, 1, 0.75, 1),
+    chunk(10, label=None),
+    chunk(40, restart=True, label=1),
+    Prediction(50, 0, 0.5, 0),
+]
+
+
+def log(entries: list[Entry]) -> bytes:
+    return MAGIC + b"".join(encode(entry) for entry in entries)
+
+
+def same(one: Entry, two: Entry) -> bool:
+    if isinstance(one, Prediction) or isinstance(two, Prediction):
+        return one == two
+    labels = (one.labels is None) == (two.labels is None) and (
+        one.labels is None or two.labels is None or np.array_equal(one.labels, two.labels)
+    )
+    place = (one.index, one.restart) == (two.index, two.restart)
+    return place and labels and np.array_equal(one.samples, two.samples)
+
+
+def test_all_that_was_written_is_read_back() -> None:
+    found = list(read(io.BytesIO(log(ENTRIES)), CHANNELS))
+    assert len(found) == len(ENTRIES)
+    assert all(same(one, two) for one, two in zip(found, ENTRIES, strict=True))
+
+
+def test_every_cut_leaves_exactly_the_records_before_it() -> None:
+    content = log(ENTRIES)
+    ends = [len(MAGIC)]
+    for entry in ENTRIES:
+        ends.append(ends[-1] + len(encode(entry)))
+    for cut in range(len(content)):
+        whole = sum(end <= cut for end in ends[1:])
+        found = list(read_with_ends(io.BytesIO(content[:cut]), CHANNELS))
+        assert len(found) == whole
+        assert not found or found[-1][0] == ends[whole]
+
+
+@given(st.integers(0, len(log(ENTRIES)) - 1), st.integers(1, 255))
+def test_a_flipped_byte_ends_the_log_where_it_lies(at: int, change: int) -> None:
+    content = bytearray(log(ENTRIES))
+    content[at] ^= change
+    found = list(read(io.BytesIO(bytes(content)), CHANNELS))
+    starts = np.cumsum([len(MAGIC), *(len(encode(entry)) for entry in ENTRIES)])
+    assert len(found) == max(int((starts <= at).sum()) - 1, 0)
+    assert all(same(one, two) for one, two in zip(found, ENTRIES, strict=False))
+
+
+@settings(max_examples=200)
+@given(st.binary(max_size=200))
+def test_garbage_after_a_record_is_not_taken_for_one(garbage: bytes) -> None:
+    found = list(read(io.BytesIO(log(ENTRIES[:1]) + garbage), CHANNELS))
+    assert len(found) == 1
+
+
+def test_a_length_that_no_record_has_is_not_read_into_memory() -> None:
+    torn = bytearray(encode(ENTRIES[0])[:HEAD_BYTES])
+    torn[4:8] = b"\xff\xff\xff\xff"
+    assert list(read(io.BytesIO(MAGIC + bytes(torn)), CHANNELS)) == []
+
+
+def test_a_file_of_another_kind_holds_nothing() -> None:
+    assert list(read(io.BytesIO(b"PK\x03\x04" + log(ENTRIES)), CHANNELS)) == []
+
+
+@pytest.mark.parametrize("channels", [1, 2, 4, 400])
+def test_records_of_another_number_of_channels_are_refused(channels: int) -> None:
+    assert list(read(io.BytesIO(log([chunk(0)])), channels)) == []
+
+
+def test_chunks_that_continue_each_other_become_one_record() -> None:
+    chunks = [chunk(0), chunk(10), chunk(20, restart=True), chunk(30), chunk(50), chunk(60, label=None)]
+    found = list(joined(chunks))
+    assert [(c.index, len(c.samples), c.restart) for c in found] == [
+        (0, 20, False),
+        (20, 20, True),
+        (50, 10, False),
+        (60, 10, False),
+    ]
+    assert np.array_equal(
+        np.concatenate([c.samples for c in found]), np.concatenate([c.samples for c in chunks])
+    )
+    assert found[3].labels is None
+
+
+def test_no_chunk_is_no_record() -> None:
+    assert list(joined([])) == []
+
+
+def test_a_chunk_keeps_its_bits() -> None:
+    odd = np.array([[np.float32(1e-45), np.float32(3.4e38), np.float32(-0.0)]], np.float32)
+    (found,) = read(io.BytesIO(log([Chunk(index=2**40, samples=odd)])), CHANNELS)
+    assert isinstance(found, Chunk)
+    assert found.samples.tobytes() == odd.tobytes()
+    assert found.index == 2**40

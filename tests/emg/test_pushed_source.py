@@ -1,0 +1,177 @@
+"""Chunks that a client sends: twice, in the wrong order, too many, none."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.emg.pushed_source import BURST_S, HOLD_S, LEAD, QUEUE_S, PushSource
+from app.emg.source import Samples
+from app.errors import DataError, OverloadedError, TooFastError
+from tests.fakes import FakeClock
+
+RATE, CHANNELS = 100.0, 2
+
+
+def opened(clock: FakeClock, idle_s: float = 10.0) -> PushSource:
+    return PushSource("arm", CHANNELS, RATE, "uV", idle_s=idle_s, clock=clock)
+
+
+def counting(first: int, count: int) -> Samples:
+    """Samples that say which they are."""
+    index = np.arange(first, first + count, dtype=np.float32)
+    return np.tile(index[:, np.newaxis], (1, CHANNELS))
+
+
+def taken(source: PushSource) -> list[tuple[int, list[float]]]:
+    """All chunks that can be read now: (index, what its samples say)."""
+    chunks = []
+    while source._ready:
+        chunk = source.read()
+        assert chunk is not None
+        chunks.append((chunk.index, chunk.samples[:, 0].tolist()))
+    return chunks
+
+
+def test_chunks_in_order_are_read_as_they_came(clock: FakeClock) -> None:
+    source = opened(clock)
+    assert source.push(0, counting(0, 3)).next_sample == 3
+    assert source.push(3, counting(3, 2)).next_sample == 5
+    assert taken(source) == [(0, [0, 1, 2]), (3, [3, 4])]
+
+
+def test_counting_may_begin_anywhere(clock: FakeClock) -> None:
+    receipt = opened(clock).push(700, counting(700, 3))
+    assert (receipt.accepted, receipt.lost_samples, receipt.next_sample) == (3, 0, 703)
+
+
+def test_a_chunk_sent_twice_is_taken_once(clock: FakeClock) -> None:
+    source = opened(clock)
+    source.push(0, counting(0, 4))
+    again = source.push(0, counting(0, 4))
+    assert (again.accepted, again.duplicates) == (0, 4)
+    overlapping = source.push(2, counting(2, 4))
+    assert (overlapping.accepted, overlapping.duplicates, overlapping.next_sample) == (2, 2, 6)
+    assert taken(source) == [(0, [0, 1, 2, 3]), (4, [4, 5])]
+
+
+def test_two_chunks_in_the_wrong_order_are_put_right(clock: FakeClock) -> None:
+    source = opened(clock)
+    source.push(0, counting(0, 2))
+    early = source.push(4, counting(4, 2))
+    assert (early.accepted, early.next_sample, early.lost_samples) == (2, 2, 0)
+    assert taken(source) == [(0, [0, 1])]
+    assert source.push(2, counting(2, 2)).next_sample == 6
+    assert taken(source) == [(2, [2, 3]), (4, [4, 5])]
+
+
+def test_what_does_not_come_in_time_is_lost_and_told_once(clock: FakeClock) -> None:
+    source = opened(clock)
+    source.push(0, counting(0, 2))
+    source.push(5, counting(5, 1))
+    clock.advance(HOLD_S)
+    assert source.push(6, counting(6, 1)).lost_samples == 3
+    assert source.push(7, counting(7, 1)).lost_samples == 0
+    assert taken(source) == [(0, [0, 1]), (5, [5]), (6, [6]), (7, [7])]
+
+
+def test_what_was_given_up_is_refused_when_it_comes_at_last(clock: FakeClock) -> None:
+    source = opened(clock)
+    source.push(0, counting(0, 1))
+    source.push(3, counting(3, 1))
+    clock.advance(HOLD_S)
+    source.push(4, counting(4, 1))
+    late = source.push(1, counting(1, 2))
+    assert (late.accepted, late.duplicates) == (0, 2)
+
+
+def test_a_chunk_around_an_early_one_gives_what_was_missing_on_both_sides(clock: FakeClock) -> None:
+    source = opened(clock)
+    source.push(0, counting(0, 1))
+    source.push(3, counting(3, 2))
+    around = source.push(1, counting(1, 6))
+    assert (around.accepted, around.duplicates, around.next_sample) == (4, 2, 7)
+    assert [value for _, values in taken(source) for value in values] == [0, 1, 2, 3, 4, 5, 6]
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 12)), max_size=40))
+def test_whatever_is_pushed_comes_out_in_order_and_once(pushes: list[tuple[int, int]]) -> None:
+    clock = FakeClock()
+    source = opened(clock)
+    source.push(0, counting(0, 1))
+    accepted = 1
+    for first, count in pushes:
+        receipt = source.push(first, counting(first, count))
+        assert receipt.accepted + receipt.duplicates == count
+        accepted += receipt.accepted
+    clock.advance(HOLD_S)
+    source.push(1000, counting(1000, 1))
+    chunks = taken(source)
+    seen = [value for _, values in chunks for value in values]
+    assert seen == sorted(set(seen))
+    assert len(seen) == accepted
+    assert all(values[0] == index for index, values in chunks)
+
+
+def test_a_client_may_catch_up_but_not_outrun_its_rate(clock: FakeClock) -> None:
+    source = opened(clock)
+    most = round(BURST_S * RATE)
+    source.push(0, counting(0, most))
+    with pytest.raises(TooFastError, match="100 samples a second") as error:
+        source.push(most, counting(most, 30))
+    assert error.value.retry_s == pytest.approx(30 / (RATE * LEAD))
+    clock.advance(error.value.retry_s)
+    assert source.push(most, counting(most, 30)).accepted == 30
+
+
+def test_one_chunk_has_a_greatest_length(clock: FakeClock) -> None:
+    with pytest.raises(DataError, match="at most 3000 samples"):
+        opened(clock).push(0, counting(0, round(BURST_S * RATE) + 1))
+
+
+def test_samples_that_nobody_reads_have_a_bound(clock: FakeClock) -> None:
+    source = opened(clock)
+    for first in range(0, round(QUEUE_S * RATE) + 100, 100):
+        source.push(first, counting(first, 100))
+        clock.advance(1.0)
+    with pytest.raises(OverloadedError, match="waiting"):
+        source.push(first + 100, counting(first + 100, 100))
+
+
+@pytest.mark.parametrize(
+    "samples", [np.zeros((3, 5), np.float32), np.zeros(3, np.float32)], ids=["wide", "flat"]
+)
+def test_another_number_of_channels_is_refused_with_the_right_one(clock: FakeClock, samples: Samples) -> None:
+    with pytest.raises(DataError, match=r"\(n, 2\)"):
+        opened(clock).push(0, samples)
+
+
+def test_numbers_that_are_none_are_refused(clock: FakeClock) -> None:
+    source = opened(clock)
+    with pytest.raises(DataError, match="NaN"):
+        source.push(0, np.full((1, CHANNELS), np.nan, np.float32))
+    assert source.next_sample is None
+
+
+def test_a_source_that_falls_silent_has_ended(clock: FakeClock) -> None:
+    source = opened(clock, idle_s=10.0)
+    source.push(0, counting(0, 1))
+    assert source.read() is not None
+    clock.advance(10.1)
+    assert source.read() is None
+
+
+def test_a_reader_waits_for_the_next_chunk_and_is_woken_by_it_and_by_close(clock: FakeClock) -> None:
+    source = opened(clock)
+    read: list[object] = []
+    reader = threading.Thread(target=lambda: read.extend([source.read(), source.read()]))
+    reader.start()
+    source.push(0, counting(0, 1))
+    source.close()
+    reader.join(5)
+    assert not reader.is_alive()
+    assert read[-1] is None
