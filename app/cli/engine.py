@@ -63,7 +63,7 @@ def build(name: str | None, as_json: bool, **options: Any) -> None:
 @one_line_errors
 def inspect(plan: Path | None, name: str | None, as_json: bool) -> None:
     """What a plan is, and whether it can run here. Default: the plan that the server would take."""
-    from app.inference import tensorrt_plan
+    from app.inference.tensorrt import plan as tensorrt_plan
 
     artefact = _artefact(name)
     path = tensorrt_plan.find(artefact, plan or _plans())
@@ -106,7 +106,9 @@ def benchmark(name: str | None, iterations: int, batch: int, only: tuple[str, ..
 
 def _refusal(artefact: Artefact, path: Path) -> BackendUnavailableError | None:
     """Why the plan would not be taken here. First what a plan can be blamed for, then the machine."""
-    from app.inference import cuda_memory, tensorrt_flavour, tensorrt_plan
+    from app.inference.tensorrt import cuda_memory
+    from app.inference.tensorrt import flavour as tensorrt_flavour
+    from app.inference.tensorrt import plan as tensorrt_plan
 
     try:
         _, note = tensorrt_plan.read(path, artefact)

@@ -15,8 +15,8 @@ from app.errors import ArtefactError, BackendUnavailableError, MyostreamError
 if TYPE_CHECKING:
     from app.inference.artefact import Artefact
     from app.inference.manifest import Manifest
-    from app.inference.tensorrt_builder import Batches, Progress
-    from app.inference.tensorrt_flavour import Flavour
+    from app.inference.tensorrt.builder import Batches, Progress
+    from app.inference.tensorrt.flavour import Flavour
 
 
 def build_plan(
@@ -31,10 +31,11 @@ def build_plan(
     out: Path | None,
 ) -> tuple[Path, Mapping[str, Any]]:
     """Write a plan and its side file; where the plan is, and what the side file says."""
-    from app.inference import tensorrt_flavour, tensorrt_plan
     from app.inference.artefact import WEIGHTS
-    from app.inference.cuda_memory import gpu_here
-    from app.inference.tensorrt_builder import Batches
+    from app.inference.tensorrt import flavour as tensorrt_flavour
+    from app.inference.tensorrt import plan as tensorrt_plan
+    from app.inference.tensorrt.builder import Batches
+    from app.inference.tensorrt.cuda_memory import gpu_here
 
     gpu, manifest = gpu_here(), artefact.manifest
     flavour = tensorrt_flavour.for_building(gpu is not None)
@@ -82,8 +83,8 @@ def _built(
     sm: str,
     folder: Path,
 ) -> bytes:
-    from app.inference.tensorrt_builder import build
-    from app.inference.tensorrt_flavour import SHORT
+    from app.inference.tensorrt.builder import build
+    from app.inference.tensorrt.flavour import SHORT
 
     cache = folder / f"{SHORT[flavour.name]}-{flavour.version}-{sm}.timing"
     with _progress() as progress:
@@ -121,7 +122,7 @@ def _graph(artefact: Artefact, precision: str, lowers: bool) -> Path:
 
 def _target_sm(flavour: Flavour, here: str | None, asked: str | None) -> str:
     """What to build for. TensorRT-RTX's portable plans leave out Turing (7.5), which must be asked for alone."""
-    from app.inference.tensorrt_plan import PORTABLE
+    from app.inference.tensorrt.plan import PORTABLE
 
     if flavour.rtx:
         return asked or (here if here == "7.5" else PORTABLE)

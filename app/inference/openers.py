@@ -21,7 +21,7 @@ def openers(artefact: Artefact, plan: Path, *, onnx_precision: str = "fp32") -> 
     """
 
     def tensorrt() -> PreciseBackend:
-        from app.inference.tensorrt_backend import TensorRtBackend
+        from app.inference.tensorrt.backend import TensorRtBackend
 
         return checked(TensorRtBackend.open(artefact, plan=plan), artefact)
 

@@ -14,8 +14,8 @@ pytest.importorskip("onnxscript", reason="requirements-dev.txt is not installed:
 
 from app.cli import engine
 from app.config import Settings
-from app.inference import cuda_memory
 from app.inference.artefact import WEIGHTS, Artefact, save
+from app.inference.tensorrt import cuda_memory
 from tests.inference.artefacts import make_artefact
 from tests.inference.tensorrt_fakes import install
 from tests.inference.test_onnx_backend import with_graphs
@@ -146,7 +146,7 @@ def test_a_model_without_graphs_says_how_to_make_them(instance: Path, rtx: str) 
 def test_a_machine_without_tensorrt_says_what_to_install(
     instance: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.inference.tensorrt_flavour._is_installed", lambda name: False)
+    monkeypatch.setattr("app.inference.tensorrt.flavour._is_installed", lambda name: False)
 
     result = run("build")
 

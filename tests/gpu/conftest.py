@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from app.inference import cuda_memory
 from app.inference.artefact import Artefact, load
+from app.inference.tensorrt import cuda_memory
 
 MODELS = Path(__file__).resolve().parents[2] / "instance" / "models"
 OnThread = Callable[..., Any]

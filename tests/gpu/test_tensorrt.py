@@ -15,12 +15,12 @@ from click.testing import CliRunner
 
 from app.cli import engine
 from app.config import Settings
-from app.inference import cuda_memory
 from app.inference.artefact import Artefact
 from app.inference.parity import ALLOWED, checked, fixed_windows
 from app.inference.reference import reference_logits
-from app.inference.tensorrt_backend import TensorRtBackend
-from app.inference.tensorrt_flavour import FLAVOURS
+from app.inference.tensorrt import cuda_memory
+from app.inference.tensorrt.backend import TensorRtBackend
+from app.inference.tensorrt.flavour import FLAVOURS
 from tests.gpu.conftest import OnThread
 
 pytestmark = [
@@ -101,7 +101,7 @@ import threading
 from pathlib import Path
 from app.inference.artefact import load
 from app.inference.parity import fixed_windows
-from app.inference.tensorrt_backend import TensorRtBackend
+from app.inference.tensorrt.backend import TensorRtBackend
 artefact = load(Path({str(artefact.path)!r}))
 def work():
     for _ in range(3):

@@ -17,8 +17,8 @@ import onnx
 import onnxruntime
 import pytest
 
-from app.inference import cuda_memory
-from app.inference.cuda_memory import Gpu
+from app.inference.tensorrt import cuda_memory
+from app.inference.tensorrt.cuda_memory import Gpu
 
 VERSIONS = {
     "10": ("tensorrt", "10.16.1.11"),

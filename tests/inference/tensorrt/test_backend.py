@@ -16,11 +16,13 @@ pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: the fak
 pytest.importorskip("onnxscript", reason="requirements-dev.txt is not installed: no graph can be made")
 
 from app.errors import BackendUnavailableError, NotReadyError, WindowError
-from app.inference import cuda_memory, tensorrt_backend, tensorrt_plan
 from app.inference.artefact import WEIGHTS, Artefact
 from app.inference.parity import checked
-from app.inference.tensorrt_backend import TensorRtBackend, padded_sizes
-from app.inference.tensorrt_plan import PlanNote
+from app.inference.tensorrt import backend as tensorrt_backend
+from app.inference.tensorrt import cuda_memory
+from app.inference.tensorrt import plan as tensorrt_plan
+from app.inference.tensorrt.backend import TensorRtBackend, padded_sizes
+from app.inference.tensorrt.plan import PlanNote
 from app.inference.torch_backend import TorchBackend
 from tests.inference.artefacts import make_artefact
 from tests.inference.tensorrt_fakes import FakeTensorRt, install

@@ -14,7 +14,7 @@ from typing import Any
 from app.errors import ArtefactError, BackendUnavailableError
 from app.inference.artefact import WEIGHTS, Artefact
 from app.inference.manifest import shown
-from app.inference.tensorrt_flavour import FLAVOURS, NAME, SHORT
+from app.inference.tensorrt.flavour import FLAVOURS, NAME, SHORT
 
 SCHEMA = 1
 PRECISIONS = ("fp32", "fp16", "int8")

@@ -13,12 +13,12 @@ pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
 import onnx
 
 from app.errors import ArtefactError, BackendUnavailableError
-from app.inference import tensorrt_flavour
 from app.inference.artefact import Artefact
-from app.inference.cuda_memory import gpu_here
-from app.inference.tensorrt_builder import Batches, build
-from app.inference.tensorrt_engine import deserialise
-from app.inference.tensorrt_flavour import Flavour
+from app.inference.tensorrt import flavour as tensorrt_flavour
+from app.inference.tensorrt.builder import Batches, build
+from app.inference.tensorrt.cuda_memory import gpu_here
+from app.inference.tensorrt.engine import deserialise
+from app.inference.tensorrt.flavour import Flavour
 from tests.inference.artefacts import make_manifest
 from tests.inference.tensorrt_fakes import install
 from tests.inference.test_onnx_backend import with_graphs

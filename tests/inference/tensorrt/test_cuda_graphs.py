@@ -6,8 +6,8 @@ import pytest
 
 pytest.importorskip("cuda.bindings", reason="cuda-bindings is not installed (requirements-gpu.txt)")
 
-from app.inference.cuda_graphs import GraphError, record
-from app.inference.cuda_memory import gpu_here
+from app.inference.tensorrt.cuda_graphs import GraphError, record
+from app.inference.tensorrt.cuda_memory import gpu_here
 
 
 @pytest.mark.skipif(gpu_here() is not None, reason="this machine has a GPU: tests/gpu records for real")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import ArtefactError
-from app.inference.tensorrt_plan import PlanNote, cache_path, read_note, side_path, write, write_atomically
+from app.inference.tensorrt.plan import PlanNote, cache_path, read_note, side_path, write, write_atomically
 
 NOTE = PlanNote(
     flavour="tensorrt",

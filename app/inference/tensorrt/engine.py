@@ -9,9 +9,9 @@ from typing import Any
 
 from app.errors import BackendUnavailableError
 from app.inference.artefact import Artefact
-from app.inference.tensorrt_builder import border_of
-from app.inference.tensorrt_flavour import NAME, Flavour
-from app.inference.tensorrt_plan import build_command, write_atomically
+from app.inference.tensorrt.builder import border_of
+from app.inference.tensorrt.flavour import NAME, Flavour
+from app.inference.tensorrt.plan import build_command, write_atomically
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.errors import BackendUnavailableError
-from app.inference.tensorrt_flavour import NAME
+from app.inference.tensorrt.flavour import NAME
 
 Floats = npt.NDArray[np.float32]
 DRIVER = "libcuda.so.1"  # comes with NVIDIA's driver, not with any package

@@ -9,8 +9,8 @@ from typing import Any
 
 from app.errors import ArtefactError, BackendUnavailableError
 from app.inference.manifest import Manifest, shown
-from app.inference.tensorrt_flavour import NAME, Flavour
-from app.inference.tensorrt_plan import PORTABLE, write_atomically
+from app.inference.tensorrt.flavour import NAME, Flavour
+from app.inference.tensorrt.plan import PORTABLE, write_atomically
 
 WORKSPACE = 1 << 28  # bytes; these networks use a fraction
 OPT_BATCH = 8  # the batch that kernels are chosen for: what waits together at most

@@ -12,16 +12,17 @@ from pathlib import Path
 import numpy as np
 
 from app.errors import NotReadyError, WindowError
-from app.inference import tensorrt_flavour, tensorrt_plan
 from app.inference.artefact import Artefact
 from app.inference.backend import Batch, Inference
 from app.inference.batch import as_batch, as_steps
-from app.inference.cuda_graphs import Graph, GraphError, record
-from app.inference.cuda_memory import Cuda, DeviceMemory, Floats, open_cuda, require_gpu
 from app.inference.manifest import Manifest
-from app.inference.tensorrt_builder import border_of
-from app.inference.tensorrt_engine import TensorRtEngine, open_engine
-from app.inference.tensorrt_plan import PlanNote
+from app.inference.tensorrt import flavour as tensorrt_flavour
+from app.inference.tensorrt import plan as tensorrt_plan
+from app.inference.tensorrt.builder import border_of
+from app.inference.tensorrt.cuda_graphs import Graph, GraphError, record
+from app.inference.tensorrt.cuda_memory import Cuda, DeviceMemory, Floats, open_cuda, require_gpu
+from app.inference.tensorrt.engine import TensorRtEngine, open_engine
+from app.inference.tensorrt.plan import PlanNote
 
 log = logging.getLogger(__name__)
 

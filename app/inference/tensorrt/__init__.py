@@ -1,0 +1,1 @@
+"""TensorRT, its plans and CUDA's memory."""
