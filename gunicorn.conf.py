@@ -36,7 +36,7 @@ control_socket_disable = True  # one path for every instance of this user: two w
 def on_starting(server):
     """In the master, before it binds: every wrong setting ends the start here, in one line."""
     from app.errors import ConfigError
-    from app.serving.crew import board_for, new_run
+    from app.serving.counters.worker_group import board_for, new_run
 
     try:
         with dotenv_left_out():
@@ -99,8 +99,8 @@ def when_ready(server):
 
 def on_reload(server):
     """In the master, at SIGHUP and before the new workers are there: what cannot be opened changes nothing."""
-    from app.serving.crew import mark_reloaded
-    from app.serving.reload import whats_wrong
+    from app.serving.counters.worker_group import mark_reloaded
+    from app.serving.reload_check import whats_wrong
 
     refusal = whats_wrong(server.cfg.workers, addresses(server.LISTENERS))
     log_again(server, anew=not refusal)
@@ -181,7 +181,7 @@ def post_request(worker, req, environ, resp):
 
 def pre_fork(server, worker):
     """In the master: the worker's own part of the memory that all share."""
-    from app.serving.crew import free_slot, mark_reloaded
+    from app.serving.counters.worker_group import free_slot, mark_reloaded
 
     worker.slot = free_slot(server.board, {other.slot for other in server.WORKERS.values()})
     mark_reloaded(server.board, worker.slot, reloaded=False)
@@ -189,8 +189,8 @@ def pre_fork(server, worker):
 
 def child_exit(server, worker):
     """In the master: a worker that died has no streams any more."""
-    from app.serving.crew import forget_streams
-    from app.serving.meters import forget_worker
+    from app.serving.counters.worker_group import forget_streams
+    from app.serving.counters.shared_metrics import forget_worker
 
     forget_streams(server.board, worker.slot)
     forget_worker(server.board, worker.slot)
@@ -211,8 +211,8 @@ def post_fork(server, worker):
     from app.api.slow_body import InTime
     from app.config import Settings
     from app.errors import MyostreamError
-    from app.serving.crew import Crew
-    from app.serving.watchdog import end_process
+    from app.serving.counters.worker_group import Crew
+    from app.serving.engine.watchdog import end_process
 
     native_subprocess()
     crew = Crew(server.run, server.board, worker.slot, server.num_workers)

@@ -12,7 +12,7 @@ from flask import Flask
 from app.config import Settings
 
 if TYPE_CHECKING:
-    from app.serving.crew import Crew
+    from app.serving.counters.worker_group import Crew
     from app.serving.runtime import Runtime
 
 TITLE = "Myostream"
@@ -35,7 +35,7 @@ def open_runtime(
     """
     global _installed  # noqa: PLW0603  one runtime a worker: it owns the device and the engine
     from app.api import sse
-    from app.serving import starting
+    from app.serving import build as starting
 
     _installed = starting.open_runtime(settings, sse.encode, stopping, crew, end)
     return _installed
@@ -48,8 +48,8 @@ def create_app(runtime: Runtime | None = None, settings: Settings | None = None)
         ConfigError: a setting is wrong.
     """
     from app import api, cli
-    from app.serving.crew import Crew
-    from app.serving.meters import Meters
+    from app.serving.counters.shared_metrics import Meters
+    from app.serving.counters.worker_group import Crew
 
     given = runtime or _installed
     settings = settings or (given.settings if given else Settings.from_env())

@@ -8,7 +8,7 @@ import numpy as np
 import orjson
 
 from app.inference.prediction import Prediction
-from app.serving.engine import Answer
+from app.serving.engine.engine import Answer
 from app.serving.runtime import Runtime
 
 

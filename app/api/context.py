@@ -8,8 +8,8 @@ from flask import current_app
 
 from app.api.errors import InvalidBody
 from app.errors import SourceNameError
-from app.serving.feed import Feed
 from app.serving.runtime import Runtime
+from app.serving.streams.pipeline import Feed
 
 
 def current_runtime() -> Runtime:

@@ -9,7 +9,7 @@ import time
 
 from flask import Flask, Response, request
 
-from app.serving.meters import Meters
+from app.serving.counters.shared_metrics import Meters
 
 _BEGAN = "myostream.began"
 UNMATCHED = "(none)"  # a path that is no route: a client may think out any number of them

@@ -31,8 +31,8 @@ from app.api.openapi import body, fails, named, query
 from app.api.raw_samples import read_raw
 from app.emg.pushed_source import PushSource
 from app.errors import BusyError
-from app.serving.declared import Declared
-from app.serving.feed import Feed
+from app.serving.sources.declared import Declared
+from app.serving.streams.pipeline import Feed
 
 bp = needs(CONTROL)(
     Blueprint(

@@ -33,8 +33,8 @@ from app.api.wire import Wire
 from app.config import Settings
 from app.emg.source import Samples
 from app.errors import MyostreamError
-from app.serving.engine import Answer
-from app.serving.meters import Meters
+from app.serving.counters.shared_metrics import Meters
+from app.serving.engine.engine import Answer
 from app.serving.runtime import Runtime
 
 if TYPE_CHECKING:

@@ -17,9 +17,9 @@ from app import logs
 from app.api import sse
 from app.api.outlet import SocketOutlet
 from app.api.wire import Wire
-from app.serving.events import Completed
-from app.serving.keeper import Keeper, Kept
-from app.serving.stream import GIVE_UP_S, LOOK_S, PAUSE_S, Stream
+from app.serving.streams.client_stream import GIVE_UP_S, LOOK_S, PAUSE_S, Stream
+from app.serving.streams.detached_streams import Keeper, Kept
+from app.serving.streams.events import Completed
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment

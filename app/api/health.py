@@ -14,8 +14,8 @@ from app.api.errors import RETRY_S, problem
 from app.api.openapi import fails
 from app.api.schemas import HealthSchema, LiveSchema, ReadySchema
 from app.inference.manifest import Manifest
-from app.serving.acquisition import SourceState
 from app.serving.runtime import VERSION
+from app.serving.sources.acquisition import SourceState
 
 bp = needs(READ)(Blueprint("health", __name__, url_prefix="/health", description="How the server is doing"))
 

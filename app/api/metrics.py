@@ -1,6 +1,6 @@
 """`/metrics`: what all workers have counted, as Prometheus reads it.
 
-The counts lie on the crew's board (app/serving/meters.py); only here they become Prometheus's families, when they are
+The counts lie on the crew's board (app/serving/counters/shared_metrics.py); only here they become Prometheus's families, when they are
 asked for (docs/decisions/0012-metrics-on-the-board.md).
 """
 
@@ -23,10 +23,10 @@ from prometheus_client.registry import Collector
 
 from app.api.access import READ, needs
 from app.api.context import current_runtime
-from app.serving.meters import BATCH, ENGINE_S, LAG_S, REQUEST_S, SOURCE_STATES, Meters
+from app.serving.counters.histograms import Tally
+from app.serving.counters.shared_metrics import BATCH, ENGINE_S, LAG_S, REQUEST_S, SOURCE_STATES, Meters
+from app.serving.counters.stream_stats import STAGES
 from app.serving.runtime import VERSION, Runtime
-from app.serving.stats import STAGES
-from app.serving.tally import Tally
 
 bp = needs(READ)(Blueprint("metrics", __name__, description="How the server is doing, for Prometheus"))
 

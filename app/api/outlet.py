@@ -14,7 +14,7 @@ import socket
 
 from app.api import sse
 from app.api.wire import Wire
-from app.serving.stream import Sent
+from app.serving.streams.client_stream import Sent
 
 CHECKED = 8  # frames between two looks at what the client has left unread; each look is a system call
 

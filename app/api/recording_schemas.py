@@ -15,7 +15,7 @@ from app.api.schemas import about
 from app.emg.recording import label_plan
 from app.emg.recording.folder import ALLOWED, NAME, SUBJECT, SUBJECT_ALLOWED
 from app.errors import DataError
-from app.serving.recorder import FORMATS
+from app.serving.recordings.service import FORMATS
 
 
 def _matches(pattern: re.Pattern[str], allowed: str) -> Callable[[str], None]:

@@ -19,8 +19,8 @@ from app.api.openapi import body, fails, named, query
 from app.api.recording_schemas import DownloadSchema, RecordingSchema, RecordingsSchema, RecordingStartSchema
 from app.emg.recording.folder import NAME
 from app.errors import NotReadyError
-from app.serving.recorder import FORMATS
-from app.serving.recording_state import RecordingState
+from app.serving.recordings.info import RecordingState
+from app.serving.recordings.service import FORMATS
 
 bp = needs(CONTROL)(
     Blueprint(

@@ -7,8 +7,8 @@ from typing import Any
 
 import orjson
 
-from app.serving.events import Completed, Event, Frame, SourceChange
-from app.serving.stream import Place, Sent
+from app.serving.streams.client_stream import Place, Sent
+from app.serving.streams.events import Completed, Event, Frame, SourceChange
 
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 MIMETYPE = "text/event-stream"

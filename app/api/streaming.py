@@ -22,10 +22,10 @@ from app.api.openapi import body, fails, query
 from app.api.outlet import SocketOutlet, open_outlet
 from app.api.schemas import FrameSchema, StatsSchema, StreamQuerySchema, StreamSchema
 from app.api.wire import Wire
-from app.serving.events import Completed, StreamOptions
-from app.serving.feed import Feed
 from app.serving.runtime import Runtime
-from app.serving.stream import GIVE_UP_S, Stream
+from app.serving.streams.client_stream import GIVE_UP_S, Stream
+from app.serving.streams.events import Completed, StreamOptions
+from app.serving.streams.pipeline import Feed
 
 bp = needs(READ)(Blueprint("streaming", __name__, url_prefix="/infer/stream", description="Live predictions"))
 

@@ -28,7 +28,8 @@ def check(seconds: float, as_json: bool) -> None:
     """Read the source that the settings name, and say whether it is sound; exit status 1 where it is not."""
     from app.config import Settings
     from app.emg.source_check import SourceCheck
-    from app.serving import feed, opening
+    from app.serving.sources import opening
+    from app.serving.streams import pipeline as feed
 
     settings = Settings.from_env()
     manifest = opening.open_artefact(settings).manifest

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from app.emg.recording.label_plan import LabelPlan, Prompt
     from app.emg.source import Source
     from app.inference.manifest import Manifest
-    from app.serving.take import Take
+    from app.serving.recordings.session import Take
 
 LOOK_S = 0.05  # between two looks at what is to be prompted
 PATIENCE_S = 10.0  # for the first sample
@@ -46,7 +46,7 @@ def record(text: str, out: Path, subject: str | None, as_json: bool) -> None:
     """
     from app.config import Settings
     from app.emg.recording.label_plan import read_plan
-    from app.serving.opening import open_artefact, open_source
+    from app.serving.sources.opening import open_artefact, open_source
 
     settings = Settings.from_env()
     _expect_target(out)
@@ -78,11 +78,11 @@ def _recorded(
     from app.emg.recording import folder as recording_folder
     from app.emg.recording.export_npz import write_npz
     from app.emg.recording.writer import RecordingWriter
-    from app.serving.acquisition import Acquisition
-    from app.serving.aside import Aside
-    from app.serving.opening import open_path
-    from app.serving.recorder import header_of
-    from app.serving.take import Take
+    from app.serving.process.offload import Aside
+    from app.serving.recordings.service import header_of
+    from app.serving.recordings.session import Take
+    from app.serving.sources.acquisition import Acquisition
+    from app.serving.sources.opening import open_path
 
     root = settings.instance / "recordings"
     header = header_of(source, time.time(), subject=subject, mains_hz=settings.mains_hz, plan=plan)

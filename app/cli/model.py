@@ -244,9 +244,9 @@ def _judged(opened: Artefact, recordings: tuple[Recording, ...], options: dict[s
 
 def _streamed(opened: Artefact, recordings: tuple[Recording, ...]) -> dict[str, Any]:
     from app.inference.torch_backend import TorchBackend
+    from app.learning import replay
     from app.learning.datasets import content_hashes
     from app.learning.evaluation import Networks
-    from app.serving import replay
 
     manifest, networks, streams = opened.manifest, Networks(opened), []
     for k in _progress(range(len(recordings)), len(recordings), "replay"):

@@ -11,26 +11,26 @@ from app.config import BACKENDS, EmgMode, Settings
 from app.emg.signal.filters import design, group_delay_ms
 from app.errors import BusyError, NotReadyError, OverloadedError, TooFastError
 from app.inference.artefact import Artefact
-from app.serving.acquisition import Acquisition
-from app.serving.backends import BackendState
-from app.serving.benchmark import Benchmark
-from app.serving.broadcast import Encode
-from app.serving.cpu import CpuLoad
-from app.serving.crew import Crew
-from app.serving.declared import Declared
-from app.serving.delay import decision_delay_ms
-from app.serving.engine import Engine
-from app.serving.events import StreamOptions
-from app.serving.feed import Feed, Feeds, Worker
-from app.serving.keeper import Keeper
-from app.serving.meters import Meters
-from app.serving.opening import open_path
-from app.serving.outputs import Outputs, make_outputs
-from app.serving.pulse import Pulse
-from app.serving.recorder import Judging, Recorder
-from app.serving.stats import StreamStats
-from app.serving.stream import Outlet, Place, Stream
-from app.serving.watchdog import Watchdog
+from app.inference.decision import decision_delay_ms
+from app.serving.counters.shared_metrics import Meters
+from app.serving.counters.stream_stats import StreamStats
+from app.serving.counters.worker_group import Crew
+from app.serving.engine.backends import BackendState
+from app.serving.engine.benchmark import Benchmark
+from app.serving.engine.engine import Engine
+from app.serving.engine.watchdog import Watchdog
+from app.serving.hub_monitor import Pulse
+from app.serving.outputs.service import Outputs, make_outputs
+from app.serving.process.cpu import CpuLoad
+from app.serving.recordings.service import Judging, Recorder
+from app.serving.sources.acquisition import Acquisition
+from app.serving.sources.declared import Declared
+from app.serving.sources.opening import open_path
+from app.serving.streams.broadcast import Encode
+from app.serving.streams.client_stream import Outlet, Place, Stream
+from app.serving.streams.detached_streams import Keeper
+from app.serving.streams.events import StreamOptions
+from app.serving.streams.pipeline import Feed, Feeds, Worker
 
 log = logging.getLogger(__name__)
 

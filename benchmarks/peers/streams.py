@@ -16,7 +16,7 @@ from fastapi.responses import StreamingResponse
 from app.config import Settings
 from app.inference.artefact import find
 from app.inference.prediction import normalise, predict
-from app.serving.opening import open_path, open_source
+from app.serving.sources.opening import open_path, open_source
 
 settings = Settings()
 artefact = find(settings.model, settings.instance / "models")

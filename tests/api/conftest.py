@@ -12,9 +12,9 @@ from app import create_app
 from app.api import sse
 from app.config import EmgMode, Settings
 from app.inference.artefact import Artefact
-from app.serving.acquisition import Acquisition
-from app.serving.opening import make_engine, open_path
 from app.serving.runtime import Runtime
+from app.serving.sources.acquisition import Acquisition
+from app.serving.sources.opening import make_engine, open_path
 from tests.fakes import LiveSource
 from tests.inference.artefacts import make_artefact
 

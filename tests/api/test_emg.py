@@ -14,8 +14,8 @@ from marshmallow import RAISE
 from app import create_app
 from app.api import emg_schemas
 from app.inference.artefact import Artefact
-from app.serving import acquisition
 from app.serving.runtime import Runtime
+from app.serving.sources import acquisition
 from tests.api.conftest import CHANNELS, LENGTH, pushed_to
 from tests.inference.artefacts import make_artefact
 

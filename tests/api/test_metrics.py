@@ -11,9 +11,9 @@ from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from app import create_app
-from app.serving.crew import Crew
-from app.serving.meters import Meters
-from app.serving.pulse import Pulse
+from app.serving.counters.shared_metrics import Meters
+from app.serving.counters.worker_group import Crew
+from app.serving.hub_monitor import Pulse
 from app.serving.runtime import Runtime
 from tests.api.conftest import CHANNELS, LENGTH
 

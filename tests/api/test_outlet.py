@@ -7,7 +7,7 @@ import pytest
 
 from app.api.outlet import CHECKED, SocketOutlet, open_outlet
 from app.api.wire import MAX_UNSENT, Wire
-from app.serving.stream import Sent
+from app.serving.streams.client_stream import Sent
 
 Pair = tuple[socket.socket, socket.socket]
 

@@ -17,9 +17,9 @@ from app import create_app
 from app.api import sse
 from app.config import Settings
 from app.errors import OverloadedError
-from app.serving.engine import Engine
+from app.serving.build import open_runtime
+from app.serving.engine.engine import Engine
 from app.serving.runtime import Runtime
-from app.serving.starting import open_runtime
 
 JSON, NPY, RAW = "application/json", "application/x-npy", "application/octet-stream"
 KINDS = pytest.mark.parametrize("kind", [JSON, NPY, RAW], ids=["json", "npy", "raw"])

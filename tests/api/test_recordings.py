@@ -21,10 +21,10 @@ from app import create_app
 from app.api import sse
 from app.config import Settings
 from app.emg.files.recordings import load
-from app.serving.acquisition import Acquisition
-from app.serving.opening import make_engine, open_path
+from app.serving.recordings.session import Take
 from app.serving.runtime import Runtime
-from app.serving.take import Take
+from app.serving.sources.acquisition import Acquisition
+from app.serving.sources.opening import make_engine, open_path
 from tests.api.conftest import CHANNELS
 from tests.api.test_bad_input import expect_problem
 from tests.fakes import LiveSource

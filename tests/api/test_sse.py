@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.api import sse
-from app.serving.events import Completed, Frame, SourceChange, Trouble
-from app.serving.stream import Place, Sent
+from app.serving.streams.client_stream import Place, Sent
+from app.serving.streams.events import Completed, Frame, SourceChange, Trouble
 from tests.serving.streams import make_frame
 
 counts = st.integers(0, 10**12)

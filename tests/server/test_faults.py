@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from app.serving.stream import GIVE_UP_S
+from app.serving.streams.client_stream import GIVE_UP_S
 from tests.server.live import LATE_S, START_S, Client, Live, connecting, gunicorn, until
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]

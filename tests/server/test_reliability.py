@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from app.serving.stream import GIVE_UP_S
+from app.serving.streams.client_stream import GIVE_UP_S
 from tests.server.live import LATE_S, Client, Json, Live, connecting, gunicorn, until
 
 pytestmark = pytest.mark.server

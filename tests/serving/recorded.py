@@ -12,10 +12,10 @@ from app.emg.signal.filters import design
 from app.emg.signal.ring import Ring
 from app.emg.signal.signal_path import SignalPath
 from app.emg.source import Chunk
-from app.serving.acquisition import Acquisition
-from app.serving.broadcast import Published
-from app.serving.events import StreamOptions
-from app.serving.recorder import Judging, Recorder
+from app.serving.recordings.service import Judging, Recorder
+from app.serving.sources.acquisition import Acquisition
+from app.serving.streams.broadcast import Published
+from app.serving.streams.events import StreamOptions
 from tests.fakes import StepwiseSource
 from tests.serving.streams import make_frame
 

@@ -13,9 +13,9 @@ from app.api import sse
 from app.emg.signal.ring import Ring
 from app.emg.signal.windows import Grid
 from app.errors import MyostreamError
-from app.serving.broadcast import Broadcast
-from app.serving.events import Frame, SourceChange, StreamOptions
-from app.serving.stats import StreamStats
+from app.serving.counters.stream_stats import StreamStats
+from app.serving.streams.broadcast import Broadcast
+from app.serving.streams.events import Frame, SourceChange, StreamOptions
 
 RATE = 100.0
 OPTIONS = StreamOptions(fps=10, backend="fake")

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.serving.decision import intensity
+from app.inference.decision import intensity
 
 REST, ACTIVE = 2.0, 10.0
 seeds = st.integers(0, 2**32 - 1)

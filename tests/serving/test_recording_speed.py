@@ -11,7 +11,7 @@ from app.emg.signal.signal_path import SignalPath
 from app.emg.simulated.faults import Faulty, parse
 from app.emg.simulated.playback import Playback
 from app.emg.source import Source
-from app.serving.acquisition import Acquisition
+from app.serving.sources.acquisition import Acquisition
 from tests.emg.fakes import Time
 from tests.emg.recording_makers import recording
 from tests.serving.streams import until

@@ -10,12 +10,12 @@ from app.config import Settings
 from app.emg.source import Chunk
 from app.errors import BackendUnavailableError, NotReadyError, OverloadedError
 from app.inference.artefact import Artefact
-from app.serving.acquisition import Acquisition
-from app.serving.backends import Opener
-from app.serving.engine import Engine, ModelInput
-from app.serving.events import StreamOptions
-from app.serving.opening import open_path
+from app.serving.engine.backends import Opener
+from app.serving.engine.engine import Engine, ModelInput
 from app.serving.runtime import Runtime
+from app.serving.sources.acquisition import Acquisition
+from app.serving.sources.opening import open_path
+from app.serving.streams.events import StreamOptions
 from tests.emg.fakes import ScriptedSource
 from tests.fakes import FakeBackend
 from tests.inference.artefacts import make_artefact

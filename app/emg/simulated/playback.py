@@ -12,8 +12,12 @@ from app.emg.source import Chunk
 from app.errors import DataError
 
 CHUNK_S = 0.01  # between two chunks, at any speed: a chunk has as many samples as are due in it
-MAX_CHUNK_S = 0.1  # of the signal: a group of readers that is further behind skips (app/serving/broadcast.py)
-MIN_PER_S = 5.0  # samples; a source that delivers less often counts as stalled (app/serving/acquisition.py)
+MAX_CHUNK_S = (
+    0.1  # of the signal: a group of readers that is further behind skips (app/serving/streams/broadcast.py)
+)
+MIN_PER_S = (
+    5.0  # samples; a source that delivers less often counts as stalled (app/serving/sources/acquisition.py)
+)
 
 
 class Playback:

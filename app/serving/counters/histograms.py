@@ -1,0 +1,134 @@
+"""Counts that processes share: a histogram with few buckets, and rows that each stand beside their own name.
+
+They lie in a worker's slot of the crew's board. Only that worker writes them, with `+=` on one double: CPython changes
+threads between calls and loops, never within such a line, so that no lock is needed.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+
+import numpy as np
+
+NAME_BYTES = 96
+_NAME = NAME_BYTES // 8  # doubles
+
+
+class Tally:
+    """A histogram in `size(bounds)` doubles: the sum of all values, then one count for each bucket.
+
+    A value belongs to the first bound that it does not exceed; what exceeds all is counted last.
+    """
+
+    __slots__ = ("_bounds", "_values")
+
+    def __init__(self, bounds: Sequence[float], values: memoryview[float]) -> None:
+        self._bounds, self._values = bounds, values
+
+    @staticmethod
+    def size(bounds: Sequence[float]) -> int:
+        return len(bounds) + 2
+
+    def add(self, value: float) -> None:
+        self._values[0] += value
+        self._values[1 + bisect_left(self._bounds, value)] += 1
+
+    @property
+    def sum(self) -> float:
+        return self._values[0]
+
+    def cumulative(self) -> list[int]:
+        """How many values are up to each bound, and last how many there are at all."""
+        return [int(count) for count in accumulate(self._values[1 : len(self._bounds) + 2])]
+
+
+class Table:
+    """Rows of `width` doubles, found by a name that is written beside them.
+
+    So a worker that takes a dead one's slot counts on in its rows, and workers need not agree on an order. Where all
+    rows are taken, what is new is counted together in the last.
+    """
+
+    def __init__(self, values: memoryview[float], width: int) -> None:
+        self._values, self._stride = values, _NAME + width
+        self._rows = dict(self)
+
+    @staticmethod
+    def size(rows: int, width: int) -> int:
+        return rows * (_NAME + width)
+
+    def __iter__(self) -> Iterator[tuple[str, memoryview[float]]]:
+        """Every row there is, by its name."""
+        for at in range(0, len(self._values), self._stride):
+            name = self._values[at : at + _NAME].cast("B").tobytes().rstrip(b"\0").decode(errors="replace")
+            if not name:
+                return
+            yield name, self._values[at + _NAME : at + self._stride]
+
+    def row(self, name: str) -> memoryview[float]:
+        """The row of that name, made where there is none."""
+        found = self._rows.get(name)
+        return self._made(name) if found is None else found
+
+    def _made(self, name: str) -> memoryview[float]:
+        at = len(self._rows) * self._stride
+        if at + 2 * self._stride > len(self._values):  # the last row
+            at, name = len(self._values) // self._stride * self._stride - self._stride, "other"
+        text = name.encode()[:NAME_BYTES]
+        row = self._values[at + _NAME : at + self._stride]
+        self._values[at : at + _NAME].cast("B")[: len(text)] = text
+        self._rows[name] = row
+        return row
+
+
+_LOWEST, _STEP = 1e-3, 1.02  # ms: 1 us to 400 s in steps of 2 %
+_BUCKETS = 1000
+SIZE = 2 + _BUCKETS  # doubles: number, total, buckets
+
+
+class Histogram:
+    """Counts in buckets that each are 2 % wider than the one below; a percentile is right to 1 %.
+
+    Of times in ms, kept in the SIZE doubles of `values`: counts are whole in them up to 2**53, and adding two
+    histograms is adding their values. The idea is that of Tene's HdrHistogram and of DDSketch (Masson et al. 2019,
+    VLDB 12(12)).
+    """
+
+    def __init__(self, values: memoryview[float] | None = None) -> None:
+        self._values = memoryview(bytearray(8 * SIZE)).cast("d") if values is None else values
+
+    def add(self, value_ms: float) -> None:
+        bucket = 0 if value_ms <= _LOWEST else min(int(math.log(value_ms / _LOWEST, _STEP)), _BUCKETS - 1)
+        values = self._values
+        values[0] += 1
+        values[1] += value_ms
+        values[2 + bucket] += 1
+
+    @property
+    def count(self) -> int:
+        return int(self._values[0])
+
+    @property
+    def mean(self) -> float | None:
+        return self._values[1] / self._values[0] if self._values[0] else None
+
+    def percentile(self, percent: float) -> float | None:
+        """None before the first value."""
+        if not self.count:
+            return None
+        below = np.cumsum(np.asarray(self._values)[2:])
+        bucket = int(np.searchsorted(below, max(math.ceil(below[-1] * percent / 100), 1)))
+        middle: float = _LOWEST * _STEP ** (bucket + 0.5)
+        return middle
+
+    @property
+    def total_ms(self) -> float:
+        return self._values[1]
+
+    def at_most(self, value_ms: float) -> int:
+        """How many there are up to that value; right to the width of a bucket, 2 %."""
+        whole = math.floor(math.log(value_ms / _LOWEST, _STEP) + 1e-9) if value_ms > _LOWEST else 0
+        return int(np.asarray(self._values)[2 : 2 + whole].sum())

@@ -1,0 +1,227 @@
+"""What a worker counts beside its streams: requests, the engine, the sources, the hub and itself; all workers add up.
+
+Everything is a double on the crew's board (crew.py), behind those of StreamStats. What reads it, such as
+`app/api/metrics.py`, may run in any worker.
+"""
+
+from __future__ import annotations
+
+import math
+import mmap
+import os
+from array import array
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from app.serving.counters.histograms import Table, Tally
+from app.serving.counters.worker_group import CALLERS, SLOT_BYTES, Crew
+
+if TYPE_CHECKING:  # gunicorn's master imports this file, and needs nothing of what these import
+    from app.serving.process.cpu import Usage
+    from app.serving.sources.acquisition import SourceState
+
+REQUEST_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
+ENGINE_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+BATCH = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # windows
+LAG_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
+SOURCE_STATES = ("starting", "running", "stalled", "disconnected", "ended")
+METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
+
+_FIRST = 4096  # double of a slot; those before are StreamStats'
+_ALIVE = 8
+_LAG = _FIRST + _ALIVE
+_SOURCES, _SOURCE_ROWS, _SOURCE = _LAG + Tally.size(LAG_S), 64, 6
+_ENGINES, _ENGINE_ROWS = _SOURCES + Table.size(_SOURCE_ROWS, _SOURCE), 8
+_ENGINE = 2 + 2 * Tally.size(ENGINE_S) + Tally.size(BATCH)
+_REQUESTS, _REQUEST_ROWS, _REQUEST = _ENGINES + Table.size(_ENGINE_ROWS, _ENGINE), 256, Tally.size(REQUEST_S)
+_END = _REQUESTS + Table.size(_REQUEST_ROWS, _REQUEST)
+assert _END <= CALLERS
+
+
+def forget_worker(board: mmap.mmap, slot: int) -> None:
+    """A worker has died: what it was is no more, what it did stays counted."""
+    first = slot * SLOT_BYTES
+    board[first + 8 * _FIRST : first + 8 * _LAG] = bytes(8 * (_LAG - _FIRST))
+    board[first + 8 * _SOURCES : first + 8 * _ENGINES] = bytes(8 * (_ENGINES - _SOURCES))
+
+
+class WorkerUsage(NamedTuple):
+    """What one living worker takes."""
+
+    slot: int
+    pid: int
+    resident_bytes: float
+    cpu_s: float
+
+
+class SourceRow(NamedTuple):
+    """One source, as it was within the last second."""
+
+    state: str
+    samples: float
+    gaps: float
+    lost_samples: float
+    stalls: float
+    age_s: float  # of the last sample; nan before the first
+
+    def merged(self, other: SourceRow) -> SourceRow:
+        """What another worker says of the same source, taken together."""
+        newest = max(self, other, key=lambda row: row.samples)
+        return newest._replace(
+            gaps=max(self.gaps, other.gaps),
+            lost_samples=max(self.lost_samples, other.lost_samples),
+            stalls=max(self.stalls, other.stalls),
+        )
+
+
+class EngineRow:
+    """One backend's counts."""
+
+    def __init__(self, values: memoryview[float]) -> None:
+        latency, wait = 2, 2 + Tally.size(ENGINE_S)
+        self.values = values  # failed, hung
+        self.latency_s = Tally(ENGINE_S, values[latency:wait])
+        self.wait_s = Tally(ENGINE_S, values[wait : wait + Tally.size(ENGINE_S)])
+        self.windows = Tally(BATCH, values[wait + Tally.size(ENGINE_S) :])
+
+    @property
+    def failed(self) -> int:
+        return int(self.values[0])
+
+    @property
+    def hung(self) -> int:
+        return int(self.values[1])
+
+
+class EngineMeter:
+    """What the engine says of each call of a backend."""
+
+    def __init__(self, table: Table) -> None:
+        self._table = table
+        self._rows: dict[str, EngineRow] = {}
+
+    def served(self, backend: str, windows: int, latency_s: float, waits_s: Sequence[float]) -> None:
+        """One call, of as many windows, for requests that had waited so long."""
+        row = self._rows.get(backend) or self._row(backend)
+        row.latency_s.add(latency_s)
+        row.windows.add(windows)
+        for wait_s in waits_s:
+            row.wait_s.add(wait_s)
+
+    def failed(self, backend: str) -> None:
+        self._row(backend).values[0] += 1
+
+    def hung(self, backend: str) -> None:
+        self._row(backend).values[1] += 1
+
+    def _row(self, backend: str) -> EngineRow:
+        return self._rows.setdefault(backend, EngineRow(self._table.row(backend)))
+
+
+class Meters:
+    """A worker writes its own; what reads adds up those of all."""
+
+    def __init__(self, crew: Crew) -> None:
+        self._own, self._slots = crew.own, crew.slots
+        self._requests: dict[tuple[str, str, int], Tally] = {}
+        self._request_table = _requests(self._own)
+        self._source_table = _sources(self._own)
+        self._lag = _lag(self._own)
+        self.engine = EngineMeter(_engines(self._own))
+
+    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+        """One answer: its status, and the time until it was there."""
+        tally = self._requests.get((method, route, status))
+        (tally or self._request_tally(method, route, status)).add(seconds)
+
+    def _request_tally(self, method: str, route: str, status: int) -> Tally:
+        named = f"{method if method in METHODS else 'other'} {status} {route}"
+        tally = Tally(REQUEST_S, self._request_table.row(named))
+        if method in METHODS:  # a client may think out any number of others
+            self._requests[method, route, status] = tally
+        return tally
+
+    def lag(self, seconds: float) -> None:
+        """How late the hub woke somebody."""
+        self._lag.add(seconds)
+
+    def alive(self, usage: Usage) -> None:
+        """This worker runs, and takes so much."""
+        self._own[_FIRST : _FIRST + 3] = memoryview(array("d", [os.getpid(), *usage]))
+
+    def source(self, state: SourceState, stalls: int) -> None:
+        row = self._source_table.row(state.name)
+        age_s = math.nan if state.last_sample_age_ms is None else state.last_sample_age_ms / 1e3
+        values = [
+            SOURCE_STATES.index(state.state),
+            state.samples,
+            state.gaps,
+            state.lost_samples,
+            stalls,
+            age_s,
+        ]
+        row[:] = memoryview(array("d", values))
+
+    def requests(self) -> dict[tuple[str, str, str], Tally]:
+        """By method, route and status."""
+        found = {}
+        for name, row in _added([_requests(slot) for slot in self._slots]).items():
+            method, status, route = name.split(" ", 2) if name.count(" ") > 1 else ("other", "other", "other")
+            found[method, route, status] = Tally(REQUEST_S, row)
+        return found
+
+    def engines(self) -> dict[str, EngineRow]:
+        """By backend."""
+        return {
+            name: EngineRow(row) for name, row in _added([_engines(slot) for slot in self._slots]).items()
+        }
+
+    def hub_lag(self) -> Tally:
+        return Tally(LAG_S, _summed([slot[_LAG : _LAG + Tally.size(LAG_S)] for slot in self._slots]))
+
+    def workers(self) -> list[WorkerUsage]:
+        """Those that live."""
+        seen = [(number, slot[_FIRST : _FIRST + 3].tolist()) for number, slot in enumerate(self._slots)]
+        return [WorkerUsage(number, int(pid), rss, cpu_s) for number, (pid, rss, cpu_s) in seen if pid]
+
+    def source_ended(self, name: str) -> None:
+        """It is not there any more."""
+        self._source_table.row(name)[0] = SOURCE_STATES.index("ended")
+
+    def sources(self) -> dict[str, SourceRow]:
+        """By name; counts as the worker has them that has watched it longest: they all read the same source."""
+        found: dict[str, SourceRow] = {}
+        for slot in self._slots:
+            for name, row in _sources(slot):
+                state, samples, gaps, lost, stalls, age_s = row.tolist()
+                seen = SourceRow(SOURCE_STATES[int(state)], samples, gaps, lost, stalls, age_s)
+                found[name] = seen.merged(found[name]) if name in found else seen
+        return found
+
+
+def _summed(rows: Sequence[memoryview[float]]) -> memoryview[float]:
+    return memoryview(array("d", map(sum, zip(*rows, strict=True))))
+
+
+def _added(tables: Sequence[Table]) -> dict[str, memoryview[float]]:
+    rows: dict[str, list[memoryview[float]]] = {}
+    for table in tables:
+        for name, row in table:
+            rows.setdefault(name, []).append(row)
+    return {name: _summed(same) for name, same in rows.items()}
+
+
+def _requests(slot: memoryview[float]) -> Table:
+    return Table(slot[_REQUESTS:_END], _REQUEST)
+
+
+def _engines(slot: memoryview[float]) -> Table:
+    return Table(slot[_ENGINES:_REQUESTS], _ENGINE)
+
+
+def _sources(slot: memoryview[float]) -> Table:
+    return Table(slot[_SOURCES:_ENGINES], _SOURCE)
+
+
+def _lag(slot: memoryview[float]) -> Tally:
+    return Tally(LAG_S, slot[_LAG : _LAG + Tally.size(LAG_S)])

@@ -1,0 +1,57 @@
+"""How many streams each key or address has open, in all workers together."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+import numpy as np
+from numpy.typing import NDArray
+
+from app.serving.counters.worker_group import CALLERS, RELOADED, Crew
+
+ROWS = (RELOADED - CALLERS) // 2  # more than gunicorn's worker_connections
+
+
+class Callers:
+    """Rows of a mark and a count in each worker's slot of the board; a worker writes its own and adds up all.
+
+    The mark is 48 bits of the caller's hash, so that workers need not agree on an order. Two that ask at the very same
+    moment may both get the last place.
+    """
+
+    def __init__(self, crew: Crew) -> None:
+        self._all = [_rows(slot) for slot in crew.slots]
+        self._own = self._all[crew.slot]
+        self._taken: dict[str, int] = {}
+        self._free = list(range(ROWS))
+
+    def opened(self, caller: str, most: int) -> bool:
+        """Count one more; False, and nothing counted, where there are `most` already, or no row is left."""
+        mark = _mark(caller)
+        if sum(float(rows[rows[:, 0] == mark, 1].sum()) for rows in self._all) >= most:
+            return False
+        if caller not in self._taken:
+            if not self._free:
+                return False
+            self._taken[caller] = self._free.pop()
+            self._own[self._taken[caller]] = mark, 0.0
+        self._own[self._taken[caller], 1] += 1.0
+        return True
+
+    def closed(self, caller: str) -> None:
+        """One fewer, if it was counted."""
+        row = self._taken.get(caller)
+        if row is None:
+            return
+        self._own[row, 1] -= 1.0
+        if not self._own[row, 1]:
+            self._own[row, 0] = 0.0
+            self._free.append(self._taken.pop(caller))
+
+
+def _mark(caller: str) -> float:
+    return float(int.from_bytes(sha256(caller.encode()).digest()[:6], "big") + 1)
+
+
+def _rows(slot: memoryview[float]) -> NDArray[np.float64]:
+    return np.asarray(slot[CALLERS:RELOADED]).reshape(ROWS, 2)

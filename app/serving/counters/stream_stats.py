@@ -1,0 +1,94 @@
+"""What the streams of all workers have done and how long each stage took, since the start."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+
+from app.serving.counters.histograms import SIZE, Histogram
+from app.serving.counters.stream_quota import Callers
+from app.serving.counters.worker_group import ACTIVE, Crew
+
+STAGES = ("wait", "infer", "encode", "age")
+PERCENTS = (50, 95, 99)
+SENT, DROPPED = ACTIVE + 1, ACTIVE + 2  # doubles at the beginning of a worker's slot
+
+
+class StreamStats:
+    """Counters and latencies; a worker writes its own slot of the crew's memory, and reads the sum of all."""
+
+    def __init__(self, crew: Crew | None = None) -> None:
+        crew = crew or Crew.alone()
+        self._own, self._slots = crew.own, crew.slots
+        self._stages = {stage: Histogram(_part(self._own, stage)) for stage in STAGES}
+        self._lock = threading.Lock()
+        self._callers = Callers(crew)
+
+    @property
+    def active_streams(self) -> int:
+        return self._sum(ACTIVE)
+
+    @property
+    def frames_sent(self) -> int:
+        return self._sum(SENT)
+
+    @property
+    def frames_dropped(self) -> int:
+        return self._sum(DROPPED)
+
+    def stream_opened(self, caller: str = "", most: int | None = None) -> bool:
+        """Count a stream of one key or address; False, and nothing counted, when it has `most` already."""
+        with self._lock:
+            if most is not None and not self._callers.opened(caller, most):
+                return False
+            self._own[ACTIVE] += 1
+            return True
+
+    def stream_closed(self, caller: str = "") -> None:
+        with self._lock:
+            self._own[ACTIVE] -= 1
+            self._callers.closed(caller)
+
+    def sent(self, dropped: int) -> None:
+        """One frame more, `dropped` of the same stream passed over before it. Needs no lock: see tally.py."""
+        self._own[SENT] += 1
+        if dropped:
+            self._own[DROPPED] += dropped
+
+    def frame_made(self, *, wait_ms: float, infer_ms: float, age_ms: float) -> None:
+        self._stages["wait"].add(wait_ms)
+        self._stages["infer"].add(infer_ms)
+        self._stages["age"].add(age_ms)
+
+    def frame_encoded(self, encode_ms: float) -> None:
+        self._stages["encode"].add(encode_ms)
+
+    def distribution(self, stage: str) -> Histogram:
+        """How long that stage took, in all workers together."""
+        return self._summed(stage)
+
+    def mean_infer_ms(self) -> float | None:
+        """Mean engine latency of all frames; None before the first."""
+        return self._summed("infer").mean
+
+    def percentiles(self) -> dict[str, dict[str, float]]:
+        """p50, p95 and p99 in ms of each stage that has run."""
+        found = {}
+        for stage in STAGES:
+            times = self._summed(stage)
+            values = {f"p{percent}": times.percentile(percent) for percent in PERCENTS}
+            if times.count:
+                found[stage] = {name: value for name, value in values.items() if value is not None}
+        return found
+
+    def _sum(self, counter: int) -> int:
+        return int(sum(slot[counter] for slot in self._slots))
+
+    def _summed(self, stage: str) -> Histogram:
+        return Histogram(memoryview(np.sum([np.asarray(_part(slot, stage)) for slot in self._slots], axis=0)))
+
+
+def _part(slot: memoryview[float], stage: str) -> memoryview[float]:
+    first = DROPPED + 1 + STAGES.index(stage) * SIZE
+    return slot[first : first + SIZE]

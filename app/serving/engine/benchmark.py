@@ -1,0 +1,85 @@
+"""How fast each backend answers, measured on the engine thread in slices that let live streams through."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+
+import numpy as np
+
+from app.errors import BackendUnavailableError, BusyError, NotReadyError
+from app.inference.backend import Backend
+from app.inference.latency import WARM_UP, Latency, summary
+from app.serving.counters.worker_group import Crew
+from app.serving.engine.engine import Engine
+
+BUSY = "a benchmark is running already; try again when it is done"
+SLICE_S = 0.002  # the longest that a stream's window waits behind the benchmark
+
+
+class Benchmark:
+    """Runs once at a time, in all workers together."""
+
+    def __init__(
+        self, engine: Engine, clock: Callable[[], float] = time.perf_counter, crew: Crew | None = None
+    ) -> None:
+        self._engine, self._clock, self._crew = engine, clock, crew or Crew.alone()
+        self._running = threading.Lock()
+        self.latest: Mapping[str, Latency | None] = {}
+
+    def run(
+        self, backends: tuple[str, ...], iterations: int, wanted: Callable[[], bool] = lambda: True
+    ) -> dict[str, Latency | None]:
+        """The latency of each of `backends`; None for one that is not available.
+
+        `wanted` is asked between slices: a caller who has left ends the benchmark.
+
+        Raises:
+            BusyError: another benchmark runs.
+            NotReadyError: the caller left, or the engine closed.
+        """
+        with self._alone():
+            found = {name: self._measure(name, iterations, wanted) for name in backends}
+        self.latest = found
+        return found
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        if not self._running.acquire(blocking=False):
+            raise BusyError(BUSY)
+        try:
+            claim = self._crew.claim("benchmark")
+            if claim is None:
+                raise BusyError(BUSY)
+            with claim:
+                yield
+        finally:
+            self._running.release()
+
+    def _measure(self, name: str, iterations: int, wanted: Callable[[], bool]) -> Latency | None:
+        try:
+            self._engine.backends.named(name)
+        except BackendUnavailableError:
+            return None
+        model = self._engine.model
+        window = np.random.default_rng(0).normal(model.mean, model.std, (1, model.length, model.channels))
+        emg = window.astype(np.float32)
+        times: list[float] = []
+
+        def some(backends: Mapping[str, Backend]) -> None:
+            ends = self._clock() + SLICE_S
+            while len(times) < WARM_UP + iterations:
+                began = self._clock()
+                self._engine.answer(backends[name], emg)
+                now = self._clock()
+                times.append(now - began)
+                if now > ends:
+                    return
+
+        while len(times) < WARM_UP + iterations:
+            if not wanted():
+                raise NotReadyError("the caller has left")
+            self._engine.run(some)
+        return summary(np.array(times[WARM_UP:]) * 1e3, windows=1)

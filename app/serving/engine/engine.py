@@ -1,0 +1,264 @@
+"""The engine: the one thread that drives this worker's backends, and the queue in front of it.
+
+A caller queues its request and then queues a `_drain` job on the engine thread. Whichever job comes first runs all
+that waits, together where it can: requests batch naturally, with no added delay and no batching thread. The jobs of
+those served early find the queue empty and end at once. A call that is shorter than that way, and that a backend
+allows on any thread, is run in place.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from app.errors import NotReadyError, OverloadedError, WindowError
+from app.inference.backend import Backend, Batch, Inference, Logits
+from app.inference.prediction import Prediction, normalise, predict
+from app.serving.engine.backends import Backends, Opener
+from app.serving.process.native_thread import EngineThread, engine_thread
+
+# A call this short is run where it is asked for, by a backend that allows it: the way to the engine thread and back
+# takes 0.05 ms and more, and a hub that is held up for 0.5 ms keeps every stream on time (docs/decisions/0006).
+INLINE_S = 0.0005
+TIMED = 9  # calls that decide it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelInput:
+    """What the engine must know of the model: the window's shape and the statistics that normalise it."""
+
+    length: int  # samples
+    channels: int
+    mean: npt.NDArray[np.float32]  # (channels,)
+    std: npt.NDArray[np.float32]  # (channels,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came of one request. Arrays are over its windows."""
+
+    prediction: Prediction
+    logits: Logits
+    spikes: npt.NDArray[np.float32]
+    backend: str
+    latency_ms: float  # normalise, infer and softmax, timed on the engine thread; no wait in it
+    wait_ms: float  # from the request until the engine thread took it
+
+
+@dataclass(slots=True)
+class _Request:
+    windows: Batch
+    preprocess: bool
+    backend: str
+    steps: int | None
+    asked_at: float
+    wanted: Callable[[], bool]
+    answer: Answer | None = None
+    error: Exception | None = None
+    abandoned: bool = False
+
+    def goes_with(self, other: _Request) -> bool:
+        return (self.backend, self.preprocess, self.steps) == (other.backend, other.preprocess, other.steps)
+
+
+def _always() -> bool:
+    return True
+
+
+def _still_wanted(request: _Request) -> bool:
+    if request.abandoned:
+        return False
+    if not request.wanted():
+        request.error = NotReadyError("the caller has left")
+        return False
+    return True
+
+
+class Meter(Protocol):
+    """Who wants to know of each call of a backend. Called on the thread that ran it."""
+
+    def served(self, backend: str, windows: int, latency_s: float, waits_s: Sequence[float]) -> None:
+        """One call, of so many windows, for requests that had waited so long."""
+
+    def failed(self, backend: str) -> None:
+        """The call raised."""
+
+
+@dataclass(slots=True)
+class Engine:
+    """Answers requests with the backends, on its thread or, where a call is short, in place."""
+
+    model: ModelInput
+    openers: Mapping[str, Opener]  # best first
+    max_batch: int = 8  # batching buys nothing on a CPU; a small cap bounds the wait of the last in a batch
+    max_queue: int = 64
+    clock: Callable[[], float] = time.perf_counter
+    thread: EngineThread = field(default_factory=engine_thread)
+    meter: Meter | None = None
+    backends: Backends = field(init=False)
+    _queue: deque[_Request] = field(default_factory=deque)
+    _inline_s: dict[str, float] = field(default_factory=dict)  # time of one window, where it is run in place
+    calls: dict[int, tuple[str, float]] = field(default_factory=dict)  # under way, by thread: see Watchdog
+
+    def __post_init__(self) -> None:
+        self.backends = Backends(self.openers, self.thread, self._try_out)
+
+    def open(self) -> None:
+        """Open and warm the backends.
+
+        Raises:
+            BackendUnavailableError: none of them opened.
+        """
+        self.backends.open()
+
+    def close(self) -> None:
+        """Close the backends on their own thread, then end it. Safe to call twice."""
+        if self.backends.close():
+            self.thread.close()
+
+    def _try_out(self, name: str, backend: Backend) -> None:
+        """A real inference, and how long one takes where that decides where it is run."""
+        backend.infer(np.zeros((1, self.model.length, self.model.channels), np.float32))
+        if backend.reentrant:
+            self._inline_s[name] = self._time(backend)
+
+    def _time(self, backend: Backend) -> float:
+        """Median time of one window, in s."""
+        window = np.zeros((1, self.model.length, self.model.channels), np.float32)
+        times = []
+        for _ in range(TIMED):
+            began = self.clock()
+            self.answer(backend, window)
+            times.append(self.clock() - began)
+        return float(np.median(times))
+
+    def infer(
+        self,
+        windows: Batch,
+        *,
+        preprocess: bool = True,
+        backend: str | None = None,
+        steps: int | None = None,
+        wanted: Callable[[], bool] = _always,
+        timeout_s: float = 2.0,
+    ) -> Answer:
+        """Run windows (batch, length, channels) and wait for the answer.
+
+        `wanted` is asked just before: a request whose caller has left is not run.
+
+        Raises:
+            WindowError: not float32 windows of the model's shape.
+            BackendUnavailableError: that backend is not open.
+            OverloadedError: the queue is full, or no answer came within `timeout_s`.
+            NotReadyError: the engine is closed, or the caller has left.
+        """
+        self._check(windows)
+        request = _Request(windows, preprocess, self.backends.named(backend), steps, self.clock(), wanted)
+        if self._inline_s.get(request.backend, np.inf) * len(windows) <= INLINE_S:
+            self._serve([request])
+            return self._answer(request)
+        if len(self._queue) >= self.max_queue:
+            raise OverloadedError(f"{self.max_queue} requests wait for the engine already")
+        self._queue.append(request)
+        if not self.thread.run(self._drain, timeout_s):
+            request.abandoned = True
+            raise OverloadedError(f"the engine gave no answer within {timeout_s:g} s")
+        return self._answer(request)
+
+    def _answer(self, request: _Request) -> Answer:
+        if request.error is not None:
+            raise request.error
+        assert request.answer is not None  # its own drain has run, or one before it
+        return request.answer
+
+    def run(self, job: Callable[[Mapping[str, Backend]], None]) -> None:
+        """Run `job` with the open backends on the engine thread, between two batches. Keep it short."""
+        if not self.backends.ready:
+            raise NotReadyError("the engine is closed")
+        errors: list[Exception] = []
+
+        def guarded() -> None:
+            try:
+                job(self.backends.opened)
+            except Exception as error:  # carried to the caller's thread
+                errors.append(error)
+
+        self.thread.run(guarded)
+        if errors:
+            raise errors[0]
+
+    def _check(self, windows: Batch) -> None:
+        wanted = (self.model.length, self.model.channels)
+        if windows.ndim != 3 or windows.shape[1:] != wanted or windows.dtype != np.float32:
+            raise WindowError(
+                f"the model takes float32 windows of {wanted[0]} samples x {wanted[1]} channels, "
+                f"got {windows.dtype} {'x'.join(map(str, windows.shape[1:]))}"
+            )
+
+    def _drain(self) -> None:
+        """Runs on the engine thread: serve all that waits, requests alike in one call."""
+        while self._queue:
+            batch = [self._queue.popleft()]
+            size = len(batch[0].windows)
+            while self._queue and batch[0].goes_with(self._queue[0]):
+                size += len(self._queue[0].windows)
+                if size > self.max_batch:
+                    break
+                batch.append(self._queue.popleft())
+            if left := [request for request in batch if _still_wanted(request)]:
+                self._serve(left)
+
+    def _serve(self, requests: list[_Request]) -> None:
+        began = self.clock()
+        first = requests[0]
+        try:
+            windows = (
+                first.windows if len(requests) == 1 else np.concatenate([r.windows for r in requests])
+            )  # (sum of batches, length, channels)
+            inference, prediction = self.answer(
+                self.backends.opened[first.backend], windows, first.preprocess, first.steps
+            )
+        except Exception as error:  # one bad batch answers its callers; the engine goes on
+            for request in requests:
+                request.error = error
+            if self.meter is not None:
+                self.meter.failed(first.backend)
+            return
+        latency_ms = (self.clock() - began) * 1e3
+        if self.meter is not None:
+            waits_s = [began - request.asked_at for request in requests]
+            self.meter.served(first.backend, len(windows), latency_ms / 1e3, waits_s)
+        start = 0
+        for request in requests:
+            rows = slice(start, start + len(request.windows))
+            alone = len(requests) == 1
+            request.answer = Answer(
+                prediction=prediction if alone else prediction[rows],
+                logits=inference.logits if alone else inference.logits[rows],
+                spikes=inference.spikes if alone else inference.spikes[rows],
+                backend=first.backend,
+                latency_ms=latency_ms,
+                wait_ms=(began - request.asked_at) * 1e3,
+            )
+            start = rows.stop
+
+    def answer(
+        self, backend: Backend, windows: Batch, preprocess: bool = True, steps: int | None = None
+    ) -> tuple[Inference, Prediction]:
+        """What every request costs, and so what the benchmark times. For the engine thread."""
+        if preprocess:
+            windows = normalise(windows, self.model.mean, self.model.std)
+        thread = threading.get_ident()
+        self.calls[thread] = (backend.name, self.clock())
+        try:
+            inference = backend.infer(windows, steps)
+        finally:
+            del self.calls[thread]
+        return inference, predict(inference.logits)

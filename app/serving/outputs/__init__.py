@@ -1,0 +1,1 @@
+"""Decisions for programs that speak no HTTP."""

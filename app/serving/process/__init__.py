@@ -1,0 +1,1 @@
+"""Threads, CPU and memory of this process."""

@@ -1,0 +1,310 @@
+"""The recordings of this server: started, stopped, listed, exported and deleted; all below one folder."""
+
+from __future__ import annotations
+
+import logging
+import re
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import BinaryIO
+
+from app.emg.recording import export_bids as bids
+from app.emg.recording import export_npz as recording_export
+from app.emg.recording import folder as folders
+from app.emg.recording.folder import Ending, Header, Model
+from app.emg.recording.label_plan import LabelPlan
+from app.emg.recording.writer import RecordingWriter, expect_over, recover, running
+from app.emg.source import Source
+from app.errors import BusyError, DataError, NotReadyError, RecordingNameError
+from app.serving.process.offload import Aside
+from app.serving.recordings.info import RecordingState, state_of, unreadable
+from app.serving.recordings.session import STOP_S, Take
+from app.serving.streams.events import StreamOptions
+from app.serving.streams.pipeline import Feed
+
+log = logging.getLogger(__name__)
+
+FPS = 30.0  # predictions recorded a second, where the source has as many samples
+LOOK_S = 0.05  # how often a recording is looked at that another worker is to stop
+FORMATS = {"npz": ("npz", recording_export.write_npz), "bdf": ("zip", bids.write_zip)}
+
+
+@dataclass(frozen=True, slots=True)
+class Judging:
+    """The model that predicts meanwhile, and the best backend there is when a recording starts."""
+
+    name: str
+    version: str
+    sha256: str
+    classes: tuple[str, ...]
+    rest: str
+    backend: Callable[[], str]
+
+
+def header_of(
+    source: Source,
+    now: float,
+    *,
+    name: str | None = None,
+    subject: str | None,
+    mains_hz: float | None,
+    plan: LabelPlan | None,
+    model: Model | None = None,
+) -> Header:
+    """Of a recording of that source which begins now (Unix s); without a name it is called by time and source.
+
+    Raises:
+        DataError: a recording may not be called that.
+    """
+    return Header(
+        name=_stamped(source.name, now) if name is None else folders.check_name(name),
+        source=source.name,
+        subject=subject,
+        started_at=now,
+        sampling_rate=source.sampling_rate,
+        channels=source.channels,
+        units=source.units,
+        gesture_names=tuple(source.gesture_names),
+        mains_hz=mains_hz,
+        model=model,
+        plan=plan,
+    )
+
+
+def _stamped(source: str, now: float) -> str:
+    stamp = datetime.fromtimestamp(now, timezone.utc).strftime("%Y%m%d-%H%M%S")
+    slug = re.sub(r"[^A-Za-z0-9]+", "-", source).strip("-")[:32]
+    return f"{stamp}-{slug}".rstrip("-")
+
+
+class Recorder:
+    """Records feeds into `root`, one recording a source at a time. It touches nothing outside of it."""
+
+    def __init__(
+        self,
+        root: Path,
+        judging: Judging,
+        mains_hz: float | None = None,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.root, self._judging, self._mains, self._wall = root, judging, mains_hz, wall
+        self._takes: dict[str, Take] = {}  # those running, and those whose end the disk could not take
+        self._lock = threading.Lock()
+        self._writing, self._reading, self._exporting = Aside(), Aside(), Aside()
+
+    @property
+    def rest(self) -> str:
+        """What rest is called where a plan needs a pause."""
+        return self._judging.rest
+
+    def open(self) -> None:
+        """Look for recordings that a killed server has left behind; what it had written is theirs."""
+        for name in folders.names(self.root):
+            try:
+                ending = folders.read_end(self.root, name)
+                if ending is None or not ending.over:
+                    recover(self.root, name)
+            except (DataError, OSError) as error:
+                log.warning("the recording %s cannot be looked at: %s", name, error)
+
+    def start(
+        self,
+        feed: Feed,
+        name: str | None = None,
+        subject: str | None = None,
+        plan: LabelPlan | None = None,
+    ) -> RecordingState:
+        """Begin to record; the first sample is the next that arrives.
+
+        Raises:
+            DataError: a recording may not be called that.
+            BusyError: the source is being recorded, or there is a recording of that name.
+            NotReadyError: the source has ended, or the disk does not take it.
+        """
+        if feed.acquisition.state == "ended":
+            raise NotReadyError(f"the source {feed.name} has ended; there is nothing to record")
+        with self._lock:
+            self._forget()
+            options = StreamOptions(fps=min(FPS, feed.sampling_rate), backend=self._judging.backend())
+            writer = self._begin(self._header(feed, name, subject, plan, options), chosen=name is not None)
+            take = Take(writer, feed.acquisition, self._writing)
+            self._takes[writer.header.name] = take
+            reader = feed.broadcast.join(options)
+            reader.listen(take.hear)
+            take.also_hear(reader.close)
+            take.start()
+        log.info("recording %s of %s began", writer.header.name, feed.name)
+        return self._live(take)
+
+    def stop(self, name: str) -> RecordingState:
+        """End a recording and wait until all of it is on the disk; one that has ended stays as it is.
+
+        Raises:
+            RecordingNameError: there is none of that name.
+        """
+        take = self._takes.get(folders.check_name(name))
+        if take is not None:
+            take.stop()
+        elif not self.state(name).over:  # another worker writes it
+            self._reading.do(lambda: folders.ask_to_stop(self.root, name))
+            ends = time.monotonic() + STOP_S
+            while not self.state(name).over and time.monotonic() < ends:
+                time.sleep(LOOK_S)
+        return self.state(name)
+
+    def state(self, name: str) -> RecordingState:
+        """A look at one recording.
+
+        Raises:
+            RecordingNameError: there is none of that name.
+            DataError: its header is damaged.
+        """
+        take = self._takes.get(folders.check_name(name))
+        if take is not None:
+            return self._live(take)
+        return self._reading.do(lambda: self._kept(name))
+
+    def states(self) -> list[RecordingState]:
+        """All recordings, the newest first."""
+        names = self._reading.do(lambda: folders.names(self.root))
+        found = []
+        for name in names:
+            try:
+                found.append(self.state(name))
+            except RecordingNameError:  # deleted meanwhile
+                continue
+            except DataError as error:
+                found.append(unreadable(name, str(error)))
+        return sorted(found, key=lambda state: (state.started_at, state.name), reverse=True)
+
+    def export(self, name: str, form: str) -> tuple[BinaryIO, int]:
+        """The recording in that form of FORMATS, as a file that is gone once it is closed, and its bytes.
+
+        Raises:
+            RecordingNameError: there is none of that name.
+            BusyError: it is still being written.
+            DataError: it holds no sample, or is nothing that this form can hold.
+            NotReadyError: the disk does not take the file.
+        """
+        suffix, write = FORMATS[form]
+        folders.check_name(name)
+
+        def made() -> tuple[BinaryIO, int]:
+            expect_over(self.root, name)
+            target = self.root / name / f"export.{suffix}"
+            write(self.root, name, target)
+            file = target.open("rb")
+            target.unlink()
+            return file, file.seek(0, 2)
+
+        try:
+            file, size = self._exporting.do(made)
+        except OSError as error:
+            raise NotReadyError(f"{name} cannot be exported: {error.strerror or error}") from None
+        file.seek(0)
+        return file, size
+
+    def remove(self, name: str) -> None:
+        """Delete a recording for good.
+
+        Raises:
+            RecordingNameError: there is none of that name.
+            BusyError: it is still being written.
+            NotReadyError: it may not be deleted.
+        """
+
+        def gone() -> None:
+            expect_over(self.root, name)
+            folders.remove(self.root, name)
+
+        folders.check_name(name)
+        try:
+            self._reading.do(gone)
+        except OSError as error:
+            raise NotReadyError(f"{name} cannot be deleted: {error.strerror or error}") from None
+        self._takes.pop(name, None)
+        log.info("recording %s was deleted", name)
+
+    def close(self) -> None:
+        """End all recordings; all of them are on the disk when this returns."""
+        for take in list(self._takes.values()):
+            take.stop()
+        for aside in (self._writing, self._reading, self._exporting):
+            aside.close()
+
+    def _forget(self) -> None:
+        """Those whose end is on the disk."""
+        for name, take in list(self._takes.items()):
+            if take.ending is not None and take.ending.state == "complete":
+                del self._takes[name]
+
+    def _header(
+        self,
+        feed: Feed,
+        name: str | None,
+        subject: str | None,
+        plan: LabelPlan | None,
+        options: StreamOptions,
+    ) -> Header:
+        judging = self._judging
+        model = Model(
+            name=judging.name,
+            version=judging.version,
+            sha256=judging.sha256,
+            classes=judging.classes,
+            backend=options.backend,
+            fps=options.fps,
+        )
+        return header_of(
+            feed.source,
+            self._wall(),
+            name=name,
+            subject=subject,
+            mains_hz=self._mains,
+            plan=plan,
+            model=model,
+        )
+
+    def _begin(self, header: Header, chosen: bool) -> RecordingWriter:
+        def begun() -> RecordingWriter:
+            with folders.beginning(self.root):
+                other = running(self.root, header.source)
+                if other is not None:
+                    raise BusyError(
+                        f"the source {header.source} is being recorded as {other}; stop that first"
+                    )
+                return RecordingWriter(self.root, header)
+
+        try:
+            return self._writing.do(begun)
+        except FileExistsError:
+            if chosen:
+                raise BusyError(
+                    f"there is a recording {header.name} already; choose another name or delete it"
+                ) from None
+            again = replace(header, name=f"{header.name}-{time.time_ns() % 10**6:06d}")
+            return self._begin(again, chosen=True)
+        except OSError as error:
+            raise NotReadyError(f"the recording cannot be written: {error.strerror or error}") from None
+
+    def _live(self, take: Take) -> RecordingState:
+        tally, ending = take.writer.tally, take.ending
+        state = state_of(take.header, ending or tally.ending("recording"), take.writer.bytes)
+        return state if ending is not None else replace(state, prompt=take.prompt)
+
+    def _kept(self, name: str) -> RecordingState:
+        header = folders.read_header(self.root, name)
+        ending = folders.read_end(self.root, name)
+        if ending is None or not ending.over:
+            # None: another process writes it, and may have said more meanwhile
+            ending = (
+                recover(self.root, name) or folders.read_end(self.root, name) or Ending(state="recording")
+            )
+        state = state_of(header, ending, folders.size(self.root, name))
+        if ending.over or header.plan is None:
+            return state
+        return replace(state, prompt=header.plan.prompt(ending.position, header.sampling_rate))

@@ -1,0 +1,174 @@
+"""A recording in progress: from the acquisition into a bounded queue, and from there to the disk."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+import numpy as np
+
+from app.emg.recording.folder import Ending
+from app.emg.recording.label_plan import Prompt
+from app.emg.recording.log_format import Entry, Prediction
+from app.emg.recording.writer import RecordingWriter
+from app.emg.source import Chunk
+from app.serving.process.offload import Aside
+from app.serving.sources.acquisition import Acquisition
+from app.serving.streams.broadcast import Published
+from app.serving.streams.events import Frame
+
+log = logging.getLogger(__name__)
+
+PERIOD_S = 0.25  # between two writes; with the time these take, what a killed server loses
+MAX_WAITING = 16 * 2**20  # bytes in the queue: at 16 x 2000 Hz two minutes of a disk that does not answer
+MAX_BYTES = 2**30  # of one recording: 16 x 2000 Hz for 2 h 19 min
+STOP_S = 10.0  # for the disk to take the rest
+
+
+class Take:
+    """Records what one source delivers until it is stopped, its plan is over, the source ends, or the disk fails."""
+
+    def __init__(self, writer: RecordingWriter, acquisition: Acquisition, aside: Aside) -> None:
+        self.writer, self.header = writer, writer.header
+        self._acquisition, self._aside = acquisition, aside
+        self._queue: deque[Entry] = deque()
+        self._waiting = 0  # bytes
+        self._lock = threading.Lock()
+        self._first: int | None = None  # sample index
+        self._next = 0
+        self._told = False
+        self._asked = False  # by another process to stop
+        self._stop = threading.Event()
+        self._done = threading.Event()
+        self._leave: Callable[[], None] = lambda: None
+        self.ending: Ending | None = None
+
+    def start(self) -> None:
+        self._acquisition.taps.append(self._tap)
+        threading.Thread(target=self._run, name=f"recording {self.header.name}", daemon=True).start()
+
+    def also_hear(self, leave: Callable[[], None]) -> None:
+        """Predictions come to `hear`; `leave` ends that."""
+        self._leave = leave
+
+    def stop(self) -> None:
+        """End it, and wait until all is on the disk. Safe to call twice."""
+        self._stop.set()
+        if not self._done.wait(STOP_S):
+            log.error("the recording %s waits for its disk for over %g s", self.header.name, STOP_S)
+
+    @property
+    def running(self) -> bool:
+        return not self._done.is_set()
+
+    @property
+    def begun(self) -> bool:
+        """Whether a sample has come."""
+        return self._first is not None
+
+    @property
+    def prompt(self) -> Prompt | None:
+        """What the plan asks of the person now; None without a plan, before the first sample, and after the last."""
+        plan = self.header.plan
+        if plan is None or self.ending is not None:
+            return None
+        return plan.prompt(self._position, self.header.sampling_rate)
+
+    def hear(self, published: Published, _missed: int) -> bool:
+        """Called by the group's thread: must not wait and must not raise."""
+        frame = published.event
+        if isinstance(frame, Frame):
+            self._put(Prediction(frame.sample_index, frame.prediction, frame.confidence, frame.decision), 64)
+        return True
+
+    def _tap(self, chunk: Chunk, _arrived: float) -> None:
+        """Called by the acquisition's thread: must not wait and must not raise."""
+        labels = None if chunk.labels is None else np.array(chunk.labels)
+        kept = Chunk(
+            index=chunk.index, samples=np.array(chunk.samples), labels=labels, restart=chunk.restart
+        )  # copies: the source may use its buffer again
+        if self._put(kept, kept.samples.nbytes):
+            self._first = chunk.index if self._first is None else self._first
+            self._next = chunk.index + len(chunk.samples)
+
+    def _put(self, entry: Entry, size: int) -> bool:
+        with self._lock:
+            fits = self._waiting + size <= MAX_WAITING
+            if fits:
+                self._queue.append(entry)
+                self._waiting += size
+        if not fits and not self._told:
+            self._told = True
+            log.warning("the disk is too slow for the recording %s: it will have gaps", self.header.name)
+        return fits
+
+    @property
+    def _position(self) -> int:
+        """Samples since the first, those lost included."""
+        return 0 if self._first is None else self._next - self._first
+
+    @property
+    def over_plan(self) -> bool:
+        """Whether the plan has come to its end."""
+        plan = self.header.plan
+        return plan is not None and self._position >= int(plan.ends(self.header.sampling_rate)[-1])
+
+    def _over(self) -> bool:
+        if self.over_plan or self._asked:
+            return True
+        if self._acquisition.state == "ended":
+            log.info(
+                "the source %s has ended, and with it the recording %s", self.header.source, self.header.name
+            )
+            return True
+        if self.writer.bytes > MAX_BYTES:
+            log.warning("the recording %s holds %d bytes, all it may: it ends", self.header.name, MAX_BYTES)
+            return True
+        return False
+
+    def _run(self) -> None:
+        error: str | None = None
+        try:
+            while not self._stop.wait(PERIOD_S) and not self._over():
+                self._write()
+            self._detach()
+            self._write()
+        except OSError as reason:
+            error = f"the recording cannot be written: {reason.strerror or reason}"
+        except Exception:
+            error = "the recording failed; the server's log has the reason"
+            log.exception("the recording %s failed", self.header.name)
+        finally:
+            self._detach()
+            self._end(error)
+
+    def _write(self) -> None:
+        with self._lock:
+            entries, self._queue, self._waiting = list(self._queue), deque(), 0
+
+        def written() -> bool:
+            self.writer.write(entries)
+            return self.writer.asked_to_stop
+
+        self._asked = self._aside.do(written)
+
+    def _detach(self) -> None:
+        with suppress(ValueError):
+            self._acquisition.taps.remove(self._tap)
+        leave, self._leave = self._leave, lambda: None
+        leave()
+
+    def _end(self, error: str | None) -> None:
+        state = "complete" if error is None else "failed"
+        if error is not None:
+            log.error("the recording %s ended: %s", self.header.name, error)
+        try:
+            self.ending = self._aside.do(lambda: self.writer.finish(state, error))
+        except Exception:
+            log.exception("the recording %s could not be closed", self.header.name)
+            self.ending = self.writer.tally.ending("failed", error or "it could not be closed")
+        finally:
+            self._done.set()

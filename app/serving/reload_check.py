@@ -1,0 +1,36 @@
+"""Whether a reload would succeed, found out by gunicorn's master before it begins one."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Iterable
+
+from app.serving.process.native_thread import native, native_sleep
+
+CHECK_S = 60.0
+LOOK_S = 0.05
+
+
+def whats_wrong(workers: int, addresses: Iterable[str]) -> str:
+    """Why so many workers, listening there, could not open what the settings name; empty where they could.
+
+    Asked in a process of its own (app/serving/preflight.py): it has today's code and `.env`. By the system's own calls,
+    as the master has no hub to wait on; it is judged by what it says, since gunicorn may take its exit code.
+    """
+    spawn, wait, ends = native("os", "posix_spawn"), native("os", "waitpid"), time.monotonic() + CHECK_S
+    command = [sys.executable, "-m", "app.serving.preflight", str(workers), *addresses]
+    with tempfile.TemporaryFile() as said:
+        into = [(os.POSIX_SPAWN_DUP2, said.fileno(), descriptor) for descriptor in (1, 2)]
+        child = spawn(sys.executable, command, os.environ, file_actions=into)
+        try:
+            while not wait(child, os.WNOHANG)[0] and time.monotonic() < ends:
+                native_sleep(LOOK_S)
+        except ChildProcessError:
+            pass  # gunicorn has taken it
+        said.seek(0)
+        lines = said.read().decode(errors="replace").split("\n")
+    answer = next((line for line in reversed(lines) if line.strip()), "the check gave no answer")
+    return "" if answer == "sound" else answer

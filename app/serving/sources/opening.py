@@ -1,0 +1,219 @@
+"""From settings to open things: the artefact, the source, the signal path and the engine."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+
+from app.config import EmgMode, Settings
+from app.emg.brainflow.source import UNITS as BOARD_UNITS
+from app.emg.brainflow.source import BoardSource, find_board
+from app.emg.files.recordings import Recording, load_path, numbered
+from app.emg.lsl.source import LslSource, Query
+from app.emg.serial_device.source import SerialOptions, SerialSource
+from app.emg.signal.filters import design
+from app.emg.signal.ring import Ring
+from app.emg.signal.signal_path import SignalPath
+from app.emg.simulated import faults
+from app.emg.simulated.playback import Playback, require
+from app.emg.simulated.simulator import Simulator
+from app.emg.source import Source
+from app.errors import ArtefactError, ConfigError, DataError
+from app.inference import artefact
+from app.inference.artefact import Artefact
+from app.inference.manifest import Manifest
+from app.inference.onnx_backend import GRAPHS
+from app.inference.openers import openers
+from app.serving.engine.backends import Opener
+from app.serving.engine.engine import Engine, ModelInput
+from app.serving.process.native_thread import engine_thread
+
+log = logging.getLogger(__name__)
+
+KEPT_S = 10.0  # of filtered signal, for readers that ask for many windows or come back late
+LSL_LOOK_S = 2.0  # at the start, for a stream that contradicts the model
+FILL_S = 0.01  # a gap up to here is filled and flagged; a longer one begins a new segment
+
+
+def open_artefact(settings: Settings) -> Artefact:
+    """The model that EMG_MODEL names.
+
+    Raises:
+        ConfigError: EMG_WIN, EMG_CH or EMG_FS contradicts it.
+        ArtefactError: it is not there or damaged.
+    """
+    found = artefact.find(settings.model, settings.instance / "models")
+    manifest = found.manifest
+    for name, chosen, own in (
+        ("EMG_WIN", settings.window, manifest.length),
+        ("EMG_CH", settings.channels, manifest.channels),
+        ("EMG_FS", settings.sampling_rate, manifest.sampling_rate),
+    ):
+        if chosen is not None and not math.isclose(chosen, own):
+            raise ConfigError(
+                f"{name}={chosen:g} contradicts the model {manifest.name}, which takes {own:g}: "
+                f"leave {name} out, or choose another EMG_MODEL"
+            )
+    return found
+
+
+def open_source(settings: Settings, manifest: Manifest) -> Source | None:
+    """The source that EMG_MODE names, for that model; None where clients bring their own.
+
+    Raises:
+        DataError: the recording cannot be used; the line says which model would fit.
+    """
+    if settings.emg_mode is EmgMode.PUSH:
+        return None
+    source = _open_source(settings, manifest)
+    found = faults.parse(settings.faults)
+    return faults.Faulty(source, found) if found else source
+
+
+def _open_source(settings: Settings, manifest: Manifest) -> Source:
+    if settings.emg_mode is EmgMode.NINAPRO:
+        assert settings.recording is not None  # Settings has seen to it
+        recordings = load_path(settings.recording, labelled=False)
+        for recording in recordings:
+            _expect_fit(recording, manifest, settings.instance / "models")
+        return Playback(_named(recordings, manifest), speed=settings.speed, loop=settings.loop)
+    if settings.emg_mode is EmgMode.REALTIME:
+        return SerialSource(serial_options(settings, manifest))
+    if settings.emg_mode is EmgMode.LSL:
+        return _open_lsl(settings, manifest)
+    if settings.emg_mode is EmgMode.BRAINFLOW:
+        return _open_board(settings, manifest)
+    return Simulator(
+        manifest.channels, manifest.sampling_rate, manifest.classes, manifest.rest_class, units=manifest.units
+    )
+
+
+def _open_lsl(settings: Settings, manifest: Manifest) -> LslSource:
+    """The stream that EMG_LSL names; it may begin later than the server.
+
+    Raises:
+        ConfigError: pylsl is not there, or the stream is there and does not fit.
+    """
+    source = LslSource(
+        Query.parse(settings.lsl or ""),
+        channels=manifest.channels,
+        sampling_rate=manifest.sampling_rate,
+        units=manifest.units,
+        scale=None if settings.scale == 1.0 else settings.scale,
+    )
+    source.check(LSL_LOOK_S)
+    return source
+
+
+def _open_board(settings: Settings, manifest: Manifest) -> BoardSource:
+    """The board that EMG_BOARD names; it is connected when it is first read.
+
+    Raises:
+        ConfigError: brainflow is not there, or BrainFlow knows no such board.
+        DataError: the model takes another signal.
+    """
+    board = find_board(settings.board or "")
+    if board.channels != manifest.channels or not math.isclose(board.sampling_rate, manifest.sampling_rate):
+        fitting = [
+            m.name
+            for m in _manifests(settings.instance / "models")
+            if m.channels == board.channels and math.isclose(m.sampling_rate, board.sampling_rate)
+        ]
+        advice = f"EMG_MODEL={' or '.join(fitting)} would fit" if fitting else "no model here fits"
+        raise DataError(
+            f"EMG_BOARD={settings.board} has {board.channels} EMG channels at {board.sampling_rate:g} Hz; the model "
+            f"takes {manifest.channels} channels at {manifest.sampling_rate:g} Hz; {advice}"
+        )
+    return BoardSource(
+        board,
+        port=settings.port,
+        units=BOARD_UNITS if settings.scale == 1.0 else manifest.units,
+        scale=settings.scale,
+        aside=engine_thread().run,
+    )
+
+
+def serial_options(settings: Settings, manifest: Manifest) -> SerialOptions:
+    """The device that the settings name, delivering what the model takes.
+
+    Raises:
+        ConfigError: the baud rate cannot carry that.
+    """
+    return SerialOptions(
+        channels=manifest.channels,
+        sampling_rate=manifest.sampling_rate,
+        units=manifest.units,
+        port=settings.port,
+        usb=settings.usb,
+        baud=settings.baud,
+        format=settings.format,
+        scale=settings.scale,
+    )
+
+
+def _named(recordings: Sequence[Recording], manifest: Manifest) -> list[Recording]:
+    """Where numbers name no gestures (nor the database they are of): taken as the model's classes.
+
+    With more gestures than the model has, the numbers can mean something else, and stay as they are.
+    """
+    highest = max(len(recording.gesture_names) for recording in recordings) - 1
+    names = numbered(highest)
+    if highest < len(manifest.classes) and manifest.classes[0] == manifest.rest_class:
+        names = manifest.classes
+    found = []
+    for recording in recordings:
+        if recording.gesture_names != numbered(len(recording.gesture_names) - 1):
+            found.append(recording)
+            continue
+        log.info("%s names no gestures; 0, 1, ... are taken as %s", recording.name, ", ".join(names))
+        found.append(replace(recording, gesture_names=names))
+    return found
+
+
+def _expect_fit(recording: Recording, manifest: Manifest, models_dir: Path) -> None:
+    models = [(m.name, m.channels, m.sampling_rate) for m in _manifests(models_dir)]
+    require(recording, manifest.channels, manifest.sampling_rate, models)
+
+
+def _manifests(models_dir: Path) -> list[Manifest]:
+    found = []
+    for name in artefact.list_artefacts(models_dir):
+        try:
+            found.append(artefact.load(models_dir / name).manifest)
+        except ArtefactError:  # a damaged neighbour is no advice
+            continue
+    return found
+
+
+def open_path(settings: Settings, manifest: Manifest) -> SignalPath:
+    """An empty ring behind the model's filters."""
+    rate = manifest.sampling_rate
+    ring = Ring(round(KEPT_S * rate) + manifest.length, manifest.channels, max_fill=round(FILL_S * rate))
+    return SignalPath(ring, design(manifest.filters, rate, settings.mains_hz))
+
+
+def make_engine(settings: Settings, model: Artefact) -> Engine:
+    """An engine with the backends of EMG_BACKENDS, not yet open."""
+    manifest = model.manifest
+    shape = ModelInput(
+        length=manifest.length, channels=manifest.channels, mean=manifest.mean, std=manifest.std
+    )
+    plan = settings.tensorrt_engine or settings.instance / "engines"
+    found = openers(model, plan, onnx_precision=_precision(settings, model))
+    return Engine(shape, {name: Opener(found[name], _is_lazy(name, settings)) for name in settings.backends})
+
+
+def _precision(settings: Settings, model: Artefact) -> str:
+    """The one chosen; int8 by default, where the model has that graph: as accurate, and twice as fast on a CPU."""
+    if settings.onnx_precision is not None:
+        return settings.onnx_precision
+    return "int8" if GRAPHS["int8"] in model.manifest.files else "fp32"
+
+
+def _is_lazy(backend: str, settings: Settings) -> bool:
+    """torch takes 200 MB and a second to import: where it is not the first choice, not before it is wanted."""
+    return backend == "pytorch" and settings.backends[0] != "pytorch" and find_spec("torch") is not None

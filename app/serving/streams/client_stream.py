@@ -1,0 +1,196 @@
+"""What one client is told over time: frames, changes of the source, and always a last word."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple, Protocol
+
+from app.serving.counters.stream_stats import StreamStats
+from app.serving.streams.broadcast import Published, Reader
+from app.serving.streams.events import Completed
+
+LOOK_S = 0.25  # how often a quiet stream looks whether the client has left or the server stops
+PAUSE_S = 0.02  # before a client that reads slowly is looked at again
+GIVE_UP_S = 10.0  # a client that has read nothing for so long is closed
+
+
+class Place(NamedTuple):
+    """How far a client has come in its stream: enough to go on after a cut connection."""
+
+    run: str  # of the server: another one counts its windows anew
+    started_at: float  # Unix s
+    k: int  # last window seen
+    frames: int
+    dropped: int
+
+    @property
+    def stream(self) -> str:
+        """What the ids of this stream's events begin with, also after a reconnect."""
+        return f"{self.run}.{round(self.started_at * 1000)}"
+
+
+class Sent(NamedTuple):  # made for every client and frame: a dataclass takes three times as long
+    """One event for one client: the shared body, and what is this client's own."""
+
+    body: bytes
+    frame: int  # frames sent before it
+    stream: bytes  # as Place has it; this and the next three are the client's place once it has had the event
+    k: int
+    frames: int
+    dropped: int
+
+
+class Outlet(Protocol):
+    """A way to the client that never waits, such as its socket."""
+
+    def send(self, sent: Sent) -> bool:
+        """Send now, or say False: the client has not taken yet what it was sent before.
+
+        Raises:
+            OSError: the client has gone.
+        """
+
+
+class Stream:
+    """Iterate to get what the client is to be sent; None where there is nothing to say just now.
+
+    The last item is `Completed`, unless the client left or stopped reading. With an `outlet` the frames take that
+    way, straight from the thread that makes them, and the iteration gives only None and the last word.
+    """
+
+    def __init__(
+        self,
+        reader: Reader,
+        fps: float,
+        duration_s: float | None,
+        *,
+        run: str,
+        stats: StreamStats,
+        stopping: Callable[[], bool],
+        why_stopping: Callable[[], str] = lambda: "shutdown",
+        speed: float
+        | None = 1.0,  # of a recording: its frames come so many times as fast; None: in any number
+        place: Place | None = None,
+        outlet: Outlet | None = None,
+        writable: Callable[[], bool] = lambda: True,
+        clock: Callable[[], float] = time.perf_counter,
+        wall: Callable[[], float] = time.time,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._reader, self._fps, self._duration, self._stats = reader, fps, duration_s, stats
+        self._run, self._stopping, self._writable = run, stopping, writable
+        self._why_stopping = why_stopping
+        self._outlet, self._clock, self._sleep = outlet, clock, sleep
+        endless = duration_s is None or speed is None
+        self._most = None if endless else max(1, round((duration_s or 0.0) * fps * (speed or 1.0)))
+        self._started_at = place.started_at if place else wall()
+        self._ran_s = max(wall() - self._started_at, 0.0)  # before a reconnect
+        self._k = place.k if place else -1
+        self.frames = place.frames if place else 0
+        self.dropped = place.dropped if place else 0
+        if place is not None and place.run != run:  # what was missed, only the clock can say
+            self.dropped = max(self.dropped, int(self._ran_s * fps * (speed or 1.0)) - self.frames)
+        self.name = self.place.stream
+        self._name = self.name.encode()  # once, not for every frame
+        self._wake = threading.Event()
+        self._hurry: Callable[[], None] | None = None
+        self._gone = False
+        self._blocked_since: float | None = None
+
+    @property
+    def place(self) -> Place:
+        return Place(self._run, self._started_at, self._k, self.frames, self.dropped)
+
+    def attend(self, hurry: Callable[[], None]) -> None:
+        """From now on the iteration never waits: it is drawn from every LOOK_S, and sooner after `hurry()`."""
+        self._hurry = hurry
+
+    def __iter__(self) -> Iterator[Sent | Completed | None]:
+        began = self._clock() - self._ran_s
+        ends = None if self._duration is None else began + self._duration
+        if self._duration is not None:
+            for event, missed in self._reader.replay():
+                yield from self._told(event, missed)
+        if self._outlet is not None:
+            for event, missed in self._reader.take(0.0):
+                yield from self._told(event, missed)
+            self._reader.listen(self._offered)
+        while not self._gone:
+            now = self._clock()
+            reason = (
+                self._why_stopping() if self._stopping() else "source ended" if self._reader.ended else None
+            )
+            if reason is not None or (ends is not None and now >= ends):
+                self._reader.close()
+                yield Completed(total_frames=self.frames, duration_seconds=now - began, reason=reason)
+                return
+            if self._given_up(now):
+                return
+            wait = LOOK_S if ends is None else min(LOOK_S, ends - now)
+            yield from self._attended(wait) if self._outlet is not None else self._news(wait)
+
+    def _news(self, timeout_s: float) -> Iterator[Sent | None]:
+        """Wait for events and hand them on, unless the client has not taken what it was sent."""
+        if not self._writable():
+            self._blocked_since = self._blocked_since or self._clock()
+            self._sleep(PAUSE_S)
+            yield None  # it may have gone
+            return
+        self._blocked_since = None
+        news = self._reader.take(timeout_s)
+        if not news:
+            yield None
+        for event, missed in news:
+            yield from self._told(event, missed)
+
+    def _attended(self, timeout_s: float) -> Iterator[None]:
+        """Frames go by the outlet meanwhile."""
+        if self._hurry is None:
+            self._wake.wait(timeout_s)
+        if not self._gone:
+            yield None  # also while it does not read: it may have gone
+
+    def _offered(self, event: Published, missed: int) -> bool:
+        """Called by the group's thread: must not wait and must not raise."""
+        assert self._outlet is not None
+        if self._complete(event):
+            return True
+        try:
+            took = self._outlet.send(self._sent(event, missed))
+        except OSError:
+            self._gone = True
+            (self._hurry or self._wake.set)()
+            return True
+        if not took:
+            self._blocked_since = self._blocked_since or self._clock()
+            return False
+        self._blocked_since = None
+        self._count(event, missed)
+        return True
+
+    def _told(self, event: Published, missed: int) -> Iterator[Sent]:
+        if not self._complete(event):
+            yield self._sent(event, missed)
+            self._count(event, missed)
+
+    def _complete(self, event: Published) -> bool:
+        """Whether all frames of the duration have been sent or missed."""
+        return self._most is not None and event.position >= 0 and self.frames + self.dropped >= self._most
+
+    def _sent(self, event: Published, missed: int) -> Sent:
+        before, dropped = self.frames, self.dropped + missed
+        if event.position >= 0:
+            return Sent(event.body, before, self._name, event.k, before + 1, dropped)
+        return Sent(event.body, before, self._name, self._k, before, dropped)
+
+    def _count(self, event: Published, missed: int) -> None:
+        if event.position >= 0:
+            self.frames += 1
+            self.dropped += missed
+            self._k = event.k
+            self._stats.sent(missed)
+
+    def _given_up(self, now: float) -> bool:
+        return self._blocked_since is not None and now - self._blocked_since > GIVE_UP_S

@@ -1,0 +1,123 @@
+"""Looks after streams whose requests are over, all of them on one thread.
+
+A request that stays open as long as its stream keeps a greenlet, its stack and all that gunicorn and Flask made for
+it: some 25 KB for each client, of which much stays with the process when a crowd has left (docs/decisions/0007).
+"""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+
+from app.serving.process.memory import give_back
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+CROWD = 100  # streams open at once; after fewer there is nothing worth giving back
+OVER = -1.0  # no look is due any more
+TURN = 50  # looks before the other work of this process gets its turn
+
+
+class Kept:
+    """One stream: `looks` is drawn from until it ends, each time after the seconds it gave; then comes `close`.
+
+    A look must not wait.
+    """
+
+    __slots__ = ("close", "due", "looks")
+
+    def __init__(self, looks: Iterator[float], close: Callable[[], None]) -> None:
+        self.looks, self.close = looks, close
+        self.due = 0.0  # on the keeper's clock
+
+
+class Keeper:
+    """Its thread runs while streams are open."""
+
+    def __init__(
+        self, clock: Callable[[], float] = time.monotonic, give_back: Callable[[], object] = give_back
+    ) -> None:
+        self._clock, self._give_back = clock, give_back
+        self._waiting: list[tuple[float, int, Kept]] = []  # a heap; the number keeps equal times apart
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()
+        self._sooner = threading.Event()
+        self._running = False
+        self._most = 0
+        self.open = 0
+
+    def keep(self, kept: Kept) -> None:
+        """Take the first look at once, and the others when they are due."""
+        with self._lock:
+            self.open += 1
+            self._most = max(self._most, self.open)
+            self._push(kept, self._clock())
+            start, self._running = not self._running, True
+        if start:
+            threading.Thread(target=self._run, name="keeper", daemon=True).start()
+        self._sooner.set()
+
+    def hurry(self, kept: Kept) -> None:
+        """Have the next look taken at once; may be called from any thread."""
+        with self._lock:
+            if kept.due != OVER:
+                self._push(kept, self._clock())
+        self._sooner.set()
+
+    def drain(self, patience_s: float) -> bool:
+        """Wait until no stream is open; False when the time was over first."""
+        ends = self._clock() + patience_s
+        while self.open and self._clock() < ends:
+            time.sleep(0.01)
+        return not self.open
+
+    def _push(self, kept: Kept, due: float) -> None:
+        kept.due = due
+        heapq.heappush(self._waiting, (kept.due, next(self._numbers), kept))
+
+    def _run(self) -> None:
+        for turn in itertools.count(1):
+            with self._lock:
+                if not self.open:
+                    self._running = False
+                    crowd, self._most = self._most >= CROWD, 0
+                    self._waiting.clear()
+                    break
+                wait = self._waiting[0][0] - self._clock()
+                kept = heapq.heappop(self._waiting) if wait <= 0 else None
+            if kept is None:
+                self._sooner.wait(wait)
+                self._sooner.clear()
+            elif kept[0] == kept[2].due:  # else it was hurried and has been looked at since
+                self._look(kept[2])
+                if turn % TURN == 0:
+                    time.sleep(0)
+        if crowd:
+            self._give_back()
+
+    def _look(self, kept: Kept) -> None:
+        pause_s = _tried(lambda: next(kept.looks, None))
+        if pause_s is not None:
+            with self._lock:
+                self._push(kept, self._clock() + pause_s)
+            return
+        kept.due = OVER
+        _tried(kept.close)
+        with self._lock:
+            self.open -= 1
+
+
+def _tried(step: Callable[[], T]) -> T | None:
+    """What it gives; None where it fails, so that the other streams are looked after all the same."""
+    try:
+        return step()
+    except Exception:
+        log.exception("a stream failed")
+        return None

@@ -1,0 +1,119 @@
+"""From a window's place in the signal to a frame: judgement, decision, age."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+
+from app.emg.signal.decimation import min_max
+from app.emg.signal.ring import Ring
+from app.inference.decision import Decider
+from app.inference.manifest import Manifest
+from app.serving.counters.stream_stats import StreamStats
+from app.serving.engine.engine import Engine
+from app.serving.streams.events import Frame, SourceChange, StreamOptions
+from app.serving.streams.window_classifier import Judge
+
+SIGNAL_POINTS = 64  # per channel and frame: 1,920 a second at 30 fps, more than a screen has columns
+
+MAX_DEAD = 0.25  # share of dead channels that a model is trusted with; training drops one of them at most
+DEAD_PROBLEMS = (
+    "dead",
+    "flat",
+    "railed",
+)  # hum is filtered out, and a weak or strong channel still says something
+
+
+def too_many_dead(quality: Mapping[str, Sequence[int]], channels: int) -> bool:
+    """Whether so many channels carry no signal that no prediction can be trusted."""
+    dead = {channel for problem in DEAD_PROBLEMS for channel in quality.get(problem, ())}
+    return len(dead) > MAX_DEAD * channels
+
+
+class FrameMaker:
+    """Makes the frames of one group of readers. Holds the decision's state; used by one thread."""
+
+    def __init__(
+        self,
+        options: StreamOptions,
+        *,
+        engine: Engine,
+        manifest: Manifest,
+        ring: Ring,
+        gesture_names: Sequence[str],
+        judge: Judge | None = None,
+        problems: Callable[[], Mapping[str, Sequence[int]]] = dict,
+        stats: StreamStats,
+        cpu_percent: Callable[[], float],
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._options, self._ring, self._stats = options, ring, stats
+        self._judge = judge or Judge(engine, manifest, ring, gesture_names)
+        self._problems = problems  # of the channels, over the last second: QualityMonitor
+        self._manifest, self._classes = manifest, manifest.classes
+        self._rest = manifest.classes.index(manifest.rest_class)
+        self._decider = Decider(options.votes, options.min_confidence, self._rest)
+        self._cpu_percent, self._clock = cpu_percent, clock
+        self._segment = ring.segment_start
+
+    def frame(self, end: int) -> Frame | None:
+        """The frame of the window that ends before sample `end`; None where there is no whole window.
+
+        Raises:
+            MyostreamError: the engine refused.
+        """
+        options = self._options
+        seen = self._judge.judge(end, options.backend, options.preprocess)
+        if seen is None:
+            return None
+        if seen.segment != self._segment:  # votes from before a break would be votes on another signal
+            self._segment = seen.segment
+            self._decider.reset()
+        quality = {**self._problems(), **({"dead": seen.dead} if seen.dead else {})}
+        if seen.missing or too_many_dead(quality, self._manifest.channels):
+            decision = self._decider.reset()  # rest when in doubt
+        else:
+            decision = self._decider.update(seen.prediction, seen.confidence)
+        age_ms = (self._clock() - seen.acquired_at) * 1e3 if seen.acquired_at is not None else 0.0
+        self._stats.frame_made(wait_ms=seen.wait_ms, infer_ms=seen.latency_ms, age_ms=age_ms)
+        return Frame(
+            timestamp=time.time(),
+            latency_ms=seen.latency_ms,
+            prediction=seen.prediction,
+            label=self._classes[seen.prediction],
+            confidence=seen.confidence,
+            probabilities=seen.probabilities,
+            decision=decision,
+            decision_label=self._classes[decision],
+            intensity=seen.intensity,
+            backend=seen.backend,
+            cpu_percent=self._cpu_percent(),
+            sample_index=end,
+            age_ms=age_ms,
+            truth=seen.truth,
+            missing_samples=seen.missing,
+            quality=quality or None,
+            shape=(1, self._manifest.length, self._manifest.channels),
+            signal=self._signal(end) if options.include_signal else None,
+        )
+
+    def source_change(self, status: str, source_state: str) -> SourceChange:
+        """The source stalled or recovered: the votes are void and the decision is rest."""
+        rest = self._decider.reset()
+        return SourceChange(
+            status=status,
+            timestamp=time.time(),
+            decision=rest,
+            decision_label=self._classes[rest],
+            source_state=source_state,
+        )
+
+    def _signal(self, end: int) -> list[list[float]] | None:
+        """The filtered samples since the frame before, (channels, points); decimated to SIGNAL_POINTS."""
+        hop = self._ring.window(end, max(1, round(self._manifest.sampling_rate / self._options.fps)))
+        if hop is None:
+            return None
+        rows: list[list[float]] = np.round(min_max(hop, SIGNAL_POINTS).T, 3).tolist()
+        return rows

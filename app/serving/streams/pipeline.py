@@ -1,0 +1,172 @@
+"""One source being acquired, and all that is worked out from it for everyone who reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.emg.quality.monitor import QualityMonitor
+from app.emg.source import Samples, Source
+from app.errors import NotReadyError, OverloadedError, SourceNameError
+from app.inference.manifest import Manifest
+from app.serving.counters.stream_stats import StreamStats
+from app.serving.engine.engine import Engine
+from app.serving.process.memory import trim
+from app.serving.sources.acquisition import Acquisition
+from app.serving.streams.broadcast import Broadcast, Encode
+from app.serving.streams.events import StreamOptions
+from app.serving.streams.frames import FrameMaker, too_many_dead
+from app.serving.streams.window_classifier import Judge
+
+SNAPSHOT_HOP_S = 1 / 30  # between the windows that `POST /infer` takes from the running source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Worker:
+    """What all feeds of a worker share."""
+
+    engine: Engine
+    manifest: Manifest
+    encode: Encode
+    stats: StreamStats
+    cpu_percent: Callable[[], float]
+    mains_hz: float | None = None
+
+
+class Feed:
+    """A source's acquisition, its judge, and the groups of its readers."""
+
+    def __init__(self, name: str, acquisition: Acquisition, worker: Worker) -> None:
+        self.name, self.acquisition, self._worker = name, acquisition, worker
+        self.source, self.ring = acquisition.source, acquisition.ring
+        self.judge = Judge(worker.engine, worker.manifest, self.ring, self.source.gesture_names)
+        self.broadcast = Broadcast(acquisition, self._frame_maker, worker.encode, worker.stats)
+        self.quality = monitor_for(self.source, worker.manifest, worker.mains_hz)
+        acquisition.taps.append(lambda chunk, _: self.quality.feed(chunk))
+
+    @property
+    def sampling_rate(self) -> float:
+        return self.source.sampling_rate
+
+    @property
+    def too_bad(self) -> bool:
+        """Whether decisions have fallen to rest because too many channels carry no signal."""
+        return too_many_dead(self.quality.problems, self.source.channels)
+
+    def start(self) -> None:
+        self.acquisition.start()
+
+    def close(self) -> None:
+        """Stop acquiring; the streams end. Safe to call twice."""
+        self.acquisition.close()
+
+    def snapshot(self, count: int) -> Samples:
+        """The newest `count` windows, (count, length, channels), the newest last.
+
+        They lie SNAPSHOT_HOP_S apart, closer where the signal is not yet that long.
+
+        Raises:
+            NotReadyError: the source has not delivered enough samples since its last break.
+        """
+        ring, length, state = self.ring, self._worker.manifest.length, self.acquisition.state
+        newest = ring.newest
+        spare = newest - max(ring.segment_start, ring.oldest) - length
+        if state in ("stalled", "disconnected", "ended") or spare < count - 1:
+            raise NotReadyError(
+                f"the source {self.name} is {state} and has {max(spare + length, 0)} samples; "
+                f"{count} windows of {length} need {length + count - 1}"
+            )
+        hop = min(max(1, round(SNAPSHOT_HOP_S * self.sampling_rate)), spare // max(count - 1, 1) or 1)
+        windows = [ring.window(newest - k * hop, length) for k in reversed(range(count))]
+        found = [window for window in windows if window is not None]
+        if len(found) < count:  # the source broke off just now
+            raise NotReadyError("the source has just begun a new segment; try again")
+        return np.stack(found)
+
+    def _frame_maker(self, options: StreamOptions) -> FrameMaker:
+        worker = self._worker
+        return FrameMaker(
+            options,
+            engine=worker.engine,
+            manifest=worker.manifest,
+            ring=self.ring,
+            gesture_names=self.source.gesture_names,
+            judge=self.judge,
+            problems=lambda: self.quality.problems,
+            stats=worker.stats,
+            cpu_percent=worker.cpu_percent,
+        )
+
+
+def monitor_for(source: Source, manifest: Manifest, mains_hz: float | None) -> QualityMonitor:
+    """Levels are judged where the source's units are the model's."""
+    comparable = source.units == manifest.units
+    return QualityMonitor(
+        source.channels,
+        source.sampling_rate,
+        mains_hz,
+        manifest.rest_rms if comparable else None,
+        manifest.active_rms if comparable else None,
+    )
+
+
+class Feeds:
+    """The feeds of a worker, by name; the first is the default."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._feeds: dict[str, Feed] = {}
+
+    def __iter__(self) -> Iterator[Feed]:
+        return iter(list(self._feeds.values()))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._feeds)
+
+    @property
+    def default(self) -> Feed | None:
+        return next(iter(self), None)
+
+    def named(self, name: str | None = None) -> Feed:
+        """The feed of that name; None: the default.
+
+        Raises:
+            NotReadyError: there is no source yet.
+            SourceNameError: there is none of that name.
+        """
+        if name is None:
+            if self.default is None:
+                raise NotReadyError("there is no source yet: declare one with POST /emg/sources/<name>")
+            return self.default
+        found = self._feeds.get(name)
+        if found is None:
+            there_is = f"there is {', '.join(self.names)}" if self._feeds else "there is none yet"
+            raise SourceNameError(f"no source {name!r}; {there_is}")
+        return found
+
+    def find(self, name: str) -> Feed | None:
+        return self._feeds.get(name)
+
+    def add(self, feed: Feed) -> None:
+        """Take one more, not yet started.
+
+        Raises:
+            OverloadedError: there are as many as EMG_MAX_SOURCES.
+        """
+        if len(self._feeds) >= self._most:
+            raise OverloadedError(f"{self._most} sources are open, as many as EMG_MAX_SOURCES")
+        self._feeds[feed.name] = feed
+
+    def remove(self, feed: Feed) -> None:
+        """Close and forget it. Safe to call twice."""
+        if self._feeds.get(feed.name) is feed:
+            del self._feeds[feed.name]
+        feed.close()
+        trim()  # the rings of sources that come and go would tear glibc's heap, which then grows with each
+
+    def close(self) -> None:
+        for feed in self:
+            self.remove(feed)

@@ -1,0 +1,88 @@
+"""What is known of one window, worked out once for all the groups that look at it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.emg.quality.monitor import dead_channels
+from app.emg.signal.ring import Ring
+from app.emg.source import UNLABELLED
+from app.inference.decision import intensity
+from app.inference.manifest import Manifest
+from app.serving.engine.engine import Engine
+
+KEPT = 64  # windows: groups that differ in votes alone come to the same one within a frame
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    """One window's prediction and what else depends on its samples alone."""
+
+    prediction: int
+    confidence: float
+    probabilities: list[float]
+    backend: str
+    latency_ms: float
+    wait_ms: float
+    intensity: float
+    missing: int  # samples lost and filled
+    dead: list[int]  # channels without a signal
+    truth: str | None
+    acquired_at: float | None  # monotonic
+    segment: int  # where the unbroken signal began
+
+
+class Judge:
+    """Judges the windows of one source."""
+
+    def __init__(self, engine: Engine, manifest: Manifest, ring: Ring, gesture_names: Sequence[str]) -> None:
+        self._engine, self._manifest, self._ring, self._names = engine, manifest, ring, gesture_names
+        self._kept: dict[tuple[int, str, bool], Judgement] = {}
+
+    def judge(self, end: int, backend: str, preprocess: bool) -> Judgement | None:
+        """The window that ends before sample `end`; None where there is no whole window.
+
+        Raises:
+            MyostreamError: the engine refused.
+        """
+        key = (end, backend, preprocess)
+        found = self._kept.get(key)
+        if found is None:
+            found = self._judged(end, backend, preprocess)
+            if found is not None:
+                self._kept[key] = found
+                while len(self._kept) > KEPT:
+                    self._kept.pop(next(iter(self._kept)), None)
+        return found
+
+    def _judged(self, end: int, backend: str, preprocess: bool) -> Judgement | None:
+        manifest, ring = self._manifest, self._ring
+        segment = ring.segment_start
+        window = ring.window(end, manifest.length)
+        if window is None:
+            return None
+        answer = self._engine.infer(window[np.newaxis], preprocess=preprocess, backend=backend)
+        prediction, confidence, probabilities = answer.prediction.first()
+        return Judgement(
+            prediction=prediction,
+            confidence=confidence,
+            probabilities=probabilities,
+            backend=answer.backend,
+            latency_ms=answer.latency_ms,
+            wait_ms=answer.wait_ms,
+            intensity=intensity(window, manifest.rest_rms, manifest.active_rms),
+            missing=ring.missing(end, manifest.length),
+            dead=dead_channels(window, manifest.rest_rms),
+            truth=self._truth(end),
+            acquired_at=ring.acquired_at(end - 1),
+            segment=segment,
+        )
+
+    def _truth(self, end: int) -> str | None:
+        label = self._ring.label_at(end - 1)
+        if label is None or label == UNLABELLED or not 0 <= label < len(self._names):
+            return None
+        return self._names[label]

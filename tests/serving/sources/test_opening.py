@@ -1,0 +1,218 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.config import EmgMode, Settings
+from app.emg.simulated.simulator import Simulator
+from app.errors import ArtefactError, ConfigError, DataError
+from app.inference import openers as openers_module
+from app.inference.artefact import Artefact
+from app.inference.onnx_backend import GRAPHS
+from app.serving.sources import opening
+from app.serving.sources.opening import make_engine, open_artefact, open_path, open_source
+from tests.emg.recording_makers import write_mat, write_npz
+from tests.inference.artefacts import make_artefact
+
+NAMELESS = {"frequency": 200.0}  # a .mat has ids and no names
+
+
+@pytest.fixture
+def instance(tmp_path: Path) -> Path:
+    """Two models: tiny, 4 channels at 200 Hz; wide, 6 channels at 2000 Hz."""
+    make_artefact(tmp_path / "models" / "tiny")
+    make_artefact(tmp_path / "models" / "wide", name="wide", channels=6, length=200, rate=2000)
+    return tmp_path
+
+
+def chosen(instance: Path, **changes: Any) -> Settings:
+    if "recording" in changes:
+        changes["emg_mode"] = EmgMode.NINAPRO
+    return Settings(**{"instance": instance, "model": "tiny", **changes})
+
+
+def names_of(instance: Path, recording: Path) -> tuple[str, ...]:
+    settings = chosen(instance, recording=recording)
+    return tuple(open_source(settings, open_artefact(settings).manifest).gesture_names)
+
+
+# --- the model --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "own", "variable"),
+    [
+        ("window", 40, "20", "EMG_WIN=40"),
+        ("channels", 8, "4", "EMG_CH=8"),
+        ("sampling_rate", 1000.0, "200", "EMG_FS=1000"),
+    ],
+)
+def test_a_setting_that_contradicts_the_model_names_both_values(
+    instance: Path, field: str, value: float, own: str, variable: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        open_artefact(chosen(instance, **{field: value}))
+    assert f"{variable} contradicts the model tiny, which takes {own}:" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_settings_that_say_what_the_model_says_are_welcome(instance: Path) -> None:
+    found = open_artefact(chosen(instance, window=20, channels=4, sampling_rate=200.0))
+    assert found.manifest.name == "tiny"
+
+
+def test_a_model_that_is_not_there_lists_those_that_are(instance: Path) -> None:
+    with pytest.raises(ArtefactError, match="tiny, wide"):
+        open_artefact(chosen(instance, model="huge"))
+
+
+def test_the_simulator_takes_the_models_shape(instance: Path) -> None:
+    settings = chosen(instance, model="wide")
+    source = open_source(settings, open_artefact(settings).manifest)
+    assert isinstance(source, Simulator)
+    assert (source.channels, source.sampling_rate) == (6, 2000)
+    assert tuple(source.gesture_names) == ("rest", "a", "b")
+
+
+def test_the_ring_keeps_ten_seconds_and_a_window_and_fills_ten_milliseconds(instance: Path) -> None:
+    settings = chosen(instance, model="wide")
+    ring = open_path(settings, open_artefact(settings).manifest).ring
+    assert (ring.capacity, ring.channels, ring.max_fill) == (20_200, 6, 20)
+
+
+# --- recordings -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("channels", "rate", "advice"),
+    [
+        pytest.param(6, 2000, "wide would fit", id="another model's"),
+        pytest.param(6, 200, "no model here fits", id="nobody's channels"),
+        pytest.param(4, 2000, "no model here fits", id="nobody's rate"),
+    ],
+)
+def test_a_recording_that_does_not_fit_says_which_model_would(
+    instance: Path, channels: int, rate: int, advice: str
+) -> None:
+    recording = write_npz(instance / "S01.npz", channels=channels, fs=np.int32(rate))
+    settings = chosen(instance, recording=recording)
+    with pytest.raises(DataError) as caught:
+        open_source(settings, open_artefact(settings).manifest)
+    assert str(caught.value) == (
+        f"S01.npz: has {channels} channels at {rate} Hz; the model takes 4 channels at 200 Hz; {advice}"
+    )
+
+
+def test_a_damaged_neighbour_is_no_advice(instance: Path) -> None:
+    (instance / "models" / "wide" / "weights.safetensors").write_bytes(b"damaged")
+    settings = chosen(instance, recording=write_npz(instance / "a.npz", channels=6, fs=np.int32(2000)))
+    with pytest.raises(DataError, match="no model here fits"):
+        open_source(settings, open_artefact(settings).manifest)
+
+
+def test_a_recording_that_names_its_gestures_keeps_them(instance: Path) -> None:
+    assert names_of(instance, write_npz(instance / "a.npz")) == ("rest", "fist", "point")
+
+
+def test_numbered_gestures_are_taken_as_the_models_classes_where_they_fit(instance: Path) -> None:
+    assert names_of(instance, write_mat(instance / "S3_E1_A1.mat", **NAMELESS)) == ("rest", "a", "b")
+
+
+def test_more_gestures_than_the_model_has_stay_numbered(instance: Path) -> None:
+    label = (np.arange(100) // 20).astype(np.int8)[:, None]  # 0 to 4
+    recording = write_mat(instance / "S3_E1_A1.mat", stimulus=label, restimulus=label, **NAMELESS)
+    assert names_of(instance, recording) == ("rest", "gesture_1", "gesture_2", "gesture_3", "gesture_4")
+
+
+@pytest.mark.parametrize(
+    ("highest", "expected"),
+    [
+        pytest.param((1, 2), ("rest", "a", "b"), id="fits"),
+        pytest.param((1, 3), ("rest", "gesture_1", "gesture_2", "gesture_3"), id="too many"),
+    ],
+)
+def test_files_with_different_highest_ids_play_as_one(
+    instance: Path, highest: tuple[int, int], expected: tuple[str, ...]
+) -> None:
+    folder = instance / "session"
+    folder.mkdir()
+    for number, top in enumerate(highest, 1):
+        label = (np.arange(100) // 20 % (top + 1)).astype(np.int8)[:, None]
+        write_mat(folder / f"S3_E{number}_A1.mat", stimulus=label, restimulus=label, **NAMELESS)
+    assert names_of(instance, folder) == expected
+
+
+def test_a_ninapro_file_names_its_movements_whatever_the_models_classes_are(tmp_path: Path) -> None:
+    make_artefact(tmp_path / "models" / "ten", name="ten", channels=10, length=20, rate=100)
+    ids = np.repeat(np.arange(13), 10).astype(np.int8)[:, None]
+    recording = write_mat(
+        tmp_path / "S1_A1_E1.mat", 130, 10, stimulus=ids, restimulus=ids, repetition=ids, frequency=None
+    )
+    settings = chosen(tmp_path, model="ten", recording=recording)
+    source = open_source(settings, open_artefact(settings).manifest)
+    assert source.sampling_rate == 100
+    assert tuple(source.gesture_names)[:3] == ("rest", "index_flexion", "index_extension")
+
+
+@pytest.mark.parametrize("speed", [1.0, 4.0, None])
+def test_a_recording_plays_at_the_operators_speed(instance: Path, speed: float | None) -> None:
+    settings = chosen(instance, recording=write_npz(instance / "a.npz"), speed=speed)
+    assert open_source(settings, open_artefact(settings).manifest).speed == speed
+
+
+@pytest.mark.parametrize("loop", [True, False])
+def test_a_recording_begins_again_or_ends_as_the_operator_says(instance: Path, loop: bool) -> None:
+    settings = chosen(instance, recording=write_npz(instance / "a.npz"), speed=None, loop=loop)
+    source = open_source(settings, open_artefact(settings).manifest)
+    chunks = [source.read() for _ in range(60)]  # the recording has 50
+    assert (chunks[-1] is None) != loop
+
+
+# --- the engine -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("graphs", "asked", "used"),
+    [
+        pytest.param(("fp32", "int8"), None, "int8", id="int8 by default"),
+        pytest.param(("fp32",), None, "fp32", id="fp32 where there is no int8"),
+        pytest.param(("fp32", "int8"), "fp32", "fp32", id="as the operator says"),
+        pytest.param(("fp32",), "fp16", "fp16", id="even where it is missing"),
+    ],
+)
+def test_the_precision_of_onnx_runtimes_graph(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, graphs: tuple[str, ...], asked: str | None, used: str
+) -> None:
+    model = make_artefact(tmp_path / "tiny", files={GRAPHS[graph]: b"a graph" for graph in graphs})
+    seen: list[str] = []
+
+    def noted(artefact: Artefact, plan: Path, *, onnx_precision: str) -> dict[str, openers_module.Opener]:
+        seen.append(onnx_precision)
+        return openers_module.openers(artefact, plan, onnx_precision=onnx_precision)
+
+    monkeypatch.setattr(opening, "openers", noted)
+    make_engine(Settings(instance=tmp_path, onnx_precision=asked), model)
+    assert seen == [used]
+
+
+def test_the_engine_has_the_operators_backends_in_his_order(tmp_path: Path) -> None:
+    model = make_artefact(tmp_path / "tiny")
+    engine = make_engine(Settings(backends=("onnxruntime", "tensorrt"), instance=tmp_path), model)
+    assert list(engine.openers) == ["onnxruntime", "tensorrt"]
+    assert (engine.model.length, engine.model.channels) == (20, 4)
+
+
+@pytest.mark.parametrize(
+    ("backends", "lazy"),
+    [
+        (("tensorrt", "onnxruntime", "pytorch"), ["pytorch"]),
+        (("pytorch", "onnxruntime"), []),
+    ],
+    ids=["not the first choice", "the first choice"],
+)
+def test_pytorch_waits_until_it_is_wanted(tmp_path: Path, backends: tuple[str, ...], lazy: list[str]) -> None:
+    engine = make_engine(Settings(backends=backends, instance=tmp_path), make_artefact(tmp_path / "tiny"))
+    assert [name for name, opener in engine.openers.items() if opener.lazy] == lazy

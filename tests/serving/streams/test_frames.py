@@ -1,0 +1,213 @@
+"""Frames and the source's state when electrodes, cables and drivers fail, on a clock that the test moves."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from app.config import Settings
+from app.emg.signal.filters import design
+from app.emg.signal.ring import Ring
+from app.emg.signal.signal_path import SignalPath
+from app.emg.simulated.faults import Fault, Faulty, Flat, Gap, Stall
+from app.emg.source import Chunk
+from app.errors import SourceError
+from app.serving.counters.stream_stats import StreamStats
+from app.serving.engine.backends import Opener
+from app.serving.engine.engine import Engine, ModelInput
+from app.serving.runtime import Runtime
+from app.serving.sources.acquisition import STALL_S, Acquisition
+from app.serving.streams.events import Frame, StreamOptions
+from app.serving.streams.frames import SIGNAL_POINTS, FrameMaker
+from tests.emg.fakes import ScriptedSource
+from tests.fakes import FakeBackend, FakeClock, StepwiseSource
+from tests.inference.artefacts import make_manifest
+
+LENGTH, CHANNELS, RATE, FILL = 20, 4, 200, 4
+MANIFEST = make_manifest(
+    channels=CHANNELS,
+    length=LENGTH,
+    rate=RATE,
+    mean=np.zeros(CHANNELS, np.float32),
+    std=np.ones(CHANNELS, np.float32),
+)
+
+
+@pytest.fixture
+def engine() -> Iterator[Engine]:
+    shape = ModelInput(length=LENGTH, channels=CHANNELS, mean=MANIFEST.mean, std=MANIFEST.std)
+    engine = Engine(shape, {"fake": Opener(FakeBackend, lazy=False)})
+    engine.open()
+    yield engine
+    engine.close()
+
+
+class Scene:
+    """Noise with faults, read into a ring chunk by chunk, and a maker of frames."""
+
+    def __init__(
+        self, engine: Engine, faults: Sequence[Fault] = (), clock: FakeClock | None = None, **options: object
+    ) -> None:
+        self.clock = clock or FakeClock()
+        noise = np.random.default_rng(0).normal(0, 2, (1000, CHANNELS)).astype(np.float32)
+        chunks = [Chunk(index=at, samples=noise[at : at + 10]) for at in range(0, 1000, 10)]
+        self.source = Faulty(ScriptedSource(chunks, RATE), faults, sleep=self.clock.advance)
+        self.path = SignalPath(Ring(1000, CHANNELS, FILL), design((), RATE, None))
+        self.acquisition = Acquisition(self.source, self.path, self.clock)
+        self.maker = FrameMaker(
+            StreamOptions(fps=20, backend="fake", **options),  # type: ignore[arg-type]
+            engine=engine,
+            manifest=MANIFEST,
+            ring=self.path.ring,
+            gesture_names=(),
+            stats=StreamStats(),
+            cpu_percent=lambda: 0.0,
+            clock=self.clock,
+        )
+
+    def read_to(self, sample: int) -> None:
+        while self.path.ring.newest < sample:
+            self.clock.advance(0.05)
+            self.acquisition._read_once()
+
+    def frame(self, end: int) -> Frame | None:
+        self.read_to(end)
+        return self.maker.frame(end)
+
+
+def made(frame: Frame | None) -> Frame:
+    assert frame is not None
+    return frame
+
+
+def test_a_good_window_decides_and_tells_its_age(engine: Engine) -> None:
+    scene = Scene(engine)
+    scene.read_to(20)
+    scene.clock.advance(0.003)
+    frame = made(scene.frame(20))
+    assert (frame.decision_label, frame.missing_samples, frame.quality) == ("a", 0, None)
+    assert frame.age_ms == pytest.approx(3)
+    assert frame.shape == (1, LENGTH, CHANNELS)
+
+
+def test_a_window_that_is_not_there_yet_is_no_frame(engine: Engine) -> None:
+    assert Scene(engine).maker.frame(20) is None
+
+
+def test_a_short_gap_is_counted_and_the_decision_is_rest_until_it_has_passed(engine: Engine) -> None:
+    scene = Scene(engine, [Gap(105, 3)])
+    assert [made(scene.frame(end)).missing_samples for end in (100, 110, 120, 130)] == [0, 3, 3, 0]
+    assert [made(scene.maker.frame(end)).decision_label for end in (100, 110, 120, 130)] == [
+        "a",
+        "rest",
+        "rest",
+        "a",
+    ]
+    assert scene.acquisition.look().gaps == 1
+
+
+def test_no_window_spans_a_long_gap_and_the_votes_before_it_are_void(engine: Engine) -> None:
+    scene = Scene(engine, [Gap(100, FILL + 1)], votes=5, min_confidence=0.5)
+    assert made(scene.frame(100)).decision_label == "a"
+    assert scene.frame(110) is None
+    assert scene.frame(124) is None
+    scene.maker._decider._min_confidence = 1.1  # from here on every vote is rejected
+    assert made(scene.frame(125)).decision_label == "rest"
+    assert (scene.acquisition.look().gaps, scene.acquisition.look().lost_samples) == (1, FILL + 1)
+
+
+@pytest.mark.parametrize(("dead", "decision"), [([2], "a"), ([0, 3], "rest")], ids=["a quarter", "half"])
+def test_dead_channels_are_named_and_more_than_a_quarter_means_rest(
+    engine: Engine, dead: list[int], decision: str
+) -> None:
+    scene = Scene(engine, [Flat(100, channel) for channel in dead])
+    assert made(scene.frame(100)).quality is None
+    frame = made(scene.frame(140))
+    assert (frame.quality, frame.decision_label) == ({"dead": dead}, decision)
+
+
+def test_the_signal_of_the_hop_comes_on_request(engine: Engine) -> None:
+    frame = made(Scene(engine, include_signal=True).frame(40))
+    assert frame.signal is not None
+    assert (len(frame.signal), len(frame.signal[0])) == (CHANNELS, RATE // 20)
+    assert len(frame.signal[0]) <= SIGNAL_POINTS
+
+
+def test_a_change_of_the_source_is_rest_and_clears_the_votes(engine: Engine) -> None:
+    scene = Scene(engine, votes=5)
+    assert made(scene.frame(100)).decision_label == "a"
+    change = scene.maker.source_change("stalled", "stalled")
+    assert (change.decision_label, change.source_state) == ("rest", "stalled")
+    assert len(scene.maker._decider._votes) == 0
+
+
+def test_samples_after_a_stall_are_another_signal(engine: Engine) -> None:
+    scene = Scene(engine, [Stall(100, 2 * STALL_S)])
+    assert made(scene.frame(100))
+    scene.read_to(110)
+    assert scene.path.ring.segment_start == 100
+    assert scene.frame(119) is None
+    assert made(scene.frame(120)).sample_index == 120
+
+
+def test_a_source_is_stalled_within_a_third_of_a_second_and_running_with_its_next_samples(
+    engine: Engine,
+) -> None:
+    scene = Scene(engine)
+    assert scene.acquisition.state == "starting"
+    scene.read_to(10)
+    scene.clock.advance(STALL_S - 0.01)
+    assert scene.acquisition.state == "running"
+    scene.clock.advance(0.02)
+    assert scene.acquisition.state == "stalled"
+    scene.read_to(20)
+    assert scene.acquisition.state == "running"
+
+
+@pytest.fixture
+def waited() -> Callable[[Callable[[], object]], None]:
+    def wait(holds: Callable[[], object]) -> None:
+        ends = time.monotonic() + 10
+        while not holds():
+            assert time.monotonic() < ends, "it did not happen"
+            time.sleep(0.005)
+
+    return wait
+
+
+def test_a_source_that_fails_says_why_until_it_delivers_again_and_ends_when_it_ends(
+    waited: Callable[..., None],
+) -> None:
+    source, clock = StepwiseSource(), FakeClock()
+    acquisition = Acquisition(source, SignalPath(Ring(100, 1), design((), RATE, None)), clock)  # type: ignore[arg-type]
+    acquisition.start()
+    source.give(SourceError("unplugged"))
+    waited(lambda: acquisition.state == "disconnected")
+    assert acquisition.look().error == "unplugged"
+    source.give(Chunk(index=0, samples=np.zeros((5, 1), np.float32)))
+    waited(lambda: acquisition.state == "running")
+    assert acquisition.look().error is None
+    source.give(None)
+    waited(lambda: acquisition.state == "ended")
+    acquisition.close()
+
+
+def test_a_source_that_is_silent_is_a_reason_not_to_be_ready(engine: Engine) -> None:
+    scene = Scene(engine)
+    artefact = SimpleNamespace(manifest=MANIFEST, sha256="0" * 64)
+    runtime = Runtime(
+        settings=Settings(mains_hz=None),
+        artefact=artefact,  # type: ignore[arg-type]
+        engine=engine,
+        acquisition=scene.acquisition,
+        encode=lambda event: b"",
+    )
+    assert runtime.not_ready() == ["the source scripted is starting"]
+    scene.read_to(10)
+    assert runtime.not_ready() == []
+    scene.clock.advance(0.35)
+    assert runtime.not_ready() == ["the source scripted is stalled"]
