@@ -208,7 +208,7 @@ def post_fork(server, worker):
     )  # until the worker has its own: the master's would swallow it
     forget_code()
     from app import logs, open_runtime
-    from app.api.slow_body import InTime
+    from app.api.gunicorn_hooks.slow_body import InTime
     from app.config import Settings
     from app.errors import MyostreamError
     from app.serving.counters.worker_group import Crew
@@ -250,7 +250,7 @@ def let_idle_connections_go(worker):
     """When this worker stops."""
     import gevent
 
-    from app.api.idle import IdleConnections
+    from app.api.gunicorn_hooks.idle import IdleConnections
 
     def look():
         while worker.alive:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from app.api.npy import read_npy
+from app.api.codec.npy import read_npy
 from app.emg.files.recordings import load as load_recording
 from app.errors import ArtefactError, DataError
 from app.inference.artefact import _tensors

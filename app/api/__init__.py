@@ -15,26 +15,22 @@ if TYPE_CHECKING:
 
 def register(app: Flask, title: str) -> None:
     """Put every blueprint, the error answers and the description of the API into the application."""
-    from app.api import (
-        access,
+    from app.api import description, errors, headers, request_metrics, tracing
+    from app.api.access import access
+    from app.api.access.proxies import TrustedProxies
+    from app.api.access.tickets import open_tickets
+    from app.api.fast import windows as fast_windows
+    from app.api.routes import (
         benchmark,
-        counting,
         dashboard,
-        description,
         emg,
-        errors,
-        fast_path,
-        headers,
         health,
         inference,
         metrics,
         recordings,
         stream_tickets,
         streaming,
-        tracing,
     )
-    from app.api.proxies import TrustedProxies
-    from app.api.tickets import open_tickets
     from app.serving.runtime import VERSION
 
     app.config.update(
@@ -52,10 +48,10 @@ def register(app: Flask, title: str) -> None:
     )
     app.register_blueprint(assets)
     settings: Settings = app.config["SETTINGS"]
-    counting.register(app, app.extensions["meters"])
+    request_metrics.register(app, app.extensions["meters"])
     tracing.register(app)
     door = access.register(app, settings, open_tickets(settings.redis_url))
-    fast_path.register(app)
+    fast_windows.register(app)
     headers.register(app, settings.cors_origins)
     api = errors.Api(app, spec_kwargs={"extra_plugins": [description.Guarded(app, settings)]})
     description.describe(api, settings)
@@ -63,7 +59,7 @@ def register(app: Flask, title: str) -> None:
     for module in routes:
         api.register_blueprint(module.bp)
     errors.register(app)
-    around: WSGIApplication = fast_path.FastPath(
+    around: WSGIApplication = fast_windows.FastPath(
         app.wsgi_app, app.extensions["runtime"], settings, door, app.extensions["meters"]
     )
     if settings.trusted_proxies:

@@ -8,7 +8,7 @@ from apispec import BasePlugin
 from flask import Flask
 from werkzeug.routing import Rule
 
-from app.api.access import HEADER, OPEN, scope_of
+from app.api.access.access import HEADER, OPEN, scope_of
 from app.api.errors import PROBLEM, Api
 from app.api.openapi import RETRY_AFTER
 from app.config import Settings

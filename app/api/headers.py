@@ -9,7 +9,7 @@ from hashlib import sha256
 from flask import Flask, Response, request
 from flask_cors import CORS
 
-from app.api.access import HEADER
+from app.api.access.access import HEADER
 
 SECURITY = (
     ("X-Content-Type-Options", "nosniff"),

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 from flask_smorest import Blueprint
 from marshmallow import Schema
 
-from app.api.decoding import JSON, NPY, RAW
+from app.api.codec.decoding import JSON, NPY, RAW
 from app.api.errors import PROBLEM, ProblemSchema
 
 RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds", "required": True}}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from flask import Flask, Response, request
 
 from app import logs
-from app.api.counting import UNMATCHED, took_s
+from app.api.request_metrics import UNMATCHED, took_s
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment

@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from marshmallow import RAISE
 
 from app import create_app
-from app.api import schemas
+from app.api.schemas.inference import inference as schemas
 from app.inference.prediction import normalise, softmax
 from app.inference.torch_backend import TorchBackend
 from app.serving.runtime import Runtime
@@ -96,7 +96,7 @@ def test_a_backend_route_gives_prediction_and_confidence_as_texts(
     client: FlaskClient, runtime: Runtime
 ) -> None:
     """The small model has no ONNX graph: that route's encoding is tested with the backend there is."""
-    from app.api.answers import backend_answer
+    from app.api.codec.responses import backend_answer
 
     answer = runtime.engine.infer(windows(1), backend="pytorch")
     body = json.loads(backend_answer(answer, (1, LENGTH, CHANNELS), runtime))

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.api.rate import Rate
-from app.api.tickets import FileTickets, RedisTickets
+from app.api.access.rate import Rate
+from app.api.access.tickets import FileTickets, RedisTickets
 from app.errors import NotReadyError
 from tests.api.conftest import CHANNELS, LENGTH
 from tests.api.test_security import EMG, KEYS, RAW, Make, client_with, opened, sent, ticket_of  # noqa: F401

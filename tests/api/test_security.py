@@ -13,7 +13,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app import create_app
-from app.api.access import CONTROL, INFER, OPEN, READ, scope_of
+from app.api.access.access import CONTROL, INFER, OPEN, READ, scope_of
 from app.config import ROOT
 from app.keys import Key, make
 from app.serving.runtime import Runtime
@@ -377,7 +377,7 @@ def test_every_answer_has_the_security_headers(client: FlaskClient, request_: di
 def test_a_forwarded_address_is_believed_of_trusted_proxies_only(
     client_with: Make, trusted: tuple[str, ...], peer: str, forwarded: str, address: str
 ) -> None:
-    from app.api.access import current_caller
+    from app.api.access.access import current_caller
 
     client = client_with(trusted_proxies=trusted, allow_anonymous=True)
     seen: list[str] = []

@@ -11,7 +11,7 @@ from urllib.request import Request, urlopen
 import pytest
 from redis import Redis
 
-from app.api.rate import AGAIN_S
+from app.api.access.rate import AGAIN_S
 from tests.own_redis import running
 from tests.server.live import LATE_S, Client, Live, gunicorn, until
 

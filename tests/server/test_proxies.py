@@ -13,7 +13,7 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pytest
 
-from app.api.handover import KEEP_ALIVE_S
+from app.api.sse.handover import KEEP_ALIVE_S
 from tests.server.live import LATE_S, Client, Json, Live, connecting, gunicorn, until
 from tests.server.proxies import PROXIES, caddy, nginx
 

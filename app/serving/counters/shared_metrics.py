@@ -1,7 +1,7 @@
 """What a worker counts beside its streams: requests, the engine, the sources, the hub and itself; all workers add up.
 
 Everything is a double on the crew's board (crew.py), behind those of StreamStats. What reads it, such as
-`app/api/metrics.py`, may run in any worker.
+`app/api/routes/metrics.py`, may run in any worker.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Response, make_response, render_template
 from flask_smorest import Blueprint
 
-from app.api.access import OPEN, needs
+from app.api.access.access import OPEN, needs
 
 bp = needs(OPEN)(Blueprint("dashboard", __name__, description="The dashboard"))
 

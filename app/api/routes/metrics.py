@@ -21,7 +21,7 @@ from prometheus_client.core import (
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from app.api.access import READ, needs
+from app.api.access.access import READ, needs
 from app.api.context import current_runtime
 from app.serving.counters.histograms import Tally
 from app.serving.counters.shared_metrics import BATCH, ENGINE_S, LAG_S, REQUEST_S, SOURCE_STATES, Meters

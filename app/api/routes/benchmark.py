@@ -8,12 +8,12 @@ from typing import Any
 from flask import request
 from flask_smorest import Blueprint
 
-from app.api.access import CONTROL, needs
+from app.api.access.access import CONTROL, needs
+from app.api.codec.decoding import load_json_or_query
 from app.api.context import current_runtime
-from app.api.decoding import load_json_or_query
 from app.api.openapi import body, fails, query
-from app.api.schemas import BenchmarkResultSchema, BenchmarkSchema
-from app.api.wire import Wire
+from app.api.schemas.inference import BenchmarkResultSchema, BenchmarkSchema
+from app.api.sse.client_socket import Wire
 
 bp = needs(CONTROL)(Blueprint("benchmark", __name__, url_prefix="/benchmark", description="Measured speed"))
 

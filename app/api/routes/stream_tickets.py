@@ -8,9 +8,9 @@ from flask import Response
 from flask_smorest import Blueprint
 from marshmallow import Schema, fields
 
-from app.api.access import READ, current_access, current_caller, needs
+from app.api.access.access import READ, current_access, current_caller, needs
+from app.api.access.tickets import VALID_S
 from app.api.openapi import fails
-from app.api.tickets import VALID_S
 
 bp = needs(READ)(
     Blueprint("tickets", __name__, url_prefix="/stream/tickets", description="Tickets for streams")

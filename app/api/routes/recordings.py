@@ -11,12 +11,12 @@ from typing import Any, BinaryIO
 from flask import Response
 from flask_smorest import Blueprint
 
-from app.api.access import CONTROL, READ, needs
+from app.api.access.access import CONTROL, READ, needs
+from app.api.codec.decoding import load_json, load_query
 from app.api.context import current_feed, current_runtime
-from app.api.decoding import load_json, load_query
-from app.api.jobs import RecordingJob
 from app.api.openapi import body, fails, named, query
-from app.api.recording_schemas import DownloadSchema, RecordingSchema, RecordingsSchema, RecordingStartSchema
+from app.api.schemas.params import RecordingJob
+from app.api.schemas.recordings import DownloadSchema, RecordingSchema, RecordingsSchema, RecordingStartSchema
 from app.emg.recording.folder import NAME
 from app.errors import NotReadyError
 from app.serving.recordings.info import RecordingState

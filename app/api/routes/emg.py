@@ -11,10 +11,14 @@ from flask import request
 from flask_smorest import Blueprint
 from werkzeug.exceptions import UnsupportedMediaType
 
-from app.api.access import CONTROL, READ, needs
+from app.api.access.access import CONTROL, READ, needs
+from app.api.codec.decoding import JSON, RAW, UNDECLARED, load_json, load_query, whole_body
+from app.api.codec.raw_samples import read_raw
 from app.api.context import current_feed, current_runtime
-from app.api.decoding import JSON, RAW, UNDECLARED, load_json, load_query, whole_body
-from app.api.emg_schemas import (
+from app.api.errors import InvalidBody
+from app.api.openapi import body, fails, named, query
+from app.api.routes.health import source_state
+from app.api.schemas.emg import (
     DeclareSchema,
     PushQuerySchema,
     PushSchema,
@@ -24,11 +28,7 @@ from app.api.emg_schemas import (
     SourceSchema,
     SourcesSchema,
 )
-from app.api.errors import InvalidBody
-from app.api.health import source_state
-from app.api.jobs import DeclareJob, PushJob
-from app.api.openapi import body, fails, named, query
-from app.api.raw_samples import read_raw
+from app.api.schemas.params import DeclareJob, PushJob
 from app.emg.pushed_source import PushSource
 from app.errors import BusyError
 from app.serving.sources.declared import Declared

@@ -8,11 +8,11 @@ from typing import Any
 from flask import Response
 from flask_smorest import Blueprint
 
-from app.api.access import OPEN, READ, needs
+from app.api.access.access import OPEN, READ, needs
 from app.api.context import current_runtime
 from app.api.errors import RETRY_S, problem
 from app.api.openapi import fails
-from app.api.schemas import HealthSchema, LiveSchema, ReadySchema
+from app.api.schemas.inference import HealthSchema, LiveSchema, ReadySchema
 from app.inference.manifest import Manifest
 from app.serving.runtime import VERSION
 from app.serving.sources.acquisition import SourceState

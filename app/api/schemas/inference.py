@@ -7,8 +7,8 @@ from typing import Any
 from marshmallow import Schema, fields, post_load
 from marshmallow.validate import Length, Range
 
-from app.api.fields import Choice, Emg, Flag, Number, Whole
-from app.api.jobs import BenchmarkJob, InferJob, StreamJob
+from app.api.schemas.fields import Choice, Emg, Flag, Number, Whole
+from app.api.schemas.params import BenchmarkJob, InferJob, StreamJob
 from app.config import BACKENDS
 from app.inference.manifest import MAX_CHANNELS, MAX_LENGTH, MAX_STEPS
 from app.variables import MAX_BATCH

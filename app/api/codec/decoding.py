@@ -12,8 +12,8 @@ from flask import request
 from marshmallow import Schema, ValidationError, fields
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMediaType
 
+from app.api.codec.npy import read_npy
 from app.api.errors import InvalidBody
-from app.api.npy import read_npy
 from app.emg.source import Samples
 from app.errors import DataError
 

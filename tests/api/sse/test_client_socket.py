@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.api.wire import Wire
+from app.api.sse.client_socket import Wire
 
 BEYOND = 1100  # select() takes no descriptor above 1023
 

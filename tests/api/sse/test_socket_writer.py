@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.api.outlet import CHECKED, SocketOutlet, open_outlet
-from app.api.wire import MAX_UNSENT, Wire
+from app.api.sse.client_socket import MAX_UNSENT, Wire
+from app.api.sse.socket_writer import CHECKED, SocketOutlet, open_outlet
 from app.serving.streams.client_stream import Sent
 
 Pair = tuple[socket.socket, socket.socket]

@@ -21,15 +21,15 @@ import orjson
 from flask import Flask, request
 from werkzeug.exceptions import HTTPException
 
-from app.api.access import CONTROL, INFER, Access
-from app.api.answers import backend_answer, infer_answer
-from app.api.decoding import JSON, NPY, RAW, as_windows, expect_modest
-from app.api.fast_push import receipt, source_of
+from app.api.access.access import CONTROL, INFER, Access
+from app.api.codec.decoding import JSON, NPY, RAW, as_windows, expect_modest
+from app.api.codec.npy import read_npy
+from app.api.codec.responses import backend_answer, infer_answer
+from app.api.fast.push import receipt, source_of
 from app.api.headers import SECURITY
-from app.api.jobs import InferJob
-from app.api.npy import read_npy
+from app.api.schemas.params import InferJob
+from app.api.sse.client_socket import Wire
 from app.api.tracing import HEADER, bind, request_id
-from app.api.wire import Wire
 from app.config import Settings
 from app.emg.source import Samples
 from app.errors import MyostreamError

@@ -7,10 +7,10 @@ from typing import Any
 from marshmallow import Schema, fields, post_load
 from marshmallow.validate import Length, OneOf, Range
 
-from app.api.fields import Emg, Number, Whole
-from app.api.jobs import DeclareJob, PushJob
-from app.api.raw_samples import DTYPES
-from app.api.schemas import SourceStateSchema, about
+from app.api.codec.raw_samples import DTYPES
+from app.api.schemas.fields import Emg, Number, Whole
+from app.api.schemas.inference import SourceStateSchema, about
+from app.api.schemas.params import DeclareJob, PushJob
 from app.emg.quality.monitor import PROBLEMS
 from app.inference.manifest import MAX_CHANNELS
 

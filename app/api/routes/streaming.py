@@ -10,18 +10,18 @@ from typing import Any
 from flask import Response, request
 from flask_smorest import Blueprint
 
-from app.api import sse
-from app.api.access import READ, current_caller, needs
+from app.api.access.access import READ, current_caller, needs
+from app.api.codec.decoding import load_json_or_query, load_query
 from app.api.context import current_feed, current_runtime
-from app.api.decoding import load_json_or_query, load_query
 from app.api.errors import InvalidBody
-from app.api.handover import KEEP_ALIVE_S, SHUTDOWN_S, Handover
-from app.api.health import source_state
-from app.api.jobs import StreamJob
 from app.api.openapi import body, fails, query
-from app.api.outlet import SocketOutlet, open_outlet
-from app.api.schemas import FrameSchema, StatsSchema, StreamQuerySchema, StreamSchema
-from app.api.wire import Wire
+from app.api.routes.health import source_state
+from app.api.schemas.inference import FrameSchema, StatsSchema, StreamQuerySchema, StreamSchema
+from app.api.schemas.params import StreamJob
+from app.api.sse.client_socket import Wire
+from app.api.sse.events import events as sse
+from app.api.sse.handover import KEEP_ALIVE_S, SHUTDOWN_S, Handover
+from app.api.sse.socket_writer import SocketOutlet, open_outlet
 from app.serving.runtime import Runtime
 from app.serving.streams.client_stream import GIVE_UP_S, Stream
 from app.serving.streams.events import Completed, StreamOptions

@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from flask import Flask, current_app, request
 from werkzeug.exceptions import Forbidden, Unauthorized
 
-from app.api.proxies import address
-from app.api.rate import Rate
-from app.api.tickets import Tickets
+from app.api.access.proxies import address
+from app.api.access.rate import Rate
+from app.api.access.tickets import Tickets
 from app.config import Settings
 from app.errors import TooFastError
 from app.key_file import WatchedKeys

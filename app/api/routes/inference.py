@@ -6,14 +6,13 @@ from flask import Response, request
 from flask_smorest import Blueprint
 from marshmallow import Schema
 
-from app.api.access import INFER, needs
-from app.api.answers import backend_answer, infer_answer
+from app.api.access.access import INFER, needs
+from app.api.codec.decoding import JSON, as_windows, expect_shape, load_windows
+from app.api.codec.responses import backend_answer, infer_answer
 from app.api.context import current_feed, current_runtime
-from app.api.decoding import JSON, as_windows, expect_shape, load_windows
 from app.api.errors import InvalidBody
-from app.api.jobs import InferJob
 from app.api.openapi import body, described, fails, query
-from app.api.schemas import (
+from app.api.schemas.inference import (
     BackendResultSchema,
     InferQuerySchema,
     InferResultSchema,
@@ -21,7 +20,8 @@ from app.api.schemas import (
     WindowsQuerySchema,
     WindowsSchema,
 )
-from app.api.wire import Wire
+from app.api.schemas.params import InferJob
+from app.api.sse.client_socket import Wire
 from app.emg.source import Samples
 from app.serving.runtime import Runtime
 

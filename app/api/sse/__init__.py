@@ -1,0 +1,1 @@
+"""Events, and the sockets they are written to."""
