@@ -34,7 +34,7 @@ def open_runtime(
         MyostreamError: one line that says what cannot be opened.
     """
     global _installed  # noqa: PLW0603  one runtime a worker: it owns the device and the engine
-    from app.api.sse.events import events as sse
+    from app.api.sse import events as sse
     from app.serving import build as starting
 
     _installed = starting.open_runtime(settings, sse.encode, stopping, crew, end)

@@ -9,7 +9,7 @@ import pytest
 from flask.testing import FlaskClient
 
 from app import create_app
-from app.api.sse.events import events as sse
+from app.api.sse import events as sse
 from app.config import EmgMode, Settings
 from app.inference.artefact import Artefact
 from app.serving.runtime import Runtime

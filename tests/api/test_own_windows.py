@@ -14,7 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
-from app.api.sse.events import events as sse
+from app.api.sse import events as sse
 from app.config import Settings
 from app.errors import OverloadedError
 from app.serving.build import open_runtime

@@ -36,7 +36,8 @@ def run(code: str) -> str:
     ("code", "told"),
     [
         (
-            "import app.emg.lsl.source as m; m.LslSource(m.Query('type', 'EMG'), channels=1, sampling_rate=1, units='')",
+            "import app.emg.lsl.source as m; "
+            "m.LslSource(m.Query('type', 'EMG'), channels=1, sampling_rate=1, units='')",
             "LSL",
         ),
         ("import app.emg.lsl.outlet as m; m.LslOutlets('a', 'b', ['rest'], 'rest')", "LSL"),

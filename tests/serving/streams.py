@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from app.api.sse.events import events as sse
+from app.api.sse import events as sse
 from app.emg.signal.ring import Ring
 from app.emg.signal.windows import Grid
 from app.errors import MyostreamError

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from app.api.sse.events import events as sse
+from app.api.sse import events as sse
 from app.config import Settings
 from app.emg.source import Chunk
 from app.errors import BackendUnavailableError, NotReadyError, OverloadedError

@@ -1,7 +1,7 @@
 """`/metrics`: what all workers have counted, as Prometheus reads it.
 
-The counts lie on the crew's board (app/serving/counters/shared_metrics.py); only here they become Prometheus's families, when they are
-asked for (docs/decisions/0012-metrics-on-the-board.md).
+The counts lie on the crew's board (app/serving/counters/shared_metrics.py); only here they become Prometheus's
+families, when they are asked for (docs/decisions/0012-metrics-on-the-board.md).
 """
 
 from __future__ import annotations

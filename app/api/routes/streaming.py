@@ -18,8 +18,8 @@ from app.api.openapi import body, fails, query
 from app.api.routes.health import source_state
 from app.api.schemas.inference import FrameSchema, StatsSchema, StreamQuerySchema, StreamSchema
 from app.api.schemas.params import StreamJob
+from app.api.sse import events as sse
 from app.api.sse.client_socket import Wire
-from app.api.sse.events import events as sse
 from app.api.sse.handover import KEEP_ALIVE_S, SHUTDOWN_S, Handover
 from app.api.sse.socket_writer import SocketOutlet, open_outlet
 from app.serving.runtime import Runtime

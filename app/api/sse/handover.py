@@ -1,7 +1,7 @@
 """The answer to an endless stream: gunicorn writes the headers, and the request is over.
 
-What follows is written by the group's thread (app/api/sse/socket_writer.py), and the keeper looks whether the client is still
-there. So a stream costs its socket and a few small objects, not a request with its greenlet.
+What follows is written by the group's thread (app/api/sse/socket_writer.py), and the keeper looks whether the client
+is still there. So a stream costs its socket and a few small objects, not a request with its greenlet.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 from flask import Response
 
 from app import logs
+from app.api.sse import events as sse
 from app.api.sse.client_socket import Wire
-from app.api.sse.events import events as sse
 from app.api.sse.socket_writer import SocketOutlet
 from app.serving.streams.client_stream import GIVE_UP_S, LOOK_S, PAUSE_S, Stream
 from app.serving.streams.detached_streams import Keeper, Kept

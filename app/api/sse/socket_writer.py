@@ -12,8 +12,8 @@ import contextlib
 import os
 import socket
 
+from app.api.sse import events as sse
 from app.api.sse.client_socket import Wire
-from app.api.sse.events import events as sse
 from app.serving.streams.client_stream import Sent
 
 CHECKED = 8  # frames between two looks at what the client has left unread; each look is a system call

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
 from app import create_app
-from app.api.sse.events import events as sse
+from app.api.sse import events as sse
 from app.config import Settings
 from app.emg.files.recordings import load
 from app.serving.recordings.session import Take

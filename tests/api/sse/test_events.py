@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.api.sse.events import events as sse
+from app.api.sse import events as sse
 from app.serving.streams.client_stream import Place, Sent
 from app.serving.streams.events import Completed, Frame, SourceChange, Trouble
 from tests.serving.streams import make_frame
