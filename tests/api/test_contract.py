@@ -13,7 +13,7 @@ from flask.testing import FlaskClient
 from marshmallow import RAISE
 
 from app import create_app
-from app.api.schemas.inference import inference as schemas
+from app.api.schemas import inference as schemas
 from app.inference.prediction import normalise, softmax
 from app.inference.torch_backend import TorchBackend
 from app.serving.runtime import Runtime

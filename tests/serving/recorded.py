@@ -17,7 +17,7 @@ from app.serving.sources.acquisition import Acquisition
 from app.serving.streams.broadcast import Published
 from app.serving.streams.events import StreamOptions
 from tests.fakes import StepwiseSource
-from tests.serving.streams import make_frame
+from tests.serving.station import make_frame
 
 RATE = 200.0
 

@@ -14,7 +14,7 @@ from app.emg.source import Source
 from app.serving.sources.acquisition import Acquisition
 from tests.emg.fakes import Time
 from tests.emg.recording_makers import recording
-from tests.serving.streams import until
+from tests.serving.station import until
 
 SECONDS = 30
 PATIENT_S = 20.0

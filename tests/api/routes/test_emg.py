@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 from marshmallow import RAISE
 
 from app import create_app
-from app.api.schemas.inference import emg as emg_schemas
+from app.api.schemas import emg as emg_schemas
 from app.inference.artefact import Artefact
 from app.serving.runtime import Runtime
 from app.serving.sources import acquisition

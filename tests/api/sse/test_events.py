@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.api.sse import events as sse
 from app.serving.streams.client_stream import Place, Sent
 from app.serving.streams.events import Completed, Frame, SourceChange, Trouble
-from tests.serving.streams import make_frame
+from tests.serving.station import make_frame
 
 counts = st.integers(0, 10**12)
 places = st.builds(

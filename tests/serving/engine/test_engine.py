@@ -13,7 +13,7 @@ from app.inference.backend import Backend, Batch, Inference
 from app.serving.engine.backends import Opener
 from app.serving.engine.engine import Answer, Engine, ModelInput
 from tests.fakes import FakeBackend, FakeClock
-from tests.serving.streams import until
+from tests.serving.station import until
 
 LENGTH, CHANNELS = 5, 2
 MODEL = ModelInput(

@@ -13,7 +13,7 @@ from app.serving.counters.worker_group import Crew, board_for
 from app.serving.outputs.service import LOOK_S, Outputs, make_outputs
 from app.serving.streams.events import Frame
 from tests.inference.artefacts import make_manifest
-from tests.serving.streams import Station, until
+from tests.serving.station import Station, until
 
 
 class Receiver:

@@ -21,7 +21,7 @@ from app.errors import BusyError, DataError, NotReadyError, RecordingNameError, 
 from app.serving.recordings import session as take
 from app.serving.recordings.service import Recorder
 from tests.serving.recorded import RATE, HandFeed, recorder_in
-from tests.serving.streams import until
+from tests.serving.station import until
 
 
 @pytest.fixture

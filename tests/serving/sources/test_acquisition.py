@@ -16,7 +16,7 @@ from app.errors import SourceError
 from app.serving.sources import acquisition as module
 from app.serving.sources.acquisition import STALL_S, Acquisition
 from tests.fakes import FakeClock, StepwiseSource
-from tests.serving.streams import until
+from tests.serving.station import until
 
 PATIENT_S = 20.0
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from app.serving.streams.broadcast import IDLE_GROUPS, KEPT, Group, Published, Reader
-from tests.serving.streams import OPTIONS, Station, sample_index, until
+from tests.serving.station import OPTIONS, Station, sample_index, until
 
 
 def take(reader: Reader) -> list[tuple[Published, int]]:

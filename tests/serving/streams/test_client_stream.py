@@ -10,7 +10,7 @@ import pytest
 from app.serving.streams.broadcast import Reader
 from app.serving.streams.client_stream import GIVE_UP_S, Place, Sent, Stream
 from app.serving.streams.events import Completed
-from tests.serving.streams import OPTIONS, Station, sample_index, until
+from tests.serving.station import OPTIONS, Station, sample_index, until
 
 Item = Sent | Completed | None
 

@@ -9,7 +9,7 @@ import pytest
 
 from app.serving.process.memory import give_back
 from app.serving.streams.detached_streams import CROWD, Keeper, Kept
-from tests.serving.streams import until
+from tests.serving.station import until
 
 
 @pytest.fixture
