@@ -25,7 +25,7 @@ class Frame:
     latency_ms: float  # of the engine
     dropped: int  # frames missed so far
     backend: str
-    shape: tuple[int, ...]  # (batch, length, channels)
+    shape: tuple[int, ...]  # of the logits: (batch, classes)
     cpu_percent: float
     truth: str | None = None  # the recording's own label
     missing_samples: int = 0  # of the window: lost and filled

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -26,7 +27,11 @@ def whats_wrong(workers: int, addresses: Iterable[str]) -> str:
         into = [(os.POSIX_SPAWN_DUP2, said.fileno(), descriptor) for descriptor in (1, 2)]
         child = spawn(sys.executable, command, os.environ, file_actions=into)
         try:
-            while not wait(child, os.WNOHANG)[0] and time.monotonic() < ends:
+            while not wait(child, os.WNOHANG)[0]:
+                if time.monotonic() >= ends:  # it would hold for ever what it has opened
+                    native("os", "kill")(child, signal.SIGKILL)
+                    wait(child, 0)
+                    return f"the check gave no answer within {CHECK_S:g} s"
                 native_sleep(LOOK_S)
         except ChildProcessError:
             pass  # gunicorn has taken it

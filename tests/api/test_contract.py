@@ -58,13 +58,15 @@ def test_a_running_worker_is_alive_and_ready(client: FlaskClient, path: str, sta
     assert (answer.status_code, answer.get_json()) == (200, {"status": status})
 
 
-def test_infer_gives_figures_as_texts_and_predictions_as_numbers(client: FlaskClient) -> None:
+def test_infer_gives_figures_as_texts_and_predictions_as_numbers(
+    client: FlaskClient, runtime: Runtime
+) -> None:
     body = client.post("/infer", json={"batch": 1, "channels": CHANNELS, "length": LENGTH}).get_json()
     valid(schemas.InferResultSchema, body)
     assert body.keys() == DOCUMENTED | PREDICTED
     assert all(isinstance(body[key], str) for key in DOCUMENTED)
     assert float(body["latency_ms"]) > 0
-    assert body["shape"] == f"[1, {LENGTH}, {CHANNELS}]"
+    assert body["shape"] == f"[1, {len(runtime.artefact.manifest.classes)}]"
     assert (type(body["prediction"]), type(body["confidence"]), type(body["label"])) == (int, float, str)
     assert sum(body["probabilities"]) == pytest.approx(1, abs=1e-3)
 
@@ -76,9 +78,11 @@ def test_the_documented_curl_without_a_content_type_works(client: FlaskClient) -
 
 
 @pytest.mark.parametrize("batch", [2, 256])
-def test_a_batch_is_answered_with_arrays_over_the_batch(client: FlaskClient, batch: int) -> None:
+def test_a_batch_is_answered_with_arrays_over_the_batch(
+    client: FlaskClient, runtime: Runtime, batch: int
+) -> None:
     body = client.post("/infer", json={"batch": batch}).get_json()
-    assert body["shape"] == f"[{batch}, {LENGTH}, {CHANNELS}]"
+    assert body["shape"] == f"[{batch}, {len(runtime.artefact.manifest.classes)}]"
     assert {len(body[key]) for key in ("prediction", "label", "confidence", "probabilities")} == {batch}
 
 
@@ -99,11 +103,12 @@ def test_a_backend_route_gives_prediction_and_confidence_as_texts(
     from app.api.codec.responses import backend_answer
 
     answer = runtime.engine.infer(windows(1), backend="pytorch")
-    body = json.loads(backend_answer(answer, (1, LENGTH, CHANNELS), runtime))
+    body = json.loads(backend_answer(answer, runtime))
     valid(schemas.BackendResultSchema, body)
     texts = {"latency_ms", "prediction", "confidence", "cpu_percent", "shape", "backend"}
     assert body.keys() == texts | {"label", "probabilities"}
     assert all(isinstance(body[key], str) for key in texts)
+    assert body["shape"] == f"[1, {len(runtime.artefact.manifest.classes)}]"  # of the logits
 
 
 @pytest.mark.parametrize("method", ["POST", "GET"])

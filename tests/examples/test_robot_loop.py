@@ -40,7 +40,7 @@ def frame(decision: str = "fist", intensity: float = 0.5, **more: Any) -> Frame:
         "age_ms": 1.0,
         "latency_ms": 0.1,
     }
-    fields |= {"dropped": 0, "backend": "onnxruntime", "shape": (1, 200, 16), "cpu_percent": 1.0}
+    fields |= {"dropped": 0, "backend": "onnxruntime", "shape": (1, 7), "cpu_percent": 1.0}
     return Frame(decision_label=decision, intensity=intensity, **{**fields, **more})
 
 

@@ -12,19 +12,19 @@ from app.serving.engine.engine import Answer
 from app.serving.runtime import Runtime
 
 
-def infer_answer(answer: Answer, shape: tuple[int, ...], runtime: Runtime) -> bytes:
+def infer_answer(answer: Answer, runtime: Runtime) -> bytes:
     """The answer of `POST /infer`: numbers, and arrays over the batch when there is more than one window."""
     return _json(
         latency_ms=f"{answer.latency_ms:.3f}",
         spikes=f"{answer.spikes.sum():.0f}",
         cpu_percent=f"{runtime.cpu.percent:.1f}",
-        shape=str(list(shape)),
+        shape=str(list(answer.logits.shape)),
         backend=answer.backend,
         **_predicted(answer.prediction, runtime.artefact.manifest.classes),
     )
 
 
-def backend_answer(answer: Answer, shape: tuple[int, ...], runtime: Runtime) -> bytes:
+def backend_answer(answer: Answer, runtime: Runtime) -> bytes:
     """The answer of `POST /infer/<backend>`: prediction and confidence are texts too."""
     predicted = _predicted(answer.prediction, runtime.artefact.manifest.classes)
     return _json(
@@ -32,7 +32,7 @@ def backend_answer(answer: Answer, shape: tuple[int, ...], runtime: Runtime) -> 
         prediction=str(predicted.pop("prediction")),
         confidence=str(predicted.pop("confidence")),
         cpu_percent=f"{runtime.cpu.percent:.1f}",
-        shape=str(list(shape)),
+        shape=str(list(answer.logits.shape)),
         backend=answer.backend,
         **predicted,
     )

@@ -3,7 +3,7 @@
 Routing, request and application contexts, signals and response objects take more time than the model (figures in
 docs/benchmarks.md). So a POST that brings windows to `/infer` or `/infer/<backend>`, with no query and nothing else
 to decide, is answered here, with the same decoding, engine and answers as the views; so is a push of raw samples
-(fast_push.py). Whatever is not plain and sound goes on to Flask with its body, so that every error is said in one
+(push.py). Whatever is not plain and sound goes on to Flask with its body, so that every error is said in one
 place.
 """
 
@@ -23,6 +23,7 @@ from werkzeug.exceptions import HTTPException
 
 from app.api.access.access import CONTROL, INFER, Access
 from app.api.codec.decoding import JSON, NPY, RAW, as_windows, expect_modest
+from app.api.codec.json_numbers import as_array
 from app.api.codec.npy import read_npy
 from app.api.codec.responses import backend_answer, infer_answer
 from app.api.fast.push import receipt, source_of
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Encode = Callable[[Answer, tuple[int, ...], Runtime], bytes]
+Encode = Callable[[Answer, Runtime], bytes]
 Route = Callable[[bytes, "WSGIEnvironment", Runtime], "bytes | None"]
 
 _JOB = InferJob()
@@ -114,8 +115,6 @@ class FastPath:
         environ["wsgi.input"] = BytesIO(body)  # for Flask, should it be asked
         try:
             return route(body, environ, self._runtime())
-        except ValueError:  # it is not what it says it is; the view says what is wrong with it
-            return None
         except Exception as error:  # Flask says it, and does not try again what has failed
             environ[_FAILED] = error
             return None
@@ -132,7 +131,10 @@ def _route(environ: WSGIEnvironment) -> Route | None:
 def _inferred(
     backend: str | None, encode: Encode, body: bytes, environ: WSGIEnvironment, runtime: Runtime
 ) -> bytes | None:
-    emg = _READERS[environ["CONTENT_TYPE"]](body)
+    try:
+        emg = _READERS[environ["CONTENT_TYPE"]](body)
+    except ValueError:  # it is not what it says it is; the view says what is wrong with it
+        return None
     if emg is None:
         return None
     manifest = runtime.artefact.manifest
@@ -140,7 +142,7 @@ def _inferred(
     wire = Wire(environ)
     answer = runtime.engine.infer(windows, backend=backend, wanted=lambda: not wire.gone)
     runtime.engine.thread.breathe()
-    return encode(answer, windows.shape, runtime)
+    return encode(answer, runtime)
 
 
 _INFER: dict[str, Route] = {
@@ -160,8 +162,8 @@ def _json(body: bytes) -> Samples | None:
     values: Any = orjson.loads(body)
     if not isinstance(values, dict) or values.keys() != {"emg"} or not isinstance(values["emg"], list):
         return None
-    numbers = np.asarray(values["emg"])
-    if numbers.dtype.kind not in "iuf" or numbers.ndim < 2:
+    numbers = as_array(values["emg"])
+    if numbers is None or numbers.ndim < 2:
         return None
     with np.errstate(over="ignore"):  # what does not fit float32 becomes inf, which is refused with the rest
         return numbers.astype(np.float32)

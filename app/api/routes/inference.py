@@ -53,7 +53,7 @@ def infer() -> Response:
         windows, preprocess=job.preprocess, backend=backend, steps=steps, wanted=lambda: not wire.gone
     )
     runtime.engine.thread.breathe()
-    return Response(infer_answer(answer, windows.shape, runtime), content_type=JSON)
+    return Response(infer_answer(answer, runtime), content_type=JSON)
 
 
 @bp.post("/tensorrt")
@@ -86,7 +86,7 @@ def _infer_with(backend: str) -> Response:
         windows, preprocess=job.preprocess, backend=backend, wanted=lambda: not wire.gone
     )
     runtime.engine.thread.breathe()
-    return Response(backend_answer(answer, windows.shape, runtime), content_type=JSON)
+    return Response(backend_answer(answer, runtime), content_type=JSON)
 
 
 def _asked(runtime: Runtime, body_schema: Schema, query_schema: Schema) -> tuple[InferJob, Samples]:

@@ -9,6 +9,7 @@ import numpy as np
 from marshmallow import ValidationError, fields
 from marshmallow.validate import OneOf, Range
 
+from app.api.codec.json_numbers import as_array
 from app.emg.source import Samples
 
 
@@ -68,10 +69,10 @@ class Emg(fields.Field[Samples]):
         if not isinstance(value, list):
             raise ValidationError(self._words)
         try:
-            numbers = np.asarray(value)
+            numbers = as_array(value)
         except ValueError:
             raise ValidationError("rows must be equally long lists of numbers") from None
-        if numbers.dtype.kind not in "iuf":
+        if numbers is None:
             raise ValidationError("must hold numbers only, in rows of equal length")
         if numbers.ndim < 2:
             raise ValidationError(self._words)

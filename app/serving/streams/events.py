@@ -35,7 +35,7 @@ class Frame:
     cpu_percent: float
     sample_index: int  # samples since the source started, up to the window's end
     age_ms: float  # last sample acquired -> event made
-    shape: tuple[int, ...]  # (batch, length, channels)
+    shape: tuple[int, ...]  # of the logits: (batch, classes)
     truth: str | None  # the recording's or simulator's own label of the last sample
     missing_samples: int = 0  # of the window: lost and filled
     quality: Mapping[str, Sequence[int]] | None = None  # what is wrong with which channels; None: nothing

@@ -95,7 +95,7 @@ class FrameMaker:
             truth=seen.truth,
             missing_samples=seen.missing,
             quality=quality or None,
-            shape=(1, self._manifest.length, self._manifest.channels),
+            shape=(1, len(self._manifest.classes)),
             signal=self._signal(end) if options.include_signal else None,
         )
 
