@@ -6,12 +6,13 @@ PYTHON ?= python3
 VENV ?= .venv
 SECONDS ?= 120
 LOWEST := .venv-lowest
+NEWEST := .venv-newest
 ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format bench soak lowest clean
+.PHONY: help serve test check format bench soak lowest newest clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -49,8 +50,16 @@ lowest: ## Test with the lowest versions of requirements.txt (PYTHON=python3.10 
 	@$(LOWEST)/bin/uv pip install --quiet --python $(LOWEST)/bin/python -r $(LOWEST)/lowest.txt pytest hypothesis trustme
 	@$(LOWEST)/bin/python -m pytest -m "not (gpu or slow or server or browser or data)" tests/api tests/emg tests/serving $(ARGS)
 
+# We stand on internals of gunicorn and gevent: requirements.txt stops at the minors that are tested.
+newest: ## Test whole servers with the newest gunicorn and gevent
+	@$(PYTHON) -m venv --clear $(NEWEST)
+	@$(NEWEST)/bin/python -m pip --quiet --disable-pip-version-check install -r requirements-dev.txt
+	@$(NEWEST)/bin/python -m pip --quiet --disable-pip-version-check install --upgrade gunicorn gevent
+	@$(NEWEST)/bin/python -m pip --disable-pip-version-check list | grep -E '^(gunicorn|gevent) '
+	@$(NEWEST)/bin/python -m pytest -m "not gpu" tests/server tests/api tests/serving $(ARGS)
+
 clean: ## Remove the virtual environment and the caches
-	@rm -rf $(VENV) $(LOWEST) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf $(VENV) $(LOWEST) $(NEWEST) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.bench: requirements-bench.txt $(VENV)/.dev

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from app.config import BACKENDS, EmgMode, Settings
@@ -263,14 +264,14 @@ class Runtime:
 
     def close(self) -> None:
         """Let the streams say their last word, stop acquiring and free the engine. Safe to call twice."""
-        if self.outputs is not None:
-            self.outputs.close()
-        self.keeper.drain(LAST_WORD_S)
-        self.recorder.close()
-        self.feeds.close()
-        self.pulse.close()
-        self.watchdog.close()
-        self.engine.close()
+        with (
+            ExitStack() as parts
+        ):  # the last one pushed is the first to close; one that raises stops no other
+            for part in (self.engine, self.watchdog, self.pulse, self.feeds, self.recorder):
+                parts.callback(part.close)
+            parts.callback(self.keeper.drain, LAST_WORD_S)
+            if self.outputs is not None:
+                parts.callback(self.outputs.close)
 
     def _ended(self, feed: Feed) -> None:
         """Forget a source that a client brought."""

@@ -160,3 +160,17 @@ def test_a_lazy_backend_that_failed_is_not_tried_at_every_request(artefact: Arte
             stage.runtime.engine.backends.named("onnxruntime")
     assert len(tries) == 1
     stage.runtime.close()
+
+
+def test_a_part_that_raises_at_the_close_keeps_no_other_open(artefact: Artefact) -> None:
+    """The engine is closed last: what was left open was CUDA's context, on its thread."""
+    backend = FakeBackend()
+    stage = Stage(artefact, pytorch=Opener(lambda: backend))
+
+    def fails() -> None:
+        raise OSError("the disk is gone")
+
+    stage.runtime.recorder.close = fails  # type: ignore[method-assign]
+    with pytest.raises(OSError, match="the disk is gone"):
+        stage.runtime.close()
+    assert len(backend.closed_on) == 1

@@ -22,7 +22,7 @@ class EngineThread(Protocol):
     """Runs jobs one after the other on the same native thread."""
 
     def run(self, job: Job, timeout_s: float | None = None) -> bool:
-        """Queue `job` and wait until it has run. False: the time was over first (the job still runs)."""
+        """Queue `job` and wait until it has run. False: the time was over first (it may still run later)."""
 
     def breathe(self) -> None:
         """Let the other callers of this process run; called after work that did not wait."""
@@ -59,12 +59,15 @@ class GeventThread:
         from gevent.threadpool import ThreadPool
 
         self._pool: Any = ThreadPool(1)
-        self._sleep = gevent.sleep
+        self._sleep, self._timeout = gevent.sleep, gevent.Timeout
 
     def run(self, job: Job, timeout_s: float | None = None) -> bool:
-        result = self._pool.spawn(job)
-        result.wait(timeout_s)
-        return bool(result.ready())
+        done = False
+        # around both: a pool of one lets two callers in, and `spawn` itself waits from the third on
+        with self._timeout(timeout_s, False):
+            self._pool.spawn(job).wait()
+            done = True
+        return done
 
     def breathe(self) -> None:
         """gevent changes greenlets only where one waits: a busy connection would keep the hub to itself."""
