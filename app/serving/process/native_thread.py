@@ -62,12 +62,16 @@ class GeventThread:
         self._sleep, self._timeout = gevent.sleep, gevent.Timeout
 
     def run(self, job: Job, timeout_s: float | None = None) -> bool:
-        done = False
         # around both: a pool of one lets two callers in, and `spawn` itself waits from the third on
-        with self._timeout(timeout_s, False):
-            self._pool.spawn(job).wait()
-            done = True
-        return done
+        timeout = self._timeout(timeout_s)
+        try:
+            with timeout:
+                self._pool.spawn(job).wait()
+        except self._timeout as ended:
+            if ended is not timeout:  # somebody else's, around this call
+                raise
+            return False
+        return True
 
     def breathe(self) -> None:
         """gevent changes greenlets only where one waits: a busy connection would keep the hub to itself."""
