@@ -156,6 +156,10 @@ class Runtime:
         own = self.feeds.default if self.acquisition is not None else None
         if own is not None and own.acquisition.state != "running":
             reasons.append(f"the source {own.name} is {own.acquisition.state}")
+        elif own is not None and not own.has_window:
+            reasons.append(
+                f"the source {own.name} has {own.unbroken} of the {self.artefact.manifest.length} samples of a window"
+            )
         elif own is not None and own.too_bad:
             reasons.append(f"the source {own.name} has too many bad channels: see /emg/quality")
         return reasons

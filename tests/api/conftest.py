@@ -52,7 +52,10 @@ def running(artefact: Artefact) -> Runtime:
     )
     runtime.start()
     deadline = time.monotonic() + 20
-    while runtime.acquisition.state != "running" and time.monotonic() < deadline:
+    while (
+        not (runtime.acquisition.state == "running" and runtime.feeds.named().has_window)
+        and time.monotonic() < deadline
+    ):
         time.sleep(0.01)
     return runtime
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 
 import numpy as np
@@ -99,7 +100,7 @@ def test_no_window_of_a_snapshot_spans_a_break(stage: Stage) -> None:
 
 def test_a_running_worker_is_ready_and_one_that_stops_says_why_not(stage: Stage) -> None:
     assert stage.runtime.not_ready() == ["the source scripted is starting"]
-    stage.feed(1)
+    stage.feed(LENGTH)
     assert stage.runtime.not_ready() == []
     stage.stopping = True
     stage.runtime.engine.close()
@@ -174,3 +175,23 @@ def test_a_part_that_raises_at_the_close_keeps_no_other_open(artefact: Artefact)
     with pytest.raises(OSError, match="the disk is gone"):
         stage.runtime.close()
     assert len(backend.closed_on) == 1
+
+
+def test_a_source_without_a_whole_window_is_not_ready(stage: Stage) -> None:
+    """Ready was said at the first sample, and the first request was refused."""
+    stage.feed(LENGTH - 1)
+    assert stage.runtime.not_ready() == [
+        f"the source scripted has {LENGTH - 1} of the {LENGTH} samples of a window"
+    ]
+    stage.feed(1)
+    assert stage.runtime.not_ready() == []
+    stage.feed(3, restart=True)
+    assert len(stage.runtime.not_ready()) == 1
+
+
+def test_a_snapshot_waits_for_the_first_whole_window(stage: Stage) -> None:
+    stage.feed(LENGTH - 1)
+    later = threading.Timer(0.05, stage.feed, (1,))
+    later.start()
+    assert stage.runtime.feeds.named().snapshot(1).shape == (1, LENGTH, CHANNELS)
+    later.join()

@@ -20,6 +20,7 @@ from app.serving.streams.events import StreamOptions
 from app.serving.streams.frames import FrameMaker, too_many_dead
 from app.serving.streams.window_classifier import Judge
 
+PATIENCE_S = 0.1  # beside a window's length, for a caller who comes before the first window is whole
 SNAPSHOT_HOP_S = 1 / 30  # between the windows that `POST /infer` takes from the running source
 
 
@@ -55,6 +56,15 @@ class Feed:
         """Whether decisions have fallen to rest because too many channels carry no signal."""
         return too_many_dead(self.quality.problems, self.source.channels)
 
+    @property
+    def unbroken(self) -> int:
+        """Return how many samples there are since the source's last break, as far as they are kept."""
+        return self.ring.newest - max(self.ring.segment_start, self.ring.oldest)
+
+    @property
+    def has_window(self) -> bool:
+        return self.unbroken >= self._worker.manifest.length
+
     def start(self) -> None:
         self.acquisition.start()
 
@@ -65,14 +75,18 @@ class Feed:
     def snapshot(self, count: int) -> Samples:
         """The newest `count` windows, (count, length, channels), the newest last.
 
-        They lie SNAPSHOT_HOP_S apart, closer where the signal is not yet that long.
+        They lie SNAPSHOT_HOP_S apart, closer where the signal is not yet that long. Waits for a source that has just
+        begun, or begun anew, up to a window's length and PATIENCE_S.
 
         Raises:
             NotReadyError: the source has not delivered enough samples since its last break.
         """
-        ring, length, state = self.ring, self._worker.manifest.length, self.acquisition.state
-        newest = ring.newest
-        spare = newest - max(ring.segment_start, ring.oldest) - length
+        ring, length = self.ring, self._worker.manifest.length
+        missing = length + count - 1 - self.unbroken
+        if missing > 0 and self.acquisition.state in ("starting", "running"):
+            ring.wait_beyond(ring.newest + missing - 1, timeout=length / self.sampling_rate + PATIENCE_S)
+        newest, state = ring.newest, self.acquisition.state
+        spare = self.unbroken - length
         if state in ("stalled", "disconnected", "ended") or spare < count - 1:
             raise NotReadyError(
                 f"the source {self.name} is {state} and has {max(spare + length, 0)} samples; "
