@@ -52,10 +52,8 @@ def running(artefact: Artefact) -> Runtime:
     )
     runtime.start()
     deadline = time.monotonic() + 20
-    while (
-        not (runtime.acquisition.state == "running" and runtime.feeds.named().has_window)
-        and time.monotonic() < deadline
-    ):
+    enough = manifest.length + 255  # samples of the largest batch
+    while runtime.feeds.named().unbroken < enough and time.monotonic() < deadline:
         time.sleep(0.01)
     return runtime
 
