@@ -211,11 +211,11 @@ def post_fork(server, worker):
     from app.api.gunicorn_hooks.slow_body import InTime
     from app.config import Settings
     from app.errors import MyostreamError
-    from app.serving.counters.worker_group import Crew
+    from app.serving.counters.worker_group import WorkerGroup
     from app.serving.engine.watchdog import end_process
 
     native_subprocess()
-    crew = Crew(server.run, server.board, worker.slot, server.num_workers)
+    crew = WorkerGroup(server.run, server.board, worker.slot, server.num_workers)
     try:
         settings = Settings.from_env()
         logs.configure(settings.log_level, settings.log_format)

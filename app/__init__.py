@@ -12,7 +12,7 @@ from flask import Flask
 from app.config import Settings
 
 if TYPE_CHECKING:
-    from app.serving.counters.worker_group import Crew
+    from app.serving.counters.worker_group import WorkerGroup
     from app.serving.runtime import Runtime
 
 TITLE = "Myostream"
@@ -22,7 +22,7 @@ _installed: Runtime | None = None
 def open_runtime(
     settings: Settings,
     stopping: Callable[[], bool] = lambda: False,
-    crew: Crew | None = None,
+    crew: WorkerGroup | None = None,
     end: Callable[[], None] | None = None,
 ) -> Runtime:
     """Open this worker's runtime. `create_app` picks it up; close it when the worker exits.
@@ -35,9 +35,9 @@ def open_runtime(
     """
     global _installed  # noqa: PLW0603  one runtime a worker: it owns the device and the engine
     from app.api.sse import events as sse
-    from app.serving import build as starting
+    from app.serving.build import build_runtime
 
-    _installed = starting.open_runtime(settings, sse.encode, stopping, crew, end)
+    _installed = build_runtime(settings, sse.encode, stopping, crew, end)
     return _installed
 
 
@@ -48,8 +48,8 @@ def create_app(runtime: Runtime | None = None, settings: Settings | None = None)
         ConfigError: a setting is wrong.
     """
     from app import api, cli
-    from app.serving.counters.shared_metrics import Meters
-    from app.serving.counters.worker_group import Crew
+    from app.serving.counters.shared_metrics import SharedMetrics
+    from app.serving.counters.worker_group import WorkerGroup
 
     given = runtime or _installed
     settings = settings or (given.settings if given else Settings.from_env())
@@ -57,7 +57,7 @@ def create_app(runtime: Runtime | None = None, settings: Settings | None = None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     app.config["SETTINGS"] = settings
     app.extensions["runtime"] = _holder(given, settings)
-    app.extensions["meters"] = given.meters if given else Meters(Crew.alone())
+    app.extensions["meters"] = given.meters if given else SharedMetrics(WorkerGroup.alone())
     api.register(app, TITLE)
     cli.register(app)
     return app

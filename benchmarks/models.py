@@ -42,7 +42,7 @@ LEFT_OUT: dict[str, dict[str, Any]] = {
 STEPS = (1, 2, 4, 8)
 
 
-class Judge:
+class WindowClassifier:
     """Balanced accuracy, mean over the people that a fold holds out."""
 
     def __init__(self, data: Dataset, manifest: Manifest, held: Sequence[int]) -> None:
@@ -130,7 +130,7 @@ def networks(people: Any, folds: Sequence[str], epochs: int, only: Sequence[str]
 
 
 def judged(manifest: Manifest, data: Dataset, network: Classifier, held: list[int]) -> list[float]:
-    judge = Judge(data, manifest, held)
+    judge = WindowClassifier(data, manifest, held)
     return [float(np.mean(of(network))) for of in (judge.unseen, judge.aligned, judge.calibrated)]
 
 

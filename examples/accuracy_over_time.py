@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from accuracy import Judged, figures
+from accuracy import PersonScores, figures
 from stream_events import Completed, Frame
 from streaming_client import DEFAULT_URL, ClientError, StreamingInferenceClient
 from terminal_view import line_of
@@ -45,9 +45,9 @@ def arguments() -> argparse.Namespace:
 
 def listen(
     client: StreamingInferenceClient, rate_hz: float, **options: Any
-) -> tuple[list[Judged], dict[str, Any]]:
+) -> tuple[list[PersonScores], dict[str, Any]]:
     """The frames that had a truth, and what the stream itself says: frames dropped, seconds."""
-    judged: list[Judged] = []
+    judged: list[PersonScores] = []
     time_of = SignalTime(rate_hz)
     said: dict[str, Any] = {"dropped": 0, "seconds": None}
     for event in client.stream(**options):
@@ -56,7 +56,9 @@ def listen(
             at_s = time_of(event)
             if event.truth is not None:
                 judged.append(
-                    Judged(at_s=at_s, truth=event.truth, label=event.label, decision=event.decision_label)
+                    PersonScores(
+                        at_s=at_s, truth=event.truth, label=event.label, decision=event.decision_label
+                    )
                 )
         else:
             print(line_of(event), file=sys.stderr)

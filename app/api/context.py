@@ -9,7 +9,7 @@ from flask import current_app
 from app.api.errors import InvalidBody
 from app.errors import SourceNameError
 from app.serving.runtime import Runtime
-from app.serving.streams.pipeline import Feed
+from app.serving.streams.pipeline import SourcePipeline
 
 
 def current_runtime() -> Runtime:
@@ -17,7 +17,7 @@ def current_runtime() -> Runtime:
     return cast(Runtime, current_app.extensions["runtime"]())
 
 
-def current_feed(source: str | None) -> Feed:
+def current_feed(source: str | None) -> SourcePipeline:
     """The feed that a body names in `source`; the default one where it names none.
 
     Raises:

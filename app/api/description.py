@@ -8,7 +8,7 @@ from apispec import BasePlugin
 from flask import Flask
 from werkzeug.routing import Rule
 
-from app.api.access.access import HEADER, OPEN, scope_of
+from app.api.access.access import API_KEY_HEADER, OPEN, scope_of
 from app.api.errors import PROBLEM, Api
 from app.api.openapi import RETRY_AFTER
 from app.config import Settings
@@ -37,7 +37,7 @@ class Guarded(BasePlugin):
             refusals: dict[int, str] = {}
             if self._settings.asks_for_keys:
                 operation["security"] = [{_SCHEME: []}]
-                refusals |= {401: f"There is no key in {HEADER}"}
+                refusals |= {401: f"There is no key in {API_KEY_HEADER}"}
                 refusals |= {403: "The key is wrong or not for this, or a page of another origin asked"}
             if self._settings.rate_limit or (self._settings.max_streams_per_key and "stream" in (path or "")):
                 refusals |= {429: "More than one key or address may do: Retry-After says when to go on"}
@@ -49,7 +49,7 @@ def describe(api: Api, settings: Settings) -> None:
     """The limits, and where a key goes."""
     api.spec.options.setdefault("info", {})["x-limits"] = limits_of(settings)
     if settings.asks_for_keys:
-        scheme = {"type": "apiKey", "in": "header", "name": HEADER}
+        scheme = {"type": "apiKey", "in": "header", "name": API_KEY_HEADER}
         api.spec.components.security_scheme(_SCHEME, scheme)
 
 

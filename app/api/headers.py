@@ -9,7 +9,7 @@ from hashlib import sha256
 from flask import Flask, Response, request
 from flask_cors import CORS
 
-from app.api.access.access import HEADER
+from app.api.access.access import API_KEY_HEADER
 
 SECURITY = (
     ("X-Content-Type-Options", "nosniff"),
@@ -30,7 +30,7 @@ def register(app: Flask, origins: tuple[str, ...]) -> None:
             app,
             origins=list(origins),
             methods=["GET", "POST", "DELETE"],
-            allow_headers=["Content-Type", HEADER, "Last-Event-ID"],
+            allow_headers=["Content-Type", API_KEY_HEADER, "Last-Event-ID"],
             expose_headers=_EXPOSED,
             supports_credentials=False,
             send_wildcard="*" in origins,

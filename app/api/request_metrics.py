@@ -9,13 +9,13 @@ import time
 
 from flask import Flask, Response, request
 
-from app.serving.counters.shared_metrics import Meters
+from app.serving.counters.shared_metrics import SharedMetrics
 
 _BEGAN = "myostream.began"
 UNMATCHED = "(none)"  # a path that is no route: a client may think out any number of them
 
 
-def register(app: Flask, meters: Meters) -> None:
+def register(app: Flask, meters: SharedMetrics) -> None:
     """Before everything else: what is refused is counted too."""
 
     @app.before_request

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-HEADER = "X-Request-ID"
+REQUEST_ID_HEADER = "X-Request-ID"
 _KEY = "myostream.request_id"
 _SANE = re.compile(r"[A-Za-z0-9._:/+=@-]{1,128}")  # nothing that could forge a line of a log or a header
 _TRACEPARENT = re.compile(
@@ -72,7 +72,7 @@ def register(app: Flask) -> None:
 
     @app.after_request
     def answer(answer: Response) -> Response:
-        answer.headers[HEADER] = request_id(request.environ)
+        answer.headers[REQUEST_ID_HEADER] = request_id(request.environ)
         if log.isEnabledFor(logging.DEBUG):
             route = UNMATCHED if request.url_rule is None else request.url_rule.rule
             log.debug(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from app.emg.recording.label_plan import LabelPlan, Prompt
     from app.emg.source import Source
     from app.inference.manifest import Manifest
-    from app.serving.recordings.session import Take
+    from app.serving.recordings.session import RecordingSession
 
 LOOK_S = 0.05  # between two looks at what is to be prompted
 PATIENCE_S = 10.0  # for the first sample
@@ -78,17 +78,17 @@ def _recorded(
     from app.emg.recording import folder as recording_folder
     from app.emg.recording.export_npz import write_npz
     from app.emg.recording.writer import RecordingWriter
-    from app.serving.process.offload import Aside
+    from app.serving.process.offload import BlockingWorker
     from app.serving.recordings.service import header_of
-    from app.serving.recordings.session import Take
+    from app.serving.recordings.session import RecordingSession
     from app.serving.sources.acquisition import Acquisition
     from app.serving.sources.opening import open_path
 
     root = settings.instance / "recordings"
     header = header_of(source, time.time(), subject=subject, mains_hz=settings.mains_hz, plan=plan)
-    acquisition, aside = Acquisition(source, open_path(settings, manifest)), Aside()
+    acquisition, aside = Acquisition(source, open_path(settings, manifest)), BlockingWorker()
     try:
-        take = Take(RecordingWriter(root, header), acquisition, aside)
+        take = RecordingSession(RecordingWriter(root, header), acquisition, aside)
         take.start()
         acquisition.start()
         complete = _prompted(take, lambda: acquisition.look().error)
@@ -114,7 +114,7 @@ def _recorded(
     return held, complete
 
 
-def _prompted(take: Take, trouble: Callable[[], str | None]) -> bool:
+def _prompted(take: RecordingSession, trouble: Callable[[], str | None]) -> bool:
     """Tell the person what to do until the plan is over, or Ctrl-C. Whether it came to its end."""
     began, board = time.monotonic(), _Board()
     with suppress(KeyboardInterrupt), board:

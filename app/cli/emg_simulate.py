@@ -96,14 +96,14 @@ def _source(
     faults: str,
     **_: Any,
 ) -> Source:
-    from app.emg.simulated.faults import Faulty, parse
+    from app.emg.simulated.faults import FaultInjector, parse
 
     found = parse(faults)
     if recording is not None:
         source = _playback(recording, channels, rate, speed)
     else:
         source = _simulator(channels, rate, speed, seed)
-    return Faulty(source, found) if found else source
+    return FaultInjector(source, found) if found else source
 
 
 def _playback(path: Path, channels: int | None, rate: float | None, speed: float) -> Source:

@@ -19,7 +19,7 @@ from app.errors import BackendUnavailableError, MyostreamError
 if TYPE_CHECKING:
     from app.inference.artefact import Artefact
     from app.inference.latency import Times
-    from app.inference.openers import Opener
+    from app.inference.openers import OpenBackend
 
 engine = AppGroup("engine", help="Build TensorRT plans, look into them, time the backends.")
 
@@ -121,7 +121,7 @@ def _refusal(artefact: Artefact, path: Path) -> BackendUnavailableError | None:
     return None
 
 
-def _timed(artefact: Artefact, name: str, opener: Opener, iterations: int, batch: int) -> Times | None:
+def _timed(artefact: Artefact, name: str, opener: OpenBackend, iterations: int, batch: int) -> Times | None:
     """Times of one backend; None where it cannot be opened, which is said on stderr."""
     from tqdm import tqdm
 

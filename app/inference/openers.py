@@ -8,10 +8,10 @@ from pathlib import Path
 from app.inference.artefact import Artefact
 from app.inference.parity import PreciseBackend, checked
 
-Opener = Callable[[], PreciseBackend]
+OpenBackend = Callable[[], PreciseBackend]
 
 
-def openers(artefact: Artefact, plan: Path, *, onnx_precision: str = "fp32") -> dict[str, Opener]:
+def openers(artefact: Artefact, plan: Path, *, onnx_precision: str = "fp32") -> dict[str, OpenBackend]:
     """By name; call one on the thread that will use the backend.
 
     Args:

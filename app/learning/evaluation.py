@@ -29,7 +29,7 @@ SPLITS: dict[str, Callable[[Dataset, int], list[Part]]] = {
 
 
 @dataclass(slots=True)
-class Judged:
+class PersonScores:
     """Scores of one person, of the model and of the baseline; one entry a part.
 
     `aligned` are the model's where each session's ring was turned first by what its signal says by itself.
@@ -82,7 +82,7 @@ def evaluate(
     networks = Networks(model)
     windows = Windows(data, model.manifest.mean, model.manifest.std)
     baseline = Baseline(data)
-    people = [Judged(name) for name in data.people]
+    people = [PersonScores(name) for name in data.people]
     for k in progress(range(len(parts)), len(parts), "evaluate"):
         part, person = parts[k], people[parts[k].person]
         network = adapted(networks.unseen_by(data.hashes[part.person].values()), windows, part)
@@ -148,7 +148,7 @@ def _scores(data: Dataset, rows: Ids, predicted: Ids) -> Scores:
     return Scores(confusion(data.label[rows], predicted, len(data.classes)), data.rest)
 
 
-def _summary_of(people: list[Judged], which: str) -> dict[str, Any] | None:
+def _summary_of(people: list[PersonScores], which: str) -> dict[str, Any] | None:
     """None where a split does not have that."""
     scores = [(one.name, getattr(one, which)) for one in people]
     return summary(scores) if scores[0][1] else None

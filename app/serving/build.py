@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from app.config import Settings
 from app.emg.shared_source import SharedSource
-from app.serving.counters.worker_group import Crew
+from app.serving.counters.worker_group import WorkerGroup
 from app.serving.runtime import Runtime, never
 from app.serving.sources.acquisition import Acquisition
 from app.serving.sources.opening import make_engine, open_artefact, open_path, open_source
@@ -20,7 +20,7 @@ def make_runtime(
     settings: Settings,
     encode: Encode,
     stopping: Callable[[], bool] = never,
-    crew: Crew | None = None,
+    crew: WorkerGroup | None = None,
     end: Callable[[], None] | None = None,
 ) -> Runtime:
     """All that the settings name, not yet started: no device is opened and no backend.
@@ -29,7 +29,7 @@ def make_runtime(
         MyostreamError: one line that says what is wrong with it.
     """
     model = open_artefact(settings)
-    crew = crew or Crew.alone()
+    crew = crew or WorkerGroup.alone()
     source = open_source(settings, model.manifest)
     if source is not None and crew.shares:
         source = SharedSource(source, crew.link(repr(settings)))
@@ -45,11 +45,11 @@ def make_runtime(
     )
 
 
-def open_runtime(
+def build_runtime(
     settings: Settings,
     encode: Encode,
     stopping: Callable[[], bool] = never,
-    crew: Crew | None = None,
+    crew: WorkerGroup | None = None,
     end: Callable[[], None] | None = None,
 ) -> Runtime:
     """Open all that the settings name, warmed and running. `end` ends a process whose engine hangs.

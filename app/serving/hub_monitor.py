@@ -12,9 +12,9 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from app.serving.counters.shared_metrics import Meters
+from app.serving.counters.shared_metrics import SharedMetrics
 from app.serving.process.cpu import CpuLoad, usage
-from app.serving.streams.pipeline import Feed
+from app.serving.streams.pipeline import SourcePipeline
 
 log = logging.getLogger(__name__)
 
@@ -23,13 +23,13 @@ LOOK_BEATS = 20  # beats between two looks at the process and its sources
 SILENT = ("stalled", "disconnected")
 
 
-class Pulse:
+class HubMonitor:
     """One thread (under gevent: a greenlet). `on_beat` is called at every beat; it must not wait."""
 
     def __init__(
         self,
-        meters: Meters,
-        feeds: Callable[[], Iterable[Feed]],
+        meters: SharedMetrics,
+        feeds: Callable[[], Iterable[SourcePipeline]],
         on_beat: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -70,7 +70,7 @@ class Pulse:
         if look:
             self._look(feeds)
 
-    def _look(self, feeds: list[Feed]) -> None:
+    def _look(self, feeds: list[SourcePipeline]) -> None:
         self.cpu.sample()
         with contextlib.suppress(OSError):  # no descriptor is left: the figures stay as they were
             self._meters.alive(usage())

@@ -13,25 +13,25 @@ from app.emg.signal.filters import design, group_delay_ms
 from app.errors import BusyError, NotReadyError, OverloadedError, TooFastError
 from app.inference.artefact import Artefact
 from app.inference.decision import decision_delay_ms
-from app.serving.counters.shared_metrics import Meters
+from app.serving.counters.shared_metrics import SharedMetrics
 from app.serving.counters.stream_stats import StreamStats
-from app.serving.counters.worker_group import Crew
+from app.serving.counters.worker_group import WorkerGroup
 from app.serving.engine.backends import BackendState
 from app.serving.engine.benchmark import Benchmark
 from app.serving.engine.engine import Engine
 from app.serving.engine.watchdog import Watchdog
-from app.serving.hub_monitor import Pulse
+from app.serving.hub_monitor import HubMonitor
 from app.serving.outputs.service import Outputs, make_outputs
 from app.serving.process.cpu import CpuLoad
-from app.serving.recordings.service import Judging, Recorder
+from app.serving.recordings.service import ModelInfo, RecordingService
 from app.serving.sources.acquisition import Acquisition
 from app.serving.sources.declared import Declared
 from app.serving.sources.opening import open_path
 from app.serving.streams.broadcast import Encode
-from app.serving.streams.client_stream import Outlet, Place, Stream
-from app.serving.streams.detached_streams import Keeper
+from app.serving.streams.client_stream import Outlet, Stream, StreamCursor
+from app.serving.streams.detached_streams import DetachedStreams
 from app.serving.streams.events import StreamOptions
-from app.serving.streams.pipeline import Feed, Feeds, Worker
+from app.serving.streams.pipeline import PipelineServices, SourcePipeline, SourcePipelines
 
 log = logging.getLogger(__name__)
 
@@ -57,18 +57,18 @@ class Runtime:
     end: Callable[[], None] | None = (
         None  # of a process that another replaces: what to do when the engine hangs
     )
-    crew: Crew = field(default_factory=Crew.alone)
+    crew: WorkerGroup = field(default_factory=WorkerGroup.alone)
     stats: StreamStats = field(init=False)
-    meters: Meters = field(init=False)
-    pulse: Pulse = field(init=False)
+    meters: SharedMetrics = field(init=False)
+    pulse: HubMonitor = field(init=False)
     watchdog: Watchdog = field(init=False)
     _telling: bool = False
     _told_hung: bool = False
-    keeper: Keeper = field(default_factory=Keeper)
+    keeper: DetachedStreams = field(default_factory=DetachedStreams)
     filter_delay_ms: float = field(init=False)
     benchmark: Benchmark = field(init=False)
-    feeds: Feeds = field(init=False)
-    recorder: Recorder = field(init=False)
+    feeds: SourcePipelines = field(init=False)
+    recorder: RecordingService = field(init=False)
     outputs: Outputs | None = field(init=False)
     run: str = field(default_factory=lambda: format(time.time_ns() // 1_000_000, "x"))  # names this start
 
@@ -76,17 +76,17 @@ class Runtime:
         manifest = self.artefact.manifest
         sos = design(manifest.filters, manifest.sampling_rate, self.settings.mains_hz)
         self.filter_delay_ms = group_delay_ms(sos, manifest.sampling_rate)
-        self.stats, self.meters = StreamStats(self.crew), Meters(self.crew)
+        self.stats, self.meters = StreamStats(self.crew), SharedMetrics(self.crew)
         self.engine.meter = self.meters.engine
         if self.crew.workers > 1:  # they count the samples of one source: a stream can go on at any of them
             self.run = self.crew.run
         self.benchmark = Benchmark(self.engine, crew=self.crew)
-        self.feeds = Feeds(self.settings.max_sources)
-        self.pulse = Pulse(self.meters, lambda: self.feeds, self._tell_hung)
+        self.feeds = SourcePipelines(self.settings.max_sources)
+        self.pulse = HubMonitor(self.meters, lambda: self.feeds, self._tell_hung)
         self.watchdog = Watchdog(
             self.engine.calls, self.settings.engine_timeout_s, self.meters.engine, self.end
         )
-        self.recorder = Recorder(
+        self.recorder = RecordingService(
             self.settings.instance / "recordings", self._judging(), mains_hz=self.settings.mains_hz
         )
         if self.acquisition is not None:
@@ -95,9 +95,9 @@ class Runtime:
             self.settings, manifest, self.feeds, lambda: self.engine.backends.best, self.crew.claim
         )
 
-    def feed(self, name: str, acquisition: Acquisition) -> Feed:
+    def feed(self, name: str, acquisition: Acquisition) -> SourcePipeline:
         """What this worker works out from a source; not yet started."""
-        worker = Worker(
+        worker = PipelineServices(
             engine=self.engine,
             manifest=self.artefact.manifest,
             encode=self.encode,
@@ -105,9 +105,9 @@ class Runtime:
             cpu_percent=lambda: self.cpu.percent,
             mains_hz=self.settings.mains_hz,
         )
-        return Feed(name, acquisition, worker)
+        return SourcePipeline(name, acquisition, worker)
 
-    def declare(self, declared: Declared) -> tuple[Feed, bool]:
+    def declare(self, declared: Declared) -> tuple[SourcePipeline, bool]:
         """The running feed of a source that a client brings, and whether it is new.
 
         Raises:
@@ -183,11 +183,11 @@ class Runtime:
 
     def open_stream(
         self,
-        feed: Feed,
+        feed: SourcePipeline,
         options: StreamOptions,
         duration_s: float | None,
         *,
-        place: Place | None = None,
+        place: StreamCursor | None = None,
         outlet: Outlet | None = None,
         writable: Callable[[], bool] = lambda: True,
         caller: str = "",
@@ -277,7 +277,7 @@ class Runtime:
             if self.outputs is not None:
                 parts.callback(self.outputs.close)
 
-    def _ended(self, feed: Feed) -> None:
+    def _ended(self, feed: SourcePipeline) -> None:
         """Forget a source that a client brought."""
         silent = self.feeds.find(feed.name) is feed  # else whoever ended it has removed it
         why = f"silent for {self.settings.source_idle_s:g} s" if silent else "told to"
@@ -304,9 +304,9 @@ class Runtime:
                 feed.broadcast.tell(hung)
         self._telling = hung is not None
 
-    def _judging(self) -> Judging:
+    def _judging(self) -> ModelInfo:
         manifest = self.artefact.manifest
-        return Judging(
+        return ModelInfo(
             name=manifest.name,
             version=manifest.version,
             sha256=self.artefact.sha256,

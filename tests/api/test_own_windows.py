@@ -17,7 +17,7 @@ from app import create_app
 from app.api.sse import events as sse
 from app.config import Settings
 from app.errors import OverloadedError
-from app.serving.build import open_runtime
+from app.serving.build import build_runtime
 from app.serving.engine.engine import Engine
 from app.serving.runtime import Runtime
 
@@ -30,7 +30,7 @@ JUDGED = ("prediction", "label", "confidence", "probabilities", "backend", "shap
 @pytest.fixture(scope="module")
 def runtime() -> Iterator[Runtime]:
     """The shipped default model on both backends that need no GPU, and the simulator."""
-    runtime = open_runtime(Settings(backends=("onnxruntime", "pytorch")), sse.encode)
+    runtime = build_runtime(Settings(backends=("onnxruntime", "pytorch")), sse.encode)
     deadline = time.monotonic() + 20
     while (
         runtime.acquisition.ring.newest < runtime.feeds.named().sampling_rate / 2

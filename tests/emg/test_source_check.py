@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from app.emg.quality.monitor import QualityMonitor
-from app.emg.simulated.faults import Fault, Faulty, Gap
+from app.emg.simulated.faults import Fault, FaultInjector, Gap
 from app.emg.simulated.playback import Playback
 from app.emg.source import Chunk
 from app.emg.source_check import EDGES_MS, SourceCheck, SourceReport
@@ -59,7 +59,7 @@ def checked(
     source = PacedSource(time, **options)
     source.fails_at = fails_at
     monitor = QualityMonitor(2, RATE, 50.0, 10.0, 100.0)
-    read = Faulty(source, faults) if faults else source
+    read = FaultInjector(source, faults) if faults else source
     return SourceCheck(read, monitor, clock=time.clock, sleep=time.sleep).run(seconds)
 
 
@@ -88,7 +88,7 @@ def test_the_pieces_of_a_recording_are_no_fault(tmp_path: Path) -> None:
     time = Time()
     source = Playback([recording(tmp_path / "S01.npz")], clock=time.clock, sleep=time.sleep)
     monitor = QualityMonitor(source.channels, source.sampling_rate, 50.0, None, None)
-    for played in (source, Faulty(source, (Gap(10**9, 1),))):
+    for played in (source, FaultInjector(source, (Gap(10**9, 1),))):
         assert SourceCheck(played, monitor, clock=time.clock, sleep=time.sleep).run(2.0).restarts == 0
 
 

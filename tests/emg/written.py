@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from app.emg.recording.folder import Header, Model
+from app.emg.recording.folder import Model, RecordingHeader
 from app.emg.recording.log_format import Entry
 from app.emg.recording.writer import RecordingWriter
 from app.emg.source import Chunk
@@ -17,7 +17,7 @@ from app.emg.source import Chunk
 RATE, CHANNELS = 200.0, 3
 
 MODEL = Model(name="tiny", version="1.0", sha256="a" * 64, classes=("rest", "fist"), backend="fake", fps=30.0)
-HEADER = Header(
+HEADER = RecordingHeader(
     name="one",
     source="live",
     subject="S07",

@@ -18,7 +18,7 @@ from app.inference.torch_graphs import Answer, FixedSizes, Replay, Run
 from tests.inference.artefacts import make_artefact
 
 
-class Recorder:
+class RecordingService:
     """Records as a CUDA graph does: it keeps the memory, and runs again on what lies in it."""
 
     def __init__(self) -> None:
@@ -36,7 +36,9 @@ def windows(batch: int) -> np.ndarray:
     return np.random.default_rng(batch).normal(size=(batch, 20, 4)).astype(np.float32)
 
 
-def recorded(artefact: Artefact, recorder: Recorder, sizes: tuple[int, ...] = (1, 2, 4)) -> TorchBackend:
+def recorded(
+    artefact: Artefact, recorder: RecordingService, sizes: tuple[int, ...] = (1, 2, 4)
+) -> TorchBackend:
     network = build_for(artefact.manifest).eval()
     load_arrays(network, artefact.weights())
     graphs = FixedSizes(network, (20, 4), "cpu", recorder, sizes)
@@ -49,7 +51,7 @@ def test_a_batch_is_padded_to_the_next_recorded_size(
     tmp_path: Path, architecture: str, batch: int, size: int
 ) -> None:
     artefact = make_artefact(tmp_path / "tiny", architecture=architecture)
-    recorder = Recorder()
+    recorder = RecordingService()
     backend = recorded(artefact, recorder)
     backend.infer(windows(4))  # leaves other windows in the rows beyond
 
@@ -63,7 +65,7 @@ def test_a_batch_is_padded_to_the_next_recorded_size(
 
 def test_a_batch_above_every_size_is_launched_kernel_by_kernel(tmp_path: Path) -> None:
     artefact = make_artefact(tmp_path / "tiny")
-    recorder = Recorder()
+    recorder = RecordingService()
 
     answer = recorded(artefact, recorder).infer(windows(5))
 
@@ -77,7 +79,7 @@ def test_only_a_spiking_network_cannot_replay_other_steps(
     tmp_path: Path, architecture: str, replays: int
 ) -> None:
     artefact = make_artefact(tmp_path / "tiny", architecture=architecture)
-    recorder = Recorder()
+    recorder = RecordingService()
 
     answer = recorded(artefact, recorder).infer(windows(1), 9)
 
@@ -87,7 +89,7 @@ def test_only_a_spiking_network_cannot_replay_other_steps(
 
 
 def test_a_closed_backend_replays_no_more(tmp_path: Path) -> None:
-    recorder = Recorder()
+    recorder = RecordingService()
     backend = recorded(make_artefact(tmp_path / "tiny"), recorder)
     backend.close()
 

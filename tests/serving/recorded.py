@@ -12,9 +12,9 @@ from app.emg.signal.filters import design
 from app.emg.signal.ring import Ring
 from app.emg.signal.signal_path import SignalPath
 from app.emg.source import Chunk
-from app.serving.recordings.service import Judging, Recorder
+from app.serving.recordings.service import ModelInfo, RecordingService
 from app.serving.sources.acquisition import Acquisition
-from app.serving.streams.broadcast import Published
+from app.serving.streams.broadcast import GroupEvent
 from app.serving.streams.events import StreamOptions
 from tests.fakes import StepwiseSource
 from tests.serving.station import make_frame
@@ -26,10 +26,10 @@ class HandReader:
     """A place in a group that publishes what the test says."""
 
     def __init__(self) -> None:
-        self.listener: Callable[[Published, int], bool] | None = None
+        self.listener: Callable[[GroupEvent, int], bool] | None = None
         self.closed = 0
 
-    def listen(self, listener: Callable[[Published, int], bool]) -> None:
+    def listen(self, listener: Callable[[GroupEvent, int], bool]) -> None:
         self.listener = listener
 
     def close(self) -> None:
@@ -48,7 +48,7 @@ class HandBroadcast:
         return self.readers[-1]
 
     def publish(self, end: int) -> None:
-        event = Published(0, 0, 0, b"", make_frame(end))
+        event = GroupEvent(0, 0, 0, b"", make_frame(end))
         for reader in self.readers:
             if reader.listener is not None:
                 reader.listener(event, 0)
@@ -82,8 +82,8 @@ class HandFeed:
         self.acquisition.close()
 
 
-def recorder_in(root: Path) -> Recorder:
-    judging = Judging(
+def recorder_in(root: Path) -> RecordingService:
+    judging = ModelInfo(
         name="tiny",
         version="1",
         sha256="b" * 64,
@@ -91,4 +91,4 @@ def recorder_in(root: Path) -> Recorder:
         rest="rest",
         backend=lambda: "fake",
     )
-    return Recorder(root, judging, mains_hz=50.0, wall=lambda: 1_760_000_000.0)
+    return RecordingService(root, judging, mains_hz=50.0, wall=lambda: 1_760_000_000.0)

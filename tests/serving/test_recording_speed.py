@@ -8,7 +8,7 @@ import pytest
 
 from app.emg.signal.ring import Ring
 from app.emg.signal.signal_path import SignalPath
-from app.emg.simulated.faults import Faulty, parse
+from app.emg.simulated.faults import FaultInjector, parse
 from app.emg.simulated.playback import Playback
 from app.emg.source import Source
 from app.serving.sources.acquisition import Acquisition
@@ -45,7 +45,7 @@ def test_the_measured_rate_is_the_recordings_at_any_speed(tmp_path: Path, speed:
 
 def test_faults_in_a_recording_leave_its_speed_known(tmp_path: Path) -> None:
     time = Time()
-    look = acquired(Faulty(playback(tmp_path, 4.0, time), parse("gap@1000:50")), time).look()
+    look = acquired(FaultInjector(playback(tmp_path, 4.0, time), parse("gap@1000:50")), time).look()
     assert (look.lost_samples, look.rate_ok) == (50, True)
     assert look.measured_rate_hz == pytest.approx(200, rel=0.01)
 

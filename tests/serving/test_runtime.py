@@ -11,7 +11,7 @@ from app.config import Settings
 from app.emg.source import Chunk
 from app.errors import BackendUnavailableError, NotReadyError, OverloadedError
 from app.inference.artefact import Artefact
-from app.serving.engine.backends import Opener
+from app.serving.engine.backends import BackendOpener
 from app.serving.engine.engine import Engine, ModelInput
 from app.serving.runtime import Runtime
 from app.serving.sources.acquisition import Acquisition
@@ -37,14 +37,14 @@ def artefact(tmp_path_factory: pytest.TempPathFactory) -> Artefact:
 class Stage:
     """A runtime whose samples the test writes, with the backends it names."""
 
-    def __init__(self, artefact: Artefact, **openers: Opener) -> None:
+    def __init__(self, artefact: Artefact, **openers: BackendOpener) -> None:
         settings = Settings(mains_hz=None, max_streams=2)
         chunk = Chunk(index=0, samples=np.zeros((1, CHANNELS), np.float32))
         self.stopping = False
         shape = ModelInput(
             length=LENGTH, channels=CHANNELS, mean=artefact.manifest.mean, std=artefact.manifest.std
         )
-        engine = Engine(shape, openers or {"pytorch": Opener(FakeBackend)})
+        engine = Engine(shape, openers or {"pytorch": BackendOpener(FakeBackend)})
         engine.open()
         self.runtime = Runtime(
             settings=settings,
@@ -126,7 +126,7 @@ def test_a_server_that_stops_opens_no_stream(stage: Stage) -> None:
 
 
 def test_tensorrt_is_taken_where_it_is_and_left_where_it_is_not_wanted(artefact: Artefact) -> None:
-    three = {name: Opener(FakeBackend) for name in ("tensorrt", "onnxruntime", "pytorch")}
+    three = {name: BackendOpener(FakeBackend) for name in ("tensorrt", "onnxruntime", "pytorch")}
     stage = Stage(artefact, **three)
     assert stage.runtime.backend_for(None, use_tensorrt=True) == "tensorrt"
     assert stage.runtime.backend_for(None, use_tensorrt=False) == "onnxruntime"
@@ -138,9 +138,9 @@ def test_without_tensorrt_the_next_that_works_is_taken(artefact: Artefact) -> No
     """It was the next in the list, also when that had not opened: 503, though PyTorch would have served."""
     stage = Stage(
         artefact,
-        tensorrt=Opener(FakeBackend),
-        onnxruntime=Opener(broken),
-        pytorch=Opener(FakeBackend, lazy=True),
+        tensorrt=BackendOpener(FakeBackend),
+        onnxruntime=BackendOpener(broken),
+        pytorch=BackendOpener(FakeBackend, lazy=True),
     )
     assert stage.runtime.backend_for(None, use_tensorrt=False) == "pytorch"
     with pytest.raises(BackendUnavailableError, match="not installed"):
@@ -155,7 +155,7 @@ def test_a_lazy_backend_that_failed_is_not_tried_at_every_request(artefact: Arte
         tries.append(1)
         return broken()
 
-    stage = Stage(artefact, pytorch=Opener(FakeBackend), onnxruntime=Opener(failing, lazy=True))
+    stage = Stage(artefact, pytorch=BackendOpener(FakeBackend), onnxruntime=BackendOpener(failing, lazy=True))
     for _ in range(3):
         with pytest.raises(BackendUnavailableError, match="not installed"):
             stage.runtime.engine.backends.named("onnxruntime")
@@ -166,7 +166,7 @@ def test_a_lazy_backend_that_failed_is_not_tried_at_every_request(artefact: Arte
 def test_a_part_that_raises_at_the_close_keeps_no_other_open(artefact: Artefact) -> None:
     """The engine is closed last: what was left open was CUDA's context, on its thread."""
     backend = FakeBackend()
-    stage = Stage(artefact, pytorch=Opener(lambda: backend))
+    stage = Stage(artefact, pytorch=BackendOpener(lambda: backend))
 
     def fails() -> None:
         raise OSError("the disk is gone")

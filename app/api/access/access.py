@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 OPEN, READ, INFER, CONTROL = "open", "read", "infer", "control"
-HEADER = "X-API-Key"
+API_KEY_HEADER = "X-API-Key"
 _SCOPE, _CALLER = "__scope__", "myostream.caller"
 _OF_OTHERS = dict.fromkeys(
     ("static", "swagger_ui.static", "api-docs.openapi_json", "api-docs.openapi_swagger_ui"), OPEN
@@ -119,7 +119,7 @@ class Access:
         if secret:
             found = self.keys.ring.find(secret)
             if found is None:
-                raise Forbidden(f"the key in {HEADER} is not one of this server's")
+                raise Forbidden(f"the key in {API_KEY_HEADER} is not one of this server's")
             return found
         if ticket:
             name = self.tickets.redeem(ticket)
@@ -127,7 +127,7 @@ class Access:
             if found is None:
                 raise Forbidden("the ticket is used, too old or not ours; POST /stream/tickets gives another")
             return found
-        raise NoKey(f"send your key in the header {HEADER}")
+        raise NoKey(f"send your key in the header {API_KEY_HEADER}")
 
     def _refuse_other_names(self, environ: WSGIEnvironment) -> None:
         if not environ.get("REMOTE_ADDR"):  # a unix socket, which no browser reaches
@@ -171,7 +171,10 @@ class NoKey(Unauthorized):
     """401 with the challenge that RFC 9110 (section 11.6.1) asks for; browsers know it not and open no dialogue."""
 
     def get_headers(self, *args: Any, **kwargs: Any) -> list[tuple[str, str]]:
-        return [*super().get_headers(*args, **kwargs), ("WWW-Authenticate", f'ApiKey header="{HEADER}"')]
+        return [
+            *super().get_headers(*args, **kwargs),
+            ("WWW-Authenticate", f'ApiKey header="{API_KEY_HEADER}"'),
+        ]
 
 
 def _expect_scope(key: Key, scope: str | None) -> None:

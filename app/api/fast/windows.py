@@ -29,12 +29,12 @@ from app.api.codec.responses import backend_answer, infer_answer
 from app.api.fast.push import receipt, source_of
 from app.api.headers import SECURITY
 from app.api.schemas.params import InferJob
-from app.api.sse.client_socket import Wire
-from app.api.tracing import HEADER, bind, request_id
+from app.api.sse.client_socket import ClientSocket
+from app.api.tracing import REQUEST_ID_HEADER, bind, request_id
 from app.config import Settings
 from app.emg.source import Samples
 from app.errors import MyostreamError
-from app.serving.counters.shared_metrics import Meters
+from app.serving.counters.shared_metrics import SharedMetrics
 from app.serving.engine.engine import Answer
 from app.serving.runtime import Runtime
 
@@ -70,7 +70,7 @@ class FastPath:
         runtime: Callable[[], Runtime],
         settings: Settings,
         access: Access,
-        meters: Meters,
+        meters: SharedMetrics,
     ) -> None:
         self._app, self._runtime, self._access, self._meters = app, runtime, access, meters
         self._max_body, self._verbose = settings.max_body, settings.log_level == "debug"
@@ -91,7 +91,7 @@ class FastPath:
             [
                 ("Content-Type", JSON),
                 ("Content-Length", str(len(answer))),
-                (HEADER, request_id(environ)),
+                (REQUEST_ID_HEADER, request_id(environ)),
                 *SECURITY,
             ],
         )
@@ -139,7 +139,7 @@ def _inferred(
         return None
     manifest = runtime.artefact.manifest
     windows = as_windows(emg, _JOB, manifest.length, manifest.channels, runtime.settings.max_batch)
-    wire = Wire(environ)
+    wire = ClientSocket(environ)
     answer = runtime.engine.infer(windows, backend=backend, wanted=lambda: not wire.gone)
     runtime.engine.thread.breathe()
     return encode(answer, runtime)

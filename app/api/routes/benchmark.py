@@ -13,7 +13,7 @@ from app.api.codec.decoding import load_json_or_query
 from app.api.context import current_runtime
 from app.api.openapi import body, fails, query
 from app.api.schemas.inference import BenchmarkResultSchema, BenchmarkSchema
-from app.api.sse.client_socket import Wire
+from app.api.sse.client_socket import ClientSocket
 
 bp = needs(CONTROL)(Blueprint("benchmark", __name__, url_prefix="/benchmark", description="Measured speed"))
 
@@ -28,7 +28,7 @@ ORDER = ("pytorch", "tensorrt", "onnxruntime")
 def benchmark() -> dict[str, Any]:
     """Time single inferences of every backend. Live streams keep their pace; one benchmark runs at a time."""
     job = load_json_or_query(_benchmark)
-    wire = Wire(request.environ)
+    wire = ClientSocket(request.environ)
     found = current_runtime().benchmark.run(ORDER, job.num_iterations, wanted=lambda: not wire.gone)
     return {
         name: None if latency is None else {k: round(v, 4) for k, v in asdict(latency).items()}

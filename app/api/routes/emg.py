@@ -32,7 +32,7 @@ from app.api.schemas.params import DeclareJob, PushJob
 from app.emg.pushed_source import PushSource
 from app.errors import BusyError
 from app.serving.sources.declared import Declared
-from app.serving.streams.pipeline import Feed
+from app.serving.streams.pipeline import SourcePipeline
 
 bp = needs(CONTROL)(
     Blueprint(
@@ -140,7 +140,7 @@ def quality() -> dict[str, Any]:
     }
 
 
-def _described(feed: Feed) -> dict[str, Any]:
+def _described(feed: SourcePipeline) -> dict[str, Any]:
     pushed = feed.source if isinstance(feed.source, PushSource) else None
     return {
         **source_state(feed.acquisition.look()),
@@ -155,7 +155,7 @@ def _described(feed: Feed) -> dict[str, Any]:
     }
 
 
-def _pushed(feed: Feed) -> PushSource:
+def _pushed(feed: SourcePipeline) -> PushSource:
     if not isinstance(feed.source, PushSource):
         raise BusyError(f"the source {feed.name} is the server's own; clients push to those they declared")
     return feed.source

@@ -21,7 +21,7 @@ from app.api.schemas.inference import (
     WindowsSchema,
 )
 from app.api.schemas.params import InferJob
-from app.api.sse.client_socket import Wire
+from app.api.sse.client_socket import ClientSocket
 from app.emg.source import Samples
 from app.serving.runtime import Runtime
 
@@ -48,7 +48,7 @@ def infer() -> Response:
     runtime = current_runtime()
     job, windows = _asked(runtime, _infer, _infer_query)
     backend, steps = _stepping(runtime, job)
-    wire = Wire(request.environ)
+    wire = ClientSocket(request.environ)
     answer = runtime.engine.infer(
         windows, preprocess=job.preprocess, backend=backend, steps=steps, wanted=lambda: not wire.gone
     )
@@ -81,7 +81,7 @@ def infer_onnx() -> Response:
 def _infer_with(backend: str) -> Response:
     runtime = current_runtime()
     job, windows = _asked(runtime, _windows, _windows_query)
-    wire = Wire(request.environ)
+    wire = ClientSocket(request.environ)
     answer = runtime.engine.infer(
         windows, preprocess=job.preprocess, backend=backend, wanted=lambda: not wire.gone
     )

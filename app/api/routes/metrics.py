@@ -23,8 +23,15 @@ from prometheus_client.registry import Collector
 
 from app.api.access.access import READ, needs
 from app.api.context import current_runtime
-from app.serving.counters.histograms import Tally
-from app.serving.counters.shared_metrics import BATCH, ENGINE_S, LAG_S, REQUEST_S, SOURCE_STATES, Meters
+from app.serving.counters.histograms import BucketHistogram
+from app.serving.counters.shared_metrics import (
+    BATCH,
+    ENGINE_S,
+    LAG_S,
+    REQUEST_S,
+    SOURCE_STATES,
+    SharedMetrics,
+)
 from app.serving.counters.stream_stats import STAGES
 from app.serving.runtime import VERSION, Runtime
 
@@ -46,7 +53,7 @@ def metrics() -> Response:
 class Families(Collector):
     """`meters` has the requests; it is the runtime's own but under `flask run`."""
 
-    def __init__(self, runtime: Runtime, meters: Meters) -> None:
+    def __init__(self, runtime: Runtime, meters: SharedMetrics) -> None:
         self._runtime, self._meters = runtime, meters
 
     def describe(self) -> Iterable[Metric]:
@@ -160,6 +167,6 @@ class Families(Collector):
         yield GaugeMetricFamily("myostream_workers", "Workers that live", len(workers))
 
 
-def _buckets(tally: Tally, bounds: tuple[float, ...]) -> list[tuple[str, float]]:
+def _buckets(tally: BucketHistogram, bounds: tuple[float, ...]) -> list[tuple[str, float]]:
     names = [*(str(float(bound)) for bound in bounds), "+Inf"]
     return list(zip(names, map(float, tally.cumulative()), strict=True))

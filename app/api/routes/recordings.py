@@ -19,7 +19,7 @@ from app.api.schemas.params import RecordingJob
 from app.api.schemas.recordings import DownloadSchema, RecordingSchema, RecordingsSchema, RecordingStartSchema
 from app.emg.recording.folder import NAME
 from app.errors import NotReadyError
-from app.serving.recordings.info import RecordingState
+from app.serving.recordings.info import RecordingInfo
 from app.serving.recordings.service import FORMATS
 
 bp = needs(CONTROL)(
@@ -121,11 +121,11 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
         time.sleep(0)
 
 
-def _described(state: RecordingState) -> dict[str, Any]:
+def _described(state: RecordingInfo) -> dict[str, Any]:
     return {**asdict(state), "seconds": round(state.seconds, 3), "prompt": _prompt(state)}
 
 
-def _prompt(state: RecordingState) -> dict[str, Any] | None:
+def _prompt(state: RecordingInfo) -> dict[str, Any] | None:
     if state.prompt is None:
         return None
     return {**asdict(state.prompt), "seconds_left": round(state.prompt.seconds_left, 3)}

@@ -19,13 +19,13 @@ from app.api.routes.health import source_state
 from app.api.schemas.inference import FrameSchema, StatsSchema, StreamQuerySchema, StreamSchema
 from app.api.schemas.params import StreamJob
 from app.api.sse import events as sse
-from app.api.sse.client_socket import Wire
+from app.api.sse.client_socket import ClientSocket
 from app.api.sse.handover import KEEP_ALIVE_S, SHUTDOWN_S, Handover
-from app.api.sse.socket_writer import SocketOutlet, open_outlet
+from app.api.sse.socket_writer import SocketWriter, open_outlet
 from app.serving.runtime import Runtime
 from app.serving.streams.client_stream import GIVE_UP_S, Stream
 from app.serving.streams.events import Completed, StreamOptions
-from app.serving.streams.pipeline import Feed
+from app.serving.streams.pipeline import SourcePipeline
 
 bp = needs(READ)(Blueprint("streaming", __name__, url_prefix="/infer/stream", description="Live predictions"))
 
@@ -103,7 +103,7 @@ def _opened(job: StreamJob) -> Response:
         return Response(status=HTTPStatus.NO_CONTENT)  # tells EventSource to stop reconnecting
     feed = current_feed(job.source)
     options, duration_s = _options(runtime, feed, job), _duration(runtime, job)
-    wire = Wire(request.environ)
+    wire = ClientSocket(request.environ)
     wire.watch()
     outlet = open_outlet(wire, request.environ.get("SERVER_PROTOCOL", ""))
     frames, close = runtime.open_stream(
@@ -131,7 +131,7 @@ def _duration(runtime: Runtime, job: StreamJob) -> float | None:
     return most if asked is None else asked
 
 
-def _options(runtime: Runtime, feed: Feed, job: StreamJob) -> StreamOptions:
+def _options(runtime: Runtime, feed: SourcePipeline, job: StreamJob) -> StreamOptions:
     rate = feed.sampling_rate
     if job.fps > rate:
         raise InvalidBody({"fps": [f"must be at most the sampling rate, {rate:g} Hz, got {job.fps:g}"]})
@@ -145,7 +145,7 @@ def _options(runtime: Runtime, feed: Feed, job: StreamJob) -> StreamOptions:
     )
 
 
-def _events(stream: Stream, wire: Wire, outlet: SocketOutlet | None) -> Iterator[bytes]:
+def _events(stream: Stream, wire: ClientSocket, outlet: SocketWriter | None) -> Iterator[bytes]:
     """What gunicorn writes: all of it, or with an outlet only what comes before and after the frames."""
     yield sse.COMMENT  # the headers leave now, not with the first frame
     spoke = time.perf_counter()

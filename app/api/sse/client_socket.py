@@ -23,7 +23,7 @@ _ESTABLISHED = 1  # tcp_states.h
 _INFO = struct.Struct("=B23xI28xI")  # of Linux's struct tcp_info (linux/tcp.h): state, unacked, last_ack_recv
 
 
-class Wire:
+class ClientSocket:
     """Of a TCP connection under gunicorn; elsewhere (tests, `flask run`) it knows nothing and is never in the way."""
 
     def __init__(self, environ: Mapping[str, Any]) -> None:

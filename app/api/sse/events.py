@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-from app.serving.streams.client_stream import Place, Sent
+from app.serving.streams.client_stream import ClientEvent, StreamCursor
 from app.serving.streams.events import Completed, Event, Frame, SourceChange
 
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
@@ -23,7 +23,7 @@ def encode(event: Event) -> bytes:
     return orjson.dumps(_fields(event))[:-1]
 
 
-def frame(sent: Sent) -> bytes:
+def frame(sent: ClientEvent) -> bytes:
     """One whole event for one client."""
     body, before, stream, k, frames, dropped = sent
     return b'id: %b.%d.%d.%d\ndata: %b,"frame":%d,"dropped":%d}\n\n' % (
@@ -37,24 +37,24 @@ def frame(sent: Sent) -> bytes:
     )
 
 
-def last(event: Completed, place: Place) -> bytes:
+def last(event: Completed, place: StreamCursor) -> bytes:
     """The last event of a stream. One that the server cut short keeps an id from which it can go on."""
     own = identify(place) if event.cut_short else FINISHED
     return b"id: %b\ndata: %b\n\n" % (own.encode(), orjson.dumps(event.fields))
 
 
-def identify(place: Place) -> str:
+def identify(place: StreamCursor) -> str:
     """The id of the last event that a client at that place has had."""
     return f"{place.stream}.{place.k}.{place.frames}.{place.dropped}"
 
 
-def place_of(last_event_id: str | None) -> Place | None:
+def place_of(last_event_id: str | None) -> StreamCursor | None:
     """The place that a `Last-Event-ID` names; None for none, and for one that is not ours."""
     found = _ID.fullmatch(last_event_id or "")
     if found is None:
         return None
     run, started, k, frames, dropped = found.groups()
-    return Place(run, int(started) / 1000, int(k), int(frames), int(dropped))
+    return StreamCursor(run, int(started) / 1000, int(k), int(frames), int(dropped))
 
 
 def _fields(event: Event) -> dict[str, Any]:

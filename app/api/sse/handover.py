@@ -15,10 +15,10 @@ from flask import Response
 
 from app import logs
 from app.api.sse import events as sse
-from app.api.sse.client_socket import Wire
-from app.api.sse.socket_writer import SocketOutlet
+from app.api.sse.client_socket import ClientSocket
+from app.api.sse.socket_writer import SocketWriter
 from app.serving.streams.client_stream import GIVE_UP_S, LOOK_S, PAUSE_S, Stream
-from app.serving.streams.detached_streams import Keeper, Kept
+from app.serving.streams.detached_streams import DetachedStreams, Kept
 from app.serving.streams.events import Completed
 
 if TYPE_CHECKING:
@@ -35,7 +35,12 @@ class Handover(Response):
     """
 
     def __init__(
-        self, stream: Stream, wire: Wire, outlet: SocketOutlet, keeper: Keeper, close: Callable[[], None]
+        self,
+        stream: Stream,
+        wire: ClientSocket,
+        outlet: SocketWriter,
+        keeper: DetachedStreams,
+        close: Callable[[], None],
     ) -> None:
         super().__init__(mimetype=sse.MIMETYPE, headers=sse.HEADERS)
         self._stream, self._wire, self._outlet = stream, wire, outlet
@@ -68,7 +73,7 @@ class Handover(Response):
             logs.bind()
 
 
-def _looks(stream: Stream, wire: Wire, outlet: SocketOutlet) -> Iterator[float]:
+def _looks(stream: Stream, wire: ClientSocket, outlet: SocketWriter) -> Iterator[float]:
     """Gives the seconds until the next look; ends with the stream."""
     spoke = time.perf_counter()
     try:
@@ -90,7 +95,7 @@ def _looks(stream: Stream, wire: Wire, outlet: SocketOutlet) -> Iterator[float]:
         return
 
 
-def _flushed(outlet: SocketOutlet, patience_s: float) -> Iterator[float]:
+def _flushed(outlet: SocketWriter, patience_s: float) -> Iterator[float]:
     ends = time.perf_counter() + patience_s
     while not outlet.flush() and time.perf_counter() < ends:
         yield PAUSE_S

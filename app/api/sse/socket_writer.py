@@ -13,23 +13,23 @@ import os
 import socket
 
 from app.api.sse import events as sse
-from app.api.sse.client_socket import Wire
-from app.serving.streams.client_stream import Sent
+from app.api.sse.client_socket import ClientSocket
+from app.serving.streams.client_stream import ClientEvent
 
 CHECKED = 8  # frames between two looks at what the client has left unread; each look is a system call
 
 
-class SocketOutlet:
+class SocketWriter:
     """Fits `serving.stream.Outlet`."""
 
-    def __init__(self, wire: Wire, sock: socket.socket, chunked: bool) -> None:
+    def __init__(self, wire: ClientSocket, sock: socket.socket, chunked: bool) -> None:
         self._wire, self._chunked = wire, chunked
         self._fd = sock.fileno()
         self._rest = b""  # of an event that was taken in part
         self._full = False  # at the last look
         self._written = 0
 
-    def send(self, sent: Sent) -> bool:
+    def send(self, sent: ClientEvent) -> bool:
         """Write one event without waiting. False: the client has not taken yet what it was sent before."""
         return self._write(sse.frame(sent))
 
@@ -85,9 +85,9 @@ class SocketOutlet:
             return 0
 
 
-def open_outlet(wire: Wire, protocol: str) -> SocketOutlet | None:
+def open_outlet(wire: ClientSocket, protocol: str) -> SocketWriter | None:
     """The outlet of a connection under gunicorn; None where there is no plain socket (TLS, tests, `flask run`)."""
     sock = wire.plain_socket
     if sock is None or os.get_blocking(sock.fileno()) or protocol not in ("HTTP/1.0", "HTTP/1.1"):
         return None
-    return SocketOutlet(wire, sock, chunked=protocol == "HTTP/1.1")
+    return SocketWriter(wire, sock, chunked=protocol == "HTTP/1.1")

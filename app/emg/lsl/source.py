@@ -16,7 +16,7 @@ from typing import Any, NoReturn, TypeVar
 import numpy as np
 
 from app.emg.lsl.stream_description import Selection, StreamDescription, select
-from app.emg.lsl.timestamps import StampLine, Stamps
+from app.emg.lsl.timestamps import Stamps, TimestampFit
 from app.emg.signal.segments import pieces
 from app.emg.simulated.pacing import Clock, Sleep
 from app.emg.source import Chunk, Samples
@@ -97,7 +97,7 @@ class LslSource:
         self.query, self.channels, self.sampling_rate, self.units = query, channels, sampling_rate, units
         self._scale, self._clock, self._sleep = scale, clock, sleep
         self._lsl = load_pylsl()
-        self._line = StampLine(sampling_rate)
+        self._line = TimestampFit(sampling_rate)
         self._ready: deque[Chunk] = deque()
         self._resolver: Any = None  # lives while we look for the stream
         self._asked_at = 0.0  # when it was made

@@ -26,7 +26,7 @@ class Placed(NamedTuple):
     restart: bool
 
 
-class StampLine:
+class TimestampFit:
     """The line on which sample n is due at `start + n / rate`, fitted to the stamps as they come.
 
     Samples keep their number, whatever their stamps jitter. Only where a stamp and all that are known after it lie

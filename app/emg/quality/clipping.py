@@ -18,7 +18,7 @@ MIN_STEPS = (
 )
 
 
-class Rails:
+class ClippingDetector:
     """Learns the range of a source (all channels share one converter) and the size of its steps from its samples."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ import numpy.typing as npt
 Flags = npt.NDArray[np.bool_]  # (channels,)
 
 
-class Latch:
+class Hysteresis:
     """One state a channel: on after `on` bad looks in a row, off after `off` good ones in a row.
 
     A look may be neither bad nor good (it lies between two thresholds): it changes nothing, and ends no row.

@@ -14,7 +14,7 @@ Powers = npt.NDArray[np.float64]  # (channels,), units squared
 HARMONICS = 5
 
 
-class Mains:
+class LineNoise:
     """Measures blocks of `block` samples at the mains frequency and its harmonics.
 
     These are single bins of a Fourier transform (Goertzel's) under a Hann window. It makes a bin 6 Hz wide

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from app.emg.quality.clipping import Rails
-from app.emg.quality.hysteresis import Flags, Latch
-from app.emg.quality.line_noise import Mains
+from app.emg.quality.clipping import ClippingDetector
+from app.emg.quality.hysteresis import Flags, Hysteresis
+from app.emg.quality.line_noise import LineNoise
 from app.emg.source import Chunk, Samples
 
 # An electrode that touches skin gives at least its amplifier's noise, a few percent of the level of rest. One that is
@@ -106,7 +106,7 @@ class QualityMonitor:
         self._pending: list[Samples] = []
         self._count = 0  # samples pending
         self._next: int | None = None  # the index that the next chunk should have
-        self._mains, self._rails = Mains(rate, mains_hz, self._block), Rails()
+        self._mains, self._rails = LineNoise(rate, mains_hz, self._block), ClippingDetector()
         each_s = self._block / rate
         looks = {
             s: max(1, round(s / each_s)) for s in (WINDOW_S, LOSS_WINDOW_S, ON_S, OFF_S, HUM_ON_S, HUM_OFF_S)
@@ -114,8 +114,8 @@ class QualityMonitor:
         self._powers: deque[tuple[Levels, Levels]] = deque(maxlen=looks[WINDOW_S])  # hum, whole
         self._losses: deque[int] = deque(maxlen=looks[LOSS_WINDOW_S])  # samples lost beside each block
         self._lost = 0  # since the last look
-        self._latches = {problem: Latch(channels, looks[ON_S], looks[OFF_S]) for problem in PROBLEMS}
-        self._latches["hum"] = Latch(channels, looks[HUM_ON_S], looks[HUM_OFF_S])
+        self._latches = {problem: Hysteresis(channels, looks[ON_S], looks[OFF_S]) for problem in PROBLEMS}
+        self._latches["hum"] = Hysteresis(channels, looks[HUM_ON_S], looks[HUM_OFF_S])
         self._hum_found: Levels = np.zeros(channels)  # RMS of the hum when it was at its clearest
         self._look = _Look(0, None, None, {p: latch.state for p, latch in self._latches.items()}, 0.0)
         self._problems: dict[str, list[int]] = {}

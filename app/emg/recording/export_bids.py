@@ -24,7 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.emg.recording.export_npz import Contents, chunks, contents, replacing
-from app.emg.recording.folder import Header
+from app.emg.recording.folder import RecordingHeader
 from app.emg.source import UNLABELLED, Samples
 from app.errors import DataError
 
@@ -85,12 +85,12 @@ def write_zip(root: Path, name: str, target: Path) -> Contents:
     return held
 
 
-def subject(header: Header) -> str:
+def subject(header: RecordingHeader) -> str:
     """The BIDS label of the person: letters and digits only."""
     return _label(header.subject or "01")
 
 
-def task(header: Header) -> str:
+def task(header: RecordingHeader) -> str:
     """The BIDS label of what was done: the recording's own name."""
     return _label(header.name)
 
@@ -132,7 +132,7 @@ def _filled(root: Path, held: Contents, rows: int) -> Samples:
     return signal
 
 
-def _write_bdf(path: Path, header: Header, signal: Samples, events: Iterable[Event]) -> None:
+def _write_bdf(path: Path, header: RecordingHeader, signal: Samples, events: Iterable[Event]) -> None:
     from edfio import Bdf, BdfSignal, EdfAnnotation, Patient, Recording
 
     length, seconds = record_length(header.sampling_rate)
@@ -163,7 +163,9 @@ def _write_bdf(path: Path, header: Header, signal: Samples, events: Iterable[Eve
     file.write(path)
 
 
-def _signal(kind: Any, values: npt.NDArray[np.float32], label: str, header: Header, rate: Fraction) -> Any:
+def _signal(
+    kind: Any, values: npt.NDArray[np.float32], label: str, header: RecordingHeader, rate: Fraction
+) -> Any:
     """One channel. Whole numbers, as converters give them, are kept as they are; others to 2^-23 of the largest."""
     largest = float(np.abs(values).max())
     whole = largest <= DIGITAL_MAX and bool((values == np.rint(values)).all())
@@ -216,7 +218,7 @@ def _event_rows(events: Iterable[Event], rate: float) -> Iterator[tuple[str, ...
         yield f"{event.row / rate:.6f}", f"{event.samples / rate:.6f}", str(event.row), _cell(event.kind)
 
 
-def _channels(header: Header) -> Iterator[tuple[str, ...]]:
+def _channels(header: RecordingHeader) -> Iterator[tuple[str, ...]]:
     yield ("name", "type", "units", "sampling_frequency", "signal_electrode", "reference_electrode")
     for k in range(header.channels):
         units = _cell(header.units) if header.units.endswith("V") else NA
@@ -240,7 +242,7 @@ def _sidecar(held: Contents, rows: int) -> dict[str, Any]:
     }
 
 
-def _dataset(header: Header) -> dict[str, Any]:
+def _dataset(header: RecordingHeader) -> dict[str, Any]:
     made = {"Name": "Myostream"}
     return {"Name": header.name, "BIDSVersion": BIDS_VERSION, "DatasetType": "raw", "GeneratedBy": [made]}
 

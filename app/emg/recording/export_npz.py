@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from app.emg.files.recordings import MAX_ID
 from app.emg.recording import folder as folders
-from app.emg.recording.folder import LOG, Header
-from app.emg.recording.log_format import Prediction, read
+from app.emg.recording.folder import LOG, RecordingHeader
+from app.emg.recording.log_format import RecordedPrediction, read
 from app.emg.source import UNLABELLED, Chunk, Labels
 from app.errors import DataError
 
@@ -29,7 +29,7 @@ PIECE_BYTES = 2**20
 class Contents:
     """All that a recording holds but its samples, which may be too many for the memory; one row a sample."""
 
-    header: Header
+    header: RecordingHeader
     sample_index: Indices  # (n,) of the source
     label: Labels  # (n,) ids into gesture_names: the plan's, or else the source's
     repetition: Labels  # (n,) of the plan; 0 without
@@ -38,7 +38,7 @@ class Contents:
     gesture_names: tuple[str, ...]
     gaps: Indices  # (gaps, 2): sample index of the first sample lost, and how many
     restarts: Indices  # (restarts,): sample index of the first sample of another signal
-    predictions: tuple[Prediction, ...]
+    predictions: tuple[RecordedPrediction, ...]
 
     @property
     def samples(self) -> int:
@@ -65,7 +65,7 @@ def contents(root: Path, name: str) -> Contents:
     predictions = []
     with folders.open_file(root, name, LOG) as file:
         for entry in read(file, header.channels):
-            if isinstance(entry, Prediction):
+            if isinstance(entry, RecordedPrediction):
                 predictions.append(entry)
                 continue
             count = len(entry.samples)
@@ -191,7 +191,7 @@ def _known(labels: Labels, classes: int) -> Labels:
     return np.where((labels >= 0) & (labels < classes), labels, UNLABELLED).astype(np.int16)
 
 
-def _labelled(header: Header, rows: Indices, own: Labels) -> tuple[Labels, Labels, tuple[str, ...]]:
+def _labelled(header: RecordingHeader, rows: Indices, own: Labels) -> tuple[Labels, Labels, tuple[str, ...]]:
     """Label, repetition and names: the plan's where there is one, else what the source itself says."""
     if header.plan is not None:
         label, repetition = header.plan.label_rows(rows - rows[0], header.sampling_rate)

@@ -49,7 +49,7 @@ class Model:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Header:
+class RecordingHeader:
     """What is known before the first sample."""
 
     name: str
@@ -123,7 +123,7 @@ def make(root: Path, name: str) -> Path:
     return folder
 
 
-def write_header(root: Path, header: Header) -> None:
+def write_header(root: Path, header: RecordingHeader) -> None:
     """Make the folder a recording, on the disk when this returns.
 
     Raises:
@@ -135,7 +135,7 @@ def write_header(root: Path, header: Header) -> None:
     _sync(root)
 
 
-def read_header(root: Path, name: str) -> Header:
+def read_header(root: Path, name: str) -> RecordingHeader:
     """The header of a recording.
 
     Raises:
@@ -261,20 +261,20 @@ def remove(root: Path, name: str) -> None:
     _sync(root)
 
 
-def _header_json(header: Header) -> dict[str, Any]:
+def _header_json(header: RecordingHeader) -> dict[str, Any]:
     plan = None if header.plan is None else header.plan.as_json()
     return {"format": FORMAT, **asdict(header), "plan": plan}
 
 
-def _header_of(values: Mapping[str, Any]) -> Header:
+def _header_of(values: Mapping[str, Any]) -> RecordingHeader:
     if values["format"] != FORMAT:
         raise ValueError(f"its format is {values['format']!r}, this version reads {FORMAT}")
     model, plan = values["model"], values["plan"]
-    plain = {field.name: values[field.name] for field in fields(Header)}
+    plain = {field.name: values[field.name] for field in fields(RecordingHeader)}
     plain["gesture_names"] = tuple(plain["gesture_names"])
     plain["model"] = None if model is None else Model(**{**model, "classes": tuple(model["classes"])})
     plain["plan"] = None if plan is None else LabelPlan.from_json(plan)
-    return Header(**plain)
+    return RecordingHeader(**plain)
 
 
 def _write_new(folder: Path, name: str, content: bytes) -> None:

@@ -33,7 +33,7 @@ HEAD_BYTES = _HEAD.size + _CRC.size
 
 
 @dataclass(frozen=True, slots=True)
-class Prediction:
+class RecordedPrediction:
     """What was seen in the window that ends before `sample_index`."""
 
     sample_index: int
@@ -42,12 +42,12 @@ class Prediction:
     decision: int
 
 
-Entry = Chunk | Prediction
+Entry = Chunk | RecordedPrediction
 
 
 def encode(entry: Entry) -> bytes:
     """One record."""
-    if isinstance(entry, Prediction):
+    if isinstance(entry, RecordedPrediction):
         payload = _JUDGED.pack(entry.prediction, entry.confidence, entry.decision)
         return _record(PREDICTION, 0, entry.sample_index, 1, payload)
     payload = np.ascontiguousarray(entry.samples, "<f4").tobytes()
@@ -123,7 +123,7 @@ def _crc(head: bytes) -> int:
 
 def _entry(kind: int, flags: int, index: int, count: int, payload: bytes, channels: int) -> Entry | None:
     if kind == PREDICTION and len(payload) == _JUDGED.size:
-        return Prediction(index, *_JUDGED.unpack(payload))
+        return RecordedPrediction(index, *_JUDGED.unpack(payload))
     size = 4 * count * channels
     if kind != SAMPLES or len(payload) != size + (2 * count if flags & HAS_LABELS else 0):
         return None

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from app.emg.recording import folder as folders
-from app.emg.recording.folder import LOG, STOP, Ending, Header
-from app.emg.recording.log_format import MAGIC, Entry, Prediction, encode, joined, read_with_ends
+from app.emg.recording.folder import LOG, STOP, Ending, RecordingHeader
+from app.emg.recording.log_format import MAGIC, Entry, RecordedPrediction, encode, joined, read_with_ends
 from app.emg.source import Chunk
 from app.errors import BusyError, DataError
 
@@ -36,7 +36,7 @@ class Tally:
     next: int = 0  # sample index after the last
 
     def count(self, entry: Entry) -> None:
-        if isinstance(entry, Prediction):
+        if isinstance(entry, RecordedPrediction):
             self.predictions += 1
             return
         if self.first is None:
@@ -71,7 +71,7 @@ class RecordingWriter:
         OSError: it cannot be written; that it began is then undone.
     """
 
-    def __init__(self, root: Path, header: Header) -> None:
+    def __init__(self, root: Path, header: RecordingHeader) -> None:
         self.header, self._root = header, root
         self.tally = Tally()
         # unbuffered: what was written is with the kernel, which outlives us
@@ -95,7 +95,10 @@ class RecordingWriter:
         """
         entries = list(entries)
         chunks = joined(entry for entry in entries if isinstance(entry, Chunk))
-        records: list[Entry] = [*chunks, *(entry for entry in entries if isinstance(entry, Prediction))]
+        records: list[Entry] = [
+            *chunks,
+            *(entry for entry in entries if isinstance(entry, RecordedPrediction)),
+        ]
         for record in records:
             content = encode(record)
             _write_all(self._file, content)

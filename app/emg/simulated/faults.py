@@ -161,7 +161,7 @@ _EXAMPLES = {
 }
 
 
-class Faulty:
+class FaultInjector:
     """A source with `faults` put in. The samples that no fault touches are the wrapped source's own."""
 
     def __init__(self, source: Source, faults: Sequence[Fault], sleep: Sleep = time.sleep) -> None:

@@ -154,7 +154,7 @@ class Subject:
         return float(np.deg2rad(self._rng.normal(0, degrees)))
 
 
-class Surrogate:
+class MuscleModel:
     """An endless signal in fractions of MVC with its labels, made block by block."""
 
     def __init__(self, channels: int, rate: float, gestures: list[int], rest: int, seed: int) -> None:

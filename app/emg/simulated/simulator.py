@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from app.emg.simulated.muscle_model import Surrogate
+from app.emg.simulated.muscle_model import MuscleModel
 from app.emg.simulated.pacing import Clock, Pacer, Sleep
 from app.emg.source import Chunk, Labels, Samples
 from app.errors import ConfigError
@@ -51,7 +51,7 @@ class Simulator:
         self.channels, self.sampling_rate, self.units = channels, sampling_rate, units
         rest_id = self.gesture_names.index(rest)
         gestures = [i for i in range(len(self.gesture_names)) if i != rest_id]
-        self._surrogate = Surrogate(channels, sampling_rate, gestures, rest_id, seed)
+        self._surrogate = MuscleModel(channels, sampling_rate, gestures, rest_id, seed)
         self._mvc = np.float32(mvc_rms)
         self._samples: Samples = np.zeros((0, channels), np.float32)  # made, not yet handed out
         self._labels: Labels = np.zeros(0, np.int16)

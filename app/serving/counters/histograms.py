@@ -17,7 +17,7 @@ NAME_BYTES = 96
 _NAME = NAME_BYTES // 8  # doubles
 
 
-class Tally:
+class BucketHistogram:
     """A histogram in `size(bounds)` doubles: the sum of all values, then one count for each bucket.
 
     A value belongs to the first bound that it does not exceed; what exceeds all is counted last.
@@ -89,7 +89,7 @@ _BUCKETS = 1000
 SIZE = 2 + _BUCKETS  # doubles: number, total, buckets
 
 
-class Histogram:
+class LogHistogram:
     """Counts in buckets that each are 2 % wider than the one below; a percentile is right to 1 %.
 
     Of times in ms, kept in the SIZE doubles of `values`: counts are whole in them up to 2**53, and adding two

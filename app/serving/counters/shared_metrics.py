@@ -13,8 +13,8 @@ from array import array
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from app.serving.counters.histograms import Table, Tally
-from app.serving.counters.worker_group import CALLERS, SLOT_BYTES, Crew
+from app.serving.counters.histograms import BucketHistogram, Table
+from app.serving.counters.worker_group import CALLERS, SLOT_BYTES, WorkerGroup
 
 if TYPE_CHECKING:  # gunicorn's master imports this file, and needs nothing of what these import
     from app.serving.process.cpu import Usage
@@ -30,10 +30,14 @@ METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 _FIRST = 4096  # double of a slot; those before are StreamStats'
 _ALIVE = 8
 _LAG = _FIRST + _ALIVE
-_SOURCES, _SOURCE_ROWS, _SOURCE = _LAG + Tally.size(LAG_S), 64, 6
+_SOURCES, _SOURCE_ROWS, _SOURCE = _LAG + BucketHistogram.size(LAG_S), 64, 6
 _ENGINES, _ENGINE_ROWS = _SOURCES + Table.size(_SOURCE_ROWS, _SOURCE), 8
-_ENGINE = 2 + 2 * Tally.size(ENGINE_S) + Tally.size(BATCH)
-_REQUESTS, _REQUEST_ROWS, _REQUEST = _ENGINES + Table.size(_ENGINE_ROWS, _ENGINE), 256, Tally.size(REQUEST_S)
+_ENGINE = 2 + 2 * BucketHistogram.size(ENGINE_S) + BucketHistogram.size(BATCH)
+_REQUESTS, _REQUEST_ROWS, _REQUEST = (
+    _ENGINES + Table.size(_ENGINE_ROWS, _ENGINE),
+    256,
+    BucketHistogram.size(REQUEST_S),
+)
 _END = _REQUESTS + Table.size(_REQUEST_ROWS, _REQUEST)
 assert _END <= CALLERS
 
@@ -78,11 +82,11 @@ class EngineRow:
     """One backend's counts."""
 
     def __init__(self, values: memoryview[float]) -> None:
-        latency, wait = 2, 2 + Tally.size(ENGINE_S)
+        latency, wait = 2, 2 + BucketHistogram.size(ENGINE_S)
         self.values = values  # failed, hung
-        self.latency_s = Tally(ENGINE_S, values[latency:wait])
-        self.wait_s = Tally(ENGINE_S, values[wait : wait + Tally.size(ENGINE_S)])
-        self.windows = Tally(BATCH, values[wait + Tally.size(ENGINE_S) :])
+        self.latency_s = BucketHistogram(ENGINE_S, values[latency:wait])
+        self.wait_s = BucketHistogram(ENGINE_S, values[wait : wait + BucketHistogram.size(ENGINE_S)])
+        self.windows = BucketHistogram(BATCH, values[wait + BucketHistogram.size(ENGINE_S) :])
 
     @property
     def failed(self) -> int:
@@ -118,12 +122,12 @@ class EngineMeter:
         return self._rows.setdefault(backend, EngineRow(self._table.row(backend)))
 
 
-class Meters:
+class SharedMetrics:
     """A worker writes its own; what reads adds up those of all."""
 
-    def __init__(self, crew: Crew) -> None:
+    def __init__(self, crew: WorkerGroup) -> None:
         self._own, self._slots = crew.own, crew.slots
-        self._requests: dict[tuple[str, str, int], Tally] = {}
+        self._requests: dict[tuple[str, str, int], BucketHistogram] = {}
         self._request_table = _requests(self._own)
         self._source_table = _sources(self._own)
         self._lag = _lag(self._own)
@@ -134,9 +138,9 @@ class Meters:
         tally = self._requests.get((method, route, status))
         (tally or self._request_tally(method, route, status)).add(seconds)
 
-    def _request_tally(self, method: str, route: str, status: int) -> Tally:
+    def _request_tally(self, method: str, route: str, status: int) -> BucketHistogram:
         named = f"{method if method in METHODS else 'other'} {status} {route}"
-        tally = Tally(REQUEST_S, self._request_table.row(named))
+        tally = BucketHistogram(REQUEST_S, self._request_table.row(named))
         if method in METHODS:  # a client may think out any number of others
             self._requests[method, route, status] = tally
         return tally
@@ -162,12 +166,12 @@ class Meters:
         ]
         row[:] = memoryview(array("d", values))
 
-    def requests(self) -> dict[tuple[str, str, str], Tally]:
+    def requests(self) -> dict[tuple[str, str, str], BucketHistogram]:
         """By method, route and status."""
         found = {}
         for name, row in _added([_requests(slot) for slot in self._slots]).items():
             method, status, route = name.split(" ", 2) if name.count(" ") > 1 else ("other", "other", "other")
-            found[method, route, status] = Tally(REQUEST_S, row)
+            found[method, route, status] = BucketHistogram(REQUEST_S, row)
         return found
 
     def engines(self) -> dict[str, EngineRow]:
@@ -176,8 +180,10 @@ class Meters:
             name: EngineRow(row) for name, row in _added([_engines(slot) for slot in self._slots]).items()
         }
 
-    def hub_lag(self) -> Tally:
-        return Tally(LAG_S, _summed([slot[_LAG : _LAG + Tally.size(LAG_S)] for slot in self._slots]))
+    def hub_lag(self) -> BucketHistogram:
+        return BucketHistogram(
+            LAG_S, _summed([slot[_LAG : _LAG + BucketHistogram.size(LAG_S)] for slot in self._slots])
+        )
 
     def workers(self) -> list[WorkerUsage]:
         """Those that live."""
@@ -223,5 +229,5 @@ def _sources(slot: memoryview[float]) -> Table:
     return Table(slot[_SOURCES:_ENGINES], _SOURCE)
 
 
-def _lag(slot: memoryview[float]) -> Tally:
-    return Tally(LAG_S, slot[_LAG : _LAG + Tally.size(LAG_S)])
+def _lag(slot: memoryview[float]) -> BucketHistogram:
+    return BucketHistogram(LAG_S, slot[_LAG : _LAG + BucketHistogram.size(LAG_S)])

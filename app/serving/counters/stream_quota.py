@@ -7,19 +7,19 @@ from hashlib import sha256
 import numpy as np
 from numpy.typing import NDArray
 
-from app.serving.counters.worker_group import CALLERS, RELOADED, Crew
+from app.serving.counters.worker_group import CALLERS, RELOADED, WorkerGroup
 
 ROWS = (RELOADED - CALLERS) // 2  # more than gunicorn's worker_connections
 
 
-class Callers:
+class StreamQuota:
     """Rows of a mark and a count in each worker's slot of the board; a worker writes its own and adds up all.
 
     The mark is 48 bits of the caller's hash, so that workers need not agree on an order. Two that ask at the very same
     moment may both get the last place.
     """
 
-    def __init__(self, crew: Crew) -> None:
+    def __init__(self, crew: WorkerGroup) -> None:
         self._all = [_rows(slot) for slot in crew.slots]
         self._own = self._all[crew.slot]
         self._taken: dict[str, int] = {}

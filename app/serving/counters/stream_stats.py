@@ -6,9 +6,9 @@ import threading
 
 import numpy as np
 
-from app.serving.counters.histograms import SIZE, Histogram
-from app.serving.counters.stream_quota import Callers
-from app.serving.counters.worker_group import ACTIVE, Crew
+from app.serving.counters.histograms import SIZE, LogHistogram
+from app.serving.counters.stream_quota import StreamQuota
+from app.serving.counters.worker_group import ACTIVE, WorkerGroup
 
 STAGES = ("wait", "infer", "encode", "age")
 PERCENTS = (50, 95, 99)
@@ -18,12 +18,12 @@ SENT, DROPPED = ACTIVE + 1, ACTIVE + 2  # doubles at the beginning of a worker's
 class StreamStats:
     """Counters and latencies; a worker writes its own slot of the crew's memory, and reads the sum of all."""
 
-    def __init__(self, crew: Crew | None = None) -> None:
-        crew = crew or Crew.alone()
+    def __init__(self, crew: WorkerGroup | None = None) -> None:
+        crew = crew or WorkerGroup.alone()
         self._own, self._slots = crew.own, crew.slots
-        self._stages = {stage: Histogram(_part(self._own, stage)) for stage in STAGES}
+        self._stages = {stage: LogHistogram(_part(self._own, stage)) for stage in STAGES}
         self._lock = threading.Lock()
-        self._callers = Callers(crew)
+        self._callers = StreamQuota(crew)
 
     @property
     def active_streams(self) -> int:
@@ -64,7 +64,7 @@ class StreamStats:
     def frame_encoded(self, encode_ms: float) -> None:
         self._stages["encode"].add(encode_ms)
 
-    def distribution(self, stage: str) -> Histogram:
+    def distribution(self, stage: str) -> LogHistogram:
         """How long that stage took, in all workers together."""
         return self._summed(stage)
 
@@ -85,8 +85,10 @@ class StreamStats:
     def _sum(self, counter: int) -> int:
         return int(sum(slot[counter] for slot in self._slots))
 
-    def _summed(self, stage: str) -> Histogram:
-        return Histogram(memoryview(np.sum([np.asarray(_part(slot, stage)) for slot in self._slots], axis=0)))
+    def _summed(self, stage: str) -> LogHistogram:
+        return LogHistogram(
+            memoryview(np.sum([np.asarray(_part(slot, stage)) for slot in self._slots], axis=0))
+        )
 
 
 def _part(slot: memoryview[float], stage: str) -> memoryview[float]:

@@ -46,7 +46,7 @@ def new_run() -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Crew:
+class WorkerGroup:
     """`run` names this start of the server, and nobody outside knows it; `board` is memory that all workers map.
 
     Each worker writes its own slot of the board and may read all: counters add up without a lock or a message. A
@@ -60,7 +60,7 @@ class Crew:
     workers: int
 
     @classmethod
-    def alone(cls) -> Crew:
+    def alone(cls) -> WorkerGroup:
         """One worker that shares nothing: tests, commands, `flask run`."""
         return cls(new_run(), mmap.mmap(-1, SLOT_BYTES), 0, workers=0)
 

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 from app.errors import BackendUnavailableError, MyostreamError, NotReadyError
 from app.inference.backend import Backend
-from app.serving.process.native_thread import EngineThread
+from app.serving.process.native_thread import NativeThread
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Opener:
+class BackendOpener:
     """How to open one backend. A lazy one is opened when it is first asked for."""
 
     open: Callable[[], Backend]
@@ -34,8 +34,8 @@ class BackendState:
 class Backends:
     """Opened, tried out and closed on the engine's thread. `try_out` raises where one does not work."""
 
-    openers: Mapping[str, Opener]  # best first
-    thread: EngineThread
+    openers: Mapping[str, BackendOpener]  # best first
+    thread: NativeThread
     try_out: Callable[[str, Backend], None]
     states: dict[str, BackendState] = field(default_factory=dict)
     opened: dict[str, Backend] = field(default_factory=dict)

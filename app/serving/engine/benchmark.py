@@ -12,7 +12,7 @@ import numpy as np
 from app.errors import BackendUnavailableError, BusyError, NotReadyError
 from app.inference.backend import Backend
 from app.inference.latency import WARM_UP, Latency, summary
-from app.serving.counters.worker_group import Crew
+from app.serving.counters.worker_group import WorkerGroup
 from app.serving.engine.engine import Engine
 
 BUSY = "a benchmark is running already; try again when it is done"
@@ -23,9 +23,9 @@ class Benchmark:
     """Runs once at a time, in all workers together."""
 
     def __init__(
-        self, engine: Engine, clock: Callable[[], float] = time.perf_counter, crew: Crew | None = None
+        self, engine: Engine, clock: Callable[[], float] = time.perf_counter, crew: WorkerGroup | None = None
     ) -> None:
-        self._engine, self._clock, self._crew = engine, clock, crew or Crew.alone()
+        self._engine, self._clock, self._crew = engine, clock, crew or WorkerGroup.alone()
         self._running = threading.Lock()
         self.latest: Mapping[str, Latency | None] = {}
 

@@ -21,8 +21,8 @@ import numpy.typing as npt
 from app.errors import NotReadyError, OverloadedError, WindowError
 from app.inference.backend import Backend, Batch, Inference, Logits
 from app.inference.prediction import Prediction, normalise, predict
-from app.serving.engine.backends import Backends, Opener
-from app.serving.process.native_thread import EngineThread, engine_thread
+from app.serving.engine.backends import BackendOpener, Backends
+from app.serving.process.native_thread import NativeThread, native_thread
 
 # A call this short is run where it is asked for, by a backend that allows it: the way to the engine thread and back
 # takes 0.05 ms and more, and a hub that is held up for 0.5 ms keeps every stream on time (docs/decisions/0006).
@@ -96,11 +96,11 @@ class Engine:
     """Answers requests with the backends, on its thread or, where a call is short, in place."""
 
     model: ModelInput
-    openers: Mapping[str, Opener]  # best first
+    openers: Mapping[str, BackendOpener]  # best first
     max_batch: int = 8  # batching buys nothing on a CPU; a small cap bounds the wait of the last in a batch
     max_queue: int = 64
     clock: Callable[[], float] = time.perf_counter
-    thread: EngineThread = field(default_factory=engine_thread)
+    thread: NativeThread = field(default_factory=native_thread)
     meter: Meter | None = None
     backends: Backends = field(init=False)
     _queue: deque[_Request] = field(default_factory=deque)

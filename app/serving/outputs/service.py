@@ -16,9 +16,9 @@ from app.emg.lsl.source import load_pylsl
 from app.emg.udp_line import UdpLine
 from app.errors import MyostreamError
 from app.inference.manifest import Manifest
-from app.serving.streams.broadcast import Published, Reader
+from app.serving.streams.broadcast import GroupEvent, Reader
 from app.serving.streams.events import Event, Frame, SourceChange, StreamOptions
-from app.serving.streams.pipeline import Feed, Feeds
+from app.serving.streams.pipeline import SourcePipeline, SourcePipelines
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class Outputs:
     def __init__(
         self,
         open_senders: Callable[[], Sequence[Sender]],
-        feeds: Feeds,
+        feeds: SourcePipelines,
         backend: Callable[[], str],
         claim: Callable[[str], socket.socket | None],
         clock: Callable[[], float] = time.monotonic,
@@ -97,7 +97,7 @@ class Outputs:
         self._claim_right, self._clock = claim, clock
         self._claim: socket.socket | None = None
         self._senders: Sequence[Sender] = ()
-        self._feed: Feed | None = None
+        self._feed: SourcePipeline | None = None
         self._reader: Reader | None = None
         self._waiting: deque[Event] = deque(maxlen=WAITING)
         self._frame_at = clock()
@@ -161,7 +161,7 @@ class Outputs:
             self._reader.close()
         self._reader = self._feed = None
 
-    def _offered(self, published: Published, _missed: int) -> bool:
+    def _offered(self, published: GroupEvent, _missed: int) -> bool:
         """Called by the group's thread: must not wait."""
         self._waiting.append(published.event)
         self._wake.set()
@@ -184,7 +184,7 @@ class Outputs:
 def make_outputs(
     settings: Settings,
     manifest: Manifest,
-    feeds: Feeds,
+    feeds: SourcePipelines,
     backend: Callable[[], str],
     claim: Callable[[str], socket.socket | None],
 ) -> Outputs | None:

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 Job = Callable[[], None]  # must not raise: it keeps its own result and error
 
 
-class EngineThread(Protocol):
+class NativeThread(Protocol):
     """Runs jobs one after the other on the same native thread."""
 
     def run(self, job: Job, timeout_s: float | None = None) -> bool:
@@ -82,7 +82,7 @@ class GeventThread:
         self._pool.kill()
 
 
-def engine_thread() -> EngineThread:
+def native_thread() -> NativeThread:
     """The kind of thread that fits this process: gevent's where `threading` is monkey-patched."""
     return PlainThread() if _gevent() is None else GeventThread()
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from app.serving.process.native_thread import engine_thread
+from app.serving.process.native_thread import native_thread
 
 T = TypeVar("T")
 
 
-class Aside:
+class BlockingWorker:
     """One native thread; callers wait for their own job and hold up nobody else."""
 
     def __init__(self) -> None:
-        self._thread = engine_thread()
+        self._thread = native_thread()
         self._closed = False
 
     def do(self, job: Callable[[], T]) -> T:

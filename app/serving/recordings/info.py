@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.emg.recording.folder import Ending, Header, Model
+from app.emg.recording.folder import Ending, Model, RecordingHeader
 from app.emg.recording.label_plan import Prompt
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RecordingState:
+class RecordingInfo:
     """A look at a recording. `state` is recording, complete or failed."""
 
     name: str
@@ -33,9 +33,9 @@ class RecordingState:
         return self.state != "recording"
 
 
-def state_of(header: Header, ending: Ending, size: int) -> RecordingState:
+def state_of(header: RecordingHeader, ending: Ending, size: int) -> RecordingInfo:
     """What is said of a recording."""
-    return RecordingState(
+    return RecordingInfo(
         name=header.name,
         state=ending.state,
         source=header.source,
@@ -53,9 +53,9 @@ def state_of(header: Header, ending: Ending, size: int) -> RecordingState:
     )
 
 
-def unreadable(name: str, error: str) -> RecordingState:
+def unreadable(name: str, error: str) -> RecordingInfo:
     """One whose header is damaged: listed, so that it can be deleted."""
-    nothing = Header(
+    nothing = RecordingHeader(
         name=name,
         source="",
         subject=None,

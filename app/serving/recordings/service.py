@@ -15,16 +15,16 @@ from typing import BinaryIO
 from app.emg.recording import export_bids as bids
 from app.emg.recording import export_npz as recording_export
 from app.emg.recording import folder as folders
-from app.emg.recording.folder import Ending, Header, Model
+from app.emg.recording.folder import Ending, Model, RecordingHeader
 from app.emg.recording.label_plan import LabelPlan
 from app.emg.recording.writer import RecordingWriter, expect_over, recover, running
 from app.emg.source import Source
 from app.errors import BusyError, DataError, NotReadyError, RecordingNameError
-from app.serving.process.offload import Aside
-from app.serving.recordings.info import RecordingState, state_of, unreadable
-from app.serving.recordings.session import STOP_S, Take
+from app.serving.process.offload import BlockingWorker
+from app.serving.recordings.info import RecordingInfo, state_of, unreadable
+from app.serving.recordings.session import STOP_S, RecordingSession
 from app.serving.streams.events import StreamOptions
-from app.serving.streams.pipeline import Feed
+from app.serving.streams.pipeline import SourcePipeline
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ FORMATS = {"npz": ("npz", recording_export.write_npz), "bdf": ("zip", bids.write
 
 
 @dataclass(frozen=True, slots=True)
-class Judging:
+class ModelInfo:
     """The model that predicts meanwhile, and the best backend there is when a recording starts."""
 
     name: str
@@ -54,13 +54,13 @@ def header_of(
     mains_hz: float | None,
     plan: LabelPlan | None,
     model: Model | None = None,
-) -> Header:
+) -> RecordingHeader:
     """Of a recording of that source which begins now (Unix s); without a name it is called by time and source.
 
     Raises:
         DataError: a recording may not be called that.
     """
-    return Header(
+    return RecordingHeader(
         name=_stamped(source.name, now) if name is None else folders.check_name(name),
         source=source.name,
         subject=subject,
@@ -81,20 +81,22 @@ def _stamped(source: str, now: float) -> str:
     return f"{stamp}-{slug}".rstrip("-")
 
 
-class Recorder:
+class RecordingService:
     """Records feeds into `root`, one recording a source at a time. It touches nothing outside of it."""
 
     def __init__(
         self,
         root: Path,
-        judging: Judging,
+        judging: ModelInfo,
         mains_hz: float | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.root, self._judging, self._mains, self._wall = root, judging, mains_hz, wall
-        self._takes: dict[str, Take] = {}  # those running, and those whose end the disk could not take
+        self._takes: dict[
+            str, RecordingSession
+        ] = {}  # those running, and those whose end the disk could not take
         self._lock = threading.Lock()
-        self._writing, self._reading, self._exporting = Aside(), Aside(), Aside()
+        self._writing, self._reading, self._exporting = BlockingWorker(), BlockingWorker(), BlockingWorker()
 
     @property
     def rest(self) -> str:
@@ -113,11 +115,11 @@ class Recorder:
 
     def start(
         self,
-        feed: Feed,
+        feed: SourcePipeline,
         name: str | None = None,
         subject: str | None = None,
         plan: LabelPlan | None = None,
-    ) -> RecordingState:
+    ) -> RecordingInfo:
         """Begin to record; the first sample is the next that arrives.
 
         Raises:
@@ -131,7 +133,7 @@ class Recorder:
             self._forget()
             options = StreamOptions(fps=min(FPS, feed.sampling_rate), backend=self._judging.backend())
             writer = self._begin(self._header(feed, name, subject, plan, options), chosen=name is not None)
-            take = Take(writer, feed.acquisition, self._writing)
+            take = RecordingSession(writer, feed.acquisition, self._writing)
             self._takes[writer.header.name] = take
             reader = feed.broadcast.join(options)
             reader.listen(take.hear)
@@ -140,7 +142,7 @@ class Recorder:
         log.info("recording %s of %s began", writer.header.name, feed.name)
         return self._live(take)
 
-    def stop(self, name: str) -> RecordingState:
+    def stop(self, name: str) -> RecordingInfo:
         """End a recording and wait until all of it is on the disk; one that has ended stays as it is.
 
         Raises:
@@ -156,7 +158,7 @@ class Recorder:
                 time.sleep(LOOK_S)
         return self.state(name)
 
-    def state(self, name: str) -> RecordingState:
+    def state(self, name: str) -> RecordingInfo:
         """A look at one recording.
 
         Raises:
@@ -168,7 +170,7 @@ class Recorder:
             return self._live(take)
         return self._reading.do(lambda: self._kept(name))
 
-    def states(self) -> list[RecordingState]:
+    def states(self) -> list[RecordingInfo]:
         """All recordings, the newest first."""
         names = self._reading.do(lambda: folders.names(self.root))
         found = []
@@ -244,12 +246,12 @@ class Recorder:
 
     def _header(
         self,
-        feed: Feed,
+        feed: SourcePipeline,
         name: str | None,
         subject: str | None,
         plan: LabelPlan | None,
         options: StreamOptions,
-    ) -> Header:
+    ) -> RecordingHeader:
         judging = self._judging
         model = Model(
             name=judging.name,
@@ -269,7 +271,7 @@ class Recorder:
             model=model,
         )
 
-    def _begin(self, header: Header, chosen: bool) -> RecordingWriter:
+    def _begin(self, header: RecordingHeader, chosen: bool) -> RecordingWriter:
         def begun() -> RecordingWriter:
             with folders.beginning(self.root):
                 other = running(self.root, header.source)
@@ -291,12 +293,12 @@ class Recorder:
         except OSError as error:
             raise NotReadyError(f"the recording cannot be written: {error.strerror or error}") from None
 
-    def _live(self, take: Take) -> RecordingState:
+    def _live(self, take: RecordingSession) -> RecordingInfo:
         tally, ending = take.writer.tally, take.ending
         state = state_of(take.header, ending or tally.ending("recording"), take.writer.bytes)
         return state if ending is not None else replace(state, prompt=take.prompt)
 
-    def _kept(self, name: str) -> RecordingState:
+    def _kept(self, name: str) -> RecordingInfo:
         header = folders.read_header(self.root, name)
         ending = folders.read_end(self.root, name)
         if ending is None or not ending.over:

@@ -12,12 +12,12 @@ import numpy as np
 
 from app.emg.recording.folder import Ending
 from app.emg.recording.label_plan import Prompt
-from app.emg.recording.log_format import Entry, Prediction
+from app.emg.recording.log_format import Entry, RecordedPrediction
 from app.emg.recording.writer import RecordingWriter
 from app.emg.source import Chunk
-from app.serving.process.offload import Aside
+from app.serving.process.offload import BlockingWorker
 from app.serving.sources.acquisition import Acquisition
-from app.serving.streams.broadcast import Published
+from app.serving.streams.broadcast import GroupEvent
 from app.serving.streams.events import Frame
 
 log = logging.getLogger(__name__)
@@ -28,10 +28,10 @@ MAX_BYTES = 2**30  # of one recording: 16 x 2000 Hz for 2 h 19 min
 STOP_S = 10.0  # for the disk to take the rest
 
 
-class Take:
+class RecordingSession:
     """Records what one source delivers until it is stopped, its plan is over, the source ends, or the disk fails."""
 
-    def __init__(self, writer: RecordingWriter, acquisition: Acquisition, aside: Aside) -> None:
+    def __init__(self, writer: RecordingWriter, acquisition: Acquisition, aside: BlockingWorker) -> None:
         self.writer, self.header = writer, writer.header
         self._acquisition, self._aside = acquisition, aside
         self._queue: deque[Entry] = deque()
@@ -77,11 +77,13 @@ class Take:
             return None
         return plan.prompt(self._position, self.header.sampling_rate)
 
-    def hear(self, published: Published, _missed: int) -> bool:
+    def hear(self, published: GroupEvent, _missed: int) -> bool:
         """Called by the group's thread: must not wait and must not raise."""
         frame = published.event
         if isinstance(frame, Frame):
-            self._put(Prediction(frame.sample_index, frame.prediction, frame.confidence, frame.decision), 64)
+            self._put(
+                RecordedPrediction(frame.sample_index, frame.prediction, frame.confidence, frame.decision), 64
+            )
         return True
 
     def _tap(self, chunk: Chunk, _arrived: float) -> None:

@@ -28,9 +28,9 @@ from app.inference.artefact import Artefact
 from app.inference.manifest import Manifest
 from app.inference.onnx_backend import GRAPHS
 from app.inference.openers import openers
-from app.serving.engine.backends import Opener
+from app.serving.engine.backends import BackendOpener
 from app.serving.engine.engine import Engine, ModelInput
-from app.serving.process.native_thread import engine_thread
+from app.serving.process.native_thread import native_thread
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ def open_source(settings: Settings, manifest: Manifest) -> Source | None:
         return None
     source = _open_source(settings, manifest)
     found = faults.parse(settings.faults)
-    return faults.Faulty(source, found) if found else source
+    return faults.FaultInjector(source, found) if found else source
 
 
 def _open_source(settings: Settings, manifest: Manifest) -> Source:
@@ -133,7 +133,7 @@ def _open_board(settings: Settings, manifest: Manifest) -> BoardSource:
         port=settings.port,
         units=BOARD_UNITS if settings.scale == 1.0 else manifest.units,
         scale=settings.scale,
-        aside=engine_thread().run,
+        aside=native_thread().run,
     )
 
 
@@ -204,7 +204,9 @@ def make_engine(settings: Settings, model: Artefact) -> Engine:
     )
     plan = settings.tensorrt_engine or settings.instance / "engines"
     found = openers(model, plan, onnx_precision=_precision(settings, model))
-    return Engine(shape, {name: Opener(found[name], _is_lazy(name, settings)) for name in settings.backends})
+    return Engine(
+        shape, {name: BackendOpener(found[name], _is_lazy(name, settings)) for name in settings.backends}
+    )
 
 
 def _precision(settings: Settings, model: Artefact) -> str:

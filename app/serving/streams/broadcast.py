@@ -33,7 +33,7 @@ TURN = 50  # listeners served before the other work of this process gets its tur
 SILENT = ("stalled", "disconnected", "ended")
 
 
-class Published(NamedTuple):
+class GroupEvent(NamedTuple):
     """One event, encoded."""
 
     number: int  # of all events of the group
@@ -43,7 +43,7 @@ class Published(NamedTuple):
     event: Event  # the same, for listeners in this process
 
 
-Listener = Callable[[Published], None]
+Listener = Callable[[GroupEvent], None]
 
 
 class Group:
@@ -63,7 +63,7 @@ class Group:
         self.readers = 0  # kept by Broadcast, under its lock
         self.began = 0  # the first event since there are readers: what is kept from before is no news
         self.ended = False  # the source has ended: nothing will come any more
-        self.kept: tuple[Published, ...] = ()
+        self.kept: tuple[GroupEvent, ...] = ()
         self.news = threading.Event()  # replaced at every event, so that each wakes those who wait for it
         self.listeners: dict[object, Listener] = {}
         self._k = -1  # the last window that was made or skipped
@@ -171,7 +171,7 @@ class Group:
             self._stats.frame_encoded((self._clock() - began) * 1e3)
             position = self._position
             self._position += 1
-        published = Published(self.count, self._k, position, body, event)
+        published = GroupEvent(self.count, self._k, position, body, event)
         self.kept = (*self.kept[1 - KEPT :], published)
         self.wake()
         for turn, listener in enumerate(list(self.listeners.values()), start=1):
@@ -198,7 +198,7 @@ class Reader:
         """Nothing will come any more, and all that came has been taken."""
         return self._group.ended and not self._fresh()
 
-    def replay(self) -> list[tuple[Published, int]]:
+    def replay(self) -> list[tuple[GroupEvent, int]]:
         """The frames kept that this reader has not seen, each with the number of frames missed before it."""
         if self._after is None:
             return []
@@ -207,7 +207,7 @@ class Reader:
         self._next = kept[-1].number + 1 if kept else 0
         return [(event, self._missed(event)) for event in kept if event.position >= 0 and event.k > after]
 
-    def take(self, timeout_s: float) -> list[tuple[Published, int]]:
+    def take(self, timeout_s: float) -> list[tuple[GroupEvent, int]]:
         """What is new, at most one frame and that the newest, each with the number of frames missed before it.
 
         Waits up to `timeout_s`; empty when nothing came.
@@ -224,14 +224,14 @@ class Reader:
         told = [event for event in fresh if event.position in (-1, newest) and not self._had(event)]
         return [(event, self._missed(event)) for event in told]
 
-    def listen(self, listener: Callable[[Published, int], bool]) -> None:
+    def listen(self, listener: Callable[[GroupEvent, int], bool]) -> None:
         """Have every event given to `listener` as it is published; it must not wait.
 
         It is called with the event and the frames missed before it, and says whether it took it: one that it
         did not take is missed.
         """
 
-        def offered(event: Published) -> None:
+        def offered(event: GroupEvent) -> None:
             if self._left or event.number < self._next:  # it may leave while others are served
                 return
             self._next = event.number + 1
@@ -248,16 +248,16 @@ class Reader:
             self._group.listeners.pop(self, None)
             self._leave()
 
-    def _fresh(self) -> tuple[Published, ...]:
+    def _fresh(self) -> tuple[GroupEvent, ...]:
         kept = self._group.kept  # one look: the group may publish meanwhile
         fresh = kept[-1].number + 1 - self._next if kept else 0
         return kept[-fresh:] if fresh > 0 else ()
 
-    def _had(self, event: Published) -> bool:
+    def _had(self, event: GroupEvent) -> bool:
         """Whether it had this frame before its connection was cut."""
         return event.position >= 0 and self._after is not None and event.k <= self._after
 
-    def _missed(self, event: Published) -> int:
+    def _missed(self, event: GroupEvent) -> int:
         if event.position < 0:
             return 0
         missed = 0

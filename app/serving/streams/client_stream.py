@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 from app.serving.counters.stream_stats import StreamStats
-from app.serving.streams.broadcast import Published, Reader
+from app.serving.streams.broadcast import GroupEvent, Reader
 from app.serving.streams.events import Completed
 
 LOOK_S = 0.25  # how often a quiet stream looks whether the client has left or the server stops
@@ -16,7 +16,7 @@ PAUSE_S = 0.02  # before a client that reads slowly is looked at again
 GIVE_UP_S = 10.0  # a client that has read nothing for so long is closed
 
 
-class Place(NamedTuple):
+class StreamCursor(NamedTuple):
     """How far a client has come in its stream: enough to go on after a cut connection."""
 
     run: str  # of the server: another one counts its windows anew
@@ -31,7 +31,7 @@ class Place(NamedTuple):
         return f"{self.run}.{round(self.started_at * 1000)}"
 
 
-class Sent(NamedTuple):  # made for every client and frame: a dataclass takes three times as long
+class ClientEvent(NamedTuple):  # made for every client and frame: a dataclass takes three times as long
     """One event for one client: the shared body, and what is this client's own."""
 
     body: bytes
@@ -45,7 +45,7 @@ class Sent(NamedTuple):  # made for every client and frame: a dataclass takes th
 class Outlet(Protocol):
     """A way to the client that never waits, such as its socket."""
 
-    def send(self, sent: Sent) -> bool:
+    def send(self, sent: ClientEvent) -> bool:
         """Send now, or say False: the client has not taken yet what it was sent before.
 
         Raises:
@@ -72,7 +72,7 @@ class Stream:
         why_stopping: Callable[[], str] = lambda: "shutdown",
         speed: float
         | None = 1.0,  # of a recording: its frames come so many times as fast; None: in any number
-        place: Place | None = None,
+        place: StreamCursor | None = None,
         outlet: Outlet | None = None,
         writable: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.perf_counter,
@@ -100,14 +100,14 @@ class Stream:
         self._blocked_since: float | None = None
 
     @property
-    def place(self) -> Place:
-        return Place(self._run, self._started_at, self._k, self.frames, self.dropped)
+    def place(self) -> StreamCursor:
+        return StreamCursor(self._run, self._started_at, self._k, self.frames, self.dropped)
 
     def attend(self, hurry: Callable[[], None]) -> None:
         """From now on the iteration never waits: it is drawn from every LOOK_S, and sooner after `hurry()`."""
         self._hurry = hurry
 
-    def __iter__(self) -> Iterator[Sent | Completed | None]:
+    def __iter__(self) -> Iterator[ClientEvent | Completed | None]:
         began = self._clock() - self._ran_s
         ends = None if self._duration is None else began + self._duration
         if self._duration is not None:
@@ -131,7 +131,7 @@ class Stream:
             wait = LOOK_S if ends is None else min(LOOK_S, ends - now)
             yield from self._attended(wait) if self._outlet is not None else self._news(wait)
 
-    def _news(self, timeout_s: float) -> Iterator[Sent | None]:
+    def _news(self, timeout_s: float) -> Iterator[ClientEvent | None]:
         """Wait for events and hand them on, unless the client has not taken what it was sent."""
         if not self._writable():
             self._blocked_since = self._blocked_since or self._clock()
@@ -152,7 +152,7 @@ class Stream:
         if not self._gone:
             yield None  # also while it does not read: it may have gone
 
-    def _offered(self, event: Published, missed: int) -> bool:
+    def _offered(self, event: GroupEvent, missed: int) -> bool:
         """Called by the group's thread: must not wait and must not raise."""
         assert self._outlet is not None
         if self._complete(event):
@@ -170,22 +170,22 @@ class Stream:
         self._count(event, missed)
         return True
 
-    def _told(self, event: Published, missed: int) -> Iterator[Sent]:
+    def _told(self, event: GroupEvent, missed: int) -> Iterator[ClientEvent]:
         if not self._complete(event):
             yield self._sent(event, missed)
             self._count(event, missed)
 
-    def _complete(self, event: Published) -> bool:
+    def _complete(self, event: GroupEvent) -> bool:
         """Whether all frames of the duration have been sent or missed."""
         return self._most is not None and event.position >= 0 and self.frames + self.dropped >= self._most
 
-    def _sent(self, event: Published, missed: int) -> Sent:
+    def _sent(self, event: GroupEvent, missed: int) -> ClientEvent:
         before, dropped = self.frames, self.dropped + missed
         if event.position >= 0:
-            return Sent(event.body, before, self._name, event.k, before + 1, dropped)
-        return Sent(event.body, before, self._name, self._k, before, dropped)
+            return ClientEvent(event.body, before, self._name, event.k, before + 1, dropped)
+        return ClientEvent(event.body, before, self._name, self._k, before, dropped)
 
-    def _count(self, event: Published, missed: int) -> None:
+    def _count(self, event: GroupEvent, missed: int) -> None:
         if event.position >= 0:
             self.frames += 1
             self.dropped += missed

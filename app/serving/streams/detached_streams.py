@@ -38,7 +38,7 @@ class Kept:
         self.due = 0.0  # on the keeper's clock
 
 
-class Keeper:
+class DetachedStreams:
     """Its thread runs while streams are open."""
 
     def __init__(

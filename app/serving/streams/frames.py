@@ -14,7 +14,7 @@ from app.inference.manifest import Manifest
 from app.serving.counters.stream_stats import StreamStats
 from app.serving.engine.engine import Engine
 from app.serving.streams.events import Frame, SourceChange, StreamOptions
-from app.serving.streams.window_classifier import Judge
+from app.serving.streams.window_classifier import WindowClassifier
 
 SIGNAL_POINTS = 64  # per channel and frame: 1,920 a second at 30 fps, more than a screen has columns
 
@@ -43,14 +43,14 @@ class FrameMaker:
         manifest: Manifest,
         ring: Ring,
         gesture_names: Sequence[str],
-        judge: Judge | None = None,
+        judge: WindowClassifier | None = None,
         problems: Callable[[], Mapping[str, Sequence[int]]] = dict,
         stats: StreamStats,
         cpu_percent: Callable[[], float],
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._options, self._ring, self._stats = options, ring, stats
-        self._judge = judge or Judge(engine, manifest, ring, gesture_names)
+        self._judge = judge or WindowClassifier(engine, manifest, ring, gesture_names)
         self._problems = problems  # of the channels, over the last second: QualityMonitor
         self._manifest, self._classes = manifest, manifest.classes
         self._rest = manifest.classes.index(manifest.rest_class)

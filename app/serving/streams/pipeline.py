@@ -18,14 +18,14 @@ from app.serving.sources.acquisition import Acquisition
 from app.serving.streams.broadcast import Broadcast, Encode
 from app.serving.streams.events import StreamOptions
 from app.serving.streams.frames import FrameMaker, too_many_dead
-from app.serving.streams.window_classifier import Judge
+from app.serving.streams.window_classifier import WindowClassifier
 
 PATIENCE_S = 0.1  # beside a window's length, for a caller who comes before the first window is whole
 SNAPSHOT_HOP_S = 1 / 30  # between the windows that `POST /infer` takes from the running source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Worker:
+class PipelineServices:
     """What all feeds of a worker share."""
 
     engine: Engine
@@ -36,13 +36,13 @@ class Worker:
     mains_hz: float | None = None
 
 
-class Feed:
+class SourcePipeline:
     """A source's acquisition, its judge, and the groups of its readers."""
 
-    def __init__(self, name: str, acquisition: Acquisition, worker: Worker) -> None:
+    def __init__(self, name: str, acquisition: Acquisition, worker: PipelineServices) -> None:
         self.name, self.acquisition, self._worker = name, acquisition, worker
         self.source, self.ring = acquisition.source, acquisition.ring
-        self.judge = Judge(worker.engine, worker.manifest, self.ring, self.source.gesture_names)
+        self.judge = WindowClassifier(worker.engine, worker.manifest, self.ring, self.source.gesture_names)
         self.broadcast = Broadcast(acquisition, self._frame_maker, worker.encode, worker.stats)
         self.quality = monitor_for(self.source, worker.manifest, worker.mains_hz)
         acquisition.taps.append(lambda chunk, _: self.quality.feed(chunk))
@@ -126,14 +126,14 @@ def monitor_for(source: Source, manifest: Manifest, mains_hz: float | None) -> Q
     )
 
 
-class Feeds:
+class SourcePipelines:
     """The feeds of a worker, by name; the first is the default."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._feeds: dict[str, Feed] = {}
+        self._feeds: dict[str, SourcePipeline] = {}
 
-    def __iter__(self) -> Iterator[Feed]:
+    def __iter__(self) -> Iterator[SourcePipeline]:
         return iter(list(self._feeds.values()))
 
     @property
@@ -141,10 +141,10 @@ class Feeds:
         return tuple(self._feeds)
 
     @property
-    def default(self) -> Feed | None:
+    def default(self) -> SourcePipeline | None:
         return next(iter(self), None)
 
-    def named(self, name: str | None = None) -> Feed:
+    def named(self, name: str | None = None) -> SourcePipeline:
         """The feed of that name; None: the default.
 
         Raises:
@@ -161,10 +161,10 @@ class Feeds:
             raise SourceNameError(f"no source {name!r}; {there_is}")
         return found
 
-    def find(self, name: str) -> Feed | None:
+    def find(self, name: str) -> SourcePipeline | None:
         return self._feeds.get(name)
 
-    def add(self, feed: Feed) -> None:
+    def add(self, feed: SourcePipeline) -> None:
         """Take one more, not yet started.
 
         Raises:
@@ -174,7 +174,7 @@ class Feeds:
             raise OverloadedError(f"{self._most} sources are open, as many as EMG_MAX_SOURCES")
         self._feeds[feed.name] = feed
 
-    def remove(self, feed: Feed) -> None:
+    def remove(self, feed: SourcePipeline) -> None:
         """Close and forget it. Safe to call twice."""
         if self._feeds.get(feed.name) is feed:
             del self._feeds[feed.name]

@@ -18,7 +18,7 @@ KEPT = 64  # windows: groups that differ in votes alone come to the same one wit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judgement:
+class WindowResult:
     """One window's prediction and what else depends on its samples alone."""
 
     prediction: int
@@ -35,14 +35,14 @@ class Judgement:
     segment: int  # where the unbroken signal began
 
 
-class Judge:
+class WindowClassifier:
     """Judges the windows of one source."""
 
     def __init__(self, engine: Engine, manifest: Manifest, ring: Ring, gesture_names: Sequence[str]) -> None:
         self._engine, self._manifest, self._ring, self._names = engine, manifest, ring, gesture_names
-        self._kept: dict[tuple[int, str, bool], Judgement] = {}
+        self._kept: dict[tuple[int, str, bool], WindowResult] = {}
 
-    def judge(self, end: int, backend: str, preprocess: bool) -> Judgement | None:
+    def judge(self, end: int, backend: str, preprocess: bool) -> WindowResult | None:
         """The window that ends before sample `end`; None where there is no whole window.
 
         Raises:
@@ -58,7 +58,7 @@ class Judge:
                     self._kept.pop(next(iter(self._kept)), None)
         return found
 
-    def _judged(self, end: int, backend: str, preprocess: bool) -> Judgement | None:
+    def _judged(self, end: int, backend: str, preprocess: bool) -> WindowResult | None:
         manifest, ring = self._manifest, self._ring
         segment = ring.segment_start
         window = ring.window(end, manifest.length)
@@ -66,7 +66,7 @@ class Judge:
             return None
         answer = self._engine.infer(window[np.newaxis], preprocess=preprocess, backend=backend)
         prediction, confidence, probabilities = answer.prediction.first()
-        return Judgement(
+        return WindowResult(
             prediction=prediction,
             confidence=confidence,
             probabilities=probabilities,

@@ -11,9 +11,9 @@ from flask.testing import FlaskClient
 from prometheus_client.parser import text_string_to_metric_families
 
 from app import create_app
-from app.serving.counters.shared_metrics import Meters
-from app.serving.counters.worker_group import Crew
-from app.serving.hub_monitor import Pulse
+from app.serving.counters.shared_metrics import SharedMetrics
+from app.serving.counters.worker_group import WorkerGroup
+from app.serving.hub_monitor import HubMonitor
 from app.serving.runtime import Runtime
 from tests.api.conftest import CHANNELS, LENGTH
 
@@ -141,9 +141,9 @@ class _Feed:
 
 
 def test_each_time_a_source_falls_silent_is_one_stall(runtime: Runtime) -> None:
-    meters, feed = Meters(Crew.alone()), _Feed(runtime)
+    meters, feed = SharedMetrics(WorkerGroup.alone()), _Feed(runtime)
     feeds: list[Any] = [feed]
-    pulse = Pulse(meters, lambda: feeds)
+    pulse = HubMonitor(meters, lambda: feeds)
     for state in ("running", "stalled", "stalled", "running", "disconnected", "stalled"):
         feed.acquisition.state = state
         pulse.beat()
@@ -152,9 +152,9 @@ def test_each_time_a_source_falls_silent_is_one_stall(runtime: Runtime) -> None:
 
 def test_sources_that_have_ended_are_said_to_once_and_forgotten(runtime: Runtime) -> None:
     """Every name that a client had ever declared was gone through again, once a second."""
-    meters = Meters(Crew.alone())
+    meters = SharedMetrics(WorkerGroup.alone())
     feeds: list[Any] = [_Feed(runtime)]
-    pulse = Pulse(meters, lambda: feeds)
+    pulse = HubMonitor(meters, lambda: feeds)
     pulse.beat()
     feeds.clear()
     pulse.beat()

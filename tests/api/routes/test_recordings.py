@@ -21,7 +21,7 @@ from app import create_app
 from app.api.sse import events as sse
 from app.config import Settings
 from app.emg.files.recordings import load
-from app.serving.recordings.session import Take
+from app.serving.recordings.session import RecordingSession
 from app.serving.runtime import Runtime
 from app.serving.sources.acquisition import Acquisition
 from app.serving.sources.opening import make_engine, open_path
@@ -209,7 +209,7 @@ def test_what_is_not_there_is_a_404(client: FlaskClient) -> None:
 def test_an_empty_recording_has_nothing_to_download(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Take, "_tap", lambda *_: None)  # no chunk comes before it is stopped
+    monkeypatch.setattr(RecordingSession, "_tap", lambda *_: None)  # no chunk comes before it is stopped
     start(client, name="one")
     assert client.post("/emg/recordings/one/stop").get_json()["samples"] == 0
     body = expect_problem(client.get("/emg/recordings/one/download"), 422)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.api.sse.client_socket import Wire
+from app.api.sse.client_socket import ClientSocket
 
 BEYOND = 1100  # select() takes no descriptor above 1023
 
@@ -42,7 +42,7 @@ def fills(server: socket.socket) -> bool:
 def test_a_client_that_has_taken_all_takes_more(ends: tuple[socket.socket, socket.socket]) -> None:
     server, _ = ends
     assert server.fileno() >= BEYOND
-    assert Wire({"gunicorn.socket": server}).takes_more(0.0)
+    assert ClientSocket({"gunicorn.socket": server}).takes_more(0.0)
 
 
 def test_one_that_reads_nothing_does_not_however_many_are_connected(
@@ -52,4 +52,4 @@ def test_one_that_reads_nothing_does_not_however_many_are_connected(
     server.setblocking(False)
     while fills(server):
         pass
-    assert not Wire({"gunicorn.socket": server}).takes_more(0.01)
+    assert not ClientSocket({"gunicorn.socket": server}).takes_more(0.01)

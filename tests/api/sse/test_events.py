@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.api.sse import events as sse
-from app.serving.streams.client_stream import Place, Sent
+from app.serving.streams.client_stream import ClientEvent, StreamCursor
 from app.serving.streams.events import Completed, Frame, SourceChange, Trouble
 from tests.serving.station import make_frame
 
 counts = st.integers(0, 10**12)
 places = st.builds(
-    Place,
+    StreamCursor,
     run=st.text("0123456789abcdefghijklmnopqrstuvwxyz", min_size=1, max_size=16),
     started_at=st.floats(0, 10**11),
     k=st.integers(-1, 10**12),
@@ -46,9 +46,9 @@ def parsed(block: bytes) -> dict[str, str]:
 
 
 @given(events, places)
-def test_every_event_is_one_sse_event_with_one_json_object(event: Frame, place: Place) -> None:
+def test_every_event_is_one_sse_event_with_one_json_object(event: Frame, place: StreamCursor) -> None:
     _, _, k, frames, dropped = place
-    fields = parsed(sse.frame(Sent(sse.encode(event), 7, place.stream.encode(), k, frames, dropped)))
+    fields = parsed(sse.frame(ClientEvent(sse.encode(event), 7, place.stream.encode(), k, frames, dropped)))
     assert list(fields) == ["id", "data"]
     data = json.loads(fields["data"], parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     assert (data["frame"], data["dropped"]) == (7, dropped)
@@ -56,7 +56,7 @@ def test_every_event_is_one_sse_event_with_one_json_object(event: Frame, place: 
 
 
 @given(places)
-def test_an_id_names_its_place_however_often_it_goes_to_and_fro(place: Place) -> None:
+def test_an_id_names_its_place_however_often_it_goes_to_and_fro(place: StreamCursor) -> None:
     """The start of a stream lost a millisecond at each reconnect, when the id was cut and not rounded."""
     found = sse.place_of(sse.identify(place))
     assert found is not None
@@ -80,7 +80,7 @@ def test_any_other_text_is_no_place_and_no_error(text: str | None) -> None:
     ],
 )
 def test_the_last_word_says_whether_there_is_more_to_come(reason: str | None, own: str) -> None:
-    place = Place("ab", 1.5, 4, 3, 2)
+    place = StreamCursor("ab", 1.5, 4, 3, 2)
     fields = parsed(sse.last(Completed(total_frames=3, duration_seconds=2, reason=reason), place))
     assert fields["id"] == own
     assert json.loads(fields["data"])["avg_fps"] == 1.5

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from app.api.sse.client_socket import MAX_UNSENT, Wire
-from app.api.sse.socket_writer import CHECKED, SocketOutlet, open_outlet
-from app.serving.streams.client_stream import Sent
+from app.api.sse.client_socket import MAX_UNSENT, ClientSocket
+from app.api.sse.socket_writer import CHECKED, SocketWriter, open_outlet
+from app.serving.streams.client_stream import ClientEvent
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -28,14 +28,14 @@ def pair() -> Iterator[Pair]:
         yield server, client
 
 
-def outlet_of(server: socket.socket, protocol: str = "HTTP/1.0") -> SocketOutlet:
-    outlet = open_outlet(Wire({"gunicorn.socket": server}), protocol)
+def outlet_of(server: socket.socket, protocol: str = "HTTP/1.0") -> SocketWriter:
+    outlet = open_outlet(ClientSocket({"gunicorn.socket": server}), protocol)
     assert outlet is not None
     return outlet
 
 
-def sent(number: int, size: int) -> Sent:
-    return Sent(b'{"pad":"%b"' % (b"x" * size), number, b"a.0", number, number, 0)
+def sent(number: int, size: int) -> ClientEvent:
+    return ClientEvent(b'{"pad":"%b"' % (b"x" * size), number, b"a.0", number, number, 0)
 
 
 def read_all(client: socket.socket) -> bytes:
@@ -108,7 +108,7 @@ def test_the_last_word_goes_behind_the_rest_and_ends_the_body(pair: Pair) -> Non
 
 def test_a_connection_that_was_taken_over_outlives_the_object_of_the_server(pair: Pair) -> None:
     server, client = pair
-    wire = Wire({"gunicorn.socket": server})
+    wire = ClientSocket({"gunicorn.socket": server})
     outlet = outlet_of(server)
     wire.take_over()
     server.close()
@@ -122,7 +122,7 @@ def test_a_connection_that_was_taken_over_outlives_the_object_of_the_server(pair
 
 def test_a_client_that_has_gone_raises_for_a_frame_and_not_for_a_comment(pair: Pair) -> None:
     server, client = pair
-    wire = Wire({"gunicorn.socket": server})
+    wire = ClientSocket({"gunicorn.socket": server})
     outlet = outlet_of(server)
     client.close()
     assert wire.gone
@@ -134,6 +134,6 @@ def test_a_client_that_has_gone_raises_for_a_frame_and_not_for_a_comment(pair: P
 
 def test_there_is_no_outlet_without_a_plain_non_blocking_socket(pair: Pair) -> None:
     server, client = pair
-    assert open_outlet(Wire({}), "HTTP/1.1") is None
-    assert open_outlet(Wire({"gunicorn.socket": client}), "HTTP/1.1") is None  # one that would block
-    assert open_outlet(Wire({"gunicorn.socket": server}), "HTTP/2") is None
+    assert open_outlet(ClientSocket({}), "HTTP/1.1") is None
+    assert open_outlet(ClientSocket({"gunicorn.socket": client}), "HTTP/1.1") is None  # one that would block
+    assert open_outlet(ClientSocket({"gunicorn.socket": server}), "HTTP/2") is None

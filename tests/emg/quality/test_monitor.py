@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from app.emg.files.recordings import load
-from app.emg.quality.line_noise import Mains
+from app.emg.quality.line_noise import LineNoise
 from app.emg.quality.monitor import BLOCK_S, MAX_LOSS, OFF_S, ON_S, QualityMonitor, dead_channels
-from app.emg.simulated.faults import Faulty, parse
+from app.emg.simulated.faults import FaultInjector, parse
 from app.emg.simulated.playback import Playback
 from app.emg.simulated.simulator import Simulator
 from app.emg.source import Chunk, Samples, Source
@@ -68,7 +68,7 @@ def simulated(
     faults: str, seconds: float, seed: int = 0, **changes
 ) -> list[tuple[int, dict[str, list[int]]]]:
     source = Simulator(CHANNELS, RATE, NAMES, seed=seed, speed=None)
-    return history(Faulty(source, parse(faults)), monitor(**changes), seconds)
+    return history(FaultInjector(source, parse(faults)), monitor(**changes), seconds)
 
 
 # --- dead channels of a window -----------------------------------------------------------------------
@@ -282,7 +282,7 @@ def test_hum_does_not_flicker_as_a_muscle_contracts_and_rests() -> None:
 
 
 def test_a_sine_of_known_power_is_measured_as_that() -> None:
-    hum, whole = Mains(RATE, 50.0, 500).powers(np.tile(sine(0.25, 50, 3.0), (1, CHANNELS)))
+    hum, whole = LineNoise(RATE, 50.0, 500).powers(np.tile(sine(0.25, 50, 3.0), (1, CHANNELS)))
     assert hum == pytest.approx([9.0] * CHANNELS, rel=0.01)
     assert whole == pytest.approx([9.0] * CHANNELS, rel=0.01)
 

@@ -16,13 +16,19 @@ from app.emg.files.recordings import load
 from app.emg.recording import export_bids as bids
 from app.emg.recording.export_npz import contents, write_npz
 from app.emg.recording.label_plan import LabelPlan, Step
-from app.emg.recording.log_format import Prediction
+from app.emg.recording.log_format import RecordedPrediction
 from app.emg.source import UNLABELLED, Chunk
 from app.errors import DataError
 from tests.emg.written import CHANNELS, RATE, chunk, written
 
 PLAN = LabelPlan((Step("rest", 0.1, 1), Step("point", 0.2, 1), Step("rest", 0.1, 2)), countdown_s=0.05)
-GAPPY = [chunk(100), chunk(110), Prediction(120, 1, 0.5, 0), chunk(125, 20), chunk(145, 10, restart=True)]
+GAPPY = [
+    chunk(100),
+    chunk(110),
+    RecordedPrediction(120, 1, 0.5, 0),
+    chunk(125, 20),
+    chunk(145, 10, restart=True),
+]
 
 
 def raw() -> np.ndarray[Any, Any]:
@@ -125,7 +131,7 @@ def test_more_pieces_than_an_id_can_count_still_differ_from_their_neighbours(tmp
 
 
 def test_a_recording_without_samples_says_so(tmp_path: Path) -> None:
-    written(tmp_path / "r", [Prediction(1, 0, 1.0, 0)])
+    written(tmp_path / "r", [RecordedPrediction(1, 0, 1.0, 0)])
     for write in (write_npz, bids.write_zip):
         with pytest.raises(DataError, match="the recording one holds no sample"):
             write(tmp_path / "r", "one", tmp_path / "out")

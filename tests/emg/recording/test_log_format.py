@@ -13,7 +13,7 @@ from app.emg.recording.log_format import (
     HEAD_BYTES,
     MAGIC,
     Entry,
-    Prediction,
+    RecordedPrediction,
     encode,
     joined,
     read,
@@ -24,10 +24,10 @@ from tests.emg.written import CHANNELS, chunk
 
 ENTRIES: list[Entry] = [
     chunk(0),
-    Prediction(10, 1, 0.75, 1),
+    RecordedPrediction(10, 1, 0.75, 1),
     chunk(10, label=None),
     chunk(40, restart=True, label=1),
-    Prediction(50, 0, 0.5, 0),
+    RecordedPrediction(50, 0, 0.5, 0),
 ]
 
 
@@ -36,7 +36,7 @@ def log(entries: list[Entry]) -> bytes:
 
 
 def same(one: Entry, two: Entry) -> bool:
-    if isinstance(one, Prediction) or isinstance(two, Prediction):
+    if isinstance(one, RecordedPrediction) or isinstance(two, RecordedPrediction):
         return one == two
     labels = (one.labels is None) == (two.labels is None) and (
         one.labels is None or two.labels is None or np.array_equal(one.labels, two.labels)

@@ -16,7 +16,7 @@ from app.config import ROOT
 from app.emg.recording import folder as folders
 from app.emg.recording.folder import END, END_BYTES, HEADER, LOG, Ending
 from app.emg.recording.label_plan import plan_of
-from app.emg.recording.log_format import Prediction, read
+from app.emg.recording.log_format import RecordedPrediction, read
 from app.emg.recording.writer import RecordingWriter, expect_over, is_being_written, recover
 from app.errors import BusyError, DataError
 from tests.emg.written import CHANNELS, chunk, written
@@ -44,7 +44,7 @@ BAD_NAMES = [
 
 def test_a_recording_is_on_the_disk_while_it_runs(tmp_path: Path) -> None:
     writer = RecordingWriter(tmp_path, ABOUT)
-    writer.write([chunk(0), chunk(10), Prediction(20, 1, 0.9, 1)])
+    writer.write([chunk(0), chunk(10), RecordedPrediction(20, 1, 0.9, 1)])
     assert folders.names(tmp_path) == ["one"]
     assert folders.read_header(tmp_path, "one") == ABOUT
     goes = Ending(state="recording", samples=20, predictions=1, position=20)
@@ -131,7 +131,7 @@ def test_a_writer_killed_before_its_first_sample_leaves_an_empty_recording(tmp_p
 
 def test_the_reason_of_a_failure_fits_into_the_space_set_aside(tmp_path: Path) -> None:
     for k, error in enumerate(["x" * 5000, "磁盘已满" * 500, '"\\\n\t' * 300]):
-        writer = RecordingWriter(tmp_path, folders.Header(**{**_fields(), "name": f"r{k}"}))
+        writer = RecordingWriter(tmp_path, folders.RecordingHeader(**{**_fields(), "name": f"r{k}"}))
         writer.finish("failed", error)
         assert (tmp_path / f"r{k}" / END).stat().st_size == END_BYTES
         found = folders.read_end(tmp_path, f"r{k}")

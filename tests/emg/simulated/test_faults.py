@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from app.emg.simulated.faults import FOREVER, Fault, Faulty, Flat, Gap, Hum, Railed, Stall, parse
+from app.emg.simulated.faults import FOREVER, Fault, FaultInjector, Flat, Gap, Hum, Railed, Stall, parse
 from app.emg.source import Chunk
 from app.errors import ConfigError
 from tests.emg.fakes import ScriptedSource, Time
@@ -24,12 +24,12 @@ def source(restart_at: int = 0) -> ScriptedSource:
     )
 
 
-def read_all(faulty: Faulty) -> list[Chunk]:
+def read_all(faulty: FaultInjector) -> list[Chunk]:
     return list(iter(faulty.read, None))
 
 
 def run(*faults: Fault, restart_at: int = 0) -> list[Chunk]:
-    return read_all(Faulty(source(restart_at), faults))
+    return read_all(FaultInjector(source(restart_at), faults))
 
 
 def joined(chunks: list[Chunk]) -> np.ndarray:
@@ -143,7 +143,7 @@ def test_the_wrapped_source_keeps_its_samples() -> None:
 
 def test_a_stall_holds_the_samples_back_once_and_loses_none() -> None:
     time = Time()
-    faulty = Faulty(source(), [Stall(25, 2.5)], time.sleep)
+    faulty = FaultInjector(source(), [Stall(25, 2.5)], time.sleep)
     arrivals = [(chunk.index, time.now - 1000) for chunk in iter(faulty.read, None)]
     assert [index for index, _ in arrivals] == list(range(0, 100, 10))
     assert [at for _, at in arrivals] == pytest.approx([0, 0] + [2.5] * 8)
@@ -157,7 +157,7 @@ def test_a_stalled_source_that_is_closed_ends_soon() -> None:
         naps.append(seconds)
         faulty.close()
 
-    faulty = Faulty(inner, [Stall(0, 600)], sleep)
+    faulty = FaultInjector(inner, [Stall(0, 600)], sleep)
     assert faulty.read() is None
     assert sum(naps) < 0.2
     assert inner.closed == 1
@@ -166,11 +166,11 @@ def test_a_stalled_source_that_is_closed_ends_soon() -> None:
 @pytest.mark.parametrize("fault", ["flat@0:ch4", "rail@50:ch9"])
 def test_a_fault_on_a_channel_that_is_not_there_is_refused(fault: str) -> None:
     with pytest.raises(ConfigError, match=f"fault {fault}: the source has channels 0 to 3"):
-        Faulty(source(), parse(fault))
+        FaultInjector(source(), parse(fault))
 
 
 def test_it_looks_like_the_source_it_wraps() -> None:
-    faulty = Faulty(source(), [])
+    faulty = FaultInjector(source(), [])
     assert (faulty.name, faulty.units, faulty.channels, faulty.sampling_rate) == ("scripted", "uV", 4, 200)
 
 
@@ -181,5 +181,5 @@ def test_faults_without_an_end_last() -> None:
 def test_the_counters_of_the_wrapped_source_are_passed_on() -> None:
     counting = source()
     counting.sums = {"crc_errors": 3}  # type: ignore[attr-defined]
-    assert Faulty(counting, (Gap(20, 5),)).sums == {"crc_errors": 3}
-    assert Faulty(source(), (Gap(20, 5),)).sums == {}
+    assert FaultInjector(counting, (Gap(20, 5),)).sums == {"crc_errors": 3}
+    assert FaultInjector(source(), (Gap(20, 5),)).sums == {}

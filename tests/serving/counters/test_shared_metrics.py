@@ -7,18 +7,18 @@ import os
 
 import pytest
 
-from app.serving.counters.histograms import Table, Tally
-from app.serving.counters.shared_metrics import LAG_S, Meters, forget_worker
-from app.serving.counters.worker_group import Crew, board_for, new_run
+from app.serving.counters.histograms import BucketHistogram, Table
+from app.serving.counters.shared_metrics import LAG_S, SharedMetrics, forget_worker
+from app.serving.counters.worker_group import WorkerGroup, board_for, new_run
 from app.serving.process.cpu import Usage
 from app.serving.sources.acquisition import SourceState
 
 POST = ("POST", "/infer", 200)
 
 
-def crew_of(workers: int) -> list[Crew]:
+def crew_of(workers: int) -> list[WorkerGroup]:
     board, run = board_for(workers), new_run()
-    return [Crew(run, board, slot, workers) for slot in range(workers)]
+    return [WorkerGroup(run, board, slot, workers) for slot in range(workers)]
 
 
 def doubles(count: int) -> memoryview:
@@ -30,7 +30,7 @@ def source(samples: int = 10, gaps: int = 0, state: str = "running") -> SourceSt
 
 
 def test_a_value_is_counted_up_to_the_first_bound_that_it_does_not_exceed() -> None:
-    tally = Tally((1.0, 2.0), doubles(Tally.size((1.0, 2.0))))
+    tally = BucketHistogram((1.0, 2.0), doubles(BucketHistogram.size((1.0, 2.0))))
     for value in (0.5, 1.0, 1.5, 9.0):
         tally.add(value)
     assert (tally.cumulative(), tally.sum) == ([2, 3, 4], 12.0)
@@ -52,7 +52,7 @@ def test_what_no_row_is_left_for_is_counted_together() -> None:
 
 
 def test_requests_of_all_workers_add_up() -> None:
-    one, other = (Meters(crew) for crew in crew_of(2))
+    one, other = (SharedMetrics(crew) for crew in crew_of(2))
     one.request(*POST, 0.002)
     other.request(*POST, 0.004)
     other.request("GET", "/health", 503, 0.1)
@@ -65,7 +65,7 @@ def test_requests_of_all_workers_add_up() -> None:
 
 
 def test_a_method_that_a_client_thought_out_makes_no_row_of_its_own() -> None:
-    meters = Meters(crew_of(1)[0])
+    meters = SharedMetrics(crew_of(1)[0])
     for number in range(1000):
         meters.request(f"X{number}", "(none)", 405, 0.001)
     assert {labels: tally.cumulative()[-1] for labels, tally in meters.requests().items()} == {
@@ -75,7 +75,7 @@ def test_a_method_that_a_client_thought_out_makes_no_row_of_its_own() -> None:
 
 
 def test_calls_of_the_engine_add_up_by_backend() -> None:
-    one, other = (Meters(crew) for crew in crew_of(2))
+    one, other = (SharedMetrics(crew) for crew in crew_of(2))
     one.engine.served("onnxruntime", 8, 0.003, [0.001, 0.002])
     other.engine.served("onnxruntime", 1, 0.001, [0.0])
     other.engine.failed("pytorch")
@@ -87,21 +87,21 @@ def test_calls_of_the_engine_add_up_by_backend() -> None:
 
 def test_a_dead_worker_is_no_more_but_what_it_did_stays_counted() -> None:
     dead, alive = crew_of(2)
-    meters = Meters(dead)
+    meters = SharedMetrics(dead)
     meters.alive(Usage(1000, 2.5))
     meters.source(source(), stalls=1)
     meters.request(*POST, 0.1)
-    seen = Meters(alive)
+    seen = SharedMetrics(alive)
     assert [(worker.pid, worker.resident_bytes, worker.cpu_s) for worker in seen.workers()] == [
         (os.getpid(), 1000, 2.5)
     ]
     forget_worker(dead.board, dead.slot)
     assert (seen.workers(), seen.sources()) == ([], {})
-    assert Meters(dead).requests()["POST", "/infer", "200"].cumulative()[-1] == 1
+    assert SharedMetrics(dead).requests()["POST", "/infer", "200"].cumulative()[-1] == 1
 
 
 def test_all_workers_read_one_source_so_its_counts_do_not_add_up() -> None:
-    one, other = (Meters(crew) for crew in crew_of(2))
+    one, other = (SharedMetrics(crew) for crew in crew_of(2))
     one.source(source(samples=100, gaps=3), stalls=2)
     other.source(source(samples=120, gaps=1, state="stalled"), stalls=1)
     (row,) = one.sources().values()
@@ -109,7 +109,7 @@ def test_all_workers_read_one_source_so_its_counts_do_not_add_up() -> None:
 
 
 def test_a_source_without_a_sample_has_no_age() -> None:
-    meters = Meters(crew_of(1)[0])
+    meters = SharedMetrics(crew_of(1)[0])
     meters.source(SourceState("sim", "starting", None, 0, 0, 0, None, None, True), stalls=0)
     assert math.isnan(meters.sources()["sim"].age_s)
     meters.source_ended("sim")
@@ -117,7 +117,7 @@ def test_a_source_without_a_sample_has_no_age() -> None:
 
 
 def test_the_lag_of_all_hubs_is_one_distribution() -> None:
-    one, other = (Meters(crew) for crew in crew_of(2))
+    one, other = (SharedMetrics(crew) for crew in crew_of(2))
     one.lag(0.0)
     other.lag(10.0)
     tally = one.hub_lag()

@@ -7,17 +7,17 @@ import pytest
 from app.errors import BusyError
 from app.serving.counters.stream_quota import ROWS
 from app.serving.counters.stream_stats import StreamStats
-from app.serving.counters.worker_group import Crew, board_for, forget_streams, free_slot, new_run
-from app.serving.engine.backends import Opener
+from app.serving.counters.worker_group import WorkerGroup, board_for, forget_streams, free_slot, new_run
+from app.serving.engine.backends import BackendOpener
 from app.serving.engine.benchmark import Benchmark
 from app.serving.engine.engine import Engine, ModelInput
 from tests.fakes import FakeBackend
 from tests.inference.artefacts import make_manifest
 
 
-def crew_of(workers: int) -> list[Crew]:
+def crew_of(workers: int) -> list[WorkerGroup]:
     board, run = board_for(workers), new_run()
-    return [Crew(run, board, slot, workers) for slot in range(workers)]
+    return [WorkerGroup(run, board, slot, workers) for slot in range(workers)]
 
 
 def test_counters_of_all_workers_add_up_in_each() -> None:
@@ -85,7 +85,7 @@ def test_a_worker_takes_the_first_slot_that_none_living_has() -> None:
 def test_one_benchmark_at_a_time_in_all_workers_together() -> None:
     manifest = make_manifest(channels=4, length=20, rate=200)
     shape = ModelInput(length=20, channels=4, mean=manifest.mean, std=manifest.std)
-    engine = Engine(shape, {"pytorch": Opener(FakeBackend)})
+    engine = Engine(shape, {"pytorch": BackendOpener(FakeBackend)})
     engine.open()
     one, other = (Benchmark(engine, crew=crew) for crew in crew_of(2))
     with one._alone(), pytest.raises(BusyError, match="running already"):

@@ -10,7 +10,7 @@ import pytest
 from app.errors import BackendUnavailableError, BusyError, NotReadyError
 from app.inference.backend import Backend, Batch, Inference
 from app.inference.latency import WARM_UP, Latency
-from app.serving.engine.backends import Opener
+from app.serving.engine.backends import BackendOpener
 from app.serving.engine.benchmark import SLICE_S, Benchmark
 from app.serving.engine.engine import Engine, ModelInput
 from tests.fakes import FakeBackend, FakeClock
@@ -52,7 +52,9 @@ def bench() -> Iterator[tuple[Benchmark, TimedBackend, SlicedEngine]]:
     """A benchmark of the backends a, which works, and b, which does not open."""
     clock = FakeClock()
     backend = TimedBackend(clock)
-    engine = SlicedEngine(MODEL, {"a": Opener(lambda: backend), "b": Opener(_absent)}, clock=clock)
+    engine = SlicedEngine(
+        MODEL, {"a": BackendOpener(lambda: backend), "b": BackendOpener(_absent)}, clock=clock
+    )
     engine.slices = []
     engine.open()
     backend.batches.clear()

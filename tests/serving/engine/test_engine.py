@@ -10,7 +10,7 @@ import pytest
 
 from app.errors import BackendUnavailableError, NotReadyError, OverloadedError, WindowError
 from app.inference.backend import Backend, Batch, Inference
-from app.serving.engine.backends import Opener
+from app.serving.engine.backends import BackendOpener
 from app.serving.engine.engine import Answer, Engine, ModelInput
 from tests.fakes import FakeBackend, FakeClock
 from tests.serving.station import until
@@ -73,8 +73,8 @@ def opened(*backends: Backend, **changes: Any) -> Iterator[Engine]:
         engine.close()
 
 
-def _opener(backend: Backend) -> Opener:
-    return Opener(lambda: backend)
+def _opener(backend: Backend) -> BackendOpener:
+    return BackendOpener(lambda: backend)
 
 
 class Caller(threading.Thread):
@@ -208,8 +208,8 @@ def test_a_backend_is_warmed_by_a_real_inference_before_it_serves() -> None:
 def test_a_lazy_backend_opens_when_it_is_first_asked_for() -> None:
     calls: list[str] = []
     openers = {
-        "a": Opener(counted(FakeBackend(), calls, "a")),
-        "b": Opener(counted(FakeBackend(), calls, "b"), lazy=True),
+        "a": BackendOpener(counted(FakeBackend(), calls, "a")),
+        "b": BackendOpener(counted(FakeBackend(), calls, "b"), lazy=True),
     }
     engine = Engine(MODEL, openers)
     engine.open()
@@ -223,7 +223,10 @@ def test_a_lazy_backend_opens_when_it_is_first_asked_for() -> None:
 
 def test_a_lazy_backend_opens_at_once_where_nothing_else_does() -> None:
     calls: list[str] = []
-    openers = {"a": Opener(failing(NO_LIBRARY)), "b": Opener(counted(FakeBackend(), calls, "b"), lazy=True)}
+    openers = {
+        "a": BackendOpener(failing(NO_LIBRARY)),
+        "b": BackendOpener(counted(FakeBackend(), calls, "b"), lazy=True),
+    }
     engine = Engine(MODEL, openers)
     engine.open()
     assert calls == ["b"]
@@ -242,7 +245,7 @@ def test_a_lazy_backend_opens_at_once_where_nothing_else_does() -> None:
 def test_a_backend_that_does_not_open_says_why_and_the_next_takes_over(
     error: Exception, reason: str, cure: str | None
 ) -> None:
-    engine = Engine(MODEL, {"a": Opener(failing(error)), "b": Opener(FakeBackend)})
+    engine = Engine(MODEL, {"a": BackendOpener(failing(error)), "b": BackendOpener(FakeBackend)})
     engine.open()
     state = engine.backends.states["a"]
     assert (state.available, state.reason, state.cure) == (False, reason, cure)
@@ -260,7 +263,10 @@ def test_a_backend_that_opens_but_cannot_infer_is_not_used() -> None:
 
 
 def test_no_backend_at_all_is_one_error_with_every_reason() -> None:
-    openers = {"a": Opener(failing(NO_LIBRARY)), "b": Opener(failing(OSError("no device")), lazy=True)}
+    openers = {
+        "a": BackendOpener(failing(NO_LIBRARY)),
+        "b": BackendOpener(failing(OSError("no device")), lazy=True),
+    }
     engine = Engine(MODEL, openers)
     with pytest.raises(BackendUnavailableError) as caught:
         engine.open()
@@ -366,7 +372,7 @@ def test_a_backend_is_made_used_and_closed_on_one_native_thread_that_is_not_the_
         made_on.add(threading.get_ident())
         return backend
 
-    engine = Engine(MODEL, {"a": Opener(make)})
+    engine = Engine(MODEL, {"a": BackendOpener(make)})
     engine.open()
     callers = [Caller(engine) for _ in range(4)]
     for caller in callers:

@@ -7,9 +7,9 @@ import threading
 import numpy as np
 import pytest
 
-from app.serving.counters.shared_metrics import Meters
-from app.serving.counters.worker_group import Crew
-from app.serving.engine.backends import Opener
+from app.serving.counters.shared_metrics import SharedMetrics
+from app.serving.counters.worker_group import WorkerGroup
+from app.serving.engine.backends import BackendOpener
 from app.serving.engine.engine import Engine, ModelInput
 from app.serving.engine.watchdog import GRACE_S, TICK_S, Call, Watchdog
 from tests.fakes import FakeBackend
@@ -38,12 +38,12 @@ def ended() -> Ended:
 
 
 @pytest.fixture
-def meters() -> Meters:
-    return Meters(Crew.alone())
+def meters() -> SharedMetrics:
+    return SharedMetrics(WorkerGroup.alone())
 
 
 @pytest.fixture
-def watchdog(calls: dict[int, Call], meters: Meters, ended: Ended) -> Watchdog:
+def watchdog(calls: dict[int, Call], meters: SharedMetrics, ended: Ended) -> Watchdog:
     return Watchdog(calls, PATIENCE_S, meters.engine, ended)
 
 
@@ -53,7 +53,7 @@ def look(watchdog: Watchdog, ticks: int) -> None:
 
 
 def test_a_call_that_does_not_return_is_said_once(
-    watchdog: Watchdog, calls: dict[int, Call], meters: Meters, caplog: pytest.LogCaptureFixture
+    watchdog: Watchdog, calls: dict[int, Call], meters: SharedMetrics, caplog: pytest.LogCaptureFixture
 ) -> None:
     calls[1] = ("tensorrt", 0.0)
     look(watchdog, TICKS)
@@ -119,7 +119,7 @@ def test_an_engine_shows_its_calls_under_way_and_opening_is_none_of_them() -> No
     shape = ModelInput(length=20, channels=4, mean=manifest.mean, std=manifest.std)
     backend = SlowBackend()
     backend.going.clear()
-    engine = Engine(shape, {"slow": Opener(lambda: backend)})
+    engine = Engine(shape, {"slow": BackendOpener(lambda: backend)})
     opening = threading.Thread(target=engine.open)
     opening.start()
     assert backend.entered.wait(20)
@@ -142,7 +142,7 @@ def test_a_call_that_raised_is_not_under_way() -> None:
     manifest = make_manifest(channels=4, length=20, rate=200)
     shape = ModelInput(length=20, channels=4, mean=manifest.mean, std=manifest.std)
     backend = FakeBackend()
-    engine = Engine(shape, {"fake": Opener(lambda: backend)})
+    engine = Engine(shape, {"fake": BackendOpener(lambda: backend)})
     engine.open()
     backend.fails = True
     with pytest.raises(RuntimeError, match="the device was lost"):

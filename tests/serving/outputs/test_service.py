@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from app.config import Settings
-from app.serving.counters.worker_group import Crew, board_for
+from app.serving.counters.worker_group import WorkerGroup, board_for
 from app.serving.outputs.service import LOOK_S, Outputs, make_outputs
 from app.serving.streams.events import Frame
 from tests.inference.artefacts import make_manifest
@@ -59,7 +59,7 @@ def feeds() -> SimpleNamespace:
 
 @pytest.fixture
 def outputs(receiver: Receiver, feeds: SimpleNamespace) -> Iterator[Outputs]:
-    made = Outputs(lambda: [receiver], feeds, lambda: "fake", Crew.alone().claim)
+    made = Outputs(lambda: [receiver], feeds, lambda: "fake", WorkerGroup.alone().claim)
     made.start()
     yield made
     made.close()
@@ -153,7 +153,7 @@ def test_another_default_source_is_followed(
 def test_the_last_word_is_rest(receiver: Receiver, feeds: SimpleNamespace) -> None:
     station = ThirtyHertz()
     feeds.default = feed(station)
-    outputs = Outputs(lambda: [receiver], feeds, lambda: "fake", Crew.alone().claim)
+    outputs = Outputs(lambda: [receiver], feeds, lambda: "fake", WorkerGroup.alone().claim)
     outputs.start()
     joined(station).window()
     until(lambda: receiver.frames)
@@ -175,7 +175,7 @@ def test_a_slow_receiver_holds_up_no_frame(feeds: SimpleNamespace) -> None:
 
     slow, station = Slow(), ThirtyHertz()
     feeds.default = feed(station)
-    outputs = Outputs(lambda: [slow], feeds, lambda: "fake", Crew.alone().claim)
+    outputs = Outputs(lambda: [slow], feeds, lambda: "fake", WorkerGroup.alone().claim)
     outputs.start()
     joined(station)
     for count in range(1, 101):
@@ -189,8 +189,8 @@ def test_a_slow_receiver_holds_up_no_frame(feeds: SimpleNamespace) -> None:
 
 def test_of_several_workers_one_sends_and_another_takes_over(feeds: SimpleNamespace) -> None:
     board = board_for(2)
-    crews = [Crew(f"outputs-{time.time_ns()}", board, slot, workers=2) for slot in range(2)]
-    crews[1] = Crew(crews[0].run, board, 1, workers=2)
+    crews = [WorkerGroup(f"outputs-{time.time_ns()}", board, slot, workers=2) for slot in range(2)]
+    crews[1] = WorkerGroup(crews[0].run, board, 1, workers=2)
     receivers, station = [Receiver(), Receiver()], ThirtyHertz()
     feeds.default = feed(station)
     both = [
@@ -214,7 +214,7 @@ def test_of_several_workers_one_sends_and_another_takes_over(feeds: SimpleNamesp
 
 
 def test_without_settings_there_are_none(feeds: SimpleNamespace) -> None:
-    assert make_outputs(Settings(), make_manifest(), feeds, lambda: "fake", Crew.alone().claim) is None
+    assert make_outputs(Settings(), make_manifest(), feeds, lambda: "fake", WorkerGroup.alone().claim) is None
 
 
 def test_a_decision_goes_out_as_a_line_and_a_stall_as_the_rest_class(feeds: SimpleNamespace) -> None:
@@ -223,7 +223,7 @@ def test_a_decision_goes_out_as_a_line_and_a_stall_as_the_rest_class(feeds: Simp
         receiver.bind(("127.0.0.1", 0))
         receiver.settimeout(5.0)
         settings = Settings(udp=receiver.getsockname())
-        outputs = make_outputs(settings, manifest, feeds, lambda: "fake", Crew.alone().claim)
+        outputs = make_outputs(settings, manifest, feeds, lambda: "fake", WorkerGroup.alone().claim)
         assert outputs is not None
         station = ThirtyHertz()
         feeds.default = feed(station)

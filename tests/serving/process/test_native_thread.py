@@ -16,9 +16,9 @@ if sys.argv[1] == "gevent":
     from gevent import monkey
     monkey.patch_all()
 import threading, time
-from app.serving.process.native_thread import engine_thread, native_sleep
+from app.serving.process.native_thread import native_thread, native_sleep
 
-thread, answers, began = engine_thread(), [], time.monotonic()
+thread, answers, began = native_thread(), [], time.monotonic()
 
 def ask():
     answers.append((thread.run(lambda: native_sleep(1.5), timeout_s=0.2), time.monotonic() - began))

@@ -19,7 +19,7 @@ from app.emg.recording.label_plan import LabelPlan, Step
 from app.emg.source import UNLABELLED, Chunk
 from app.errors import BusyError, DataError, NotReadyError, RecordingNameError, SourceError
 from app.serving.recordings import session as take
-from app.serving.recordings.service import Recorder
+from app.serving.recordings.service import RecordingService
 from tests.serving.recorded import RATE, HandFeed, recorder_in
 from tests.serving.station import until
 
@@ -32,13 +32,13 @@ def feed() -> Iterator[HandFeed]:
 
 
 @pytest.fixture
-def recorder(tmp_path: Path) -> Iterator[Recorder]:
+def recorder(tmp_path: Path) -> Iterator[RecordingService]:
     recorder = recorder_in(tmp_path / "recordings")
     yield recorder
     recorder.close()
 
 
-def exported(recorder: Recorder, name: str, folder: Path) -> dict[str, np.ndarray]:
+def exported(recorder: RecordingService, name: str, folder: Path) -> dict[str, np.ndarray]:
     file, size = recorder.export(name, "npz")
     with file:
         content = file.read()
@@ -49,7 +49,7 @@ def exported(recorder: Recorder, name: str, folder: Path) -> dict[str, np.ndarra
 
 
 def test_what_the_source_delivers_is_what_is_recorded(
-    tmp_path: Path, feed: HandFeed, recorder: Recorder
+    tmp_path: Path, feed: HandFeed, recorder: RecordingService
 ) -> None:
     feed.give(30)  # before: not part of it
     recorder.start(feed, "one", "S01")
@@ -70,7 +70,9 @@ def test_what_the_source_delivers_is_what_is_recorded(
     assert load(tmp_path / "out.npz").subject == "S01"
 
 
-def test_samples_are_on_the_disk_within_a_second_of_their_arrival(feed: HandFeed, recorder: Recorder) -> None:
+def test_samples_are_on_the_disk_within_a_second_of_their_arrival(
+    feed: HandFeed, recorder: RecordingService
+) -> None:
     recorder.start(feed, "one")
     feed.give(10)
     until(lambda: recorder.state("one").samples == 10, 1.0)
@@ -78,7 +80,9 @@ def test_samples_are_on_the_disk_within_a_second_of_their_arrival(feed: HandFeed
         assert os.fstat(file.fileno()).st_size == recorder.state("one").bytes > 40
 
 
-def test_a_chunk_is_kept_as_it_was_when_it_came(tmp_path: Path, feed: HandFeed, recorder: Recorder) -> None:
+def test_a_chunk_is_kept_as_it_was_when_it_came(
+    tmp_path: Path, feed: HandFeed, recorder: RecordingService
+) -> None:
     """A source may fill the same buffer again before the disk has taken what was in it."""
     recorder.start(feed, "one")
     one = Chunk(index=0, samples=np.ones((5, 1), np.float32), labels=np.zeros(5, np.int16))
@@ -94,7 +98,7 @@ def test_a_chunk_is_kept_as_it_was_when_it_came(tmp_path: Path, feed: HandFeed, 
 
 
 def test_a_plan_prompts_labels_and_ends_the_recording(
-    tmp_path: Path, feed: HandFeed, recorder: Recorder
+    tmp_path: Path, feed: HandFeed, recorder: RecordingService
 ) -> None:
     plan = LabelPlan((Step("rest", 0.1, 1), Step("fist", 0.2, 1)), countdown_s=0.05)
     feed.give(7)
@@ -121,7 +125,7 @@ def test_a_plan_prompts_labels_and_ends_the_recording(
     assert set(found["label"][at >= 70]) == {UNLABELLED}
 
 
-def test_one_source_is_recorded_once_at_a_time_and_two_sources_together(recorder: Recorder) -> None:
+def test_one_source_is_recorded_once_at_a_time_and_two_sources_together(recorder: RecordingService) -> None:
     one, two = HandFeed("a"), HandFeed("b")
     recorder.start(one, "first")
     with pytest.raises(BusyError, match="the source a is being recorded as first; stop that first"):
@@ -137,7 +141,7 @@ def test_one_source_is_recorded_once_at_a_time_and_two_sources_together(recorder
 
 
 def test_a_name_that_is_taken_is_refused_and_a_chosen_one_never_is(
-    feed: HandFeed, recorder: Recorder
+    feed: HandFeed, recorder: RecordingService
 ) -> None:
     names = set()
     for _ in range(3):  # within the same second
@@ -151,7 +155,7 @@ def test_a_name_that_is_taken_is_refused_and_a_chosen_one_never_is(
     assert [state.name for state in recorder.states()] == sorted(names, reverse=True)
 
 
-def test_a_refused_start_leaves_nothing_behind(feed: HandFeed, recorder: Recorder) -> None:
+def test_a_refused_start_leaves_nothing_behind(feed: HandFeed, recorder: RecordingService) -> None:
     for name in ("../x", "a/b", "", ".x"):
         with pytest.raises(DataError, match="a name has"):
             recorder.start(feed, name)
@@ -160,7 +164,7 @@ def test_a_refused_start_leaves_nothing_behind(feed: HandFeed, recorder: Recorde
     assert not recorder.root.exists()
 
 
-def test_stopping_leaves_the_source_and_the_group(feed: HandFeed, recorder: Recorder) -> None:
+def test_stopping_leaves_the_source_and_the_group(feed: HandFeed, recorder: RecordingService) -> None:
     recorder.start(feed, "one")
     assert feed.broadcast.options[0].fps == 30.0
     recorder.stop("one")
@@ -169,7 +173,7 @@ def test_stopping_leaves_the_source_and_the_group(feed: HandFeed, recorder: Reco
     assert [reader.closed for reader in feed.broadcast.readers] == [1]
 
 
-def test_a_source_that_ends_completes_its_recording(feed: HandFeed, recorder: Recorder) -> None:
+def test_a_source_that_ends_completes_its_recording(feed: HandFeed, recorder: RecordingService) -> None:
     recorder.start(feed, "one")
     feed.give(10)
     feed.source.give(None)
@@ -179,7 +183,9 @@ def test_a_source_that_ends_completes_its_recording(feed: HandFeed, recorder: Re
         recorder.start(feed, "two")
 
 
-def test_a_source_that_comes_back_goes_on_in_the_same_recording(feed: HandFeed, recorder: Recorder) -> None:
+def test_a_source_that_comes_back_goes_on_in_the_same_recording(
+    feed: HandFeed, recorder: RecordingService
+) -> None:
     recorder.start(feed, "one")
     feed.give(10)
     feed.source.give(SourceError("unplugged"))
@@ -253,7 +259,7 @@ def test_another_worker_sees_prompts_and_stops_a_recording(tmp_path: Path, feed:
 
 
 def test_a_queue_that_is_full_makes_a_gap_and_not_a_crash(
-    tmp_path: Path, feed: HandFeed, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, feed: HandFeed, recorder: RecordingService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A disk that does not answer: the native thread is held, and the queue is as small as one chunk."""
     monkeypatch.setattr(take, "MAX_WAITING", 40)
@@ -274,7 +280,7 @@ def test_a_queue_that_is_full_makes_a_gap_and_not_a_crash(
 
 
 def test_the_size_of_a_recording_has_a_limit(
-    feed: HandFeed, recorder: Recorder, monkeypatch: pytest.MonkeyPatch
+    feed: HandFeed, recorder: RecordingService, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(take, "MAX_BYTES", 200)
     recorder.start(feed, "one")
@@ -282,7 +288,9 @@ def test_the_size_of_a_recording_has_a_limit(
     until(lambda: recorder.state("one").state == "complete")
 
 
-def test_a_recording_that_runs_is_neither_exported_nor_deleted(feed: HandFeed, recorder: Recorder) -> None:
+def test_a_recording_that_runs_is_neither_exported_nor_deleted(
+    feed: HandFeed, recorder: RecordingService
+) -> None:
     recorder.start(feed, "one")
     with pytest.raises(BusyError, match="still being written"):
         recorder.export("one", "npz")
@@ -298,7 +306,7 @@ def test_a_recording_that_runs_is_neither_exported_nor_deleted(feed: HandFeed, r
     assert recorder.stop("one").samples == 0
 
 
-def test_an_export_leaves_no_file_behind(tmp_path: Path, feed: HandFeed, recorder: Recorder) -> None:
+def test_an_export_leaves_no_file_behind(tmp_path: Path, feed: HandFeed, recorder: RecordingService) -> None:
     recorder.start(feed, "one")
     feed.give(10)
     recorder.stop("one")
@@ -308,7 +316,7 @@ def test_an_export_leaves_no_file_behind(tmp_path: Path, feed: HandFeed, recorde
     assert sorted(recorder.root.rglob("*")) == before
 
 
-def test_one_damaged_recording_hides_no_other(feed: HandFeed, recorder: Recorder) -> None:
+def test_one_damaged_recording_hides_no_other(feed: HandFeed, recorder: RecordingService) -> None:
     for name in ("one", "two"):
         recorder.start(feed, name)
         recorder.stop(name)
@@ -364,7 +372,7 @@ def test_a_full_disk_fails_the_recording_and_nothing_else(
     later.close()
 
 
-def exported_elsewhere(recorder: Recorder, disk: Path) -> np.ndarray:
+def exported_elsewhere(recorder: RecordingService, disk: Path) -> np.ndarray:
     """What is whole in a log on a full disk, read without writing."""
     from app.emg.recording.export_npz import contents
 

@@ -189,7 +189,9 @@ def test_the_precision_of_onnx_runtimes_graph(
     model = make_artefact(tmp_path / "tiny", files={GRAPHS[graph]: b"a graph" for graph in graphs})
     seen: list[str] = []
 
-    def noted(artefact: Artefact, plan: Path, *, onnx_precision: str) -> dict[str, openers_module.Opener]:
+    def noted(
+        artefact: Artefact, plan: Path, *, onnx_precision: str
+    ) -> dict[str, openers_module.OpenBackend]:
         seen.append(onnx_precision)
         return openers_module.openers(artefact, plan, onnx_precision=onnx_precision)
 

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from app.serving.streams.broadcast import IDLE_GROUPS, KEPT, Group, Published, Reader
+from app.serving.streams.broadcast import IDLE_GROUPS, KEPT, Group, GroupEvent, Reader
 from tests.serving.station import OPTIONS, Station, sample_index, until
 
 
-def take(reader: Reader) -> list[tuple[Published, int]]:
+def take(reader: Reader) -> list[tuple[GroupEvent, int]]:
     """What comes next; waits for it."""
-    taken: list[tuple[Published, int]] = []
+    taken: list[tuple[GroupEvent, int]] = []
     until(lambda: taken.extend(reader.take(0.05)) or taken)
     return taken
 
@@ -226,7 +226,7 @@ def test_a_listener_is_given_every_event_and_what_it_refuses_is_missed() -> None
     got: list[tuple[int, int]] = []
     willing = [True]
 
-    def listener(event: Published, missed: int) -> bool:
+    def listener(event: GroupEvent, missed: int) -> bool:
         if willing[0]:
             got.append((event.position, missed))
         return willing[0]

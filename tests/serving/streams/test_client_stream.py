@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from app.serving.streams.broadcast import Reader
-from app.serving.streams.client_stream import GIVE_UP_S, Place, Sent, Stream
+from app.serving.streams.client_stream import GIVE_UP_S, ClientEvent, Stream, StreamCursor
 from app.serving.streams.events import Completed
 from tests.serving.station import OPTIONS, Station, sample_index, until
 
-Item = Sent | Completed | None
+Item = ClientEvent | Completed | None
 
 
 class Clock:
@@ -47,7 +47,7 @@ def open_stream(
     )
 
 
-def next_sent(items: Iterator[Item]) -> Sent | Completed:
+def next_sent(items: Iterator[Item]) -> ClientEvent | Completed:
     """The next item that is something."""
     return next(item for item in items if item is not None)
 
@@ -70,7 +70,11 @@ def test_frames_are_numbered_by_what_this_client_was_sent(station: Station, read
     for _ in range(3):
         station.source.window()
         got.append(next_sent(items))
-    assert [(one.frame, one.dropped) for one in got if isinstance(one, Sent)] == [(0, 0), (1, 0), (2, 0)]
+    assert [(one.frame, one.dropped) for one in got if isinstance(one, ClientEvent)] == [
+        (0, 0),
+        (1, 0),
+        (2, 0),
+    ]
     assert (station.stats.frames_sent, station.stats.frames_dropped) == (
         2,
         0,
@@ -82,7 +86,7 @@ def test_a_duration_ends_with_the_last_word(station: Station, reader: Reader) ->
     items = iter(open_stream(station, reader, clock, duration=0.2))
     for _ in range(2):
         station.source.window()
-        assert isinstance(next_sent(items), Sent)
+        assert isinstance(next_sent(items), ClientEvent)
     clock.now += 0.25
     last = next_sent(items)
     assert last == Completed(total_frames=2, duration_seconds=pytest.approx(0.25))
@@ -138,7 +142,7 @@ def test_a_source_that_ends_says_so(station: Station, reader: Reader) -> None:
     station.source.state = "ended"
     station.source.ring.close()
     said = [next_sent(items), next_sent(items)]
-    assert isinstance(said[0], Sent)
+    assert isinstance(said[0], ClientEvent)
     assert isinstance(said[1], Completed)
     assert said[1].reason == "source ended"
 
@@ -159,7 +163,7 @@ def test_a_client_that_does_not_read_misses_frames_and_gets_the_newest(
     until(lambda: station.broadcast._groups[OPTIONS].kept[-1].position == 3)
     threading.Timer(0.05, lambda: writable.__setitem__(0, True)).start()
     again = next_sent(items)
-    assert isinstance(again, Sent)
+    assert isinstance(again, ClientEvent)
     assert (sample_index(again.body), again.dropped) == (40, 2)
 
 
@@ -177,11 +181,15 @@ def test_a_finite_stream_goes_on_where_its_place_says(station: Station) -> None:
         until(lambda k=k: len(station.frames) == k + 1)
     until(lambda: station.broadcast._groups[OPTIONS].kept[-1].k == 4)
     clock = Clock()
-    place = Place("run", clock.now - 0.5, k=1, frames=2, dropped=0)
+    place = StreamCursor("run", clock.now - 0.5, k=1, frames=2, dropped=0)
     back = station.broadcast.join(OPTIONS, after=1)
     items = iter(open_stream(station, back, clock, duration=10.0, place=place))
     got = [next_sent(items) for _ in range(3)]
-    assert [(one.frame, one.dropped) for one in got if isinstance(one, Sent)] == [(2, 0), (3, 0), (4, 0)]
+    assert [(one.frame, one.dropped) for one in got if isinstance(one, ClientEvent)] == [
+        (2, 0),
+        (3, 0),
+        (4, 0),
+    ]
     clock.now += 9.6  # 0.5 s had run before
     last = next_sent(items)
     assert isinstance(last, Completed)
@@ -194,21 +202,21 @@ def test_after_a_restart_of_the_server_the_clock_says_what_was_missed(
     station: Station, reader: Reader
 ) -> None:
     clock = Clock()
-    place = Place("another run", clock.now - 3.0, k=70, frames=20, dropped=0)
+    place = StreamCursor("another run", clock.now - 3.0, k=70, frames=20, dropped=0)
     items = iter(open_stream(station, reader, clock, duration=10.0, place=place))
     station.source.window()
     first = next_sent(items)
-    assert isinstance(first, Sent)
+    assert isinstance(first, ClientEvent)
     assert (first.frame, first.dropped) == (20, 10)
 
 
 class FakeOutlet:
     def __init__(self) -> None:
-        self.sent: list[Sent] = []
+        self.sent: list[ClientEvent] = []
         self.takes = True
         self.gone = False
 
-    def send(self, sent: Sent) -> bool:
+    def send(self, sent: ClientEvent) -> bool:
         if self.gone:
             raise BrokenPipeError
         if self.takes:
@@ -253,7 +261,7 @@ def test_with_an_outlet_the_newest_frame_is_the_first_thing_said(
     """The first look gave nothing and the second came 0.25 s later: so late was every endless stream's first frame."""
     station.source.window()
     until(lambda: station.broadcast._groups[OPTIONS].kept)
-    assert isinstance(next(iter(open_stream(station, reader, Clock(), outlet=outlet))), Sent)
+    assert isinstance(next(iter(open_stream(station, reader, Clock(), outlet=outlet))), ClientEvent)
 
 
 def test_with_an_outlet_too_a_source_that_ends_says_so(

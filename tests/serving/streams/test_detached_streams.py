@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.serving.process.memory import give_back
-from app.serving.streams.detached_streams import CROWD, Keeper, Kept
+from app.serving.streams.detached_streams import CROWD, DetachedStreams, Kept
 from tests.serving.station import until
 
 
@@ -18,15 +18,15 @@ def given_back() -> list[float]:
 
 
 @pytest.fixture
-def keeper(given_back: list[float]) -> Keeper:
-    return Keeper(give_back=lambda: given_back.append(time.monotonic()))
+def keeper(given_back: list[float]) -> DetachedStreams:
+    return DetachedStreams(give_back=lambda: given_back.append(time.monotonic()))
 
 
 def pauses(*seconds: float) -> Iterator[float]:
     yield from seconds
 
 
-def test_a_stream_is_looked_at_until_its_looks_end_and_closed_once(keeper: Keeper) -> None:
+def test_a_stream_is_looked_at_until_its_looks_end_and_closed_once(keeper: DetachedStreams) -> None:
     closed: list[str] = []
     for name in "ab":
         keeper.keep(Kept(pauses(0.0, 0.01, 0.0), lambda name=name: closed.append(name)))
@@ -34,7 +34,7 @@ def test_a_stream_is_looked_at_until_its_looks_end_and_closed_once(keeper: Keepe
     assert sorted(closed) == ["a", "b"]
 
 
-def test_a_look_comes_after_the_seconds_that_the_last_one_gave(keeper: Keeper) -> None:
+def test_a_look_comes_after_the_seconds_that_the_last_one_gave(keeper: DetachedStreams) -> None:
     seen: list[float] = []
 
     def looks() -> Iterator[float]:
@@ -49,7 +49,7 @@ def test_a_look_comes_after_the_seconds_that_the_last_one_gave(keeper: Keeper) -
     assert seen[2] - seen[1] >= 0.2
 
 
-def test_a_long_pause_of_one_stream_does_not_hold_up_another(keeper: Keeper) -> None:
+def test_a_long_pause_of_one_stream_does_not_hold_up_another(keeper: DetachedStreams) -> None:
     closed = threading.Event()
     long = Kept(pauses(60.0), lambda: None)
     keeper.keep(long)
@@ -60,7 +60,7 @@ def test_a_long_pause_of_one_stream_does_not_hold_up_another(keeper: Keeper) -> 
     assert keeper.drain(5.0)
 
 
-def test_a_hurried_stream_is_looked_at_now_and_one_that_is_over_is_let_be(keeper: Keeper) -> None:
+def test_a_hurried_stream_is_looked_at_now_and_one_that_is_over_is_let_be(keeper: DetachedStreams) -> None:
     closed: list[bool] = []
     kept = Kept(pauses(60.0), lambda: closed.append(True))
     keeper.keep(kept)
@@ -74,7 +74,7 @@ def test_a_hurried_stream_is_looked_at_now_and_one_that_is_over_is_let_be(keeper
 
 
 def test_a_stream_that_fails_is_closed_and_the_others_go_on(
-    keeper: Keeper, caplog: pytest.LogCaptureFixture
+    keeper: DetachedStreams, caplog: pytest.LogCaptureFixture
 ) -> None:
     closed: list[str] = []
 
@@ -90,7 +90,7 @@ def test_a_stream_that_fails_is_closed_and_the_others_go_on(
 
 
 def test_a_stream_that_cannot_be_closed_holds_up_no_other(
-    keeper: Keeper, caplog: pytest.LogCaptureFixture
+    keeper: DetachedStreams, caplog: pytest.LogCaptureFixture
 ) -> None:
     closed: list[str] = []
 
@@ -105,7 +105,7 @@ def test_a_stream_that_cannot_be_closed_holds_up_no_other(
 
 
 def test_memory_is_given_back_when_the_last_of_a_crowd_has_left_and_not_for_a_few(
-    keeper: Keeper, given_back: list[float]
+    keeper: DetachedStreams, given_back: list[float]
 ) -> None:
     keeper.keep(Kept(pauses(0.0), lambda: None))
     assert keeper.drain(5.0)

@@ -13,11 +13,11 @@ from app.config import Settings
 from app.emg.signal.filters import design
 from app.emg.signal.ring import Ring
 from app.emg.signal.signal_path import SignalPath
-from app.emg.simulated.faults import Fault, Faulty, Flat, Gap, Stall
+from app.emg.simulated.faults import Fault, FaultInjector, Flat, Gap, Stall
 from app.emg.source import Chunk
 from app.errors import SourceError
 from app.serving.counters.stream_stats import StreamStats
-from app.serving.engine.backends import Opener
+from app.serving.engine.backends import BackendOpener
 from app.serving.engine.engine import Engine, ModelInput
 from app.serving.runtime import Runtime
 from app.serving.sources.acquisition import STALL_S, Acquisition
@@ -40,7 +40,7 @@ MANIFEST = make_manifest(
 @pytest.fixture
 def engine() -> Iterator[Engine]:
     shape = ModelInput(length=LENGTH, channels=CHANNELS, mean=MANIFEST.mean, std=MANIFEST.std)
-    engine = Engine(shape, {"fake": Opener(FakeBackend, lazy=False)})
+    engine = Engine(shape, {"fake": BackendOpener(FakeBackend, lazy=False)})
     engine.open()
     yield engine
     engine.close()
@@ -55,7 +55,7 @@ class Scene:
         self.clock = clock or FakeClock()
         noise = np.random.default_rng(0).normal(0, 2, (1000, CHANNELS)).astype(np.float32)
         chunks = [Chunk(index=at, samples=noise[at : at + 10]) for at in range(0, 1000, 10)]
-        self.source = Faulty(ScriptedSource(chunks, RATE), faults, sleep=self.clock.advance)
+        self.source = FaultInjector(ScriptedSource(chunks, RATE), faults, sleep=self.clock.advance)
         self.path = SignalPath(Ring(1000, CHANNELS, FILL), design((), RATE, None))
         self.acquisition = Acquisition(self.source, self.path, self.clock)
         self.maker = FrameMaker(

@@ -3,24 +3,24 @@ from __future__ import annotations
 import numpy as np
 
 from app.emg.signal.ring import Ring
-from app.serving.engine.backends import Opener
+from app.serving.engine.backends import BackendOpener
 from app.serving.engine.engine import Engine, ModelInput
-from app.serving.streams.window_classifier import KEPT, Judge
+from app.serving.streams.window_classifier import KEPT, WindowClassifier
 from tests.fakes import FakeBackend
 from tests.inference.artefacts import make_manifest
 
 
-def make_judge(backend: FakeBackend, seconds: float = 5.0) -> tuple[Judge, Engine]:
+def make_judge(backend: FakeBackend, seconds: float = 5.0) -> tuple[WindowClassifier, Engine]:
     manifest = make_manifest()
     shape = ModelInput(
         length=manifest.length, channels=manifest.channels, mean=manifest.mean, std=manifest.std
     )
-    engine = Engine(shape, {"fake": Opener(lambda: backend)})
+    engine = Engine(shape, {"fake": BackendOpener(lambda: backend)})
     engine.open()
     ring = Ring(2000, manifest.channels)
     noise = np.random.default_rng(0).normal(0, 2, (round(seconds * 200), manifest.channels))
     ring.write(0, noise.astype(np.float32), np.ones(len(noise), np.int16), False, 7.0)
-    return Judge(engine, manifest, ring, ("rest", "fist")), engine
+    return WindowClassifier(engine, manifest, ring, ("rest", "fist")), engine
 
 
 def test_groups_that_look_at_the_same_window_share_one_inference() -> None:
