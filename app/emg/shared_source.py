@@ -35,6 +35,10 @@ class SharedSource:
         self._closed = False
 
     @property
+    def numbered(self) -> bool:
+        return bool(getattr(self._source, "numbered", True))
+
+    @property
     def owner(self) -> bool:
         return self._relay is not None
 
@@ -63,8 +67,9 @@ class SharedSource:
                 except ConnectionError:
                     self._let_go()
                     continue
-                if chunk is not None:
-                    return self._seen(chunk)
+                fresh = None if chunk is None else self._fresh(chunk)
+                if fresh is not None:
+                    return self._seen(fresh)
         return None
 
     def close(self) -> None:
@@ -99,6 +104,15 @@ class SharedSource:
         chunk = self._seen(replace(chunk, index=chunk.index + self._offset, acquired_at=arrived))
         relay.send(chunk, arrived)
         return chunk
+
+    def _fresh(self, chunk: Chunk) -> Chunk | None:
+        """Return what this worker has no index for yet: a new owner may have read less than we have from the last."""
+        had = max(self._next - chunk.index, 0)
+        if not had:
+            return chunk
+        labels = None if chunk.labels is None else chunk.labels[had:]
+        fresh = replace(chunk, index=chunk.index + had, samples=chunk.samples[had:], labels=labels)
+        return fresh if len(fresh.samples) else None
 
     def _seen(self, chunk: Chunk) -> Chunk:
         if not self._follows:  # another has read what came before

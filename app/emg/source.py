@@ -35,7 +35,11 @@ class Chunk:
 
 
 class Source(Protocol):
-    """A running signal. `read` is called from one thread only."""
+    """A running signal. `read` is called from one thread only.
+
+    One whose samples carry no number of their own (lines without a counter) says `numbered = False`: after a silence
+    it cannot tell what is missing, and its sample index is a guess.
+    """
 
     name: str
     channels: int

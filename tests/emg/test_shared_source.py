@@ -219,3 +219,29 @@ def test_whatever_comes_a_follower_never_hangs(message: bytes) -> None:
     for sock in (peer, listener):
         sock.close()
     follower.close()
+
+
+class SlowOwner:
+    """What a follower reads from a new owner that had read less than itself from the last one."""
+
+    def __init__(self, *chunks: Chunk) -> None:
+        self._chunks = list(chunks)
+
+    def read(self, timeout_s: float) -> Chunk | None:
+        return self._chunks.pop(0)
+
+    def close(self) -> None: ...
+
+
+def test_the_index_never_goes_back_when_another_takes_over() -> None:
+    """With three workers the one that takes over may be behind the third, whose ring refused what it had already."""
+    source = SharedSource(StepwiseSource(CHANNELS), "nobody")
+    source._next = 10
+    source._follower = SlowOwner(chunk(2), chunk(6, count=8), chunk(14))  # type: ignore[assignment]
+    first, second = source.read(), source.read()
+    assert first is not None
+    assert second is not None
+    assert (first.index, first.samples[:, 0].tolist(), first.restart) == (10, [10, 11, 12, 13], True)
+    assert first.labels is not None
+    assert first.labels.tolist() == [4, 5, 6, 7]
+    assert (second.index, second.restart) == (14, False)

@@ -36,6 +36,10 @@ class CsvDecoder:
         self._width: int | None = None  # numbers in the last line that has another number of them
 
     @property
+    def numbered(self) -> bool:
+        return self._counter is not None
+
+    @property
     def sums(self) -> dict[str, int]:
         names = ("lines", "bad_lines", "lost_samples", "repeated", "restarts")
         return {name: getattr(self, name) for name in names}

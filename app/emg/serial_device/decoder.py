@@ -37,6 +37,10 @@ class Decoder(Protocol):
         """Forget the unfinished rest and the device's counter, as after a reconnect. Sums count on."""
 
     @property
+    def numbered(self) -> bool:
+        """Whether what comes carries a counter."""
+
+    @property
     def sums(self) -> dict[str, int]:
         """What was seen since the start, good and bad, by name."""
 

@@ -81,6 +81,10 @@ class PacketDecoder:
         self._other_channels: int | None = None  # of frames that are good, but not for us
 
     @property
+    def numbered(self) -> bool:
+        return True
+
+    @property
     def sums(self) -> dict[str, int]:
         names = (
             "frames",

@@ -96,6 +96,11 @@ class SerialSource:
             log.warning("%s", options.note)
 
     @property
+    def numbered(self) -> bool:
+        """Whether the device counts its samples, as every frame does and lines may."""
+        return self._decoder.numbered
+
+    @property
     def sums(self) -> dict[str, int]:
         """What has been seen since the start, by name: frames or lines, errors, losses, and how often it was opened."""
         return {**self._decoder.sums, "opened": self.opened}

@@ -186,6 +186,10 @@ class FaultInjector:
             self.speed: float | None = source.speed
 
     @property
+    def numbered(self) -> bool:
+        return bool(getattr(self._source, "numbered", True))
+
+    @property
     def sums(self) -> dict[str, int]:
         """The wrapped source's own counters."""
         return dict(getattr(self._source, "sums", {}))

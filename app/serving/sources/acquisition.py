@@ -112,9 +112,10 @@ class Acquisition:
             return
         arrived = self._clock() if chunk.acquired_at is None else chunk.acquired_at
         if self._last_at is not None and arrived - self._last_at > STALL_S:
-            # what came before the stall is another signal: no window spans it, filters start afresh
-            chunk = replace(chunk, restart=True)
             self._rate.reset()
+            if not getattr(self.source, "numbered", True):
+                # the index decides what is contiguous, not the clock; here nobody counted what the silence took
+                chunk = replace(chunk, restart=True)
         self._path.feed(chunk, arrived)
         if self._error is not None:
             log.warning("%s delivers again", self.source.name)

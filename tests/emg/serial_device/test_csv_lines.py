@@ -182,3 +182,9 @@ def test_noise_without_numbers_between_lines_costs_no_sample(
         text += b"#" + data.draw(noise) + b"\n%d,%d,%d\n" % (number, *row)
     _, runs = decoded(text, channels=2)
     assert joined(runs) == [list(map(float, row)) for row in rows]
+
+
+@pytest.mark.parametrize(("text", "numbered"), [(b"1,2,3\n", False), (b"7,1,2,3\n8,1,2,3\n", True)])
+def test_lines_are_numbered_where_they_carry_a_counter(text: bytes, numbered: bool) -> None:
+    decoder, _ = decoded(text)
+    assert decoder.numbered is numbered

@@ -84,8 +84,26 @@ def test_it_is_stalled_when_no_samples_come_and_running_once_they_do() -> None:
         assert it.state == "running"
 
 
-def test_samples_after_a_stall_begin_a_new_segment() -> None:
+def test_samples_that_come_late_and_continue_the_index_are_one_signal() -> None:
+    """The clock cut them: a network that held its packets for 0.3 s reset filters, votes and recordings."""
+    chunks: list[Chunk] = []
     with watched() as it:
+        it.acquisition.taps.append(lambda chunk, _: chunks.append(chunk))
+        it.give(chunk(0, 10))
+        it.clock.advance(STALL_S + 0.01)
+        it.give(chunk(10, 10))
+        assert it.ring.segment_start == 0
+        assert it.ring.window(15, 10) is not None
+        it.clock.advance(STALL_S + 0.01)
+        it.give(chunk(40, 10))  # here the index says that something is missing
+        assert it.ring.segment_start == 40
+        until(lambda: len(chunks) == 3, PATIENT_S)
+    assert [chunk.restart for chunk in chunks] == [False, False, False]
+
+
+def test_after_a_silence_of_a_source_that_cannot_number_its_samples_a_new_segment_begins() -> None:
+    with watched() as it:
+        it.source.numbered = False  # type: ignore[attr-defined]
         it.give(chunk(0, 10))
         it.clock.advance(STALL_S / 2)
         it.give(chunk(10, 10))
