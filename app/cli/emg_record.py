@@ -98,7 +98,7 @@ def _recorded(
     finally:
         acquisition.close()
         aside.close()
-    ending = take.ending
+    ending = take.ended
     kept = f"what was recorded is {header.name} in {root}"
     if ending is None or ending.state == "failed":
         raise MyostreamError(f"{ending.error if ending else 'the disk does not answer'}; {kept}")

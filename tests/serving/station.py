@@ -16,6 +16,7 @@ from app.errors import MyostreamError
 from app.serving.counters.stream_stats import StreamStats
 from app.serving.streams.broadcast import Broadcast
 from app.serving.streams.events import Frame, SourceChange, StreamOptions
+from app.serving.streams.window_classifier import WindowResult
 
 RATE = 100.0
 OPTIONS = StreamOptions(fps=10, backend="fake")
@@ -80,22 +81,29 @@ class Station:
 
 
 def make_frame(end: int) -> Frame:
-    return Frame(
-        timestamp=1.5,
-        latency_ms=0.1,
+    window = WindowResult(
         prediction=1,
-        label="fist",
         confidence=0.9,
         probabilities=[0.1, 0.9],
+        backend="fake",
+        latency_ms=0.1,
+        wait_ms=0.0,
+        intensity=0.5,
+        missing=0,
+        dead=[],
+        truth=None,
+        acquired_at=None,
+        segment=0,
+    )
+    return Frame(
+        timestamp=1.5,
+        window=window,
+        label="fist",
         decision=1,
         decision_label="fist",
-        intensity=0.5,
-        backend="fake",
         cpu_percent=1.0,
         sample_index=end,
         age_ms=1.0,
-        shape=(1, 1, 1),
-        truth=None,
     )
 
 

@@ -72,25 +72,26 @@ def _fields(event: Event) -> dict[str, Any]:
 
 
 def _frame(event: Frame) -> dict[str, Any]:
+    window = event.window
     fields = {
         "timestamp": round(event.timestamp, 6),
-        "latency_ms": round(event.latency_ms, 3),
-        "prediction": event.prediction,
+        "latency_ms": round(window.latency_ms, 3),
+        "prediction": window.prediction,
         "label": event.label,
-        "confidence": round(event.confidence, 4),
-        "probabilities": [round(p, 4) for p in event.probabilities],
+        "confidence": round(window.confidence, 4),
+        "probabilities": [round(p, 4) for p in window.probabilities],
         "decision": event.decision,
         "decision_label": event.decision_label,
-        "intensity": round(event.intensity, 3),
-        "truth": event.truth,
+        "intensity": round(window.intensity, 3),
+        "truth": window.truth,
         "sample_index": event.sample_index,
         "age_ms": round(event.age_ms, 3),
-        "shape": event.shape,
-        "backend": event.backend,
+        "shape": (1, len(window.probabilities)),
+        "backend": window.backend,
         "cpu_percent": event.cpu_percent,
     }
-    if event.missing_samples:
-        fields["missing_samples"] = event.missing_samples
+    if window.missing:
+        fields["missing_samples"] = window.missing
     if event.quality:
         fields["quality"] = event.quality
     if event.signal is not None:

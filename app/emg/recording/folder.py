@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from app.emg.recording.label_plan import LabelPlan
+from app.emg.recording.progress import SAID, RecordingProgress
 from app.errors import DataError, RecordingNameError
 
 HEADER, LOG, END, STOP = "recording.json", "log.bin", "end.json", "stop"
@@ -63,25 +64,6 @@ class RecordingHeader:
     mains_hz: float | None
     model: Model | None
     plan: LabelPlan | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """How a recording ended, or how it goes, and what it holds."""
-
-    state: str  # recording | complete | failed
-    error: str | None = None
-    recovered: bool = False  # its writer was killed; what it had written was found later
-    samples: int = 0
-    lost_samples: int = 0
-    gaps: int = 0
-    restarts: int = 0
-    predictions: int = 0
-    position: int = 0  # samples since the first, those lost included
-
-    @property
-    def over(self) -> bool:
-        return self.state != "recording"
 
 
 def check_name(name: str) -> str:
@@ -151,7 +133,7 @@ def read_header(root: Path, name: str) -> RecordingHeader:
         raise DataError(f"the header of the recording {name} is damaged ({error})") from None
 
 
-def read_end(root: Path, name: str) -> Ending | None:
+def read_end(root: Path, name: str) -> RecordingProgress | None:
     """How it ended or goes, as its writer last said, which may have been killed since; None before it said anything.
 
     Raises:
@@ -161,19 +143,19 @@ def read_end(root: Path, name: str) -> Ending | None:
         text = file.read(2 * END_BYTES)
     try:
         values = json.loads(text)
-        return Ending(**{field.name: values[field.name] for field in fields(Ending)})
+        return RecordingProgress(**{name: values[name] for name in SAID})
     except (KeyError, TypeError, ValueError):
         return None
 
 
-def write_end(root: Path, name: str, ending: Ending) -> None:
+def write_end(root: Path, name: str, progress: RecordingProgress) -> None:
     """Say how it ended or goes, in the space that was set aside for it; an end is on the disk when this returns.
 
     Raises:
         OSError: it cannot be written.
     """
-    values = asdict(ending)
-    values["error"] = None if ending.error is None else ending.error[:MAX_ERROR]
+    values = {name: getattr(progress, name) for name in SAID}
+    values["error"] = None if progress.error is None else progress.error[:MAX_ERROR]
     text = json.dumps(values).encode()
     if len(text) > END_BYTES:  # escaped, a reason in another script takes six bytes a character
         values["error"] = str(values["error"]).encode("ascii", "replace").decode()
@@ -181,7 +163,7 @@ def write_end(root: Path, name: str, ending: Ending) -> None:
     with open_file(root, name, END, os.O_RDWR) as file:
         file.write(text.ljust(END_BYTES))
         file.flush()
-        if ending.over:
+        if progress.over:
             os.fsync(file.fileno())
 
 

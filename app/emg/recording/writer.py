@@ -7,13 +7,13 @@ import logging
 import os
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 from app.emg.recording import folder as folders
-from app.emg.recording.folder import LOG, STOP, Ending, RecordingHeader
+from app.emg.recording.folder import LOG, STOP, RecordingHeader
 from app.emg.recording.log_format import MAGIC, Entry, RecordedPrediction, encode, joined, read_with_ends
+from app.emg.recording.progress import RecordingProgress
 from app.emg.source import Chunk
 from app.errors import BusyError, DataError
 
@@ -21,46 +21,6 @@ log = logging.getLogger(__name__)
 
 # What a writer has open, other processes leave alone. The system gives the lock back when the writer dies.
 _OURS = fcntl.LOCK_EX | fcntl.LOCK_NB
-
-
-@dataclass(slots=True)
-class Tally:
-    """What has been recorded so far."""
-
-    samples: int = 0
-    lost_samples: int = 0
-    gaps: int = 0
-    restarts: int = 0
-    predictions: int = 0
-    first: int | None = None  # sample index
-    next: int = 0  # sample index after the last
-
-    def count(self, entry: Entry) -> None:
-        if isinstance(entry, RecordedPrediction):
-            self.predictions += 1
-            return
-        if self.first is None:
-            self.first = self.next = entry.index
-        elif entry.restart:
-            self.restarts += 1
-        if entry.index > self.next:
-            self.gaps += 1
-            self.lost_samples += entry.index - self.next
-        self.samples += len(entry.samples)
-        self.next = entry.index + len(entry.samples)
-
-    def ending(self, state: str, error: str | None = None, recovered: bool = False) -> Ending:
-        return Ending(
-            state=state,
-            error=error,
-            recovered=recovered,
-            samples=self.samples,
-            lost_samples=self.lost_samples,
-            gaps=self.gaps,
-            restarts=self.restarts,
-            predictions=self.predictions,
-            position=self.next - (self.first or 0),
-        )
 
 
 class RecordingWriter:
@@ -73,7 +33,7 @@ class RecordingWriter:
 
     def __init__(self, root: Path, header: RecordingHeader) -> None:
         self.header, self._root = header, root
-        self.tally = Tally()
+        self.progress = RecordingProgress()
         # unbuffered: what was written is with the kernel, which outlives us
         self._file = (folders.make(root, header.name) / LOG).open("xb", buffering=0)
         try:
@@ -103,33 +63,33 @@ class RecordingWriter:
             content = encode(record)
             _write_all(self._file, content)
             self.bytes += len(content)
-            self.tally.count(record)
+            self.progress.count(record)
         if records:
             os.fsync(self._file.fileno())
             with suppress(DataError):  # its folder was taken away by hand
-                folders.write_end(self._root, self.header.name, self.tally.ending("recording"))
+                folders.write_end(self._root, self.header.name, self.progress)
 
     @property
     def asked_to_stop(self) -> bool:
         """Whether another process wants it ended."""
         return (self._root / self.header.name / STOP).exists()
 
-    def finish(self, state: str, error: str | None = None) -> Ending:
+    def finish(self, state: str, error: str | None = None) -> RecordingProgress:
         """Say how it ended; a disk that is full is told to the log only, the recording is over either way."""
-        ending = self.tally.ending(state, error)
+        self.progress.state, self.progress.error = state, error
         try:
             with suppress(OSError):
                 os.ftruncate(self._file.fileno(), self.bytes)  # the torn record of a full disk
-            folders.write_end(self._root, self.header.name, ending)
+            folders.write_end(self._root, self.header.name, self.progress)
             (self._root / self.header.name / STOP).unlink(missing_ok=True)
         except (OSError, DataError) as reason:
             log.warning("how the recording %s ended cannot be written: %s", self.header.name, reason)
         finally:
             self._file.close()
-        return ending
+        return self.progress
 
 
-def recover(root: Path, name: str) -> Ending | None:
+def recover(root: Path, name: str) -> RecordingProgress | None:
     """How a recording ended whose writer was killed; None where a process is still writing it.
 
     A torn record at its end is cut off. Reads the whole log.
@@ -138,35 +98,34 @@ def recover(root: Path, name: str) -> Ending | None:
         DataError: there is no such recording, or its header is damaged.
     """
     header = folders.read_header(root, name)
-    tally, end = Tally(), len(MAGIC)
+    found, end = RecordingProgress(state="complete", recovered=True), len(MAGIC)
     try:
         with folders.open_file(root, name, LOG, os.O_RDWR) as file:
             fcntl.flock(file, _OURS)
-            ending = folders.read_end(root, name)  # its writer may have ended it just now
-            if ending is not None and ending.over:
-                return ending
+            said = folders.read_end(root, name)  # its writer may have ended it just now
+            if said is not None and said.over:
+                return said
             for at, entry in read_with_ends(file, header.channels):
-                tally.count(entry)
+                found.count(entry)
                 end = at
             with suppress(OSError):
                 file.truncate(end)
-            ending = tally.ending("complete", recovered=True)
             with suppress(OSError):  # a full or read-only disk: found again the next time
-                folders.write_end(root, name, ending)
+                folders.write_end(root, name, found)
     except BlockingIOError:
         return None
     log.warning(
-        "the recording %s was left behind by a killed server: %d samples are there", name, tally.samples
+        "the recording %s was left behind by a killed server: %d samples are there", name, found.samples
     )
-    return ending
+    return found
 
 
 def running(root: Path, source: str) -> str | None:
     """The name of the recording of that source which some process writes just now."""
     for name in folders.names(root):
         with suppress(DataError):
-            ending = folders.read_end(root, name)
-            if ending is not None and ending.over:
+            said = folders.read_end(root, name)
+            if said is not None and said.over:
                 continue
             if folders.read_header(root, name).source == source and is_being_written(root, name):
                 return name

@@ -51,7 +51,7 @@ class StreamStats:
             self._callers.closed(caller)
 
     def sent(self, dropped: int) -> None:
-        """One frame more, `dropped` of the same stream passed over before it. Needs no lock: see tally.py."""
+        """One frame more, `dropped` of the same stream passed over before it. Needs no lock: see histograms.py."""
         self._own[SENT] += 1
         if dropped:
             self._own[DROPPED] += dropped

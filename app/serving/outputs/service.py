@@ -50,8 +50,8 @@ class LslSender:
 
     def frame(self, frame: Frame) -> None:
         measured_at = frame.timestamp - frame.age_ms / 1e3
-        values = (frame.prediction, frame.confidence, frame.intensity, frame.decision)
-        self._outlets.push(values, frame.probabilities, measured_at)
+        values = (frame.window.prediction, frame.window.confidence, frame.window.intensity, frame.decision)
+        self._outlets.push(values, frame.window.probabilities, measured_at)
         self._outlets.mark(frame.decision_label, measured_at)
 
     def rest(self) -> None:
@@ -69,7 +69,7 @@ class UdpSender:
         self._rest = manifest.classes.index(manifest.rest_class)
 
     def frame(self, frame: Frame) -> None:
-        self._line.send(frame.decision, frame.intensity)
+        self._line.send(frame.decision, frame.window.intensity)
 
     def rest(self) -> None:
         self._line.send(self._rest, 0.0)

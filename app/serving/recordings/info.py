@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.emg.recording.folder import Ending, Model, RecordingHeader
+from app.emg.recording.folder import Model, RecordingHeader
 from app.emg.recording.label_plan import Prompt
+from app.emg.recording.progress import RecordingProgress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,23 +34,23 @@ class RecordingInfo:
         return self.state != "recording"
 
 
-def state_of(header: RecordingHeader, ending: Ending, size: int) -> RecordingInfo:
+def state_of(header: RecordingHeader, progress: RecordingProgress, size: int) -> RecordingInfo:
     """What is said of a recording."""
     return RecordingInfo(
         name=header.name,
-        state=ending.state,
+        state=progress.state,
         source=header.source,
         subject=header.subject,
         started_at=header.started_at,
-        samples=ending.samples,
-        seconds=ending.samples / header.sampling_rate,
-        gaps=ending.gaps,
-        lost_samples=ending.lost_samples,
-        predictions=ending.predictions,
+        samples=progress.samples,
+        seconds=progress.samples / header.sampling_rate,
+        gaps=progress.gaps,
+        lost_samples=progress.lost_samples,
+        predictions=progress.predictions,
         bytes=size,
         model=header.model,
-        error=ending.error,
-        recovered=ending.recovered,
+        error=progress.error,
+        recovered=progress.recovered,
     )
 
 
@@ -68,4 +69,4 @@ def unreadable(name: str, error: str) -> RecordingInfo:
         model=None,
         plan=None,
     )
-    return state_of(nothing, Ending(state="failed", error=error), 0)
+    return state_of(nothing, RecordingProgress(state="failed", error=error), 0)

@@ -15,8 +15,9 @@ from typing import BinaryIO
 from app.emg.recording import export_bids as bids
 from app.emg.recording import export_npz as recording_export
 from app.emg.recording import folder as folders
-from app.emg.recording.folder import Ending, Model, RecordingHeader
+from app.emg.recording.folder import Model, RecordingHeader
 from app.emg.recording.label_plan import LabelPlan
+from app.emg.recording.progress import RecordingProgress
 from app.emg.recording.writer import RecordingWriter, expect_over, recover, running
 from app.emg.source import Source
 from app.errors import BusyError, DataError, NotReadyError, RecordingNameError
@@ -94,7 +95,7 @@ class RecordingService:
         self.root, self._judging, self._mains, self._wall = root, judging, mains_hz, wall
         self._takes: dict[
             str, RecordingSession
-        ] = {}  # those running, and those whose end the disk could not take
+        ] = {}  # those running, and those whose end the disk could not session
         self._lock = threading.Lock()
         self._writing, self._reading, self._exporting = BlockingWorker(), BlockingWorker(), BlockingWorker()
 
@@ -107,8 +108,8 @@ class RecordingService:
         """Look for recordings that a killed server has left behind; what it had written is theirs."""
         for name in folders.names(self.root):
             try:
-                ending = folders.read_end(self.root, name)
-                if ending is None or not ending.over:
+                progress = folders.read_end(self.root, name)
+                if progress is None or not progress.over:
                     recover(self.root, name)
             except (DataError, OSError) as error:
                 log.warning("the recording %s cannot be looked at: %s", name, error)
@@ -125,7 +126,7 @@ class RecordingService:
         Raises:
             DataError: a recording may not be called that.
             BusyError: the source is being recorded, or there is a recording of that name.
-            NotReadyError: the source has ended, or the disk does not take it.
+            NotReadyError: the source has ended, or the disk does not session it.
         """
         if feed.acquisition.state == "ended":
             raise NotReadyError(f"the source {feed.name} has ended; there is nothing to record")
@@ -133,14 +134,14 @@ class RecordingService:
             self._forget()
             options = StreamOptions(fps=min(FPS, feed.sampling_rate), backend=self._judging.backend())
             writer = self._begin(self._header(feed, name, subject, plan, options), chosen=name is not None)
-            take = RecordingSession(writer, feed.acquisition, self._writing)
-            self._takes[writer.header.name] = take
+            session = RecordingSession(writer, feed.acquisition, self._writing)
+            self._takes[writer.header.name] = session
             reader = feed.broadcast.join(options)
-            reader.listen(take.hear)
-            take.also_hear(reader.close)
-            take.start()
+            reader.listen(session.hear)
+            session.also_hear(reader.close)
+            session.start()
         log.info("recording %s of %s began", writer.header.name, feed.name)
-        return self._live(take)
+        return self._live(session)
 
     def stop(self, name: str) -> RecordingInfo:
         """End a recording and wait until all of it is on the disk; one that has ended stays as it is.
@@ -148,9 +149,9 @@ class RecordingService:
         Raises:
             RecordingNameError: there is none of that name.
         """
-        take = self._takes.get(folders.check_name(name))
-        if take is not None:
-            take.stop()
+        session = self._takes.get(folders.check_name(name))
+        if session is not None:
+            session.stop()
         elif not self.state(name).over:  # another worker writes it
             self._reading.do(lambda: folders.ask_to_stop(self.root, name))
             ends = time.monotonic() + STOP_S
@@ -165,9 +166,9 @@ class RecordingService:
             RecordingNameError: there is none of that name.
             DataError: its header is damaged.
         """
-        take = self._takes.get(folders.check_name(name))
-        if take is not None:
-            return self._live(take)
+        session = self._takes.get(folders.check_name(name))
+        if session is not None:
+            return self._live(session)
         return self._reading.do(lambda: self._kept(name))
 
     def states(self) -> list[RecordingInfo]:
@@ -190,7 +191,7 @@ class RecordingService:
             RecordingNameError: there is none of that name.
             BusyError: it is still being written.
             DataError: it holds no sample, or is nothing that this form can hold.
-            NotReadyError: the disk does not take the file.
+            NotReadyError: the disk does not session the file.
         """
         suffix, write = FORMATS[form]
         folders.check_name(name)
@@ -233,15 +234,15 @@ class RecordingService:
 
     def close(self) -> None:
         """End all recordings; all of them are on the disk when this returns."""
-        for take in list(self._takes.values()):
-            take.stop()
+        for session in list(self._takes.values()):
+            session.stop()
         for aside in (self._writing, self._reading, self._exporting):
             aside.close()
 
     def _forget(self) -> None:
         """Those whose end is on the disk."""
-        for name, take in list(self._takes.items()):
-            if take.ending is not None and take.ending.state == "complete":
+        for name, session in list(self._takes.items()):
+            if session.ended is not None and session.ended.state == "complete":
                 del self._takes[name]
 
     def _header(
@@ -293,20 +294,18 @@ class RecordingService:
         except OSError as error:
             raise NotReadyError(f"the recording cannot be written: {error.strerror or error}") from None
 
-    def _live(self, take: RecordingSession) -> RecordingInfo:
-        tally, ending = take.writer.tally, take.ending
-        state = state_of(take.header, ending or tally.ending("recording"), take.writer.bytes)
-        return state if ending is not None else replace(state, prompt=take.prompt)
+    def _live(self, session: RecordingSession) -> RecordingInfo:
+        ended = session.ended
+        state = state_of(session.header, ended or session.writer.progress, session.writer.bytes)
+        return state if ended is not None else replace(state, prompt=session.prompt)
 
     def _kept(self, name: str) -> RecordingInfo:
         header = folders.read_header(self.root, name)
-        ending = folders.read_end(self.root, name)
-        if ending is None or not ending.over:
+        progress = folders.read_end(self.root, name)
+        if progress is None or not progress.over:
             # None: another process writes it, and may have said more meanwhile
-            ending = (
-                recover(self.root, name) or folders.read_end(self.root, name) or Ending(state="recording")
-            )
-        state = state_of(header, ending, folders.size(self.root, name))
-        if ending.over or header.plan is None:
+            progress = recover(self.root, name) or folders.read_end(self.root, name) or RecordingProgress()
+        state = state_of(header, progress, folders.size(self.root, name))
+        if progress.over or header.plan is None:
             return state
-        return replace(state, prompt=header.plan.prompt(ending.position, header.sampling_rate))
+        return replace(state, prompt=header.plan.prompt(progress.position, header.sampling_rate))

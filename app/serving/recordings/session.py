@@ -7,12 +7,13 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 
 import numpy as np
 
-from app.emg.recording.folder import Ending
 from app.emg.recording.label_plan import Prompt
 from app.emg.recording.log_format import Entry, RecordedPrediction
+from app.emg.recording.progress import RecordingProgress
 from app.emg.recording.writer import RecordingWriter
 from app.emg.source import Chunk
 from app.serving.process.offload import BlockingWorker
@@ -44,7 +45,7 @@ class RecordingSession:
         self._stop = threading.Event()
         self._done = threading.Event()
         self._leave: Callable[[], None] = lambda: None
-        self.ending: Ending | None = None
+        self.ended: RecordingProgress | None = None
 
     def start(self) -> None:
         self._acquisition.taps.append(self._tap)
@@ -73,7 +74,7 @@ class RecordingSession:
     def prompt(self) -> Prompt | None:
         """What the plan asks of the person now; None without a plan, before the first sample, and after the last."""
         plan = self.header.plan
-        if plan is None or self.ending is not None:
+        if plan is None or self.ended is not None:
             return None
         return plan.prompt(self._position, self.header.sampling_rate)
 
@@ -82,7 +83,10 @@ class RecordingSession:
         frame = published.event
         if isinstance(frame, Frame):
             self._put(
-                RecordedPrediction(frame.sample_index, frame.prediction, frame.confidence, frame.decision), 64
+                RecordedPrediction(
+                    frame.sample_index, frame.window.prediction, frame.window.confidence, frame.decision
+                ),
+                64,
             )
         return True
 
@@ -168,9 +172,11 @@ class RecordingSession:
         if error is not None:
             log.error("the recording %s ended: %s", self.header.name, error)
         try:
-            self.ending = self._aside.do(lambda: self.writer.finish(state, error))
+            self.ended = self._aside.do(lambda: self.writer.finish(state, error))
         except Exception:
             log.exception("the recording %s could not be closed", self.header.name)
-            self.ending = self.writer.tally.ending("failed", error or "it could not be closed")
+            self.ended = replace(
+                self.writer.progress, state="failed", error=error or "it could not be closed"
+            )
         finally:
             self._done.set()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from app.serving.streams.window_classifier import WindowResult
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamOptions:
@@ -23,21 +25,13 @@ class Frame:
     """One window's prediction and what was decided from it."""
 
     timestamp: float  # Unix s, when the event was made
-    latency_ms: float  # of the engine, for this window
-    prediction: int
-    label: str
-    confidence: float
-    probabilities: Sequence[float]
+    window: WindowResult
+    label: str  # of the prediction
     decision: int
     decision_label: str
-    intensity: float  # contraction level, 0..1
-    backend: str
     cpu_percent: float
     sample_index: int  # samples since the source started, up to the window's end
     age_ms: float  # last sample acquired -> event made
-    shape: tuple[int, ...]  # of the logits: (batch, classes)
-    truth: str | None  # the recording's or simulator's own label of the last sample
-    missing_samples: int = 0  # of the window: lost and filled
     quality: Mapping[str, Sequence[int]] | None = None  # what is wrong with which channels; None: nothing
     signal: Sequence[Sequence[float]] | None = None  # (channels, points) of the hop, on request
 

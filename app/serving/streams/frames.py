@@ -12,7 +12,6 @@ from app.emg.signal.ring import Ring
 from app.inference.decision import Decider
 from app.inference.manifest import Manifest
 from app.serving.counters.stream_stats import StreamStats
-from app.serving.engine.engine import Engine
 from app.serving.streams.events import Frame, SourceChange, StreamOptions
 from app.serving.streams.window_classifier import WindowClassifier
 
@@ -39,18 +38,16 @@ class FrameMaker:
         self,
         options: StreamOptions,
         *,
-        engine: Engine,
+        classifier: WindowClassifier,
         manifest: Manifest,
         ring: Ring,
-        gesture_names: Sequence[str],
-        judge: WindowClassifier | None = None,
-        problems: Callable[[], Mapping[str, Sequence[int]]] = dict,
+        problems: Callable[[], Mapping[str, Sequence[int]]],
         stats: StreamStats,
         cpu_percent: Callable[[], float],
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._options, self._ring, self._stats = options, ring, stats
-        self._judge = judge or WindowClassifier(engine, manifest, ring, gesture_names)
+        self._classifier = classifier
         self._problems = problems  # of the channels, over the last second: QualityMonitor
         self._manifest, self._classes = manifest, manifest.classes
         self._rest = manifest.classes.index(manifest.rest_class)
@@ -65,7 +62,7 @@ class FrameMaker:
             MyostreamError: the engine refused.
         """
         options = self._options
-        seen = self._judge.judge(end, options.backend, options.preprocess)
+        seen = self._classifier.classify(end, options.backend, options.preprocess)
         if seen is None:
             return None
         if seen.segment != self._segment:  # votes from before a break would be votes on another signal
@@ -80,22 +77,14 @@ class FrameMaker:
         self._stats.frame_made(wait_ms=seen.wait_ms, infer_ms=seen.latency_ms, age_ms=age_ms)
         return Frame(
             timestamp=time.time(),
-            latency_ms=seen.latency_ms,
-            prediction=seen.prediction,
+            window=seen,
             label=self._classes[seen.prediction],
-            confidence=seen.confidence,
-            probabilities=seen.probabilities,
             decision=decision,
             decision_label=self._classes[decision],
-            intensity=seen.intensity,
-            backend=seen.backend,
             cpu_percent=self._cpu_percent(),
             sample_index=end,
             age_ms=age_ms,
-            truth=seen.truth,
-            missing_samples=seen.missing,
             quality=quality or None,
-            shape=(1, len(self._manifest.classes)),
             signal=self._signal(end) if options.include_signal else None,
         )
 

@@ -42,7 +42,9 @@ class SourcePipeline:
     def __init__(self, name: str, acquisition: Acquisition, worker: PipelineServices) -> None:
         self.name, self.acquisition, self._worker = name, acquisition, worker
         self.source, self.ring = acquisition.source, acquisition.ring
-        self.judge = WindowClassifier(worker.engine, worker.manifest, self.ring, self.source.gesture_names)
+        self.classifier = WindowClassifier(
+            worker.engine, worker.manifest, self.ring, self.source.gesture_names
+        )
         self.broadcast = Broadcast(acquisition, self._frame_maker, worker.encode, worker.stats)
         self.quality = monitor_for(self.source, worker.manifest, worker.mains_hz)
         acquisition.taps.append(lambda chunk, _: self.quality.feed(chunk))
@@ -103,11 +105,9 @@ class SourcePipeline:
         worker = self._worker
         return FrameMaker(
             options,
-            engine=worker.engine,
+            classifier=self.classifier,
             manifest=worker.manifest,
             ring=self.ring,
-            gesture_names=self.source.gesture_names,
-            judge=self.judge,
             problems=lambda: self.quality.problems,
             stats=worker.stats,
             cpu_percent=worker.cpu_percent,

@@ -25,25 +25,25 @@ class WindowResult:
     confidence: float
     probabilities: list[float]
     backend: str
-    latency_ms: float
+    latency_ms: float  # of the engine
     wait_ms: float
-    intensity: float
+    intensity: float  # contraction level, 0..1
     missing: int  # samples lost and filled
     dead: list[int]  # channels without a signal
-    truth: str | None
+    truth: str | None  # the recording's or simulator's own label of the last sample
     acquired_at: float | None  # monotonic
     segment: int  # where the unbroken signal began
 
 
 class WindowClassifier:
-    """Judges the windows of one source."""
+    """Classifies the windows of one source, each once, however many groups look at it."""
 
     def __init__(self, engine: Engine, manifest: Manifest, ring: Ring, gesture_names: Sequence[str]) -> None:
         self._engine, self._manifest, self._ring, self._names = engine, manifest, ring, gesture_names
         self._kept: dict[tuple[int, str, bool], WindowResult] = {}
 
-    def judge(self, end: int, backend: str, preprocess: bool) -> WindowResult | None:
-        """The window that ends before sample `end`; None where there is no whole window.
+    def classify(self, end: int, backend: str, preprocess: bool) -> WindowResult | None:
+        """Return what is known of the window that ends before sample `end`; None where there is no whole window.
 
         Raises:
             MyostreamError: the engine refused.
@@ -51,14 +51,14 @@ class WindowClassifier:
         key = (end, backend, preprocess)
         found = self._kept.get(key)
         if found is None:
-            found = self._judged(end, backend, preprocess)
+            found = self._classified(end, backend, preprocess)
             if found is not None:
                 self._kept[key] = found
                 while len(self._kept) > KEPT:
                     self._kept.pop(next(iter(self._kept)), None)
         return found
 
-    def _judged(self, end: int, backend: str, preprocess: bool) -> WindowResult | None:
+    def _classified(self, end: int, backend: str, preprocess: bool) -> WindowResult | None:
         manifest, ring = self._manifest, self._ring
         segment = ring.segment_start
         window = ring.window(end, manifest.length)

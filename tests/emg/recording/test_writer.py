@@ -14,7 +14,7 @@ import pytest
 
 from app.config import ROOT
 from app.emg.recording import folder as folders
-from app.emg.recording.folder import END, END_BYTES, HEADER, LOG, Ending
+from app.emg.recording.folder import END, END_BYTES, HEADER, LOG, RecordingProgress
 from app.emg.recording.label_plan import plan_of
 from app.emg.recording.log_format import RecordedPrediction, read
 from app.emg.recording.writer import RecordingWriter, expect_over, is_being_written, recover
@@ -47,7 +47,7 @@ def test_a_recording_is_on_the_disk_while_it_runs(tmp_path: Path) -> None:
     writer.write([chunk(0), chunk(10), RecordedPrediction(20, 1, 0.9, 1)])
     assert folders.names(tmp_path) == ["one"]
     assert folders.read_header(tmp_path, "one") == ABOUT
-    goes = Ending(state="recording", samples=20, predictions=1, position=20)
+    goes = RecordingProgress(state="recording", samples=20, predictions=1, position=20)
     assert folders.read_end(tmp_path, "one") == goes
     assert is_being_written(tmp_path, "one")
     with pytest.raises(BusyError, match="stop it first"):
@@ -55,7 +55,7 @@ def test_a_recording_is_on_the_disk_while_it_runs(tmp_path: Path) -> None:
     with folders.open_file(tmp_path, "one", LOG) as file:
         assert len(list(read(file, CHANNELS))) == 2  # the chunks are one record
     ending = writer.finish("complete")
-    assert ending == Ending(state="complete", samples=20, predictions=1, position=20)
+    assert ending == RecordingProgress(state="complete", samples=20, predictions=1, position=20)
     assert folders.read_end(tmp_path, "one") == ending
     assert not is_being_written(tmp_path, "one")
 
@@ -78,7 +78,7 @@ def test_a_second_recording_of_that_name_is_refused_and_the_first_stays(tmp_path
     written(tmp_path, [chunk(0)])
     with pytest.raises(FileExistsError):
         RecordingWriter(tmp_path, ABOUT)
-    assert folders.read_end(tmp_path, "one") == Ending(state="complete", samples=10, position=10)
+    assert folders.read_end(tmp_path, "one") == RecordingProgress(state="complete", samples=10, position=10)
 
 
 def test_a_killed_writer_leaves_what_it_had_written(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from app.serving.runtime import Runtime
 from app.serving.sources.acquisition import STALL_S, Acquisition
 from app.serving.streams.events import Frame, StreamOptions
 from app.serving.streams.frames import SIGNAL_POINTS, FrameMaker
+from app.serving.streams.window_classifier import WindowClassifier
 from tests.emg.fakes import ScriptedSource
 from tests.fakes import FakeBackend, FakeClock, StepwiseSource
 from tests.inference.artefacts import make_manifest
@@ -60,10 +61,10 @@ class Scene:
         self.acquisition = Acquisition(self.source, self.path, self.clock)
         self.maker = FrameMaker(
             StreamOptions(fps=20, backend="fake", **options),  # type: ignore[arg-type]
-            engine=engine,
+            classifier=WindowClassifier(engine, MANIFEST, self.path.ring, ()),
             manifest=MANIFEST,
             ring=self.path.ring,
-            gesture_names=(),
+            problems=dict,
             stats=StreamStats(),
             cpu_percent=lambda: 0.0,
             clock=self.clock,
@@ -89,9 +90,9 @@ def test_a_good_window_decides_and_tells_its_age(engine: Engine) -> None:
     scene.read_to(20)
     scene.clock.advance(0.003)
     frame = made(scene.frame(20))
-    assert (frame.decision_label, frame.missing_samples, frame.quality) == ("a", 0, None)
+    assert (frame.decision_label, frame.window.missing, frame.quality) == ("a", 0, None)
     assert frame.age_ms == pytest.approx(3)
-    assert frame.shape == (1, 3)  # of the logits: one window, three classes
+    assert len(frame.window.probabilities) == 3
 
 
 def test_a_window_that_is_not_there_yet_is_no_frame(engine: Engine) -> None:
@@ -100,7 +101,7 @@ def test_a_window_that_is_not_there_yet_is_no_frame(engine: Engine) -> None:
 
 def test_a_short_gap_is_counted_and_the_decision_is_rest_until_it_has_passed(engine: Engine) -> None:
     scene = Scene(engine, [Gap(105, 3)])
-    assert [made(scene.frame(end)).missing_samples for end in (100, 110, 120, 130)] == [0, 3, 3, 0]
+    assert [made(scene.frame(end)).window.missing for end in (100, 110, 120, 130)] == [0, 3, 3, 0]
     assert [made(scene.maker.frame(end)).decision_label for end in (100, 110, 120, 130)] == [
         "a",
         "rest",

@@ -27,7 +27,7 @@ def test_groups_that_look_at_the_same_window_share_one_inference() -> None:
     backend = FakeBackend()
     judge, engine = make_judge(backend)
     before = len(backend.batches)
-    seen = [judge.judge(100, "fake", True) for _ in range(30)]
+    seen = [judge.classify(100, "fake", True) for _ in range(30)]
     assert all(one is seen[0] for one in seen)
     assert len(backend.batches) - before == 1
     assert seen[0] is not None
@@ -40,14 +40,14 @@ def test_another_window_backend_or_preprocessing_is_judged_for_itself() -> None:
     judge, engine = make_judge(backend)
     before = len(backend.batches)
     for end, preprocess in ((100, True), (100, False), (120, True)):
-        judge.judge(end, "fake", preprocess)
+        judge.classify(end, "fake", preprocess)
     assert len(backend.batches) - before == 3
     engine.close()
 
 
 def test_a_window_that_is_not_there_is_none_and_not_remembered() -> None:
     judge, engine = make_judge(FakeBackend())
-    assert judge.judge(5, "fake", True) is None
+    assert judge.classify(5, "fake", True) is None
     assert judge._kept == {}
     engine.close()
 
@@ -55,6 +55,6 @@ def test_a_window_that_is_not_there_is_none_and_not_remembered() -> None:
 def test_old_windows_are_forgotten() -> None:
     judge, engine = make_judge(FakeBackend())
     for end in range(100, 100 + 2 * KEPT):
-        judge.judge(end, "fake", True)
+        judge.classify(end, "fake", True)
     assert len(judge._kept) == KEPT
     engine.close()

@@ -1,0 +1,46 @@
+"""How far a recording has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+
+from app.emg.recording.log_format import Entry, RecordedPrediction
+
+
+@dataclass(slots=True, kw_only=True)
+class RecordingProgress:
+    """How a recording ended, or how it goes, and what it holds."""
+
+    state: str = "recording"  # recording | complete | failed
+    error: str | None = None
+    recovered: bool = False  # its writer was killed; what it had written was found later
+    samples: int = 0
+    lost_samples: int = 0
+    gaps: int = 0
+    restarts: int = 0
+    predictions: int = 0
+    position: int = 0  # samples since the first, those lost included
+    first: int | None = field(default=None, compare=False)  # sample index; known to its writer alone
+
+    def count(self, entry: Entry) -> None:
+        """Add what was written."""
+        if isinstance(entry, RecordedPrediction):
+            self.predictions += 1
+            return
+        if self.first is None:
+            self.first = entry.index
+        elif entry.restart:
+            self.restarts += 1
+        lost = entry.index - self.first - self.position
+        if lost > 0:
+            self.gaps += 1
+            self.lost_samples += lost
+        self.samples += len(entry.samples)
+        self.position = entry.index + len(entry.samples) - self.first
+
+    @property
+    def over(self) -> bool:
+        return self.state != "recording"
+
+
+SAID = tuple(one.name for one in fields(RecordingProgress) if one.name != "first")  # in end.json
