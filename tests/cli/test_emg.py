@@ -11,9 +11,12 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli.emg import emg
+from app.emg.lsl.source import load_pylsl
 from app.emg.serial_device import port as serial_port
 from app.emg.serial_device.port import PortInfo
 from tests.emg.devices import fake_device
+from tests.emg.extras import require_extra
+from tests.emg.lsl_streams import own, sending
 
 pytestmark = pytest.mark.usefixtures("clean_environment")
 
@@ -128,6 +131,17 @@ def test_check_reads_a_serial_device_and_its_counters(tmp_path: Path) -> None:
     assert (result.exit_code, report["source"]) == (1, "serial")
     assert report["lost_samples"] == report["device"]["lost_frames"] > 0
     assert report["samples"] >= 5000
+
+
+def test_check_reads_an_lsl_stream_that_is_there() -> None:
+    require_extra(load_pylsl)
+    name = own("checked")
+    with sending(name, 16, 2000.0):
+        result = run("check", "--seconds", "1", "--json", EMG_MODE="lsl", EMG_LSL=f"name={name}")
+    assert not result.stderr.startswith("error"), result.output
+    report = json.loads(result.stdout)
+    assert (report["source"], report["errors"]) == ("lsl", [])
+    assert report["samples"] > 500
 
 
 def test_check_says_in_one_line_that_there_is_no_such_port() -> None:

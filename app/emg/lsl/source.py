@@ -130,8 +130,7 @@ class LslSource:
                     log.warning("%s; waiting for it", error)
                     return False
                 self._sleep(POLL_S)
-            else:
-                self._resolver = None
+            else:  # the resolver stays: `read` finds the stream with it at once, a new one knows none yet
                 return True
 
     def read(self) -> Chunk | None:

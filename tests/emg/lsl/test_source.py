@@ -146,6 +146,15 @@ def test_a_server_may_start_before_the_stream(caplog: pytest.LogCaptureFixture) 
             assert len(patiently(found).samples)
 
 
+def test_a_stream_that_was_there_at_the_start_is_read_at_once() -> None:
+    name = own("there")
+    with sending(name, CHANNELS, RATE), source(f"name={name}") as found:
+        assert found.check(LATE_S)
+        chunk = found.read()
+    assert chunk is not None
+    assert len(chunk.samples)
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
