@@ -7,6 +7,7 @@ import logging
 import os
 from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -76,17 +77,17 @@ class RecordingWriter:
 
     def finish(self, state: str, error: str | None = None) -> RecordingProgress:
         """Say how it ended; a disk that is full is told to the log only, the recording is over either way."""
-        self.progress.state, self.progress.error = state, error
+        ended = replace(self.progress, state=state, error=error)  # nobody is to see it over before it is closed
         try:
             with suppress(OSError):
                 os.ftruncate(self._file.fileno(), self.bytes)  # the torn record of a full disk
-            folders.write_end(self._root, self.header.name, self.progress)
+            folders.write_end(self._root, self.header.name, ended)
             (self._root / self.header.name / STOP).unlink(missing_ok=True)
         except (OSError, DataError) as reason:
             log.warning("how the recording %s ended cannot be written: %s", self.header.name, reason)
         finally:
             self._file.close()
-        return self.progress
+        return ended
 
 
 def recover(root: Path, name: str) -> RecordingProgress | None:
