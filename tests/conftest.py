@@ -5,9 +5,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+# two workers of pytest-xdist on two cores: with more threads each they only wait for one another
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import hypothesis
 import pytest
 
 from tests.fakes import FakeClock
+
+# the same examples every time, and no verdict on how busy the machine is
+hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("steady")
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "data" / "emg" / "myo-readings"
 

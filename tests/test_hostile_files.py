@@ -6,8 +6,6 @@ import io
 import pickle
 import re
 import struct
-import subprocess
-import sys
 import zipfile
 import zlib
 from collections.abc import Callable
@@ -16,25 +14,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.config import ROOT
+from tests.limited import refuse
 
 GIB = 2**30
 
 
 def refusal(reader: str, path: Path) -> str:
     """What a process of its own, with limits, refuses the file with."""
-    run = subprocess.run(
-        [sys.executable, "-m", "tests.limited", reader, str(path)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert run.returncode == 0, f"{run.returncode}: {run.stdout}{run.stderr}"
-    assert "MemoryError" not in run.stdout, "it was refused by the limit, not by the reader"
-    assert run.stdout.count("\n") == 1, run.stdout
-    return run.stdout
+    refused, said = refuse(reader, path)
+    assert refused, said
+    assert "MemoryError" not in said, "it was refused by the limit, not by the reader"
+    assert "\n" not in said, said
+    return said
 
 
 def npy(header: str, values: bytes = b"") -> bytes:

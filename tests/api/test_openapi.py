@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 
 from app.config import ROOT
@@ -21,9 +22,9 @@ NO_ROUTES = {"static", "swagger_ui.static", "api-docs.openapi_json", "api-docs.o
 READS_BODY = {400, 408, 413, 415, 422, 503}
 
 
-@pytest.fixture
-def api(client: FlaskClient) -> dict[str, Any]:
-    body: dict[str, Any] = client.get("/openapi.json").get_json()
+@pytest.fixture(scope="module")
+def api(app: Flask) -> dict[str, Any]:
+    body: dict[str, Any] = app.test_client().get("/openapi.json").get_json()
     return body
 
 

@@ -47,20 +47,26 @@ def windows(runtime: Runtime) -> np.ndarray:
     return runtime.feeds.named().snapshot(5)
 
 
-@pytest.fixture
-def through_flask() -> list[str]:
-    """The requests that the fast path has left to Flask."""
+@pytest.fixture(scope="module")
+def seen() -> list[str]:
     return []
 
 
 @pytest.fixture
-def app(runtime: Runtime, through_flask: list[str]) -> Flask:
+def through_flask(seen: list[str]) -> list[str]:
+    """The requests that the fast path has left to Flask."""
+    seen.clear()
+    return seen
+
+
+@pytest.fixture(scope="module")
+def app(runtime: Runtime, seen: list[str]) -> Flask:
     app = create_app(runtime)
 
     def note() -> None:
         from flask import request
 
-        through_flask.append(request.path)
+        seen.append(request.path)
 
     app.before_request_funcs[None].insert(0, note)  # before what has failed on the fast path is said
     return app
@@ -71,12 +77,17 @@ def client(app: Flask) -> FlaskClient:
     return app.test_client()
 
 
-@pytest.fixture
-def plain(runtime: Runtime) -> FlaskClient:
-    """The same application without the fast path."""
+@pytest.fixture(scope="module")
+def without_fast_path(runtime: Runtime) -> Flask:
     app = create_app(runtime)
     del app.wsgi_app  # the middleware; what is left is Flask's own method
-    return app.test_client()
+    return app
+
+
+@pytest.fixture
+def plain(without_fast_path: Flask) -> FlaskClient:
+    """The same application without the fast path."""
+    return without_fast_path.test_client()
 
 
 def body(kind: str, emg: np.ndarray, **fields: object) -> bytes:

@@ -6,10 +6,11 @@ import logging
 
 import pytest
 import structlog
-from flask import Flask
 from flask.testing import FlaskClient
 
+from app import create_app
 from app.api.tracing import trace_id
+from app.serving.runtime import Runtime
 from tests.api.conftest import CHANNELS, LENGTH
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
@@ -56,11 +57,11 @@ def test_a_traceparent_is_read_as_w3c_says(header: str, expected: str | None) ->
     assert trace_id({"HTTP_TRACEPARENT": header}) == expected
 
 
-def test_lines_of_a_request_carry_its_id_and_trace(client: FlaskClient) -> None:
+def test_lines_of_a_request_carry_its_id_and_trace(runtime: Runtime) -> None:
     seen = {}
-    app: Flask = client.application  # type: ignore[assignment]
+    app = create_app(runtime)
     app.after_request(lambda answer: seen.update(structlog.contextvars.get_contextvars()) or answer)
-    client.get(
+    app.test_client().get(
         "/health/live", headers={"X-Request-ID": "mine", "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
     )
     assert seen == {"request_id": "mine", "trace_id": TRACE}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +16,14 @@ pytest.importorskip("onnxscript", reason="requirements-dev.txt is not installed:
 
 from app.errors import ArtefactError, BackendUnavailableError, NotReadyError, WindowError
 from app.inference import onnx_backend
-from app.inference.artefact import Artefact, save
+from app.inference.artefact import Artefact, Manifest, save
 from app.inference.networks import build_for, load_arrays
 from app.inference.onnx_backend import OnnxBackend
 from app.inference.torch_backend import TorchBackend
 from app.learning.export import export
 from tests.inference.artefacts import make_artefact
+
+GRAPHS: dict[str, dict[str, bytes]] = {}
 
 
 def windows(batch: int = 2) -> np.ndarray:
@@ -29,12 +32,19 @@ def windows(batch: int = 2) -> np.ndarray:
 
 def with_graphs(folder: Path, architecture: str) -> Artefact:
     plain = make_artefact(folder / "tiny", architecture=architecture)
-    network = build_for(plain.manifest)
-    load_arrays(network, plain.weights())
-    graphs = export(network, plain.manifest, windows(32))
+    graphs = graphs_of(architecture, plain.manifest, plain.weights())
     return save(
         folder / "tiny", plain.manifest, {**graphs, "weights.safetensors": plain.file("weights.safetensors")}
     )
+
+
+def graphs_of(architecture: str, manifest: Manifest, weights: Mapping[str, np.ndarray]) -> dict[str, bytes]:
+    """Of the model that `make_artefact` makes; exported once a process, since that takes seconds."""
+    if architecture not in GRAPHS:
+        network = build_for(manifest)
+        load_arrays(network, weights)
+        GRAPHS[architecture] = export(network, manifest, windows(32))
+    return GRAPHS[architecture]
 
 
 @pytest.fixture(scope="module")

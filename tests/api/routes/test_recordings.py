@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from flask import Flask
 from flask.testing import FlaskClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from werkzeug.test import TestResponse
 
-from app import create_app
 from app.api.sse import events as sse
 from app.config import Settings
 from app.emg.files.recordings import load
@@ -53,8 +53,8 @@ def runtime(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runtime]:
 
 
 @pytest.fixture
-def client(runtime: Runtime) -> Iterator[FlaskClient]:
-    client = create_app(runtime).test_client()
+def client(app: Flask) -> Iterator[FlaskClient]:
+    client = app.test_client()
     yield client
     for one in client.get("/emg/recordings").get_json()["recordings"]:
         client.post(f"/emg/recordings/{one['name']}/stop")

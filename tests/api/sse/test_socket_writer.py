@@ -38,8 +38,8 @@ def sent(number: int, size: int) -> ClientEvent:
     return ClientEvent(b'{"pad":"%b"' % (b"x" * size), number, b"a.0", number, number, 0)
 
 
-def read_all(client: socket.socket) -> bytes:
-    client.settimeout(0.2)
+def read_all(client: socket.socket, patience_s: float = 0.2) -> bytes:
+    client.settimeout(patience_s)
     found = b""
     try:
         while part := client.recv(65536):
@@ -66,7 +66,7 @@ def test_an_event_taken_in_part_is_finished_before_anything_else(pair: Pair) -> 
     outlet.comment()  # has no place within an event
     got = read_all(client)
     while not outlet.send(sent(2, 10)):
-        got += read_all(client)
+        got += read_all(client, 0.01)  # what is late comes with the next look
     got += read_all(client)
     assert got.count(b"\n\n") == 2
     assert [b'"frame":%d,' % n in got for n in range(3)] == [True, False, True]
@@ -100,7 +100,7 @@ def test_the_last_word_goes_behind_the_rest_and_ends_the_body(pair: Pair) -> Non
     outlet.end(b"data: the end\n\n")
     got = b""
     while not outlet.flush():
-        got += read_all(client)
+        got += read_all(client, 0.01)  # what is late comes with the next look
     got += read_all(client)
     assert got.count(b"\n\n") == 2
     assert got.endswith(b"\n\n\r\nf\r\ndata: the end\n\n\r\n0\r\n\r\n")
