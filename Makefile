@@ -10,20 +10,30 @@ NEWEST := .venv-newest
 ARGS ?=
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
+# What takes long or starts servers and browsers is left to test-all, but for one run of each that shows the main job.
+QUICK := smoke or not (slow or server or browser or alone)
+PYTEST := $(BIN)/python -m pytest --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test check format bench soak lowest newest clean
+.PHONY: help serve test test-all test-rest check format bench soak lowest newest clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' Makefile
 
 # exec: Ctrl-C and SIGTERM reach gunicorn itself, which drains its streams before it ends.
 serve: $(VENV)/.runtime ## Start the server on http://127.0.0.1:8000 (EMG_* settings: see .env.example)
 	@exec $(BIN)/gunicorn -c gunicorn.conf.py wsgi:app
 
-test: $(VENV)/.dev ## Run the tests (ARGS="..." goes to pytest)
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.dev ## Run the tests of five minutes (ARGS="..." goes to pytest)
+	@$(PYTEST) -n 2 -m "not gpu and ($(QUICK))" $(ARGS)
+
+test-all: test test-rest ## Run all tests but those for a GPU
+
+# Those with servers mostly wait, so there are three at a time; those marked `alone` have the machine to themselves.
+test-rest: $(VENV)/.dev
+	@$(PYTEST) -n 3 -m "not (gpu or alone or $(QUICK))"
+	@$(PYTEST) -m "alone and not gpu"
 
 check: $(VENV)/.dev ## Check format, lint, types and import contracts
 	@$(BIN)/ruff format --check

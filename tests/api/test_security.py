@@ -112,7 +112,11 @@ def test_no_key_is_401_with_a_challenge(guarded: FlaskClient, name: str) -> None
 
 
 @pytest.mark.parametrize("name", REQUESTS)
-@pytest.mark.parametrize("wrong", ["x", "emg_" + "A" * 43, KEYS["chief"][0].hash, "\xff"])
+@pytest.mark.parametrize(
+    "wrong",
+    ["x", "emg_" + "A" * 43, KEYS["chief"][0].hash, "\xff"],
+    ids=["short", "another", "hash", "latin-1"],
+)
 def test_a_wrong_key_is_403_and_is_not_repeated(guarded: FlaskClient, name: str, wrong: str) -> None:
     answer = guarded.open(**REQUESTS[name], headers={"X-API-Key": wrong})
     assert answer.status_code == 403

@@ -26,6 +26,7 @@ def dashboard(browser: Any, server: Live) -> Iterator[Dashboard]:
     dashboard.page.context.close()
 
 
+@pytest.mark.smoke
 def test_started_it_shows_predictions_that_change_and_a_signal_that_moves(dashboard: Dashboard) -> None:
     dashboard.open().start()
     dashboard.until(
@@ -35,10 +36,14 @@ def test_started_it_shows_predictions_that_change_and_a_signal_that_moves(dashbo
     first = dashboard.text("#decision")
     dashboard.until(f"document.getElementById('decision').textContent !== {json.dumps(first)}")
     assert dashboard.pixels() != before
-    assert float(dashboard.text("#fps-got")) == pytest.approx(30, abs=3)
     assert float(dashboard.text("#age-p50")) > 0
     dashboard.until("dashboard.scores.labelled > 0")
     dashboard.keep("desktop")
+
+
+def test_it_is_as_fast_as_it_was_asked_to_be(dashboard: Dashboard) -> None:
+    dashboard.open().start().until("dashboard.frame && dashboard.frame.frame > 60")
+    assert float(dashboard.text("#fps-got")) == pytest.approx(30, abs=3)
 
 
 def test_it_is_quiet_and_asks_nobody_else(dashboard: Dashboard, server: Live) -> None:

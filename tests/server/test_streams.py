@@ -39,6 +39,7 @@ def expect_accounted_for(frames: list[Json], hop: int) -> None:
         assert windows == 1 + after["dropped"] - before["dropped"]
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("method", ["POST", "GET"])
 def test_many_frames_come_as_valid_chunks_and_then_the_last_word(connect: Connect, method: str) -> None:
     client = connect(method=method, fps=100, duration_seconds=3)

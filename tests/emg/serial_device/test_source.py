@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.emg.serial_device import source as serial_source
 from app.emg.serial_device.port import PortInfo, SerialPort, find_usb
 from app.emg.serial_device.pseudo_terminal import PseudoTerminal
 from app.emg.serial_device.source import SerialSource
@@ -16,6 +17,9 @@ from app.emg.source import Chunk
 from app.errors import ConfigError, SourceError
 from tests.emg.devices import fake_device, options, plugged_in, samples, send, unplug
 from tests.fakes import FakeClock
+
+BEING_READ = threading.Event()
+LATE_S = 20.0
 
 
 @pytest.fixture
@@ -39,11 +43,26 @@ def opened(link: Path, terminal: PseudoTerminal, first: int = 0) -> SerialSource
     return source
 
 
+@pytest.fixture(autouse=True)
+def being_read(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """BEING_READ is set while a source reads its port: opening one drops what came before."""
+
+    class Noticed(SerialPort):
+        def read(self, timeout_s: float) -> bytes:
+            BEING_READ.set()
+            return super().read(timeout_s)
+
+        def close(self) -> None:
+            BEING_READ.clear()
+            super().close()
+
+    monkeypatch.setattr(serial_source, "SerialPort", Noticed)
+    yield
+    BEING_READ.clear()
+
+
 def send_when_listened_to(terminal: PseudoTerminal, first: int, count: int) -> None:
-    """Opening a port drops what came before: wait a little longer than that takes."""
-    while not terminal.listened_to:
-        time.sleep(0.001)
-    time.sleep(0.01)
+    assert BEING_READ.wait(LATE_S)
     send(terminal, first, count)
 
 
@@ -206,8 +225,7 @@ def test_noise_as_of_a_wrong_baud_rate_ends_in_a_clear_state_and_reading_goes_on
     noise = random.Random(0)
 
     def send_noise() -> None:
-        while not terminal.listened_to:
-            time.sleep(0.001)
+        assert BEING_READ.wait(LATE_S)
         for _ in range(30):
             time.sleep(0.01)
             clock.advance(0.1)
@@ -231,8 +249,7 @@ def test_the_wrong_format_is_told(link: Path, terminal: PseudoTerminal) -> None:
     source = SerialSource(options(link, format="binary"), clock=clock)
 
     def send_lines() -> None:
-        while not terminal.listened_to:
-            time.sleep(0.001)
+        assert BEING_READ.wait(LATE_S)
         for _ in range(30):
             time.sleep(0.01)
             clock.advance(0.1)
@@ -251,9 +268,7 @@ def test_a_device_that_says_nothing_is_told_after_a_while(link: Path, terminal: 
     source = SerialSource(options(link), clock=clock)
 
     def pass_time() -> None:
-        while not terminal.listened_to:
-            time.sleep(0.001)
-        time.sleep(0.05)
+        assert BEING_READ.wait(LATE_S)
         clock.advance(6)
 
     passing = threading.Thread(target=pass_time)

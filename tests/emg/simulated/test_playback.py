@@ -201,7 +201,7 @@ def test_the_hash_of_another_signal_differs(one: Recording, tmp_path: Path) -> N
 @pytest.mark.skipif(not SHARED.is_dir(), reason="the shared recordings are not here")
 def test_the_shared_recording_replays_identically_at_any_chunk_size() -> None:
     part = cut_to(load(SHARED / "S8_E1_A1.mat"), 12_000, 22_000)  # before, a minute of rest
-    assert len(set(part.label)) > 3
+    assert len(set(part.label)) > 1
     hashes = {offline([part], speed=None, chunk=chunk) for chunk in (2, 37, 100_000)}
     assert hashes == {live([part], 5.0, 11)}
 
