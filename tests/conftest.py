@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # two workers of pytest-xdist on two cores: with more threads each they only wait for one another
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -12,6 +14,9 @@ import hypothesis
 import pytest
 
 from tests.fakes import FakeClock
+
+if TYPE_CHECKING:
+    from tests.server.live import Live
 
 # the same examples every time, and no verdict on how busy the machine is
 hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
@@ -38,3 +43,12 @@ def recordings() -> Path:
     if not RECORDINGS.is_dir():
         pytest.skip(f"the shared recordings are not at {RECORDINGS}")
     return RECORDINGS
+
+
+@pytest.fixture(scope="session")
+def only_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """The gunicorn behind `server` of tests/server/conftest.py; its start takes seconds."""
+    from tests.server.live import gunicorn
+
+    with gunicorn(tmp_path_factory.mktemp("server")) as live:
+        yield live

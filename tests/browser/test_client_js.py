@@ -16,7 +16,7 @@ from hypothesis import given, settings
 
 from app.keys import hash_of
 from tests.examples.event_streams import cut_streams, parsed
-from tests.server.live import LATE_S, Live, gunicorn, until
+from tests.server.live import LATE_S, START_S, Live, gunicorn, until
 
 HERE = Path(__file__).parent
 NODE = shutil.which("node")
@@ -95,8 +95,15 @@ def test_its_parser_and_pythons_say_the_same_of_any_stream(
 
 
 @pytest.fixture
-def live(tmp_path: Path) -> Iterator[Live]:
-    with gunicorn(tmp_path) as live:
+def live(server: Live) -> Live:
+    server.at_rest()
+    return server
+
+
+@pytest.fixture(scope="module")
+def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    keys = f"tests:read:{hash_of(KEY)}"
+    with gunicorn(tmp_path_factory.mktemp("keyed"), EMG_API_KEYS=keys) as live:
         yield live
 
 
@@ -132,16 +139,17 @@ def test_in_node_it_goes_on_after_a_worker_was_killed(live: Live) -> None:
 @pytest.mark.parametrize("key", [None, KEY], ids=["no key", "a key"])
 @pytest.mark.parametrize("script", [BY_FETCH, BY_EVENT_SOURCE], ids=["fetch", "EventSource"])
 def test_in_chromium_it_goes_on_after_a_worker_was_killed(
-    tmp_path: Path, page: Any, script: str, key: str | None
+    request: pytest.FixtureRequest, page: Any, script: str, key: str | None
 ) -> None:
-    with gunicorn(tmp_path, **({"EMG_API_KEYS": f"tests:read:{hash_of(key)}"} if key else {})) as live:
-        page.goto(f"{live.url}/health/live")  # a page of the same origin
-        page.evaluate(script, [FPS, SECONDS, key])
-        page.wait_for_function("events.length >= 15", timeout=LATE_S * 1e3)
-        for pid in live.workers():
-            os.kill(pid, signal.SIGKILL)
-        page.wait_for_function("states.at(-1) === 'completed'", timeout=LATE_S * 1e3)
-        events, states = page.evaluate("[events, states]")
+    live: Live = request.getfixturevalue("keyed" if key else "live")
+    until(live.ready, START_S)
+    page.goto(f"{live.url}/health/live")  # a page of the same origin
+    page.evaluate(script, [FPS, SECONDS, key])
+    page.wait_for_function("events.length >= 15", timeout=LATE_S * 1e3)
+    for pid in live.workers():
+        os.kill(pid, signal.SIGKILL)
+    page.wait_for_function("states.at(-1) === 'completed'", timeout=LATE_S * 1e3)
+    events, states = page.evaluate("[events, states]")
     assert states[:3] == ["connecting", "open", "waiting"]
     *frames, last = events
     expect_whole(frames, last)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.browser.dashboards import MARKS, Dashboard
-from tests.server.live import ROOT, gunicorn
+from tests.server.live import ROOT, Live, gunicorn
 
 RECORDING = ROOT.parent / "shared" / "data" / "emg" / "myo-readings" / "S01.npz"
 
@@ -40,43 +40,41 @@ def test_a_labelled_replay_reaches_an_accuracy_number_and_a_matrix(browser: Any,
         dashboard.page.context.close()
 
 
-def test_a_recording_with_prompts_is_made_and_taken_home(browser: Any, tmp_path: Path) -> None:
-    with gunicorn(tmp_path) as live:
-        dashboard = Dashboard(browser, live.url)
-        dashboard.open()
-        name = f"test-{live.port}"
-        for label, value in [("Name", name), ("Subject", "S99"), ("Gestures, in order", "fist, rest")]:
-            dashboard.page.get_by_label(label, exact=True).fill(value)
-        dashboard.page.get_by_label("Repetitions").fill("1")
-        dashboard.page.get_by_label("Seconds each").fill("1")
-        dashboard.page.get_by_role("button", name="Record", exact=True).click()
-        try:
-            dashboard.reads("#prompt-now", "Get ready")
-            dashboard.keep("recording")
-            dashboard.reads("#prompt-now", "Fist")
-            dashboard.reads("#files", name)
-            with dashboard.page.expect_download() as saved:
-                dashboard.page.get_by_role("button", name=f"Download as npz {name}").click()
-            saved.value.save_as(tmp_path / "made.npz")
-            with np.load(tmp_path / "made.npz") as made:
-                assert made["emg"].shape[1] == 16
-                assert {"fist", "rest"} <= set(made["gesture_names"].tolist())
-        finally:
-            dashboard.page.on("dialog", lambda dialog: dialog.accept())
-            dashboard.page.get_by_role("button", name=f"Delete {name}").click()
-            dashboard.until(f"!document.getElementById('files').textContent.includes({name!r})")
-        dashboard.page.context.close()
+def test_a_recording_with_prompts_is_made_and_taken_home(browser: Any, server: Live, tmp_path: Path) -> None:
+    dashboard = Dashboard(browser, server.url)
+    dashboard.open()
+    name = f"test-{server.port}"
+    for label, value in [("Name", name), ("Subject", "S99"), ("Gestures, in order", "fist, rest")]:
+        dashboard.page.get_by_label(label, exact=True).fill(value)
+    dashboard.page.get_by_label("Repetitions").fill("1")
+    dashboard.page.get_by_label("Seconds each").fill("1")
+    dashboard.page.get_by_role("button", name="Record", exact=True).click()
+    try:
+        dashboard.reads("#prompt-now", "Get ready")
+        dashboard.keep("recording")
+        dashboard.reads("#prompt-now", "Fist")
+        dashboard.reads("#files", name)
+        with dashboard.page.expect_download() as saved:
+            dashboard.page.get_by_role("button", name=f"Download as npz {name}").click()
+        saved.value.save_as(tmp_path / "made.npz")
+        with np.load(tmp_path / "made.npz") as made:
+            assert made["emg"].shape[1] == 16
+            assert {"fist", "rest"} <= set(made["gesture_names"].tolist())
+    finally:
+        dashboard.page.on("dialog", lambda dialog: dialog.accept())
+        dashboard.page.get_by_role("button", name=f"Delete {name}").click()
+        dashboard.until(f"!document.getElementById('files').textContent.includes({name!r})")
+    dashboard.page.context.close()
 
 
 def test_a_server_that_does_not_record_or_judge_is_quoted_and_all_else_goes_on(
-    browser: Any, tmp_path: Path
+    browser: Any, server: Live
 ) -> None:
-    with gunicorn(tmp_path) as live:
-        dashboard = Dashboard(browser, live.url)
-        answer = {"status": 404, "json": {"detail": "this proxy lets none through"}}
-        for path in ("recordings", "quality*"):
-            dashboard.page.route(f"**/emg/{path}", lambda route: route.fulfill(**answer))
-        dashboard.open().reads("#recordings-plain", "this proxy lets none through")
-        dashboard.reads("#quality-plain", "this proxy lets none through")
-        dashboard.start().until("dashboard.frame && document.getElementById('notice').hidden")
-        dashboard.page.context.close()
+    dashboard = Dashboard(browser, server.url)
+    answer = {"status": 404, "json": {"detail": "this proxy lets none through"}}
+    for path in ("recordings", "quality*"):
+        dashboard.page.route(f"**/emg/{path}", lambda route: route.fulfill(**answer))
+    dashboard.open().reads("#recordings-plain", "this proxy lets none through")
+    dashboard.reads("#quality-plain", "this proxy lets none through")
+    dashboard.start().until("dashboard.frame && document.getElementById('notice').hidden")
+    dashboard.page.context.close()

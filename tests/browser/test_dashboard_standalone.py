@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.browser.dashboards import MARKS, Dashboard
-from tests.server.live import ROOT, gunicorn
+from tests.server.live import ROOT, Live, gunicorn
 
 PAGE = ROOT / "examples" / "dashboard.html"
 
@@ -52,9 +52,6 @@ class TestInChromium:
             assert dashboard.complaints == []
             assert dashboard.hosts == {"", f"127.0.0.1:{live.port}"}
 
-    def test_a_server_that_does_not_allow_it_is_told_apart_in_words(
-        self, browser: Any, tmp_path: Path
-    ) -> None:
-        with gunicorn(tmp_path) as live:
-            dashboard = Dashboard(browser, PAGE.as_uri())
-            dashboard.open(f"?server={live.url}").reads("#notice-text", "EMG_CORS_ORIGINS")
+    def test_a_server_that_does_not_allow_it_is_told_apart_in_words(self, browser: Any, server: Live) -> None:
+        dashboard = Dashboard(browser, PAGE.as_uri())
+        dashboard.open(f"?server={server.url}").reads("#notice-text", "EMG_CORS_ORIGINS")

@@ -5,13 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.server.live import Live, gunicorn
+from tests.server.live import Live
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
@@ -27,21 +25,15 @@ LISTEN = """([fps, seconds]) => {
 }"""
 
 
-@pytest.fixture
-def live(tmp_path: Path) -> Iterator[Live]:
-    with gunicorn(tmp_path) as live:
-        yield live
-
-
 def until(page: Any, expression: str, seconds: float = 20.0) -> None:
     page.wait_for_function(expression, timeout=seconds * 1e3)
 
 
-def test_it_goes_on_after_the_worker_was_killed_and_stops_when_all_is_said(live: Live, page: Any) -> None:
-    page.goto(f"{live.url}/health/live")  # a page of the same origin
+def test_it_goes_on_after_the_worker_was_killed_and_stops_when_all_is_said(server: Live, page: Any) -> None:
+    page.goto(f"{server.url}/health/live")  # a page of the same origin
     page.evaluate(LISTEN, [FPS, SECONDS])
     until(page, "frames_.length >= 15")
-    for pid in live.workers():
+    for pid in server.workers():
         os.kill(pid, signal.SIGKILL)
     until(page, "opened == 2 && said.length == 1")
     until(page, "source.readyState == EventSource.CLOSED")  # after one more try, which was answered 204

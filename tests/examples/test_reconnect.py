@@ -116,14 +116,13 @@ def test_a_stream_goes_on_from_an_id_that_was_kept(server: Live) -> None:
     assert list(client.stream(fps=FPS, duration_seconds=2, last_event_id="end")) == []
 
 
-def test_a_killed_worker_is_survived(tmp_path: Path) -> None:
+def test_a_killed_worker_is_survived(server: Live) -> None:
     events: list[Event] = []
-    with gunicorn(tmp_path) as live:
-        for event in StreamingInferenceClient(live.url).stream(fps=FPS, duration_seconds=SECONDS + 2):
-            events.append(event)
-            if isinstance(event, Frame) and event.frame == 20:
-                for pid in live.workers():
-                    os.kill(pid, signal.SIGKILL)
+    for event in StreamingInferenceClient(server.url).stream(fps=FPS, duration_seconds=SECONDS + 2):
+        events.append(event)
+        if isinstance(event, Frame) and event.frame == 20:
+            for pid in server.workers():
+                os.kill(pid, signal.SIGKILL)
     frames = frames_of(events)
     assert any(isinstance(event, Interrupted) for event in events)
     assert [frame.frame for frame in frames] == list(range(len(frames)))

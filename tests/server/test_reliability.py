@@ -13,18 +13,17 @@ from pathlib import Path
 import pytest
 
 from app.serving.streams.client_stream import GIVE_UP_S
-from tests.server.live import LATE_S, Client, Json, Live, connecting, gunicorn, until
+from tests.server.live import LATE_S, START_S, Client, Json, Live, connecting, gunicorn, until
 
 pytestmark = pytest.mark.server
 
 CROWD, CROWD_S = 200, 30.0
 
 
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with gunicorn(tmp_path_factory.mktemp("reliability")) as live:
-        yield live
-        assert "Traceback" not in live.log, live.log
+@pytest.fixture
+def live(server: Live) -> Live:
+    server.at_rest()
+    return server
 
 
 @pytest.fixture
@@ -141,38 +140,40 @@ def test_sigterm_ends_fifty_streams_with_their_last_word(tmp_path: Path) -> None
         assert "Traceback" not in live.log, live.log
 
 
-def test_a_killed_worker_is_replaced_and_its_clients_go_on(tmp_path: Path) -> None:
-    with gunicorn(tmp_path) as live, connecting(live.port) as connect:
-        client = connect(fps=20, duration_seconds=30)
-        seen = client.frames(20)
-        killed = live.workers()
-        for pid in killed:
-            os.kill(pid, signal.SIGKILL)
-        with pytest.raises((AssertionError, OSError)):  # the connection is cut, within the body
-            list(client.events())
-        until(lambda: live.workers() and live.workers() != killed and live.ready())
-        again = connect(fps=20, duration_seconds=30, last_event_id=client.last_id)
-        rest = again.frames(10)
-        assert [frame["frame"] for frame in rest] == list(range(20, 30))
-        assert rest[0]["dropped"] > seen[-1]["dropped"]
-        assert live.stats()["active_streams"] == 1  # the one that died with its worker is not counted
-        again.close()
-        until(lambda: live.stats()["active_streams"] == 0)
-        assert live.stats()["groups"] == []
-        assert f"Worker (pid:{killed[0]}) was sent SIGKILL!" in live.log
-        assert live.log.count("Booting worker") == 2
+def test_a_killed_worker_is_replaced_and_its_clients_go_on(
+    live: Live, connect: Callable[..., Client]
+) -> None:
+    client = connect(fps=20, duration_seconds=30)
+    seen = client.frames(20)
+    killed = live.workers()
+    for pid in killed:
+        os.kill(pid, signal.SIGKILL)
+    with pytest.raises((AssertionError, OSError)):  # the connection is cut, within the body
+        list(client.events())
+    until(lambda: live.workers() and live.workers() != killed and live.ready(), START_S)
+    again = connect(fps=20, duration_seconds=30, last_event_id=client.last_id)
+    rest = again.frames(10)
+    assert [frame["frame"] for frame in rest] == list(range(20, 30))
+    assert rest[0]["dropped"] > seen[-1]["dropped"]
+    assert live.stats()["active_streams"] == 1  # the one that died with its worker is not counted
+    again.close()
+    until(lambda: live.stats()["active_streams"] == 0)
+    assert live.stats()["groups"] == []
+    assert f"Worker (pid:{killed[0]}) was sent SIGKILL!" in live.log
+    assert live.log.count("Booting worker") == 1
 
 
-def test_a_reload_gives_running_streams_their_last_word_and_a_new_worker(tmp_path: Path) -> None:
-    with gunicorn(tmp_path) as live, connecting(live.port) as connect:
-        client = connect(fps=20)
-        client.frames(1)
-        before = live.workers()
-        live.process.send_signal(signal.SIGHUP)
-        *_, last = client.events()
-        assert (last["status"], last["reason"]) == ("completed", "reload")
-        until(lambda: len(live.workers()) == 1 and live.workers() != before)
-        until(live.ready, 10)
-        again = connect(fps=20, last_event_id=client.last_id)
-        assert again.frames(1)[0]["frame"] == last["total_frames"]
-        assert "Traceback" not in live.log, live.log
+def test_a_reload_gives_running_streams_their_last_word_and_a_new_worker(
+    live: Live, connect: Callable[..., Client]
+) -> None:
+    client = connect(fps=20)
+    client.frames(1)
+    before = live.workers()
+    live.process.send_signal(signal.SIGHUP)
+    *_, last = client.events()
+    assert (last["status"], last["reason"]) == ("completed", "reload")
+    until(lambda: len(live.workers()) == 1 and live.workers() != before, START_S)
+    until(live.ready, START_S)
+    again = connect(fps=20, last_event_id=client.last_id)
+    assert again.frames(1)[0]["frame"] == last["total_frames"]
+    assert "Traceback" not in live.log, live.log

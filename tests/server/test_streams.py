@@ -18,11 +18,9 @@ Connect = Callable[..., Client]
 RATE = 2000  # Hz, of the default model
 
 
-@pytest.fixture(scope="module")
-def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with gunicorn(tmp_path_factory.mktemp("server")) as live:
-        yield live
-        assert "Traceback" not in live.log, live.log
+@pytest.fixture
+def live(server: Live) -> Live:
+    return server
 
 
 @pytest.fixture
