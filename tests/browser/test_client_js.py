@@ -20,7 +20,7 @@ from tests.server.live import LATE_S, START_S, Live, gunicorn, until
 
 HERE = Path(__file__).parent
 NODE = shutil.which("node")
-FPS, SECONDS = 20, 7  # Chromium waits 3 s before its EventSource reconnects
+FPS, SECONDS = 20, 15  # within which another worker must be there, for which Chromium looks every 3 s
 KEY = "a-key-for-these-tests-and-no-others-0123456789"
 
 needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")

@@ -41,6 +41,7 @@ def test_started_it_shows_predictions_that_change_and_a_signal_that_moves(dashbo
     dashboard.keep("desktop")
 
 
+@pytest.mark.alone
 def test_it_is_as_fast_as_it_was_asked_to_be(dashboard: Dashboard) -> None:
     dashboard.open().start().until("dashboard.frame && dashboard.frame.frame > 60")
     assert float(dashboard.text("#fps-got")) == pytest.approx(30, abs=3)

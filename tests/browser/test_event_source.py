@@ -13,7 +13,7 @@ from tests.server.live import Live
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
-FPS, SECONDS = 10, 7  # Chromium waits 3 s before it reconnects
+FPS, SECONDS = 10, 15  # within which another worker must be there, for which Chromium looks every 3 s
 LISTEN = """([fps, seconds]) => {
     window.frames_ = []; window.said = []; window.opened = 0; window.unread = 0;
     window.source = new EventSource(`/infer/stream?fps=${fps}&duration_seconds=${seconds}`);

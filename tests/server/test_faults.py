@@ -66,6 +66,7 @@ def test_a_crowd_that_connects_and_says_nothing_is_let_go_and_delays_nobody(
     assert "Traceback" not in live.log, live.log
 
 
+@pytest.mark.alone
 def test_a_crowd_that_never_reads_is_let_go_and_delays_nobody(
     live: Live, connect: Callable[..., Client]
 ) -> None:

@@ -86,6 +86,7 @@ def test_a_stream_that_contradicts_the_model_stops_the_start_with_one_line() -> 
         expect_one_line(*start(GUNICORN, settings), ["has 8 channels at 2000 Hz", "takes 16 at 2000 Hz"])
 
 
+@pytest.mark.alone
 @needs_pylsl
 def test_decisions_leave_as_lsl_streams_and_as_udp_lines(tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:

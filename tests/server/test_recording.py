@@ -186,7 +186,7 @@ def test_a_full_disk_ends_the_recording_and_no_stream(tmp_path: Path, small_disk
         assert "Traceback" not in live.log, live.log
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("form", ["npz", "bdf"])
 def test_the_download_of_a_long_recording_holds_no_stream_up(tmp_path: Path, form: str) -> None:
     """Twenty minutes. Made and sent in one piece each, they held every stream for 0.3 s (13 and 6 frames)."""

@@ -48,7 +48,7 @@ def test_a_client_that_leaves_within_a_frame_frees_its_place_within_two(
     assert live.stats()["groups"] == []
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_a_client_that_never_reads_is_closed_in_time_and_slows_nobody(
     live: Live, connect: Callable[..., Client]
 ) -> None:

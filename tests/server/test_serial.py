@@ -50,7 +50,7 @@ def serial(port: Path, **more: str) -> dict[str, str]:
     return {"EMG_MODE": "realtime", "EMG_PORT": str(port), **more}
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 def test_a_minute_with_fifty_streams_loses_not_one_sample(tmp_path: Path) -> None:
     """The device never waits: what is not read in time is lost, and its counter tells."""
     port = tmp_path / "emg0"

@@ -43,6 +43,12 @@ class Secure:
             found: bytes = answer.read()
             return found
 
+    def ready(self) -> bool:
+        try:
+            return b"ready" in self.get("/health/ready", None)
+        except OSError:
+            return False
+
     def certificate(self) -> bytes:
         """What a new connection is shown, in DER."""
         shown = ssl.get_server_certificate(("127.0.0.1", self.live.port), timeout=LATE_S)
@@ -58,14 +64,7 @@ def secure(folder: Path) -> Iterator[Secure]:
     settings = {"EMG_TLS_CERT": str(both), "EMG_TLS_KEY": str(both), "EMG_API_KEYS": str(KEY)}
     with gunicorn(folder, ("env",), **settings) as live:
         found = Secure(live, trust, authority, both)
-
-        def answers() -> bool:
-            try:
-                return b"ready" in found.get("/health/ready", None)
-            except OSError:
-                return False
-
-        until(answers, START_S)
+        until(found.ready, START_S)
         yield found
 
 
@@ -160,6 +159,7 @@ def test_a_renewed_certificate_is_read_at_sighup(server: Secure) -> None:
     # nobody connects meanwhile: gevent prints a traceback for a handshake that outlives its listener
     until(lambda: old not in server.live.workers(), START_S)
     assert server.certificate() == renewed
+    until(server.ready, START_S)
     assert b"prediction" in server.get("/infer", data=b'{"batch": 1}')
 
 
