@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from app.config import ROOT, VARIABLES, Settings
 
 NAMES = [variable.name for variable in VARIABLES]
-TARGETS = ["help", "serve", "test", "check", "format", "bench", "soak", "lowest", "clean"]
+TARGETS = ["help", "serve", "test", "test-all", "check", "format", "bench", "soak", "lowest", "clean"]
 
 
 def tracked(*patterns: str) -> list[Path]:
