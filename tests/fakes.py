@@ -86,12 +86,20 @@ class StepwiseSource:
         self.gesture_names: Sequence[str] = ()
         self._steps: list[Chunk | SourceError | None] = []
         self._given = threading.Semaphore(0)
+        self._gifts = self._reads = 0
 
     def give(self, step: Chunk | SourceError | None) -> None:
+        self._gifts += 1
         self._steps.append(step)
         self._given.release()
 
+    @property
+    def waits(self) -> bool:
+        """Whether the reader has done all with what was given, and asks for the next."""
+        return self._reads > self._gifts
+
     def read(self) -> Chunk | None:
+        self._reads += 1
         self._given.acquire()
         step = self._steps.pop(0)
         if isinstance(step, SourceError):

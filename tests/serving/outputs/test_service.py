@@ -10,7 +10,7 @@ import pytest
 
 from app.config import Settings
 from app.serving.counters.worker_group import WorkerGroup, board_for
-from app.serving.outputs.service import LOOK_S, Outputs, make_outputs
+from app.serving.outputs.service import Outputs, make_outputs
 from app.serving.streams.events import Frame
 from tests.inference.artefacts import make_manifest
 from tests.serving.station import Station, until
@@ -193,14 +193,21 @@ def test_of_several_workers_one_sends_and_another_takes_over(feeds: SimpleNamesp
     crews[1] = WorkerGroup(crews[0].run, board, 1, workers=2)
     receivers, station = [Receiver(), Receiver()], ThirtyHertz()
     feeds.default = feed(station)
+    refused: list[None] = []
+
+    def claim(what: str) -> socket.socket | None:
+        held = crews[1].claim(what)
+        refused.extend([None] if held is None else [])
+        return held
+
     both = [
-        Outputs(lambda one=one: [one], feeds, lambda: "fake", crew.claim)
-        for one, crew in zip(receivers, crews, strict=True)
+        Outputs(lambda one=one: [one], feeds, lambda: "fake", claim)
+        for one, claim in zip(receivers, (crews[0].claim, claim), strict=True)
     ]
     both[0].start()
     joined(station)
     both[1].start()
-    time.sleep(2 * LOOK_S)
+    until(lambda: len(refused) >= 2)
     station.window()
     until(lambda: receivers[0].frames == [10])
     assert receivers[1].got == []
