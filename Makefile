@@ -30,9 +30,9 @@ test: $(VENV)/.dev ## Run the tests of five minutes (ARGS="..." goes to pytest)
 
 test-all: test test-rest ## Run all tests but those for a GPU
 
-# Those with servers mostly wait, so there are three at a time; those marked `alone` have the machine to themselves.
+# Those with servers mostly wait, so there are two at a time; those marked `alone` have the machine to themselves.
 test-rest: $(VENV)/.dev
-	@$(PYTEST) -n 3 -m "not (gpu or alone or $(QUICK))"
+	@$(PYTEST) -n 2 -m "not (gpu or alone or $(QUICK))"
 	@$(PYTEST) -m "alone and not gpu"
 
 check: $(VENV)/.dev ## Check format, lint, types and import contracts

@@ -42,6 +42,7 @@ def expect_no_frame_missing_or_twice(frames: list[Frame]) -> None:
         assert windows == 1 + after.dropped - before.dropped
 
 
+@pytest.mark.alone
 def test_a_stream_cut_again_and_again_is_whole_in_the_end(proxy: CuttingProxy) -> None:
     events: list[Event] = []
     cuts = {10, 30, 31}  # each once: a stream that began anew must end too, and fail below
@@ -71,6 +72,7 @@ def test_a_cut_within_an_event_does_not_lose_it(proxy: CuttingProxy, size: int) 
     assert isinstance(events[-1], Completed)
 
 
+@pytest.mark.alone
 def test_a_connection_that_falls_silent_is_given_up_and_replaced(proxy: CuttingProxy) -> None:
     client = StreamingInferenceClient(proxy.url)
     stream = EventStream(client._server, {"fps": FPS}, idle_s=0.5)

@@ -156,6 +156,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
     subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.alone
 def test_a_full_disk_ends_the_recording_and_no_stream(tmp_path: Path, small_disk: Path) -> None:
     with serving(small_disk) as live:
         reader = Client(live.port, fps=30, duration_seconds=8)

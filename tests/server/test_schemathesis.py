@@ -21,7 +21,8 @@ from app.keys import SCOPES, make
 from tests.server.live import LATE_S, ROOT, Live, until
 from tests.server.own_project import project, serving
 
-pytestmark = [pytest.mark.server, pytest.mark.slow]
+# alone: it asks for a time, and as many cases must fit into it
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.alone]
 
 HERE = Path(__file__).parent
 SECONDS = {"dummy": 30, "push": 25}

@@ -64,6 +64,7 @@ def test_headers_in_drops_are_cut_off(server: Live) -> None:
     assert took > HEADER_S - 1
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize(
     ("head", "drop"),
     [
