@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stream_events import Completed, Frame
-from streaming_client import RefusedError, StreamingInferenceClient
 
+from myostream_client import Completed, Frame, RefusedError, StreamingInferenceClient
 from tests.server.live import Live
 
 pytestmark = pytest.mark.server
