@@ -65,9 +65,7 @@ def listen(
             at_s = time_of(event)
             if event.truth is not None:
                 judged.append(
-                    Judged(
-                        at_s=at_s, truth=event.truth, label=event.label, decision=event.decision_label
-                    )
+                    Judged(at_s=at_s, truth=event.truth, label=event.label, decision=event.decision_label)
                 )
         else:
             print(line_of(event), file=sys.stderr)

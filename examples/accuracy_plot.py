@@ -20,9 +20,7 @@ TRUTH, DECISION, MODEL = "#b8c4ce", "#0072b2", "#e69f00"  # Okabe and Ito: told 
 GAP_S = 1.0  # longer without a frame is drawn as a gap
 
 
-def draw(
-    judged: Sequence[Judged], gestures: Sequence[str], over_s: float, target: Path, title: str
-) -> None:
+def draw(judged: Sequence[Judged], gestures: Sequence[str], over_s: float, target: Path, title: str) -> None:
     """Write the PNG. `gestures` are the model's classes, the first at the top."""
     figure, (top, bottom) = plt.subplots(
         2, 1, sharex=True, figsize=(11, 6), height_ratios=[3, 2], layout="constrained"

@@ -23,7 +23,11 @@ NPM = shutil.which("npm")
 def run(command: list[str], folder: Path, *paths: Path, code: int = 0) -> str:
     """What it printed; nothing of this process's own path gets through."""
     kept = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-    env = {**kept, "PYTHONDONTWRITEBYTECODE": "1", **({"PYTHONPATH": os.pathsep.join(map(str, paths))} if paths else {})}
+    env = {
+        **kept,
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **({"PYTHONPATH": os.pathsep.join(map(str, paths))} if paths else {}),
+    }
     done = subprocess.run(
         command, cwd=folder, env=env, capture_output=True, text=True, timeout=120, check=False
     )
