@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { MAX_EVENT, SseParser } from "../../clients/js/sse.js";
 
-const CASES = JSON.parse(readFileSync(new URL("../examples/sse_cases.json", import.meta.url)));
+const CASES = JSON.parse(readFileSync(new URL("../clients/sse_cases.json", import.meta.url)));
 
 function parsed(...pieces) {
   const parser = new SseParser();
