@@ -11,7 +11,7 @@ Pairs = Counter[tuple[str, str]]  # (truth, said): frames
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PersonScores:
+class Judged:
     """One frame that had a truth."""
 
     at_s: float  # since the first, by the signal's own time
@@ -20,7 +20,7 @@ class PersonScores:
     decision: str
 
 
-def figures(judged: Sequence[PersonScores]) -> dict[str, Any]:
+def figures(judged: Sequence[Judged]) -> dict[str, Any]:
     """Shares of right frames: of all, and the mean of the gestures' own (balanced).
 
     Raises:

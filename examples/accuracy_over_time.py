@@ -16,10 +16,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from accuracy import PersonScores, figures
-from stream_events import Completed, Frame
-from streaming_client import DEFAULT_URL, ClientError, StreamingInferenceClient
-from terminal_view import line_of
+sys.path.append(
+    str(Path(__file__).resolve().parent.parent / "clients" / "python" / "src")
+)  # where none is installed
+
+from accuracy import Judged, figures
+from myostream_client import (
+    DEFAULT_URL,
+    ClientError,
+    Completed,
+    Frame,
+    StreamingInferenceClient,
+    line_of,
+)
 
 # 1. What to ask for
 
@@ -45,9 +54,9 @@ def arguments() -> argparse.Namespace:
 
 def listen(
     client: StreamingInferenceClient, rate_hz: float, **options: Any
-) -> tuple[list[PersonScores], dict[str, Any]]:
+) -> tuple[list[Judged], dict[str, Any]]:
     """The frames that had a truth, and what the stream itself says: frames dropped, seconds."""
-    judged: list[PersonScores] = []
+    judged: list[Judged] = []
     time_of = SignalTime(rate_hz)
     said: dict[str, Any] = {"dropped": 0, "seconds": None}
     for event in client.stream(**options):
@@ -56,9 +65,7 @@ def listen(
             at_s = time_of(event)
             if event.truth is not None:
                 judged.append(
-                    PersonScores(
-                        at_s=at_s, truth=event.truth, label=event.label, decision=event.decision_label
-                    )
+                    Judged(at_s=at_s, truth=event.truth, label=event.label, decision=event.decision_label)
                 )
         else:
             print(line_of(event), file=sys.stderr)

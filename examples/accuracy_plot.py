@@ -12,16 +12,15 @@ import matplotlib as mpl
 mpl.use("Agg")  # a file, no window
 
 import matplotlib.pyplot as plt
-from accuracy import PersonScores, running
 from matplotlib.axes import Axes
+
+from accuracy import Judged, running
 
 TRUTH, DECISION, MODEL = "#b8c4ce", "#0072b2", "#e69f00"  # Okabe and Ito: told apart by everyone
 GAP_S = 1.0  # longer without a frame is drawn as a gap
 
 
-def draw(
-    judged: Sequence[PersonScores], gestures: Sequence[str], over_s: float, target: Path, title: str
-) -> None:
+def draw(judged: Sequence[Judged], gestures: Sequence[str], over_s: float, target: Path, title: str) -> None:
     """Write the PNG. `gestures` are the model's classes, the first at the top."""
     figure, (top, bottom) = plt.subplots(
         2, 1, sharex=True, figsize=(11, 6), height_ratios=[3, 2], layout="constrained"
@@ -36,7 +35,7 @@ def draw(
     plt.close(figure)
 
 
-def _draw_accuracy(axes: Axes, judged: Sequence[PersonScores], over_s: float) -> None:
+def _draw_accuracy(axes: Axes, judged: Sequence[Judged], over_s: float) -> None:
     times = [frame.at_s for frame in judged]
     # a share of a few frames jumps about and says nothing
     first = next((k for k, at in enumerate(times) if at >= min(over_s, times[-1] / 2)), 0)
@@ -58,7 +57,7 @@ def _draw_accuracy(axes: Axes, judged: Sequence[PersonScores], over_s: float) ->
     axes.legend(loc="lower right", frameon=False, ncols=2)
 
 
-def _draw_gestures(axes: Axes, judged: Sequence[PersonScores], gestures: Sequence[str]) -> None:
+def _draw_gestures(axes: Axes, judged: Sequence[Judged], gestures: Sequence[str]) -> None:
     """A wide bar where a gesture was asked for, and a narrow one in it where it was decided."""
     rows = {gesture: row for row, gesture in enumerate(gestures)}
     times = [frame.at_s for frame in judged]

@@ -16,10 +16,13 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
-from stream_events import Event, Frame
-from streaming_client import DEFAULT_URL, ClientError, StreamingInferenceClient
-from terminal_view import line_of
+sys.path.append(
+    str(Path(__file__).resolve().parent.parent / "clients" / "python" / "src")
+)  # where none is installed
+
+from myostream_client import DEFAULT_URL, ClientError, Event, Frame, StreamingInferenceClient, line_of
 
 STEP_S = 0.02  # 50 steps a second
 STALE_S = 0.25  # older news is none: about seven frames at 30 fps

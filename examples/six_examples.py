@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
-from event_stream import Json
-from stream_events import Completed, Frame, Interrupted, SourceChange
-from streaming_client import RefusedError, StreamingInferenceClient
+sys.path.append(
+    str(Path(__file__).resolve().parent.parent / "clients" / "python" / "src")
+)  # where none is installed
+
+from myostream_client import (
+    Completed,
+    Frame,
+    Interrupted,
+    Json,
+    RefusedError,
+    SourceChange,
+    StreamingInferenceClient,
+)
 
 STREAM_S = 3.0
 
@@ -103,6 +116,11 @@ EXAMPLES: tuple[Callable[..., None], ...] = (
     example_5_benchmark,
     example_6_decisions,
 )
+
+
+def runners() -> list[Callable[[StreamingInferenceClient, bool], None]]:
+    """Return each example as a function of the client and of whether to use TensorRT."""
+    return [partial(run_example, number) for number in range(1, len(EXAMPLES) + 1)]
 
 
 def run_example(number: int, client: StreamingInferenceClient, use_tensorrt: bool) -> None:

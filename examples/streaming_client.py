@@ -7,233 +7,49 @@
     python examples/streaming_client.py --json --duration 10 | jq .decision_label
 
 The key may be in EMG_API_KEY instead, where no list of processes shows it. docs/clients.md says more.
+
+In a program of your own, from the project's root or with `pip install ./clients/python`:
+
+    from examples.streaming_client import StreamingInferenceClient
+    from myostream_client import StreamingInferenceClient            the same, where it is installed
 """
 
 from __future__ import annotations
 
-import ssl
 import sys
-import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
 
-from client_errors import (
-    ClientError,
-    KeyRefusedError,
-    NotMyostreamError,
-    RefusedError,
-    ServerUnreachableError,
-)
-from event_stream import GIVE_UP_S, EventStream, Json
-from predictions import Prediction, predictions_of
-from pushed_source import PushedSource, Receipt
-from server_http import Caller, Server
-from stream_events import Completed, Event, Frame, Interrupted, SourceChange, Trouble
-from stream_summary import StreamSummary, Tally
+HERE = Path(__file__).resolve().parent
+sys.path.append(str(HERE.parent / "clients" / "python" / "src"))  # last: what is installed comes first
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    Window = np.ndarray[Any, Any] | list[Any]
-
-__all__ = [
-    "ClientError",
-    "Completed",
-    "Event",
-    "EventStream",
-    "Frame",
-    "Interrupted",
-    "KeyRefusedError",
-    "NotMyostreamError",
-    "Prediction",
-    "PushedSource",
-    "Receipt",
-    "RefusedError",
-    "ServerUnreachableError",
-    "SourceChange",
-    "StreamSummary",
-    "StreamingInferenceClient",
-    "Trouble",
-]
-
-DEFAULT_URL = "http://127.0.0.1:8000"
-BENCHMARK_S = 600.0  # 100,000 iterations of three backends take long
-ROUTES = {None: "/infer", "onnxruntime": "/infer/onnx", "tensorrt": "/infer/tensorrt"}
+try:
+    from myostream_client import *  # noqa: F403  all that it names, and no list of it here
+    from myostream_client import __all__, command_line  # noqa: F401
+except ModuleNotFoundError as error:
+    if error.name != "myostream_client":
+        raise
+    CURE = "the client is the package myostream_client: in Myostream's folder, pip install ./clients/python"
+    if __name__ == "__main__":
+        sys.exit(f"error: {CURE}")
+    raise ModuleNotFoundError(CURE, name=error.name) from None
 
 
-class StreamingInferenceClient:
-    """One server. Calls raise `ClientError`: `ServerUnreachableError`, `RefusedError` (with the server's own `detail`),
-    `KeyRefusedError` or `NotMyostreamError`.
-
-    Not for several threads at once; each stream and each pushed source has a connection of its own.
-    """
-
-    def __init__(
-        self,
-        url: str = DEFAULT_URL,
-        api_key: str | None = None,
-        *,
-        timeout_s: float = 30.0,
-        tls: ssl.SSLContext | None = None,
-    ) -> None:
-        self._server = Server(url=url, api_key=api_key, tls=tls)
-        self._caller = Caller(self._server, timeout_s)
-
-    def health_check(self) -> Json:
-        """`GET /health`: backends, model and source."""
-        return self._caller.call("GET", "/health")
-
-    def wait_until_ready(self, patience_s: float = 60.0) -> None:
-        """Returns when the server would answer; raises what it last said when it does not within `patience_s`."""
-        ends = time.monotonic() + patience_s
-        while True:
-            try:
-                self._caller.call("GET", "/health/ready")
-                return
-            except ClientError as error:
-                if not error.passing or time.monotonic() > ends:
-                    raise
-            time.sleep(0.25)
-
-    def stream_stats(self) -> Json:
-        """`GET /infer/stream/stats`: what the streams have done, and the latency of every stage."""
-        return self._caller.call("GET", "/infer/stream/stats")
-
-    def single_inference(
-        self,
-        batch: int = 1,
-        channels: int | None = None,
-        length: int | None = None,
-        steps: int | None = None,
-        preprocess: bool = True,
-    ) -> Json:
-        """`POST /infer` for the newest windows of the server's source. None: the model's own."""
-        asked = {
-            "batch": batch,
-            "channels": channels,
-            "length": length,
-            "steps": steps,
-            "preprocess": preprocess,
-        }
-        return self._caller.call("POST", "/infer", body=_given(asked))
-
-    def single_inference_tensorrt(
-        self, batch: int = 1, channels: int | None = None, length: int | None = None, preprocess: bool = True
-    ) -> Json:
-        """`POST /infer/tensorrt`: the same in TensorRT, or `RefusedError` with the reason and the cure."""
-        asked = {"batch": batch, "channels": channels, "length": length, "preprocess": preprocess}
-        return self._caller.call("POST", "/infer/tensorrt", body=_given(asked))
-
-    def infer(self, window: Window, *, preprocess: bool = True, backend: str | None = None) -> Prediction:
-        """Your own window (length, channels), in the model's units: a numpy array or nested lists.
-
-        An array goes as float32 bytes, which costs both sides far less than JSON. `backend` is None for the best, or
-        "onnxruntime" or "tensorrt".
-        """
-        if not isinstance(window, list) and window.ndim != 2:
-            raise ValueError(
-                f"a window is (length, channels), got an array of {window.shape}; see infer_batch"
-            )
-        windows = [window] if isinstance(window, list) else window[None]
-        return self.infer_batch(windows, preprocess=preprocess, backend=backend)[0]
-
-    def infer_batch(
-        self, windows: Window, *, preprocess: bool = True, backend: str | None = None
-    ) -> list[Prediction]:
-        """The same for many windows at once, (batch, length, channels)."""
-        if backend not in ROUTES:
-            raise ValueError(f"backend must be None, 'onnxruntime' or 'tensorrt', got {backend!r}")
-        if isinstance(windows, list):
-            body: Json | bytes = {"emg": windows, "preprocess": preprocess}
-            query, kind = {}, "application/json"
-        else:
-            if windows.ndim != 3:
-                raise ValueError(f"windows are (batch, length, channels), got an array of {windows.shape}")
-            body = windows.astype("<f4", copy=False).tobytes()  # C order, whatever it was
-            shape = dict(zip(("batch", "length", "channels"), windows.shape, strict=True))
-            query, kind = {**shape, "preprocess": preprocess}, "application/octet-stream"
-        return predictions_of(
-            self._caller.call("POST", ROUTES[backend], query=query, body=body, content_type=kind)
-        )
-
-    def benchmark(self, num_iterations: int = 1000) -> Json:
-        """`POST /benchmark`: the speed of every backend; None for one that is not there."""
-        body = {"num_iterations": num_iterations}
-        return self._caller.call("POST", "/benchmark", body=body, timeout_s=BENCHMARK_S)
-
-    def stream(
-        self,
-        *,
-        duration_seconds: float | None = None,
-        use_tensorrt: bool = True,
-        fps: float = 30.0,
-        preprocess: bool = True,
-        last_event_id: str = "",
-        give_up_s: float = GIVE_UP_S,
-        **more: Any,
-    ) -> EventStream:
-        """Typed events, one after the other, through cut connections and restarts of the server.
-
-        `more` is any other field of `POST /infer/stream`: votes, min_confidence, backend, include_signal, source.
-        """
-        asked = {"duration_seconds": duration_seconds, "use_tensorrt": use_tensorrt, "fps": fps}
-        options = _given({**asked, "preprocess": preprocess, **more})
-        return EventStream(self._server, options, last_event_id=last_event_id, give_up_s=give_up_s)
-
-    def stream_inference(
-        self,
-        duration_seconds: float | None = None,
-        use_tensorrt: bool = True,
-        fps: float = 30.0,
-        preprocess: bool = True,
-        callback: Callable[[Json], object] | None = None,
-        **more: Any,
-    ) -> StreamSummary:
-        """Gives each event, as the server's dictionary, to `callback`, and in the end the figures.
-
-        A callback that returns False (not None) ends the stream.
-        """
-        began, tally = time.monotonic(), Tally()
-        with self.stream(
-            duration_seconds=duration_seconds,
-            use_tensorrt=use_tensorrt,
-            fps=fps,
-            preprocess=preprocess,
-            **more,
-        ) as stream:
-            for said in stream.raw():
-                tally.count(said)
-                if not isinstance(said, Interrupted) and callback is not None and callback(said) is False:
-                    break
-        return tally.summary(time.monotonic() - began)
-
-    def push(
-        self, name: str, *, channels: int, sampling_rate_hz: float, units: str = "uV", **more: Any
-    ) -> PushedSource:
-        """A source that this program fills, on a server in EMG_MODE=push:
-
-        with client.push("armband", channels=8, sampling_rate_hz=200) as source:
-            source.send(chunk)  # (n, channels)
-        """
-        return PushedSource(
-            self._server, name, channels=channels, sampling_rate_hz=sampling_rate_hz, units=units, **more
-        )
-
-    def close(self) -> None:
-        self._caller.close()
-
-    def __enter__(self) -> StreamingInferenceClient:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+def main() -> int:
+    """Run the command line with the six examples, and return its exit code."""
+    return command_line.main(prog="streaming_client.py", description=__doc__, examples=six_examples())
 
 
-def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in fields.items() if value is not None}
+def six_examples() -> list[command_line.Example]:
+    """Return those of six_examples.py; none where this file was copied without it, and then it streams."""
+    sys.path.append(str(HERE))  # under `python -m examples.streaming_client` it is not there
+    try:
+        from six_examples import runners  # noqa: PLC0415  only the command needs them
+    except ModuleNotFoundError as error:
+        if error.name != "six_examples":
+            raise
+        return []
+    return runners()
 
 
 if __name__ == "__main__":
-    import command_line  # which imports this module by its name
-
-    sys.exit(command_line.main())
+    sys.exit(main())

@@ -1,8 +1,8 @@
-// app/static/client.js against a server of the test's own, which does what no real one should have to.
+// clients/js/client.js against a server of the test's own, which does what no real one should have to.
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { test } from "node:test";
-import { ConnectionError, eventSource, ServerError, streamInference } from "../../app/static/client.js";
+import { ConnectionError, eventSource, ServerError, streamInference } from "../../clients/js/client.js";
 
 const FRAME = (k) => `id: run.${k}\ndata: {"prediction":1,"frame":${k}}\n\n`;
 const LAST = 'id: end\ndata: {"status":"completed","total_frames":3}\n\n';

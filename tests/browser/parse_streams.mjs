@@ -1,6 +1,6 @@
-// One line of JSON in, {pieces: [hex]}, and one out, {events, lastEventId, retry}: what app/static/sse.js makes of it.
+// One line of JSON in, {pieces: [hex]}, and one out, {events, lastEventId, retry}: what clients/js/sse.js makes of it.
 import { createInterface } from "node:readline";
-import { SseParser } from "../../app/static/sse.js";
+import { SseParser } from "../../clients/js/sse.js";
 
 for await (const line of createInterface({ input: process.stdin })) {
   const parser = new SseParser();

@@ -1,10 +1,10 @@
-// app/static/sse.js by the cases that the Python parser is tested with too.
+// clients/js/sse.js by the cases that the Python parser is tested with too.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { MAX_EVENT, SseParser } from "../../app/static/sse.js";
+import { MAX_EVENT, SseParser } from "../../clients/js/sse.js";
 
-const CASES = JSON.parse(readFileSync(new URL("../examples/sse_cases.json", import.meta.url)));
+const CASES = JSON.parse(readFileSync(new URL("../clients/sse_cases.json", import.meta.url)));
 
 function parsed(...pieces) {
   const parser = new SseParser();

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given, settings
 
 from app.keys import hash_of
-from tests.examples.event_streams import cut_streams, parsed
+from tests.clients.event_streams import cut_streams, parsed
 from tests.server.live import LATE_S, START_S, Live, gunicorn, until
 
 HERE = Path(__file__).parent

@@ -8,11 +8,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from accuracy import PersonScores, figures, running
-from accuracy_over_time import SignalTime
 from hypothesis import given
 from hypothesis import strategies as st
 
+from accuracy import Judged, figures, running
+from accuracy_over_time import SignalTime
 from app.config import ROOT
 from tests.examples.test_robot_loop import frame
 from tests.server.live import gunicorn
@@ -20,8 +20,8 @@ from tests.server.live import gunicorn
 SCRIPT = str(ROOT / "examples" / "accuracy_over_time.py")
 
 
-def judged(*said: tuple[str, str, str]) -> list[PersonScores]:
-    return [PersonScores(at_s=k, truth=t, label=label, decision=d) for k, (t, label, d) in enumerate(said)]
+def judged(*said: tuple[str, str, str]) -> list[Judged]:
+    return [Judged(at_s=k, truth=t, label=label, decision=d) for k, (t, label, d) in enumerate(said)]
 
 
 def test_shares_are_of_all_frames_and_balanced_over_gestures() -> None:

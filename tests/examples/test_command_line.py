@@ -126,7 +126,7 @@ def test_errors_are_one_line_and_an_exit_code(
 
 
 def test_the_key_may_come_from_the_environment(server: Live) -> None:
-    """A server without keys takes any; that it is sent is in test_refusals.py."""
+    """A server without keys takes any; that it is sent is in tests/clients/test_refusals.py."""
     done = run("--url", server.url, "--example", "1", env={**os.environ, "EMG_API_KEY": "two\nlines"})
     assert done.returncode == 1
     assert "error: an API key has only printable ASCII characters" in done.stderr

@@ -8,13 +8,20 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from client_errors import ServerUnreachableError
 from hypothesis import given
 from hypothesis import strategies as st
-from robot_loop import MOVES, STALE_S, STEP_S, Command, Hand, Pilot, run
-from stream_events import Completed, Event, Frame, Interrupted, SourceChange, Trouble
 
 from app.config import ROOT
+from myostream_client import (
+    Completed,
+    Event,
+    Frame,
+    Interrupted,
+    ServerUnreachableError,
+    SourceChange,
+    Trouble,
+)
+from robot_loop import MOVES, STALE_S, STEP_S, Command, Hand, Pilot, run
 from tests.fakes import FakeClock
 from tests.server.live import Live
 

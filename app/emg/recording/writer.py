@@ -77,7 +77,9 @@ class RecordingWriter:
 
     def finish(self, state: str, error: str | None = None) -> RecordingProgress:
         """Say how it ended; a disk that is full is told to the log only, the recording is over either way."""
-        ended = replace(self.progress, state=state, error=error)  # nobody is to see it over before it is closed
+        ended = replace(
+            self.progress, state=state, error=error
+        )  # nobody is to see it over before it is closed
         try:
             with suppress(OSError):
                 os.ftruncate(self._file.fileno(), self.bytes)  # the torn record of a full disk

@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from stream_events import Completed
-from streaming_client import KeyRefusedError, StreamingInferenceClient
 
 from app.config import ROOT
 from app.keys import hash_of
-from tests.examples.conftest import ClientOf
+from myostream_client import Completed, KeyRefusedError, StreamingInferenceClient
+from tests.clients.conftest import ClientOf
 from tests.server.live import Live, gunicorn
 
 pytestmark = pytest.mark.server

@@ -9,9 +9,9 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from client_errors import ClientError, RefusedError
-from patience import Patience
-from server_http import Caller, Server
+from .errors import ClientError, RefusedError
+from .patience import Patience
+from .server_http import Caller, Server
 
 if TYPE_CHECKING:
     import numpy as np

@@ -7,8 +7,8 @@ from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from event_stream import Json
-from stream_events import Interrupted
+from .event_stream import Json
+from .events import Interrupted
 
 KEPT = 10_000  # frames that the medians are of: an endless stream must not fill the memory
 

@@ -11,11 +11,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from event_stream import EventStream
-from stream_events import Completed, Event, Frame, Interrupted
-from streaming_client import RefusedError, ServerUnreachableError, StreamingInferenceClient
 
-from tests.examples.cutting_proxy import CuttingProxy
+from myostream_client import (
+    Completed,
+    Event,
+    EventStream,
+    Frame,
+    Interrupted,
+    RefusedError,
+    ServerUnreachableError,
+    StreamingInferenceClient,
+)
+from tests.clients.cutting_proxy import CuttingProxy
 from tests.server.live import Live, gunicorn, until
 
 pytestmark = pytest.mark.server

@@ -10,11 +10,11 @@ import threading
 from collections.abc import Generator, Iterator, Mapping
 from typing import Any
 
-from client_errors import ClientError, NotMyostreamError, ServerUnreachableError, refused
-from patience import Patience
-from server_http import Server, reason_of
-from sse import SseParser
-from stream_events import Event, Interrupted, event_of
+from .errors import ClientError, NotMyostreamError, ServerUnreachableError, refused
+from .events import Event, Interrupted, event_of
+from .patience import Patience
+from .server_http import Server, reason_of
+from .sse import SseParser
 
 FINISHED = "end"  # id of the last event of a stream that has said all
 IDLE_S = 15.0  # the server says something at least every 5 s

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from hypothesis import strategies as st
-from sse import SseEvent, SseParser
+
+from myostream_client import SseEvent, SseParser
 
 CASES: list[dict[str, Any]] = json.loads(Path(__file__).with_name("sse_cases.json").read_text())
 

@@ -10,8 +10,9 @@ from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
-from stream_events import Event, Frame
-from terminal_view import line_of
+
+from .events import Event, Frame
+from .terminal_view import line_of
 
 BAR = 32  # characters of the longest bar
 LIVE = "live"

@@ -10,14 +10,18 @@ from urllib.parse import parse_qs, urlsplit
 
 import numpy as np
 import pytest
-from pushed_source import PushedSource
-from server_http import Server
-from stream_events import Frame
-from streaming_client import RefusedError, ServerUnreachableError, StreamingInferenceClient
 
-from tests.examples.conftest import ClientOf
-from tests.examples.cutting_proxy import CuttingProxy
-from tests.examples.small_server import Answer, Asked, answering, problem
+from myostream_client import (
+    Frame,
+    PushedSource,
+    RefusedError,
+    ServerUnreachableError,
+    StreamingInferenceClient,
+)
+from myostream_client.server_http import Server
+from tests.clients.conftest import ClientOf
+from tests.clients.cutting_proxy import CuttingProxy
+from tests.clients.small_server import Answer, Asked, answering, problem
 from tests.server.live import Live, gunicorn
 
 CHANNELS, RATE = 16, 2000

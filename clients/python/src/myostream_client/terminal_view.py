@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Protocol
 
-from stream_events import Completed, Event, Frame, Interrupted, SourceChange, Trouble
+from .events import Completed, Event, Frame, Interrupted, SourceChange, Trouble
 
 
 class View(Protocol):
@@ -24,7 +24,7 @@ def best_view(classes: Callable[[], Sequence[str]]) -> View:
     """A panel when stdout is a terminal and rich is there, and then it asks for the `classes`; else lines."""
     if sys.stdout.isatty():
         try:
-            from terminal_panel import PanelView  # noqa: PLC0415  it needs rich, which is optional
+            from .terminal_panel import PanelView  # noqa: PLC0415  it needs rich, which is optional
         except ImportError:
             pass
         else:

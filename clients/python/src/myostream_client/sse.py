@@ -1,6 +1,7 @@
 """Server-Sent Events out of bytes, by the rules of the WHATWG HTML standard, section 9.2.6.
 
-Pure: no network, no clock. app/static/sse.js is the same for JavaScript; tests/examples/sse_cases.json is run by both.
+Pure: no network, no clock. clients/js/src/sse.js is the same for JavaScript, and both are run by
+tests/clients/sse_cases.json.
 """
 
 from __future__ import annotations

@@ -7,17 +7,17 @@ import ssl
 import time
 
 import pytest
-from client_errors import ClientError
-from streaming_client import (
+
+from myostream_client import (
+    ClientError,
     KeyRefusedError,
     NotMyostreamError,
     RefusedError,
     ServerUnreachableError,
     StreamingInferenceClient,
 )
-
-from tests.examples.conftest import ClientOf
-from tests.examples.small_server import Answer, Asked, answering, problem
+from tests.clients.conftest import ClientOf
+from tests.clients.small_server import Answer, Asked, answering, problem
 from tests.server.live import free_port
 
 

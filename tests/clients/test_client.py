@@ -7,9 +7,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from stream_events import Completed, Frame
-from streaming_client import RefusedError, StreamingInferenceClient
 
+from myostream_client import Completed, Frame, RefusedError, StreamingInferenceClient
 from tests.server.live import Live
 
 pytestmark = pytest.mark.server
@@ -114,7 +113,7 @@ def test_typed_events_have_every_key_of_the_servers_frame(client: StreamingInfer
         assert set(raw[0]) <= set(Frame.__slots__)
         assert frame.signal is not None
         assert len(frame.signal) == 16
-        assert frame.shape == (1, 200, 16)
+        assert frame.shape == (1, 7)
         assert sum(frame.probabilities) == pytest.approx(1, abs=0.01)
 
 

@@ -1,6 +1,6 @@
 """HTTP with one server: JSON and bytes there, JSON back, over a connection that is kept open.
 
-From the standard library alone, so that the examples run with any Python 3.10 and nothing installed.
+From the standard library alone, so that the client runs with any Python 3.10 and nothing installed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from client_errors import NotMyostreamError, ServerUnreachableError, refused
+from .errors import NotMyostreamError, ServerUnreachableError, refused
+from .version import __version__
 
 CONNECT_S = 5.0
 _BROKEN = (OSError, http.client.HTTPException)
@@ -60,7 +61,7 @@ class Server:
 
     def headers(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
         key = {"X-API-Key": self.api_key} if self.api_key else {}
-        return {"User-Agent": "myostream-example", **key, **(more or {})}
+        return {"User-Agent": f"myostream-client/{__version__}", **key, **(more or {})}
 
     def target(self, path: str, query: Mapping[str, Any] | None = None) -> str:
         """The path as it stands in a request, under the URL's own."""

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from hypothesis import given, settings
-from sse import SseEvent, SseParser
 
-from tests.examples.event_streams import CASES, cut_streams, parsed, streams
+from myostream_client import SseEvent, SseParser
+from tests.clients.event_streams import CASES, cut_streams, parsed, streams
 
 
 def expected(case: dict[str, Any]) -> list[SseEvent]:
@@ -85,6 +85,6 @@ def test_the_id_of_an_earlier_connection_holds_until_another_comes() -> None:
 def test_an_event_without_end_is_refused_before_it_fills_the_memory(
     monkeypatch: pytest.MonkeyPatch, line: bytes
 ) -> None:
-    monkeypatch.setattr("sse.MAX_EVENT", 1000)
+    monkeypatch.setattr("myostream_client.sse.MAX_EVENT", 1000)
     with pytest.raises(ValueError, match="an event has more than 1000 bytes"):
         parsed(*(line[start : start + 10] for start in range(0, len(line), 10)))

@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable
 
-from client_errors import ClientError
+from .errors import ClientError
 
 LONGEST_DELAY_S = 5.0
 

@@ -1,4 +1,4 @@
-"""The command line of streaming_client.py.
+"""The command line: `python -m myostream_client`, or `myostream-client` where it is installed.
 
 Exit codes: 0 done, also when the reader of a pipe has had enough; 1 the server refused or cannot be reached; 2 wrong
 arguments; 130 Ctrl-C.
@@ -10,26 +10,46 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-import streaming_client
-from event_stream import EventStream
-from six_examples import EXAMPLES, run_example
-from stream_events import Interrupted
-from streaming_client import DEFAULT_URL, ClientError, StreamingInferenceClient
-from terminal_view import best_view
+from .client import DEFAULT_URL, StreamingInferenceClient
+from .errors import ClientError
+from .event_stream import EventStream
+from .events import Interrupted
+from .terminal_view import best_view
+from .version import __version__
+
+DESCRIPTION = """Show what a Myostream server recognises, as it recognises it.
+
+    python -m myostream_client --duration 30 --fps 30 --votes 5
+    python -m myostream_client --no-tensorrt --url http://192.168.1.20:8000
+    python -m myostream_client --json --duration 10 | jq .decision_label
+
+The key may be in EMG_API_KEY instead, where no list of processes shows it.
+"""
+
+Example = Callable[[StreamingInferenceClient, bool], None]  # (client, use_tensorrt)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    asked = _asked(arguments)
+def main(
+    arguments: Sequence[str] | None = None,
+    *,
+    prog: str | None = None,
+    description: str | None = DESCRIPTION,
+    examples: Sequence[Example] = (),
+) -> int:
+    """Run what `arguments` ask for (None: those of the process) and return the exit code.
+
+    With `examples` they are what is run without `--stream` or `--json`; without, a stream is.
+    """
+    asked = _asked(arguments, prog, description, len(examples))
     try:
         with StreamingInferenceClient(asked.url, asked.api_key) as client:
             if asked.stream:
                 _stream(client, asked)
             else:
-                chosen = [asked.example] if asked.example else range(1, len(EXAMPLES) + 1)
-                for number in chosen:
-                    run_example(number, client, asked.use_tensorrt)
+                for example in examples if asked.example is None else [examples[asked.example - 1]]:
+                    example(client, asked.use_tensorrt)
         sys.stdout.flush()
     except BrokenPipeError:  # `| head`; what is still in the buffer must not fail at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -70,18 +90,30 @@ def _write_json(stream: EventStream) -> None:
         print(json.dumps(event, separators=(",", ":")), flush=True)
 
 
-def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
+def _asked(
+    arguments: Sequence[str] | None, prog: str | None, description: str | None, examples: int
+) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="streaming_client.py",
-        description=streaming_client.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog=prog, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--url", default=DEFAULT_URL, help=f"the server (default: {DEFAULT_URL})")
     parser.add_argument("--api-key", default=os.environ.get("EMG_API_KEY") or None, help="or in EMG_API_KEY")
+    parser.add_argument("--version", action="version", version=f"myostream_client {__version__}")
+    parser.set_defaults(example=None)
     what = parser.add_mutually_exclusive_group()
-    what.add_argument("--example", type=int, choices=range(1, len(EXAMPLES) + 1), help="one of the six")
+    if examples:
+        what.add_argument("--example", type=int, choices=range(1, examples + 1), help="one of them")
     what.add_argument("--stream", action="store_true", help="stream, and show it")
     parser.add_argument("--json", action="store_true", help="stream, one event per line, for pipes")
+    _add_stream_options(parser)
+    asked = parser.parse_args(arguments)
+    if asked.json and asked.example:
+        parser.error("argument --json: not allowed with argument --example")
+    asked.stream = asked.stream or asked.json or not examples
+    return asked
+
+
+def _add_stream_options(parser: argparse.ArgumentParser) -> None:
     stream = parser.add_argument_group("streams")
     stream.add_argument("--duration", type=float, metavar="SECONDS", help="default: until Ctrl-C")
     stream.add_argument("--fps", type=float, default=30.0, help="frames a second (default: 30)")
@@ -91,8 +123,3 @@ def _asked(arguments: Sequence[str] | None) -> argparse.Namespace:
     stream.add_argument("--source", help="the name of a source")
     stream.add_argument("--no-tensorrt", dest="use_tensorrt", action="store_false", help="in another backend")
     stream.add_argument("--no-preprocess", dest="preprocess", action="store_false", help="do not normalise")
-    asked = parser.parse_args(arguments)
-    if asked.json and asked.example:
-        parser.error("argument --json: not allowed with argument --example")
-    asked.stream = asked.stream or asked.json
-    return asked

@@ -1,0 +1,164 @@
+/**
+ * Streams of a Myostream server, for browsers and for Node 18 or newer. No dependencies, no build step.
+ *
+ *     import { streamInference } from "http://127.0.0.1:8000/static/client.js";
+ *     for await (const event of streamInference({ url: "http://127.0.0.1:8000", options: { votes: 5 } })) {
+ *       if ("decision_label" in event) console.log(event.decision_label, event.intensity);
+ *     }
+ *
+ * `streamInference` reads by `fetch`: it can send a key, and says why it was refused. `eventSource` uses the browser's
+ * own EventSource. Both go on by themselves after a cut connection or a restart of the server.
+ */
+
+import { asConnectionError, ConnectionError, expectOk, ServerError } from "./client_errors.js";
+import { backOff, FINISHED, FIRST_DELAY_MS, sleep } from "./retry.js";
+import { SseParser } from "./sse.js";
+
+export { ConnectionError, expectOk, ServerError } from "./client_errors.js";
+export { eventSource } from "./event_source.js";
+export { SseParser } from "./sse.js";
+
+const IDLE_MS = 15_000; // the server says something at least every 5 s
+const CONNECT_MS = 10_000;
+
+/**
+ * @typedef {object} State
+ * @property {"connecting" | "open" | "waiting" | "completed" | "closed"} state
+ * @property {number} attempt      connections tried since the last event
+ * @property {number} [delayMs]    with "waiting": until the next attempt
+ * @property {Error} [error]       with "waiting": why the connection ended
+ * @property {string} [reason]     with "waiting": the same in words
+ */
+
+/**
+ * The events of a stream, each the parsed JSON of the server (docs/api.md). Ends after the last one, `completed`, or
+ * when `signal` aborts. Leaving the loop closes the connection.
+ *
+ * What can pass (no connection, a restart, a full server) is waited for and tried again, with delays from 0.5 to 10 s
+ * or the server's `Retry-After`; by `Last-Event-ID` a stream of some duration goes on where it was. While it waits
+ * there is no news: a game or a robot watches `onState`, and stops on "waiting".
+ *
+ * @param {object} [call]
+ * @param {string} [call.url]           the server, such as "http://127.0.0.1:8000"; "" for the page's own
+ * @param {string} [call.apiKey]
+ * @param {object} [call.options]       fps, duration_seconds, votes ...: the fields of POST /infer/stream
+ * @param {AbortSignal} [call.signal]
+ * @param {string} [call.lastEventId]   go on after this event of an earlier stream
+ * @param {(state: State) => void} [call.onState]
+ * @param {number} [call.maxAttempts]   connections in a row without an event before it gives up
+ * @param {number} [call.firstDelayMs]  before the second attempt
+ * @param {number} [call.idleMs]        silence after which a connection counts as dead
+ * @param {typeof fetch} [call.fetch]
+ * @yields {object}
+ * @throws {ServerError} the server refused, and would again: a wrong key, a wrong option, a missing backend
+ * @throws {ConnectionError} after `maxAttempts`
+ */
+export async function* streamInference({
+  url = "",
+  apiKey,
+  options = {},
+  signal,
+  lastEventId = "",
+  onState = () => {},
+  maxAttempts = Infinity,
+  firstDelayMs = FIRST_DELAY_MS,
+  idleMs = IDLE_MS,
+  fetch = globalThis.fetch,
+} = {}) {
+  const address = new URL(`${url}/infer/stream`, globalThis.location?.href).href; // a wrong one fails here, once
+  const place = { lastEventId, retryMs: firstDelayMs };
+  let attempt = 0;
+  while (!signal?.aborted) {
+    attempt += 1;
+    onState({ state: "connecting", attempt });
+    const connection = new Connection(signal, idleMs);
+    let failure = new ConnectionError("the connection was closed");
+    try {
+      const body = await connection.open(fetch, address, headersFor(apiKey, place.lastEventId), options);
+      if (body === null) place.lastEventId = FINISHED; // 204: all has been said
+      else onState({ state: "open", attempt });
+      for await (const { id, data } of body ? connection.events(body, place) : []) {
+        attempt = 0;
+        const event = JSON.parse(data);
+        if (event.status !== "completed" || id === FINISHED) yield event;
+        else failure = new ConnectionError(`the server ended the stream: ${event.reason}`); // it restarts
+      }
+    } catch (error) {
+      failure = error;
+    } finally {
+      connection.close();
+    }
+    if (place.lastEventId === FINISHED) return onState({ state: "completed", attempt });
+    if (signal?.aborted) break;
+    if (!failure.passing || attempt >= maxAttempts) throw failure;
+    const delayMs = failure.retryAfterMs ?? backOff(attempt, place.retryMs);
+    onState({ state: "waiting", attempt, delayMs, error: failure, reason: failure.message });
+    await sleep(delayMs, signal);
+  }
+  onState({ state: "closed", attempt });
+}
+
+function headersFor(apiKey, lastEventId) {
+  return new Headers({
+    "Content-Type": "application/json",
+    Accept: "text/event-stream",
+    ...(apiKey && { "X-API-Key": apiKey }),
+    ...(lastEventId && { "Last-Event-ID": lastEventId }),
+  });
+}
+
+/** One request and its answer, and how long it may keep silent. */
+class Connection {
+  #abort = new AbortController();
+  #forward = () => this.#abort.abort(this.#signal.reason);
+  #signal;
+  #idleMs;
+
+  constructor(signal, idleMs) {
+    this.#signal = signal;
+    this.#idleMs = idleMs;
+    signal?.addEventListener("abort", this.#forward);
+  }
+
+  /** The body of the answer; null for 204. */
+  async open(fetch, address, headers, options) {
+    const call = { method: "POST", headers, body: JSON.stringify(options), cache: "no-store" };
+    const answer = await this.#within(CONNECT_MS, () => fetch(address, { ...call, signal: this.#abort.signal }));
+    if (answer.status === 204) return null;
+    await expectOk(answer);
+    const type = answer.headers.get("Content-Type") ?? "no content type";
+    if (type.startsWith("text/event-stream")) return answer.body;
+    throw new ServerError(answer.status, { detail: `expected text/event-stream, got ${type}: is the URL right?` });
+  }
+
+  async *events(body, place) {
+    const parser = new SseParser(place);
+    const reader = body.getReader();
+    for (;;) {
+      const { done, value } = await this.#within(this.#idleMs, () => reader.read());
+      if (done) return; // an event without its blank line does not count
+      for (const event of parser.feed(value)) {
+        place.lastEventId = event.id;
+        if (event.event === "message") yield event;
+      }
+      place.retryMs = parser.retry ?? place.retryMs;
+    }
+  }
+
+  close() {
+    this.#signal?.removeEventListener("abort", this.#forward);
+    this.#abort.abort();
+  }
+
+  async #within(ms, work) {
+    const late = new ConnectionError(`the server said nothing for ${ms / 1000} s`);
+    const timer = setTimeout(() => this.#abort.abort(late), ms);
+    try {
+      return await work();
+    } catch (error) {
+      throw this.#abort.signal.reason === late ? late : asConnectionError(error);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}

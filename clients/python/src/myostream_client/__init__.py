@@ -1,0 +1,48 @@
+"""A client for a Myostream server: predictions of gestures from live muscle signals.
+
+    from myostream_client import StreamingInferenceClient
+
+    with StreamingInferenceClient("http://127.0.0.1:8000") as client:
+        for event in client.stream(duration_seconds=10, votes=5):
+            print(event)
+
+Needs Python 3.10 and nothing else (numpy for arrays, rich for a livelier view in a terminal).
+"""
+
+from .client import DEFAULT_URL, StreamingInferenceClient
+from .errors import ClientError, KeyRefusedError, NotMyostreamError, RefusedError, ServerUnreachableError
+from .event_stream import EventStream, Json
+from .events import Completed, Event, Frame, Interrupted, SourceChange, Trouble, event_of
+from .predictions import Prediction
+from .pushed_source import PushedSource, Receipt
+from .sse import SseEvent, SseParser
+from .summary import StreamSummary
+from .terminal_view import line_of
+from .version import __version__
+
+__all__ = [
+    "DEFAULT_URL",
+    "ClientError",
+    "Completed",
+    "Event",
+    "EventStream",
+    "Frame",
+    "Interrupted",
+    "Json",
+    "KeyRefusedError",
+    "NotMyostreamError",
+    "Prediction",
+    "PushedSource",
+    "Receipt",
+    "RefusedError",
+    "ServerUnreachableError",
+    "SourceChange",
+    "SseEvent",
+    "SseParser",
+    "StreamSummary",
+    "StreamingInferenceClient",
+    "Trouble",
+    "__version__",
+    "event_of",
+    "line_of",
+]

@@ -1,0 +1,197 @@
+"""Calls of one server, and the way to its streams and to sources of your own."""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from .errors import ClientError
+from .event_stream import GIVE_UP_S, EventStream, Json
+from .events import Interrupted
+from .predictions import Prediction, predictions_of
+from .pushed_source import PushedSource
+from .server_http import Caller, Server
+from .summary import StreamSummary, Tally
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Window = np.ndarray[Any, Any] | list[Any]
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+BENCHMARK_S = 600.0  # 100,000 iterations of three backends take long
+ROUTES = {None: "/infer", "onnxruntime": "/infer/onnx", "tensorrt": "/infer/tensorrt"}
+
+
+class StreamingInferenceClient:
+    """One server. Calls raise `ClientError`: `ServerUnreachableError`, `RefusedError` (with the server's own `detail`),
+    `KeyRefusedError` or `NotMyostreamError`.
+
+    Not for several threads at once; each stream and each pushed source has a connection of its own.
+    """
+
+    def __init__(
+        self,
+        url: str = DEFAULT_URL,
+        api_key: str | None = None,
+        *,
+        timeout_s: float = 30.0,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._server = Server(url=url, api_key=api_key, tls=tls)
+        self._caller = Caller(self._server, timeout_s)
+
+    def health_check(self) -> Json:
+        """`GET /health`: backends, model and source."""
+        return self._caller.call("GET", "/health")
+
+    def wait_until_ready(self, patience_s: float = 60.0) -> None:
+        """Returns when the server would answer; raises what it last said when it does not within `patience_s`."""
+        ends = time.monotonic() + patience_s
+        while True:
+            try:
+                self._caller.call("GET", "/health/ready")
+                return
+            except ClientError as error:
+                if not error.passing or time.monotonic() > ends:
+                    raise
+            time.sleep(0.25)
+
+    def stream_stats(self) -> Json:
+        """`GET /infer/stream/stats`: what the streams have done, and the latency of every stage."""
+        return self._caller.call("GET", "/infer/stream/stats")
+
+    def single_inference(
+        self,
+        batch: int = 1,
+        channels: int | None = None,
+        length: int | None = None,
+        steps: int | None = None,
+        preprocess: bool = True,
+    ) -> Json:
+        """`POST /infer` for the newest windows of the server's source. None: the model's own."""
+        asked = {
+            "batch": batch,
+            "channels": channels,
+            "length": length,
+            "steps": steps,
+            "preprocess": preprocess,
+        }
+        return self._caller.call("POST", "/infer", body=_given(asked))
+
+    def single_inference_tensorrt(
+        self, batch: int = 1, channels: int | None = None, length: int | None = None, preprocess: bool = True
+    ) -> Json:
+        """`POST /infer/tensorrt`: the same in TensorRT, or `RefusedError` with the reason and the cure."""
+        asked = {"batch": batch, "channels": channels, "length": length, "preprocess": preprocess}
+        return self._caller.call("POST", "/infer/tensorrt", body=_given(asked))
+
+    def infer(self, window: Window, *, preprocess: bool = True, backend: str | None = None) -> Prediction:
+        """Your own window (length, channels), in the model's units: a numpy array or nested lists.
+
+        An array goes as float32 bytes, which costs both sides far less than JSON. `backend` is None for the best, or
+        "onnxruntime" or "tensorrt".
+        """
+        if not isinstance(window, list) and window.ndim != 2:
+            raise ValueError(
+                f"a window is (length, channels), got an array of {window.shape}; see infer_batch"
+            )
+        windows = [window] if isinstance(window, list) else window[None]
+        return self.infer_batch(windows, preprocess=preprocess, backend=backend)[0]
+
+    def infer_batch(
+        self, windows: Window, *, preprocess: bool = True, backend: str | None = None
+    ) -> list[Prediction]:
+        """The same for many windows at once, (batch, length, channels)."""
+        if backend not in ROUTES:
+            raise ValueError(f"backend must be None, 'onnxruntime' or 'tensorrt', got {backend!r}")
+        if isinstance(windows, list):
+            body: Json | bytes = {"emg": windows, "preprocess": preprocess}
+            query, kind = {}, "application/json"
+        else:
+            if windows.ndim != 3:
+                raise ValueError(f"windows are (batch, length, channels), got an array of {windows.shape}")
+            body = windows.astype("<f4", copy=False).tobytes()  # C order, whatever it was
+            shape = dict(zip(("batch", "length", "channels"), windows.shape, strict=True))
+            query, kind = {**shape, "preprocess": preprocess}, "application/octet-stream"
+        return predictions_of(
+            self._caller.call("POST", ROUTES[backend], query=query, body=body, content_type=kind)
+        )
+
+    def benchmark(self, num_iterations: int = 1000) -> Json:
+        """`POST /benchmark`: the speed of every backend; None for one that is not there."""
+        body = {"num_iterations": num_iterations}
+        return self._caller.call("POST", "/benchmark", body=body, timeout_s=BENCHMARK_S)
+
+    def stream(
+        self,
+        *,
+        duration_seconds: float | None = None,
+        use_tensorrt: bool = True,
+        fps: float = 30.0,
+        preprocess: bool = True,
+        last_event_id: str = "",
+        give_up_s: float = GIVE_UP_S,
+        **more: Any,
+    ) -> EventStream:
+        """Typed events, one after the other, through cut connections and restarts of the server.
+
+        `more` is any other field of `POST /infer/stream`: votes, min_confidence, backend, include_signal, source.
+        """
+        asked = {"duration_seconds": duration_seconds, "use_tensorrt": use_tensorrt, "fps": fps}
+        options = _given({**asked, "preprocess": preprocess, **more})
+        return EventStream(self._server, options, last_event_id=last_event_id, give_up_s=give_up_s)
+
+    def stream_inference(
+        self,
+        duration_seconds: float | None = None,
+        use_tensorrt: bool = True,
+        fps: float = 30.0,
+        preprocess: bool = True,
+        callback: Callable[[Json], object] | None = None,
+        **more: Any,
+    ) -> StreamSummary:
+        """Gives each event, as the server's dictionary, to `callback`, and in the end the figures.
+
+        A callback that returns False (not None) ends the stream.
+        """
+        began, tally = time.monotonic(), Tally()
+        with self.stream(
+            duration_seconds=duration_seconds,
+            use_tensorrt=use_tensorrt,
+            fps=fps,
+            preprocess=preprocess,
+            **more,
+        ) as stream:
+            for said in stream.raw():
+                tally.count(said)
+                if not isinstance(said, Interrupted) and callback is not None and callback(said) is False:
+                    break
+        return tally.summary(time.monotonic() - began)
+
+    def push(
+        self, name: str, *, channels: int, sampling_rate_hz: float, units: str = "uV", **more: Any
+    ) -> PushedSource:
+        """A source that this program fills, on a server in EMG_MODE=push:
+
+        with client.push("armband", channels=8, sampling_rate_hz=200) as source:
+            source.send(chunk)  # (n, channels)
+        """
+        return PushedSource(
+            self._server, name, channels=channels, sampling_rate_hz=sampling_rate_hz, units=units, **more
+        )
+
+    def close(self) -> None:
+        self._caller.close()
+
+    def __enter__(self) -> StreamingInferenceClient:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}

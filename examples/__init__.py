@@ -1,0 +1,1 @@
+"""Programs to read and to start from. A package, so that no other of this name is found first."""
