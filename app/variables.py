@@ -32,7 +32,7 @@ class EmgMode(str, Enum):
 
 
 class Variable(NamedTuple):
-    """One environment variable. The README's table of settings is checked against these."""
+    """One environment variable. The tables of docs/settings.md are checked against these."""
 
     name: str
     field: str

@@ -37,14 +37,31 @@ def make(*arguments: str) -> str:
     return run.stdout
 
 
-def test_the_readme_has_a_row_for_every_setting_and_no_other() -> None:
-    readme = ROOT / "README.md"
-    assert readme.is_file(), (
-        "README.md is missing; it has a table with a row `| `EMG_MODE` | ... |` per setting"
-    )
-    rows = re.findall(r"^\| `([A-Z_]+)` \|", readme.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    settings = {row for row in rows if row.startswith(("EMG_", "WEB_", "TENSORRT_"))}
-    assert sorted(settings) == sorted(NAMES)
+def table_of_settings() -> dict[str, str]:
+    """What docs/settings.md says is the default of each setting."""
+    text = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    return dict(re.findall(r"^\| `([A-Z_]+)` \| (.*?) ?\| ", text, flags=re.MULTILINE))
+
+
+def test_the_table_of_settings_has_a_row_for_every_setting_and_no_other() -> None:
+    assert sorted(table_of_settings()) == sorted(NAMES)
+
+
+def test_the_table_of_settings_and_env_example_show_the_same_defaults() -> None:
+    example = (ROOT / ".env.example").read_text(encoding="utf-8")
+    shown = dict(re.findall(r"^# ([A-Z_]+)=(.*)$", example, flags=re.MULTILINE))
+    plain = {name: default.strip("`") for name, default in table_of_settings().items() if " " not in default}
+    assert {name: shown[name] for name in plain} == plain
+
+
+def test_the_documents_name_only_settings_that_exist() -> None:
+    of_clients = {"EMG_API_KEY"}  # what the Python client reads
+    named = {
+        (str(path.relative_to(ROOT)), name)
+        for path in tracked("README.md", "CONTRIBUTING.md", "docs/*.md", "deploy/*")
+        for name in re.findall(r"\bEMG_[A-Z_]*[A-Z]\b", path.read_text(encoding="utf-8"))
+    }
+    assert [(path, name) for path, name in sorted(named) if name not in {*NAMES, *of_clients}] == []
 
 
 def test_env_example_shows_every_setting_and_no_other() -> None:
