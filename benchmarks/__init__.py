@@ -1,1 +1,1 @@
-"""What the figures in the README and docs/benchmarks.md come from: `make bench`, or `python -m benchmarks NAME`."""
+"""What the figures in docs/benchmarks.md come from: `make bench`, or `python -m benchmarks NAME`."""

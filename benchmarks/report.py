@@ -16,13 +16,64 @@ def write(found: Mapping[str, Any]) -> None:
     parts = [
         "# Benchmarks\n\nMade by `make bench` (`python -m benchmarks`); do not edit by hand. The server is pinned to "
         "one core and\nthe clients to the other. These machines are shared and noisy: trust the ratios, which were "
-        "taken in one run.\nNo figure of a GPU is here, since none has been measured.\n"
+        "taken in one run.\nNo figure of a GPU is here, since none has been measured. `make bench` takes some 15 "
+        "minutes; `make bench ARGS=streams`\nmeasures one part.\n"
     ]
+    if set(PARTS) <= set(found):
+        parts.append(_in_short(found))
     for name, make in PARTS.items():
         if name in found:
             one = found[name]
             parts.append(make(one) + f"\n`python -m benchmarks {name}`, {one['date']}, {one['machine']}.\n")
     (DOCS / "benchmarks.md").write_text("\n".join(parts))
+
+
+def _in_short(found: Mapping[str, Any]) -> str:
+    """What a person asks first, from the parts below."""
+    rows = (*_short_requests(found), *_short_streams(found["streams"]), *_short_rest(found))
+    return (
+        "## In short\n\nThe server on one core, but for the last line. Each figure stands below, with its date and "
+        "machine.\n\n" + _table(("what", "Myostream", "a plain FastAPI + uvicorn server"), rows) + "\n"
+    )
+
+
+def _short_requests(found: Mapping[str, Any]) -> Iterable[Sequence[object]]:
+    raw = _only(found["requests"]["default model"], body="raw", concurrency=32)
+    large = [_only(found["requests"]["large model"], body=body, concurrency=32) for body in ("raw", "json")]
+    alone = found["engine"]["int8"]["mean_latency_ms"]
+    ours, theirs = (
+        " / ".join(f"{row[key]:.0f}" for row in large) for key in ("per_second", "fastapi_per_second")
+    )
+    yield "one window in the engine (normalise, infer, softmax), mean", f"{alone:.2f} ms", ""
+    yield "`POST /infer/onnx`, raw body, 32 connections", f"{raw['per_second']:.0f} a second", ""
+    what = "the same with a model of 430,000 parameters: raw / JSON"
+    yield what, f"{ours} a second", f"{theirs} a second"
+
+
+def _short_streams(found: Mapping[str, Any]) -> Iterable[Sequence[object]]:
+    for clients in (100, 300, 500):
+        ours = _only(found["myostream"], clients=clients)
+        theirs = _only(found["FastAPI + uvicorn"], clients=clients)
+        what = f"{clients} streams at {found['fps']:.0f} fps: frames within 10 ms of their last sample"
+        yield what, f"{ours['on_time']:.1%}", f"{theirs['on_time']:.1%}"
+    many = _only(found["myostream"], clients=1000)
+    yield "1000 streams: within one frame period", f"{many['in_period']:.1%}", ""
+
+
+def _short_rest(found: Mapping[str, Any]) -> Iterable[Sequence[object]]:
+    push = found["push"]
+    pushed = _only(push["rows"], sources=20)
+    what = f"20 pushed sources of {push['channels']} x {push['rate']} Hz: age of a prediction, p50 / p99"
+    yield what, f"{pushed['age_p50_ms']:.1f} / {pushed['age_p99_ms']:.1f} ms", ""
+    one, two = found["workers"]["default model"]
+    times = two["per_second"] / one["per_second"]
+    yield "`POST /infer/onnx` with two workers on two cores, times one worker", f"{times:.2f}", ""
+
+
+def _only(rows: Iterable[Mapping[str, Any]], **wanted: Any) -> Mapping[str, Any]:
+    """The one row that has these values."""
+    (found,) = (row for row in rows if wanted.items() <= row.items())
+    return found
 
 
 def _engine(found: Mapping[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import click
 import pytest
 
+import benchmarks.report
 from app import create_app
 from app.config import ROOT, Settings
 from tests.test_project import tracked
@@ -94,6 +96,16 @@ def test_the_page_of_the_api_has_every_route() -> None:
     routes = {re.sub(r"<\w+:", "<", rule.rule) for rule in rules if not rule.endpoint.startswith(passed_over)}
     named = set(re.findall(r"(?<![\w.])(?:/[\w<>.]*)+", text))
     assert sorted(routes - named) == []
+
+
+def test_the_page_of_benchmarks_is_what_make_bench_writes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """What somebody wrote into it by hand would be gone with the next measurement."""
+    monkeypatch.setattr(benchmarks.report, "DOCS", tmp_path)
+    benchmarks.report.write(json.loads((ROOT / "benchmarks" / "results.json").read_text()))
+    written = (tmp_path / "benchmarks.md").read_text()
+    assert (ROOT / "docs" / "benchmarks.md").read_text() == written
 
 
 @pytest.mark.parametrize(
