@@ -35,7 +35,7 @@ from app.serving.streams.pipeline import PipelineServices, SourcePipeline, Sourc
 
 log = logging.getLogger(__name__)
 
-VERSION = "0.2.0"
+VERSION = "0.3.0"
 RETRY_S = 5.0  # after which a caller with too many streams may ask again
 LAST_WORD_S = 2.0  # for open streams to end when the worker exits
 

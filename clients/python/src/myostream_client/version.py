@@ -1,3 +1,3 @@
 """The package's version, which is the server's."""
 
-__version__ = "0.2.0"
+__version__ = "0.3.0"
