@@ -58,6 +58,21 @@ class Source(Protocol):
         """Give back the device or file. Safe to call twice."""
 
 
+@dataclass(frozen=True, slots=True)
+class SourceState:
+    """A look at a source. `state` is starting, running, stalled, disconnected or ended."""
+
+    name: str
+    state: str
+    last_sample_age_ms: float | None
+    samples: int
+    gaps: int
+    lost_samples: int
+    error: str | None
+    measured_rate_hz: float | None  # null before the first seconds
+    rate_ok: bool  # within 5 % of the nominal rate
+
+
 def trouble_with(error: Exception) -> str:
     """What users are told where a read failed: our own words, or of what nobody foresaw where the reason is."""
     if isinstance(error, MyostreamError):

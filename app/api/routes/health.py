@@ -13,9 +13,9 @@ from app.api.context import current_runtime
 from app.api.errors import RETRY_S, problem
 from app.api.openapi import fails
 from app.api.schemas.inference import HealthSchema, LiveSchema, ReadySchema
+from app.emg.source import SourceState
 from app.inference.manifest import Manifest
 from app.serving.runtime import VERSION
-from app.serving.sources.acquisition import SourceState
 
 bp = needs(READ)(Blueprint("health", __name__, url_prefix="/health", description="How the server is doing"))
 

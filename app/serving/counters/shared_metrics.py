@@ -17,8 +17,8 @@ from app.serving.counters.histograms import BucketHistogram, Table
 from app.serving.counters.worker_group import CALLERS, SLOT_BYTES, WorkerGroup
 
 if TYPE_CHECKING:  # gunicorn's master imports this file, and needs nothing of what these import
+    from app.emg.source import SourceState
     from app.serving.process.cpu import Usage
-    from app.serving.sources.acquisition import SourceState
 
 REQUEST_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 ENGINE_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)

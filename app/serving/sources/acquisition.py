@@ -6,32 +6,17 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from app.emg.signal.rate_estimator import RateEstimator
 from app.emg.signal.signal_path import SignalPath
-from app.emg.source import Chunk, Source, trouble_with
+from app.emg.source import Chunk, Source, SourceState, trouble_with
 from app.errors import SourceError
 
 log = logging.getLogger(__name__)
 
 STALL_S = 0.25  # no samples for so long, and a decision would hang on old ones
 RETRY_S = 0.5  # between two tries to read a source that failed
-
-
-@dataclass(frozen=True, slots=True)
-class SourceState:
-    """A look at a source. `state` is starting, running, stalled, disconnected or ended."""
-
-    name: str
-    state: str
-    last_sample_age_ms: float | None
-    samples: int
-    gaps: int
-    lost_samples: int
-    error: str | None
-    measured_rate_hz: float | None  # null before the first seconds
-    rate_ok: bool  # within 5 % of the nominal rate
 
 
 Tap = Callable[[Chunk, float], None]
