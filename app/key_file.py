@@ -14,7 +14,7 @@ from app.keys import Key, Keyring, read_file
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 1.0  # a revoked key is refused after so long at the latest
+FILE_POLL_S = 1.0  # a revoked key is refused after so long at the latest
 
 
 class WatchedKeys:
@@ -34,7 +34,7 @@ class WatchedKeys:
 
     @property
     def ring(self) -> Keyring:
-        if self._path is not None and self._clock() - self._looked_at >= LOOK_S:
+        if self._path is not None and self._clock() - self._looked_at >= FILE_POLL_S:
             self._looked_at = self._clock()
             self._look(self._path)
         return self._ring

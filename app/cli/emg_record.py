@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from app.inference.manifest import Manifest
     from app.serving.recordings.session import RecordingSession
 
-LOOK_S = 0.05  # between two looks at what is to be prompted
+PROMPT_POLL_S = 0.05  # between two looks at what is to be prompted
 PATIENCE_S = 10.0  # for the first sample
 
 
@@ -128,7 +128,7 @@ def _prompted(take: RecordingSession, trouble: Callable[[], str | None]) -> bool
                     board.wait_for_samples(trouble())
             elif prompt is not None:
                 board.show(prompt, trouble())
-            time.sleep(LOOK_S)
+            time.sleep(PROMPT_POLL_S)
     return take.over_plan
 
 

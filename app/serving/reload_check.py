@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from app.serving.process.native_thread import native, native_sleep
 
 CHECK_S = 60.0
-LOOK_S = 0.05
+CHILD_POLL_S = 0.05
 
 
 def whats_wrong(workers: int, addresses: Iterable[str]) -> str:
@@ -32,7 +32,7 @@ def whats_wrong(workers: int, addresses: Iterable[str]) -> str:
                     native("os", "kill")(child, signal.SIGKILL)
                     wait(child, 0)
                     return f"the check gave no answer within {CHECK_S:g} s"
-                native_sleep(LOOK_S)
+                native_sleep(CHILD_POLL_S)
         except ChildProcessError:
             pass  # gunicorn has taken it
         said.seek(0)

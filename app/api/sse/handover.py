@@ -17,7 +17,7 @@ from app import logs
 from app.api.sse import events as sse
 from app.api.sse.client_socket import ClientSocket
 from app.api.sse.socket_writer import SocketWriter
-from app.serving.streams.client_stream import GIVE_UP_S, LOOK_S, PAUSE_S, Stream
+from app.serving.streams.client_stream import GIVE_UP_S, CLIENT_POLL_S, PAUSE_S, Stream
 from app.serving.streams.detached_streams import DetachedStreams, Kept
 from app.serving.streams.events import Completed
 
@@ -90,7 +90,7 @@ def _looks(stream: Stream, wire: ClientSocket, outlet: SocketWriter) -> Iterator
                 if time.perf_counter() - spoke > KEEP_ALIVE_S:
                     spoke = time.perf_counter()
                     outlet.comment()
-                yield LOOK_S
+                yield CLIENT_POLL_S
     except OSError:  # it has gone
         return
 

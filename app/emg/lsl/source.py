@@ -1,6 +1,6 @@
 """A stream of the Lab Streaming Layer as a source. It may vanish and come back; nothing restarts but the signal.
 
-liblsl works on threads of its own, so nothing here waits in native code for longer than LOOK_S: under gevent that
+liblsl works on threads of its own, so nothing here waits in native code for longer than CALL_WAIT_S: under gevent that
 would hold up every stream. In particular `proc_clocksync` is left out: its first estimate blocks the pull for 0.64 s.
 """
 
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 Found = TypeVar("Found")
 
 POLL_S = 0.005
-LOOK_S = 0.001  # how long one native call may wait
+CALL_WAIT_S = 0.001  # how long one native call may wait
 SETTLE_S = 0.5  # after the first answer, for other streams that would fit as well
 OPEN_S = 3.0  # for a stream that was found to say what it is and to begin
 SILENT_S = 2.0  # before we ask the network whether the stream is still there
@@ -160,11 +160,13 @@ class LslSource:
         info = self._find()
         inlet = self._described(info)
         try:
-            self._offset_s = self._patiently(lambda: inlet.time_correction(LOOK_S), "does not tell its clock")
+            self._offset_s = self._patiently(
+                lambda: inlet.time_correction(CALL_WAIT_S), "does not tell its clock"
+            )
         except SourceError as error:
             log.warning("%s: its time stamps are taken as ours", error)
             self._offset_s = 0.0
-        self._patiently(lambda: inlet.open_stream(LOOK_S), "does not begin")
+        self._patiently(lambda: inlet.open_stream(CALL_WAIT_S), "does not begin")
         self._inlet, self._uid, self._resolver = inlet, info.uid(), None
         self._heard_at = self._clock()
         self.opened += 1
@@ -178,7 +180,9 @@ class LslSource:
             ConfigError: it does not fit.
         """
         inlet = self._lsl.StreamInlet(info, max_buflen=BUFFERED_S, recover=False)
-        description = _description(self._patiently(lambda: inlet.info(LOOK_S), "does not say what it is"))
+        description = _description(
+            self._patiently(lambda: inlet.info(CALL_WAIT_S), "does not say what it is")
+        )
         self._selection = select(description, self.channels, self.sampling_rate, self.units, self._scale)
         return inlet
 
@@ -209,7 +213,7 @@ class LslSource:
         return list({info.uid(): info for info in self._resolver.results()}.values())
 
     def _patiently(self, call: Callable[[], Found], trouble: str) -> Found:
-        """What `call` returns, at last; it waits LOOK_S each time.
+        """What `call` returns, at last; it waits CALL_WAIT_S each time.
 
         Raises:
             SourceError: the stream has gone, or OPEN_S have passed.

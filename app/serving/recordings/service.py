@@ -30,7 +30,7 @@ from app.serving.streams.pipeline import SourcePipeline
 log = logging.getLogger(__name__)
 
 FPS = 30.0  # predictions recorded a second, where the source has as many samples
-LOOK_S = 0.05  # how often a recording is looked at that another worker is to stop
+STOP_POLL_S = 0.05  # how often a recording is looked at that another worker is to stop
 FORMATS = {"npz": ("npz", recording_export.write_npz), "bdf": ("zip", bids.write_zip)}
 
 
@@ -156,7 +156,7 @@ class RecordingService:
             self._reading.do(lambda: folders.ask_to_stop(self.root, name))
             ends = time.monotonic() + STOP_S
             while not self.state(name).over and time.monotonic() < ends:
-                time.sleep(LOOK_S)
+                time.sleep(STOP_POLL_S)
         return self.state(name)
 
     def state(self, name: str) -> RecordingInfo:

@@ -27,7 +27,7 @@ Encode = Callable[[Event], bytes]
 
 KEPT = 64  # events that a group keeps: 2 s at 30 fps
 IDLE_GROUPS = 32  # groups without readers whose events are kept
-LOOK_S = STALL_S / 4  # how often a group without samples looks at its source
+STATE_POLL_S = STALL_S / 4  # how often a group without samples looks at its source
 MAX_LAG_S = 0.1  # a group further behind its source than this skips to the newest window
 TURN = 50  # listeners served before the other work of this process gets its turn
 SILENT = ("stalled", "disconnected", "ended")
@@ -117,7 +117,7 @@ class Group:
     def _step(self, maker: FrameMaker, stop: threading.Event) -> None:
         """Make the next frame when its last sample has come."""
         ring, k = self._acquisition.ring, self._k + 1
-        came = ring.wait_beyond(self._grid.end_of(k) - 1, timeout=LOOK_S)
+        came = ring.wait_beyond(self._grid.end_of(k) - 1, timeout=STATE_POLL_S)
         if stop.is_set():  # a newer thread may have gone on meanwhile
             return
         if not came:

@@ -11,7 +11,7 @@ from app.serving.counters.stream_stats import StreamStats
 from app.serving.streams.broadcast import GroupEvent, Reader
 from app.serving.streams.events import Completed
 
-LOOK_S = 0.25  # how often a quiet stream looks whether the client has left or the server stops
+CLIENT_POLL_S = 0.25  # how often a quiet stream looks whether the client has left or the server stops
 PAUSE_S = 0.02  # before a client that reads slowly is looked at again
 GIVE_UP_S = 10.0  # a client that has read nothing for so long is closed
 
@@ -104,7 +104,7 @@ class Stream:
         return StreamCursor(self._run, self._started_at, self._k, self.frames, self.dropped)
 
     def attend(self, hurry: Callable[[], None]) -> None:
-        """From now on the iteration never waits: it is drawn from every LOOK_S, and sooner after `hurry()`."""
+        """From now on the iteration never waits: it is drawn from every CLIENT_POLL_S, and sooner after `hurry()`."""
         self._hurry = hurry
 
     def __iter__(self) -> Iterator[ClientEvent | Completed | None]:
@@ -128,7 +128,7 @@ class Stream:
                 return
             if self._given_up(now):
                 return
-            wait = LOOK_S if ends is None else min(LOOK_S, ends - now)
+            wait = CLIENT_POLL_S if ends is None else min(CLIENT_POLL_S, ends - now)
             yield from self._attended(wait) if self._outlet is not None else self._news(wait)
 
     def _news(self, timeout_s: float) -> Iterator[ClientEvent | None]:
