@@ -17,7 +17,7 @@ from app import logs
 from app.api.sse import events as sse
 from app.api.sse.client_socket import ClientSocket
 from app.api.sse.socket_writer import SocketWriter
-from app.serving.streams.client_stream import GIVE_UP_S, CLIENT_POLL_S, PAUSE_S, Stream
+from app.serving.streams.client_stream import CLIENT_POLL_S, GIVE_UP_S, PAUSE_S, Stream
 from app.serving.streams.detached_streams import DetachedStreams, Kept
 from app.serving.streams.events import Completed
 
