@@ -32,6 +32,7 @@ def text_of(runtime: Runtime) -> str:
     client = create_app(runtime).test_client()
     assert client.post("/infer", json={"emg": [[0.0] * CHANNELS] * LENGTH}).status_code == 200
     runtime.pulse.beat()
+    runtime.meters.output("udp").became("open")
     return client.get("/metrics").get_data(as_text=True)
 
 

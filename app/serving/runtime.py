@@ -21,6 +21,7 @@ from app.serving.engine.benchmark import Benchmark
 from app.serving.engine.engine import Engine
 from app.serving.engine.watchdog import Watchdog
 from app.serving.hub_monitor import HubMonitor
+from app.serving.outputs.sender import OutputState
 from app.serving.outputs.service import Outputs, make_outputs
 from app.serving.process.cpu import CpuLoad
 from app.serving.recordings.service import ModelInfo, RecordingService
@@ -92,7 +93,7 @@ class Runtime:
         if self.acquisition is not None:
             self.feeds.add(self.feed(self.acquisition.source.name, self.acquisition))
         self.outputs = make_outputs(
-            self.settings, manifest, self.feeds, lambda: self.engine.backends.best, self.crew.claim
+            self.settings, manifest, self.feeds, lambda: self.engine.backends.best, self.crew, self.meters
         )
 
     def feed(self, name: str, acquisition: Acquisition) -> SourcePipeline:
@@ -142,6 +143,12 @@ class Runtime:
             available=False, reason="it is not among EMG_BACKENDS", cure="Name it in EMG_BACKENDS"
         )
         return {name: self.engine.backends.states.get(name, left_out) for name in BACKENDS}
+
+    def output_states(self) -> dict[str, OutputState]:
+        """The ways out that the operator asked for, by name; empty where there are none."""
+        counts = self.meters.outputs()
+        ways = self.outputs.ways if self.outputs is not None else ()
+        return {way.name: OutputState(counts[way.name].state, way.reason) for way in ways}
 
     def not_ready(self) -> list[str]:
         """Why this worker should get no traffic; empty when it should."""

@@ -40,8 +40,8 @@ def pushed_to(artefact: Artefact, **settings: object) -> Runtime:
     return runtime
 
 
-def running(artefact: Artefact) -> Runtime:
-    settings = Settings(backends=("tensorrt", "pytorch"), max_body=MAX_BODY, mains_hz=None)
+def running(artefact: Artefact, **more: object) -> Runtime:
+    settings = Settings(backends=("tensorrt", "pytorch"), max_body=MAX_BODY, mains_hz=None, **more)
     manifest = artefact.manifest
     source = LiveSource(manifest.channels, manifest.sampling_rate)
     runtime = Runtime(

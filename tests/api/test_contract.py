@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,8 @@ from app.api.schemas import inference as schemas
 from app.inference.prediction import normalise, softmax
 from app.inference.torch_backend import TorchBackend
 from app.serving.runtime import Runtime
-from tests.api.conftest import CHANNELS, LENGTH
+from tests.api.conftest import CHANNELS, LENGTH, running
+from tests.inference.artefacts import make_artefact
 
 DOCUMENTED = {"latency_ms", "spikes", "cpu_percent", "shape"}
 PREDICTED = {"prediction", "label", "confidence", "probabilities", "backend"}
@@ -266,3 +268,18 @@ def test_the_docs_page_and_its_assets_come_from_this_server(client: FlaskClient)
         assert link.startswith("/docs/assets/")
         with client.get(link) as asset:
             assert asset.status_code == 200
+
+
+def test_health_says_how_the_outputs_are_where_there_are_some(tmp_path: Path) -> None:
+    """LSL or UDP that has failed is degraded; requests are answered all the same, so it is ready."""
+    runtime = running(make_artefact(tmp_path / "tiny"), udp=("127.0.0.1", 9))
+    try:
+        client = create_app(runtime).test_client()
+        runtime.outputs.close()
+        runtime.meters.output("udp").failed()
+        body = client.get("/health").get_json()
+        valid(schemas.HealthSchema, body)
+        assert (body["status"], body["outputs"]["udp"]["state"]) == ("degraded", "failed")
+        assert client.get("/health/ready").status_code == 200
+    finally:
+        runtime.close()

@@ -25,16 +25,18 @@ bp = needs(READ)(Blueprint("health", __name__, url_prefix="/health", description
 def health() -> dict[str, Any]:
     """The state of the engine, the model and the source. Always 200: `status` says whether all is well."""
     runtime = current_runtime()
-    backends = runtime.backends()
+    backends, outputs = runtime.backends(), runtime.output_states()
+    failed = any(output.state == "failed" for output in outputs.values())
     feed = runtime.feeds.default
     return {
-        "status": "degraded" if runtime.not_ready() else "ok",
+        "status": "degraded" if failed or runtime.not_ready() else "ok",
         "tensorrt_available": backends["tensorrt"].available,
         "emg_mode": runtime.settings.emg_mode.value,
         "backends": {name: asdict(state) for name, state in backends.items()},
         "model": _model(runtime.artefact.manifest),
         "version": VERSION,
         "source": None if feed is None else source_state(feed.acquisition.look()),
+        **({"outputs": {name: asdict(output) for name, output in outputs.items()}} if outputs else {}),
     }
 
 

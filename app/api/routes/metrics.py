@@ -66,6 +66,7 @@ class Families(Collector):
         yield from self._engine()
         yield from self._streams()
         yield from self._sources()
+        yield from self._outputs()
         yield from self._processes()
 
     def _server(self) -> Iterator[Metric]:
@@ -151,6 +152,17 @@ class Families(Collector):
             for field, family in counters.items():
                 family.add_metric((name,), getattr(row, field))
         yield from (state, age, *counters.values())
+
+    def _outputs(self) -> Iterator[Metric]:
+        by = ("output",)
+        up = GaugeMetricFamily("myostream_output_open", "1 while a worker sends that way", labels=by)
+        frames = CounterMetricFamily("myostream_output_frames", "Frames sent that way", labels=by)
+        failures = CounterMetricFamily("myostream_output_failures", "Times that it failed", labels=by)
+        for name, output in sorted(self._runtime.meters.outputs().items()):
+            up.add_metric((name,), float(output.state == "open"))
+            frames.add_metric((name,), output.frames)
+            failures.add_metric((name,), output.failures)
+        yield from (up, frames, failures)
 
     def _processes(self) -> Iterator[Metric]:
         lag = HistogramMetricFamily("myostream_hub_lag_seconds", "How late a worker's hub wakes a sleeper")

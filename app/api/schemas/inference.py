@@ -235,6 +235,21 @@ class ModelInfoSchema(Schema):
     classes = fields.List(fields.String(), required=True)
 
 
+class OutputStateSchema(Schema):
+    """A way out that speaks no HTTP: LSL, UDP."""
+
+    state = fields.String(
+        required=True,
+        metadata={
+            "enum": ["closed", "open", "failed"],
+            "description": "Of all workers: open where one sends, failed where none can",
+        },
+    )
+    reason = fields.String(
+        required=True, allow_none=True, **about("What it failed of last in the worker that answers")
+    )
+
+
 class HealthSchema(Schema):
     """The state of this worker."""
 
@@ -246,6 +261,11 @@ class HealthSchema(Schema):
     version = fields.String(required=True)
     source = fields.Nested(
         SourceStateSchema, required=True, allow_none=True, **about("Null while there is none yet")
+    )
+    outputs = fields.Dict(
+        keys=fields.String(),
+        values=fields.Nested(OutputStateSchema),
+        **about("lsl and udp, where the server has been told to send them"),
     )
 
 

@@ -25,6 +25,7 @@ ENGINE_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.
 BATCH = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # windows
 LAG_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 SOURCE_STATES = ("starting", "running", "stalled", "disconnected", "ended")
+OUTPUT_STATES = ("closed", "open", "failed")  # closed here: another worker may send
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 _FIRST = 4096  # double of a slot; those before are StreamStats'
@@ -38,7 +39,8 @@ _REQUESTS, _REQUEST_ROWS, _REQUEST = (
     256,
     BucketHistogram.size(REQUEST_S),
 )
-_END = _REQUESTS + Table.size(_REQUEST_ROWS, _REQUEST)
+_OUTPUTS, _OUTPUT_ROWS, _OUTPUT = _REQUESTS + Table.size(_REQUEST_ROWS, _REQUEST), 8, 3
+_END = _OUTPUTS + Table.size(_OUTPUT_ROWS, _OUTPUT)
 assert _END <= CALLERS
 
 
@@ -47,6 +49,8 @@ def forget_worker(board: mmap.mmap, slot: int) -> None:
     first = slot * SLOT_BYTES
     board[first + 8 * _FIRST : first + 8 * _LAG] = bytes(8 * (_LAG - _FIRST))
     board[first + 8 * _SOURCES : first + 8 * _ENGINES] = bytes(8 * (_ENGINES - _SOURCES))
+    for _, row in _outputs(memoryview(board).cast("d")[first // 8 : (first + SLOT_BYTES) // 8]):
+        OutputRow(row).became("closed")
 
 
 class WorkerUsage(NamedTuple):
@@ -97,6 +101,44 @@ class EngineRow:
         return int(self.values[1])
 
 
+class OutputRow:
+    """What one worker says of a way out."""
+
+    def __init__(self, values: memoryview[float]) -> None:
+        self._values = values  # state, frames sent, failures
+
+    @property
+    def state(self) -> str:
+        return OUTPUT_STATES[int(self._values[0])]
+
+    @property
+    def frames(self) -> int:
+        return int(self._values[1])
+
+    @property
+    def failures(self) -> int:
+        return int(self._values[2])
+
+    def became(self, state: str) -> None:
+        self._values[0] = OUTPUT_STATES.index(state)
+
+    def sent(self) -> None:
+        self._values[1] += 1
+
+    def failed(self) -> None:
+        """It has raised, and is closed until it is tried again."""
+        self._values[2] += 1
+        self.became("failed")
+
+
+class OutputCounts(NamedTuple):
+    """A way out, of all workers together: `open` where one of them sends, else `failed` where one cannot."""
+
+    state: str
+    frames: int
+    failures: int
+
+
 class EngineMeter:
     """What the engine says of each call of a backend."""
 
@@ -130,6 +172,7 @@ class SharedMetrics:
         self._requests: dict[tuple[str, str, int], BucketHistogram] = {}
         self._request_table = _requests(self._own)
         self._source_table = _sources(self._own)
+        self._output_table = _outputs(self._own)
         self._lag = _lag(self._own)
         self.engine = EngineMeter(_engines(self._own))
 
@@ -165,6 +208,18 @@ class SharedMetrics:
             age_s,
         ]
         row[:] = memoryview(array("d", values))
+
+    def output(self, name: str) -> OutputRow:
+        """Where this worker counts what leaves that way."""
+        return OutputRow(self._output_table.row(name))
+
+    def outputs(self) -> dict[str, OutputCounts]:
+        """By name."""
+        rows: dict[str, list[OutputRow]] = {}
+        for slot in self._slots:
+            for name, row in _outputs(slot):
+                rows.setdefault(name, []).append(OutputRow(row))
+        return {name: _together(same) for name, same in rows.items()}
 
     def requests(self) -> dict[tuple[str, str, str], BucketHistogram]:
         """By method, route and status."""
@@ -205,6 +260,12 @@ class SharedMetrics:
         return found
 
 
+def _together(rows: Sequence[OutputRow]) -> OutputCounts:
+    states = {row.state for row in rows}
+    state = next(state for state in ("open", "failed", "closed") if state in states)
+    return OutputCounts(state, sum(row.frames for row in rows), sum(row.failures for row in rows))
+
+
 def _summed(rows: Sequence[memoryview[float]]) -> memoryview[float]:
     return memoryview(array("d", map(sum, zip(*rows, strict=True))))
 
@@ -218,11 +279,15 @@ def _added(tables: Sequence[Table]) -> dict[str, memoryview[float]]:
 
 
 def _requests(slot: memoryview[float]) -> Table:
-    return Table(slot[_REQUESTS:_END], _REQUEST)
+    return Table(slot[_REQUESTS:_OUTPUTS], _REQUEST)
 
 
 def _engines(slot: memoryview[float]) -> Table:
     return Table(slot[_ENGINES:_REQUESTS], _ENGINE)
+
+
+def _outputs(slot: memoryview[float]) -> Table:
+    return Table(slot[_OUTPUTS:_END], _OUTPUT)
 
 
 def _sources(slot: memoryview[float]) -> Table:

@@ -100,6 +100,25 @@ def test_a_dead_worker_is_no_more_but_what_it_did_stays_counted() -> None:
     assert SharedMetrics(dead).requests()["POST", "/infer", "200"].cumulative()[-1] == 1
 
 
+def test_a_way_out_is_open_where_one_worker_sends_and_failed_where_none_does() -> None:
+    one, other = (SharedMetrics(crew) for crew in crew_of(2))
+    rows = [one.output("lsl"), other.output("lsl")]
+    rows[0].failed()
+    assert one.outputs()["lsl"] == ("failed", 0, 1)
+    rows[1].became("open")
+    rows[1].sent()
+    assert one.outputs()["lsl"] == ("open", 1, 1)
+
+
+def test_a_dead_worker_sends_nothing_but_has_sent() -> None:
+    dead, alive = crew_of(2)
+    row = SharedMetrics(dead).output("udp")
+    row.became("open")
+    row.sent()
+    forget_worker(dead.board, dead.slot)
+    assert SharedMetrics(alive).outputs()["udp"] == ("closed", 1, 0)
+
+
 def test_all_workers_read_one_source_so_its_counts_do_not_add_up() -> None:
     one, other = (SharedMetrics(crew) for crew in crew_of(2))
     one.source(source(samples=100, gaps=3), stalls=2)

@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import pytest
 
 from app.config import Settings
-from app.serving.counters.worker_group import WorkerGroup, board_for
+from app.inference.manifest import Manifest
+from app.serving.counters.shared_metrics import SharedMetrics
+from app.serving.counters.worker_group import WorkerGroup, board_for, new_run
+from app.serving.outputs.sender import Sender, SenderGuard
 from app.serving.outputs.service import Outputs, make_outputs
 from app.serving.streams.events import Frame
+from tests.fakes import FakeClock
 from tests.inference.artefacts import make_manifest
 from tests.serving.station import Station, until
 
@@ -57,9 +60,29 @@ def feeds() -> SimpleNamespace:
     return SimpleNamespace(default=None)
 
 
+def outputs_to(
+    feeds: SimpleNamespace,
+    crew: WorkerGroup | None = None,
+    claim: Callable[[str], socket.socket | None] | None = None,
+    **senders: Callable[[], Sender],
+) -> Outputs:
+    """The outputs of a worker that has these senders."""
+    crew = crew or WorkerGroup.alone()
+    meters = SharedMetrics(crew)
+    ways = [
+        SenderGuard(name, opens, claim or crew.claim, meters.output(name)) for name, opens in senders.items()
+    ]
+    return Outputs(ways, feeds, lambda: "fake")
+
+
+def two_workers() -> list[WorkerGroup]:
+    board, run = board_for(2), new_run()
+    return [WorkerGroup(run, board, slot, workers=2) for slot in range(2)]
+
+
 @pytest.fixture
 def outputs(receiver: Receiver, feeds: SimpleNamespace) -> Iterator[Outputs]:
-    made = Outputs(lambda: [receiver], feeds, lambda: "fake", WorkerGroup.alone().claim)
+    made = outputs_to(feeds, a=lambda: receiver)
     made.start()
     yield made
     made.close()
@@ -153,7 +176,7 @@ def test_another_default_source_is_followed(
 def test_the_last_word_is_rest(receiver: Receiver, feeds: SimpleNamespace) -> None:
     station = ThirtyHertz()
     feeds.default = feed(station)
-    outputs = Outputs(lambda: [receiver], feeds, lambda: "fake", WorkerGroup.alone().claim)
+    outputs = outputs_to(feeds, a=lambda: receiver)
     outputs.start()
     joined(station).window()
     until(lambda: receiver.frames)
@@ -175,7 +198,7 @@ def test_a_slow_receiver_holds_up_no_frame(feeds: SimpleNamespace) -> None:
 
     slow, station = Slow(), ThirtyHertz()
     feeds.default = feed(station)
-    outputs = Outputs(lambda: [slow], feeds, lambda: "fake", WorkerGroup.alone().claim)
+    outputs = outputs_to(feeds, a=lambda: slow)
     outputs.start()
     joined(station)
     for count in range(1, 101):
@@ -188,9 +211,7 @@ def test_a_slow_receiver_holds_up_no_frame(feeds: SimpleNamespace) -> None:
 
 
 def test_of_several_workers_one_sends_and_another_takes_over(feeds: SimpleNamespace) -> None:
-    board = board_for(2)
-    crews = [WorkerGroup(f"outputs-{time.time_ns()}", board, slot, workers=2) for slot in range(2)]
-    crews[1] = WorkerGroup(crews[0].run, board, 1, workers=2)
+    crews = two_workers()
     receivers, station = [Receiver(), Receiver()], ThirtyHertz()
     feeds.default = feed(station)
     refused: list[None] = []
@@ -201,8 +222,8 @@ def test_of_several_workers_one_sends_and_another_takes_over(feeds: SimpleNamesp
         return held
 
     both = [
-        Outputs(lambda one=one: [one], feeds, lambda: "fake", claim)
-        for one, claim in zip(receivers, (crews[0].claim, claim), strict=True)
+        outputs_to(feeds, crew, claim, a=lambda one=one: one)
+        for one, crew, claim in zip(receivers, crews, (crews[0].claim, claim), strict=True)
     ]
     both[0].start()
     joined(station)
@@ -217,11 +238,159 @@ def test_of_several_workers_one_sends_and_another_takes_over(feeds: SimpleNamesp
     both[1].close()
 
 
+# --- senders that raise ----------------------------------------------------------------------------------
+
+
+class Broken(Receiver):
+    """Raises at every frame, while it is broken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.broken = True
+
+    def frame(self, frame: Frame) -> None:
+        if self.broken:
+            raise OSError("liblsl has lost its network")
+        super().frame(frame)
+
+
+def windows_until(station: Station, holds: Callable[[], object]) -> None:
+    """Have one window after the other come until it holds."""
+
+    def another() -> object:
+        if station.broadcast.running:
+            station.source.window(30.0)
+        return holds()
+
+    until(another)
+
+
+def test_a_sender_that_raises_stops_no_other(feeds: SimpleNamespace) -> None:
+    station, broken, other = ThirtyHertz(), Broken(), Receiver()
+    feeds.default = feed(station)
+    outputs = outputs_to(feeds, broken=lambda: broken, other=lambda: other)
+    outputs.start()
+    windows_until(station, lambda: len(other.frames) > 3)
+    outputs.close()
+    assert (broken.frames, broken.closed) == ([], 1)
+    assert other.got[-1] == "rest"
+
+
+def test_one_that_fails_in_a_worker_is_taken_over_by_another(feeds: SimpleNamespace) -> None:
+    """Its right to send goes before it is closed: that may take long, or raise as well."""
+    crews, station = two_workers(), ThirtyHertz()
+    feeds.default = feed(station)
+    held, closing, other = threading.Event(), threading.Event(), Receiver()
+
+    class ClosesLate(Broken):
+        def close(self) -> None:
+            closing.set()
+            held.wait(5.0)
+            raise OSError("and it does not close")
+
+    one, two = outputs_to(feeds, crews[0], a=ClosesLate), outputs_to(feeds, crews[1], a=lambda: other)
+    one.start()
+    windows_until(station, closing.is_set)
+    two.start()
+    windows_until(station, lambda: other.frames)
+    assert SharedMetrics(crews[0]).outputs()["a"].state == "open"
+    assert one.ways[0].reason == "OSError: liblsl has lost its network"
+    held.set()
+    one.close()
+    two.close()
+
+
+def test_one_that_fails_is_opened_again(feeds: SimpleNamespace) -> None:
+    station, crew, made = ThirtyHertz(), WorkerGroup.alone(), []
+
+    def opened() -> Receiver:
+        made.append(Broken() if not made else Receiver())
+        return made[-1]
+
+    feeds.default = feed(station)
+    outputs = outputs_to(feeds, crew, a=opened)
+    outputs.start()
+    windows_until(station, lambda: SharedMetrics(crew).outputs()["a"].state == "failed")
+    windows_until(station, lambda: len(made) == 2 and made[1].frames)
+    counts = SharedMetrics(crew).outputs()["a"]
+    assert (counts.state, counts.failures) == ("open", 1)
+    assert counts.frames >= 1
+    outputs.close()
+    assert SharedMetrics(crew).outputs()["a"].state == "closed"
+
+
+def test_a_source_that_raises_leaves_the_ways_to_another_worker(feeds: SimpleNamespace) -> None:
+    crews, receiver, other, station = two_workers(), Receiver(), Receiver(), ThirtyHertz()
+
+    def no_backend() -> str:
+        raise StopIteration
+
+    one = outputs_to(feeds, crews[0], a=lambda: receiver)
+    one._backend = no_backend
+    feeds.default = feed(station)
+    one.start()
+    until(lambda: receiver.closed)
+    two = outputs_to(feeds, crews[1], a=lambda: other)
+    two.start()
+    windows_until(station, lambda: other.frames)
+    assert receiver.got[-1] == "rest"
+    one.close()
+    two.close()
+
+
+class Failing(Broken):
+    """Cannot even be opened, while it is broken."""
+
+    broken = True
+
+    def __init__(self) -> None:
+        if Failing.broken:
+            raise OSError("no socket")
+        Receiver.__init__(self)
+        self.broken = False
+
+
+def test_a_guard_says_it_once_and_waits_longer_each_time(
+    clock: FakeClock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    crew = WorkerGroup.alone()
+    guard = SenderGuard("a", Failing, crew.claim, SharedMetrics(crew).output("a"), clock)
+    waits: list[float] = []
+    for _ in range(8):
+        assert not guard.open()
+        waits.append(0.0)
+        while SharedMetrics(crew).outputs()["a"].failures == len(waits):
+            clock.advance(0.5)
+            waits[-1] += 0.5
+            guard.open()
+    assert waits == [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0, 30.0]
+    assert guard.reason == "OSError: no socket"
+    monkeypatch.setattr(Failing, "broken", False)
+    clock.advance(30.0)
+    assert guard.open()
+    guard.rest()
+    clock.advance(30.0)
+    guard.rest()
+    assert guard.reason is None
+    guard.close()
+    assert [record.message for record in caplog.records] == [
+        "the output a failed, and is opened again by and by",
+        "the output a sends again",
+    ]
+
+
 # --- what the settings ask for ------------------------------------------------------------------------
 
 
+def made_for(settings: Settings, feeds: SimpleNamespace, manifest: Manifest | None = None) -> Outputs | None:
+    crew = WorkerGroup.alone()
+    return make_outputs(
+        settings, manifest or make_manifest(), feeds, lambda: "fake", crew, SharedMetrics(crew)
+    )
+
+
 def test_without_settings_there_are_none(feeds: SimpleNamespace) -> None:
-    assert make_outputs(Settings(), make_manifest(), feeds, lambda: "fake", WorkerGroup.alone().claim) is None
+    assert made_for(Settings(), feeds) is None
 
 
 def test_a_decision_goes_out_as_a_line_and_a_stall_as_the_rest_class(feeds: SimpleNamespace) -> None:
@@ -230,7 +399,7 @@ def test_a_decision_goes_out_as_a_line_and_a_stall_as_the_rest_class(feeds: Simp
         receiver.bind(("127.0.0.1", 0))
         receiver.settimeout(5.0)
         settings = Settings(udp=receiver.getsockname())
-        outputs = make_outputs(settings, manifest, feeds, lambda: "fake", WorkerGroup.alone().claim)
+        outputs = made_for(settings, feeds, manifest)
         assert outputs is not None
         station = ThirtyHertz()
         feeds.default = feed(station)

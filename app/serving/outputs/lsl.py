@@ -1,0 +1,32 @@
+"""Decisions as streams of the Lab Streaming Layer."""
+
+from __future__ import annotations
+
+import time
+
+from app.config import Settings
+from app.emg.lsl.outlet import LslOutlets
+from app.inference.manifest import Manifest
+from app.serving.streams.events import Frame
+
+
+class LslSender:
+    """To LSL streams, which exist from the first frame on."""
+
+    def __init__(self, settings: Settings, manifest: Manifest) -> None:
+        self._manifest = manifest
+        self._outlets = LslOutlets(
+            f"myostream:{settings.bind}", manifest.name, manifest.classes, manifest.rest_class
+        )
+
+    def frame(self, frame: Frame) -> None:
+        measured_at = frame.timestamp - frame.age_ms / 1e3
+        values = (frame.window.prediction, frame.window.confidence, frame.window.intensity, frame.decision)
+        self._outlets.push(values, frame.window.probabilities, measured_at)
+        self._outlets.mark(frame.decision_label, measured_at)
+
+    def rest(self) -> None:
+        self._outlets.mark(self._manifest.rest_class, time.time())
+
+    def close(self) -> None:
+        self._outlets.close()

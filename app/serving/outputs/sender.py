@@ -1,0 +1,137 @@
+"""One way out of the server, kept open by one of its workers."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Protocol
+
+from app.serving.counters.shared_metrics import OutputRow
+from app.serving.streams.events import Frame
+
+log = logging.getLogger(__name__)
+
+RETRY_S, RETRY_MAX_S = 1.0, 30.0  # until a sender that failed is opened again here; doubled each time
+
+
+class Sender(Protocol):
+    """One way out. Nothing in it waits because of a receiver."""
+
+    def frame(self, frame: Frame) -> None: ...
+
+    def rest(self) -> None:
+        """The source is silent, or the server stops. Said again and again while it lasts."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class OutputState:
+    """How a way out is doing in all workers, and what it failed of last in this one."""
+
+    state: str  # one of OUTPUT_STATES
+    reason: str | None
+
+
+class SenderGuard:
+    """Opens a sender in one worker at a time, and again after it has raised; what it raises goes no further.
+
+    A sender that fails gives the claim back before anything else, so that another worker takes over while this one
+    waits. Only the thread of the outputs calls it, but `reason`.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        open_sender: Callable[[], Sender],
+        claim: Callable[[str], socket.socket | None],
+        row: OutputRow,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.name = name
+        self.reason: str | None = None  # what it failed of last here; None after it has been well for a while
+        self._open_sender, self._claim_right, self._row, self._clock = open_sender, claim, row, clock
+        self._claim: socket.socket | None = None
+        self._sender: Sender | None = None
+        self._wait_s, self._retry_at, self._opened_at = RETRY_S / 2, clock(), math.inf
+
+    def open(self) -> bool:
+        """Open the sender where it is due and no other worker has it; whether it is open here."""
+        if self._sender is None and self._clock() >= self._retry_at:
+            self._attempt(self._open)
+        return self._sender is not None
+
+    def frame(self, frame: Frame) -> None:
+        if self._sender is not None and self._attempt(partial(self._sender.frame, frame)):
+            self._row.sent()
+            self._recovered()
+
+    def rest(self) -> None:
+        if self._sender is not None and self._attempt(self._sender.rest):
+            self._recovered()
+
+    def close(self) -> None:
+        """Say rest as the last word, take the sender from the network, and let another worker have it."""
+        self.rest()
+        sender, self._sender = self._sender, None
+        if sender is not None:
+            self._attempt(sender.close)
+        self._let_go()
+        self._row.became("closed")
+
+    def give_up(self, error: Exception) -> None:
+        """Let another worker have it for a while, because of `error`; nothing where it is not open here."""
+        if self._sender is not None:
+            self._failed(error)
+
+    def _open(self) -> None:
+        self._claim = self._claim_right(f"output-{self.name}")
+        if self._claim is None:
+            self._row.became("closed")
+            return
+        self._sender = self._open_sender()
+        self._opened_at = self._clock()
+        self._row.became("open")
+
+    def _attempt(self, action: Callable[[], None]) -> bool:
+        try:
+            action()
+        except Exception as error:  # liblsl, a socket, a driver: the others still send
+            self._failed(error)
+            return False
+        return True
+
+    def _failed(self, error: Exception) -> None:
+        sender, self._sender = self._sender, None
+        self._let_go()
+        self._row.failed()
+        self._wait_s = RETRY_S if self._sent_long_enough() else min(2 * self._wait_s, RETRY_MAX_S)
+        self._retry_at = self._clock() + self._wait_s
+        self._opened_at = math.inf
+        if self.reason is None:
+            log.error("the output %s failed, and is opened again by and by", self.name, exc_info=error)
+        self.reason = f"{type(error).__name__}: {error}"
+        if sender is not None:
+            for last in (sender.rest, sender.close):
+                with contextlib.suppress(Exception):
+                    last()
+
+    def _recovered(self) -> None:
+        """It works again, and has for a while: one that fails at every second frame is no news."""
+        if self.reason is not None and self._sent_long_enough():
+            self.reason = None
+            log.warning("the output %s sends again", self.name)
+
+    def _sent_long_enough(self) -> bool:
+        return self._clock() - self._opened_at >= RETRY_MAX_S
+
+    def _let_go(self) -> None:
+        if self._claim is not None:
+            self._claim.close()
+            self._claim = None

@@ -1,0 +1,24 @@
+"""Decisions as lines of text over UDP."""
+
+from __future__ import annotations
+
+from app.emg.udp_line import UdpLine
+from app.inference.manifest import Manifest
+from app.serving.streams.events import Frame
+
+
+class UdpSender:
+    """To whoever reads LibEMG's lines."""
+
+    def __init__(self, address: tuple[str, int], manifest: Manifest) -> None:
+        self._line = UdpLine(*address)
+        self._rest = manifest.classes.index(manifest.rest_class)
+
+    def frame(self, frame: Frame) -> None:
+        self._line.send(frame.decision, frame.window.intensity)
+
+    def rest(self) -> None:
+        self._line.send(self._rest, 0.0)
+
+    def close(self) -> None:
+        self._line.close()
