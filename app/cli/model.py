@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
@@ -29,6 +29,19 @@ SIMULATED_PEOPLE, EVALUATION_PEOPLE, EVALUATION_SEED = 46, 10, 5000
 AUGMENTATIONS = ("roll", "fraction", "gain", "channel_gain", "drop", "noise", "shift")
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+
+
+def _names(_context: click.Context, _option: click.Parameter, text: str | None) -> list[str] | None:
+    """The names in a list with commas between; None where there is none."""
+    names = None if text is None else [name.strip() for name in text.split(",")]
+    if names is not None and (not all(names) or len(set(names)) != len(names)):
+        raise click.BadParameter("names with commas between, each once, such as rest,fist,point")
+    return names
+
+
+as_gestures = click.option(
+    "--gestures", callback=_names, help="What labels 0, 1, ... are, where a file names none: rest,fist,point."
+)
 of_model = click.option("--model", "name", required=True, help="A name in instance/models, or a path.")
 
 
@@ -77,6 +90,7 @@ def list_models(as_json: bool) -> None:
 @click.option("--network", help="Another network with the same data: tcn or spiking.")
 @click.option("--without", multiple=True, type=click.Choice(AUGMENTATIONS), help="Leave an augmentation out.")
 @click.option("--epochs", type=click.IntRange(1, 1000), help="Fewer or more than the recipe has.")
+@as_gestures
 @click.option("--folds", type=click.IntRange(0, 100), help="Groups of people to keep unseen weights for.")
 @click.option("--fresh", is_flag=True, help="Begin again instead of going on from runs/.")
 @as_json
@@ -92,7 +106,9 @@ def train(name: str, folder: str | None, out: str | None, as_json: bool, **optio
     work = Path("runs") / target.name
     if options["fresh"]:
         shutil.rmtree(work, ignore_errors=True)
-    manifest, data, networks = shipping.train(recipe, _training_data(recipe, folder), work, _progress)
+    manifest, data, networks = shipping.train(
+        recipe, _training_data(recipe, folder, options["gestures"]), work, _progress
+    )
     made = shipping.write(target, manifest, data, networks)
     _say(as_json, {"model": str(made.path), "runs": manifest.training["runs"]}, f"wrote {made.path}")
 
@@ -102,6 +118,7 @@ def train(name: str, folder: str | None, out: str | None, as_json: bool, **optio
 @click.option("--data", "folder", required=True, help="Folder or file of recordings, or `simulator`.")
 @click.option("--split", default="person", type=click.Choice(["person", "repetition", "session"]))
 @click.option("--calibrate", "repetitions", type=int, help="Adapt on repetitions 1..K of each session.")
+@as_gestures
 @click.option("--stream", is_flag=True, help="Replay through the live path: quality of decisions.")
 @click.option("--save", is_flag=True, help="Keep the figures in the model's manifest.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the confusion matrix to this PNG.")
@@ -112,7 +129,7 @@ def evaluate(name: str, folder: str, as_json: bool, **options: Any) -> None:
     from app.inference import artefact
 
     opened = artefact.find(name, _models())
-    recordings = _recordings(folder, opened.manifest)
+    recordings = _recordings(folder, opened.manifest, options["gestures"])
     if options["stream"]:
         report = _streamed(opened, recordings)
         click.echo(json.dumps(report) if as_json else _decision_table(report))
@@ -132,6 +149,7 @@ def evaluate(name: str, folder: str, as_json: bool, **options: Any) -> None:
 @model.command()
 @of_model
 @click.option("--recording", "path", required=True, type=click.Path(path_type=Path))
+@as_gestures
 @click.option("--session", default=1, show_default=True)
 @click.option("--repetitions", default=1, show_default=True, type=click.IntRange(1))
 @click.option("--unlabelled", is_flag=True, help="Only turn the ring and set the level, without labels.")
@@ -143,6 +161,7 @@ def calibrate(name: str, path: Path, out: str, as_json: bool, **options: Any) ->
     from app.emg.files.recordings import load
     from app.inference import artefact
     from app.learning.adaptation import adapt, align
+    from app.learning.datasets import named
 
     opened = artefact.find(name, _models())
     where: dict[str, Any] = {"session": options["session"], "mains": _mains()}
@@ -151,7 +170,9 @@ def calibrate(name: str, path: Path, out: str, as_json: bool, **options: Any) ->
         metrics = made.manifest.metrics["alignment"]
         said = f"turned by {metrics['roll']} electrodes, gain {metrics['gain']:.2f}"
     else:
-        made = adapt(opened, load(path), _target(out), repetitions=options["repetitions"], **where)
+        loaded = [load(path, gesture_names=options["gestures"])]
+        (recording,) = named(loaded, opened.manifest.classes, opened.manifest.rest_class)
+        made = adapt(opened, recording, _target(out), repetitions=options["repetitions"], **where)
         metrics = made.manifest.metrics["calibration"]
         found = metrics.get("balanced_accuracy")
         said = "no later repetition to test on" if found is None else f"balanced accuracy {found:.3f}"
@@ -162,9 +183,10 @@ def calibrate(name: str, path: Path, out: str, as_json: bool, **options: Any) ->
 @model.command()
 @of_model
 @click.option("--data", "folder", help="Recordings that scale the int8 graph, or `simulator`.")
+@as_gestures
 @as_json
 @one_line_errors
-def export(name: str, folder: str | None, as_json: bool) -> None:
+def export(name: str, folder: str | None, gestures: list[str] | None, as_json: bool) -> None:
     """Write the model's ONNX graphs (fp32, fp16, int8) into its folder."""
     from app.inference import artefact
     from app.learning import shipping
@@ -173,7 +195,7 @@ def export(name: str, folder: str | None, as_json: bool) -> None:
 
     opened = artefact.find(name, _models())
     manifest = opened.manifest
-    data = read(_recordings(folder or "simulator", manifest), manifest, _mains())
+    data = read(_recordings(folder or "simulator", manifest, gestures), manifest, _mains())
     network = shipping.network_of(opened)
     graphs = graphs_of(network, manifest, shipping.graph_windows(manifest, data))
     kept = {file: opened.path / file for file in manifest.files if file not in graphs}
@@ -215,23 +237,25 @@ def _recipe(name: str, options: dict[str, Any]) -> Any:
     return replace(recipe, schedule=schedule, folds=folds)
 
 
-def _training_data(recipe: Any, folder: str | None) -> tuple[Recording, ...]:
+def _training_data(recipe: Any, folder: str | None, gestures: Sequence[str] | None) -> tuple[Recording, ...]:
     from app.learning import datasets, recipes
 
     if recipe.dataset == recipes.SIMULATOR:
         return recipes.simulated(recipe, range(1000, 1000 + SIMULATED_PEOPLE))
     if folder is None:
         raise DataError(f"{recipe.name} is trained on recordings: name their folder with --data")
-    return datasets.load_people(Path(folder))
+    people = datasets.load_people(Path(folder), gestures)
+    return datasets.named(people, recipe.classes, recipe.rest_class)
 
 
-def _recordings(folder: str, manifest: Manifest) -> tuple[Recording, ...]:
+def _recordings(folder: str, manifest: Manifest, gestures: Sequence[str] | None) -> tuple[Recording, ...]:
     from app.learning import datasets, recipes
 
     if folder == recipes.SIMULATOR:
         seeds = range(EVALUATION_SEED, EVALUATION_SEED + EVALUATION_PEOPLE)
         return recipes.simulate(manifest, seeds, seconds=120.0)
-    return datasets.load_people(Path(folder))
+    people = datasets.load_people(Path(folder), gestures)
+    return datasets.named(people, manifest.classes, manifest.rest_class)
 
 
 def _judged(opened: Artefact, recordings: tuple[Recording, ...], options: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from app.emg.files.gesture_names import only_numbered, with_class_names
 from app.emg.files.recordings import Recording, list_folder, load
 from app.emg.signal.filters import Sos, design, filter_all
 from app.emg.simulated.playback import require
@@ -63,22 +64,40 @@ def content_hashes(recording: Recording) -> dict[int, str]:
     return found
 
 
-def load_people(path: Path) -> tuple[Recording, ...]:
+def load_people(path: Path, gestures: Sequence[str] | None = None) -> tuple[Recording, ...]:
     """The recordings of a folder (or the one file), one a person.
 
-    A `.mat` of a person who has an `.npz` there too is left out: it would count the same samples twice.
+    `gestures` are the names of labels 0, 1, ... in files that have none of their own. A `.mat` of a person who has an
+    `.npz` there too is left out: it would count the same samples twice.
 
     Raises:
         DataError: there is none, or one cannot be used.
     """
     files = list_folder(path) if path.is_dir() else (path,)
-    loaded = [load(file) for file in files]
+    loaded = [load(file, gesture_names=gestures) for file in files]
     subjects = {recording.subject for recording in loaded if recording.path.suffix == ".npz"}
     kept = [r for r in loaded if r.path.suffix == ".npz" or r.subject not in subjects]
     for recording in loaded:
         if recording not in kept:
             log.warning("%s is left out: %s has an .npz there too", recording.name, recording.subject)
     return tuple(kept)
+
+
+def named(recordings: Sequence[Recording], classes: Sequence[str], rest_class: str) -> tuple[Recording, ...]:
+    """The recordings with a name for every label, by the rule of the live path.
+
+    Raises:
+        DataError: one has numbers only, and not as many as the model has classes.
+    """
+    found = with_class_names(recordings, classes, rest_class)
+    for recording in found:
+        if only_numbered(recording) and not set(recording.gesture_names) <= set(classes):
+            raise DataError(
+                f"{recording.name}: names no gestures, and labels 0 to {len(recording.gesture_names) - 1} are not "
+                f"the model's classes, {', '.join(classes)}; name them with --gestures, such as "
+                f"--gestures {','.join(classes[: len(recording.gesture_names)])}"
+            )
+    return found
 
 
 def read(recordings: Sequence[Recording], manifest: Manifest, mains: float | None = 50.0) -> Dataset:

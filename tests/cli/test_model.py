@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from click.testing import Result
 from flask import Flask
+from scipy import io
 
 from app import cli
 from app.inference import artefact
@@ -155,6 +156,71 @@ def test_evaluate_takes_one_file_and_the_simulator(
     for source in (people / "S01.npz", "simulator"):
         result = run("evaluate", "--model", "tiny", "--data", source, "--json")
         assert result.exit_code == 0, result.output
+
+
+@pytest.fixture
+def nameless(tmp_path: Path) -> Callable[..., Path]:
+    """Writes what `makers.person` made as a Ninapro `.mat`, whose labels are numbers: the folder of it."""
+
+    def write(gestures: int = 2) -> Path:
+        (folder := tmp_path / "nameless").mkdir()
+        arrays = dict(np.load(makers.person(tmp_path / "S01.npz")))
+        label, repetition = np.minimum(arrays["label"], gestures), arrays["repetition"]
+        ninapro = {
+            "stimulus": label,
+            "restimulus": label,
+            "repetition": repetition,
+            "rerepetition": repetition,
+        }
+        kept = {key: arrays[key] for key in ("emg", "session", "recording", "fs")}
+        io.savemat(folder / "S1_E1_A1.mat", {**kept, **ninapro})
+        return folder
+
+    return write
+
+
+@pytest.mark.parametrize("words", [["--split", "repetition"], ["--stream"]], ids=["windows", "stream"])
+def test_evaluate_takes_as_many_numbers_as_the_model_has_classes_and_says_so(
+    run: Run, nameless: Callable[..., Path], words: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    result = run("evaluate", "--model", "tiny", "--data", nameless(), *words, "--json")
+
+    assert result.exit_code == 0, result.output
+    assert "names no gestures; 0, 1, ... are taken as the model's classes: rest, fist, point" in caplog.text
+    if "--stream" in words:
+        assert json.loads(result.stdout)["decisions"][0]["gestures_found"] is not None
+
+
+@pytest.mark.parametrize("words", [["--split", "repetition"], ["--stream"]], ids=["windows", "stream"])
+def test_evaluate_asks_for_the_names_of_another_number_of_gestures(
+    run: Run, nameless: Callable[..., Path], words: list[str]
+) -> None:
+    result = run("evaluate", "--model", "tiny", "--data", nameless(1), *words, "--json")
+
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "name them with --gestures, such as --gestures rest,fist" in result.stderr
+
+
+def test_evaluate_and_calibrate_take_the_names_that_are_given(
+    run: Run, nameless: Callable[..., Path], models: Path
+) -> None:
+    folder = nameless()
+    turned = ("--gestures", "rest, point, fist")
+    reports = [
+        json.loads(run("evaluate", "--model", "tiny", "--data", folder, *words, "--json").stdout)
+        for words in ((), turned)
+    ]
+    rows = [report["confusion"] for report in reports]
+    assert rows[0] == [rows[1][0], rows[1][2], rows[1][1]], "the two gestures have changed places"
+
+    words = ("--recording", folder / "S1_E1_A1.mat", "--out", "mine")
+    assert run("calibrate", "--model", "tiny", *words, *turned, "--json").exit_code == 0
+
+
+@pytest.mark.parametrize("names", ["", "rest,,fist", "rest,rest"])
+def test_names_that_are_none_are_refused(run: Run, people: Path, names: str) -> None:
+    result = run("evaluate", "--model", "tiny", "--data", people, "--gestures", names)
+    assert (result.exit_code, "such as rest,fist,point" in result.stderr) == (2, True)
 
 
 def test_calibrate_writes_a_model_of_ones_own(run: Run, people: Path, models: Path) -> None:

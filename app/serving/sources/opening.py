@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 import math
-from collections.abc import Sequence
-from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 from app.config import EmgMode, Settings
 from app.emg.brainflow.source import UNITS as BOARD_UNITS
 from app.emg.brainflow.source import BoardSource, find_board
-from app.emg.files.recordings import Recording, load_path, numbered
+from app.emg.files.gesture_names import with_class_names
+from app.emg.files.recordings import Recording, load_path
 from app.emg.lsl.source import LslSource, Query
 from app.emg.serial_device.source import SerialOptions, SerialSource
 from app.emg.signal.filters import design
@@ -31,8 +29,6 @@ from app.inference.openers import openers
 from app.serving.engine.backends import BackendOpener
 from app.serving.engine.engine import Engine, ModelInput
 from app.serving.process.native_thread import native_thread
-
-log = logging.getLogger(__name__)
 
 KEPT_S = 10.0  # of filtered signal, for readers that ask for many windows or come back late
 LSL_LOOK_S = 2.0  # at the start, for a stream that contradicts the model
@@ -80,7 +76,8 @@ def _open_source(settings: Settings, manifest: Manifest) -> Source:
         recordings = load_path(settings.recording, labelled=False)
         for recording in recordings:
             _expect_fit(recording, manifest, settings.instance / "models")
-        return Playback(_named(recordings, manifest), speed=settings.speed, loop=settings.loop)
+        named = with_class_names(recordings, manifest.classes, manifest.rest_class)
+        return Playback(named, speed=settings.speed, loop=settings.loop)
     if settings.emg_mode is EmgMode.REALTIME:
         return SerialSource(serial_options(settings, manifest))
     if settings.emg_mode is EmgMode.LSL:
@@ -153,25 +150,6 @@ def serial_options(settings: Settings, manifest: Manifest) -> SerialOptions:
         format=settings.format,
         scale=settings.scale,
     )
-
-
-def _named(recordings: Sequence[Recording], manifest: Manifest) -> list[Recording]:
-    """Where numbers name no gestures (nor the database they are of): taken as the model's classes.
-
-    With more gestures than the model has, the numbers can mean something else, and stay as they are.
-    """
-    highest = max(len(recording.gesture_names) for recording in recordings) - 1
-    names = numbered(highest)
-    if highest < len(manifest.classes) and manifest.classes[0] == manifest.rest_class:
-        names = manifest.classes
-    found = []
-    for recording in recordings:
-        if recording.gesture_names != numbered(len(recording.gesture_names) - 1):
-            found.append(recording)
-            continue
-        log.info("%s names no gestures; 0, 1, ... are taken as %s", recording.name, ", ".join(names))
-        found.append(replace(recording, gesture_names=names))
-    return found
 
 
 def _expect_fit(recording: Recording, manifest: Manifest, models_dir: Path) -> None:

@@ -121,6 +121,12 @@ def test_numbered_gestures_are_taken_as_the_models_classes_where_they_fit(instan
     assert names_of(instance, write_mat(instance / "S3_E1_A1.mat", **NAMELESS)) == ("rest", "a", "b")
 
 
+def test_fewer_gestures_than_the_model_has_stay_numbered(instance: Path) -> None:
+    label = (np.arange(100) // 25 % 2).astype(np.int8)[:, None]
+    recording = write_mat(instance / "S3_E1_A1.mat", stimulus=label, restimulus=label, **NAMELESS)
+    assert names_of(instance, recording) == ("rest", "gesture_1")
+
+
 def test_more_gestures_than_the_model_has_stay_numbered(instance: Path) -> None:
     label = (np.arange(100) // 20).astype(np.int8)[:, None]  # 0 to 4
     recording = write_mat(instance / "S3_E1_A1.mat", stimulus=label, restimulus=label, **NAMELESS)
