@@ -57,6 +57,7 @@ def home(about: PackageMetadata) -> str:
 
 
 def row(name: str, file: str) -> str:
+    """Return the package's row of the table."""
     try:
         about = metadata(name)
     except PackageNotFoundError:

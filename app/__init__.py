@@ -42,7 +42,7 @@ def open_runtime(
 
 
 def create_app(runtime: Runtime | None = None, settings: Settings | None = None) -> Flask:
-    """The WSGI application around a runtime: the one given, this worker's, or one opened at the first request.
+    """Return the WSGI application around a runtime: the one given, this worker's, or one opened at the first request.
 
     Raises:
         ConfigError: a setting is wrong.
@@ -64,7 +64,7 @@ def create_app(runtime: Runtime | None = None, settings: Settings | None = None)
 
 
 def _holder(given: Runtime | None, settings: Settings) -> Callable[[], Runtime]:
-    """What gives the runtime; commands never ask for it, so they never open a device or an engine."""
+    """Return what gives the runtime; commands never ask for it, so they never open a device or an engine."""
     if given is not None:
         return lambda: given
     lock = threading.Lock()

@@ -82,6 +82,6 @@ def _replace(path: Path, keys: tuple[Key, ...]) -> None:
 
 
 def _let_read(handle: int, before: os.stat_result) -> None:
-    """A server that runs as another user, and could not read the new file, would go on with the old keys."""
+    """Keep owner and mode: a server that runs as another user would go on with the old keys."""
     os.fchown(handle, before.st_uid, before.st_gid)
     os.fchmod(handle, before.st_mode & 0o777)

@@ -41,7 +41,7 @@ class Keyring:
             raise ConfigError("two API keys have the same name; each needs its own")
 
     def find(self, secret: str) -> Key | None:
-        """The key with that secret. Takes as long for one that is nearly right as for any other."""
+        """Return the key with that secret. Takes as long for one that is nearly right as for any other."""
         given, found = hash_of(secret), None
         for key in self.keys:  # all of them, whichever it is
             if hmac.compare_digest(given, key.hash):
@@ -53,7 +53,7 @@ class Keyring:
 
 
 def make(name: str, scopes: Iterable[str]) -> tuple[Key, str]:
-    """A new key and its secret, which is nowhere else and cannot be had again.
+    """Return a new key and its secret, which is nowhere else and cannot be had again.
 
     Raises:
         ConfigError: no such name or scope.
@@ -63,11 +63,12 @@ def make(name: str, scopes: Iterable[str]) -> tuple[Key, str]:
 
 
 def hash_of(secret: str) -> str:
+    """Return the SHA-256 of a key's secret, in hexadecimal: all that is kept of it."""
     return hashlib.sha256(secret.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def parse(entry: str) -> Key:
-    """The key that `name:scopes:hash` describes.
+    """Return the key that `name:scopes:hash` describes.
 
     Raises:
         ConfigError: what is wrong with it, without what may be a secret.
@@ -85,7 +86,7 @@ def parse(entry: str) -> Key:
 
 
 def read_file(path: Path) -> tuple[Key, ...]:
-    """The keys of a file: one a line, and comments after `#`.
+    """Return the keys of a file: one a line, and comments after `#`.
 
     Raises:
         ConfigError: it cannot be read, or a line is wrong.

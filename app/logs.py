@@ -19,7 +19,7 @@ _SECRETS = re.compile(
 
 
 def scrub(text: str) -> str:
-    """The same without API keys and tickets, should a library write a whole URL or header."""
+    """Return the same without API keys and tickets, should a library write a whole URL or header."""
     return _SECRETS.sub(lambda found: f"{found[1] or found[2] or found[3]}***", text)
 
 
@@ -65,7 +65,7 @@ def bind(**values: str) -> None:
 
 
 def bound() -> dict[str, str]:
-    """What is bound here, for the thread that goes on with this request to bind again."""
+    """Return what is bound here, for the thread that goes on with this request to bind again."""
     return dict(structlog.contextvars.get_contextvars())
 
 

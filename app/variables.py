@@ -40,7 +40,7 @@ class Variable(NamedTuple):
     allowed: str
 
     def read(self, env: Env) -> Any:
-        """The value.
+        """Return the value.
 
         Raises:
             ConfigError: one line that names the variable, its value and what is allowed.

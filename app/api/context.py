@@ -13,12 +13,12 @@ from app.serving.streams.pipeline import SourcePipeline
 
 
 def current_runtime() -> Runtime:
-    """The runtime that `create_app` was given, or the one that it opens when first asked."""
+    """Return the runtime that `create_app` was given, or the one that it opens when first asked."""
     return cast(Runtime, current_app.extensions["runtime"]())
 
 
 def current_feed(source: str | None) -> SourcePipeline:
-    """The feed that a body names in `source`; the default one where it names none.
+    """Return the feed that a body names in `source`; the default one where it names none.
 
     Raises:
         InvalidBody: there is none of that name.

@@ -46,7 +46,7 @@ class Guarded(BasePlugin):
 
 
 def describe(api: Api, settings: Settings) -> None:
-    """The limits, and where a key goes."""
+    """Return the limits, and where a key goes."""
     api.spec.options.setdefault("info", {})["x-limits"] = limits_of(settings)
     if settings.asks_for_keys:
         scheme = {"type": "apiKey", "in": "header", "name": API_KEY_HEADER}

@@ -72,7 +72,7 @@ class InvalidBody(HTTPException):
 
 
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None, **more: Any) -> Response:
-    """The answer that says what went wrong."""
+    """Return the answer that says what went wrong."""
     title = HTTPStatus(status).phrase
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
     text = orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)  # errors in a list go by their place in it

@@ -49,7 +49,7 @@ def described(*decorators: Callable[[Any], Any]) -> Callable[[View], View]:
 def body(
     schema: type[Schema], *, binary: bool = False, raw: bool = False, required: bool = False
 ) -> dict[str, Any]:
-    """A request's JSON body; with `binary` also windows as .npy or bytes, with `raw` as bytes."""
+    """Return a request's JSON body; with `binary` also windows as .npy or bytes, with `raw` as bytes."""
     content: dict[str, Any] = {JSON: {"schema": schema}}
     for kind in (NPY, RAW) if binary else (RAW,) if raw else ():
         content[kind] = {"schema": {"type": "string", "format": "binary", "minLength": 1}}
@@ -57,17 +57,17 @@ def body(
 
 
 def query(schema: type[Schema]) -> list[dict[str, Any]]:
-    """A request's query; apispec makes one parameter of each field."""
+    """Return a request's query; apispec makes one parameter of each field."""
     return [{"in": "query", "schema": schema}]
 
 
 def named(pattern: str) -> list[dict[str, Any]]:
-    """The `<name>` of a path, with what a name may be."""
+    """Return the `<name>` of a path, with what a name may be."""
     return [{"in": "path", "name": "name", "schema": {"type": "string", "pattern": f"^{pattern}$"}}]
 
 
 def fails(bp: Blueprint, *statuses: int) -> Callable[[View], View]:
-    """The errors that a route answers with, all of one shape."""
+    """Return the errors that a route answers with, all of one shape."""
 
     def decorate(view: View) -> View:
         for status in statuses if 413 not in statuses else (*statuses, 408):  # both for whoever reads a body

@@ -30,7 +30,7 @@ _numbers = itertools.count(1)
 
 
 def request_id(environ: WSGIEnvironment) -> str:
-    """The caller's own where it is sane, else a new one; the same whenever it is asked for."""
+    """Return the caller's own where it is sane, else a new one; the same whenever it is asked for."""
     known = environ.get(_KEY)
     if known is None:
         given = environ.get("HTTP_X_REQUEST_ID")
@@ -39,7 +39,7 @@ def request_id(environ: WSGIEnvironment) -> str:
 
 
 def trace_id(environ: WSGIEnvironment) -> str | None:
-    """The trace that a `traceparent` (W3C Trace Context, section 3.2) names; None for none, and for a wrong one."""
+    """Return the trace that a `traceparent` (W3C Trace Context, section 3.2) names; None for none or a wrong one."""
     found = _TRACEPARENT.fullmatch(environ.get("HTTP_TRACEPARENT", ""))
     return found[1] if found else None
 

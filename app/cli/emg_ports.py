@@ -14,7 +14,7 @@ from app.cli.model import as_json, one_line_errors
 @as_json
 @one_line_errors
 def ports(as_json: bool) -> None:
-    """The serial ports of this machine, and what EMG_PORT and EMG_USB would name them."""
+    """List the serial ports of this machine, and what EMG_PORT and EMG_USB would name them."""
     from app.emg.serial_device.port import list_ports
 
     found = list_ports()

@@ -57,7 +57,7 @@ above_0 = click.FloatRange(0.0, min_open=True)
 @as_json
 @one_line_errors
 def simulate(to: Path, as_json: bool, seconds: float | None, damage: float, **options: Any) -> None:
-    """A fake device that sends samples in real time. Ctrl-C pulls its plug."""
+    """Be a fake device that sends samples in real time. Ctrl-C pulls its plug."""
     from app.emg.serial_device.fake_device import FakeDevice
 
     source = _source(**options)

@@ -62,7 +62,7 @@ def build(name: str | None, as_json: bool, **options: Any) -> None:
 @as_json
 @one_line_errors
 def inspect(plan: Path | None, name: str | None, as_json: bool) -> None:
-    """What a plan is, and whether it can run here. Default: the plan that the server would take."""
+    """Say what a plan is, and whether it can run here. Default: the plan that the server would take."""
     from app.inference.tensorrt import plan as tensorrt_plan
 
     artefact = _artefact(name)
@@ -122,7 +122,7 @@ def _refusal(artefact: Artefact, path: Path) -> BackendUnavailableError | None:
 
 
 def _timed(artefact: Artefact, name: str, opener: OpenBackend, iterations: int, batch: int) -> Times | None:
-    """Times of one backend; None where it cannot be opened, which is said on stderr."""
+    """Return the times of one backend; None where it cannot be opened, which is said on stderr."""
     from tqdm import tqdm
 
     from app.inference.latency import time_calls
@@ -181,5 +181,5 @@ def _engines() -> Path:
 
 
 def _plans() -> Path:
-    """The plan that the server takes: TENSORRT_ENGINE, or the folder in which it looks for one."""
+    """Return the plan that the server takes: TENSORRT_ENGINE, or the folder in which it looks for one."""
     return _settings().tensorrt_engine or _engines()

@@ -40,7 +40,7 @@ def new(name: str, scopes: str) -> None:
 @as_json
 @one_line_errors
 def list_keys(as_json: bool) -> None:
-    """The names and scopes of all keys."""
+    """Return the names and scopes of all keys."""
     settings = Settings.from_env()
     found = [(key, "EMG_API_KEYS") for key in settings.api_keys]
     found += [(key, str(settings.api_keys_file)) for key in _in_file(settings.api_keys_file)]

@@ -46,7 +46,7 @@ of_model = click.option("--model", "name", required=True, help="A name in instan
 
 
 def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """What went wrong as one line on stderr; exit status 2 for the artefact, 1 for the data and all else."""
+    """Say what went wrong in one line on stderr; exit status 2 for the artefact, 1 for the data and all else."""
 
     @wraps(command)
     def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
@@ -63,7 +63,7 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
 @as_json
 @one_line_errors
 def list_models(as_json: bool) -> None:
-    """The models in instance/models."""
+    """Return the models in instance/models."""
     from app.inference import artefact
 
     rows, damaged = [], []

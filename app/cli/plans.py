@@ -105,7 +105,7 @@ def _writable(folder: Path) -> Path:
 
 
 def _graph(artefact: Artefact, precision: str, lowers: bool) -> Path:
-    """The model's graph in that precision; TensorRT 10.x can make fp16 from the fp32 one."""
+    """Return the model's graph in that precision; TensorRT 10.x can make fp16 from the fp32 one."""
     from app.inference.onnx_backend import GRAPHS
 
     name, files = GRAPHS[precision], artefact.manifest.files
@@ -121,7 +121,7 @@ def _graph(artefact: Artefact, precision: str, lowers: bool) -> Path:
 
 
 def _target_sm(flavour: Flavour, here: str | None, asked: str | None) -> str:
-    """What to build for. TensorRT-RTX's portable plans leave out Turing (7.5), which must be asked for alone."""
+    """Return what to build for. TensorRT-RTX's portable plans leave out Turing (7.5), which must be asked for alone."""
     from app.inference.tensorrt.plan import PORTABLE
 
     if flavour.rtx:
@@ -135,7 +135,7 @@ def _target_sm(flavour: Flavour, here: str | None, asked: str | None) -> str:
 
 @contextmanager
 def _progress() -> Iterator[Progress]:
-    """A bar on stderr for the phase that runs; phases of TensorRT nest, and one line is enough."""
+    """Yield a bar on stderr for the phase that runs; phases of TensorRT nest, and one line is enough."""
     from tqdm import tqdm
 
     with tqdm(desc="build", file=sys.stderr, leave=False, disable=None) as bar:

@@ -61,12 +61,12 @@ class Relay:
             self._tell(_encoded(chunk, part, chunk.restart and at == 0, acquired_at))
 
     def trouble(self, message: str) -> None:
-        """The source cannot be read."""
+        """Say that the source cannot be read."""
         self._accept()
         self._tell(_head(_TROUBLE) + message.encode()[:1000])
 
     def end(self) -> None:
-        """The source has ended for good."""
+        """Say that the source has ended for good."""
         self._accept()
         self._tell(_head(_END))
 
@@ -116,7 +116,7 @@ class Follower:
         return cls(sock)
 
     def read(self, timeout_s: float) -> Chunk | None:
-        """The next chunk; None when nothing came in time.
+        """Return the next chunk; None when nothing came in time.
 
         Raises:
             SourceError: the owner cannot read the source.

@@ -100,7 +100,7 @@ class PushSource:
         return self._next
 
     def read(self) -> Chunk | None:
-        """The next samples in order, when they come; None once closed or idle for too long."""
+        """Return the next samples in order, when they come; None once closed or idle for too long."""
         with self._changed:
             while not self._closed:
                 self._release()
@@ -119,7 +119,7 @@ class PushSource:
             self._changed.notify_all()
 
     def _spend(self, samples: int) -> None:
-        """A bucket that the declared rate fills, with some lead, and samples empty."""
+        """Return a bucket that the declared rate fills, with some lead, and samples empty."""
         if self._ready_samples > QUEUE_S * self.sampling_rate:
             raise OverloadedError(
                 f"the source {self.name} has {QUEUE_S:g} s of signal waiting to be worked off"
@@ -137,7 +137,7 @@ class PushSource:
         self._credit -= samples
 
     def _unknown(self, first: int, samples: Samples) -> list[tuple[int, Samples]]:
-        """The runs of `samples` that are not here yet, each with the index of its first."""
+        """Return the runs of `samples` that are not here yet, each with the index of its first."""
         assert self._next is not None
         if first == self._next and not self._early:  # nearly always
             return [(first, samples)]

@@ -48,7 +48,7 @@ class SharedSource:
         return dict(getattr(self._source, "sums", {})) if self.owner else {}
 
     def read(self) -> Chunk | None:
-        """The next samples; None once closed or when the source has ended.
+        """Return the next samples; None once closed or when the source has ended.
 
         Raises:
             SourceError: the owner, this process or another, cannot read the source.

@@ -74,7 +74,7 @@ class SourceState:
 
 
 def trouble_with(error: Exception) -> str:
-    """What users are told where a read failed: our own words, or of what nobody foresaw where the reason is."""
+    """Return what users are told where a read failed: our own words, or of what nobody foresaw where the reason is."""
     if isinstance(error, MyostreamError):
         return str(error)
     return "it cannot be read; the server's log has the reason"

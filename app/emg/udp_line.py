@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 def line(decision: int, intensity: float) -> bytes:
-    """The class's number and the contraction level, such as `3 0.71`."""
+    """Return the class's number and the contraction level, such as `3 0.71`."""
     return b"%d %.2f\n" % (decision, min(max(intensity, 0.0), 1.0))
 
 

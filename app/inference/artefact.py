@@ -61,7 +61,7 @@ class Artefact:
         return self.path / name
 
     def weights(self, name: str = WEIGHTS) -> dict[str, npt.NDArray[Any]]:
-        """The tensors of a safetensors file, by name.
+        """Return the tensors of a safetensors file, by name.
 
         Raises:
             ArtefactError: the file is damaged.
@@ -105,7 +105,7 @@ def find(name_or_path: Path | str, models_dir: Path) -> Artefact:
 
 
 def list_artefacts(models_dir: Path) -> tuple[str, ...]:
-    """The names of the folders that hold a manifest, sorted; they are not opened."""
+    """Return the names of the folders that hold a manifest, sorted; they are not opened."""
     if not models_dir.is_dir():
         return ()
     return tuple(
@@ -158,7 +158,7 @@ def save_child(
 
 
 def weights_bytes(weights: Weights) -> bytes:
-    """The tensors as the content of a safetensors file."""
+    """Return the tensors as the content of a safetensors file."""
     contiguous = {name: np.asarray(array, order="C") for name, array in weights.items()}
     return bytes(safetensors.numpy.save(contiguous))
 

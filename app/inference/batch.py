@@ -11,7 +11,7 @@ from app.inference.manifest import MAX_STEPS, Manifest, shown
 
 
 def as_batch(windows: npt.NDArray[np.float32], manifest: Manifest) -> Batch:
-    """The same windows, float32, C order and writable; copied only where they are not.
+    """Return the same windows, float32, C order and writable; copied only where they are not.
 
     Raises:
         WindowError: they are not (batch, length, channels) of this model, or there are none.
@@ -24,7 +24,7 @@ def as_batch(windows: npt.NDArray[np.float32], manifest: Manifest) -> Batch:
 
 
 def as_steps(steps: int | None, manifest: Manifest) -> int:
-    """The spiking steps to run: those asked for, or the manifest's.
+    """Return the spiking steps to run: those asked for, or the manifest's.
 
     Raises:
         WindowError: below 1 or above MAX_STEPS.

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 
 def majority(votes: Iterable[int | None], previous: int, rest: int) -> int:
-    """The class most of `votes` agree on. None is a rejected vote and does not count.
+    """Return the class most of `votes` agree on. None is a rejected vote and does not count.
 
     A tie keeps `previous` (a hand that flickers between two gestures is worse than one that waits);
     no vote that counts means rest.

@@ -74,7 +74,7 @@ class HyperParameters:
         return self.unpadded_frames(length + 2 * self.stem_padding)
 
     def unpadded_frames(self, length: int) -> int:
-        """The same without zeros at the ends, which would count as silence in a power.
+        """Return the same without zeros at the ends, which would count as silence in a power.
 
         Raises:
             ArtefactError: the window is shorter than one frame.

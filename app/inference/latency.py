@@ -32,7 +32,7 @@ def time_calls(
     calls: Iterable[int],
     clock: Callable[[], float] = time.perf_counter,
 ) -> Times:
-    """The time of each call with the same windows, after WARM_UP calls that are not counted."""
+    """Return the time of each call with the same windows, after WARM_UP calls that are not counted."""
     for _ in range(WARM_UP):
         backend.infer(batch)
     times = []
@@ -44,7 +44,7 @@ def time_calls(
 
 
 def summary(times: Times, windows: int) -> Latency:
-    """The figures of calls with that many windows each."""
+    """Return the figures of calls with that many windows each."""
     mean = float(times.mean())
     return Latency(
         mean_latency_ms=mean,

@@ -129,7 +129,7 @@ def is_file_name(text: str) -> bool:
 
 
 def shown(value: object) -> str:
-    """The value for an error message: on one line and never long."""
+    """Return the value for an error message: on one line and never long."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:77]}..."
 

@@ -33,7 +33,7 @@ def parse(text: bytes) -> Manifest:
 
 
 def encode(manifest: Manifest) -> bytes:
-    """The manifest as indented JSON.
+    """Return the manifest as indented JSON.
 
     Raises:
         ArtefactError: `training`, `metrics`, `filters` or `hyper_parameters` hold what JSON cannot.

@@ -84,7 +84,7 @@ class Tcn(Network):
     """The front, averaged over time, and a linear head."""
 
     def features(self, emg: Tensor) -> Tensor:
-        """What the head reads, (batch, width), of windows (batch, length, channels)."""
+        """Return what the head reads, (batch, width), of windows (batch, length, channels)."""
         average: Tensor = self.front(emg).mean((2, 3))
         return average
 
@@ -116,7 +116,7 @@ class SpikingTcn(Network):
         return self.head(spikes.mean((2, 3)) / steps), spikes.sum((1, 2, 3), dtype=torch.float32)
 
     def features(self, emg: Tensor, steps: int | None = None) -> Tensor:
-        """What the head reads: spikes per frame and step, (batch, width)."""
+        """Return what the head reads: spikes per frame and step, (batch, width)."""
         steps = self.steps if steps is None else steps
         return self._spikes(self.synapse(self.front(emg)), steps).mean((2, 3)) / steps
 
@@ -161,7 +161,7 @@ class PowerNet(nn.Module):
         self.head = nn.Linear(shape.hidden, classes)
 
     def features(self, emg: Tensor) -> Tensor:
-        """What the head reads, (batch, hidden), of windows (batch, length, channels)."""
+        """Return what the head reads, (batch, hidden), of windows (batch, length, channels)."""
         maps = self.bank(emg.transpose(1, 2).unsqueeze(2))  # (batch, width, 1, frames)
         power = self.norm(torch.log(maps.square().mean((2, 3), keepdim=True) + POWER_FLOOR))
         hidden = torch.relu(self.second(self.dropout(torch.relu(self.first(power)))))
@@ -208,7 +208,7 @@ def build(
     *,
     steps: int = 4,
 ) -> Classifier:
-    """A new network with random weights, for windows of (length, channels).
+    """Return a new network with random weights, for windows of (length, channels).
 
     Raises:
         ArtefactError: the architecture or a hyper-parameter is unknown or out of range, or the window is
@@ -227,7 +227,7 @@ def build(
 
 
 def build_for(manifest: Manifest) -> Classifier:
-    """A new network of the form that the manifest describes."""
+    """Return a new network of the form that the manifest describes."""
     return build(
         manifest.architecture,
         manifest.hyper_parameters,
@@ -239,7 +239,7 @@ def build_for(manifest: Manifest) -> Classifier:
 
 
 def folded(network: Classifier) -> Classifier:
-    """A copy in eval mode that gives the same answers with batch normalisation inside the convolutions."""
+    """Return a copy in eval mode that gives the same answers with batch normalisation inside the convolutions."""
     twin = copy.deepcopy(network).eval()
     for module in twin.modules():
         if isinstance(module, ConvNorm):
@@ -248,7 +248,7 @@ def folded(network: Classifier) -> Classifier:
 
 
 def state_arrays(network: nn.Module) -> dict[str, npt.NDArray[Any]]:
-    """The weights as arrays, for safetensors; batch normalisation's batch counter is of no use to it."""
+    """Return the weights as arrays, for safetensors; batch normalisation's batch counter is of no use to it."""
     tensors = network.state_dict()
     counters = {name for name in tensors if name.endswith("num_batches_tracked")}
     return {

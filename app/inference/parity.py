@@ -71,7 +71,7 @@ def compare(backend: PreciseBackend, artefact: Artefact) -> Parity:
 
 
 def checked(backend: B, artefact: Artefact) -> B:
-    """The same backend, if it answers as the reference does; else it is closed.
+    """Return the same backend, if it answers as the reference does; else it is closed.
 
     Raises:
         BackendUnavailableError: it does not; the reason says by how much.

@@ -22,7 +22,7 @@ class Prediction:
     probabilities: Floats  # (batch, classes), each row sums to 1
 
     def __getitem__(self, rows: slice) -> Prediction:
-        """The same of some windows."""
+        """Return the same of some windows."""
         return Prediction(self.prediction[rows], self.confidence[rows], self.probabilities[rows])
 
     def first(self) -> tuple[int, float, list[float]]:
@@ -56,7 +56,7 @@ def softmax(logits: Logits) -> Floats:
 
 
 def predict(logits: Logits) -> Prediction:
-    """The most probable class of each window; the first of them where logits are equal."""
+    """Return the most probable class of each window; the first of them where logits are equal."""
     probabilities = softmax(logits)
     best = logits.argmax(axis=-1)
     return Prediction(best, probabilities[np.arange(len(best)), best], probabilities)

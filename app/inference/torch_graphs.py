@@ -65,7 +65,7 @@ class FixedSizes:
                 self._recorded[size] = _Recorded(host, emg, (record or cuda_graph)(self._run, emg))
 
     def infer(self, emg: Batch) -> Answer | None:
-        """The answer, on the device and valid until the next call; None for a batch above all sizes."""
+        """Return the answer, on the device and valid until the next call; None for a batch above all sizes."""
         windows = len(emg)
         size = next((size for size in self._recorded if size >= windows), None)
         if size is None:

@@ -44,7 +44,7 @@ class Alignment:
 
 
 def turned(network: Classifier, alignment: Alignment) -> Classifier:
-    """A copy of a network that aligns its own input."""
+    """Return a copy of a network that aligns its own input."""
     twin = copy.deepcopy(network)
     with torch.no_grad():
         twin.entry.weight.copy_(torch.roll(twin.entry.weight, -alignment.roll, 1) * alignment.gain)
@@ -64,7 +64,7 @@ def by_labels(network: Classifier, windows: Windows, rows: Ids) -> Alignment:
 
 
 def without_labels(network: Classifier, windows: Windows, rows: Ids) -> Alignment:
-    """What those windows of one session say by themselves; every gesture should be among them.
+    """Return what those windows of one session say by themselves; every gesture should be among them.
 
     The gain goes half of the way to the training data's level: how strongly somebody acts is real, too.
     """
@@ -79,7 +79,7 @@ def without_labels(network: Classifier, windows: Windows, rows: Ids) -> Alignmen
 
 
 def canonical(data: Dataset, people: Sequence[int]) -> Dataset:
-    """The dataset with the ring of each session of `people` turned to where it is like the others'.
+    """Return the dataset with the ring of each session of `people` turned to where it is like the others'.
 
     Uses their labels; everyone else's signal stays as it is.
     """
@@ -113,7 +113,7 @@ def _profile(data: Dataset, who: int, session: int) -> Profiles:
 
 
 def _agreed(profiles: Profiles, person: Ids) -> Ids:
-    """The roll of each profile that brings it nearest to the mean of the other people's."""
+    """Return the roll of each profile that brings it nearest to the mean of the other people's."""
     channels = profiles.shape[2]
     rolls = np.zeros(len(profiles), np.int64)
     for _ in range(ROUNDS):
@@ -137,7 +137,7 @@ def _some(windows: Windows, rows: Ids) -> tuple[Tensor, Tensor]:
 
 
 def _rolls(emg: Tensor) -> list[int]:
-    """The turns of a ring that are tried, small ones first: max() takes the first of equals."""
+    """Return the turns of a ring that are tried, small ones first: max() takes the first of equals."""
     channels = emg.shape[2]
     least, most = max(-(channels // 2), -FARTHEST), min((channels - 1) // 2, FARTHEST)
     return sorted(range(least, most + 1), key=abs)

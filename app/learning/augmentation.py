@@ -35,7 +35,7 @@ class Augmentation:
     shift: int = 10  # samples that a window may start earlier or later in its segment
 
     def __call__(self, windows: Tensor, chance: torch.Generator) -> Tensor:
-        """Changed copies, every window by its own draw."""
+        """Return changed copies, every window by its own draw."""
         if self.roll:
             windows = self._turned(windows, chance)
         windows = windows * self._gains(windows, chance)
@@ -45,7 +45,7 @@ class Augmentation:
         return windows
 
     def _turned(self, windows: Tensor, chance: torch.Generator) -> Tensor:
-        """The ring of electrodes rolled by a whole and a fractional number."""
+        """Return the ring of electrodes rolled by a whole and a fractional number."""
         batch, _, channels = windows.shape
         turn = self.roll * torch.randn(batch, generator=chance)
         if not self.fraction:

@@ -45,7 +45,7 @@ class Windows:
             return torch.cat([_logits(plain, self.take(chunk)) for chunk in chunks])
 
     def predict(self, network: Classifier, rows: Ids) -> Ids:
-        """The class of each of those windows."""
+        """Return the class of each of those windows."""
         predicted: Ids = self.logits(network, rows).argmax(1).numpy()
         return predicted
 

@@ -33,7 +33,7 @@ COPIES = 4  # augmented copies of every window behind the closed form
 
 
 def calibrate(network: Classifier, windows: Windows, rows: Ids, seed: int = 0) -> Classifier:
-    """A copy of `network` adapted to those windows of one person; the same architecture, nothing added.
+    """Return a copy of `network` adapted to those windows of one person; the same architecture, nothing added.
 
     Every class must be among `rows`; a session counts as much as another, and a class as another.
     """

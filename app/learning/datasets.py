@@ -51,7 +51,7 @@ class Dataset:
         return cut
 
     def rows_of(self, people: Iterable[int]) -> Ids:
-        """The windows of those people."""
+        """Return the windows of those people."""
         return np.flatnonzero(np.isin(self.person, list(people)))
 
 
@@ -65,7 +65,7 @@ def content_hashes(recording: Recording) -> dict[int, str]:
 
 
 def load_people(path: Path, gestures: Sequence[str] | None = None) -> tuple[Recording, ...]:
-    """The recordings of a folder (or the one file), one a person.
+    """Return the recordings of a folder (or the one file), one a person.
 
     `gestures` are the names of labels 0, 1, ... in files that have none of their own. A `.mat` of a person who has an
     `.npz` there too is left out: it would count the same samples twice.
@@ -101,7 +101,7 @@ def named(recordings: Sequence[Recording], classes: Sequence[str], rest_class: s
 
 
 def read(recordings: Sequence[Recording], manifest: Manifest, mains: float | None = 50.0) -> Dataset:
-    """The windows of `recordings` for the model that `manifest` describes.
+    """Return the windows of `recordings` for the model that `manifest` describes.
 
     A window lies completely inside one stretch of one label and one continuous piece. The filter starts
     afresh with each piece, as it does live.
@@ -139,7 +139,7 @@ def read(recordings: Sequence[Recording], manifest: Manifest, mains: float | Non
 
 
 def filters_of(manifest: Manifest, mains: float | None) -> Sos:
-    """The model's filters.
+    """Return the model's filters.
 
     Raises:
         ArtefactError: the manifest describes one that cannot be.
@@ -151,7 +151,7 @@ def filters_of(manifest: Manifest, mains: float | None) -> Sos:
 
 
 def filtered(recording: Recording, sos: Sos) -> Samples:
-    """The whole recording, each piece filtered from its own start."""
+    """Return the whole recording, each piece filtered from its own start."""
     return np.concatenate([filter_all(sos, recording.emg[piece]) for piece in recording.pieces])
 
 
@@ -177,7 +177,7 @@ def _rows(recording: Recording, manifest: Manifest, hop: int) -> Ids:
 
 
 def _class_ids(recording: Recording, manifest: Manifest) -> Ids:
-    """The model's class of each label id of the recording; the last entry is for UNLABELLED (-1)."""
+    """Return the model's class of each label id of the recording; the last entry is for UNLABELLED (-1)."""
     used = {recording.gesture_names[k] for k in np.unique(recording.label) if k != UNLABELLED}
     unknown = sorted(used - set(manifest.classes))
     if unknown:
@@ -198,7 +198,7 @@ def _segments(recording: Recording, piece: slice, to_class: Ids) -> list[tuple[i
 
 
 def _repetitions(recording: Recording, segments: list[tuple[int, int, int]], rest: int) -> list[int]:
-    """A number for stretches that have none (Ninapro's rest): that of the gesture that follows, or led."""
+    """Return a number for stretches that have none (Ninapro's rest): that of the gesture that follows, or led."""
     numbers = [0 if label == rest else int(recording.repetition[first]) for first, _, label in segments]
     following = 0
     for k in reversed(range(len(numbers))):

@@ -49,7 +49,7 @@ class Networks:
         self._loaded: dict[str, Classifier] = {}
 
     def unseen_by(self, content: Collection[str]) -> Classifier:
-        """The network that has never seen a recording, whose sessions have those content hashes."""
+        """Return the network that has never seen a recording, whose sessions have those content hashes."""
         file = weights_for(self._model, content)
         if file not in self._loaded:
             self._loaded[file] = network_of(self._model, file)
@@ -57,7 +57,7 @@ class Networks:
 
 
 def parts_of(data: Dataset, split: str, repetitions: int | None = None) -> list[Part]:
-    """What to adapt on and to test on, for every person.
+    """Return what to adapt on and to test on, for every person.
 
     Raises:
         DataError: a person's recording does not have what the split needs.
@@ -73,7 +73,7 @@ def parts_of(data: Dataset, split: str, repetitions: int | None = None) -> list[
 def evaluate(
     model: Artefact, data: Dataset, split: str, repetitions: int | None, progress: Progress
 ) -> dict[str, Any]:
-    """The object that `model evaluate` reports.
+    """Return the object that `model evaluate` reports.
 
     Raises:
         DataError: the recordings do not have what the split needs, or every weights file has seen one.
@@ -104,7 +104,7 @@ def evaluate(
 
 
 def adapted(network: Classifier, windows: Windows, part: Part) -> Classifier:
-    """The network adapted to the part's training windows, if there are any."""
+    """Return the network adapted to the part's training windows, if there are any."""
     return calibrate(network, windows, part.train) if len(part.train) else network
 
 
@@ -155,7 +155,7 @@ def _summary_of(people: list[PersonScores], which: str) -> dict[str, Any] | None
 
 
 def _without_calibrated(model: Artefact, data: Dataset, part: Part) -> Part:
-    """A calibrated model is not tested on the windows it was calibrated on."""
+    """Refuse to test a calibrated model on the windows it was calibrated on."""
     used = model.manifest.training.get("calibration", {})
     its = [number for number, sha in data.hashes[part.person].items() if sha == used.get("session_sha256")]
     repetition = data.repetition[part.test]

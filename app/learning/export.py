@@ -67,7 +67,7 @@ def export(network: Classifier, manifest: Manifest, windows: Batch) -> dict[str,
 
 
 def onnx_fp32(network: Classifier, manifest: Manifest) -> bytes:
-    """The network as it is."""
+    """Return the network as it is."""
     return _exported(folded(network), manifest, network.spiking)
 
 
@@ -77,7 +77,7 @@ def onnx_fp16(network: Classifier, manifest: Manifest) -> bytes:
 
 
 def onnx_int8(graph: bytes, windows: Batch) -> bytes:
-    """An fp32 graph with its convolutions and head in int8, scaled by what these normalised windows excite.
+    """Return an fp32 graph with its convolutions and head in int8, scaled by what these normalised windows excite.
 
     Symmetric, since TensorRT refuses zero points; biases stay float32, as it wants them.
     """
@@ -151,7 +151,7 @@ def _exported(network: nn.Module, manifest: Manifest, spiking: bool) -> bytes:
 
 
 def _stripped(model: Any) -> bytes:
-    """The model without the exporter's notes, which name folders of this machine."""
+    """Return the model without the exporter's notes, which name folders of this machine."""
     graph = model.graph
     for part in (
         model,

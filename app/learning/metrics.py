@@ -53,12 +53,12 @@ NAMES = ("accuracy", "balanced_accuracy", "active_accuracy")
 
 
 def mean_scores(scores: Sequence[Scores]) -> dict[str, float | None]:
-    """The mean of each figure, over a person's sessions; None where no session has it."""
+    """Return the mean of each figure, over a person's sessions; None where no session has it."""
     return {name: _mean([getattr(s, name) for s in scores]) for name in NAMES}
 
 
 def summary(people: Sequence[tuple[str, Sequence[Scores]]]) -> dict[str, Any]:
-    """The object that `evaluate` reports: means over people, their spread, and each person.
+    """Return the object that `evaluate` reports: means over people, their spread, and each person.
 
     `per_class_recall` and `confusion` are over the windows of all.
     """

@@ -43,7 +43,7 @@ class Recipe:
     schedule: Schedule = field(default_factory=Schedule)
 
     def draft(self) -> Manifest:
-        """The manifest as far as it is known before training; statistics are those of no data yet."""
+        """Return the manifest as far as it is known before training; statistics are those of no data yet."""
         return Manifest(
             name=self.name,
             version=self.version,
@@ -130,7 +130,7 @@ RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (MYO, SYNTHETIC)
 
 
 def find(name: str, network: str | None = None) -> Recipe:
-    """The recipe of that name, with another network if asked.
+    """Return the recipe of that name, with another network if asked.
 
     Raises:
         DataError: there is no such recipe or network.
@@ -145,12 +145,12 @@ def find(name: str, network: str | None = None) -> Recipe:
 
 
 def simulated(recipe: Recipe, seeds: Sequence[int], seconds: float = 60.0) -> tuple[Recording, ...]:
-    """A recording for each seed: another person, another day."""
+    """Return a recording for each seed: another person, another day."""
     return tuple(_simulated(recipe.draft(), seed, seconds) for seed in seeds)
 
 
 def simulate(manifest: Manifest, seeds: Sequence[int], seconds: float = 60.0) -> tuple[Recording, ...]:
-    """The same in the form that a model takes."""
+    """Return the same in the form that a model takes."""
     return tuple(_simulated(manifest, seed, seconds) for seed in seeds)
 
 

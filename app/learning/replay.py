@@ -90,7 +90,7 @@ def replay(
 
 
 def decide(stream: Replay, votes: int, min_confidence: float, rest: int) -> Ids:
-    """The decision after each window; a new piece starts from rest, as a new stream does."""
+    """Return the decision after each window; a new piece starts from rest, as a new stream does."""
     decider = Decider(votes, min_confidence, rest)
     decisions = np.empty(len(stream.end), np.int64)
     before = stream.piece[0]
@@ -103,7 +103,7 @@ def decide(stream: Replay, votes: int, min_confidence: float, rest: int) -> Ids:
 
 
 def quality(stream: Replay, decisions: Ids, rest: int) -> dict[str, float]:
-    """Sums over one stream, to be added up and turned into figures by `figures`."""
+    """Return sums over one stream, to be added up and turned into figures by `figures`."""
     sums = dict.fromkeys(("gestures", "found", "delay_s", "activations", "rest_s", "kept", "pairs"), 0.0)
     known = stream.truth != UNLABELLED
     follows = known[1:] & (np.diff(stream.stretch) == 0)
@@ -123,7 +123,7 @@ def quality(stream: Replay, decisions: Ids, rest: int) -> dict[str, float]:
 
 
 def figures(sums: Sequence[dict[str, float]]) -> dict[str, float | None]:
-    """What `quality` of all streams comes to. None where there was nothing to measure."""
+    """Return what `quality` of all streams comes to. None where there was nothing to measure."""
     total = {name: sum(one[name] for one in sums) for name in sums[0]}
     return {
         "gestures_found": _ratio(total["found"], total["gestures"]),
@@ -134,7 +134,7 @@ def figures(sums: Sequence[dict[str, float]]) -> dict[str, float | None]:
 
 
 def table(streams: Sequence[Replay], rest: int) -> list[dict[str, Any]]:
-    """The figures for each number of votes and each confidence."""
+    """Return the figures for each number of votes and each confidence."""
     return [
         {
             "votes": votes,
@@ -160,7 +160,7 @@ def _batches(cuts: Iterable[Cut]) -> Iterator[list[Cut]]:
 
 
 def _classes(recording: Recording, manifest: Manifest) -> Ids:
-    """The model's class of each label id; the last entry is for UNLABELLED (-1)."""
+    """Return the model's class of each label id; the last entry is for UNLABELLED (-1)."""
     known = {name: k for k, name in enumerate(manifest.classes)}
     return np.array([known.get(name, UNLABELLED) for name in recording.gesture_names] + [UNLABELLED])
 

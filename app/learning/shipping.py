@@ -38,7 +38,7 @@ class Run:
 
 
 def runs(people: int, folds: int, apart: int, seed: int) -> list[Run]:
-    """The training on all people, then one for each fold of people it must not see.
+    """Return the training on all people, then one for each fold of people it must not see.
 
     Raises:
         DataError: too few people for that.
@@ -87,7 +87,7 @@ def train(
 def write(
     path: Path, manifest: Manifest, data: Dataset, networks: dict[str, Classifier], graphs: bool = True
 ) -> Artefact:
-    """The artefact's folder; its model card stays, its metrics do not: they were those of other weights."""
+    """Return the artefact's folder; its model card stays, its metrics do not: they were those of other weights."""
     from app.learning.export import export
 
     files: dict[str, bytes | Path] = {WEIGHTS: weights_bytes(state_arrays(networks["main"]))}
@@ -115,7 +115,7 @@ def fold_file(name: str) -> str:
 
 
 def weights_for(model: Artefact, content: Collection[str]) -> str:
-    """The weights file that has never seen a recording, whose sessions have those content hashes.
+    """Return the weights file that has never seen a recording, whose sessions have those content hashes.
 
     Raises:
         DataError: every one has.
@@ -134,13 +134,13 @@ def weights_for(model: Artefact, content: Collection[str]) -> str:
 
 
 def seen_by(model: Artefact, file: str) -> list[str]:
-    """The content hashes of the sessions that went into those weights."""
+    """Return the content hashes of the sessions that went into those weights."""
     hashes, held_out = _memory(model)
     return sorted(hashes - held_out.get(Path(file).stem, set()))
 
 
 def _memory(model: Artefact) -> tuple[set[str], dict[str, set[str]]]:
-    """The sessions that the artefact's weights have seen, and those that each run has not.
+    """Return the sessions that the artefact's weights have seen, and those that each run has not.
 
     Raises:
         ArtefactError: the manifest's `training` is not as we write it; somebody edited it.
@@ -154,14 +154,14 @@ def _memory(model: Artefact) -> tuple[set[str], dict[str, set[str]]]:
 
 
 def network_of(model: Artefact, file: str = WEIGHTS) -> Classifier:
-    """The trained network of an artefact, from one of its weights files."""
+    """Return the trained network of an artefact, from one of its weights files."""
     network = build_for(model.manifest)
     load_arrays(network, model.weights(file))
     return network.eval()
 
 
 def with_statistics(draft: Manifest, data: Dataset) -> Manifest:
-    """The manifest with what the data says of amplitudes: every person counts alike.
+    """Return the manifest with what the data says of amplitudes: every person counts alike.
 
     One deviation holds for all channels, so that a turned ring is the same signal.
     """

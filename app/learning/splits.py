@@ -28,7 +28,7 @@ class Part:
 
 
 def person(data: Dataset, who: int) -> list[Part]:
-    """The model as it is, on everything of a person."""
+    """Return the model as it is, on everything of a person."""
     rows = data.rows_of([who])
     if (data.label[rows] == data.rest).all():
         raise DataError(f"{data.people[who]}: shows nothing but {data.classes[data.rest]}")

@@ -1,0 +1,1 @@
+"""What runs: from sources to streams, without HTTP."""

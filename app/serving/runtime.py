@@ -42,6 +42,7 @@ LAST_WORD_S = 2.0  # for open streams to end when the worker exits
 
 
 def never() -> bool:
+    """Return False: of a server that nobody stops."""
     return False
 
 
@@ -97,7 +98,7 @@ class Runtime:
         )
 
     def feed(self, name: str, acquisition: Acquisition) -> SourcePipeline:
-        """What this worker works out from a source; not yet started."""
+        """Return what this worker works out from a source; not yet started."""
         worker = PipelineServices(
             engine=self.engine,
             manifest=self.artefact.manifest,
@@ -109,7 +110,7 @@ class Runtime:
         return SourcePipeline(name, acquisition, worker)
 
     def declare(self, declared: Declared) -> tuple[SourcePipeline, bool]:
-        """The running feed of a source that a client brings, and whether it is new.
+        """Return the running feed of a source that a client brings, and whether it is new.
 
         Raises:
             BusyError: EMG_MODE is not push, or a source of that name was declared otherwise.
@@ -145,7 +146,7 @@ class Runtime:
         return {name: self.engine.backends.states.get(name, left_out) for name in BACKENDS}
 
     def output_states(self) -> dict[str, OutputState]:
-        """The ways out that the operator asked for, by name; empty where there are none."""
+        """Return the ways out that the operator asked for, by name; empty where there are none."""
         counts = self.meters.outputs()
         ways = self.outputs.ways if self.outputs is not None else ()
         return {way.name: OutputState(counts[way.name].state, way.reason) for way in ways}
@@ -172,7 +173,7 @@ class Runtime:
         return reasons
 
     def backend_for(self, backend: str | None, use_tensorrt: bool) -> str:
-        """The backend a stream runs on: the one named, or else the best; without TensorRT if so asked.
+        """Return the backend a stream runs on: the one named, or else the best; without TensorRT if so asked.
 
         Raises:
             BackendUnavailableError: the one named cannot be used, with reason and cure.
@@ -199,7 +200,7 @@ class Runtime:
         writable: Callable[[], bool] = lambda: True,
         caller: str = "",
     ) -> tuple[Stream, Callable[[], None]]:
-        """A stream and what closes it; `place` is where it was when its connection was cut.
+        """Return a stream and what closes it; `place` is where it was when its connection was cut.
 
         Raises:
             DataError: no such rate of frames.
@@ -252,7 +253,7 @@ class Runtime:
         return stream, close
 
     def decision_delay_ms(self, options: StreamOptions) -> float:
-        """Computed from window, hop, votes, filter and the latency measured so far."""
+        """Compute it from window, hop, votes, filter and the latency measured so far."""
         manifest = self.artefact.manifest
         return decision_delay_ms(
             window_ms=1e3 * manifest.length / manifest.sampling_rate,

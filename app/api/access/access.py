@@ -38,7 +38,7 @@ Declares = TypeVar("Declares")
 
 
 def needs(scope: str) -> Callable[[Declares], Declares]:
-    """Declare the scope of a view (right above its `def`), or of a blueprint: `bp = needs(READ)(Blueprint(...))`."""
+    """Declare the scope of a view, right above its `def`, or of a blueprint, around its making."""
 
     def declare(target: Declares) -> Declares:
         setattr(target, _SCOPE, scope)
@@ -48,7 +48,7 @@ def needs(scope: str) -> Callable[[Declares], Declares]:
 
 
 def scope_of(app: Flask, endpoint: str) -> str | None:
-    """The scope that a view, or else its blueprint, declares; None for neither."""
+    """Return the scope that a view, or else its blueprint, declares; None for neither."""
     found = getattr(app.view_functions.get(endpoint), _SCOPE, None)
     if found is None:
         found = getattr(app.blueprints.get(endpoint.rpartition(".")[0]), _SCOPE, None)
@@ -77,7 +77,7 @@ class Access:
         self._good_hosts: set[str] = set()
 
     def admit(self, environ: WSGIEnvironment, scope: str | None, ticket: str | None = None) -> Caller | None:
-        """The caller, let in and counted once; None where nobody asks who it is.
+        """Return the caller, let in and counted once; None where nobody asks who it is.
 
         Raises:
             Unauthorized: there is no key. Forbidden: it is a wrong one, or not for this.
@@ -143,7 +143,7 @@ class Access:
             self._good_hosts.add(host)
 
     def _refuse_other_sites(self, environ: WSGIEnvironment) -> None:
-        """A page elsewhere must not act through the browser of somebody who can reach this server.
+        """Refuse a page elsewhere that would act through the browser of somebody who can reach this server.
 
         Browsers send `Sec-Fetch-Site` to https and to this machine only, and `Origin` with everything that is not safe.
         """
@@ -185,7 +185,7 @@ def _expect_scope(key: Key, scope: str | None) -> None:
 
 
 def address_of(environ: WSGIEnvironment) -> str:
-    """What an anonymous caller is counted by: an IPv4 address, or the /64 of which an IPv6 client has any address."""
+    """Return what an anonymous caller is counted by: an IPv4 address, or the /64 of an IPv6 client's."""
     text = environ.get("REMOTE_ADDR") or "local"
     found = address(text)
     if isinstance(found, ipaddress.IPv6Address):
@@ -216,4 +216,5 @@ def current_caller() -> Caller:
 
 
 def current_access() -> Access:
+    """Return what this application lets in whom by."""
     return cast(Access, current_app.extensions["access"])

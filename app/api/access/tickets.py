@@ -31,10 +31,10 @@ class Tickets(Protocol):
     """Where tickets are kept."""
 
     def issue(self, name: str) -> str:
-        """A ticket for the holder of the key of that name."""
+        """Return a ticket for the holder of the key of that name."""
 
     def redeem(self, ticket: str) -> str | None:
-        """The name that the ticket was issued for; None when it is used, too old or not ours."""
+        """Return the name that the ticket was issued for; None when it is used, too old or not ours."""
 
 
 class FileTickets:
@@ -119,6 +119,7 @@ class RedisTickets:
 
 
 def open_tickets(redis_url: str | None) -> Tickets:
+    """Return the tickets of all workers: in Redis, in a folder that they share, or in this process alone."""
     if redis_url:
         return RedisTickets(redis_url)
     shared = os.environ.get(FOLDER)

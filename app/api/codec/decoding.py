@@ -28,12 +28,12 @@ UNDECLARED = ("", "application/x-www-form-urlencoded")
 
 @lru_cache
 def _defaults(schema: Schema) -> Any:
-    """The job that says nothing; jobs are frozen, so all may share it."""
+    """Return the job that says nothing; jobs are frozen, so all may share it."""
     return validated(schema, {})
 
 
 def whole_body() -> bytes:
-    """The request's body.
+    """Return the request's body.
 
     Raises:
         RequestEntityTooLarge: it is chunked, and goes on after EMG_MAX_BODY; werkzeug takes these bytes for all.
@@ -45,7 +45,7 @@ def whole_body() -> bytes:
 
 
 def load_json(schema: Schema) -> Any:
-    """The job in a JSON body. No body and no content type: all defaults.
+    """Return the job in a JSON body. No body and no content type: all defaults.
 
     Raises:
         UnsupportedMediaType, BadRequest, InvalidBody: what was wrong, and what is right.
@@ -83,7 +83,7 @@ def expect_modest(body: bytes) -> None:
 
 
 def load_query(schema: Schema) -> Any:
-    """The job in the query; a value is read as JSON would be, unless its field is a text or it is no JSON."""
+    """Return the job in the query; a value is read as JSON would be, unless its field is a text or it is no JSON."""
     if not request.query_string:
         return _defaults(schema)
     return validated(
@@ -92,7 +92,7 @@ def load_query(schema: Schema) -> Any:
 
 
 def load_json_or_query(schema: Schema) -> Any:
-    """The job in the JSON body; without a body, the one in the query.
+    """Return the job in the JSON body; without a body, the one in the query.
 
     Raises:
         InvalidBody: both are there, and one would be lost.
@@ -105,7 +105,7 @@ def load_json_or_query(schema: Schema) -> Any:
 
 
 def load_windows(body: Schema, query: Schema) -> Any:
-    """A job with windows: JSON, `.npy`, or raw float32 (little-endian) that the query describes.
+    """Return a job with windows: JSON, `.npy`, or raw float32 (little-endian) that the query describes.
 
     Returns the job and, for a binary body, its array; the array is in the job already for JSON.
     """
@@ -167,7 +167,7 @@ def expect_shape(job: Any, length: int, channels: int) -> None:
 
 
 def validated(schema: Schema, values: Any) -> Any:
-    """The job that `values` describe.
+    """Return the job that `values` describe.
 
     Raises:
         InvalidBody: by field, what was wrong.

@@ -14,7 +14,7 @@ MAX_HEADER = 4096  # bytes; a plain array's header is 128
 
 
 def read_npy(content: bytes) -> Samples:
-    """The array as float32; nothing is allocated that the body does not bring.
+    """Return the array as float32; nothing is allocated that the body does not bring.
 
     Raises:
         DataError: not a `.npy`, not plain numbers, or its header and its length disagree.

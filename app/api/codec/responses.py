@@ -13,7 +13,7 @@ from app.serving.runtime import Runtime
 
 
 def infer_answer(answer: Answer, runtime: Runtime) -> bytes:
-    """The answer of `POST /infer`: numbers, and arrays over the batch when there is more than one window."""
+    """Return the answer of `POST /infer`: numbers, and arrays over the batch when there is more than one window."""
     return _json(
         latency_ms=f"{answer.latency_ms:.3f}",
         spikes=f"{answer.spikes.sum():.0f}",
@@ -25,7 +25,7 @@ def infer_answer(answer: Answer, runtime: Runtime) -> bytes:
 
 
 def backend_answer(answer: Answer, runtime: Runtime) -> bytes:
-    """The answer of `POST /infer/<backend>`: prediction and confidence are texts too."""
+    """Return the answer of `POST /infer/<backend>`: prediction and confidence are texts too."""
     predicted = _predicted(answer.prediction, runtime.artefact.manifest.classes)
     return _json(
         latency_ms=f"{answer.latency_ms:.3f}",

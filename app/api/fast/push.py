@@ -25,13 +25,13 @@ _PATH = re.compile(r"/emg/sources/([A-Za-z0-9._-]{1,64})/samples")
 
 
 def source_of(path: str) -> str | None:
-    """The name of the source that is pushed to by that path; None where it is for something else."""
+    """Return the name of the source that is pushed to by that path; None where it is for something else."""
     found = _PATH.fullmatch(path)
     return found[1] if found else None
 
 
 def receipt(name: str, body: bytes, environ: WSGIEnvironment, runtime: Runtime) -> bytes | None:
-    """The answer to a sound push; None for every other.
+    """Return the answer to a sound push; None for every other.
 
     Raises:
         MyostreamError: what the view would say.

@@ -98,7 +98,7 @@ class FastPath:
         return [answer]
 
     def _answered(self, environ: WSGIEnvironment) -> bytes | None:
-        """The answer to a plain and sound request; None for every other."""
+        """Return the answer to a plain and sound request; None for every other."""
         route = _route(environ) if environ["REQUEST_METHOD"] == "POST" else None
         size = environ.get("CONTENT_LENGTH", "")
         if route is None or not (size.isascii() and size.isdigit()) or not 0 < int(size) <= self._max_body:
@@ -157,7 +157,7 @@ def _raw(body: bytes) -> Samples | None:
 
 
 def _json(body: bytes) -> Samples | None:
-    """The windows of a body that holds nothing but them."""
+    """Return the windows of a body that holds nothing but them."""
     expect_modest(body)
     values: Any = orjson.loads(body)
     if not isinstance(values, dict) or values.keys() != {"emg"} or not isinstance(values["emg"], list):

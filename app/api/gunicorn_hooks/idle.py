@@ -37,11 +37,11 @@ class IdleConnections:
         return serve
 
     def busy(self) -> None:
-        """A request has come on this greenlet's connection."""
+        """Note that a request has come on this greenlet's connection."""
         self._since.pop(self._current(), None)
 
     def idle(self) -> None:
-        """It is answered."""
+        """Count it as answered."""
         me = self._current()
         if me in self._clients:
             self._since[me] = self._clock()

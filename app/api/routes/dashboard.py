@@ -33,7 +33,7 @@ HEADERS = {  # beside those that every answer has
 @bp.get("/")
 @bp.response(200, content_type="text/html")
 def dashboard() -> Response:
-    """The dashboard: signal, gesture, latency, accuracy and recordings in a browser."""
+    """Return the dashboard: signal, gesture, latency, accuracy and recordings in a browser."""
     page = make_response(render_template("dashboard.html"))
     for name, value in HEADERS.items():
         page.headers.setdefault(name, value)

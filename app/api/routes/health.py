@@ -23,7 +23,7 @@ bp = needs(READ)(Blueprint("health", __name__, url_prefix="/health", description
 @bp.get("")
 @bp.response(200, HealthSchema)
 def health() -> dict[str, Any]:
-    """The state of the engine, the model and the source. Always 200: `status` says whether all is well."""
+    """Return the state of the engine, the model and the source. Always 200: `status` says whether all is well."""
     runtime = current_runtime()
     backends, outputs = runtime.backends(), runtime.output_states()
     failed = any(output.state == "failed" for output in outputs.values())
@@ -44,7 +44,7 @@ def health() -> dict[str, Any]:
 @bp.response(200, LiveSchema)
 @needs(OPEN)
 def live() -> dict[str, str]:
-    """The process answers."""
+    """Say that the process answers."""
     return {"status": "alive"}
 
 
@@ -61,7 +61,7 @@ def ready() -> dict[str, str] | Response:
 
 
 def source_state(state: SourceState) -> dict[str, Any]:
-    """A look at a source, as it is answered."""
+    """Return a look at a source, as it is answered."""
     age, rate = state.last_sample_age_ms, state.measured_rate_hz
     return {
         **asdict(state),

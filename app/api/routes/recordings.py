@@ -89,7 +89,7 @@ def stop(name: str) -> dict[str, Any]:
 @fails(bp, 404, 409, 422, 503)
 @needs(READ)
 def download(name: str) -> Response:
-    """A recording that has ended, as one file."""
+    """Return a recording that has ended, as one file."""
     form = load_query(_download)
     file, size = current_runtime().recorder.export(name, form)
     suffix, _ = FORMATS[form]

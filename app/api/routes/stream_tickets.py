@@ -28,12 +28,13 @@ class TicketSchema(Schema):
 @bp.response(201, TicketSchema)
 @fails(bp, 503)
 def issue() -> Any:
-    """A one-use ticket for `GET /infer/stream?ticket=...`, where no header can be sent."""
+    """Return a one-use ticket for `GET /infer/stream?ticket=...`, where no header can be sent."""
     key = current_caller().key
     return {"ticket": current_access().tickets.issue(key.name if key else ""), "expires_in_seconds": VALID_S}
 
 
 @bp.after_request
 def keep_out_of_caches(answer: Response) -> Response:
+    """Have nobody between here and the client keep a ticket."""
     answer.headers["Cache-Control"] = "no-store"
     return answer

@@ -51,14 +51,14 @@ def stream() -> Response:
 @bp.response(200, FrameSchema, content_type=sse.MIMETYPE)
 @fails(bp, 422, 503)
 def stream_by_get() -> Response:
-    """The same by GET, so that a browser's own `EventSource` can open it."""
+    """Return the same by GET, so that a browser's own `EventSource` can open it."""
     return _opened(load_query(_stream_query))
 
 
 @bp.get("/stats")
 @bp.response(200, StatsSchema)
 def stats() -> dict[str, Any]:
-    """What the streams have done since the worker started, and how long each stage took.
+    """Return what the streams have done since the worker started, and how long each stage took.
 
     `decision_delay_ms` is computed, for 30 fps and one vote and for every group of readers: half the window, half
     a hop for each vote, the filter's group delay and the measured latency (Farrell & Weir 2008).
@@ -146,7 +146,7 @@ def _options(runtime: Runtime, feed: SourcePipeline, job: StreamJob) -> StreamOp
 
 
 def _events(stream: Stream, wire: ClientSocket, outlet: SocketWriter | None) -> Iterator[bytes]:
-    """What gunicorn writes: all of it, or with an outlet only what comes before and after the frames."""
+    """Yield what gunicorn writes: all of it, or with an outlet only what comes before and after the frames."""
     yield sse.COMMENT  # the headers leave now, not with the first frame
     spoke = time.perf_counter()
     for item in stream:

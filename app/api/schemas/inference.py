@@ -19,6 +19,7 @@ MAX_DURATION_S = 7 * 24 * 3600.0
 
 
 def about(text: str, **more: Any) -> dict[str, Any]:
+    """Return a field's metadata for `/openapi.json`."""
     return {"metadata": {"description": text, **more}}
 
 

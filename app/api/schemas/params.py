@@ -43,6 +43,8 @@ class StreamJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchmarkJob:
+    """What `POST /benchmark` asks for."""
+
     num_iterations: int = 1000
 
 
@@ -75,7 +77,7 @@ class RecordingJob:
     plan: Mapping[str, Any] | None = None
 
     def plan_with(self, rest: str) -> LabelPlan | None:
-        """The plan, with pauses of that name.
+        """Return the plan, with pauses of that name.
 
         Raises:
             DataError: a part of it is out of range.

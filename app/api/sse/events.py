@@ -19,7 +19,7 @@ _ID = re.compile(r"([0-9a-z]{1,16})\.(\d{1,15})\.(-?\d{1,15})\.(\d{1,15})\.(\d{1
 
 
 def encode(event: Event) -> bytes:
-    """The part of an event that all its readers share: JSON without the closing brace."""
+    """Return the part of an event that all its readers share: JSON without the closing brace."""
     return orjson.dumps(_fields(event))[:-1]
 
 
@@ -38,18 +38,18 @@ def frame(sent: ClientEvent) -> bytes:
 
 
 def last(event: Completed, place: StreamCursor) -> bytes:
-    """The last event of a stream. One that the server cut short keeps an id from which it can go on."""
+    """Return the last event of a stream. One that the server cut short keeps an id from which it can go on."""
     own = identify(place) if event.cut_short else FINISHED
     return b"id: %b\ndata: %b\n\n" % (own.encode(), orjson.dumps(event.fields))
 
 
 def identify(place: StreamCursor) -> str:
-    """The id of the last event that a client at that place has had."""
+    """Return the id of the last event that a client at that place has had."""
     return f"{place.stream}.{place.k}.{place.frames}.{place.dropped}"
 
 
 def place_of(last_event_id: str | None) -> StreamCursor | None:
-    """The place that a `Last-Event-ID` names; None for none, and for one that is not ours."""
+    """Return the place that a `Last-Event-ID` names; None for none, and for one that is not ours."""
     found = _ID.fullmatch(last_event_id or "")
     if found is None:
         return None

@@ -74,7 +74,7 @@ class Handover(Response):
 
 
 def _looks(stream: Stream, wire: ClientSocket, outlet: SocketWriter) -> Iterator[float]:
-    """Gives the seconds until the next look; ends with the stream."""
+    """Yield the seconds until the next look; ends with the stream."""
     spoke = time.perf_counter()
     try:
         for item in stream:

@@ -53,8 +53,10 @@ class SocketWriter:
         return not self._rest
 
     def finish(self, patience_s: float) -> bool:
-        """Before gunicorn writes again: the rest of an event that was taken in part. Waits up to `patience_s`
-        for the client to take anything; False: it does not, or it has gone."""
+        """Write the rest of an event that was taken in part, before gunicorn writes again.
+
+        Waits up to `patience_s` for the client to take anything; False: it does not, or it has gone.
+        """
         try:
             while self._rest and self._wire.takes_more(patience_s):
                 self._rest = self._rest[self._push(self._rest) :]
@@ -86,7 +88,7 @@ class SocketWriter:
 
 
 def open_outlet(wire: ClientSocket, protocol: str) -> SocketWriter | None:
-    """The outlet of a connection under gunicorn; None where there is no plain socket (TLS, tests, `flask run`)."""
+    """Return the writer of a connection under gunicorn; None without a plain socket (TLS, tests, `flask run`)."""
     sock = wire.plain_socket
     if sock is None or os.get_blocking(sock.fileno()) or protocol not in ("HTTP/1.0", "HTTP/1.1"):
         return None

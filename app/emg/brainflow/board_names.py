@@ -12,7 +12,7 @@ SUFFIX = "_BOARD"
 
 
 def board_id(text: str, known: Mapping[str, int]) -> int:
-    """The number of the board called `text`: a number, a name such as CYTON_BOARD, or a short one such as cyton.
+    """Return the number of the board called `text`: a number, a name such as CYTON_BOARD, or a short one such as cyton.
 
     Raises:
         ConfigError: there is none; names those that look like it.

@@ -31,7 +31,7 @@ class PackageCounter:
         return [self._lost_before(number) for number in numbers]
 
     def reset(self) -> None:
-        """The board was started again: its numbers begin anew."""
+        """Forget the numbers: the board was started again, and they begin anew."""
         self._last, self._run = None, 0
 
     def _lost_before(self, number: float) -> int:

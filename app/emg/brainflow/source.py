@@ -62,7 +62,7 @@ class Board:
 
 
 def load_brainflow() -> Any:
-    """The module brainflow.board_shim, with its library.
+    """Return the module brainflow.board_shim, with its library.
 
     Raises:
         ConfigError: it or its library is not there.
@@ -85,7 +85,7 @@ def load_brainflow() -> Any:
 
 
 def find_board(text: str) -> Board:
-    """The board that EMG_BOARD names.
+    """Return the board that EMG_BOARD names.
 
     Raises:
         ConfigError: no such board, it has no EMG channels, or brainflow is not there.
@@ -168,7 +168,7 @@ class BoardSource:
         self.opened += 1
 
     def read(self) -> Chunk | None:
-        """The next samples; None once closed.
+        """Return the next samples; None once closed.
 
         Raises:
             SourceError: the board does not answer, or has said nothing for SILENT_S.

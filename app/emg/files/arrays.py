@@ -43,7 +43,7 @@ _MAT_BYTES = {
 
 
 def read_arrays(path: Path) -> Arrays:
-    """The arrays we know, by key; those of a `.mat` have two dimensions at least.
+    """Return the arrays we know, by key; those of a `.mat` have two dimensions at least.
 
     Raises:
         DataError: no such file, another kind of file, damaged, too large, or with objects inside.

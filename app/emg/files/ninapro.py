@@ -48,7 +48,7 @@ class _File:
 def identify(
     path: Path, *, channels: int, rate_hz: float | None, exercise: int | None, labels: Collection[int]
 ) -> Profile | None:
-    """The profile of a `.mat`, from its name or its folder's (such as DB5), columns, rate, exercise and labels.
+    """Return the profile of a `.mat`, from its name or its folder's (such as DB5), columns, rate, exercise and labels.
 
     None where the file does not look like Ninapro's, or like none of its databases. Databases of which all
     that is asked here is the same (DB2 and DB3) need not be told apart; where names differ, there are none.
@@ -70,7 +70,7 @@ def identify(
 
 
 def _claimed(file: _File) -> Database | None:
-    """The database in the file's name, or else in its folder's where the file is called as Ninapro's are."""
+    """Return the database in the file's name, or else in its folder's where the file is called as Ninapro's are."""
     texts = [file.path.stem, *([file.path.absolute().parent.name] if file.layout else [])]
     found = next((match for match in map(_CLAIM.search, texts) if match), None)
     number = int(found[1] or found[2]) if found else None
@@ -78,7 +78,7 @@ def _claimed(file: _File) -> Database | None:
 
 
 def _contradictions(file: _File, database: Database) -> list[str]:
-    """What the file has and what the database would have, for all in which they differ."""
+    """Return what the file has and what the database would have, for all in which they differ."""
     found = []
     if file.channels not in database.channels:
         allowed = " or ".join(str(count) for count in database.channels) or "no"
@@ -125,7 +125,7 @@ def _profile(file: _File, databases: list[Database]) -> Profile | None:
 
 
 def _meaning(file: _File, database: Database, shift: int | None) -> tuple[tuple[str, ...] | None, int]:
-    """The names of all exercises up to the file's own, which is what its labels can mean, and their shift."""
+    """Return the names of all exercises up to the file's own, which is what its labels can mean, and their shift."""
     if shift is None or file.exercise is None:
         return None, 0
     exercises = database.exercises[: file.exercise]
@@ -133,7 +133,7 @@ def _meaning(file: _File, database: Database, shift: int | None) -> tuple[tuple[
 
 
 def _shift(file: _File, database: Database) -> int | None:
-    """What to add to labels above 0; None where they fit neither way of numbering.
+    """Return what to add to labels above 0; None where they fit neither way of numbering.
 
     Some databases begin at 1 in every exercise, others count on from the exercise before.
     """

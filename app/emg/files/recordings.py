@@ -65,7 +65,7 @@ def load(
     gesture_names: Sequence[str] | None = None,
     labelled: bool = True,
 ) -> Recording:
-    """The recording in one file.
+    """Return the recording in one file.
 
     `fs` and `gesture_names` are for files that have none of their own; after them comes what is known of
     the Ninapro database that the file is from (app/emg/files/ninapro.py), whose labels are counted on from one
@@ -141,17 +141,17 @@ def load_folder(path: Path | str, **options: Any) -> tuple[Recording, ...]:
 
 
 def load_path(path: Path | str, **options: Any) -> tuple[Recording, ...]:
-    """What a setting such as EMG_RECORDING names: one file, or a folder of them."""
+    """Return what a setting such as EMG_RECORDING names: one file, or a folder of them."""
     return load_folder(path, **options) if Path(path).is_dir() else (load(path, **options),)
 
 
 def numbered(highest: int) -> tuple[str, ...]:
-    """What classes are called that have a number only."""
+    """Return what classes are called that have a number only."""
     return ("rest", *(f"gesture_{k}" for k in range(1, int(highest) + 1)))
 
 
 def list_folder(path: Path | str) -> tuple[Path, ...]:
-    """The recordings of a folder in natural order, not yet read."""
+    """Return the recordings of a folder in natural order, not yet read."""
     folder = Path(path)
     if not folder.is_dir():
         raise DataError(f"{folder}: is not a folder")
@@ -215,7 +215,7 @@ def _ids(path: Path, arrays: Mapping[str, npt.NDArray[Any]], n: int, *keys: str)
 
 
 def _repetition_keys(arrays: Mapping[str, Any], refined: str) -> tuple[str, ...]:
-    """The repetition that belongs to the labels taken."""
+    """Return the repetition that belongs to the labels taken."""
     better = ("rerepetition", "repetition_refined")
     return (*better, "repetition") if refined in arrays else ("repetition",)
 
@@ -228,7 +228,7 @@ def _exercise(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> int | None:
 
 
 def _rate(path: Path, arrays: Mapping[str, npt.NDArray[Any]], given: float | None) -> float | None:
-    """The rate that the file states, or else the one given."""
+    """Return the rate that the file states, or else the one given."""
     key = next((key for key in ("fs", "frequency") if key in arrays), None)
     if key is None and given is None:
         return None

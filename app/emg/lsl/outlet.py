@@ -42,7 +42,7 @@ class LslOutlets:
         self._predictions.push_sample([*values, *probabilities], self._stamp(measured_at))
 
     def mark(self, label: str, measured_at: float) -> None:
-        """A marker, when the label is another than before."""
+        """Send a marker, when the label is another than before."""
         if label != self._last:
             self._last = label
             self._markers.push_sample([label], self._stamp(measured_at))

@@ -36,7 +36,7 @@ MOST = 4096  # samples in one pull
 
 
 def load_pylsl() -> Any:
-    """The package pylsl.
+    """Return the package pylsl.
 
     Raises:
         ConfigError: it or its library is not there.
@@ -58,7 +58,7 @@ class Query:
 
     @classmethod
     def parse(cls, text: str) -> Query:
-        """Raises ConfigError where it is not name=..., type=... or source_id=..."""
+        """Read it; raise ConfigError where it is not name=..., type=... or source_id=..."""
         prop, _, value = text.partition("=")
         if prop not in ("name", "type", "source_id") or not value:
             raise ConfigError(
@@ -134,7 +134,7 @@ class LslSource:
                 return True
 
     def read(self) -> Chunk | None:
-        """The next samples; None once closed.
+        """Return the next samples; None once closed.
 
         Raises:
             SourceError: there is no such stream now, or it does not fit.
@@ -173,7 +173,7 @@ class LslSource:
         log.info("LSL stream %s from %s: %s", info.name(), info.hostname(), self._selection)
 
     def _described(self, info: Any) -> Any:
-        """An inlet of the stream, not yet open; what it carries is known then.
+        """Return an inlet of the stream, not yet open; what it carries is known then.
 
         Raises:
             SourceError: it does not answer.
@@ -187,7 +187,7 @@ class LslSource:
         return inlet
 
     def _find(self) -> Any:
-        """The one stream that is meant.
+        """Return the one stream that is meant.
 
         Raises:
             SourceError: there is none.
@@ -207,13 +207,13 @@ class LslSource:
         return (fitting or matching)[0]  # what does not fit is refused with its description
 
     def _visible(self) -> list[Any]:
-        """The streams on the network, each once."""
+        """Return the streams on the network, each once."""
         if self._resolver is None:
             self._resolver, self._asked_at = self._lsl.ContinuousResolver(), self._clock()
         return list({info.uid(): info for info in self._resolver.results()}.values())
 
     def _patiently(self, call: Callable[[], Found], trouble: str) -> Found:
-        """What `call` returns, at last; it waits CALL_WAIT_S each time.
+        """Return what `call` returns, at last; it waits CALL_WAIT_S each time.
 
         Raises:
             SourceError: the stream has gone, or OPEN_S have passed.
@@ -266,7 +266,7 @@ class LslSource:
         return samples, np.asarray(stamps, np.float64) + self._offset_s
 
     def _look_whether_gone(self) -> None:
-        """A sender whose cable was cut says nothing, and its connection never breaks: ask for it anew."""
+        """Ask anew for a sender that is silent: the connection of one whose cable was cut never breaks."""
         if self._clock() - self._heard_at < SILENT_S:
             return
         visible = {info.uid() for info in self._visible()}

@@ -49,7 +49,7 @@ class Selection:
 def select(
     stream: StreamDescription, channels: int, rate: float, units: str, scale: float | None = None
 ) -> Selection:
-    """The EMG channels of `stream` for a model that takes `channels` at `rate` Hz in `units`.
+    """Return the EMG channels of `stream` for a model that takes `channels` at `rate` Hz in `units`.
 
     All channels where there are as many as the model takes; else those of type EMG.
 

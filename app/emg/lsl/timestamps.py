@@ -44,7 +44,7 @@ class TimestampFit:
         return self._due is not None and bool(stamps[-1] - self._expected(len(stamps))[-1] > JUMP_S)
 
     def place(self, stamps: Stamps) -> Placed:
-        """The indices of samples with these stamps (n,), in s.
+        """Return the indices of samples with these stamps (n,), in s.
 
         Raises:
             SourceError: a stamp is not a number.

@@ -26,7 +26,7 @@ class ClippingDetector:
         self._step = np.inf  # smallest difference seen; next to 0 where samples are not quantised
 
     def at_extremes(self, block: Samples) -> Shares:
-        """The share of samples (n, channels) that pile up at the channel's lowest and highest value."""
+        """Return the share of samples (n, channels) that pile up at the channel's lowest and highest value."""
         low, high = block.min(axis=0), block.max(axis=0)
         self._low, self._high = min(self._low, float(low.min())), max(self._high, float(high.max()))
         top, bottom = block == high, block == low

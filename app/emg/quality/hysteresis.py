@@ -21,7 +21,7 @@ class Hysteresis:
         self.state: Flags = np.zeros(channels, np.bool_)
 
     def update(self, bad: Flags, good: Flags) -> Flags:
-        """The states after one more look at each channel."""
+        """Return the states after one more look at each channel."""
         good = good & ~bad
         self._bad = np.where(bad, self._bad + 1, np.where(good, 0, self._bad))
         self._good = np.where(good, self._good + 1, np.where(bad, 0, self._good))

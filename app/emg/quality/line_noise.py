@@ -35,7 +35,7 @@ class LineNoise:
         self._weights = (window**2 / (window**2).sum()).astype(np.float32)
 
     def powers(self, block: Samples) -> tuple[Powers, Powers]:
-        """The power of the hum and that of the whole signal without its offset, of samples (block, channels)."""
+        """Return the power of the hum and that of the whole signal without its offset, of samples (block, channels)."""
         swing = block - self._mean @ block
         whole = self._weights @ np.square(swing)
         hum = np.square(self._waves @ swing).sum(axis=0)

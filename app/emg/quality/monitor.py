@@ -43,7 +43,7 @@ Levels = npt.NDArray[np.float64]  # (channels,)
 
 
 def dead_channels(window: Samples, rest_rms: float) -> list[int]:
-    """The channels (from 0) of a filtered window (length, channels) that carry no signal."""
+    """Return the channels (from 0) of a filtered window (length, channels) that carry no signal."""
     deviation = window.std(axis=0)
     if deviation.min() > DEAD * rest_rms:  # nearly always
         return []
@@ -134,7 +134,7 @@ class QualityMonitor:
             self._take_blocks()
 
     def look(self) -> Quality:
-        """The quality of the last second, as of the last block."""
+        """Return the quality of the last second, as of the last block."""
         look = self._look
         channels = tuple(self._channel(look, channel) for channel in range(self._channels))
         ok = look.loss <= MAX_LOSS and all(channel.ok for channel in channels)
@@ -171,7 +171,7 @@ class QualityMonitor:
         }
 
     def _still(self, block: Samples) -> Flags:
-        """The channels on which nothing moves."""
+        """Return the channels on which nothing moves."""
         if self._rest is None:
             return np.asarray(block.max(axis=0) == block.min(axis=0))
         return np.asarray(block.std(axis=0, dtype=np.float64) <= DEAD * self._rest)

@@ -86,12 +86,12 @@ def write_zip(root: Path, name: str, target: Path) -> Contents:
 
 
 def subject(header: RecordingHeader) -> str:
-    """The BIDS label of the person: letters and digits only."""
+    """Return the BIDS label of the person: letters and digits only."""
     return _label(header.subject or "01")
 
 
 def task(header: RecordingHeader) -> str:
-    """The BIDS label of what was done: the recording's own name."""
+    """Return the BIDS label of what was done: the recording's own name."""
     return _label(header.name)
 
 
@@ -100,7 +100,7 @@ def _label(text: str) -> str:
 
 
 def record_length(rate: float) -> tuple[int, float]:
-    """Samples and seconds of a data record: about RECORD_S, and such that the header can hold the seconds.
+    """Return samples and seconds of a data record: about RECORD_S, and such that the header can hold the seconds.
 
     Raises:
         DataError: there is none for that rate.
@@ -181,7 +181,7 @@ def _signal(
 
 
 def _eight_characters(value: float) -> float:
-    """The least number at or above `value` that a header field can hold, with its minus sign.
+    """Return the least number at or above `value` that a header field can hold, with its minus sign.
 
     Raises:
         DataError: it is too large, or so small that the field could only say 0.
@@ -268,6 +268,6 @@ def _cell(text: str) -> str:
 
 
 def _ascii(text: str, most: int) -> str:
-    """What a BDF header can hold of it."""
+    """Return what a BDF header can hold of it."""
     plain = text.replace("µ", "u").replace("μ", "u").encode("ascii", "ignore").decode()
     return re.sub(r"[^!-~]", "_", plain.strip())[:most]

@@ -54,7 +54,7 @@ class Contents:
 
 
 def contents(root: Path, name: str) -> Contents:
-    """What a recording holds, as far as its log is whole.
+    """Return what a recording holds, as far as its log is whole.
 
     Raises:
         DataError: there is no such recording, or it holds no sample.
@@ -116,7 +116,7 @@ def write_npz(root: Path, name: str, target: Path) -> Contents:
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """The path of a file beside `target` that takes its place, unless the block fails."""
+    """Yield the path of a file beside `target` that takes its place, unless the block fails."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
@@ -128,7 +128,7 @@ def replacing(target: Path) -> Iterator[Path]:
 
 
 def chunks(root: Path, held: Contents) -> Iterator[Chunk]:
-    """The samples that `held` describes, in order."""
+    """Yield the samples that `held` describes, in order."""
     left = held.samples
     with folders.open_file(root, held.header.name, LOG) as file:
         for entry in read(file, held.header.channels):

@@ -67,7 +67,7 @@ class RecordingHeader:
 
 
 def check_name(name: str) -> str:
-    """The name, if a recording may be called that.
+    """Return the name, if a recording may be called that.
 
     Raises:
         DataError: it may not; says what is allowed.
@@ -78,7 +78,7 @@ def check_name(name: str) -> str:
 
 
 def names(root: Path) -> list[str]:
-    """The recordings there are, by name; what else lies in the folder is passed over."""
+    """Return the recordings there are, by name; what else lies in the folder is passed over."""
     try:
         found = [entry.name for entry in os.scandir(root) if entry.is_dir(follow_symlinks=False)]
     except FileNotFoundError:
@@ -87,7 +87,7 @@ def names(root: Path) -> list[str]:
 
 
 def make(root: Path, name: str) -> Path:
-    """An empty folder for a recording, with room for how it will end. Without a header it is no recording yet.
+    """Return an empty folder for a recording, with room for how it will end. Without a header it is no recording yet.
 
     Raises:
         DataError: a recording may not be called that.
@@ -118,7 +118,7 @@ def write_header(root: Path, header: RecordingHeader) -> None:
 
 
 def read_header(root: Path, name: str) -> RecordingHeader:
-    """The header of a recording.
+    """Return the header of a recording.
 
     Raises:
         RecordingNameError: there is no such recording.
@@ -198,7 +198,7 @@ def beginning(root: Path) -> Iterator[None]:
 
 @contextmanager
 def open_file(root: Path, name: str, file: str, flags: int = os.O_RDONLY) -> Iterator[BinaryIO]:
-    """A file of a recording; neither it nor the folder may be a link to somewhere else.
+    """Yield a file of a recording; neither it nor the folder may be a link to somewhere else.
 
     Raises:
         RecordingNameError: there is no such recording.
@@ -267,7 +267,7 @@ def _write_new(folder: Path, name: str, content: bytes) -> None:
 
 
 def _sync(folder: Path) -> None:
-    """A new file is there after a power cut only once its folder is."""
+    """Flush the folder: only then is a new file there after a power cut."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

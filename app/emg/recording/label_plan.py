@@ -104,7 +104,7 @@ class LabelPlan:
         return np.array(ids, np.int16)[row], np.array(repetitions, np.int16)[row]
 
     def prompt(self, position: int, rate: float) -> Prompt | None:
-        """What is asked of the person at that sample; None once the plan is over."""
+        """Return what is asked of the person at that sample; None once the plan is over."""
         ends = self.ends(rate)
         row = int(np.searchsorted(ends, position, side="right"))
         if row == len(ends):
@@ -118,13 +118,13 @@ class LabelPlan:
         )
 
     def as_json(self) -> dict[str, Any]:
-        """What `from_json` reads."""
+        """Return what `from_json` reads."""
         steps = [[step.label, step.seconds, step.repetition] for step in self.steps]
         return {"steps": steps, "countdown_seconds": self.countdown_s, "rest": self.rest}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> LabelPlan:
-        """The plan of a recording's own header."""
+        """Return the plan of a recording's own header."""
         try:
             steps = tuple(Step(str(a), float(b), int(c)) for a, b, c in values["steps"])
             return cls(steps, float(values["countdown_seconds"]), str(values["rest"]))
@@ -160,7 +160,7 @@ def plan_of(
 
 
 def parse_plan(text: str, rest: str = REST) -> LabelPlan:
-    """A plan in its short form, `rest:3,fist:3 x 3`, or as the JSON object that HTTP takes.
+    """Return a plan in its short form, `rest:3,fist:3 x 3`, or as the JSON object that HTTP takes.
 
     Raises:
         DataError: says which part is wrong.
@@ -177,7 +177,7 @@ def parse_plan(text: str, rest: str = REST) -> LabelPlan:
 
 
 def read_plan(plan: str, rest: str = REST) -> LabelPlan:
-    """The plan in a file of that name, or else the plan that the text itself is.
+    """Return the plan in a file of that name, or else the plan that the text itself is.
 
     Raises:
         DataError: neither; says what is wrong with it.

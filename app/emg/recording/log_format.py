@@ -59,13 +59,13 @@ def encode(entry: Entry) -> bytes:
 
 
 def read(file: BinaryIO, channels: int) -> Iterator[Entry]:
-    """What is whole in a log, from its beginning."""
+    """Yield what is whole in a log, from its beginning."""
     for _, entry in read_with_ends(file, channels):
         yield entry
 
 
 def read_with_ends(file: BinaryIO, channels: int) -> Iterator[tuple[int, Entry]]:
-    """The same, each with the position after it: where the file may be cut."""
+    """Yield the same, each with the position after it: where the file may be cut."""
     if file.read(len(MAGIC)) != MAGIC:
         return
     at = len(MAGIC)

@@ -124,7 +124,7 @@ def recover(root: Path, name: str) -> RecordingProgress | None:
 
 
 def running(root: Path, source: str) -> str | None:
-    """The name of the recording of that source which some process writes just now."""
+    """Return the name of the recording of that source which some process writes just now."""
     for name in folders.names(root):
         with suppress(DataError):
             said = folders.read_end(root, name)
@@ -158,7 +158,7 @@ def expect_over(root: Path, name: str) -> None:
 
 
 def _write_all(file: BinaryIO, content: bytes) -> None:
-    """A raw file may take less than all of it."""
+    """Write all of it; a raw file may take less at a time."""
     view = memoryview(content)
     while view:
         view = view[file.write(view) :]

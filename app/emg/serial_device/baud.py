@@ -30,6 +30,7 @@ CSV_LEAST_BYTES, CSV_USUAL_BYTES = 3, 5
 
 
 def bytes_per_second(baud: int) -> float:
+    """Return how many bytes a line of that rate (bits/s) carries."""
     return baud / BITS_PER_BYTE
 
 
@@ -66,7 +67,7 @@ def require(baud: int, channels: int, rate: float, format: str) -> None:
 
 
 def note(baud: int, channels: int, rate: float, format: str) -> str | None:
-    """What to know where it fits only just; None where there is room."""
+    """Return what to know where it fits only just; None where there is room."""
     room = bytes_per_second(baud) / rate  # bytes for one sample
     if format == "csv":
         if sample_bytes(channels, "csv") <= room:
@@ -100,6 +101,6 @@ def _named(channels: int) -> str:
 
 
 def suited(channels: int, rate: float, format: str, per_frame: int = 1) -> int | None:
-    """The usual baud rate of the format if it carries that, else the lowest that does; None: none does."""
+    """Return the usual baud rate of the format if it carries that, else the lowest that does; None: none does."""
     needed = sample_bytes(channels, format, per_frame) * rate
     return next((b for b in (DEFAULT[format], *RATES) if needed <= bytes_per_second(b)), None)

@@ -80,7 +80,7 @@ class CsvDecoder:
         return [Run(samples=np.array(rows, np.float32), lost=lost, restart=restart)] if rows else []
 
     def _row(self, line: bytes) -> list[float] | None:
-        """The numbers of a line; None where it is no sample."""
+        """Return the numbers of a line; None where it is no sample."""
         first, self._begun = not self._begun, True
         if first or not line.strip():
             return None
@@ -102,7 +102,7 @@ class CsvDecoder:
             self._unread += 1
 
     def _count(self, row: list[float], most_lost: int) -> tuple[int | None, bool]:
-        """(samples lost before this one, the counter began anew); None lost: the line is not taken."""
+        """Return (samples lost before this one, the counter began anew); None lost: the line is not taken."""
         unread, self._unread = self._unread, 0
         if len(row) == self.channels:  # without a counter, a line that cannot be read was a sample
             self.lost_samples += unread

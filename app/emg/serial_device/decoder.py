@@ -27,7 +27,7 @@ class Decoder(Protocol):
     """Keeps the bytes of an unfinished frame or line until the rest has come."""
 
     def feed(self, data: bytes, most_lost: int = NO_LIMIT) -> list[Run]:
-        """The samples that are complete now.
+        """Return the samples that are complete now.
 
         A counter that jumps by more than `most_lost` samples (no more can have been taken in the time that
         has passed) is one that began anew.

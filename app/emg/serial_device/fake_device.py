@@ -67,7 +67,7 @@ class CsvEncoder:
 
 
 def counts(samples: Samples, scale: float) -> packets.Counts:
-    """What a 16-bit converter with `scale` units a count makes of the samples."""
+    """Return what a 16-bit converter with `scale` units a count makes of the samples."""
     rounded: packets.Counts = np.clip(np.rint(samples / scale), -32768, 32767).astype(np.int16)
     return rounded
 

@@ -133,7 +133,7 @@ class PacketDecoder:
         return runs + self._run(payloads, lost, restart)
 
     def _missing(self, ahead: int, payload_bytes: int, most_lost: int) -> tuple[int, bool]:
-        """(samples lost, the counter began anew), for a counter that is so far ahead."""
+        """Return (samples lost, the counter began anew), for a counter that is so far ahead."""
         lost = ahead * (payload_bytes // (2 * self.channels))
         if ahead >= 0x8000 or lost > most_lost:
             self.restarts += 1

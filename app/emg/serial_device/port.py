@@ -44,7 +44,7 @@ class PortInfo:
 
 
 def list_ports() -> list[PortInfo]:
-    """The serial ports that this machine has now."""
+    """Return the serial ports that this machine has now."""
     from serial.tools import list_ports as pyserial
 
     return sorted((_info(port) for port in pyserial.comports()), key=lambda port: port.device)
@@ -62,7 +62,7 @@ def _info(port: Any) -> PortInfo:
 
 
 def parse_usb(usb_id: str) -> re.Match[str]:
-    """The groups `vid`, `pid` and `serial` (which may be None).
+    """Return the groups `vid`, `pid` and `serial` (which may be None).
 
     Raises:
         ConfigError: that is no USB id.
@@ -74,7 +74,7 @@ def parse_usb(usb_id: str) -> re.Match[str]:
 
 
 def find_usb(usb_id: str, ports: Sequence[PortInfo], preferred: str | None = None) -> str:
-    """The name that the device `vid:pid` or `vid:pid:serial` has now; of two equal ones the preferred name.
+    """Return the name that the device `vid:pid` or `vid:pid:serial` has now; of two equal ones the preferred name.
 
     Raises:
         ConfigError: that is no USB id.
@@ -113,8 +113,10 @@ class SerialPort:
     def __init__(
         self, device: str, baud: int, list_ports: Callable[[], Sequence[PortInfo]] = list_ports
     ) -> None:
-        """Raises:
-        SourceError: it cannot be opened; one line with the cure.
+        """Open the port.
+
+        Raises:
+            SourceError: it cannot be opened; one line with the cure.
         """
         import serial
 
@@ -131,7 +133,7 @@ class SerialPort:
         self._last_read = 0.0
 
     def read(self, timeout_s: float) -> bytes:
-        """What has come, at least a few ms of it; b"" when nothing comes within the time.
+        """Return what has come, at least a few ms of it; b"" when nothing comes within the time.
 
         Raises:
             SourceError: the device is gone.

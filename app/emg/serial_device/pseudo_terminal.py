@@ -57,7 +57,7 @@ class PseudoTerminal:
             self._fd = -1
 
     def _make_link(self) -> None:
-        """An old link to a pseudo-terminal is replaced at once, as a device's new name replaces its old one."""
+        """Replace an old link to a pseudo-terminal at once, as a device's new name replaces its old one."""
         if self.link.is_symlink() and self.link.readlink().parent == DEVICES:
             self.link.unlink()
         self.link.symlink_to(self.device)

@@ -106,7 +106,7 @@ class SerialSource:
         return {**self._decoder.sums, "opened": self.opened}
 
     def read(self) -> Chunk | None:
-        """The next samples, a few ms of them; None once closed.
+        """Return the next samples, a few ms of them; None once closed.
 
         Raises:
             SourceError: the port cannot be opened, was unplugged, or delivers no samples; one line with the cure.
@@ -163,7 +163,7 @@ class SerialSource:
             self._port = None
 
     def _most_lost(self, now: float) -> int:
-        """The samples that can have been taken since the last one came."""
+        """Return the samples that can have been taken since the last one came."""
         return round((now - self._last_sample_at + CLOCK_SLACK_S) * FASTER * self.sampling_rate)
 
     def _chunk(self, run: Run) -> Chunk:

@@ -105,7 +105,7 @@ class SosFilter:
             self._state = self._settled * level  # (sections, 2, channels)
 
     def __call__(self, samples: Samples) -> Samples:
-        """The filtered samples, (n, channels) float32.
+        """Return the filtered samples, (n, channels) float32.
 
         Raises:
             SourceError: a sample is NaN or infinite; the state is untouched (one NaN would stay for ever).

@@ -141,7 +141,7 @@ class Ring:
         return self._gaps
 
     def window(self, end: int, length: int) -> Samples | None:
-        """A copy of the `length` samples before index `end`, (length, channels).
+        """Return a copy of the `length` samples before index `end`, (length, channels).
 
         None when they are overwritten, not there yet, or not all of one segment.
         """
@@ -150,7 +150,7 @@ class Ring:
             return None if part is None else self._samples[part].copy()
 
     def labels(self, end: int, length: int) -> Labels | None:
-        """The labels (length,) of the same samples; None where `window` gives None."""
+        """Return the labels (length,) of the same samples; None where `window` gives None."""
         with self._changed:
             part = self._slice(end, length)
             return None if part is None else self._labels[part].copy()
@@ -162,11 +162,11 @@ class Ring:
             return length if part is None else int(self._filled[part].sum())
 
     def label_at(self, index: int) -> int | None:
-        """The label of one sample: UNLABELLED where unknown, None where the sample is not kept."""
+        """Return the label of one sample: UNLABELLED where unknown, None where the sample is not kept."""
         return self._at(self._labels, index, int)
 
     def acquired_at(self, index: int) -> float | None:
-        """The monotonic time at which the chunk with this sample arrived; None where it is not kept."""
+        """Return the monotonic time at which the chunk with this sample arrived; None where it is not kept."""
         return self._at(self._acquired_at, index, float)
 
     def wait_beyond(self, index: int, timeout: float | None = None) -> bool:

@@ -14,14 +14,14 @@ Indices = npt.NDArray[np.int64]
 
 
 def runs(index: Indices) -> Iterator[slice]:
-    """The parts of a rising `index` (n,) in which each is one more than the one before."""
+    """Return the parts of a rising `index` (n,) in which each is one more than the one before."""
     breaks = np.flatnonzero(np.diff(index) > 1) + 1
     ends = [0, *breaks.tolist(), len(index)]
     return (slice(begin, end) for begin, end in pairwise(ends) if end > begin)
 
 
 def pieces(index: Indices, samples: Samples, restart: bool = False) -> list[Chunk]:
-    """A chunk for every run of consecutive indices; `index` (n,) rises, `samples` is (n, channels).
+    """Return a chunk for every run of consecutive indices; `index` (n,) rises, `samples` is (n, channels).
 
     A sample with a value that is not finite counts as lost: it would stay in a filter for ever. `restart` is
     said by the first chunk.

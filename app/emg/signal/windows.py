@@ -40,16 +40,16 @@ class Grid:
         object.__setattr__(self, "_hop", Fraction(str(self.rate)) / Fraction(str(self.fps)))
 
     def end_of(self, k: int) -> int:
-        """The index after the last sample of window k."""
+        """Return the index after the last sample of window k."""
         p, q = self._hop.numerator, self._hop.denominator
         return self.start + (2 * (k + 1) * p + q) // (2 * q)
 
     def first_at_or_after(self, sample: int) -> int:
-        """The first window (0 at least) that ends at `sample` or later."""
+        """Return the first window (0 at least) that ends at `sample` or later."""
         return self.last_at_or_before(sample - 1) + 1
 
     def last_at_or_before(self, sample: int) -> int:
-        """The last window that ends at `sample` or earlier; -1 when window 0 ends later."""
+        """Return the last window that ends at `sample` or earlier; -1 when window 0 ends later."""
         # (k+1) p/q + 1/2 < d + 1  <=>  k + 1 < (2d + 1) q / 2p  <=>  k + 1 <= ceil((2d + 1) q / 2p) - 1
         p, q = self._hop.numerator, self._hop.denominator
         d = sample - self.start
@@ -83,7 +83,7 @@ def cut(chunks: Iterable[Chunk], sos: Sos, length: int, grid: Grid, max_fill: in
 
 
 def _between(ring: Ring, before: int, length: int, grid: Grid) -> Iterator[Cut]:
-    """The windows that end after `before` and are complete by now."""
+    """Yield the windows that end after `before` and are complete by now."""
     for k in count(grid.first_at_or_after(before + 1)):
         end = grid.end_of(k)
         if end > ring.newest:

@@ -195,7 +195,7 @@ class FaultInjector:
         return dict(getattr(self._source, "sums", {}))
 
     def read(self) -> Chunk | None:
-        """The next samples that came through."""
+        """Return the next samples that came through."""
         while not self._ready:
             chunk = self._source.read()
             if chunk is None:
@@ -220,7 +220,7 @@ class FaultInjector:
                 left -= _NAP_S
 
     def _survivors(self, chunk: Chunk) -> list[Chunk]:
-        """The runs of samples that no gap swallows, each a chunk of its own."""
+        """Return the runs of samples that no gap swallows, each a chunk of its own."""
         index = chunk.index + np.arange(len(chunk.samples))
         kept = np.ones(len(index), np.bool_)
         for gap in self._gaps:

@@ -70,7 +70,7 @@ def gesture_bumps(position: int) -> tuple[Floats, Floats]:
 
 
 def shaping_filter(rate: float) -> Sos:
-    """The cited spectrum as sections with unit output power; above Nyquist there is nothing."""
+    """Return the cited spectrum as sections with unit output power; above Nyquist there is nothing."""
     low, high = 2 * np.pi * LOW_HZ, 2 * np.pi * HIGH_HZ
     zeros, poles, gain = signal.bilinear_zpk([0.0], [-low, -high, -high], 1.0, fs=rate)
     sos = signal.zpk2sos(zeros, poles, gain)
@@ -174,7 +174,7 @@ class MuscleModel:
         self._at = 0
 
     def next_block(self) -> tuple[Samples, Labels]:
-        """The next `block` samples (block, channels) and their labels (block,)."""
+        """Return the next `block` samples (block, channels) and their labels (block,)."""
         at = np.arange(self._at, self._at + self.block)
         self._at += self.block
         self._recall(int(at[0]), int(at[-1]))

@@ -59,7 +59,7 @@ class Playback:
         self._closed = False
 
     def read(self) -> Chunk | None:
-        """The next samples when the last of them is due; None at the end or once closed."""
+        """Return the next samples when the last of them is due; None at the end or once closed."""
         chunk = None if self._closed else next(self._chunks, None)
         if chunk is not None:
             self._pacer.wait(chunk.index + len(chunk.samples))
@@ -109,7 +109,7 @@ def require(
 
 
 def _chunk(rate: float, speed: float | None) -> int:
-    """Samples in a chunk."""
+    """Return samples in a chunk."""
     if speed is not None and rate * speed < MIN_PER_S:
         raise DataError(
             f"at a speed of {speed:g} only {rate * speed:g} of the recording's {rate:g} samples a second would "

@@ -61,7 +61,7 @@ class Simulator:
         self._closed = False
 
     def read(self) -> Chunk | None:
-        """The next 5 ms, when they are due; None once closed."""
+        """Return the next 5 ms, when they are due; None once closed."""
         if self._closed:
             return None
         index = self._index
@@ -70,7 +70,7 @@ class Simulator:
         return Chunk(index=index, samples=samples, labels=labels)
 
     def generate(self, n_samples: int) -> tuple[Samples, Labels]:
-        """The next samples (n, channels) and labels (n,) at once, without waiting for their time."""
+        """Return the next samples (n, channels) and labels (n,) at once, without waiting for their time."""
         samples = np.empty((n_samples, self.channels), np.float32)
         labels = np.empty(n_samples, np.int16)
         done = 0

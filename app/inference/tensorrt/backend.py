@@ -179,6 +179,6 @@ class TensorRtBackend:
 
 
 def padded_sizes(most: int) -> tuple[int, ...]:
-    """The batch sizes that run: powers of two, and the plan's largest."""
+    """Return the batch sizes that run: powers of two, and the plan's largest."""
     powers = [1 << k for k in range(most.bit_length()) if 1 << k < most]
     return (*powers, most)

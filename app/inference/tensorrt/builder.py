@@ -42,7 +42,7 @@ def build(
     timing_cache: Path | None = None,
     progress: Progress | None = None,
 ) -> bytes:
-    """The plan of a graph with the border of that model.
+    """Return the plan of a graph with the border of that model.
 
     Args:
         flavour: the package that builds, and the only one that will run it.
@@ -84,7 +84,7 @@ def build(
 
 
 def _parsed(flavour: Flavour, builder: Any, onnx: bytes, precision: str) -> tuple[Any, tuple[str, ...]]:
-    """The network, and the precision flags that it still needs."""
+    """Return the network, and the precision flags that it still needs."""
     network = _parse(flavour, builder, onnx, strongly_typed=True)
     own = _own_precision(flavour.trt, network)
     if own == precision:
@@ -119,7 +119,7 @@ def _parse_error(parser: Any) -> str:
 
 
 def _own_precision(trt: Any, network: Any) -> str:
-    """What the graph's own types say."""
+    """Return what the graph's own types say."""
     types = {
         network.get_layer(i).get_output(j).dtype
         for i in range(network.num_layers)
@@ -144,7 +144,7 @@ def _check_border(trt: Any, network: Any, manifest: Manifest) -> None:
 
 
 def border_of(manifest: Manifest) -> dict[str, tuple[int, ...]]:
-    """The tensors that go in and out of a model's graph; -1 is the batch."""
+    """Return the tensors that go in and out of a model's graph; -1 is the batch."""
     border: dict[str, tuple[int, ...]] = {
         "emg": (-1, manifest.length, manifest.channels),
         "logits": (-1, len(manifest.classes)),

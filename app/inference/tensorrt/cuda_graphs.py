@@ -63,7 +63,7 @@ def record(work: Callable[[], None], stream: int) -> Graph:
 
 
 def _checked(driver: Any, result: tuple[Any, ...]) -> Any:
-    """What a call gave beside its status, which comes first."""
+    """Return what a call gave beside its status, which comes first."""
     status = result[0]
     if status != driver.CUresult.CUDA_SUCCESS:
         raise GraphError(f"CUDA answers {getattr(status, 'name', status)}")

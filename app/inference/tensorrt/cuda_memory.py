@@ -88,7 +88,7 @@ class Cuda:
 
 
 def gpu_here(index: int = 0) -> Gpu | None:
-    """The card, or None where there is no driver or no card. By ctypes: needs no package, makes no context."""
+    """Return the card, or None where there is no driver or no card. By ctypes: needs no package, makes no context."""
     try:
         driver = ctypes.CDLL(DRIVER)
     except OSError:
@@ -106,7 +106,7 @@ def gpu_here(index: int = 0) -> Gpu | None:
 
 
 def require_gpu(index: int = 0) -> Gpu:
-    """The card.
+    """Return the card.
 
     Raises:
         BackendUnavailableError: there is none.

@@ -28,7 +28,7 @@ class TensorRtEngine:
     kept: tuple[Any, ...]  # runtime, engine, runtime configuration
 
     def set_batch(self, windows: int, window: tuple[int, int]) -> None:
-        """The shape of the following runs."""
+        """Return the shape of the following runs."""
         if not self.context.set_input_shape("emg", (windows, *window)):
             raise self.failed(f"a batch of {windows}")
 
@@ -114,7 +114,7 @@ def _check_border(trt: Any, engine: Any, artefact: Artefact, command: str) -> No
 
 
 def _runtime_config(trt: Any, engine: Any, cache: Path) -> tuple[Any | None, Any | None]:
-    """The runtime's own CUDA graphs and its cache of compiled kernels; nothing where it has neither."""
+    """Return the runtime's own CUDA graphs and its cache of compiled kernels; nothing where it has neither."""
     config = engine.create_runtime_config() if hasattr(engine, "create_runtime_config") else None
     if config is None or not hasattr(config, "create_runtime_cache"):
         return None, None

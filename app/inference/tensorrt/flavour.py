@@ -64,7 +64,7 @@ class Messages:
         self._errors.clear()
 
     def last(self) -> str:
-        """The last errors in one line, the newest last, without the places in TensorRT's source."""
+        """Return the last errors in one line, the newest last, without the places in TensorRT's source."""
         lines = [" ".join(_PLACE.sub("", error).split()) for error in self._errors]
         kept = list(dict.fromkeys(line for line in lines if line))[-2:]
         return "; ".join(kept)[:300].rstrip(". ") or "it gave no reason"
@@ -108,7 +108,7 @@ def _is_installed(name: str) -> bool:
 
 
 def for_building(gpu: bool) -> Flavour:
-    """The flavour that builds here: `tensorrt` where there is a GPU, `tensorrt_rtx` with or without.
+    """Return the flavour that builds here: `tensorrt` where there is a GPU, `tensorrt_rtx` with or without.
 
     Raises:
         BackendUnavailableError: neither can.

@@ -57,6 +57,7 @@ class PlanNote:
 
 
 def side_path(plan: Path) -> Path:
+    """Return where a plan's side file lies."""
     return plan.with_name(plan.name + ".json")
 
 
@@ -74,7 +75,7 @@ def write(plan: Path, content: bytes, note: PlanNote) -> None:
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """A reader sees the old content or the new one, never a part."""
+    """Write it anew: a reader sees the old content or the new one, never a part."""
     temporary = path.with_name(f".{path.name}.{token_hex(4)}")
     try:
         temporary.write_bytes(content)
@@ -84,7 +85,7 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def read_note(plan: Path) -> PlanNote:
-    """The side file of a plan.
+    """Return the side file of a plan.
 
     Raises:
         ArtefactError: there is none, or it is not one of ours; one line.
@@ -122,13 +123,13 @@ def _note(values: Any) -> PlanNote:
 
 
 def build_command(artefact: Artefact | str, precision: str = "fp32") -> str:
-    """What makes a plan for that model here."""
+    """Return what makes a plan for that model here."""
     name = artefact if isinstance(artefact, str) else artefact.manifest.name
     return f"flask --app wsgi engine build --model {name} --precision {precision}"
 
 
 def find(artefact: Artefact, plan: Path) -> Path:
-    """The plan file: `plan` itself, or, where it is a folder, the newest in it for that model.
+    """Return the plan file: `plan` itself, or, where it is a folder, the newest in it for that model.
 
     One built for this very model goes before one built for another version of it.
 
@@ -158,7 +159,7 @@ def _is_of(plan: Path, artefact: Artefact) -> bool:
 
 
 def read(plan: Path, artefact: Artefact) -> tuple[bytes, PlanNote]:
-    """A plan and its note, for that model.
+    """Return a plan and its note, for that model.
 
     Raises:
         BackendUnavailableError: a file is missing or changed, or the plan was built from another model.
@@ -185,7 +186,7 @@ def read(plan: Path, artefact: Artefact) -> tuple[bytes, PlanNote]:
 
 
 def expect_version(note: PlanNote, version: str, artefact: Artefact) -> None:
-    """A plan runs in the version that built it, and in no other.
+    """Refuse a plan of another version: it runs in the one that built it, and in no other.
 
     Raises:
         BackendUnavailableError: the installed one is another.
@@ -196,7 +197,7 @@ def expect_version(note: PlanNote, version: str, artefact: Artefact) -> None:
 
 
 def expect_gpu(note: PlanNote, sm: str, gpu: str, artefact: Artefact) -> None:
-    """A plan runs on the kind of GPU it was built for; a portable one is for TensorRT-RTX to judge.
+    """Refuse a plan of another kind of GPU; a portable one is for TensorRT-RTX to judge.
 
     Raises:
         BackendUnavailableError: this GPU is another.
@@ -211,7 +212,7 @@ def _cure(artefact: Artefact, precision: str) -> str:
 
 
 def described(note: PlanNote) -> Mapping[str, Any]:
-    """The note as JSON-ready values."""
+    """Return the note as JSON-ready values."""
     return asdict(note)
 
 

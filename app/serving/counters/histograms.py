@@ -69,7 +69,7 @@ class Table:
             yield name, self._values[at + _NAME : at + self._stride]
 
     def row(self, name: str) -> memoryview[float]:
-        """The row of that name, made where there is none."""
+        """Return the row of that name, made where there is none."""
         found = self._rows.get(name)
         return self._made(name) if found is None else found
 

@@ -45,7 +45,7 @@ assert _END <= CALLERS
 
 
 def forget_worker(board: mmap.mmap, slot: int) -> None:
-    """A worker has died: what it was is no more, what it did stays counted."""
+    """Set a dead worker's live counters to zero; what it did stays counted."""
     first = slot * SLOT_BYTES
     board[first + 8 * _FIRST : first + 8 * _LAG] = bytes(8 * (_LAG - _FIRST))
     board[first + 8 * _SOURCES : first + 8 * _ENGINES] = bytes(8 * (_ENGINES - _SOURCES))
@@ -73,7 +73,7 @@ class SourceRow(NamedTuple):
     age_s: float  # of the last sample; nan before the first
 
     def merged(self, other: SourceRow) -> SourceRow:
-        """What another worker says of the same source, taken together."""
+        """Return what another worker says of the same source, taken together."""
         newest = max(self, other, key=lambda row: row.samples)
         return newest._replace(
             gaps=max(self.gaps, other.gaps),
@@ -126,7 +126,7 @@ class OutputRow:
         self._values[1] += 1
 
     def failed(self) -> None:
-        """It has raised, and is closed until it is tried again."""
+        """Count that it has raised, and is closed until it is tried again."""
         self._values[2] += 1
         self.became("failed")
 
@@ -193,7 +193,7 @@ class SharedMetrics:
         self._lag.add(seconds)
 
     def alive(self, usage: Usage) -> None:
-        """This worker runs, and takes so much."""
+        """Say that this worker runs, and takes so much."""
         self._own[_FIRST : _FIRST + 3] = memoryview(array("d", [os.getpid(), *usage]))
 
     def source(self, state: SourceState, stalls: int) -> None:
@@ -246,7 +246,7 @@ class SharedMetrics:
         return [WorkerUsage(number, int(pid), rss, cpu_s) for number, (pid, rss, cpu_s) in seen if pid]
 
     def source_ended(self, name: str) -> None:
-        """It is not there any more."""
+        """Say that it is not there any more."""
         self._source_table.row(name)[0] = SOURCE_STATES.index("ended")
 
     def sources(self) -> dict[str, SourceRow]:

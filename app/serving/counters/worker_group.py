@@ -22,13 +22,13 @@ def board_for(workers: int) -> mmap.mmap:
 
 
 def free_slot(board: mmap.mmap, taken: set[int]) -> int:
-    """The first slot that no living worker has; the last one, where there are more workers than were planned."""
+    """Return the first slot that no living worker has; the last one, where there are more workers than were planned."""
     slots = len(board) // SLOT_BYTES
     return next((slot for slot in range(slots) if slot not in taken), slots - 1)
 
 
 def forget_streams(board: mmap.mmap, slot: int) -> None:
-    """A worker has died, and its streams with it."""
+    """Set a dead worker's counts of open streams to zero."""
     for first, last in ((ACTIVE, ACTIVE + 1), (CALLERS, RELOADED)):
         board[slot * SLOT_BYTES + 8 * first : slot * SLOT_BYTES + 8 * last] = bytes(8 * (last - first))
 
@@ -41,7 +41,7 @@ def mark_reloaded(board: mmap.mmap, slot: int, reloaded: bool = True) -> None:
 
 
 def new_run() -> str:
-    """A name for one start of a server that nobody can guess."""
+    """Return a name for one start of a server that nobody can guess."""
     return secrets.token_hex(8)
 
 
@@ -89,7 +89,7 @@ class WorkerGroup:
         return [doubles[at : at + size] for at in range(0, len(doubles), size)]
 
     def claim(self, what: str) -> socket.socket | None:
-        """What only one worker may do at a time, until it closes the socket or ends; None: another does it.
+        """Return what only one worker may do at a time, until it closes the socket or ends; None: another does it.
 
         An abstract address (unix(7)) belongs to the process that has bound it.
         """
@@ -104,7 +104,7 @@ class WorkerGroup:
         return claim
 
     def link(self, settings: str) -> str:
-        """What the workers of this server that have these settings call the source that they share.
+        """Return what the workers of this server that have these settings call the source that they share.
 
         After a reload with others, the new workers open a source of their own.
         """

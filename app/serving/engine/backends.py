@@ -71,7 +71,7 @@ class Backends:
         return next(name for name in self.openers if name in self.opened)
 
     def named(self, backend: str | None = None) -> str:
-        """The backend of that name, opened if need be; without a name the best.
+        """Return the backend of that name, opened if need be; without a name the best.
 
         Raises:
             BackendUnavailableError: it cannot be used, with the reason and the cure.
@@ -108,7 +108,7 @@ class Backends:
         self.thread.run(lambda: self._open_here(name))
 
     def _open_here(self, name: str) -> None:
-        """Runs on the engine thread."""
+        """Open that backend and try it out, on the engine thread."""
         if name in self.opened:  # two callers may have asked for a lazy one
             return
         try:

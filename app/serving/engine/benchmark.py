@@ -32,7 +32,7 @@ class Benchmark:
     def run(
         self, backends: tuple[str, ...], iterations: int, wanted: Callable[[], bool] = lambda: True
     ) -> dict[str, Latency | None]:
-        """The latency of each of `backends`; None for one that is not available.
+        """Return the latency of each of `backends`; None for one that is not available.
 
         `wanted` is asked between slices: a caller who has left ends the benchmark.
 

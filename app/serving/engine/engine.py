@@ -88,7 +88,7 @@ class Meter(Protocol):
         """One call, of so many windows, for requests that had waited so long."""
 
     def failed(self, backend: str) -> None:
-        """The call raised."""
+        """Count a call that raised."""
 
 
 @dataclass(slots=True)
@@ -124,7 +124,7 @@ class Engine:
             self.thread.close()
 
     def _try_out(self, name: str, backend: Backend) -> None:
-        """A real inference, and how long one takes where that decides where it is run."""
+        """Run a real inference, and time it where that decides where it is run."""
         backend.infer(np.zeros((1, self.model.length, self.model.channels), np.float32))
         if backend.reentrant:
             self._inline_s[name] = self._time(backend)
@@ -203,7 +203,7 @@ class Engine:
             )
 
     def _drain(self) -> None:
-        """Runs on the engine thread: serve all that waits, requests alike in one call."""
+        """Serve all that waits, requests alike in one call; on the engine thread."""
         while self._queue:
             batch = [self._queue.popleft()]
             size = len(batch[0].windows)
@@ -252,7 +252,7 @@ class Engine:
     def answer(
         self, backend: Backend, windows: Batch, preprocess: bool = True, steps: int | None = None
     ) -> tuple[Inference, Prediction]:
-        """What every request costs, and so what the benchmark times. For the engine thread."""
+        """Return what every request costs, and so what the benchmark times. For the engine thread."""
         if preprocess:
             windows = normalise(windows, self.model.mean, self.model.std)
         thread = threading.get_ident()

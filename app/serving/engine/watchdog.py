@@ -29,8 +29,11 @@ def end_process() -> None:
 
 
 class Watchdog:
-    """`calls` are those under way. Time is counted in ticks seen, so that a stopped process, or a machine that slept,
-    is not taken for a call that hangs. `end` is what to do after the grace; None: wait, with `hung` set."""
+    """Looks whether a call hangs.
+
+    `calls` are those under way. Time is counted in ticks seen, so that a stopped process, or a machine that slept, is
+    not taken for a call that hangs. `end` is what to do after the grace; None: wait, with `hung` set.
+    """
 
     def __init__(
         self,

@@ -26,7 +26,7 @@ class Sender(Protocol):
     def frame(self, frame: Frame) -> None: ...
 
     def rest(self) -> None:
-        """The source is silent, or the server stops. Said again and again while it lasts."""
+        """Say rest: the source is silent, or the server stops. Said again and again while it lasts."""
 
     def close(self) -> None: ...
 
@@ -123,7 +123,7 @@ class SenderGuard:
                     last()
 
     def _recovered(self) -> None:
-        """It works again, and has for a while: one that fails at every second frame is no news."""
+        """Say that it works again, and has for a while: one that fails at every second frame is no news."""
         if self.reason is not None and self._sent_long_enough():
             self.reason = None
             log.warning("the output %s sends again", self.name)

@@ -115,7 +115,7 @@ class Outputs:
         self._waiting.clear()  # what nobody could send is old when somebody can
 
     def _offered(self, published: GroupEvent, _missed: int) -> bool:
-        """Called by the group's thread: must not wait."""
+        """Take an event on the group's thread, without a wait."""
         self._waiting.append(published.event)
         self._wake.set()
         return True
@@ -142,7 +142,7 @@ def make_outputs(
     crew: WorkerGroup,
     meters: SharedMetrics,
 ) -> Outputs | None:
-    """What EMG_LSL_OUTLET and EMG_UDP ask for; None where they ask for nothing.
+    """Return what EMG_LSL_OUTLET and EMG_UDP ask for; None where they ask for nothing.
 
     Raises:
         ConfigError: pylsl is not there, or the UDP host has no address.

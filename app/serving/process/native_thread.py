@@ -83,7 +83,7 @@ class GeventThread:
 
 
 def native_thread() -> NativeThread:
-    """The kind of thread that fits this process: gevent's where `threading` is monkey-patched."""
+    """Return the kind of thread that fits this process: gevent's where `threading` is monkey-patched."""
     return PlainThread() if _gevent() is None else GeventThread()
 
 
@@ -98,7 +98,7 @@ def native_sleep(seconds: float) -> None:
 
 
 def native(module: str, name: str) -> Any:
-    """A function as Python has it, whatever gevent has put in its place."""
+    """Return a function as Python has it, whatever gevent has put in its place."""
     monkey = _gevent()
     return getattr(import_module(module), name) if monkey is None else monkey.get_original(module, name)
 

@@ -21,7 +21,7 @@ class BlockingWorker:
         self._closed = False
 
     def do(self, job: Callable[[], T]) -> T:
-        """What `job` returns or raises."""
+        """Return what `job` returns or raises."""
         done: list[T] = []
         failed: list[Exception] = []
 

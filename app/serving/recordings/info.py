@@ -35,7 +35,7 @@ class RecordingInfo:
 
 
 def state_of(header: RecordingHeader, progress: RecordingProgress, size: int) -> RecordingInfo:
-    """What is said of a recording."""
+    """Return what is said of a recording."""
     return RecordingInfo(
         name=header.name,
         state=progress.state,

@@ -160,7 +160,7 @@ class RecordingService:
         return self.state(name)
 
     def state(self, name: str) -> RecordingInfo:
-        """A look at one recording.
+        """Return a look at one recording.
 
         Raises:
             RecordingNameError: there is none of that name.
@@ -185,7 +185,7 @@ class RecordingService:
         return sorted(found, key=lambda state: (state.started_at, state.name), reverse=True)
 
     def export(self, name: str, form: str) -> tuple[BinaryIO, int]:
-        """The recording in that form of FORMATS, as a file that is gone once it is closed, and its bytes.
+        """Return the recording in that form of FORMATS, as a file that is gone once it is closed, and its bytes.
 
         Raises:
             RecordingNameError: there is none of that name.

@@ -79,7 +79,7 @@ class RecordingSession:
         return plan.prompt(self._position, self.header.sampling_rate)
 
     def hear(self, published: GroupEvent, _missed: int) -> bool:
-        """Called by the group's thread: must not wait and must not raise."""
+        """Take a prediction on the group's thread: without a wait, and never raise."""
         frame = published.event
         if isinstance(frame, Frame):
             self._put(
@@ -91,7 +91,7 @@ class RecordingSession:
         return True
 
     def _tap(self, chunk: Chunk, _arrived: float) -> None:
-        """Called by the acquisition's thread: must not wait and must not raise."""
+        """Take a chunk on the acquisition's thread: without a wait, and never raise."""
         labels = None if chunk.labels is None else np.array(chunk.labels)
         kept = Chunk(
             index=chunk.index, samples=np.array(chunk.samples), labels=labels, restart=chunk.restart

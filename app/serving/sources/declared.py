@@ -21,7 +21,7 @@ class Declared:
     units: str | None  # None: the model's
 
     def open(self, manifest: Manifest, idle_s: float) -> PushSource:
-        """The source, for that model.
+        """Return the source, for that model.
 
         Raises:
             DataError: the model takes another signal.

@@ -36,7 +36,7 @@ FILL_S = 0.01  # a gap up to here is filled and flagged; a longer one begins a n
 
 
 def open_artefact(settings: Settings) -> Artefact:
-    """The model that EMG_MODEL names.
+    """Return the model that EMG_MODEL names.
 
     Raises:
         ConfigError: EMG_WIN, EMG_CH or EMG_FS contradicts it.
@@ -58,7 +58,7 @@ def open_artefact(settings: Settings) -> Artefact:
 
 
 def open_source(settings: Settings, manifest: Manifest) -> Source | None:
-    """The source that EMG_MODE names, for that model; None where clients bring their own.
+    """Return the source that EMG_MODE names, for that model; None where clients bring their own.
 
     Raises:
         DataError: the recording cannot be used; the line says which model would fit.
@@ -90,7 +90,7 @@ def _open_source(settings: Settings, manifest: Manifest) -> Source:
 
 
 def _open_lsl(settings: Settings, manifest: Manifest) -> LslSource:
-    """The stream that EMG_LSL names; it may begin later than the server.
+    """Return the stream that EMG_LSL names; it may begin later than the server.
 
     Raises:
         ConfigError: pylsl is not there, or the stream is there and does not fit.
@@ -107,7 +107,7 @@ def _open_lsl(settings: Settings, manifest: Manifest) -> LslSource:
 
 
 def _open_board(settings: Settings, manifest: Manifest) -> BoardSource:
-    """The board that EMG_BOARD names; it is connected when it is first read.
+    """Return the board that EMG_BOARD names; it is connected when it is first read.
 
     Raises:
         ConfigError: brainflow is not there, or BrainFlow knows no such board.
@@ -135,7 +135,7 @@ def _open_board(settings: Settings, manifest: Manifest) -> BoardSource:
 
 
 def serial_options(settings: Settings, manifest: Manifest) -> SerialOptions:
-    """The device that the settings name, delivering what the model takes.
+    """Return the device that the settings name, delivering what the model takes.
 
     Raises:
         ConfigError: the baud rate cannot carry that.
@@ -168,14 +168,14 @@ def _manifests(models_dir: Path) -> list[Manifest]:
 
 
 def open_path(settings: Settings, manifest: Manifest) -> SignalPath:
-    """An empty ring behind the model's filters."""
+    """Return an empty ring behind the model's filters."""
     rate = manifest.sampling_rate
     ring = Ring(round(KEPT_S * rate) + manifest.length, manifest.channels, max_fill=round(FILL_S * rate))
     return SignalPath(ring, design(manifest.filters, rate, settings.mains_hz))
 
 
 def make_engine(settings: Settings, model: Artefact) -> Engine:
-    """An engine with the backends of EMG_BACKENDS, not yet open."""
+    """Return an engine with the backends of EMG_BACKENDS, not yet open."""
     manifest = model.manifest
     shape = ModelInput(
         length=manifest.length, channels=manifest.channels, mean=manifest.mean, std=manifest.std
@@ -188,7 +188,7 @@ def make_engine(settings: Settings, model: Artefact) -> Engine:
 
 
 def _precision(settings: Settings, model: Artefact) -> str:
-    """The one chosen; int8 by default, where the model has that graph: as accurate, and twice as fast on a CPU."""
+    """Return the one chosen; by default int8 where there is such a graph: as accurate, and twice as fast on a CPU."""
     if settings.onnx_precision is not None:
         return settings.onnx_precision
     return "int8" if GRAPHS["int8"] in model.manifest.files else "fp32"

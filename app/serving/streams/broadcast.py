@@ -199,7 +199,7 @@ class Reader:
         return self._group.ended and not self._fresh()
 
     def replay(self) -> list[tuple[GroupEvent, int]]:
-        """The frames kept that this reader has not seen, each with the number of frames missed before it."""
+        """Return the frames kept that this reader has not seen, each with the number of frames missed before it."""
         if self._after is None:
             return []
         after = self._after
@@ -208,7 +208,7 @@ class Reader:
         return [(event, self._missed(event)) for event in kept if event.position >= 0 and event.k > after]
 
     def take(self, timeout_s: float) -> list[tuple[GroupEvent, int]]:
-        """What is new, at most one frame and that the newest, each with the number of frames missed before it.
+        """Return what is new, at most one frame and that the newest, each with the number of frames missed before it.
 
         Waits up to `timeout_s`; empty when nothing came.
         """
@@ -289,7 +289,7 @@ class Broadcast:
         return {options: g.readers for options, g in list(self._groups.items()) if g.readers}
 
     def join(self, options: StreamOptions, after: int | None = None) -> Reader:
-        """A place in the group of those options; `after` is the last window a returning reader has seen.
+        """Return a place in the group of those options; `after` is the last window a returning reader has seen.
 
         Raises:
             DataError: the source has no grid for that fps.
@@ -307,7 +307,7 @@ class Broadcast:
         return Reader(group, lambda: self._leave(group), first, after)
 
     def reached(self, options: StreamOptions) -> int:
-        """The newest window on the grid of those options; -1 before the first."""
+        """Return the newest window on the grid of those options; -1 before the first."""
         return Grid(self._acquisition.source.sampling_rate, options.fps).last_at_or_before(
             self._acquisition.ring.newest
         )

@@ -153,7 +153,7 @@ class Stream:
             yield None  # also while it does not read: it may have gone
 
     def _offered(self, event: GroupEvent, missed: int) -> bool:
-        """Called by the group's thread: must not wait and must not raise."""
+        """Take an event on the group's thread: without a wait, and never raise."""
         assert self._outlet is not None
         if self._complete(event):
             return True

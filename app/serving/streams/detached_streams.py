@@ -115,7 +115,7 @@ class DetachedStreams:
 
 
 def _tried(step: Callable[[], T]) -> T | None:
-    """What it gives; None where it fails, so that the other streams are looked after all the same."""
+    """Return what it gives; None where it fails, so that the other streams are looked after all the same."""
     try:
         return step()
     except Exception:

@@ -56,7 +56,7 @@ class FrameMaker:
         self._segment = ring.segment_start
 
     def frame(self, end: int) -> Frame | None:
-        """The frame of the window that ends before sample `end`; None where there is no whole window.
+        """Return the frame of the window that ends before sample `end`; None where there is no whole window.
 
         Raises:
             MyostreamError: the engine refused.
@@ -89,7 +89,7 @@ class FrameMaker:
         )
 
     def source_change(self, status: str, source_state: str) -> SourceChange:
-        """The source stalled or recovered: the votes are void and the decision is rest."""
+        """Return the event of a source that stalled or recovered: the votes are void, the decision is rest."""
         rest = self._decider.reset()
         return SourceChange(
             status=status,
@@ -100,7 +100,7 @@ class FrameMaker:
         )
 
     def _signal(self, end: int) -> list[list[float]] | None:
-        """The filtered samples since the frame before, (channels, points); decimated to SIGNAL_POINTS."""
+        """Return the filtered samples since the frame before, (channels, points); decimated to SIGNAL_POINTS."""
         hop = self._ring.window(end, max(1, round(self._manifest.sampling_rate / self._options.fps)))
         if hop is None:
             return None

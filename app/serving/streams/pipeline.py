@@ -75,7 +75,7 @@ class SourcePipeline:
         self.acquisition.close()
 
     def snapshot(self, count: int) -> Samples:
-        """The newest `count` windows, (count, length, channels), the newest last.
+        """Return the newest `count` windows, (count, length, channels), the newest last.
 
         They lie SNAPSHOT_HOP_S apart, closer where the signal is not yet that long. Waits for a source that has just
         begun, or begun anew, up to a window's length and PATIENCE_S.
@@ -145,7 +145,7 @@ class SourcePipelines:
         return next(iter(self), None)
 
     def named(self, name: str | None = None) -> SourcePipeline:
-        """The feed of that name; None: the default.
+        """Return the feed of that name; None: the default.
 
         Raises:
             NotReadyError: there is no source yet.

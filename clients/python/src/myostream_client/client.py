@@ -26,7 +26,9 @@ ROUTES = {None: "/infer", "onnxruntime": "/infer/onnx", "tensorrt": "/infer/tens
 
 
 class StreamingInferenceClient:
-    """One server. Calls raise `ClientError`: `ServerUnreachableError`, `RefusedError` (with the server's own `detail`),
+    """One server.
+
+    Calls raise `ClientError`: `ServerUnreachableError`, `RefusedError` (with the server's own `detail`),
     `KeyRefusedError` or `NotMyostreamError`.
 
     Not for several threads at once; each stream and each pushed source has a connection of its own.
@@ -48,7 +50,7 @@ class StreamingInferenceClient:
         return self._caller.call("GET", "/health")
 
     def wait_until_ready(self, patience_s: float = 60.0) -> None:
-        """Returns when the server would answer; raises what it last said when it does not within `patience_s`."""
+        """Return when the server would answer; raises what it last said when it does not within `patience_s`."""
         ends = time.monotonic() + patience_s
         while True:
             try:
@@ -104,7 +106,7 @@ class StreamingInferenceClient:
     def infer_batch(
         self, windows: Window, *, preprocess: bool = True, backend: str | None = None
     ) -> list[Prediction]:
-        """The same for many windows at once, (batch, length, channels)."""
+        """Return the same for many windows at once, (batch, length, channels)."""
         if backend not in ROUTES:
             raise ValueError(f"backend must be None, 'onnxruntime' or 'tensorrt', got {backend!r}")
         if isinstance(windows, list):
@@ -153,7 +155,7 @@ class StreamingInferenceClient:
         callback: Callable[[Json], object] | None = None,
         **more: Any,
     ) -> StreamSummary:
-        """Gives each event, as the server's dictionary, to `callback`, and in the end the figures.
+        """Give each event, as the server's dictionary, to `callback`, and in the end the figures.
 
         A callback that returns False (not None) ends the stream.
         """
@@ -174,7 +176,7 @@ class StreamingInferenceClient:
     def push(
         self, name: str, *, channels: int, sampling_rate_hz: float, units: str = "uV", **more: Any
     ) -> PushedSource:
-        """A source that this program fills, on a server in EMG_MODE=push:
+        """Return a source that this program fills, on a server in EMG_MODE=push.
 
         with client.push("armband", channels=8, sampling_rate_hz=200) as source:
             source.send(chunk)  # (n, channels)

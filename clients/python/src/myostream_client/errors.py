@@ -45,7 +45,7 @@ class KeyRefusedError(RefusedError):
 
 
 def refused(status: int, body: bytes, retry_after: str | None) -> RefusedError:
-    """The exception for an answer that is an error, whoever gave it."""
+    """Return the exception for an answer that is an error, whoever gave it."""
     try:
         problem = json.loads(body)
     except ValueError:

@@ -59,7 +59,7 @@ class EventStream:
                 yield event
 
     def raw(self) -> Iterator[Json | Interrupted]:
-        """The events as dictionaries, and what interrupts them."""
+        """Yield the events as dictionaries, and what interrupts them."""
         while not self._closed.is_set():
             try:
                 with contextlib.closing(self._connected()) as events:
@@ -92,7 +92,7 @@ class EventStream:
         self.close()
 
     def _connected(self) -> Generator[Json, None, None]:
-        """The events of one connection."""
+        """Yield the events of one connection."""
         connection = self._server.connection(self._idle_s)
         self._socket = connection.sock
         try:

@@ -64,8 +64,10 @@ class Completed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interrupted:
-    """Not from the server: the connection was lost, and another is tried after `delay_s`. There is no news meanwhile,
-    so whatever follows the decision should stop."""
+    """Not from the server: the connection was lost, and another is tried after `delay_s`.
+
+    There is no news meanwhile, so whatever follows the decision should stop.
+    """
 
     reason: str
     attempt: int  # connections tried since the last event
@@ -76,7 +78,7 @@ Event = Frame | SourceChange | Trouble | Completed | Interrupted
 
 
 def event_of(data: Mapping[str, Any]) -> Event | None:
-    """The typed event; keys that this client does not know are left out. None for a kind it does not know.
+    """Return the typed event; keys that this client does not know are left out. None for a kind it does not know.
 
     Raises:
         TypeError: a key is missing.

@@ -61,8 +61,10 @@ class PushedSource:
             raise
 
     def declare(self) -> int | None:
-        """Tell the server what will come. It may have been told before, by a run of this program that ended: then
-        the number of the sample that it waits for.
+        """Tell the server what will come.
+
+        It may have been told before, by a run of this program that ended: then the number of the sample that it
+        waits for.
 
         Raises:
             RefusedError: it takes no such source.
@@ -108,7 +110,7 @@ class PushedSource:
         self.close()
 
     def _encoded(self, samples: Samples) -> tuple[int, dict[str, Any]]:
-        """The number of samples, and what `Caller.call` takes."""
+        """Return the number of samples, and what `Caller.call` takes."""
         first = self.next_sample
         if isinstance(samples, list):
             if any(len(row) != self._channels for row in samples):

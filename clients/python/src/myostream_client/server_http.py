@@ -36,7 +36,7 @@ class Server:
             raise ValueError("an API key has only printable ASCII characters; is a line feed at its end?")
 
     def connection(self, timeout_s: float) -> http.client.HTTPConnection:
-        """A new connection, open.
+        """Return a new connection, open.
 
         Raises:
             ServerUnreachableError: nobody listens there.
@@ -64,7 +64,7 @@ class Server:
         return {"User-Agent": f"myostream-client/{__version__}", **key, **(more or {})}
 
     def target(self, path: str, query: Mapping[str, Any] | None = None) -> str:
-        """The path as it stands in a request, under the URL's own."""
+        """Return the path as it stands in a request, under the URL's own."""
         asked = {k: _word(v) for k, v in (query or {}).items() if v is not None}
         return urlsplit(self.url).path.rstrip("/") + path + (f"?{urlencode(asked)}" if asked else "")
 
@@ -86,7 +86,7 @@ class Caller:
         content_type: str = "application/json",
         timeout_s: float | None = None,
     ) -> dict[str, Any]:
-        """The answer's JSON object; empty where it has no content.
+        """Return the answer's JSON object; empty where it has no content.
 
         Raises:
             RefusedError: the server said no.
@@ -120,7 +120,7 @@ class Caller:
     def _exchanged(
         self, method: str, target: str, body: bytes | None, headers: dict[str, str], timeout_s: float
     ) -> tuple[http.client.HTTPResponse, bytes]:
-        """A server closes a connection that is idle for long, which shows only when it is used: then once more."""
+        """Ask, and ask once more where a server has closed an idle connection, which shows only when it is used."""
         kept = self._connection is not None
         try:
             connection = self._connection = self._connection or self._server.connection(timeout_s)

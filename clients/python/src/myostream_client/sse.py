@@ -42,7 +42,7 @@ class SseParser:
         self._size = 0  # bytes of the data lines
 
     def feed(self, piece: bytes) -> list[SseEvent]:
-        """The events that end in this piece.
+        """Return the events that end in this piece.
 
         Raises:
             ValueError: an event is larger than MAX_EVENT.

@@ -11,6 +11,8 @@ from .events import Completed, Event, Frame, Interrupted, SourceChange, Trouble
 
 
 class View(Protocol):
+    """Shows the events of a stream while it runs."""
+
     def __enter__(self) -> View: ...
 
     def __exit__(
@@ -21,7 +23,7 @@ class View(Protocol):
 
 
 def best_view(classes: Callable[[], Sequence[str]]) -> View:
-    """A panel when stdout is a terminal and rich is there, and then it asks for the `classes`; else lines."""
+    """Return a panel when stdout is a terminal and rich is there, and then it asks for the `classes`; else lines."""
     if sys.stdout.isatty():
         try:
             from .terminal_panel import PanelView  # noqa: PLC0415  it needs rich, which is optional
@@ -45,7 +47,7 @@ class LineView:
 
 
 def line_of(event: Event) -> str:
-    """The event in one line."""
+    """Return the event in one line."""
     if isinstance(event, Frame):
         truth = "" if event.truth is None else f" (truth {event.truth})"
         return (
