@@ -32,7 +32,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object 
 
 
 def _names(_context: click.Context, _option: click.Parameter, text: str | None) -> list[str] | None:
-    """The names in a list with commas between; None where there is none."""
+    """Return the names in a list with commas between; None where there is none."""
     names = None if text is None else [name.strip() for name in text.split(",")]
     if names is not None and (not all(names) or len(set(names)) != len(names)):
         raise click.BadParameter("names with commas between, each once, such as rest,fist,point")

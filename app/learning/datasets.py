@@ -84,7 +84,7 @@ def load_people(path: Path, gestures: Sequence[str] | None = None) -> tuple[Reco
 
 
 def named(recordings: Sequence[Recording], classes: Sequence[str], rest_class: str) -> tuple[Recording, ...]:
-    """The recordings with a name for every label, by the rule of the live path.
+    """Return the recordings with a name for every label, by the rule of the live path.
 
     Raises:
         DataError: one has numbers only, and not as many as the model has classes.

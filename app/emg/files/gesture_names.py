@@ -19,7 +19,7 @@ def only_numbered(recording: Recording) -> bool:
 def with_class_names(
     recordings: Sequence[Recording], classes: Sequence[str], rest_class: str
 ) -> tuple[Recording, ...]:
-    """The recordings; numbers without names become the model's classes where there are as many of them.
+    """Return the recordings; numbers without names become the model's classes where there are as many of them.
 
     The numbers of all files are counted together, so that they play as one; what has no gesture at all, fits. With
     another number of gestures, or a model whose class 0 is not rest, the numbers can mean something else, and stay.
