@@ -86,7 +86,11 @@ class Runtime:
         self.feeds = SourcePipelines(self.settings.max_sources)
         self.pulse = HubMonitor(self.meters, lambda: self.feeds, self._tell_hung)
         self.watchdog = Watchdog(
-            self.engine.calls, self.settings.engine_timeout_s, self.meters.engine, self.end
+            self.engine.calls,
+            self.settings.engine_timeout_s,
+            self.meters.engine,
+            self.end,
+            self.engine.backends.opening,
         )
         self.recorder = RecordingService(
             self.settings.instance / "recordings", self._judging(), mains_hz=self.settings.mains_hz
@@ -265,12 +269,12 @@ class Runtime:
 
     def start(self) -> None:
         """Open the engine and begin to acquire."""
+        self.watchdog.start()
         self.engine.open()
         self.recorder.open()
         for feed in self.feeds:
             feed.start()
         self.pulse.start()
-        self.watchdog.start()
         if self.outputs is not None:
             self.outputs.start()
 

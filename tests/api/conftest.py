@@ -41,7 +41,8 @@ def pushed_to(artefact: Artefact, **settings: object) -> Runtime:
 
 
 def running(artefact: Artefact, **more: object) -> Runtime:
-    settings = Settings(backends=("tensorrt", "pytorch"), max_body=MAX_BODY, mains_hz=None, **more)
+    chosen = {"backends": ("tensorrt", "pytorch"), **more}
+    settings = Settings(max_body=MAX_BODY, mains_hz=None, **chosen)
     manifest = artefact.manifest
     source = LiveSource(manifest.channels, manifest.sampling_rate)
     runtime = Runtime(

@@ -197,6 +197,11 @@ def test_an_unknown_page_is_a_404(client: FlaskClient) -> None:
     expect_problem(client.get("/nowhere"), 404)
 
 
+@pytest.mark.parametrize("value", ["", "gpu", "pytorch,", "pytorch onnxruntime", ["pytorch"], 1, True])
+def test_a_benchmark_takes_names_of_backends(client: FlaskClient, value: Any) -> None:
+    expect_problem(client.post("/benchmark", json={"backends": value}), 422)
+
+
 @pytest.mark.parametrize("path", ["/infer", "/benchmark"])
 def test_another_method_is_a_405_that_names_the_right_one(client: FlaskClient, path: str) -> None:
     answer = client.get(path)

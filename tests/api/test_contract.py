@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +177,37 @@ def test_the_benchmark_measures_every_backend_and_says_null_for_one_that_is_abse
     assert body["pytorch"].keys() == {
         *("mean_latency_ms", "median_latency_ms", "p99_latency_ms", "throughput_qps")
     }
+
+
+@pytest.mark.parametrize("how", ["json", "query_string"])
+def test_a_benchmark_measures_the_backends_that_it_is_asked_for(client: FlaskClient, how: str) -> None:
+    asked = {"num_iterations": 5, "backends": "tensorrt,onnxruntime"}
+    assert client.post("/benchmark", **{how: asked}).get_json() == {
+        "pytorch": None,
+        "tensorrt": None,
+        "onnxruntime": None,
+    }
+    body = client.post("/benchmark", **{how: {**asked, "backends": "pytorch"}}).get_json()
+    assert body["pytorch"]["mean_latency_ms"] > 0
+
+
+def test_a_benchmark_opens_what_is_not_open_only_where_it_is_asked_to(tmp_path: Path) -> None:
+    opened: list[str] = []
+    artefact = make_artefact(tmp_path / "tiny")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.serving.sources.opening._is_lazy", lambda name, _: name == "onnxruntime")
+        runtime = running(artefact, backends=("pytorch", "onnxruntime"))
+    opener = runtime.engine.backends.openers["onnxruntime"]
+    runtime.engine.backends.openers["onnxruntime"] = replace(opener, open=lambda: opened.append("it"))
+    try:
+        client = create_app(runtime).test_client()
+        body = client.post("/benchmark", json={"num_iterations": 1}).get_json()
+        assert (body["onnxruntime"], opened) == (None, [])
+        assert body["pytorch"] is not None
+        client.post("/benchmark", json={"num_iterations": 1, "backends": "onnxruntime"})
+        assert opened == ["it"]
+    finally:
+        runtime.close()
 
 
 @pytest.mark.parametrize("preprocess", [True, False])

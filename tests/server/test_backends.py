@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import Request, urlopen
@@ -33,6 +34,22 @@ def test_pytorch_opens_in_a_running_worker_when_it_is_first_asked_for(tmp_path: 
         assert found["pytorch"]["mean_latency_ms"] > 0
         assert found["onnxruntime"]["mean_latency_ms"] > 0
         assert found["tensorrt"] is None
+
+
+def test_a_benchmark_opens_pytorch_only_where_it_is_asked_to(tmp_path: Path) -> None:
+    with gunicorn(tmp_path, EMG_BACKENDS="onnxruntime,pytorch") as live:
+        skipped = json.loads(post(f"{live.url}/benchmark", {"num_iterations": 20}))
+        assert (skipped["pytorch"], skipped["onnxruntime"] is None) == (None, False)
+        with ThreadPoolExecutor(1) as pool:
+            stream = pool.submit(
+                post, f"{live.url}/infer/stream", {"backend": "onnxruntime", "duration_seconds": 4.0}
+            )
+            found = json.loads(post(f"{live.url}/benchmark", {"num_iterations": 20, "backends": "pytorch"}))
+            text = stream.result().decode()
+        assert found["pytorch"]["mean_latency_ms"] > 0
+        assert found["onnxruntime"] is None  # nobody asked for it
+        assert '"status":"completed"' in text.replace(": ", ":")
+        assert "error" not in text
 
 
 def test_flask_run_serves_on_ordinary_threads() -> None:

@@ -26,11 +26,16 @@ ORDER = ("pytorch", "tensorrt", "onnxruntime")
 @bp.response(200, BenchmarkResultSchema)
 @fails(bp, 400, 409, 413, 415, 422, 503)
 def benchmark() -> dict[str, Any]:
-    """Time single inferences of every backend. Live streams keep their pace; one benchmark runs at a time."""
+    """Time single inferences of every backend that is open, or of those named; null for the rest.
+
+    Live streams keep their pace; one benchmark runs at a time.
+    """
     job = load_json_or_query(_benchmark)
     wire = ClientSocket(request.environ)
-    found = current_runtime().benchmark.run(ORDER, job.num_iterations, wanted=lambda: not wire.gone)
+    runtime = current_runtime()
+    names = job.backends or tuple(runtime.engine.backends.opened)
+    found = runtime.benchmark.run(names, job.num_iterations, wanted=lambda: not wire.gone)
     return {
         name: None if latency is None else {k: round(v, 4) for k, v in asdict(latency).items()}
-        for name, latency in found.items()
+        for name, latency in ((name, found.get(name)) for name in ORDER)
     }

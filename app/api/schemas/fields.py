@@ -55,6 +55,23 @@ class Choice(fields.String):
         super().__init__(validate=OneOf(choices, error=words), **kwargs)
 
 
+class Choices(fields.String):
+    """Some of a few texts, with commas between them, as a tuple."""
+
+    def __init__(self, *choices: str, metadata: dict[str, Any], **kwargs: Any) -> None:
+        one = "|".join(choices)
+        super().__init__(metadata={**metadata, "pattern": f"^({one})(,({one}))*$"}, **kwargs)
+        self._choices = choices
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:  # type: ignore[override]
+        names = tuple(dict.fromkeys(value.split(","))) if isinstance(value, str) else ()
+        if not names or not set(names) <= set(self._choices):
+            raise ValidationError(
+                f"must be some of {', '.join(self._choices)}, with commas between, got {_shown(value)}"
+            )
+        return names
+
+
 class Emg(fields.Field[Samples]):
     """Nested lists of numbers as a float32 array of two dimensions or more; `shape` is what errors call them.
 

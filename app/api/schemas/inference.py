@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import Schema, fields, post_load
 from marshmallow.validate import Length, Range
 
-from app.api.schemas.fields import Choice, Emg, Flag, Number, Whole
+from app.api.schemas.fields import Choice, Choices, Emg, Flag, Number, Whole
 from app.api.schemas.params import BenchmarkJob, InferJob, StreamJob
 from app.config import BACKENDS
 from app.inference.manifest import MAX_CHANNELS, MAX_LENGTH, MAX_STEPS
@@ -137,10 +137,15 @@ class StreamQuerySchema(StreamSchema):
 
 
 class BenchmarkSchema(Schema):
-    """How long to measure."""
+    """How long to measure, and what."""
 
     num_iterations = Whole(
         1, MAX_ITERATIONS, load_default=1000, **about("Inferences of one window, for each backend")
+    )
+    backends = Choices(
+        *BACKENDS,
+        load_default=None,
+        **about("With commas between; opened where they are not yet. By default those that are open"),
     )
 
     @post_load
@@ -189,7 +194,7 @@ class LatencySchema(Schema):
 
 
 class BenchmarkResultSchema(Schema):
-    """Null for a backend that is not available."""
+    """Null for a backend that is not available, or that was skipped: not asked for, or not open."""
 
     pytorch = fields.Nested(LatencySchema, required=True, allow_none=True)
     tensorrt = fields.Nested(LatencySchema, required=True, allow_none=True)

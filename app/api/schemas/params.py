@@ -46,6 +46,7 @@ class BenchmarkJob:
     """What `POST /benchmark` asks for."""
 
     num_iterations: int = 1000
+    backends: tuple[str, ...] | None = None  # None: those that are open
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

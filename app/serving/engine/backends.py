@@ -3,22 +3,31 @@
 from __future__ import annotations
 
 import logging
+import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from app.errors import BackendUnavailableError, MyostreamError, NotReadyError
 from app.inference.backend import Backend
-from app.serving.process.native_thread import NativeThread
+from app.serving.process.native_thread import NativeThread, native_thread
 
 log = logging.getLogger(__name__)
+
+OPEN_S = 120.0  # for what is opened on a thread of its own; a library on a cold network disk takes long
 
 
 @dataclass(frozen=True, slots=True)
 class BackendOpener:
-    """How to open one backend. A lazy one is opened when it is first asked for."""
+    """How to open one backend. A lazy one is opened when it is first asked for.
+
+    `prepare` does what may be done on any thread, such as importing the library, and says whether `open` may run
+    there as well. What holds a CUDA context may not: it is made on the thread that uses it.
+    """
 
     open: Callable[[], Backend]
     lazy: bool = False
+    prepare: Callable[[], bool] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +41,19 @@ class BackendState:
 
 @dataclass(slots=True)
 class Backends:
-    """Opened, tried out and closed on the engine's thread. `try_out` raises where one does not work."""
+    """Opened, tried out and closed on the engine's thread; a lazy one is opened beside it where its opener allows.
+
+    `try_out` raises where one does not work. `opening` has what the engine's thread opens now: see Watchdog.
+    """
 
     openers: Mapping[str, BackendOpener]  # best first
     thread: NativeThread
     try_out: Callable[[str, Backend], None]
     states: dict[str, BackendState] = field(default_factory=dict)
     opened: dict[str, Backend] = field(default_factory=dict)
+    opening: dict[int, tuple[str, float]] = field(default_factory=dict)
     _closed: bool = False
+    _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
     def open(self) -> None:
         """Open them. One that fails is noted in `states` with its reason.
@@ -81,7 +95,7 @@ class Backends:
             raise NotReadyError("the engine is closed")
         name = backend or self.best
         if name not in self.opened and name in self.openers and self.states[name].available:
-            self._open(name)  # a lazy one; one that has failed once is not tried at every request
+            self._open_late(name)  # a lazy one; one that has failed once is not tried at every request
         if name not in self.opened:
             state = self.states.get(name) or BackendState(
                 available=False,
@@ -104,16 +118,67 @@ class Backends:
             backend.close()
         self.opened.clear()
 
+    def _open_late(self, name: str) -> None:
+        """Open a lazy one, so far as it allows beside the engine's thread: streams go on meanwhile."""
+        with self._one_at_a_time:
+            prepare = self.openers[name].prepare
+            if name in self.opened or not self.states[name].available:
+                return  # another caller has opened it, or tried to
+            opened: list[Backend] = []
+            if prepare is None or not self._beside(name, lambda: self._open_prepared(name, prepare, opened)):
+                self._open(name)
+            elif opened:
+                self._add(name, opened[0])
+
+    def _beside(self, name: str, open_it: Callable[[], bool]) -> bool:
+        """Run `open_it` on a native thread of its own; False where the engine's thread has to open it."""
+        thread, done = native_thread(), list[bool]()
+        if not thread.run(lambda: done.append(self._guarded(name, open_it)), OPEN_S):
+            reason = f"it was not open after {OPEN_S:g} s"  # the thread is left to itself
+            self.states[name] = BackendState(available=False, reason=reason, cure="Restart the server")
+            log.error("%s: %s", name, reason)
+            return True
+        thread.close()
+        return done[0]
+
+    def _open_prepared(self, name: str, prepare: Callable[[], bool], opened: list[Backend]) -> bool:
+        """Prepare that backend and open it where that may be done here, on a thread of its own."""
+        if not prepare():
+            return False
+        backend = self.openers[name].open()
+        self.try_out(name, backend)
+        opened.append(backend)
+        return True
+
+    def _add(self, name: str, backend: Backend) -> None:
+        if self._closed:
+            backend.close()
+            raise NotReadyError("the engine is closed")
+        self.opened[name] = backend
+        self.states[name] = BackendState(available=True)
+
     def _open(self, name: str) -> None:
         self.thread.run(lambda: self._open_here(name))
 
     def _open_here(self, name: str) -> None:
         """Open that backend and try it out, on the engine thread."""
-        if name in self.opened:  # two callers may have asked for a lazy one
-            return
+        thread = threading.get_ident()
+        self.opening[thread] = (f"opening {name}", time.monotonic())
         try:
-            backend = self.openers[name].open()
-            self.try_out(name, backend)
+            self._guarded(name, lambda: self._open_now(name))
+        finally:
+            del self.opening[thread]
+
+    def _open_now(self, name: str) -> bool:
+        backend = self.openers[name].open()
+        self.try_out(name, backend)
+        self._add(name, backend)
+        return True
+
+    def _guarded(self, name: str, open_it: Callable[[], bool]) -> bool:
+        """Return what `open_it` returns; True where it fails, which is noted in `states`."""
+        try:
+            return open_it()
         except BackendUnavailableError as error:
             self.states[name] = BackendState(available=False, reason=error.reason, cure=error.cure)
             log.warning("%s", error)
@@ -123,6 +188,4 @@ class Backends:
         except Exception as error:  # a vendor's library may raise anything; the other backends still serve
             self.states[name] = BackendState(available=False, reason=f"{type(error).__name__}: {error}")
             log.exception("%s did not open", name)
-        else:
-            self.opened[name] = backend
-            self.states[name] = BackendState(available=True)
+        return True

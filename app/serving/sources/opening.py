@@ -26,6 +26,7 @@ from app.inference.artefact import Artefact
 from app.inference.manifest import Manifest
 from app.inference.onnx_backend import GRAPHS
 from app.inference.openers import openers
+from app.inference.torch_library import prepare as prepare_torch
 from app.serving.engine.backends import BackendOpener
 from app.serving.engine.engine import Engine, ModelInput
 from app.serving.process.native_thread import native_thread
@@ -182,8 +183,13 @@ def make_engine(settings: Settings, model: Artefact) -> Engine:
     )
     plan = settings.tensorrt_engine or settings.instance / "engines"
     found = openers(model, plan, onnx_precision=_precision(settings, model))
+    prepare = {"pytorch": prepare_torch}  # the others open at the start, before anybody streams
     return Engine(
-        shape, {name: BackendOpener(found[name], _is_lazy(name, settings)) for name in settings.backends}
+        shape,
+        {
+            name: BackendOpener(found[name], _is_lazy(name, settings), prepare.get(name))
+            for name in settings.backends
+        },
     )
 
 

@@ -234,6 +234,107 @@ def test_a_lazy_backend_opens_at_once_where_nothing_else_does() -> None:
     engine.close()
 
 
+class Late:
+    """A lazy backend whose opening takes until it is let go, on whatever thread."""
+
+    def __init__(self, anywhere: bool = True, error: Exception | None = None) -> None:
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        self.threads: list[int] = []
+        self._anywhere, self._error = anywhere, error
+
+    def prepare(self) -> bool:
+        self.threads.append(threading.get_ident())
+        self.begun.set()
+        assert self.go_on.wait(PATIENT_S)
+        return self._anywhere
+
+    def open(self) -> Backend:
+        self.threads.append(threading.get_ident())
+        if self._error is not None:
+            raise self._error
+        return FakeBackend()
+
+    @property
+    def opener(self) -> BackendOpener:
+        return BackendOpener(self.open, lazy=True, prepare=self.prepare)
+
+
+@contextmanager
+def serving_beside(late: Late) -> Iterator[Engine]:
+    """An engine that serves with a, and has b yet to open."""
+    engine = Engine(MODEL, {"a": BackendOpener(GatedBackend), "b": late.opener})
+    engine.open()
+    try:
+        yield engine
+    finally:
+        late.go_on.set()
+        engine.close()
+
+
+@pytest.mark.parametrize("anywhere", [True, False], ids=["any thread", "the engine's thread"])
+def test_requests_are_answered_while_a_lazy_backend_opens(anywhere: bool) -> None:
+    late = Late(anywhere)
+    with serving_beside(late) as engine:
+        asking = Caller(engine, backend="b")
+        assert late.begun.wait(PATIENT_S)
+        assert engine.infer(windows(), backend="a", timeout_s=PATIENT_S).backend == "a"
+        late.go_on.set()
+        asking.join(PATIENT_S)
+        assert asking.answer is not None
+        assert asking.answer.backend == "b"
+        engines: list[int] = []
+        engine.run(lambda _: engines.append(threading.get_ident()))
+    prepared, opened_on = late.threads
+    assert prepared != engines[0]
+    assert (opened_on == prepared, opened_on == engines[0]) == (anywhere, not anywhere)
+
+
+def test_callers_who_ask_together_open_it_once() -> None:
+    late = Late()
+    with serving_beside(late) as engine:
+        callers = [Caller(engine, backend="b") for _ in range(3)]
+        assert late.begun.wait(PATIENT_S)
+        late.go_on.set()
+        for caller in callers:
+            caller.join(PATIENT_S)
+            assert caller.answer is not None
+    assert len(late.threads) == 2
+
+
+def test_one_that_fails_beside_the_engine_says_why() -> None:
+    late = Late(error=NO_LIBRARY)
+    late.go_on.set()
+    with serving_beside(late) as engine:
+        with pytest.raises(BackendUnavailableError, match="its library is not installed"):
+            engine.infer(windows(), backend="b")
+        assert not engine.backends.states["b"].available
+        assert engine.infer(windows()).backend == "a"
+
+
+def test_one_that_never_opens_is_given_up_and_holds_up_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.serving.engine.backends.OPEN_S", 0.05)
+    late = Late()
+    with serving_beside(late) as engine:
+        for _ in range(2):
+            with pytest.raises(BackendUnavailableError, match="not open after"):
+                engine.infer(windows(), backend="b")
+        assert engine.infer(windows()).backend == "a"
+        assert len(late.threads) == 1
+
+
+def test_one_that_opens_while_the_engine_closes_is_closed_too() -> None:
+    late, backend = Late(), FakeBackend()
+    late.open = lambda: backend  # type: ignore[method-assign]
+    with serving_beside(late) as engine:
+        asking = Caller(engine, backend="b")
+        assert late.begun.wait(PATIENT_S)
+        engine.close()
+        late.go_on.set()
+        asking.join(PATIENT_S)
+    assert isinstance(asking.error, NotReadyError)
+    assert len(backend.closed_on) == 1
+
+
 @pytest.mark.parametrize(
     ("error", "reason", "cure"),
     [

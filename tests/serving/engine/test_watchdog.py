@@ -11,7 +11,7 @@ from app.serving.counters.shared_metrics import SharedMetrics
 from app.serving.counters.worker_group import WorkerGroup
 from app.serving.engine.backends import BackendOpener
 from app.serving.engine.engine import Engine, ModelInput
-from app.serving.engine.watchdog import GRACE_S, TICK_S, Call, Watchdog
+from app.serving.engine.watchdog import GRACE_S, OPENING_S, TICK_S, Call, Watchdog
 from tests.fakes import FakeBackend
 from tests.inference.artefacts import make_manifest
 
@@ -99,6 +99,18 @@ def test_a_process_that_was_stopped_for_long_does_not_hang(
     assert watchdog.hung is None
 
 
+def test_an_opening_may_take_longer_than_a_call_but_not_for_ever(meters: SharedMetrics, ended: Ended) -> None:
+    opening: dict[int, Call] = {1: ("opening tensorrt", 0.0)}
+    watchdog = Watchdog({}, PATIENCE_S, meters.engine, ended, opening)
+    look(watchdog, round(OPENING_S / TICK_S))
+    assert watchdog.hung is None
+    look(watchdog, 1)
+    assert watchdog.hung == f"the engine hangs: opening tensorrt has not returned for {OPENING_S:g} s"
+    assert meters.engines()["tensorrt"].hung == 1
+    look(watchdog, round(GRACE_S / TICK_S))
+    assert ended.times == 1
+
+
 class SlowBackend(FakeBackend):
     """Waits in `infer` while it is told to."""
 
@@ -124,8 +136,10 @@ def test_an_engine_shows_its_calls_under_way_and_opening_is_none_of_them() -> No
     opening.start()
     assert backend.entered.wait(20)
     assert not engine.calls
+    assert [name for name, _ in engine.backends.opening.values()] == ["opening slow"]
     backend.going.set()
     opening.join(20)
+    assert not engine.backends.opening
     backend.going.clear()
     backend.entered.clear()
     asking = threading.Thread(target=lambda: engine.infer(np.zeros((1, 20, 4), np.float32), timeout_s=20))
