@@ -45,6 +45,7 @@ def worker(live: Live) -> psutil.Process:
     return psutil.Process(pid)
 
 
+@pytest.mark.alone
 def test_a_crowd_that_connects_and_says_nothing_is_let_go_and_delays_nobody(
     live: Live, connect: Callable[..., Client]
 ) -> None:
@@ -136,6 +137,7 @@ def test_a_chunked_body_above_the_limit_is_a_413(live: Live) -> None:
         assert sock.recv(65536).startswith(b"HTTP/1.1 413 ")
 
 
+@pytest.mark.alone
 def test_without_descriptors_those_who_are_in_go_on_and_the_others_wait(
     live: Live, connect: Callable[..., Client]
 ) -> None:
@@ -171,6 +173,7 @@ def fake_time(tmp_path: Path) -> Iterator[Path]:
     return said
 
 
+@pytest.mark.alone
 def test_a_clock_that_jumps_back_an_hour_costs_no_frame(tmp_path: Path, fake_time: Path) -> None:
     library = subprocess.run(
         ["faketime", "now", "printenv", "LD_PRELOAD"], capture_output=True, text=True, check=True

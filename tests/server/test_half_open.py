@@ -52,6 +52,7 @@ def other_host() -> Iterator[str]:
     ip("netns", "del", SPACE)
 
 
+@pytest.mark.alone
 @pytest.mark.parametrize("fps", ["30", "0.1"])
 def test_a_client_whose_cable_is_cut_is_let_go_within_the_stated_time(
     tmp_path: Path, other_host: str, monkeypatch: pytest.MonkeyPatch, fps: str

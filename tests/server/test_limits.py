@@ -49,6 +49,7 @@ def asked(live: Live, path: str = "/health", method: str = "GET") -> tuple[int, 
             return error.code, json.load(error)["detail"]
 
 
+@pytest.mark.alone
 def test_redis_that_is_gone_costs_its_shared_count_and_tickets_and_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "redis.sock"
     settings = {"EMG_REDIS_URL": f"unix://{path}", "EMG_RATE_LIMIT": "8/second"}

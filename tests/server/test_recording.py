@@ -53,6 +53,7 @@ def arrays(content: bytes) -> dict[str, np.ndarray]:
         return {key: file[key] for key in file.files}
 
 
+@pytest.mark.alone
 def test_a_recording_runs_beside_streams_that_miss_nothing(tmp_path: Path) -> None:
     with serving(project(tmp_path)) as live:
         reader = Client(live.port, fps=30, duration_seconds=6)

@@ -12,22 +12,24 @@ from tests.server.live import Client, gunicorn
 
 pytestmark = [pytest.mark.server, pytest.mark.data]
 
-FIRST, LAST = 64 * 200, 100 * 200  # samples; before, these recordings hold a minute of rest
+# Before the first second of these, the recordings hold a minute of rest; at their end the highest number of a gesture,
+# without which a .mat would have fewer gestures than the model, and keep its numbers.
+KEPT = np.r_[64 * 200 : 100 * 200, -200:0]  # samples
 
 
 def cut(path: Path, folder: Path) -> Path:
-    """The same recording without its first minute."""
+    """The same recording without most of it."""
     target = folder / path.name
     if path.suffix == ".mat":
         whole = loadmat(path)
         length = len(whole["emg"])
         held = {k: v for k, v in whole.items() if not k.startswith("__")}
-        savemat(target, {k: v[FIRST:LAST] if len(v) == length else v for k, v in held.items()})
+        savemat(target, {k: v[KEPT] if len(v) == length else v for k, v in held.items()})
         return target
     with np.load(path) as whole:
         length = len(whole["emg"])
         held = {k: whole[k] for k in whole.files}
-    np.savez(target, **{k: v[FIRST:LAST] if v.ndim and len(v) == length else v for k, v in held.items()})
+    np.savez(target, **{k: v[KEPT] if v.ndim and len(v) == length else v for k, v in held.items()})
     return target
 
 

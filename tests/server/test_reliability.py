@@ -32,6 +32,7 @@ def connect(live: Live) -> Iterator[Callable[..., Client]]:
         yield connect
 
 
+@pytest.mark.alone
 def test_a_client_that_leaves_within_a_frame_frees_its_place_within_two(
     live: Live, connect: Callable[..., Client]
 ) -> None:
