@@ -6,6 +6,7 @@ import logging
 import math
 from collections.abc import Mapping
 from http import HTTPStatus
+from itertools import islice
 from typing import Any
 
 import flask_smorest
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 
 PROBLEM = "application/problem+json"
 RETRY_S = "1"
+MOST_ERRORS = 10  # named in one answer; how many more there are is said
+MOST_NAME, MOST_DETAIL = 64, 2000  # characters of what a client has called a field, and of all that is said
 UNAVAILABLE_S = "60"  # a backend is there after a reload or a new worker, and not by itself
 
 _STATUS: tuple[tuple[type[MyostreamError], HTTPStatus], ...] = (
@@ -67,14 +70,29 @@ class InvalidBody(HTTPException):
     code = HTTPStatus.UNPROCESSABLE_ENTITY
 
     def __init__(self, errors: Mapping[str, Any]) -> None:
-        super().__init__("; ".join(f"{name}: {_first(error)}" for name, error in errors.items()))
-        self.errors = errors
+        self.errors = few(errors)
+        super().__init__("; ".join(f"{name}: {_first(error)}" for name, error in self.errors.items()))
+
+
+def few(errors: Mapping[Any, Any]) -> dict[Any, Any]:
+    """Return the first MOST_ERRORS of `errors`, by field, and how many more there are.
+
+    An answer in full can be twenty times as large as its question.
+    """
+    found = {
+        name[:MOST_NAME] if isinstance(name, str) else name: few(error) if isinstance(error, dict) else error
+        for name, error in islice(errors.items(), MOST_ERRORS)
+    }
+    if len(errors) > MOST_ERRORS:
+        found["..."] = [f"and {len(errors) - MOST_ERRORS} more"]
+    return found
 
 
 def problem(status: int, detail: str, headers: Mapping[str, str] | None = None, **more: Any) -> Response:
     """Return the answer that says what went wrong."""
     title = HTTPStatus(status).phrase
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail, **more}
+    said = detail if len(detail) <= MOST_DETAIL else f"{detail[:MOST_DETAIL]}..."
+    body = {"type": "about:blank", "title": title, "status": status, "detail": said, **more}
     text = orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)  # errors in a list go by their place in it
     return Response(text, status, dict(headers or {}), content_type=PROBLEM)
 

@@ -81,3 +81,16 @@ def counted(path: Path) -> bool:
     """Whether requests are counted in Redis."""
     with Redis(unix_socket_path=str(path)) as redis:
         return any(b"LIMITS" in key for key in redis.scan_iter())
+
+
+@pytest.mark.parametrize("path", ["/infer", "/benchmark", "/emg/recordings", "/infer/stream"])
+@pytest.mark.parametrize("sent", [b"", b'{"ba'], ids=["nothing", "a part"])
+def test_a_body_that_ends_early_is_400_and_nothing_is_done(server: Live, path: str, sent: bytes) -> None:
+    head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 50\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", server.port), timeout=LATE_S) as connection:
+        connection.sendall(head.encode() + sent)
+        connection.shutdown(socket.SHUT_WR)
+        answer = connection.makefile("rb").read()
+    assert answer.startswith(b"HTTP/1.1 400 "), answer[:200]
+    with urlopen(f"{server.url}/emg/recordings", timeout=LATE_S) as found:
+        assert not [one for one in json.load(found)["recordings"] if one["state"] == "recording"]

@@ -22,6 +22,8 @@ LARGEST = 1e18  # far beyond any amplifier; a network's sums of more overflow fl
 SMALL = 2**18  # bytes; of less nothing can be too much
 # 256 windows of 200 samples x 16 channels are 0.8 million values in 51,456 lists; read in some 0.1 s
 MOST_VALUES, MOST_LISTS = 2**21, 2**18
+MOST_ITEMS = 500  # values of a body beside its arrays: 64 gestures of a plan are the most that anything takes
+ARRAYS = ("emg", "samples")
 # what curl's -d and an absent header say; what they bring must still be JSON
 UNDECLARED = ("", "application/x-www-form-urlencoded")
 
@@ -36,9 +38,12 @@ def whole_body() -> bytes:
     """Return the request's body.
 
     Raises:
+        BadRequest: it ended before its declared length.
         RequestEntityTooLarge: it is chunked, and goes on after EMG_MAX_BODY; werkzeug takes these bytes for all.
     """
     body = request.get_data()
+    if request.content_length is not None and len(body) < request.content_length:
+        raise BadRequest(f"the body ended after {len(body)} of its {request.content_length} bytes")
     if request.content_length is None and body and request.environ["wsgi.input"].read(1):
         raise RequestEntityTooLarge
     return body
@@ -99,7 +104,7 @@ def load_json_or_query(schema: Schema) -> Any:
     """
     if not request.args:
         return load_json(schema)
-    if request.get_data():
+    if whole_body():
         raise InvalidBody({"query": ["say it in the body or in the query, not in both"]})
     return load_query(schema)
 
@@ -174,10 +179,29 @@ def validated(schema: Schema, values: Any) -> Any:
     """
     if not isinstance(values, dict):
         raise InvalidBody({"_schema": ["must be a JSON object"]})
+    if not _is_small({name: value for name, value in values.items() if name not in ARRAYS}):
+        known = ", ".join(schema.load_fields)
+        raise InvalidBody({"_schema": [f"holds over {MOST_ITEMS} values; there are the fields {known}"]})
     try:
         return schema.load(values)
     except ValidationError as error:
         raise InvalidBody(_spoken(error.messages_dict, schema)) from None
+
+
+def _is_small(values: Any) -> bool:
+    """Return whether a body without its arrays has MOST_ITEMS values at most: each wrong one would be told of."""
+    left, waiting = MOST_ITEMS, [values]
+    while waiting:
+        some = waiting.pop()
+        left -= len(some)
+        if left < 0:
+            return False
+        waiting.extend(
+            one
+            for one in (some.values() if isinstance(some, dict) else some)
+            if isinstance(one, (dict, list))
+        )
+    return True
 
 
 def _spoken(messages: dict[str, Any], schema: Schema) -> dict[str, Any]:

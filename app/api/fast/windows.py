@@ -113,6 +113,8 @@ class FastPath:
         except (MyostreamError, HTTPException):
             return None
         environ["wsgi.input"] = BytesIO(body)  # for Flask, should it be asked
+        if len(body) < int(size):
+            return None  # it was cut
         try:
             return route(body, environ, self._runtime())
         except Exception as error:  # Flask says it, and does not try again what has failed
