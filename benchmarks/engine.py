@@ -49,9 +49,7 @@ def run() -> dict[str, Any]:
 
 def benchmark(server: Server, iterations: int) -> dict[str, Any]:
     """What `POST /benchmark` answers of every backend."""
-    body = json.dumps(
-        {"num_iterations": iterations, "backends": "pytorch,tensorrt,onnxruntime"}
-    ).encode()
+    body = json.dumps({"num_iterations": iterations, "backends": "pytorch,tensorrt,onnxruntime"}).encode()
     request = urllib.request.Request(
         f"{server.url}/benchmark", body, {"Content-Type": "application/json"}, method="POST"
     )
