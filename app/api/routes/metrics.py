@@ -29,9 +29,9 @@ from app.serving.counters.shared_metrics import (
     ENGINE_S,
     LAG_S,
     REQUEST_S,
-    SOURCE_STATES,
     SharedMetrics,
 )
+from app.serving.counters.source_table import SOURCE_STATES
 from app.serving.counters.stream_stats import STAGES
 from app.serving.runtime import VERSION, Runtime
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
@@ -15,6 +16,7 @@ import numpy as np
 
 NAME_BYTES = 96
 _NAME = NAME_BYTES // 8  # doubles
+OTHER = "other"
 
 
 class BucketHistogram:
@@ -49,39 +51,79 @@ class Table:
     """Rows of `width` doubles, found by a name that is written beside them.
 
     So a worker that takes a dead one's slot counts on in its rows, and workers need not agree on an order. Where all
-    rows are taken, what is new is counted together in the last.
+    rows are taken, what is new is counted together in the last, which is called OTHER. A name is NAME_BYTES long at
+    most: of a longer one, what fits.
     """
 
     def __init__(self, values: memoryview[float], width: int) -> None:
         self._values, self._stride = values, _NAME + width
-        self._rows = dict(self)
+        self._last = (len(values) // self._stride - 1) * self._stride
+        named = {at: self._name(at) for at in range(0, self._last, self._stride)}
+        self._at = {name: at for at, name in named.items() if name}
+        self._free = deque(at for at, name in named.items() if not name)
 
     @staticmethod
     def size(rows: int, width: int) -> int:
+        """Return the doubles that so many rows take."""
         return rows * (_NAME + width)
 
     def __iter__(self) -> Iterator[tuple[str, memoryview[float]]]:
-        """Every row there is, by its name."""
-        for at in range(0, len(self._values), self._stride):
-            name = self._values[at : at + _NAME].cast("B").tobytes().rstrip(b"\0").decode(errors="replace")
-            if not name:
-                return
-            yield name, self._values[at + _NAME : at + self._stride]
+        """Yield every row there is, by its name."""
+        for at in range(0, self._last + 1, self._stride):
+            if name := self._name(at):
+                yield name, self._row(at)
+
+    def seen(self) -> Iterator[tuple[str, list[float]]]:
+        """Yield what every row says, by its name; nothing of one that its process just now gives to another name."""
+        for at in range(0, self._last + 1, self._stride):
+            name, said = self._name(at), list(self._row(at))
+            if name and self._name(at) == name:
+                yield name, said
 
     def row(self, name: str) -> memoryview[float]:
-        """Return the row of that name, made where there is none."""
-        found = self._rows.get(name)
-        return self._made(name) if found is None else found
+        """Return the row of that name, made where there is none; that of OTHER where all are taken."""
+        found = self.own_row(name)
+        return self._make(OTHER, self._last) if found is None else found
 
-    def _made(self, name: str) -> memoryview[float]:
-        at = len(self._rows) * self._stride
-        if at + 2 * self._stride > len(self._values):  # the last row
-            at, name = len(self._values) // self._stride * self._stride - self._stride, "other"
-        text = name.encode()[:NAME_BYTES]
-        row = self._values[at + _NAME : at + self._stride]
-        self._values[at : at + _NAME].cast("B")[: len(text)] = text
-        self._rows[name] = row
-        return row
+    def own_row(self, name: str) -> memoryview[float] | None:
+        """Return the row of that name, made where there is none; None where all are taken, and for OTHER."""
+        name = _cut(name)
+        if name in self._at:
+            return self._row(self._at[name])
+        if name == OTHER or not self._free:
+            return None
+        at = self._at[name] = self._free.popleft()
+        return self._make(name, at)
+
+    def free(self, name: str) -> None:
+        """Give the row of that name to whoever is next, and forget what it counted."""
+        at = self._at.pop(_cut(name))
+        self._values[at] = 0.0  # the name's beginning is the first to go: without it, nobody reads the row
+        self._values[at + 1 : at + self._stride].cast("B")[:] = bytes(8 * (self._stride - 1))
+        self._free.append(at)
+
+    def _make(self, name: str, at: int) -> memoryview[float]:
+        text = name.encode().ljust(NAME_BYTES, b"\0")
+        self._values[at + 1 : at + _NAME].cast("B")[:] = text[8:]
+        self._values[at : at + 1].cast("B")[:] = text[:8]  # last: no other process reads half a name
+        return self._row(at)
+
+    def _row(self, at: int) -> memoryview[float]:
+        return self._values[at + _NAME : at + self._stride]
+
+    def _name(self, at: int) -> str:
+        if not self._values[at]:  # no text is the double 0, and most rows are free
+            return ""
+        return _text(self._values[at : at + _NAME].cast("B").tobytes())
+
+
+def _cut(name: str) -> str:
+    """Return of the name what a row holds."""
+    return _text(name.encode()[:NAME_BYTES])
+
+
+def _text(content: bytes) -> str:
+    return content.rstrip(b"\0").decode(errors="ignore")
 
 
 _LOWEST, _STEP = 1e-3, 1.02  # ms: 1 us to 400 s in steps of 2 %

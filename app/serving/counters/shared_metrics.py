@@ -6,7 +6,6 @@ Everything is a double on the crew's board (crew.py), behind those of StreamStat
 
 from __future__ import annotations
 
-import math
 import mmap
 import os
 from array import array
@@ -14,6 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from app.serving.counters.histograms import BucketHistogram, Table
+from app.serving.counters.source_table import SOURCE_WIDTH, SourceRow, SourceTable
 from app.serving.counters.worker_group import CALLERS, SLOT_BYTES, WorkerGroup
 
 if TYPE_CHECKING:  # gunicorn's master imports this file, and needs nothing of what these import
@@ -24,14 +24,13 @@ REQUEST_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.
 ENGINE_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 BATCH = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # windows
 LAG_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
-SOURCE_STATES = ("starting", "running", "stalled", "disconnected", "ended")
 OUTPUT_STATES = ("closed", "open", "failed")  # closed here: another worker may send
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 _FIRST = 4096  # double of a slot; those before are StreamStats'
 _ALIVE = 8
 _LAG = _FIRST + _ALIVE
-_SOURCES, _SOURCE_ROWS, _SOURCE = _LAG + BucketHistogram.size(LAG_S), 64, 6
+_SOURCES, _SOURCE_ROWS, _SOURCE = _LAG + BucketHistogram.size(LAG_S), 64, SOURCE_WIDTH
 _ENGINES, _ENGINE_ROWS = _SOURCES + Table.size(_SOURCE_ROWS, _SOURCE), 8
 _ENGINE = 2 + 2 * BucketHistogram.size(ENGINE_S) + BucketHistogram.size(BATCH)
 _REQUESTS, _REQUEST_ROWS, _REQUEST = (
@@ -60,26 +59,6 @@ class WorkerUsage(NamedTuple):
     pid: int
     resident_bytes: float
     cpu_s: float
-
-
-class SourceRow(NamedTuple):
-    """One source, as it was within the last second."""
-
-    state: str
-    samples: float
-    gaps: float
-    lost_samples: float
-    stalls: float
-    age_s: float  # of the last sample; nan before the first
-
-    def merged(self, other: SourceRow) -> SourceRow:
-        """Return what another worker says of the same source, taken together."""
-        newest = max(self, other, key=lambda row: row.samples)
-        return newest._replace(
-            gaps=max(self.gaps, other.gaps),
-            lost_samples=max(self.lost_samples, other.lost_samples),
-            stalls=max(self.stalls, other.stalls),
-        )
 
 
 class EngineRow:
@@ -171,7 +150,7 @@ class SharedMetrics:
         self._own, self._slots = crew.own, crew.slots
         self._requests: dict[tuple[str, str, int], BucketHistogram] = {}
         self._request_table = _requests(self._own)
-        self._source_table = _sources(self._own)
+        self._sources = SourceTable(_sources(self._own))
         self._output_table = _outputs(self._own)
         self._lag = _lag(self._own)
         self.engine = EngineMeter(_engines(self._own))
@@ -197,17 +176,8 @@ class SharedMetrics:
         self._own[_FIRST : _FIRST + 3] = memoryview(array("d", [os.getpid(), *usage]))
 
     def source(self, state: SourceState, stalls: int) -> None:
-        row = self._source_table.row(state.name)
-        age_s = math.nan if state.last_sample_age_ms is None else state.last_sample_age_ms / 1e3
-        values = [
-            SOURCE_STATES.index(state.state),
-            state.samples,
-            state.gaps,
-            state.lost_samples,
-            stalls,
-            age_s,
-        ]
-        row[:] = memoryview(array("d", values))
+        """Note how a source is doing."""
+        self._sources.note(state, stalls)
 
     def output(self, name: str) -> OutputRow:
         """Where this worker counts what leaves that way."""
@@ -247,15 +217,14 @@ class SharedMetrics:
 
     def source_ended(self, name: str) -> None:
         """Say that it is not there any more."""
-        self._source_table.row(name)[0] = SOURCE_STATES.index("ended")
+        self._sources.ended(name)
 
     def sources(self) -> dict[str, SourceRow]:
         """By name; counts as the worker has them that has watched it longest: they all read the same source."""
         found: dict[str, SourceRow] = {}
         for slot in self._slots:
-            for name, row in _sources(slot):
-                state, samples, gaps, lost, stalls, age_s = row.tolist()
-                seen = SourceRow(SOURCE_STATES[int(state)], samples, gaps, lost, stalls, age_s)
+            for name, said in _sources(slot).seen():
+                seen = SourceRow.read(said)
                 found[name] = seen.merged(found[name]) if name in found else seen
         return found
 
