@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import secrets
 import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -116,9 +116,13 @@ def write_npz(root: Path, name: str, target: Path) -> Contents:
 
 @contextmanager
 def replacing(target: Path) -> Iterator[Path]:
-    """Yield the path of a file beside `target` that takes its place, unless the block fails."""
+    """Yield the path of a new file beside `target` that takes its place, unless the block fails.
+
+    Nobody can guess its name, and plant a link there to a file that would then be written.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    part = target.with_name(f".{target.name}.{secrets.token_hex(8)}.part")
+    part.open("xb").close()
     try:
         yield part
         part.replace(target)

@@ -22,6 +22,7 @@ from app.emg.recording.writer import RecordingWriter, expect_over, recover, runn
 from app.emg.source import Source
 from app.errors import BusyError, DataError, NotReadyError, RecordingNameError
 from app.serving.process.offload import BlockingWorker
+from app.serving.recordings.export_folder import clear_exports, export_folder
 from app.serving.recordings.info import RecordingInfo, state_of, unreadable
 from app.serving.recordings.session import STOP_S, RecordingSession
 from app.serving.streams.events import StreamOptions
@@ -105,7 +106,14 @@ class RecordingService:
         return self._judging.rest
 
     def open(self) -> None:
-        """Look for recordings that a killed server has left behind; what it had written is theirs."""
+        """Look for recordings that a killed server has left behind; what it had written is theirs.
+
+        Exports that it was writing are deleted.
+        """
+        try:
+            clear_exports(self.root)
+        except OSError as error:
+            log.warning("the exports left in %s cannot be deleted: %s", self.root, error)
         for name in folders.names(self.root):
             try:
                 progress = folders.read_end(self.root, name)
@@ -198,10 +206,11 @@ class RecordingService:
 
         def made() -> tuple[BinaryIO, int]:
             expect_over(self.root, name)
-            target = self.root / name / f"export.{suffix}"
-            write(self.root, name, target)
-            file = target.open("rb")
-            target.unlink()
+            folders.read_header(self.root, name)  # before a folder is made for what is not there
+            with export_folder(self.root) as folder:
+                target = folder / f"export.{suffix}"
+                write(self.root, name, target)
+                file = target.open("rb")
             return file, file.seek(0, 2)
 
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -295,3 +296,15 @@ def test_names_in_another_script_do_not_break_the_headers(tmp_path: Path) -> Non
     file = edfio.read_bdf(next(files[name] for name in files if name.endswith(".bdf")))
     assert file.signals[0].physical_dimension == "uV"
     assert file.annotations[0].text == "握拳"
+
+
+@pytest.mark.parametrize("write", [write_npz, bids.write_zip])
+def test_an_export_writes_through_no_link_beside_its_target(write: Any, tmp_path: Path) -> None:
+    """Its first name could be guessed, and what the link pointed to was written over."""
+    written(tmp_path / "r", GAPPY)
+    (tmp_path / "outside").write_text("mine")
+    for suffix in ("part", "bdf"):
+        (tmp_path / f".out.{os.getpid()}.{suffix}").symlink_to(tmp_path / "outside")
+    write(tmp_path / "r", "one", tmp_path / "out")
+    assert (tmp_path / "outside").read_text() == "mine"
+    assert zipfile.is_zipfile(tmp_path / "out")
