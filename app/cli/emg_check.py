@@ -28,12 +28,13 @@ def check(seconds: float, as_json: bool) -> None:
     """Read the source that the settings name, and say whether it is sound; exit status 1 where it is not."""
     from app.config import Settings
     from app.emg.source_check import SourceCheck
-    from app.serving.sources import opening
+    from app.serving.engine.opening import open_artefact
+    from app.serving.sources.opening import open_source
     from app.serving.streams import pipeline as feed
 
     settings = Settings.from_env()
-    manifest = opening.open_artefact(settings).manifest
-    source = opening.open_source(settings, manifest)
+    manifest = open_artefact(settings).manifest
+    source = open_source(settings, manifest)
     if source is None:
         raise ConfigError("EMG_MODE=push has no source of its own to check; ask the server: GET /emg/quality")
     monitor = feed.monitor_for(source, manifest, settings.mains_hz)

@@ -46,7 +46,8 @@ def record(text: str, out: Path, subject: str | None, as_json: bool) -> None:
     """
     from app.config import Settings
     from app.emg.recording.label_plan import read_plan
-    from app.serving.sources.opening import open_artefact, open_source
+    from app.serving.engine.opening import open_artefact
+    from app.serving.sources.opening import open_source
 
     settings = Settings.from_env()
     _expect_target(out)

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from app.config import Settings
 from app.emg.shared_source import SharedSource
 from app.serving.counters.worker_group import WorkerGroup
+from app.serving.engine.opening import make_engine, open_artefact
 from app.serving.runtime import Runtime, never
 from app.serving.sources.acquisition import Acquisition
-from app.serving.sources.opening import make_engine, open_artefact, open_path, open_source
+from app.serving.sources.opening import open_path, open_source
 from app.serving.streams.broadcast import Encode
 
 log = logging.getLogger(__name__)

@@ -13,9 +13,10 @@ from app import create_app
 from app.api.sse import events as sse
 from app.config import EmgMode, Settings
 from app.inference.artefact import Artefact
+from app.serving.engine.opening import make_engine
 from app.serving.runtime import Runtime
 from app.serving.sources.acquisition import Acquisition
-from app.serving.sources.opening import make_engine, open_path
+from app.serving.sources.opening import open_path
 from tests.fakes import LiveSource
 from tests.inference.artefacts import make_artefact
 

@@ -21,10 +21,11 @@ from werkzeug.test import TestResponse
 from app.api.sse import events as sse
 from app.config import Settings
 from app.emg.files.recordings import load
+from app.serving.engine.opening import make_engine
 from app.serving.recordings.session import RecordingSession
 from app.serving.runtime import Runtime
 from app.serving.sources.acquisition import Acquisition
-from app.serving.sources.opening import make_engine, open_path
+from app.serving.sources.opening import open_path
 from tests.api.conftest import CHANNELS
 from tests.api.test_bad_input import expect_problem
 from tests.fakes import LiveSource
