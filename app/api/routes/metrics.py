@@ -24,15 +24,9 @@ from prometheus_client.registry import Collector
 from app.api.access.access import READ, needs
 from app.api.context import current_runtime
 from app.serving.counters.histograms import BucketHistogram
-from app.serving.counters.shared_metrics import (
-    BATCH,
-    ENGINE_S,
-    LAG_S,
-    REQUEST_S,
-    SharedMetrics,
-)
+from app.serving.counters.shared_metrics import SharedMetrics
+from app.serving.counters.slot import BATCH, ENGINE_S, LAG_S, REQUEST_S, STAGES
 from app.serving.counters.source_table import SOURCE_STATES
-from app.serving.counters.stream_stats import STAGES
 from app.serving.runtime import VERSION, Runtime
 
 bp = needs(READ)(Blueprint("metrics", __name__, description="How the server is doing, for Prometheus"))

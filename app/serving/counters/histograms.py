@@ -8,11 +8,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections import deque
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
-
-import numpy as np
 
 NAME_BYTES = 96
 _NAME = NAME_BYTES // 8  # doubles
@@ -58,9 +55,7 @@ class Table:
     def __init__(self, values: memoryview[float], width: int) -> None:
         self._values, self._stride = values, _NAME + width
         self._last = (len(values) // self._stride - 1) * self._stride
-        named = {at: self._name(at) for at in range(0, self._last, self._stride)}
-        self._at = {name: at for at, name in named.items() if name}
-        self._free = deque(at for at, name in named.items() if not name)
+        self._at = {self._name(at): at for at in self._taken() if at < self._last}
 
     @staticmethod
     def size(rows: int, width: int) -> int:
@@ -69,13 +64,12 @@ class Table:
 
     def __iter__(self) -> Iterator[tuple[str, memoryview[float]]]:
         """Yield every row there is, by its name."""
-        for at in range(0, self._last + 1, self._stride):
-            if name := self._name(at):
-                yield name, self._row(at)
+        for at in self._taken():
+            yield self._name(at), self._row(at)
 
     def seen(self) -> Iterator[tuple[str, list[float]]]:
         """Yield what every row says, by its name; nothing of one that its process just now gives to another name."""
-        for at in range(0, self._last + 1, self._stride):
+        for at in self._taken():
             name, said = self._name(at), list(self._row(at))
             if name and self._name(at) == name:
                 yield name, said
@@ -90,9 +84,10 @@ class Table:
         name = _cut(name)
         if name in self._at:
             return self._row(self._at[name])
-        if name == OTHER or not self._free:
+        at = next((at for at in range(0, self._last, self._stride) if not self._values[at]), None)
+        if at is None or name == OTHER:
             return None
-        at = self._at[name] = self._free.popleft()
+        self._at[name] = at
         return self._make(name, at)
 
     def free(self, name: str) -> None:
@@ -100,7 +95,6 @@ class Table:
         at = self._at.pop(_cut(name))
         self._values[at] = 0.0  # the name's beginning is the first to go: without it, nobody reads the row
         self._values[at + 1 : at + self._stride].cast("B")[:] = bytes(8 * (self._stride - 1))
-        self._free.append(at)
 
     def _make(self, name: str, at: int) -> memoryview[float]:
         text = name.encode().ljust(NAME_BYTES, b"\0")
@@ -111,9 +105,12 @@ class Table:
     def _row(self, at: int) -> memoryview[float]:
         return self._values[at + _NAME : at + self._stride]
 
+    def _taken(self) -> list[int]:
+        """Return where the rows that have a name begin: no text is the double 0."""
+        heads = self._values[: self._last + 1 : self._stride].tolist()
+        return [number * self._stride for number, head in enumerate(heads) if head]
+
     def _name(self, at: int) -> str:
-        if not self._values[at]:  # no text is the double 0, and most rows are free
-            return ""
         return _text(self._values[at : at + _NAME].cast("B").tobytes())
 
 
@@ -128,7 +125,6 @@ def _text(content: bytes) -> str:
 
 _LOWEST, _STEP = 1e-3, 1.02  # ms: 1 us to 400 s in steps of 2 %
 _BUCKETS = 1000
-SIZE = 2 + _BUCKETS  # doubles: number, total, buckets
 
 
 class LogHistogram:
@@ -139,8 +135,10 @@ class LogHistogram:
     VLDB 12(12)).
     """
 
+    SIZE = 2 + _BUCKETS  # doubles: number, total, buckets
+
     def __init__(self, values: memoryview[float] | None = None) -> None:
-        self._values = memoryview(bytearray(8 * SIZE)).cast("d") if values is None else values
+        self._values = memoryview(bytearray(8 * self.SIZE)).cast("d") if values is None else values
 
     def add(self, value_ms: float) -> None:
         bucket = 0 if value_ms <= _LOWEST else min(int(math.log(value_ms / _LOWEST, _STEP)), _BUCKETS - 1)
@@ -161,8 +159,8 @@ class LogHistogram:
         """None before the first value."""
         if not self.count:
             return None
-        below = np.cumsum(np.asarray(self._values)[2:])
-        bucket = int(np.searchsorted(below, max(math.ceil(below[-1] * percent / 100), 1)))
+        below = list(accumulate(self._values[2:]))
+        bucket = bisect_left(below, max(math.ceil(below[-1] * percent / 100), 1))
         middle: float = _LOWEST * _STEP ** (bucket + 0.5)
         return middle
 
@@ -173,4 +171,4 @@ class LogHistogram:
     def at_most(self, value_ms: float) -> int:
         """How many there are up to that value; right to the width of a bucket, 2 %."""
         whole = math.floor(math.log(value_ms / _LOWEST, _STEP) + 1e-9) if value_ms > _LOWEST else 0
-        return int(np.asarray(self._values)[2 : 2 + whole].sum())
+        return int(sum(self._values[2 : 2 + whole]))

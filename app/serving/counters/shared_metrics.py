@@ -13,42 +13,32 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from app.serving.counters.histograms import BucketHistogram, Table
+from app.serving.counters.slot import (
+    BATCH,
+    ENGINE_S,
+    ENGINE_WIDTH,
+    LAG_S,
+    OUTPUT_WIDTH,
+    REQUEST_S,
+    REQUEST_WIDTH,
+    Slot,
+)
 from app.serving.counters.source_table import SOURCE_WIDTH, SourceRow, SourceTable
-from app.serving.counters.worker_group import CALLERS, SLOT_BYTES, WorkerGroup
+from app.serving.counters.worker_group import WorkerGroup
 
 if TYPE_CHECKING:  # gunicorn's master imports this file, and needs nothing of what these import
     from app.emg.source import SourceState
     from app.serving.process.cpu import Usage
 
-REQUEST_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
-ENGINE_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
-BATCH = (1, 2, 4, 8, 16, 32, 64, 128, 256)  # windows
-LAG_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 OUTPUT_STATES = ("closed", "open", "failed")  # closed here: another worker may send
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
-
-_FIRST = 4096  # double of a slot; those before are StreamStats'
-_ALIVE = 8
-_LAG = _FIRST + _ALIVE
-_SOURCES, _SOURCE_ROWS, _SOURCE = _LAG + BucketHistogram.size(LAG_S), 64, SOURCE_WIDTH
-_ENGINES, _ENGINE_ROWS = _SOURCES + Table.size(_SOURCE_ROWS, _SOURCE), 8
-_ENGINE = 2 + 2 * BucketHistogram.size(ENGINE_S) + BucketHistogram.size(BATCH)
-_REQUESTS, _REQUEST_ROWS, _REQUEST = (
-    _ENGINES + Table.size(_ENGINE_ROWS, _ENGINE),
-    256,
-    BucketHistogram.size(REQUEST_S),
-)
-_OUTPUTS, _OUTPUT_ROWS, _OUTPUT = _REQUESTS + Table.size(_REQUEST_ROWS, _REQUEST), 8, 3
-_END = _OUTPUTS + Table.size(_OUTPUT_ROWS, _OUTPUT)
-assert _END <= CALLERS
 
 
 def forget_worker(board: mmap.mmap, slot: int) -> None:
     """Set a dead worker's live counters to zero; what it did stays counted."""
-    first = slot * SLOT_BYTES
-    board[first + 8 * _FIRST : first + 8 * _LAG] = bytes(8 * (_LAG - _FIRST))
-    board[first + 8 * _SOURCES : first + 8 * _ENGINES] = bytes(8 * (_ENGINES - _SOURCES))
-    for _, row in _outputs(memoryview(board).cast("d")[first // 8 : (first + SLOT_BYTES) // 8]):
+    dead = Slot.all_of(board)[slot]
+    dead.clear("alive", "sources")
+    for _, row in _outputs(dead):
         OutputRow(row).became("closed")
 
 
@@ -152,7 +142,7 @@ class SharedMetrics:
         self._request_table = _requests(self._own)
         self._sources = SourceTable(_sources(self._own))
         self._output_table = _outputs(self._own)
-        self._lag = _lag(self._own)
+        self._lag = BucketHistogram(LAG_S, self._own.doubles("hub_lag"))
         self.engine = EngineMeter(_engines(self._own))
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
@@ -173,7 +163,7 @@ class SharedMetrics:
 
     def alive(self, usage: Usage) -> None:
         """Say that this worker runs, and takes so much."""
-        self._own[_FIRST : _FIRST + 3] = memoryview(array("d", [os.getpid(), *usage]))
+        self._own.doubles("alive")[: 1 + len(usage)] = memoryview(array("d", [os.getpid(), *usage]))
 
     def source(self, state: SourceState, stalls: int) -> None:
         """Note how a source is doing."""
@@ -206,13 +196,11 @@ class SharedMetrics:
         }
 
     def hub_lag(self) -> BucketHistogram:
-        return BucketHistogram(
-            LAG_S, _summed([slot[_LAG : _LAG + BucketHistogram.size(LAG_S)] for slot in self._slots])
-        )
+        return BucketHistogram(LAG_S, _summed([slot.doubles("hub_lag") for slot in self._slots]))
 
     def workers(self) -> list[WorkerUsage]:
         """Those that live."""
-        seen = [(number, slot[_FIRST : _FIRST + 3].tolist()) for number, slot in enumerate(self._slots)]
+        seen = [(number, list(slot.doubles("alive")[:3])) for number, slot in enumerate(self._slots)]
         return [WorkerUsage(number, int(pid), rss, cpu_s) for number, (pid, rss, cpu_s) in seen if pid]
 
     def source_ended(self, name: str) -> None:
@@ -247,21 +235,17 @@ def _added(tables: Sequence[Table]) -> dict[str, memoryview[float]]:
     return {name: _summed(same) for name, same in rows.items()}
 
 
-def _requests(slot: memoryview[float]) -> Table:
-    return Table(slot[_REQUESTS:_OUTPUTS], _REQUEST)
+def _requests(slot: Slot) -> Table:
+    return Table(slot.doubles("requests"), REQUEST_WIDTH)
 
 
-def _engines(slot: memoryview[float]) -> Table:
-    return Table(slot[_ENGINES:_REQUESTS], _ENGINE)
+def _engines(slot: Slot) -> Table:
+    return Table(slot.doubles("engines"), ENGINE_WIDTH)
 
 
-def _outputs(slot: memoryview[float]) -> Table:
-    return Table(slot[_OUTPUTS:_END], _OUTPUT)
+def _outputs(slot: Slot) -> Table:
+    return Table(slot.doubles("outputs"), OUTPUT_WIDTH)
 
 
-def _sources(slot: memoryview[float]) -> Table:
-    return Table(slot[_SOURCES:_ENGINES], _SOURCE)
-
-
-def _lag(slot: memoryview[float]) -> BucketHistogram:
-    return BucketHistogram(LAG_S, slot[_LAG : _LAG + BucketHistogram.size(LAG_S)])
+def _sources(slot: Slot) -> Table:
+    return Table(slot.doubles("sources"), SOURCE_WIDTH)

@@ -7,9 +7,8 @@ from hashlib import sha256
 import numpy as np
 from numpy.typing import NDArray
 
-from app.serving.counters.worker_group import CALLERS, RELOADED, WorkerGroup
-
-ROWS = (RELOADED - CALLERS) // 2  # more than gunicorn's worker_connections
+from app.serving.counters.slot import CALLER_ROWS, Slot
+from app.serving.counters.worker_group import WorkerGroup
 
 
 class StreamQuota:
@@ -23,7 +22,7 @@ class StreamQuota:
         self._all = [_rows(slot) for slot in crew.slots]
         self._own = self._all[crew.slot]
         self._taken: dict[str, int] = {}
-        self._free = list(range(ROWS))
+        self._free = list(range(CALLER_ROWS))
 
     def opened(self, caller: str, most: int) -> bool:
         """Count one more; False, and nothing counted, where there are `most` already, or no row is left."""
@@ -53,5 +52,5 @@ def _mark(caller: str) -> float:
     return float(int.from_bytes(sha256(caller.encode()).digest()[:6], "big") + 1)
 
 
-def _rows(slot: memoryview[float]) -> NDArray[np.float64]:
-    return np.asarray(slot[CALLERS:RELOADED]).reshape(ROWS, 2)
+def _rows(slot: Slot) -> NDArray[np.float64]:
+    return np.asarray(slot.doubles("callers")).reshape(CALLER_ROWS, 2)

@@ -6,13 +6,12 @@ import threading
 
 import numpy as np
 
-from app.serving.counters.histograms import SIZE, LogHistogram
+from app.serving.counters.histograms import LogHistogram
+from app.serving.counters.slot import ACTIVE, DROPPED, SENT, STAGES, Slot
 from app.serving.counters.stream_quota import StreamQuota
-from app.serving.counters.worker_group import ACTIVE, WorkerGroup
+from app.serving.counters.worker_group import WorkerGroup
 
-STAGES = ("wait", "infer", "encode", "age")
 PERCENTS = (50, 95, 99)
-SENT, DROPPED = ACTIVE + 1, ACTIVE + 2  # doubles at the beginning of a worker's slot
 
 
 class StreamStats:
@@ -20,8 +19,10 @@ class StreamStats:
 
     def __init__(self, crew: WorkerGroup | None = None) -> None:
         crew = crew or WorkerGroup.alone()
-        self._own, self._slots = crew.own, crew.slots
-        self._stages = {stage: LogHistogram(_part(self._own, stage)) for stage in STAGES}
+        self._slots = crew.slots
+        self._counts = [slot.doubles("streams") for slot in self._slots]
+        self._own = self._counts[crew.slot]
+        self._stages = {stage: LogHistogram(_part(crew.own, stage)) for stage in STAGES}
         self._lock = threading.Lock()
         self._callers = StreamQuota(crew)
 
@@ -83,7 +84,7 @@ class StreamStats:
         return found
 
     def _sum(self, counter: int) -> int:
-        return int(sum(slot[counter] for slot in self._slots))
+        return int(sum(counts[counter] for counts in self._counts))
 
     def _summed(self, stage: str) -> LogHistogram:
         return LogHistogram(
@@ -91,6 +92,6 @@ class StreamStats:
         )
 
 
-def _part(slot: memoryview[float], stage: str) -> memoryview[float]:
-    first = DROPPED + 1 + STAGES.index(stage) * SIZE
-    return slot[first : first + SIZE]
+def _part(slot: Slot, stage: str) -> memoryview[float]:
+    first = STAGES.index(stage) * LogHistogram.SIZE
+    return slot.doubles("stages")[first : first + LogHistogram.SIZE]

@@ -6,14 +6,10 @@ import hashlib
 import mmap
 import secrets
 import socket
-import struct
 import sys
 from dataclasses import dataclass
 
-SLOT_BYTES = 163_840
-ACTIVE = 0  # the double of a slot that counts what is open now
-RELOADED = SLOT_BYTES // 8 - 1  # the double that says that another worker takes the place of this one
-CALLERS = RELOADED - 2 * 2048  # the first double of the rows that count streams by caller (callers.py)
+from app.serving.counters.slot import ACTIVE, SLOT_BYTES, Slot
 
 
 def board_for(workers: int) -> mmap.mmap:
@@ -29,15 +25,14 @@ def free_slot(board: mmap.mmap, taken: set[int]) -> int:
 
 def forget_streams(board: mmap.mmap, slot: int) -> None:
     """Set a dead worker's counts of open streams to zero."""
-    for first, last in ((ACTIVE, ACTIVE + 1), (CALLERS, RELOADED)):
-        board[slot * SLOT_BYTES + 8 * first : slot * SLOT_BYTES + 8 * last] = bytes(8 * (last - first))
+    dead = Slot.all_of(board)[slot]
+    dead.doubles("streams")[ACTIVE] = 0.0
+    dead.clear("callers")
 
 
 def mark_reloaded(board: mmap.mmap, slot: int, reloaded: bool = True) -> None:
     """Have the worker of that slot know, when it is stopped, that its successor is there already; or not."""
-    board[slot * SLOT_BYTES + 8 * RELOADED : slot * SLOT_BYTES + 8 * (RELOADED + 1)] = struct.pack(
-        "d", reloaded
-    )
+    Slot.all_of(board)[slot].doubles("reloaded")[0] = reloaded
 
 
 def new_run() -> str:
@@ -75,18 +70,17 @@ class WorkerGroup:
     @property
     def reloaded(self) -> bool:
         """Whether this worker, when it is stopped, has a successor that runs already."""
-        return bool(self.own[RELOADED])
+        return bool(self.own.doubles("reloaded")[0])
 
     @property
-    def own(self) -> memoryview[float]:
-        """This worker's slot, as doubles."""
+    def own(self) -> Slot:
+        """This worker's slot."""
         return self.slots[self.slot]
 
     @property
-    def slots(self) -> list[memoryview[float]]:
-        """All slots, as doubles."""
-        doubles, size = memoryview(self.board).cast("d"), SLOT_BYTES // 8
-        return [doubles[at : at + size] for at in range(0, len(doubles), size)]
+    def slots(self) -> list[Slot]:
+        """All slots."""
+        return Slot.all_of(self.board)
 
     def claim(self, what: str) -> socket.socket | None:
         """Return what only one worker may do at a time, until it closes the socket or ends; None: another does it.

@@ -9,7 +9,8 @@ import pytest
 
 from app.emg.source import SourceState
 from app.serving.counters.histograms import BucketHistogram, Table
-from app.serving.counters.shared_metrics import LAG_S, SharedMetrics, forget_worker
+from app.serving.counters.shared_metrics import SharedMetrics, forget_worker
+from app.serving.counters.slot import LAG_S
 from app.serving.counters.worker_group import WorkerGroup, board_for, new_run
 from app.serving.process.cpu import Usage
 

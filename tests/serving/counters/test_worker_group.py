@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.errors import BusyError
-from app.serving.counters.stream_quota import ROWS
+from app.serving.counters.slot import CALLER_ROWS
 from app.serving.counters.stream_stats import StreamStats
 from app.serving.counters.worker_group import WorkerGroup, board_for, forget_streams, free_slot, new_run
 from app.serving.engine.backends import BackendOpener
@@ -49,9 +49,9 @@ def test_there_is_room_for_as_many_callers_as_connections_and_it_is_given_back()
     (crew, _) = crew_of(2)
     stats = StreamStats(crew)
     for _ in range(2):
-        assert all(stats.stream_opened(str(number), 1) for number in range(ROWS))
+        assert all(stats.stream_opened(str(number), 1) for number in range(CALLER_ROWS))
         assert not stats.stream_opened("one more", 1)
-        for number in range(ROWS):
+        for number in range(CALLER_ROWS):
             stats.stream_closed(str(number))
     forget_streams(crew.board, crew.slot)
     assert StreamStats(crew).stream_opened("one more", 1)
