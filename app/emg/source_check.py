@@ -105,7 +105,7 @@ class SourceCheck:
         self._samples += len(chunk.samples)
         self._arrivals.append(at)
         self._rate.update(self._next, at)
-        self.monitor.feed(chunk)
+        self.monitor.process(chunk)
         return True
 
     def _report(self, seconds: float) -> SourceReport:

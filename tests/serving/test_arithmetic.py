@@ -46,6 +46,6 @@ def test_the_live_ring_says_the_same_as_the_replay() -> None:
     replay = {c.end: c.window for c in cut([Chunk(index=0, samples=samples)], sos, LENGTH, grid)}
     path = SignalPath(Ring(20_000, 2), sos)
     for at in range(0, 20_000, 33):
-        path.feed(Chunk(index=at, samples=samples[at : at + 33]))
+        path.process(Chunk(index=at, samples=samples[at : at + 33]))
     for end, window in replay.items():
         np.testing.assert_array_equal(path.ring.window(end, LENGTH), window)

@@ -87,7 +87,7 @@ class _Look:
 
 
 class QualityMonitor:
-    """Judges the raw chunks of one source. `feed` belongs to one thread; the rest may be read from any.
+    """Judges the raw chunks of one source. `process` belongs to one thread; the rest may be read from any.
 
     `rest_rms` and `active_rms` are the model's levels. They are None where the source's units are not the
     model's (a recording in unknown units): levels are not judged then, shapes are. Without `mains_hz` hum is not.
@@ -120,7 +120,7 @@ class QualityMonitor:
         self._look = _Look(0, None, None, {p: latch.state for p, latch in self._latches.items()}, 0.0)
         self._problems: dict[str, list[int]] = {}
 
-    def feed(self, chunk: Chunk) -> None:
+    def process(self, chunk: Chunk) -> None:
         """Take one raw chunk. Cheap: all but every BLOCK_S it is only kept."""
         if self._next is not None:
             self._lost += max(0, chunk.index - self._next)
@@ -149,7 +149,7 @@ class QualityMonitor:
         samples = np.concatenate(self._pending)
         whole = len(samples) // self._block * self._block
         self._pending, self._count = [samples[whole:].copy()], len(samples) - whole
-        assert self._next is not None  # feed has set it
+        assert self._next is not None  # process has set it
         first = self._next - len(samples)
         for at in range(0, whole, self._block):
             self._judge(samples[at : at + self._block], first + at + self._block)

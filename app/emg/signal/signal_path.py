@@ -19,7 +19,7 @@ class SignalPath:
         self._filter = SosFilter(sos, ring.channels)
         self._restart_owed = False  # a restart stays one when the chunk that announced it was refused
 
-    def feed(self, chunk: Chunk, acquired_at: float = 0.0) -> None:
+    def process(self, chunk: Chunk, acquired_at: float = 0.0) -> None:
         """Take one chunk, which arrived at the monotonic time `acquired_at`.
 
         Raises:

@@ -78,7 +78,7 @@ def cut(chunks: Iterable[Chunk], sos: Sos, length: int, grid: Grid, max_fill: in
                 ring = Ring(length + _BLOCK + max_fill, piece.samples.shape[1], max_fill)
                 path = SignalPath(ring, sos)
             before = max(path.ring.newest, piece.index if path.ring.breaks(piece.index, piece.restart) else 0)
-            path.feed(piece)
+            path.process(piece)
             yield from _between(path.ring, before, length, grid)
 
 

@@ -101,7 +101,7 @@ class Acquisition:
             if not getattr(self.source, "numbered", True):
                 # the index decides what is contiguous, not the clock; here nobody counted what the silence took
                 chunk = replace(chunk, restart=True)
-        self._path.feed(chunk, arrived)
+        self._path.process(chunk, arrived)
         if self._error is not None:
             log.warning("%s delivers again", self.source.name)
         self._error, self._last_at = None, arrived

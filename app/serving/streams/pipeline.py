@@ -47,7 +47,7 @@ class SourcePipeline:
         )
         self.broadcast = Broadcast(acquisition, self._frame_maker, worker.encode, worker.stats)
         self.quality = monitor_for(self.source, worker.manifest, worker.mains_hz)
-        acquisition.taps.append(lambda chunk, _: self.quality.feed(chunk))
+        acquisition.taps.append(lambda chunk, _: self.quality.process(chunk))
 
     @property
     def sampling_rate(self) -> float:

@@ -50,7 +50,7 @@ def heard(samples: Samples, size: int = 10, **changes) -> QualityMonitor:
     """A monitor that has heard samples, whole chunks at a time."""
     found = monitor(**changes)
     for chunk in chunks(samples, size):
-        found.feed(chunk)
+        found.process(chunk)
     return found
 
 
@@ -58,7 +58,7 @@ def history(source: Source, found: QualityMonitor, seconds: float) -> list[tuple
     """Every change of the problems: (the last sample heard, the problems from there on)."""
     changes: list[tuple[int, dict[str, list[int]]]] = [(0, {})]
     while (chunk := source.read()) is not None and chunk.index < seconds * source.sampling_rate:
-        found.feed(chunk)
+        found.process(chunk)
         if found.problems != changes[-1][1]:
             changes.append((chunk.index + len(chunk.samples), found.problems))
     return changes
@@ -97,7 +97,7 @@ def test_an_armband_of_8_bit_whole_numbers_at_200_hz_has_no_problem() -> None:
     samples = np.clip(np.round(rng.normal(-0.7, 1, (12_000, 8)) * level), -128, 127).astype(np.float32)
     found = monitor(channels=8, rate=200, rest_rms=3.8, active_rms=15.0)
     for at in range(0, len(samples), 2):
-        found.feed(Chunk(index=at, samples=samples[at : at + 2]))
+        found.process(Chunk(index=at, samples=samples[at : at + 2]))
         assert found.problems == {}
     assert found.look().ok
 
@@ -182,7 +182,7 @@ def test_one_lost_second_of_signal_is_no_problem_yet() -> None:
     samples[2 * RATE : 2 * RATE + round((ON_S - BLOCK_S) * RATE), 0] = 0
     found = monitor()
     for chunk in chunks(samples):
-        found.feed(chunk)
+        found.process(chunk)
         assert found.problems == {}
 
 
@@ -273,7 +273,7 @@ def test_hum_does_not_flicker_as_a_muscle_contracts_and_rests() -> None:
     samples = noise(20, 1.0) * level + sine(20, 50, 20)
     found, seen = monitor(), []
     for chunk in chunks(samples):
-        found.feed(chunk)
+        found.process(chunk)
         if not seen or seen[-1] != found.problems:
             seen.append(found.problems)
     assert seen[0] == {}
@@ -293,15 +293,15 @@ def test_a_sine_of_known_power_is_measured_as_that() -> None:
 def test_lost_samples_are_a_share_of_the_last_five_seconds() -> None:
     found = monitor()
     for chunk in chunks(noise(3)):
-        found.feed(chunk)
+        found.process(chunk)
     for chunk in chunks(noise(2), first=3 * RATE + 500):  # 500 lost, 10,000 come
-        found.feed(chunk)
+        found.process(chunk)
     assert found.look().loss == pytest.approx(500 / 10_500)
     assert found.look().loss > MAX_LOSS
     assert not found.look().ok
     assert found.problems == {}  # of no channel in particular
     for chunk in chunks(noise(6), first=5 * RATE + 500):
-        found.feed(chunk)
+        found.process(chunk)
     assert found.look().loss == 0
     assert found.look().ok
 
@@ -311,7 +311,7 @@ def test_no_block_spans_a_restart() -> None:
     found = monitor()
     for piece in range(8):  # 0.2 s each, less than a block: nothing may be made of them
         for k, chunk in enumerate(chunks(noise(0.2) + 1e6 * piece, first=piece * 400)):
-            found.feed(Chunk(index=chunk.index, samples=chunk.samples, restart=k == 0))
+            found.process(Chunk(index=chunk.index, samples=chunk.samples, restart=k == 0))
     assert found.look().sample_index == 0
 
 
@@ -322,10 +322,10 @@ def test_the_problems_said_before_stay_what_they_were_when_new_ones_come() -> No
     samples[4 * RATE :, 1] = 0
     found = monitor()
     for chunk in chunks(samples[: 4 * RATE]):
-        found.feed(chunk)
+        found.process(chunk)
     before = found.problems
     for chunk in chunks(samples[4 * RATE :], first=4 * RATE):
-        found.feed(chunk)
+        found.process(chunk)
     assert before == {"flat": [0]}
     assert found.problems == {"flat": [0, 1]}
 

@@ -172,7 +172,7 @@ def live(recordings: list[Recording], speed: float | None, chunk: int) -> str:
     source = Playback(recordings, speed=speed, loop=False, chunk=chunk, clock=time.clock, sleep=time.sleep)
     path = SignalPath(Ring(200, recordings[0].channels), SOS)
     for played in iter(source.read, None):
-        path.feed(played, time.now)
+        path.process(played, time.now)
         while grid.end_of(k) <= path.ring.newest:
             end = grid.end_of(k)
             window = path.ring.window(end, 20)
