@@ -25,6 +25,6 @@ def current_feed(source: str | None) -> SourcePipeline:
         NotReadyError: there is none at all yet.
     """
     try:
-        return current_runtime().feeds.named(source)
+        return current_runtime().pipelines.named(source)
     except SourceNameError as error:
         raise InvalidBody({"source": [str(error)]}) from None

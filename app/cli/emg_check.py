@@ -30,14 +30,14 @@ def check(seconds: float, as_json: bool) -> None:
     from app.emg.source_check import SourceCheck
     from app.serving.engine.opening import open_artefact
     from app.serving.sources.opening import open_source
-    from app.serving.streams import pipeline as feed
+    from app.serving.streams.pipeline import monitor_for
 
     settings = Settings.from_env()
     manifest = open_artefact(settings).manifest
     source = open_source(settings, manifest)
     if source is None:
         raise ConfigError("EMG_MODE=push has no source of its own to check; ask the server: GET /emg/quality")
-    monitor = feed.monitor_for(source, manifest, settings.mains_hz)
+    monitor = monitor_for(source, manifest, settings.mains_hz)
     try:
         with _bar(source, seconds) as bar:
             found = SourceCheck(source, monitor, progress=bar.update).run(seconds)

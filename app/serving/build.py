@@ -64,7 +64,7 @@ def build_runtime(
     except BaseException:
         runtime.close()
         raise
-    manifest, source = runtime.artefact.manifest, runtime.feeds.default
+    manifest, source = runtime.artefact.manifest, runtime.pipelines.default
     log.info(
         "model %s: %d channels at %g Hz, backend %s, source %s",
         manifest.name,

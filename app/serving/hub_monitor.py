@@ -29,12 +29,12 @@ class HubMonitor:
     def __init__(
         self,
         meters: SharedMetrics,
-        feeds: Callable[[], Iterable[SourcePipeline]],
+        pipelines: Callable[[], Iterable[SourcePipeline]],
         on_beat: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.cpu = CpuLoad()
-        self._meters, self._feeds, self._on_beat, self._clock = meters, feeds, on_beat, clock
+        self._meters, self._pipelines, self._on_beat, self._clock = meters, pipelines, on_beat, clock
         self._stalls: dict[str, int] = {}
         self._silent: set[str] = set()
         self._stop = threading.Event()
@@ -62,20 +62,20 @@ class HubMonitor:
     def beat(self, look: bool = True) -> None:
         """Count the stalls that have begun; `look` also at what takes longer."""
         self._on_beat()
-        feeds = list(self._feeds())
-        silent = {feed.name for feed in feeds if feed.acquisition.state in SILENT}
+        pipelines = list(self._pipelines())
+        silent = {pipeline.name for pipeline in pipelines if pipeline.acquisition.state in SILENT}
         for name in silent - self._silent:
             self._stalls[name] = self._stalls.get(name, 0) + 1
         self._silent = silent
         if look:
-            self._look(feeds)
+            self._look(pipelines)
 
-    def _look(self, feeds: list[SourcePipeline]) -> None:
+    def _look(self, pipelines: list[SourcePipeline]) -> None:
         self.cpu.sample()
         with contextlib.suppress(OSError):  # no descriptor is left: the figures stay as they were
             self._meters.alive(usage())
-        for feed in feeds:
-            self._meters.source(feed.acquisition.look(), self._stalls.setdefault(feed.name, 0))
-        for name in self._stalls.keys() - {feed.name for feed in feeds}:
+        for pipeline in pipelines:
+            self._meters.source(pipeline.acquisition.look(), self._stalls.setdefault(pipeline.name, 0))
+        for name in self._stalls.keys() - {pipeline.name for pipeline in pipelines}:
             self._meters.source_ended(name)
             del self._stalls[name]  # clients may think out any number of names

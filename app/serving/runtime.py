@@ -69,7 +69,7 @@ class Runtime:
     keeper: DetachedStreams = field(default_factory=DetachedStreams)
     filter_delay_ms: float = field(init=False)
     benchmark: Benchmark = field(init=False)
-    feeds: SourcePipelines = field(init=False)
+    pipelines: SourcePipelines = field(init=False)
     recorder: RecordingService = field(init=False)
     outputs: Outputs | None = field(init=False)
     run: str = field(default_factory=lambda: format(time.time_ns() // 1_000_000, "x"))  # names this start
@@ -83,8 +83,8 @@ class Runtime:
         if self.crew.workers > 1:  # they count the samples of one source: a stream can go on at any of them
             self.run = self.crew.run
         self.benchmark = Benchmark(self.engine, crew=self.crew)
-        self.feeds = SourcePipelines(self.settings.max_sources)
-        self.pulse = HubMonitor(self.meters, lambda: self.feeds, self._tell_hung)
+        self.pipelines = SourcePipelines(self.settings.max_sources)
+        self.pulse = HubMonitor(self.meters, lambda: self.pipelines, self._tell_hung)
         self.watchdog = Watchdog(
             self.engine.calls,
             self.settings.engine_timeout_s,
@@ -96,14 +96,14 @@ class Runtime:
             self.settings.instance / "recordings", self._judging(), mains_hz=self.settings.mains_hz
         )
         if self.acquisition is not None:
-            self.feeds.add(self.feed(self.acquisition.source.name, self.acquisition))
+            self.pipelines.add(self.pipeline_of(self.acquisition.source.name, self.acquisition))
         self.outputs = make_outputs(
-            self.settings, manifest, self.feeds, lambda: self.engine.backends.best, self.crew, self.meters
+            self.settings, manifest, self.pipelines, lambda: self.engine.backends.best, self.crew, self.meters
         )
 
-    def feed(self, name: str, acquisition: Acquisition) -> SourcePipeline:
+    def pipeline_of(self, name: str, acquisition: Acquisition) -> SourcePipeline:
         """Return what this worker works out from a source; not yet started."""
-        worker = PipelineServices(
+        services = PipelineServices(
             engine=self.engine,
             manifest=self.artefact.manifest,
             encode=self.encode,
@@ -111,10 +111,10 @@ class Runtime:
             cpu_percent=lambda: self.cpu.percent,
             mains_hz=self.settings.mains_hz,
         )
-        return SourcePipeline(name, acquisition, worker)
+        return SourcePipeline(name, acquisition, services)
 
     def declare(self, declared: Declared) -> tuple[SourcePipeline, bool]:
-        """Return the running feed of a source that a client brings, and whether it is new.
+        """Return the running pipeline of a source that a client brings, and whether it is new.
 
         Raises:
             BusyError: EMG_MODE is not push, or a source of that name was declared otherwise.
@@ -126,16 +126,20 @@ class Runtime:
                 f"EMG_MODE is {self.settings.emg_mode.value}; clients bring sources with EMG_MODE=push"
             )
         source = declared.open(self.artefact.manifest, self.settings.source_idle_s)
-        there = self.feeds.find(declared.name)
+        there = self.pipelines.find(declared.name)
         if there is not None:
             declared.expect_same(there.source)
             return there, False
-        feed = self.feed(declared.name, Acquisition(source, open_path(self.settings, self.artefact.manifest)))
-        feed.acquisition.on_end = lambda: self._ended(feed)
-        self.feeds.add(feed)
-        feed.start()
-        log.info("source %s: %d channels at %g Hz, pushed", feed.name, source.channels, source.sampling_rate)
-        return feed, True
+        pipeline = self.pipeline_of(
+            declared.name, Acquisition(source, open_path(self.settings, self.artefact.manifest))
+        )
+        pipeline.acquisition.on_end = lambda: self._ended(pipeline)
+        self.pipelines.add(pipeline)
+        pipeline.start()
+        log.info(
+            "source %s: %d channels at %g Hz, pushed", pipeline.name, source.channels, source.sampling_rate
+        )
+        return pipeline, True
 
     @property
     def cpu(self) -> CpuLoad:
@@ -165,7 +169,7 @@ class Runtime:
         if not self.engine.backends.ready:
             reasons.append("the engine is not open")
         # a source that a client brings is that client's affair, and no reason to send others elsewhere
-        own = self.feeds.default if self.acquisition is not None else None
+        own = self.pipelines.default if self.acquisition is not None else None
         if own is not None and own.acquisition.state != "running":
             reasons.append(f"the source {own.name} is {own.acquisition.state}")
         elif own is not None and not own.has_window:
@@ -195,7 +199,7 @@ class Runtime:
 
     def open_stream(
         self,
-        feed: SourcePipeline,
+        pipeline: SourcePipeline,
         options: StreamOptions,
         duration_s: float | None,
         *,
@@ -222,8 +226,10 @@ class Runtime:
                 f"{most} streams of yours are open, as many as EMG_MAX_STREAMS_PER_KEY", RETRY_S
             )
         try:
-            known = place is not None and place.run == self.run and place.k <= feed.broadcast.reached(options)
-            reader = feed.broadcast.join(options, after=place.k if place is not None and known else None)
+            known = (
+                place is not None and place.run == self.run and place.k <= pipeline.broadcast.reached(options)
+            )
+            reader = pipeline.broadcast.join(options, after=place.k if place is not None and known else None)
         except BaseException:
             self.stats.stream_closed(caller)
             raise
@@ -235,13 +241,13 @@ class Runtime:
             stats=self.stats,
             stopping=self._leaving,
             why_stopping=self._why_leaving,
-            speed=getattr(feed.source, "speed", 1.0),
+            speed=getattr(pipeline.source, "speed", 1.0),
             place=place,
             outlet=outlet,
             writable=writable,
         )
 
-        log.debug("stream %s of %s opened: %s", stream.name, feed.name, options)
+        log.debug("stream %s of %s opened: %s", stream.name, pipeline.name, options)
 
         def close() -> None:
             reader.close()
@@ -249,7 +255,7 @@ class Runtime:
             log.info(
                 "stream %s of %s ended: %d frames, %d dropped",
                 stream.name,
-                feed.name,
+                pipeline.name,
                 stream.frames,
                 stream.dropped,
             )
@@ -272,8 +278,8 @@ class Runtime:
         self.watchdog.start()
         self.engine.open()
         self.recorder.open()
-        for feed in self.feeds:
-            feed.start()
+        for pipeline in self.pipelines:
+            pipeline.start()
         self.pulse.start()
         if self.outputs is not None:
             self.outputs.start()
@@ -283,20 +289,20 @@ class Runtime:
         with (
             ExitStack() as parts
         ):  # the last one pushed is the first to close; one that raises stops no other
-            for part in (self.engine, self.watchdog, self.pulse, self.feeds, self.recorder):
+            for part in (self.engine, self.watchdog, self.pulse, self.pipelines, self.recorder):
                 parts.callback(part.close)
             parts.callback(self.keeper.drain, LAST_WORD_S)
             if self.outputs is not None:
                 parts.callback(self.outputs.close)
 
-    def _ended(self, feed: SourcePipeline) -> None:
+    def _ended(self, pipeline: SourcePipeline) -> None:
         """Forget a source that a client brought."""
-        silent = self.feeds.find(feed.name) is feed  # else whoever ended it has removed it
+        silent = self.pipelines.find(pipeline.name) is pipeline  # else whoever ended it has removed it
         why = f"silent for {self.settings.source_idle_s:g} s" if silent else "told to"
-        self.feeds.remove(feed)
-        state = feed.acquisition.look()
+        self.pipelines.remove(pipeline)
+        state = pipeline.acquisition.look()
         log.info(
-            "source %s ended (%s): %d samples, %d lost", feed.name, why, state.samples, state.lost_samples
+            "source %s ended (%s): %d samples, %d lost", pipeline.name, why, state.samples, state.lost_samples
         )
 
     def _leaving(self) -> bool:
@@ -312,8 +318,8 @@ class Runtime:
         hung = self.watchdog.hung
         self._told_hung = hung is not None and self._telling
         if hung is not None and not self._telling:
-            for feed in self.feeds:
-                feed.broadcast.tell(hung)
+            for pipeline in self.pipelines:
+                pipeline.broadcast.tell(hung)
         self._telling = hung is not None
 
     def _judging(self) -> ModelInfo:

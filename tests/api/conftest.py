@@ -56,7 +56,7 @@ def running(artefact: Artefact, **more: object) -> Runtime:
     runtime.start()
     deadline = time.monotonic() + 20
     enough = manifest.length + 255  # samples of the largest batch
-    while runtime.feeds.named().unbroken < enough and time.monotonic() < deadline:
+    while runtime.pipelines.named().unbroken < enough and time.monotonic() < deadline:
         time.sleep(0.01)
     return runtime
 

@@ -33,7 +33,7 @@ def runtime() -> Iterator[Runtime]:
     runtime = build_runtime(Settings(backends=("onnxruntime", "pytorch")), sse.encode)
     deadline = time.monotonic() + 20
     while (
-        runtime.acquisition.ring.newest < runtime.feeds.named().sampling_rate / 2
+        runtime.acquisition.ring.newest < runtime.pipelines.named().sampling_rate / 2
         and time.monotonic() < deadline
     ):
         time.sleep(0.01)
@@ -44,7 +44,7 @@ def runtime() -> Iterator[Runtime]:
 @pytest.fixture(scope="module")
 def windows(runtime: Runtime) -> np.ndarray:
     """Five windows that the simulator has sent."""
-    return runtime.feeds.named().snapshot(5)
+    return runtime.pipelines.named().snapshot(5)
 
 
 @pytest.fixture(scope="module")

@@ -74,28 +74,28 @@ def stage(artefact: Artefact) -> Iterator[Stage]:
 
 def test_a_snapshot_is_the_newest_windows_a_thirtieth_of_a_second_apart(stage: Stage) -> None:
     stage.feed(400)
-    found = stage.runtime.feeds.named().snapshot(3)
+    found = stage.runtime.pipelines.named().snapshot(3)
     assert found.shape == (3, LENGTH, CHANNELS)
     assert found[:, -1, 0].tolist() == [385.0, 392.0, 399.0]  # 200 Hz / 30 is 7 samples
 
 
 def test_the_windows_lie_closer_where_the_signal_is_short(stage: Stage) -> None:
     stage.feed(LENGTH + 4)
-    assert stage.runtime.feeds.named().snapshot(5)[:, -1, 0].tolist() == [19.0, 20.0, 21.0, 22.0, 23.0]
+    assert stage.runtime.pipelines.named().snapshot(5)[:, -1, 0].tolist() == [19.0, 20.0, 21.0, 22.0, 23.0]
 
 
 def test_too_few_samples_say_how_many_are_needed(stage: Stage) -> None:
     stage.feed(LENGTH)
-    assert len(stage.runtime.feeds.named().snapshot(1)) == 1
+    assert len(stage.runtime.pipelines.named().snapshot(1)) == 1
     with pytest.raises(NotReadyError, match="2 windows of 20 need 21"):
-        stage.runtime.feeds.named().snapshot(2)
+        stage.runtime.pipelines.named().snapshot(2)
 
 
 def test_no_window_of_a_snapshot_spans_a_break(stage: Stage) -> None:
     stage.feed(400)
     stage.feed(10, restart=True)
     with pytest.raises(NotReadyError, match="has 10 samples"):
-        stage.runtime.feeds.named().snapshot(1)
+        stage.runtime.pipelines.named().snapshot(1)
 
 
 def test_a_running_worker_is_ready_and_one_that_stops_says_why_not(stage: Stage) -> None:
@@ -108,12 +108,12 @@ def test_a_running_worker_is_ready_and_one_that_stops_says_why_not(stage: Stage)
 
 
 def test_streams_are_limited_and_a_closed_one_frees_its_place(stage: Stage) -> None:
-    _, close_first = stage.runtime.open_stream(stage.runtime.feeds.named(), OPTIONS, None)
-    _, close_second = stage.runtime.open_stream(stage.runtime.feeds.named(), OPTIONS, None)
+    _, close_first = stage.runtime.open_stream(stage.runtime.pipelines.named(), OPTIONS, None)
+    _, close_second = stage.runtime.open_stream(stage.runtime.pipelines.named(), OPTIONS, None)
     with pytest.raises(OverloadedError, match="EMG_MAX_STREAMS"):
-        stage.runtime.open_stream(stage.runtime.feeds.named(), OPTIONS, None)
+        stage.runtime.open_stream(stage.runtime.pipelines.named(), OPTIONS, None)
     close_first()
-    _, close_third = stage.runtime.open_stream(stage.runtime.feeds.named(), OPTIONS, None)
+    _, close_third = stage.runtime.open_stream(stage.runtime.pipelines.named(), OPTIONS, None)
     close_second()
     close_third()
     assert stage.runtime.stats.active_streams == 0
@@ -122,7 +122,7 @@ def test_streams_are_limited_and_a_closed_one_frees_its_place(stage: Stage) -> N
 def test_a_server_that_stops_opens_no_stream(stage: Stage) -> None:
     stage.stopping = True
     with pytest.raises(NotReadyError, match="shutting down"):
-        stage.runtime.open_stream(stage.runtime.feeds.named(), OPTIONS, None)
+        stage.runtime.open_stream(stage.runtime.pipelines.named(), OPTIONS, None)
 
 
 def test_tensorrt_is_taken_where_it_is_and_left_where_it_is_not_wanted(artefact: Artefact) -> None:
@@ -193,5 +193,5 @@ def test_a_snapshot_waits_for_the_first_whole_window(stage: Stage) -> None:
     stage.feed(LENGTH - 1)
     later = threading.Timer(0.05, stage.feed, (1,))
     later.start()
-    assert stage.runtime.feeds.named().snapshot(1).shape == (1, LENGTH, CHANNELS)
+    assert stage.runtime.pipelines.named().snapshot(1).shape == (1, LENGTH, CHANNELS)
     later.join()

@@ -36,7 +36,7 @@ def receipt(name: str, body: bytes, environ: WSGIEnvironment, runtime: Runtime) 
     Raises:
         MyostreamError: what the view would say.
     """
-    feed = runtime.feeds.find(name)
+    feed = runtime.pipelines.find(name)
     asked = _asked(environ["QUERY_STRING"])
     if feed is None or not isinstance(feed.source, PushSource) or asked is None:
         return None

@@ -54,7 +54,7 @@ _declare, _push, _push_query, _quality = (
 @needs(READ)
 def sources() -> dict[str, Any]:
     """All sources and their state."""
-    feeds = current_runtime().feeds
+    feeds = current_runtime().pipelines
     default = feeds.default
     return {"default": default.name if default else None, "sources": [_described(feed) for feed in feeds]}
 
@@ -65,7 +65,7 @@ def sources() -> dict[str, Any]:
 @needs(READ)
 def source(name: str) -> dict[str, Any]:
     """One source and its state."""
-    return _described(current_runtime().feeds.named(name))
+    return _described(current_runtime().pipelines.named(name))
 
 
 @bp.post("/sources/<name>", parameters=named(NAME.pattern))
@@ -91,7 +91,7 @@ def declare(name: str) -> tuple[dict[str, Any], int]:
 @fails(bp, 404, 409)
 def end(name: str) -> None:
     """End a pushed source; its streams get their last event."""
-    feeds = current_runtime().feeds
+    feeds = current_runtime().pipelines
     feed = feeds.named(name)
     _pushed(feed)
     feeds.remove(feed)
@@ -108,7 +108,7 @@ def push(name: str) -> dict[str, int]:
     if the missing one follows within 0.25 s. Send at least ten chunks a second: after 0.25 s without samples the
     source counts as stalled.
     """
-    source = _pushed(current_runtime().feeds.named(name))
+    source = _pushed(current_runtime().pipelines.named(name))
     job = _pushed_samples(source.channels)
     return asdict(source.push(job.first_sample, job.samples))
 

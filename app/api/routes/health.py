@@ -27,7 +27,7 @@ def health() -> dict[str, Any]:
     runtime = current_runtime()
     backends, outputs = runtime.backends(), runtime.output_states()
     failed = any(output.state == "failed" for output in outputs.values())
-    feed = runtime.feeds.default
+    feed = runtime.pipelines.default
     return {
         "status": "degraded" if failed or runtime.not_ready() else "ok",
         "tensorrt_available": backends["tensorrt"].available,

@@ -66,7 +66,7 @@ def stats() -> dict[str, Any]:
     runtime = current_runtime()
     latency = runtime.stats.mean_infer_ms()
     default = StreamOptions(fps=30.0, backend=runtime.engine.backends.best)
-    states = [feed.acquisition.look() for feed in runtime.feeds]
+    states = [feed.acquisition.look() for feed in runtime.pipelines]
     return {
         "max_throughput_qps": None if not latency else round(1e3 / latency, 1),
         "expected_latency_ms": None if latency is None else round(latency, 4),
@@ -84,7 +84,7 @@ def stats() -> dict[str, Any]:
                 "readers": readers,
                 "decision_delay_ms": round(runtime.decision_delay_ms(options), 1),
             }
-            for feed in runtime.feeds
+            for feed in runtime.pipelines
             for options, readers in feed.broadcast.running.items()
         ],
         "source": source_state(states[0]) if states else None,

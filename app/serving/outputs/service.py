@@ -39,12 +39,12 @@ class Outputs:
     def __init__(
         self,
         ways: Sequence[SenderGuard],
-        feeds: SourcePipelines,
+        pipelines: SourcePipelines,
         backend: Callable[[], str],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.ways, self._feeds, self._backend, self._clock = ways, feeds, backend, clock
-        self._feed: SourcePipeline | None = None
+        self.ways, self._pipelines, self._backend, self._clock = ways, pipelines, backend, clock
+        self._pipeline: SourcePipeline | None = None
         self._reader: Reader | None = None
         self._waiting: deque[Event] = deque(maxlen=WAITING)
         self._frame_at = clock()
@@ -92,24 +92,24 @@ class Outputs:
         self._stop.wait(LOOK_S)
 
     def _follow_default(self) -> None:
-        feed = self._feeds.default
-        if feed is self._feed:
+        pipeline = self._pipelines.default
+        if pipeline is self._pipeline:
             return
         self._leave()
-        self._feed = feed
-        if feed is None:
+        self._pipeline = pipeline
+        if pipeline is None:
             return
         try:
-            self._reader = feed.broadcast.join(StreamOptions(fps=FPS, backend=self._backend()))
+            self._reader = pipeline.broadcast.join(StreamOptions(fps=FPS, backend=self._backend()))
         except MyostreamError as error:
-            log.warning("nothing of the source %s is sent: %s", feed.name, error)
+            log.warning("nothing of the source %s is sent: %s", pipeline.name, error)
         else:
             self._reader.listen(self._offered)
             for published, _ in self._reader.take(0.0):  # came before we listened
                 self._waiting.append(published.event)
 
     def _leave(self) -> None:
-        reader, self._reader, self._feed = self._reader, None, None
+        reader, self._reader, self._pipeline = self._reader, None, None
         if reader is not None:
             reader.close()
         self._waiting.clear()  # what nobody could send is old when somebody can
@@ -137,7 +137,7 @@ class Outputs:
 def make_outputs(
     settings: Settings,
     manifest: Manifest,
-    feeds: SourcePipelines,
+    pipelines: SourcePipelines,
     backend: Callable[[], str],
     crew: WorkerGroup,
     meters: SharedMetrics,
@@ -156,4 +156,4 @@ def make_outputs(
         UdpLine(*address).close()
         senders["udp"] = lambda: UdpSender(address, manifest)
     ways = [SenderGuard(name, opens, crew.claim, meters.output(name)) for name, opens in senders.items()]
-    return Outputs(ways, feeds, backend) if ways else None
+    return Outputs(ways, pipelines, backend) if ways else None

@@ -84,7 +84,7 @@ def _stamped(source: str, now: float) -> str:
 
 
 class RecordingService:
-    """Records feeds into `root`, one recording a source at a time. It touches nothing outside of it."""
+    """Records sources into `root`, one recording a source at a time. It touches nothing outside of it."""
 
     def __init__(
         self,
@@ -124,7 +124,7 @@ class RecordingService:
 
     def start(
         self,
-        feed: SourcePipeline,
+        pipeline: SourcePipeline,
         name: str | None = None,
         subject: str | None = None,
         plan: LabelPlan | None = None,
@@ -136,19 +136,21 @@ class RecordingService:
             BusyError: the source is being recorded, or there is a recording of that name.
             NotReadyError: the source has ended, or the disk does not session it.
         """
-        if feed.acquisition.state == "ended":
-            raise NotReadyError(f"the source {feed.name} has ended; there is nothing to record")
+        if pipeline.acquisition.state == "ended":
+            raise NotReadyError(f"the source {pipeline.name} has ended; there is nothing to record")
         with self._lock:
             self._forget()
-            options = StreamOptions(fps=min(FPS, feed.sampling_rate), backend=self._judging.backend())
-            writer = self._begin(self._header(feed, name, subject, plan, options), chosen=name is not None)
-            session = RecordingSession(writer, feed.acquisition, self._writing)
+            options = StreamOptions(fps=min(FPS, pipeline.sampling_rate), backend=self._judging.backend())
+            writer = self._begin(
+                self._header(pipeline, name, subject, plan, options), chosen=name is not None
+            )
+            session = RecordingSession(writer, pipeline.acquisition, self._writing)
             self._takes[writer.header.name] = session
-            reader = feed.broadcast.join(options)
+            reader = pipeline.broadcast.join(options)
             reader.listen(session.hear)
             session.also_hear(reader.close)
             session.start()
-        log.info("recording %s of %s began", writer.header.name, feed.name)
+        log.info("recording %s of %s began", writer.header.name, pipeline.name)
         return self._live(session)
 
     def stop(self, name: str) -> RecordingInfo:
@@ -256,7 +258,7 @@ class RecordingService:
 
     def _header(
         self,
-        feed: SourcePipeline,
+        pipeline: SourcePipeline,
         name: str | None,
         subject: str | None,
         plan: LabelPlan | None,
@@ -272,7 +274,7 @@ class RecordingService:
             fps=options.fps,
         )
         return header_of(
-            feed.source,
+            pipeline.source,
             self._wall(),
             name=name,
             subject=subject,

@@ -26,7 +26,7 @@ SNAPSHOT_HOP_S = 1 / 30  # between the windows that `POST /infer` takes from the
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineServices:
-    """What all feeds of a worker share."""
+    """What all pipelines of a worker share."""
 
     engine: Engine
     manifest: Manifest
@@ -37,16 +37,16 @@ class PipelineServices:
 
 
 class SourcePipeline:
-    """A source's acquisition, its judge, and the groups of its readers."""
+    """A source's acquisition, the classifier of its windows, and the groups of its readers."""
 
-    def __init__(self, name: str, acquisition: Acquisition, worker: PipelineServices) -> None:
-        self.name, self.acquisition, self._worker = name, acquisition, worker
+    def __init__(self, name: str, acquisition: Acquisition, services: PipelineServices) -> None:
+        self.name, self.acquisition, self._services = name, acquisition, services
         self.source, self.ring = acquisition.source, acquisition.ring
         self.classifier = WindowClassifier(
-            worker.engine, worker.manifest, self.ring, self.source.gesture_names
+            services.engine, services.manifest, self.ring, self.source.gesture_names
         )
-        self.broadcast = Broadcast(acquisition, self._frame_maker, worker.encode, worker.stats)
-        self.quality = monitor_for(self.source, worker.manifest, worker.mains_hz)
+        self.broadcast = Broadcast(acquisition, self._frame_maker, services.encode, services.stats)
+        self.quality = monitor_for(self.source, services.manifest, services.mains_hz)
         acquisition.taps.append(lambda chunk, _: self.quality.process(chunk))
 
     @property
@@ -65,7 +65,7 @@ class SourcePipeline:
 
     @property
     def has_window(self) -> bool:
-        return self.unbroken >= self._worker.manifest.length
+        return self.unbroken >= self._services.manifest.length
 
     def start(self) -> None:
         self.acquisition.start()
@@ -83,7 +83,7 @@ class SourcePipeline:
         Raises:
             NotReadyError: the source has not delivered enough samples since its last break.
         """
-        ring, length = self.ring, self._worker.manifest.length
+        ring, length = self.ring, self._services.manifest.length
         missing = length + count - 1 - self.unbroken
         if missing > 0 and self.acquisition.state in ("starting", "running"):
             ring.wait_beyond(ring.newest + missing - 1, timeout=length / self.sampling_rate + PATIENCE_S)
@@ -102,15 +102,15 @@ class SourcePipeline:
         return np.stack(found)
 
     def _frame_maker(self, options: StreamOptions) -> FrameMaker:
-        worker = self._worker
+        services = self._services
         return FrameMaker(
             options,
             classifier=self.classifier,
-            manifest=worker.manifest,
+            manifest=services.manifest,
             ring=self.ring,
             problems=lambda: self.quality.problems,
-            stats=worker.stats,
-            cpu_percent=worker.cpu_percent,
+            stats=services.stats,
+            cpu_percent=services.cpu_percent,
         )
 
 
@@ -127,25 +127,25 @@ def monitor_for(source: Source, manifest: Manifest, mains_hz: float | None) -> Q
 
 
 class SourcePipelines:
-    """The feeds of a worker, by name; the first is the default."""
+    """The pipelines of a worker, by name; the first is the default."""
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._feeds: dict[str, SourcePipeline] = {}
+        self._pipelines: dict[str, SourcePipeline] = {}
 
     def __iter__(self) -> Iterator[SourcePipeline]:
-        return iter(list(self._feeds.values()))
+        return iter(list(self._pipelines.values()))
 
     @property
     def names(self) -> tuple[str, ...]:
-        return tuple(self._feeds)
+        return tuple(self._pipelines)
 
     @property
     def default(self) -> SourcePipeline | None:
         return next(iter(self), None)
 
     def named(self, name: str | None = None) -> SourcePipeline:
-        """Return the feed of that name; None: the default.
+        """Return the pipeline of that name; None: the default.
 
         Raises:
             NotReadyError: there is no source yet.
@@ -155,32 +155,32 @@ class SourcePipelines:
             if self.default is None:
                 raise NotReadyError("there is no source yet: declare one with POST /emg/sources/<name>")
             return self.default
-        found = self._feeds.get(name)
+        found = self._pipelines.get(name)
         if found is None:
-            there_is = f"there is {', '.join(self.names)}" if self._feeds else "there is none yet"
+            there_is = f"there is {', '.join(self.names)}" if self._pipelines else "there is none yet"
             raise SourceNameError(f"no source {name!r}; {there_is}")
         return found
 
     def find(self, name: str) -> SourcePipeline | None:
-        return self._feeds.get(name)
+        return self._pipelines.get(name)
 
-    def add(self, feed: SourcePipeline) -> None:
+    def add(self, pipeline: SourcePipeline) -> None:
         """Take one more, not yet started.
 
         Raises:
             OverloadedError: there are as many as EMG_MAX_SOURCES.
         """
-        if len(self._feeds) >= self._most:
+        if len(self._pipelines) >= self._most:
             raise OverloadedError(f"{self._most} sources are open, as many as EMG_MAX_SOURCES")
-        self._feeds[feed.name] = feed
+        self._pipelines[pipeline.name] = pipeline
 
-    def remove(self, feed: SourcePipeline) -> None:
+    def remove(self, pipeline: SourcePipeline) -> None:
         """Close and forget it. Safe to call twice."""
-        if self._feeds.get(feed.name) is feed:
-            del self._feeds[feed.name]
-        feed.close()
+        if self._pipelines.get(pipeline.name) is pipeline:
+            del self._pipelines[pipeline.name]
+        pipeline.close()
         trim()  # the rings of sources that come and go would tear glibc's heap, which then grows with each
 
     def close(self) -> None:
-        for feed in self:
-            self.remove(feed)
+        for pipeline in self:
+            self.remove(pipeline)

@@ -84,7 +84,7 @@ def test_samples_come_as_json_float32_and_int16(
     )
     answers = [answer.get_json() for answer in (as_json, floats, counts)]
     assert [answer["next_sample"] for answer in answers] == [3, 6, 9]
-    ring = open_door.feeds.named("arm").ring
+    ring = open_door.pipelines.named("arm").ring
     until(lambda: ring.newest == 9)
     assert ring.gaps.number == 0
 
@@ -106,7 +106,7 @@ def test_a_stream_of_a_pushed_source_has_its_frames(
     monkeypatch.setattr(acquisition, "STALL_S", 60.0)  # however slow this machine is
     pushing.post(ARM, json=DECLARED)
     pushing.post(f"{SAMPLES}?first_sample=0", data=noise(10 * LENGTH).tobytes(), content_type=RAW)
-    until(lambda: open_door.feeds.named("arm").ring.newest == 10 * LENGTH)
+    until(lambda: open_door.pipelines.named("arm").ring.newest == 10 * LENGTH)
     answer = pushing.post("/infer/stream", json={"source": "arm", "fps": 10, "duration_seconds": 0.1})
     frames = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
     assert frames[0]["sample_index"] == 10 * LENGTH
@@ -118,7 +118,7 @@ def test_windows_can_be_taken_from_a_pushed_source(
 ) -> None:
     pushing.post(ARM, json=DECLARED)
     pushing.post(f"{SAMPLES}?first_sample=0", data=noise(LENGTH).tobytes(), content_type=RAW)
-    until(lambda: open_door.feeds.named("arm").ring.newest == LENGTH)
+    until(lambda: open_door.pipelines.named("arm").ring.newest == LENGTH)
     assert pushing.post("/infer", json={"source": "arm"}).status_code == 200
 
 
