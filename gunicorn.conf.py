@@ -215,13 +215,13 @@ def post_fork(server, worker):
     from app.serving.engine.watchdog import end_process
 
     native_subprocess()
-    crew = WorkerGroup(server.run, server.board, worker.slot, server.num_workers)
+    worker_group = WorkerGroup(server.run, server.board, worker.slot, server.num_workers)
     try:
         settings = Settings.from_env()
         logs.configure(settings.log_level, settings.log_format)
         settings.expect_closed_door(addresses(worker.sockets))  # .env may have lost its keys since the start
         worker.in_time = lambda body: InTime(body, settings.body_timeout_s, gevent.Timeout.start_new)
-        worker.runtime = open_runtime(settings, lambda: not worker.alive, crew, end_process)
+        worker.runtime = open_runtime(settings, lambda: not worker.alive, worker_group, end_process)
     except MyostreamError as error:
         server.log.error("error: %s", error)
         sys.exit(server.WORKER_BOOT_ERROR)

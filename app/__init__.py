@@ -22,13 +22,13 @@ _installed: Runtime | None = None
 def open_runtime(
     settings: Settings,
     stopping: Callable[[], bool] = lambda: False,
-    crew: WorkerGroup | None = None,
+    worker_group: WorkerGroup | None = None,
     end: Callable[[], None] | None = None,
 ) -> Runtime:
     """Open this worker's runtime. `create_app` picks it up; close it when the worker exits.
 
-    `crew` is this worker's place among others; None: it is the only one. `end` is what to do when its engine hangs and
-    another process will take its place; None: wait.
+    `worker_group` is this worker's place among others; None: it is the only one. `end` is what to do when its engine
+    hangs and another process will take its place; None: wait.
 
     Raises:
         MyostreamError: one line that says what cannot be opened.
@@ -37,7 +37,7 @@ def open_runtime(
     from app.api.sse import events as sse
     from app.serving.build import build_runtime
 
-    _installed = build_runtime(settings, sse.encode, stopping, crew, end)
+    _installed = build_runtime(settings, sse.encode, stopping, worker_group, end)
     return _installed
 
 

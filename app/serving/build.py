@@ -21,7 +21,7 @@ def make_runtime(
     settings: Settings,
     encode: Encode,
     stopping: Callable[[], bool] = never,
-    crew: WorkerGroup | None = None,
+    worker_group: WorkerGroup | None = None,
     end: Callable[[], None] | None = None,
 ) -> Runtime:
     """All that the settings name, not yet started: no device is opened and no backend.
@@ -30,10 +30,10 @@ def make_runtime(
         MyostreamError: one line that says what is wrong with it.
     """
     model = open_artefact(settings)
-    crew = crew or WorkerGroup.alone()
+    worker_group = worker_group or WorkerGroup.alone()
     source = open_source(settings, model.manifest)
-    if source is not None and crew.shares:
-        source = SharedSource(source, crew.link(repr(settings)))
+    if source is not None and worker_group.shares:
+        source = SharedSource(source, worker_group.link(repr(settings)))
     return Runtime(
         settings=settings,
         artefact=model,
@@ -42,7 +42,7 @@ def make_runtime(
         encode=encode,
         stopping=stopping,
         end=end,
-        crew=crew,
+        worker_group=worker_group,
     )
 
 
@@ -50,7 +50,7 @@ def build_runtime(
     settings: Settings,
     encode: Encode,
     stopping: Callable[[], bool] = never,
-    crew: WorkerGroup | None = None,
+    worker_group: WorkerGroup | None = None,
     end: Callable[[], None] | None = None,
 ) -> Runtime:
     """Open all that the settings name, warmed and running. `end` ends a process whose engine hangs.
@@ -58,7 +58,7 @@ def build_runtime(
     Raises:
         MyostreamError: one line that says what cannot be opened.
     """
-    runtime = make_runtime(settings, encode, stopping, crew, end)
+    runtime = make_runtime(settings, encode, stopping, worker_group, end)
     try:
         runtime.start()
     except BaseException:

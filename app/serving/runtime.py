@@ -59,7 +59,7 @@ class Runtime:
     end: Callable[[], None] | None = (
         None  # of a process that another replaces: what to do when the engine hangs
     )
-    crew: WorkerGroup = field(default_factory=WorkerGroup.alone)
+    worker_group: WorkerGroup = field(default_factory=WorkerGroup.alone)
     stats: StreamStats = field(init=False)
     meters: SharedMetrics = field(init=False)
     pulse: HubMonitor = field(init=False)
@@ -78,11 +78,13 @@ class Runtime:
         manifest = self.artefact.manifest
         sos = design(manifest.filters, manifest.sampling_rate, self.settings.mains_hz)
         self.filter_delay_ms = group_delay_ms(sos, manifest.sampling_rate)
-        self.stats, self.meters = StreamStats(self.crew), SharedMetrics(self.crew)
+        self.stats, self.meters = StreamStats(self.worker_group), SharedMetrics(self.worker_group)
         self.engine.meter = self.meters.engine
-        if self.crew.workers > 1:  # they count the samples of one source: a stream can go on at any of them
-            self.run = self.crew.run
-        self.benchmark = Benchmark(self.engine, crew=self.crew)
+        if (
+            self.worker_group.workers > 1
+        ):  # they count the samples of one source: a stream can go on at any of them
+            self.run = self.worker_group.run
+        self.benchmark = Benchmark(self.engine, worker_group=self.worker_group)
         self.pipelines = SourcePipelines(self.settings.max_sources)
         self.pulse = HubMonitor(self.meters, lambda: self.pipelines, self._tell_hung)
         self.watchdog = Watchdog(
@@ -98,7 +100,12 @@ class Runtime:
         if self.acquisition is not None:
             self.pipelines.add(self.pipeline_of(self.acquisition.source.name, self.acquisition))
         self.outputs = make_outputs(
-            self.settings, manifest, self.pipelines, lambda: self.engine.backends.best, self.crew, self.meters
+            self.settings,
+            manifest,
+            self.pipelines,
+            lambda: self.engine.backends.best,
+            self.worker_group,
+            self.meters,
         )
 
     def pipeline_of(self, name: str, acquisition: Acquisition) -> SourcePipeline:
@@ -311,7 +318,7 @@ class Runtime:
     def _why_leaving(self) -> str:
         if not self.stopping():
             return "restart"
-        return "reload" if self.crew.reloaded else "shutdown"
+        return "reload" if self.worker_group.reloaded else "shutdown"
 
     def _tell_hung(self) -> None:
         """At every beat: the streams are told of an engine that hangs, and a beat later they end."""

@@ -1,6 +1,6 @@
 """`/metrics`: what all workers have counted, as Prometheus reads it.
 
-The counts lie on the crew's board (app/serving/counters/shared_metrics.py); only here they become Prometheus's
+The counts lie in the shared memory (app/serving/counters/shared_metrics.py); only here they become Prometheus's
 families, when they are asked for (docs/decisions/0012-metrics-on-the-board.md).
 """
 

@@ -1,6 +1,6 @@
 """Counts that processes share: a histogram with few buckets, and rows that each stand beside their own name.
 
-They lie in a worker's slot of the crew's board. Only that worker writes them, with `+=` on one double: CPython changes
+They lie in a worker's slot of the shared memory. Only that worker writes them, with `+=` on one double: CPython changes
 threads between calls and loops, never within such a line, so that no lock is needed.
 """
 

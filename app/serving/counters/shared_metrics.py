@@ -1,6 +1,6 @@
 """What a worker counts beside its streams: requests, the engine, the sources, the hub and itself; all workers add up.
 
-Everything is a double on the crew's board (crew.py), behind those of StreamStats. What reads it, such as
+Everything is a double in the shared memory (worker_group.py), behind those of StreamStats. What reads it, such as
 `app/api/routes/metrics.py`, may run in any worker.
 """
 
@@ -24,19 +24,19 @@ from app.serving.counters.slot import (
     Slot,
 )
 from app.serving.counters.source_table import SOURCE_WIDTH, SourceRow, SourceTable
-from app.serving.counters.worker_group import WorkerGroup
 
 if TYPE_CHECKING:  # gunicorn's master imports this file, and needs nothing of what these import
     from app.emg.source import SourceState
+    from app.serving.counters.worker_group import WorkerGroup
     from app.serving.process.cpu import Usage
 
 OUTPUT_STATES = ("closed", "open", "failed")  # closed here: another worker may send
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 
-def forget_worker(board: mmap.mmap, slot: int) -> None:
+def forget_worker(memory: mmap.mmap, slot: int) -> None:
     """Set a dead worker's live counters to zero; what it did stays counted."""
-    dead = Slot.all_of(board)[slot]
+    dead = Slot.all_of(memory)[slot]
     dead.clear("alive", "sources")
     for _, row in _outputs(dead):
         OutputRow(row).became("closed")
@@ -136,8 +136,8 @@ class EngineMeter:
 class SharedMetrics:
     """A worker writes its own; what reads adds up those of all."""
 
-    def __init__(self, crew: WorkerGroup) -> None:
-        self._own, self._slots = crew.own, crew.slots
+    def __init__(self, worker_group: WorkerGroup) -> None:
+        self._own, self._slots = worker_group.own, worker_group.slots
         self._requests: dict[tuple[str, str, int], BucketHistogram] = {}
         self._request_table = _requests(self._own)
         self._sources = SourceTable(_sources(self._own))

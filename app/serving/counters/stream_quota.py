@@ -12,15 +12,15 @@ from app.serving.counters.worker_group import WorkerGroup
 
 
 class StreamQuota:
-    """Rows of a mark and a count in each worker's slot of the board; a worker writes its own and adds up all.
+    """Rows of a mark and a count in each worker's slot of it; a worker writes its own and adds up all.
 
     The mark is 48 bits of the caller's hash, so that workers need not agree on an order. Two that ask at the very same
     moment may both get the last place.
     """
 
-    def __init__(self, crew: WorkerGroup) -> None:
-        self._all = [_rows(slot) for slot in crew.slots]
-        self._own = self._all[crew.slot]
+    def __init__(self, worker_group: WorkerGroup) -> None:
+        self._all = [_rows(slot) for slot in worker_group.slots]
+        self._own = self._all[worker_group.slot]
         self._taken: dict[str, int] = {}
         self._free = list(range(CALLER_ROWS))
 

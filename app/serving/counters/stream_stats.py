@@ -15,16 +15,16 @@ PERCENTS = (50, 95, 99)
 
 
 class StreamStats:
-    """Counters and latencies; a worker writes its own slot of the crew's memory, and reads the sum of all."""
+    """Counters and latencies; a worker writes its own slot of the shared memory, and reads the sum of all."""
 
-    def __init__(self, crew: WorkerGroup | None = None) -> None:
-        crew = crew or WorkerGroup.alone()
-        self._slots = crew.slots
+    def __init__(self, worker_group: WorkerGroup | None = None) -> None:
+        worker_group = worker_group or WorkerGroup.alone()
+        self._slots = worker_group.slots
         self._counts = [slot.doubles("streams") for slot in self._slots]
-        self._own = self._counts[crew.slot]
-        self._stages = {stage: LogHistogram(_part(crew.own, stage)) for stage in STAGES}
+        self._own = self._counts[worker_group.slot]
+        self._stages = {stage: LogHistogram(_part(worker_group.own, stage)) for stage in STAGES}
         self._lock = threading.Lock()
-        self._callers = StreamQuota(crew)
+        self._callers = StreamQuota(worker_group)
 
     @property
     def active_streams(self) -> int:

@@ -17,22 +17,22 @@ def board_for(workers: int) -> mmap.mmap:
     return mmap.mmap(-1, (2 * workers + 2) * SLOT_BYTES)
 
 
-def free_slot(board: mmap.mmap, taken: set[int]) -> int:
+def free_slot(memory: mmap.mmap, taken: set[int]) -> int:
     """Return the first slot that no living worker has; the last one, where there are more workers than were planned."""
-    slots = len(board) // SLOT_BYTES
+    slots = len(memory) // SLOT_BYTES
     return next((slot for slot in range(slots) if slot not in taken), slots - 1)
 
 
-def forget_streams(board: mmap.mmap, slot: int) -> None:
+def forget_streams(memory: mmap.mmap, slot: int) -> None:
     """Set a dead worker's counts of open streams to zero."""
-    dead = Slot.all_of(board)[slot]
+    dead = Slot.all_of(memory)[slot]
     dead.doubles("streams")[ACTIVE] = 0.0
     dead.clear("callers")
 
 
-def mark_reloaded(board: mmap.mmap, slot: int, reloaded: bool = True) -> None:
+def mark_reloaded(memory: mmap.mmap, slot: int, reloaded: bool = True) -> None:
     """Have the worker of that slot know, when it is stopped, that its successor is there already; or not."""
-    Slot.all_of(board)[slot].doubles("reloaded")[0] = reloaded
+    Slot.all_of(memory)[slot].doubles("reloaded")[0] = reloaded
 
 
 def new_run() -> str:
@@ -42,15 +42,15 @@ def new_run() -> str:
 
 @dataclass(frozen=True, slots=True)
 class WorkerGroup:
-    """`run` names this start of the server, and nobody outside knows it; `board` is memory that all workers map.
+    """The workers of this start of the server, which `run` names and nobody outside knows; `memory` is what all map.
 
-    Each worker writes its own slot of the board and may read all: counters add up without a lock or a message. A
-    worker that takes the place of a dead one counts on in its slot. `workers` is how many there are to be, 0 for a
-    process that is alone.
+    Each worker writes its own slot of it and may read all: counters add up without a lock or a message. A worker that
+    takes the place of a dead one counts on in its slot. `workers` is how many there are to be, 0 for a process that is
+    alone.
     """
 
     run: str
-    board: mmap.mmap
+    memory: mmap.mmap
     slot: int
     workers: int
 
@@ -80,22 +80,22 @@ class WorkerGroup:
     @property
     def slots(self) -> list[Slot]:
         """All slots."""
-        return Slot.all_of(self.board)
+        return Slot.all_of(self.memory)
 
-    def claim(self, what: str) -> socket.socket | None:
+    def try_lock(self, what: str) -> socket.socket | None:
         """Return what only one worker may do at a time, until it closes the socket or ends; None: another does it.
 
         An abstract address (unix(7)) belongs to the process that has bound it.
         """
-        claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         if not self.shares:
-            return claim
+            return lock
         try:
-            claim.bind(f"\0myostream-{self.run}-{what}")
+            lock.bind(f"\0myostream-{self.run}-{what}")
         except OSError:
-            claim.close()
+            lock.close()
             return None
-        return claim
+        return lock
 
     def link(self, settings: str) -> str:
         """Return what the workers of this server that have these settings call the source that they share.

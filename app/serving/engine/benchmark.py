@@ -23,9 +23,12 @@ class Benchmark:
     """Runs once at a time, in all workers together."""
 
     def __init__(
-        self, engine: Engine, clock: Callable[[], float] = time.perf_counter, crew: WorkerGroup | None = None
+        self,
+        engine: Engine,
+        clock: Callable[[], float] = time.perf_counter,
+        worker_group: WorkerGroup | None = None,
     ) -> None:
-        self._engine, self._clock, self._crew = engine, clock, crew or WorkerGroup.alone()
+        self._engine, self._clock, self._worker_group = engine, clock, worker_group or WorkerGroup.alone()
         self._running = threading.Lock()
         self.latest: Mapping[str, Latency | None] = {}
 
@@ -50,10 +53,10 @@ class Benchmark:
         if not self._running.acquire(blocking=False):
             raise BusyError(BUSY)
         try:
-            claim = self._crew.claim("benchmark")
-            if claim is None:
+            lock = self._worker_group.try_lock("benchmark")
+            if lock is None:
                 raise BusyError(BUSY)
-            with claim:
+            with lock:
                 yield
         finally:
             self._running.release()

@@ -42,7 +42,7 @@ class OutputState:
 class SenderGuard:
     """Opens a sender in one worker at a time, and again after it has raised; what it raises goes no further.
 
-    A sender that fails gives the claim back before anything else, so that another worker takes over while this one
+    A sender that fails gives the lock back before anything else, so that another worker takes over while this one
     waits. Only the thread of the outputs calls it, but `reason`.
     """
 
@@ -50,14 +50,14 @@ class SenderGuard:
         self,
         name: str,
         open_sender: Callable[[], Sender],
-        claim: Callable[[str], socket.socket | None],
+        try_lock: Callable[[str], socket.socket | None],
         row: OutputRow,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.name = name
         self.reason: str | None = None  # what it failed of last here; None after it has been well for a while
-        self._open_sender, self._claim_right, self._row, self._clock = open_sender, claim, row, clock
-        self._claim: socket.socket | None = None
+        self._open_sender, self._try_lock, self._row, self._clock = open_sender, try_lock, row, clock
+        self._lock: socket.socket | None = None
         self._sender: Sender | None = None
         self._wait_s, self._retry_at, self._opened_at = RETRY_S / 2, clock(), math.inf
 
@@ -91,8 +91,8 @@ class SenderGuard:
             self._failed(error)
 
     def _open(self) -> None:
-        self._claim = self._claim_right(f"output-{self.name}")
-        if self._claim is None:
+        self._lock = self._try_lock(f"output-{self.name}")
+        if self._lock is None:
             self._row.became("closed")
             return
         self._sender = self._open_sender()
@@ -132,6 +132,6 @@ class SenderGuard:
         return self._clock() - self._opened_at >= RETRY_MAX_S
 
     def _let_go(self) -> None:
-        if self._claim is not None:
-            self._claim.close()
-            self._claim = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None

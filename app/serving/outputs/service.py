@@ -139,7 +139,7 @@ def make_outputs(
     manifest: Manifest,
     pipelines: SourcePipelines,
     backend: Callable[[], str],
-    crew: WorkerGroup,
+    worker_group: WorkerGroup,
     meters: SharedMetrics,
 ) -> Outputs | None:
     """Return what EMG_LSL_OUTLET and EMG_UDP ask for; None where they ask for nothing.
@@ -155,5 +155,8 @@ def make_outputs(
         address = settings.udp
         UdpLine(*address).close()
         senders["udp"] = lambda: UdpSender(address, manifest)
-    ways = [SenderGuard(name, opens, crew.claim, meters.output(name)) for name, opens in senders.items()]
+    ways = [
+        SenderGuard(name, opens, worker_group.try_lock, meters.output(name))
+        for name, opens in senders.items()
+    ]
     return Outputs(ways, pipelines, backend) if ways else None

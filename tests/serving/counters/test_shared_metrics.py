@@ -1,4 +1,4 @@
-"""What workers count on the board that they share."""
+"""What workers count in the memory that they share."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from app.serving.process.cpu import Usage
 POST = ("POST", "/infer", 200)
 
 
-def crew_of(workers: int) -> list[WorkerGroup]:
-    board, run = board_for(workers), new_run()
-    return [WorkerGroup(run, board, slot, workers) for slot in range(workers)]
+def worker_groups(workers: int) -> list[WorkerGroup]:
+    memory, run = board_for(workers), new_run()
+    return [WorkerGroup(run, memory, slot, workers) for slot in range(workers)]
 
 
 def doubles(count: int) -> memoryview:
@@ -53,7 +53,7 @@ def test_what_no_row_is_left_for_is_counted_together() -> None:
 
 
 def test_requests_of_all_workers_add_up() -> None:
-    one, other = (SharedMetrics(crew) for crew in crew_of(2))
+    one, other = (SharedMetrics(worker_group) for worker_group in worker_groups(2))
     one.request(*POST, 0.002)
     other.request(*POST, 0.004)
     other.request("GET", "/health", 503, 0.1)
@@ -66,7 +66,7 @@ def test_requests_of_all_workers_add_up() -> None:
 
 
 def test_a_method_that_a_client_thought_out_makes_no_row_of_its_own() -> None:
-    meters = SharedMetrics(crew_of(1)[0])
+    meters = SharedMetrics(worker_groups(1)[0])
     for number in range(1000):
         meters.request(f"X{number}", "(none)", 405, 0.001)
     assert {labels: tally.cumulative()[-1] for labels, tally in meters.requests().items()} == {
@@ -76,7 +76,7 @@ def test_a_method_that_a_client_thought_out_makes_no_row_of_its_own() -> None:
 
 
 def test_calls_of_the_engine_add_up_by_backend() -> None:
-    one, other = (SharedMetrics(crew) for crew in crew_of(2))
+    one, other = (SharedMetrics(worker_group) for worker_group in worker_groups(2))
     one.engine.served("onnxruntime", 8, 0.003, [0.001, 0.002])
     other.engine.served("onnxruntime", 1, 0.001, [0.0])
     other.engine.failed("pytorch")
@@ -87,7 +87,7 @@ def test_calls_of_the_engine_add_up_by_backend() -> None:
 
 
 def test_a_dead_worker_is_no_more_but_what_it_did_stays_counted() -> None:
-    dead, alive = crew_of(2)
+    dead, alive = worker_groups(2)
     meters = SharedMetrics(dead)
     meters.alive(Usage(1000, 2.5))
     meters.source(source(), stalls=1)
@@ -96,13 +96,13 @@ def test_a_dead_worker_is_no_more_but_what_it_did_stays_counted() -> None:
     assert [(worker.pid, worker.resident_bytes, worker.cpu_s) for worker in seen.workers()] == [
         (os.getpid(), 1000, 2.5)
     ]
-    forget_worker(dead.board, dead.slot)
+    forget_worker(dead.memory, dead.slot)
     assert (seen.workers(), seen.sources()) == ([], {})
     assert SharedMetrics(dead).requests()["POST", "/infer", "200"].cumulative()[-1] == 1
 
 
 def test_a_way_out_is_open_where_one_worker_sends_and_failed_where_none_does() -> None:
-    one, other = (SharedMetrics(crew) for crew in crew_of(2))
+    one, other = (SharedMetrics(worker_group) for worker_group in worker_groups(2))
     rows = [one.output("lsl"), other.output("lsl")]
     rows[0].failed()
     assert one.outputs()["lsl"] == ("failed", 0, 1)
@@ -112,16 +112,16 @@ def test_a_way_out_is_open_where_one_worker_sends_and_failed_where_none_does() -
 
 
 def test_a_dead_worker_sends_nothing_but_has_sent() -> None:
-    dead, alive = crew_of(2)
+    dead, alive = worker_groups(2)
     row = SharedMetrics(dead).output("udp")
     row.became("open")
     row.sent()
-    forget_worker(dead.board, dead.slot)
+    forget_worker(dead.memory, dead.slot)
     assert SharedMetrics(alive).outputs()["udp"] == ("closed", 1, 0)
 
 
 def test_all_workers_read_one_source_so_its_counts_do_not_add_up() -> None:
-    one, other = (SharedMetrics(crew) for crew in crew_of(2))
+    one, other = (SharedMetrics(worker_group) for worker_group in worker_groups(2))
     one.source(source(samples=100, gaps=3), stalls=2)
     other.source(source(samples=120, gaps=1, state="stalled"), stalls=1)
     (row,) = one.sources().values()
@@ -129,7 +129,7 @@ def test_all_workers_read_one_source_so_its_counts_do_not_add_up() -> None:
 
 
 def test_a_source_without_a_sample_has_no_age() -> None:
-    meters = SharedMetrics(crew_of(1)[0])
+    meters = SharedMetrics(worker_groups(1)[0])
     meters.source(SourceState("sim", "starting", None, 0, 0, 0, None, None, True), stalls=0)
     assert math.isnan(meters.sources()["sim"].age_s)
     meters.source_ended("sim")
@@ -137,7 +137,7 @@ def test_a_source_without_a_sample_has_no_age() -> None:
 
 
 def test_the_lag_of_all_hubs_is_one_distribution() -> None:
-    one, other = (SharedMetrics(crew) for crew in crew_of(2))
+    one, other = (SharedMetrics(worker_group) for worker_group in worker_groups(2))
     one.lag(0.0)
     other.lag(10.0)
     tally = one.hub_lag()

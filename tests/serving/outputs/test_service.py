@@ -62,15 +62,16 @@ def feeds() -> SimpleNamespace:
 
 def outputs_to(
     feeds: SimpleNamespace,
-    crew: WorkerGroup | None = None,
-    claim: Callable[[str], socket.socket | None] | None = None,
+    worker_group: WorkerGroup | None = None,
+    try_lock: Callable[[str], socket.socket | None] | None = None,
     **senders: Callable[[], Sender],
 ) -> Outputs:
     """The outputs of a worker that has these senders."""
-    crew = crew or WorkerGroup.alone()
-    meters = SharedMetrics(crew)
+    worker_group = worker_group or WorkerGroup.alone()
+    meters = SharedMetrics(worker_group)
     ways = [
-        SenderGuard(name, opens, claim or crew.claim, meters.output(name)) for name, opens in senders.items()
+        SenderGuard(name, opens, try_lock or worker_group.try_lock, meters.output(name))
+        for name, opens in senders.items()
     ]
     return Outputs(ways, feeds, lambda: "fake")
 
@@ -211,19 +212,21 @@ def test_a_slow_receiver_holds_up_no_frame(feeds: SimpleNamespace) -> None:
 
 
 def test_of_several_workers_one_sends_and_another_takes_over(feeds: SimpleNamespace) -> None:
-    crews = two_workers()
+    worker_groups = two_workers()
     receivers, station = [Receiver(), Receiver()], ThirtyHertz()
     feeds.default = feed(station)
     refused: list[None] = []
 
-    def claim(what: str) -> socket.socket | None:
-        held = crews[1].claim(what)
+    def try_lock(what: str) -> socket.socket | None:
+        held = worker_groups[1].try_lock(what)
         refused.extend([None] if held is None else [])
         return held
 
     both = [
-        outputs_to(feeds, crew, claim, a=lambda one=one: one)
-        for one, crew, claim in zip(receivers, crews, (crews[0].claim, claim), strict=True)
+        outputs_to(feeds, worker_group, try_lock, a=lambda one=one: one)
+        for one, worker_group, try_lock in zip(
+            receivers, worker_groups, (worker_groups[0].try_lock, try_lock), strict=True
+        )
     ]
     both[0].start()
     joined(station)
@@ -278,7 +281,7 @@ def test_a_sender_that_raises_stops_no_other(feeds: SimpleNamespace) -> None:
 
 def test_one_that_fails_in_a_worker_is_taken_over_by_another(feeds: SimpleNamespace) -> None:
     """Its right to send goes before it is closed: that may take long, or raise as well."""
-    crews, station = two_workers(), ThirtyHertz()
+    worker_groups, station = two_workers(), ThirtyHertz()
     feeds.default = feed(station)
     held, closing, other = threading.Event(), threading.Event(), Receiver()
 
@@ -288,12 +291,15 @@ def test_one_that_fails_in_a_worker_is_taken_over_by_another(feeds: SimpleNamesp
             held.wait(5.0)
             raise OSError("and it does not close")
 
-    one, two = outputs_to(feeds, crews[0], a=ClosesLate), outputs_to(feeds, crews[1], a=lambda: other)
+    one, two = (
+        outputs_to(feeds, worker_groups[0], a=ClosesLate),
+        outputs_to(feeds, worker_groups[1], a=lambda: other),
+    )
     one.start()
     windows_until(station, closing.is_set)
     two.start()
     windows_until(station, lambda: other.frames)
-    assert SharedMetrics(crews[0]).outputs()["a"].state == "open"
+    assert SharedMetrics(worker_groups[0]).outputs()["a"].state == "open"
     assert one.ways[0].reason == "OSError: liblsl has lost its network"
     held.set()
     one.close()
@@ -301,36 +307,36 @@ def test_one_that_fails_in_a_worker_is_taken_over_by_another(feeds: SimpleNamesp
 
 
 def test_one_that_fails_is_opened_again(feeds: SimpleNamespace) -> None:
-    station, crew, made = ThirtyHertz(), WorkerGroup.alone(), []
+    station, worker_group, made = ThirtyHertz(), WorkerGroup.alone(), []
 
     def opened() -> Receiver:
         made.append(Broken() if not made else Receiver())
         return made[-1]
 
     feeds.default = feed(station)
-    outputs = outputs_to(feeds, crew, a=opened)
+    outputs = outputs_to(feeds, worker_group, a=opened)
     outputs.start()
-    windows_until(station, lambda: SharedMetrics(crew).outputs()["a"].state == "failed")
+    windows_until(station, lambda: SharedMetrics(worker_group).outputs()["a"].state == "failed")
     windows_until(station, lambda: len(made) == 2 and made[1].frames)
-    counts = SharedMetrics(crew).outputs()["a"]
+    counts = SharedMetrics(worker_group).outputs()["a"]
     assert (counts.state, counts.failures) == ("open", 1)
     assert counts.frames >= 1
     outputs.close()
-    assert SharedMetrics(crew).outputs()["a"].state == "closed"
+    assert SharedMetrics(worker_group).outputs()["a"].state == "closed"
 
 
 def test_a_source_that_raises_leaves_the_ways_to_another_worker(feeds: SimpleNamespace) -> None:
-    crews, receiver, other, station = two_workers(), Receiver(), Receiver(), ThirtyHertz()
+    worker_groups, receiver, other, station = two_workers(), Receiver(), Receiver(), ThirtyHertz()
 
     def no_backend() -> str:
         raise StopIteration
 
-    one = outputs_to(feeds, crews[0], a=lambda: receiver)
+    one = outputs_to(feeds, worker_groups[0], a=lambda: receiver)
     one._backend = no_backend
     feeds.default = feed(station)
     one.start()
     until(lambda: receiver.closed)
-    two = outputs_to(feeds, crews[1], a=lambda: other)
+    two = outputs_to(feeds, worker_groups[1], a=lambda: other)
     two.start()
     windows_until(station, lambda: other.frames)
     assert receiver.got[-1] == "rest"
@@ -353,13 +359,13 @@ class Failing(Broken):
 def test_a_guard_says_it_once_and_waits_longer_each_time(
     clock: FakeClock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    crew = WorkerGroup.alone()
-    guard = SenderGuard("a", Failing, crew.claim, SharedMetrics(crew).output("a"), clock)
+    worker_group = WorkerGroup.alone()
+    guard = SenderGuard("a", Failing, worker_group.try_lock, SharedMetrics(worker_group).output("a"), clock)
     waits: list[float] = []
     for _ in range(8):
         assert not guard.open()
         waits.append(0.0)
-        while SharedMetrics(crew).outputs()["a"].failures == len(waits):
+        while SharedMetrics(worker_group).outputs()["a"].failures == len(waits):
             clock.advance(0.5)
             waits[-1] += 0.5
             guard.open()
@@ -383,9 +389,14 @@ def test_a_guard_says_it_once_and_waits_longer_each_time(
 
 
 def made_for(settings: Settings, feeds: SimpleNamespace, manifest: Manifest | None = None) -> Outputs | None:
-    crew = WorkerGroup.alone()
+    worker_group = WorkerGroup.alone()
     return make_outputs(
-        settings, manifest or make_manifest(), feeds, lambda: "fake", crew, SharedMetrics(crew)
+        settings,
+        manifest or make_manifest(),
+        feeds,
+        lambda: "fake",
+        worker_group,
+        SharedMetrics(worker_group),
     )
 
 
