@@ -57,7 +57,7 @@ def create_app(runtime: Runtime | None = None, settings: Settings | None = None)
     app.config["MAX_CONTENT_LENGTH"] = settings.max_body
     app.config["SETTINGS"] = settings
     app.extensions["runtime"] = _holder(given, settings)
-    app.extensions["meters"] = given.meters if given else SharedMetrics(WorkerGroup.alone())
+    app.extensions["metrics"] = given.metrics if given else SharedMetrics(WorkerGroup.alone())
     api.register(app, TITLE)
     cli.register(app)
     return app

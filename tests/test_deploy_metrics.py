@@ -31,8 +31,8 @@ def text_of(runtime: Runtime) -> str:
     """After one request, so that every family has a sample."""
     client = create_app(runtime).test_client()
     assert client.post("/infer", json={"emg": [[0.0] * CHANNELS] * LENGTH}).status_code == 200
-    runtime.pulse.beat()
-    runtime.meters.output("udp").became("open")
+    runtime.hub_monitor.tick()
+    runtime.metrics.output("udp").became("open")
     return client.get("/metrics").get_data(as_text=True)
 
 

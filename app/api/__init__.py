@@ -48,7 +48,7 @@ def register(app: Flask, title: str) -> None:
     )
     app.register_blueprint(assets)
     settings: Settings = app.config["SETTINGS"]
-    request_metrics.register(app, app.extensions["meters"])
+    request_metrics.register(app, app.extensions["metrics"])
     tracing.register(app)
     door = access.register(app, settings, open_tickets(settings.redis_url))
     fast_windows.register(app)
@@ -60,7 +60,7 @@ def register(app: Flask, title: str) -> None:
         api.register_blueprint(module.bp)
     errors.register(app)
     around: WSGIApplication = fast_windows.FastPath(
-        app.wsgi_app, app.extensions["runtime"], settings, door, app.extensions["meters"]
+        app.wsgi_app, app.extensions["runtime"], settings, door, app.extensions["metrics"]
     )
     if settings.trusted_proxies:
         around = TrustedProxies(around, settings.trusted_proxies)

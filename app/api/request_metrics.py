@@ -15,7 +15,7 @@ _BEGAN = "myostream.began"
 UNMATCHED = "(none)"  # a path that is no route: a client may think out any number of them
 
 
-def register(app: Flask, meters: SharedMetrics) -> None:
+def register(app: Flask, metrics: SharedMetrics) -> None:
     """Before everything else: what is refused is counted too."""
 
     @app.before_request
@@ -25,7 +25,7 @@ def register(app: Flask, meters: SharedMetrics) -> None:
     @app.after_request
     def count(answer: Response) -> Response:
         route = UNMATCHED if request.url_rule is None else request.url_rule.rule
-        meters.request(request.method, route, answer.status_code, took_s(time.perf_counter()))
+        metrics.request(request.method, route, answer.status_code, took_s(time.perf_counter()))
         return answer
 
 

@@ -29,7 +29,7 @@ from app.serving.sources.acquisition import Acquisition
 from app.serving.sources.declared import Declared
 from app.serving.sources.opening import open_path
 from app.serving.streams.broadcast import Encode
-from app.serving.streams.client_stream import Outlet, Stream, StreamCursor
+from app.serving.streams.client_stream import EventWriter, Stream, StreamCursor
 from app.serving.streams.detached_streams import DetachedStreams
 from app.serving.streams.events import StreamOptions
 from app.serving.streams.pipeline import PipelineServices, SourcePipeline, SourcePipelines
@@ -61,12 +61,12 @@ class Runtime:
     )
     worker_group: WorkerGroup = field(default_factory=WorkerGroup.alone)
     stats: StreamStats = field(init=False)
-    meters: SharedMetrics = field(init=False)
-    pulse: HubMonitor = field(init=False)
+    metrics: SharedMetrics = field(init=False)
+    hub_monitor: HubMonitor = field(init=False)
     watchdog: Watchdog = field(init=False)
     _telling: bool = False
     _told_hung: bool = False
-    keeper: DetachedStreams = field(default_factory=DetachedStreams)
+    detached_streams: DetachedStreams = field(default_factory=DetachedStreams)
     filter_delay_ms: float = field(init=False)
     benchmark: Benchmark = field(init=False)
     pipelines: SourcePipelines = field(init=False)
@@ -78,24 +78,24 @@ class Runtime:
         manifest = self.artefact.manifest
         sos = design(manifest.filters, manifest.sampling_rate, self.settings.mains_hz)
         self.filter_delay_ms = group_delay_ms(sos, manifest.sampling_rate)
-        self.stats, self.meters = StreamStats(self.worker_group), SharedMetrics(self.worker_group)
-        self.engine.meter = self.meters.engine
+        self.stats, self.metrics = StreamStats(self.worker_group), SharedMetrics(self.worker_group)
+        self.engine.meter = self.metrics.engine
         if (
             self.worker_group.workers > 1
         ):  # they count the samples of one source: a stream can go on at any of them
             self.run = self.worker_group.run
         self.benchmark = Benchmark(self.engine, worker_group=self.worker_group)
         self.pipelines = SourcePipelines(self.settings.max_sources)
-        self.pulse = HubMonitor(self.meters, lambda: self.pipelines, self._tell_hung)
+        self.hub_monitor = HubMonitor(self.metrics, lambda: self.pipelines, self._tell_hung)
         self.watchdog = Watchdog(
             self.engine.calls,
             self.settings.engine_timeout_s,
-            self.meters.engine,
+            self.metrics.engine,
             self.end,
             self.engine.backends.opening,
         )
         self.recorder = RecordingService(
-            self.settings.instance / "recordings", self._judging(), mains_hz=self.settings.mains_hz
+            self.settings.instance / "recordings", self._model_info(), mains_hz=self.settings.mains_hz
         )
         if self.acquisition is not None:
             self.pipelines.add(self.pipeline_of(self.acquisition.source.name, self.acquisition))
@@ -105,7 +105,7 @@ class Runtime:
             self.pipelines,
             lambda: self.engine.backends.best,
             self.worker_group,
-            self.meters,
+            self.metrics,
         )
 
     def pipeline_of(self, name: str, acquisition: Acquisition) -> SourcePipeline:
@@ -151,7 +151,7 @@ class Runtime:
     @property
     def cpu(self) -> CpuLoad:
         """Of the machine, over the last second."""
-        return self.pulse.cpu
+        return self.hub_monitor.cpu
 
     def backends(self) -> dict[str, BackendState]:
         """Every backend there is, chosen by the operator or not."""
@@ -162,7 +162,7 @@ class Runtime:
 
     def output_states(self) -> dict[str, OutputState]:
         """Return the ways out that the operator asked for, by name; empty where there are none."""
-        counts = self.meters.outputs()
+        counts = self.metrics.outputs()
         ways = self.outputs.ways if self.outputs is not None else ()
         return {way.name: OutputState(counts[way.name].state, way.reason) for way in ways}
 
@@ -211,7 +211,7 @@ class Runtime:
         duration_s: float | None,
         *,
         place: StreamCursor | None = None,
-        outlet: Outlet | None = None,
+        writer: EventWriter | None = None,
         writable: Callable[[], bool] = lambda: True,
         caller: str = "",
     ) -> tuple[Stream, Callable[[], None]]:
@@ -250,7 +250,7 @@ class Runtime:
             why_stopping=self._why_leaving,
             speed=getattr(pipeline.source, "speed", 1.0),
             place=place,
-            outlet=outlet,
+            writer=writer,
             writable=writable,
         )
 
@@ -287,7 +287,7 @@ class Runtime:
         self.recorder.open()
         for pipeline in self.pipelines:
             pipeline.start()
-        self.pulse.start()
+        self.hub_monitor.start()
         if self.outputs is not None:
             self.outputs.start()
 
@@ -296,9 +296,9 @@ class Runtime:
         with (
             ExitStack() as parts
         ):  # the last one pushed is the first to close; one that raises stops no other
-            for part in (self.engine, self.watchdog, self.pulse, self.pipelines, self.recorder):
+            for part in (self.engine, self.watchdog, self.hub_monitor, self.pipelines, self.recorder):
                 parts.callback(part.close)
-            parts.callback(self.keeper.drain, LAST_WORD_S)
+            parts.callback(self.detached_streams.drain, LAST_WORD_S)
             if self.outputs is not None:
                 parts.callback(self.outputs.close)
 
@@ -321,7 +321,7 @@ class Runtime:
         return "reload" if self.worker_group.reloaded else "shutdown"
 
     def _tell_hung(self) -> None:
-        """At every beat: the streams are told of an engine that hangs, and a beat later they end."""
+        """At every tick: the streams are told of an engine that hangs, and a tick later they end."""
         hung = self.watchdog.hung
         self._told_hung = hung is not None and self._telling
         if hung is not None and not self._telling:
@@ -329,7 +329,7 @@ class Runtime:
                 pipeline.broadcast.tell(hung)
         self._telling = hung is not None
 
-    def _judging(self) -> ModelInfo:
+    def _model_info(self) -> ModelInfo:
         manifest = self.artefact.manifest
         return ModelInfo(
             name=manifest.name,

@@ -308,7 +308,7 @@ def test_health_says_how_the_outputs_are_where_there_are_some(tmp_path: Path) ->
     try:
         client = create_app(runtime).test_client()
         runtime.outputs.close()
-        runtime.meters.output("udp").failed()
+        runtime.metrics.output("udp").failed()
         body = client.get("/health").get_json()
         valid(schemas.HealthSchema, body)
         assert (body["status"], body["outputs"]["udp"]["state"]) == ("degraded", "failed")

@@ -70,9 +70,9 @@ class FastPath:
         runtime: Callable[[], Runtime],
         settings: Settings,
         access: Access,
-        meters: SharedMetrics,
+        metrics: SharedMetrics,
     ) -> None:
-        self._app, self._runtime, self._access, self._meters = app, runtime, access, meters
+        self._app, self._runtime, self._access, self._metrics = app, runtime, access, metrics
         self._max_body, self._verbose = settings.max_body, settings.log_level == "debug"
         self._cors = bool(settings.cors_origins)
 
@@ -83,7 +83,7 @@ class FastPath:
             return self._app(environ, start_response)
         path = environ["PATH_INFO"]
         route = path if path in _INFER else _PUSH
-        self._meters.request("POST", route, 200, time.perf_counter() - began)
+        self._metrics.request("POST", route, 200, time.perf_counter() - began)
         if self._verbose:
             log.debug("POST %s 200 without Flask", route)
         start_response(

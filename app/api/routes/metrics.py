@@ -39,16 +39,16 @@ STAGE_S = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1
 def metrics() -> Response:
     """All counters, of all workers together, in Prometheus's text format (or OpenMetrics, where it is asked for)."""
     registry = CollectorRegistry()
-    registry.register(Families(current_runtime(), current_app.extensions["meters"]))
+    registry.register(Families(current_runtime(), current_app.extensions["metrics"]))
     encode, kind = choose_encoder(request.headers.get("Accept", ""))
     return Response(encode(registry), content_type=kind)
 
 
 class Families(Collector):
-    """`meters` has the requests; it is the runtime's own but under `flask run`."""
+    """`shared` has the requests; it is the runtime's own but under `flask run`."""
 
-    def __init__(self, runtime: Runtime, meters: SharedMetrics) -> None:
-        self._runtime, self._meters = runtime, meters
+    def __init__(self, runtime: Runtime, shared: SharedMetrics) -> None:
+        self._runtime, self._metrics = runtime, shared
 
     def describe(self) -> Iterable[Metric]:
         """Nothing beforehand: the registry would collect twice."""
@@ -83,7 +83,7 @@ class Families(Collector):
             "Time until the answer was there; of a stream, until it began",
             labels=("method", "route", "status"),
         )
-        for labels, tally in sorted(self._meters.requests().items()):
+        for labels, tally in sorted(self._metrics.requests().items()):
             total.add_metric(labels, tally.cumulative()[-1])
             took.add_metric(labels, _buckets(tally, REQUEST_S), tally.sum)
         yield from (total, took)
@@ -99,7 +99,7 @@ class Families(Collector):
         batch = HistogramMetricFamily("myostream_engine_batch_windows", "Windows in one call", labels=by)
         failed = CounterMetricFamily("myostream_engine_errors", "Calls that raised", labels=by)
         hung = CounterMetricFamily("myostream_engine_hangs", "Calls that did not return in time", labels=by)
-        for name, row in sorted(self._runtime.meters.engines().items()):
+        for name, row in sorted(self._runtime.metrics.engines().items()):
             latency.add_metric((name,), _buckets(row.latency_s, ENGINE_S), row.latency_s.sum)
             wait.add_metric((name,), _buckets(row.wait_s, ENGINE_S), row.wait_s.sum)
             batch.add_metric((name,), _buckets(row.windows, BATCH), row.windows.sum)
@@ -139,7 +139,7 @@ class Families(Collector):
             "lost_samples": CounterMetricFamily("myostream_source_lost_samples", "Samples lost", labels=by),
             "stalls": CounterMetricFamily("myostream_source_stalls", "Times that it fell silent", labels=by),
         }
-        for name, row in sorted(self._runtime.meters.sources().items()):
+        for name, row in sorted(self._runtime.metrics.sources().items()):
             for one in SOURCE_STATES:
                 state.add_metric((name, one), float(row.state == one))
             age.add_metric((name,), row.age_s)
@@ -152,7 +152,7 @@ class Families(Collector):
         up = GaugeMetricFamily("myostream_output_open", "1 while a worker sends that way", labels=by)
         frames = CounterMetricFamily("myostream_output_frames", "Frames sent that way", labels=by)
         failures = CounterMetricFamily("myostream_output_failures", "Times that it failed", labels=by)
-        for name, output in sorted(self._runtime.meters.outputs().items()):
+        for name, output in sorted(self._runtime.metrics.outputs().items()):
             up.add_metric((name,), float(output.state == "open"))
             frames.add_metric((name,), output.frames)
             failures.add_metric((name,), output.failures)
@@ -160,12 +160,12 @@ class Families(Collector):
 
     def _processes(self) -> Iterator[Metric]:
         lag = HistogramMetricFamily("myostream_hub_lag_seconds", "How late a worker's hub wakes a sleeper")
-        tally = self._runtime.meters.hub_lag()
+        tally = self._runtime.metrics.hub_lag()
         lag.add_metric((), _buckets(tally, LAG_S), tally.sum)
         by = ("worker",)
         memory = GaugeMetricFamily("myostream_worker_memory_bytes", "Resident memory", labels=by)
         cpu = CounterMetricFamily("myostream_worker_cpu_seconds", "Processor time of all threads", labels=by)
-        workers = self._runtime.meters.workers()
+        workers = self._runtime.metrics.workers()
         for worker in workers:
             memory.add_metric((str(worker.slot),), worker.resident_bytes)
             cpu.add_metric((str(worker.slot),), worker.cpu_s)

@@ -111,12 +111,12 @@ def _opened(job: StreamJob) -> Response:
         options,
         duration_s,
         place=sse.place_of(last_event_id),
-        outlet=outlet,
+        writer=outlet,
         writable=wire.writable,
         caller=current_caller().name,
     )
     if outlet is not None and duration_s is None and request.method != "HEAD":
-        return Handover(frames, wire, outlet, runtime.keeper, close)
+        return Handover(frames, wire, outlet, runtime.detached_streams, close)
     response = Response(_events(frames, wire, outlet), mimetype=sse.MIMETYPE, headers=sse.HEADERS)
     response.call_on_close(close)  # also when the first byte was never asked for
     return response

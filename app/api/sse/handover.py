@@ -1,7 +1,7 @@
 """The answer to an endless stream: gunicorn writes the headers, and the request is over.
 
-What follows is written by the group's thread (app/api/sse/socket_writer.py), and the keeper looks whether the client
-is still there. So a stream costs its socket and a few small objects, not a request with its greenlet.
+What follows is written by the group's thread (app/api/sse/socket_writer.py), and DetachedStreams looks whether the
+client is still there. So a stream costs its socket and a few small objects, not a request with its greenlet.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from app.api.sse import events as sse
 from app.api.sse.client_socket import ClientSocket
 from app.api.sse.socket_writer import SocketWriter
 from app.serving.streams.client_stream import CLIENT_POLL_S, GIVE_UP_S, PAUSE_S, Stream
-from app.serving.streams.detached_streams import DetachedStreams, Kept
+from app.serving.streams.detached_streams import DetachedStream, DetachedStreams
 from app.serving.streams.events import Completed
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ SHUTDOWN_S = 0.5  # for a client that does not read to take its last word when t
 
 
 class Handover(Response):
-    """Takes the connection from gunicorn and leaves it to the keeper.
+    """Takes the connection from gunicorn and leaves it to DetachedStreams.
 
     `close` is called once, when the stream is over or its headers could not be written.
     """
@@ -39,12 +39,12 @@ class Handover(Response):
         stream: Stream,
         wire: ClientSocket,
         outlet: SocketWriter,
-        keeper: DetachedStreams,
+        detached_streams: DetachedStreams,
         close: Callable[[], None],
     ) -> None:
         super().__init__(mimetype=sse.MIMETYPE, headers=sse.HEADERS)
         self._stream, self._wire, self._outlet = stream, wire, outlet
-        self._keeper, self._close = keeper, close
+        self._detached_streams, self._close = detached_streams, close
         self._bound = logs.bound()
 
     def __call__(self, _environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -59,13 +59,13 @@ class Handover(Response):
         except BaseException:
             self._close()
             raise
-        kept = Kept(_looks(self._stream, self._wire, self._outlet), self._over)
-        self._stream.attend(partial(self._keeper.hurry, kept))
-        self._keeper.keep(kept)
+        detached = DetachedStream(_looks(self._stream, self._wire, self._outlet), self._over)
+        self._stream.attend(partial(self._detached_streams.hurry, detached))
+        self._detached_streams.keep(detached)
         raise StopIteration
 
     def _over(self) -> None:
-        logs.bind(**self._bound)  # the keeper's thread knows of no request
+        logs.bind(**self._bound)  # the thread of DetachedStreams knows of no request
         try:
             self._close()  # first: nobody may write to a descriptor that is free for others
             self._wire.close()

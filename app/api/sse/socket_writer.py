@@ -20,7 +20,7 @@ CHECKED = 8  # frames between two looks at what the client has left unread; each
 
 
 class SocketWriter:
-    """Fits `serving.stream.Outlet`."""
+    """Fits `serving.streams.client_stream.EventWriter`."""
 
     def __init__(self, wire: ClientSocket, sock: socket.socket, chunked: bool) -> None:
         self._wire, self._chunked = wire, chunked

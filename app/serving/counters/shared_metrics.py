@@ -147,15 +147,15 @@ class SharedMetrics:
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """One answer: its status, and the time until it was there."""
-        tally = self._requests.get((method, route, status))
-        (tally or self._request_tally(method, route, status)).add(seconds)
+        histogram = self._requests.get((method, route, status))
+        (histogram or self._request_histogram(method, route, status)).add(seconds)
 
-    def _request_tally(self, method: str, route: str, status: int) -> BucketHistogram:
+    def _request_histogram(self, method: str, route: str, status: int) -> BucketHistogram:
         named = f"{method if method in METHODS else 'other'} {status} {route}"
-        tally = BucketHistogram(REQUEST_S, self._request_table.row(named))
+        histogram = BucketHistogram(REQUEST_S, self._request_table.row(named))
         if method in METHODS:  # a client may think out any number of others
-            self._requests[method, route, status] = tally
-        return tally
+            self._requests[method, route, status] = histogram
+        return histogram
 
     def lag(self, seconds: float) -> None:
         """How late the hub woke somebody."""

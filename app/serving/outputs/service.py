@@ -140,7 +140,7 @@ def make_outputs(
     pipelines: SourcePipelines,
     backend: Callable[[], str],
     worker_group: WorkerGroup,
-    meters: SharedMetrics,
+    metrics: SharedMetrics,
 ) -> Outputs | None:
     """Return what EMG_LSL_OUTLET and EMG_UDP ask for; None where they ask for nothing.
 
@@ -156,7 +156,7 @@ def make_outputs(
         UdpLine(*address).close()
         senders["udp"] = lambda: UdpSender(address, manifest)
     ways = [
-        SenderGuard(name, opens, worker_group.try_lock, meters.output(name))
+        SenderGuard(name, opens, worker_group.try_lock, metrics.output(name))
         for name, opens in senders.items()
     ]
     return Outputs(ways, pipelines, backend) if ways else None

@@ -89,21 +89,21 @@ class RecordingService:
     def __init__(
         self,
         root: Path,
-        judging: ModelInfo,
+        model_info: ModelInfo,
         mains_hz: float | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self.root, self._judging, self._mains, self._wall = root, judging, mains_hz, wall
-        self._takes: dict[
+        self.root, self._model_info, self._mains, self._wall = root, model_info, mains_hz, wall
+        self._sessions: dict[
             str, RecordingSession
-        ] = {}  # those running, and those whose end the disk could not session
+        ] = {}  # those running, and those whose end the disk could not take
         self._lock = threading.Lock()
         self._writing, self._reading, self._exporting = BlockingWorker(), BlockingWorker(), BlockingWorker()
 
     @property
     def rest(self) -> str:
         """What rest is called where a plan needs a pause."""
-        return self._judging.rest
+        return self._model_info.rest
 
     def open(self) -> None:
         """Look for recordings that a killed server has left behind; what it had written is theirs.
@@ -134,18 +134,18 @@ class RecordingService:
         Raises:
             DataError: a recording may not be called that.
             BusyError: the source is being recorded, or there is a recording of that name.
-            NotReadyError: the source has ended, or the disk does not session it.
+            NotReadyError: the source has ended, or the disk does not take it.
         """
         if pipeline.acquisition.state == "ended":
             raise NotReadyError(f"the source {pipeline.name} has ended; there is nothing to record")
         with self._lock:
             self._forget()
-            options = StreamOptions(fps=min(FPS, pipeline.sampling_rate), backend=self._judging.backend())
+            options = StreamOptions(fps=min(FPS, pipeline.sampling_rate), backend=self._model_info.backend())
             writer = self._begin(
                 self._header(pipeline, name, subject, plan, options), chosen=name is not None
             )
             session = RecordingSession(writer, pipeline.acquisition, self._writing)
-            self._takes[writer.header.name] = session
+            self._sessions[writer.header.name] = session
             reader = pipeline.broadcast.join(options)
             reader.listen(session.hear)
             session.also_hear(reader.close)
@@ -159,7 +159,7 @@ class RecordingService:
         Raises:
             RecordingNameError: there is none of that name.
         """
-        session = self._takes.get(folders.check_name(name))
+        session = self._sessions.get(folders.check_name(name))
         if session is not None:
             session.stop()
         elif not self.state(name).over:  # another worker writes it
@@ -176,10 +176,10 @@ class RecordingService:
             RecordingNameError: there is none of that name.
             DataError: its header is damaged.
         """
-        session = self._takes.get(folders.check_name(name))
+        session = self._sessions.get(folders.check_name(name))
         if session is not None:
             return self._live(session)
-        return self._reading.do(lambda: self._kept(name))
+        return self._reading.do(lambda: self._on_disk(name))
 
     def states(self) -> list[RecordingInfo]:
         """All recordings, the newest first."""
@@ -201,7 +201,7 @@ class RecordingService:
             RecordingNameError: there is none of that name.
             BusyError: it is still being written.
             DataError: it holds no sample, or is nothing that this form can hold.
-            NotReadyError: the disk does not session the file.
+            NotReadyError: the disk does not take the file.
         """
         suffix, write = FORMATS[form]
         folders.check_name(name)
@@ -240,21 +240,21 @@ class RecordingService:
             self._reading.do(gone)
         except OSError as error:
             raise NotReadyError(f"{name} cannot be deleted: {error.strerror or error}") from None
-        self._takes.pop(name, None)
+        self._sessions.pop(name, None)
         log.info("recording %s was deleted", name)
 
     def close(self) -> None:
         """End all recordings; all of them are on the disk when this returns."""
-        for session in list(self._takes.values()):
+        for session in list(self._sessions.values()):
             session.stop()
-        for aside in (self._writing, self._reading, self._exporting):
-            aside.close()
+        for worker in (self._writing, self._reading, self._exporting):
+            worker.close()
 
     def _forget(self) -> None:
         """Those whose end is on the disk."""
-        for name, session in list(self._takes.items()):
+        for name, session in list(self._sessions.items()):
             if session.ended is not None and session.ended.state == "complete":
-                del self._takes[name]
+                del self._sessions[name]
 
     def _header(
         self,
@@ -264,12 +264,12 @@ class RecordingService:
         plan: LabelPlan | None,
         options: StreamOptions,
     ) -> RecordingHeader:
-        judging = self._judging
+        model_info = self._model_info
         model = Model(
-            name=judging.name,
-            version=judging.version,
-            sha256=judging.sha256,
-            classes=judging.classes,
+            name=model_info.name,
+            version=model_info.version,
+            sha256=model_info.sha256,
+            classes=model_info.classes,
             backend=options.backend,
             fps=options.fps,
         )
@@ -310,7 +310,7 @@ class RecordingService:
         state = state_of(session.header, ended or session.writer.progress, session.writer.bytes)
         return state if ended is not None else replace(state, prompt=session.prompt)
 
-    def _kept(self, name: str) -> RecordingInfo:
+    def _on_disk(self, name: str) -> RecordingInfo:
         header = folders.read_header(self.root, name)
         progress = folders.read_end(self.root, name)
         if progress is None or not progress.over:

@@ -32,9 +32,9 @@ STOP_S = 10.0  # for the disk to take the rest
 class RecordingSession:
     """Records what one source delivers until it is stopped, its plan is over, the source ends, or the disk fails."""
 
-    def __init__(self, writer: RecordingWriter, acquisition: Acquisition, aside: BlockingWorker) -> None:
+    def __init__(self, writer: RecordingWriter, acquisition: Acquisition, worker: BlockingWorker) -> None:
         self.writer, self.header = writer, writer.header
-        self._acquisition, self._aside = acquisition, aside
+        self._acquisition, self._worker = acquisition, worker
         self._queue: deque[Entry] = deque()
         self._waiting = 0  # bytes
         self._lock = threading.Lock()
@@ -93,10 +93,10 @@ class RecordingSession:
     def _tap(self, chunk: Chunk, _arrived: float) -> None:
         """Take a chunk on the acquisition's thread: without a wait, and never raise."""
         labels = None if chunk.labels is None else np.array(chunk.labels)
-        kept = Chunk(
+        copy = Chunk(
             index=chunk.index, samples=np.array(chunk.samples), labels=labels, restart=chunk.restart
-        )  # copies: the source may use its buffer again
-        if self._put(kept, kept.samples.nbytes):
+        )  # the source may use its buffer again
+        if self._put(copy, copy.samples.nbytes):
             self._first = chunk.index if self._first is None else self._first
             self._next = chunk.index + len(chunk.samples)
 
@@ -159,7 +159,7 @@ class RecordingSession:
             self.writer.write(entries)
             return self.writer.asked_to_stop
 
-        self._asked = self._aside.do(written)
+        self._asked = self._worker.do(written)
 
     def _detach(self) -> None:
         with suppress(ValueError):
@@ -172,7 +172,7 @@ class RecordingSession:
         if error is not None:
             log.error("the recording %s ended: %s", self.header.name, error)
         try:
-            self.ended = self._aside.do(lambda: self.writer.finish(state, error))
+            self.ended = self._worker.do(lambda: self.writer.finish(state, error))
         except Exception:
             log.exception("the recording %s could not be closed", self.header.name)
             self.ended = replace(

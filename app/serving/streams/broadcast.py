@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 
 Encode = Callable[[Event], bytes]
 
-KEPT = 64  # events that a group keeps: 2 s at 30 fps
+HISTORY = 64  # events that a group keeps: 2 s at 30 fps
 IDLE_GROUPS = 32  # groups without readers whose events are kept
 STATE_POLL_S = STALL_S / 4  # how often a group without samples looks at its source
 MAX_LAG_S = 0.1  # a group further behind its source than this skips to the newest window
@@ -63,7 +63,7 @@ class Group:
         self.readers = 0  # kept by Broadcast, under its lock
         self.began = 0  # the first event since there are readers: what is kept from before is no news
         self.ended = False  # the source has ended: nothing will come any more
-        self.kept: tuple[GroupEvent, ...] = ()
+        self.history: tuple[GroupEvent, ...] = ()
         self.news = threading.Event()  # replaced at every event, so that each wakes those who wait for it
         self.listeners: dict[object, Listener] = {}
         self._k = -1  # the last window that was made or skipped
@@ -75,12 +75,12 @@ class Group:
     @property
     def count(self) -> int:
         """Events so far."""
-        return self.kept[-1].number + 1 if self.kept else 0
+        return self.history[-1].number + 1 if self.history else 0
 
     @property
     def newest(self) -> int:
         """The number of the newest frame or change of the source, or of the first event to come."""
-        news = (event.number for event in reversed(self.kept) if not isinstance(event.event, Trouble))
+        news = (event.number for event in reversed(self.history) if not isinstance(event.event, Trouble))
         return next(news, self.count)
 
     def start(self) -> None:
@@ -172,7 +172,7 @@ class Group:
             position = self._position
             self._position += 1
         published = GroupEvent(self.count, self._k, position, body, event)
-        self.kept = (*self.kept[1 - KEPT :], published)
+        self.history = (*self.history[1 - HISTORY :], published)
         self.wake()
         for turn, listener in enumerate(list(self.listeners.values()), start=1):
             listener(published)
@@ -203,9 +203,9 @@ class Reader:
         if self._after is None:
             return []
         after = self._after
-        kept = self._group.kept
-        self._next = kept[-1].number + 1 if kept else 0
-        return [(event, self._missed(event)) for event in kept if event.position >= 0 and event.k > after]
+        history = self._group.history
+        self._next = history[-1].number + 1 if history else 0
+        return [(event, self._missed(event)) for event in history if event.position >= 0 and event.k > after]
 
     def take(self, timeout_s: float) -> list[tuple[GroupEvent, int]]:
         """Return what is new, at most one frame and that the newest, each with the number of frames missed before it.
@@ -249,9 +249,9 @@ class Reader:
             self._leave()
 
     def _fresh(self) -> tuple[GroupEvent, ...]:
-        kept = self._group.kept  # one look: the group may publish meanwhile
-        fresh = kept[-1].number + 1 - self._next if kept else 0
-        return kept[-fresh:] if fresh > 0 else ()
+        history = self._group.history  # one look: the group may publish meanwhile
+        fresh = history[-1].number + 1 - self._next if history else 0
+        return history[-fresh:] if fresh > 0 else ()
 
     def _had(self, event: GroupEvent) -> bool:
         """Whether it had this frame before its connection was cut."""

@@ -36,13 +36,13 @@ class ClientEvent(NamedTuple):  # made for every client and frame: a dataclass t
 
     body: bytes
     frame: int  # frames sent before it
-    stream: bytes  # as Place has it; this and the next three are the client's place once it has had the event
+    stream: bytes  # as StreamCursor has it; this and the next three are the client's cursor once it has had the event
     k: int
     frames: int
     dropped: int
 
 
-class Outlet(Protocol):
+class EventWriter(Protocol):
     """A way to the client that never waits, such as its socket."""
 
     def send(self, sent: ClientEvent) -> bool:
@@ -56,7 +56,7 @@ class Outlet(Protocol):
 class Stream:
     """Iterate to get what the client is to be sent; None where there is nothing to say just now.
 
-    The last item is `Completed`, unless the client left or stopped reading. With an `outlet` the frames take that
+    The last item is `Completed`, unless the client left or stopped reading. With a `writer` the frames take that
     way, straight from the thread that makes them, and the iteration gives only None and the last word.
     """
 
@@ -73,7 +73,7 @@ class Stream:
         speed: float
         | None = 1.0,  # of a recording: its frames come so many times as fast; None: in any number
         place: StreamCursor | None = None,
-        outlet: Outlet | None = None,
+        writer: EventWriter | None = None,
         writable: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.perf_counter,
         wall: Callable[[], float] = time.time,
@@ -82,7 +82,7 @@ class Stream:
         self._reader, self._fps, self._duration, self._stats = reader, fps, duration_s, stats
         self._run, self._stopping, self._writable = run, stopping, writable
         self._why_stopping = why_stopping
-        self._outlet, self._clock, self._sleep = outlet, clock, sleep
+        self._writer, self._clock, self._sleep = writer, clock, sleep
         endless = duration_s is None or speed is None
         self._most = None if endless else max(1, round((duration_s or 0.0) * fps * (speed or 1.0)))
         self._started_at = place.started_at if place else wall()
@@ -113,7 +113,7 @@ class Stream:
         if self._duration is not None:
             for event, missed in self._reader.replay():
                 yield from self._told(event, missed)
-        if self._outlet is not None:
+        if self._writer is not None:
             for event, missed in self._reader.take(0.0):
                 yield from self._told(event, missed)
             self._reader.listen(self._offered)
@@ -129,7 +129,7 @@ class Stream:
             if self._given_up(now):
                 return
             wait = CLIENT_POLL_S if ends is None else min(CLIENT_POLL_S, ends - now)
-            yield from self._attended(wait) if self._outlet is not None else self._news(wait)
+            yield from self._attended(wait) if self._writer is not None else self._news(wait)
 
     def _news(self, timeout_s: float) -> Iterator[ClientEvent | None]:
         """Wait for events and hand them on, unless the client has not taken what it was sent."""
@@ -146,7 +146,7 @@ class Stream:
             yield from self._told(event, missed)
 
     def _attended(self, timeout_s: float) -> Iterator[None]:
-        """Frames go by the outlet meanwhile."""
+        """Frames go by the writer meanwhile."""
         if self._hurry is None:
             self._wake.wait(timeout_s)
         if not self._gone:
@@ -154,11 +154,11 @@ class Stream:
 
     def _offered(self, event: GroupEvent, missed: int) -> bool:
         """Take an event on the group's thread: without a wait, and never raise."""
-        assert self._outlet is not None
+        assert self._writer is not None
         if self._complete(event):
             return True
         try:
-            took = self._outlet.send(self._sent(event, missed))
+            took = self._writer.send(self._sent(event, missed))
         except OSError:
             self._gone = True
             (self._hurry or self._wake.set)()

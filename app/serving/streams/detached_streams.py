@@ -25,7 +25,7 @@ OVER = -1.0  # no look is due any more
 TURN = 50  # looks before the other work of this process gets its turn
 
 
-class Kept:
+class DetachedStream:
     """One stream: `looks` is drawn from until it ends, each time after the seconds it gave; then comes `close`.
 
     A look must not wait.
@@ -35,7 +35,7 @@ class Kept:
 
     def __init__(self, looks: Iterator[float], close: Callable[[], None]) -> None:
         self.looks, self.close = looks, close
-        self.due = 0.0  # on the keeper's clock
+        self.due = 0.0  # on the clock of DetachedStreams
 
 
 class DetachedStreams:
@@ -45,7 +45,9 @@ class DetachedStreams:
         self, clock: Callable[[], float] = time.monotonic, give_back: Callable[[], object] = give_back
     ) -> None:
         self._clock, self._give_back = clock, give_back
-        self._waiting: list[tuple[float, int, Kept]] = []  # a heap; the number keeps equal times apart
+        self._waiting: list[
+            tuple[float, int, DetachedStream]
+        ] = []  # a heap; the number keeps equal times apart
         self._numbers = itertools.count()
         self._lock = threading.Lock()
         self._sooner = threading.Event()
@@ -53,22 +55,22 @@ class DetachedStreams:
         self._most = 0
         self.open = 0
 
-    def keep(self, kept: Kept) -> None:
+    def keep(self, stream: DetachedStream) -> None:
         """Take the first look at once, and the others when they are due."""
         with self._lock:
             self.open += 1
             self._most = max(self._most, self.open)
-            self._push(kept, self._clock())
+            self._push(stream, self._clock())
             start, self._running = not self._running, True
         if start:
-            threading.Thread(target=self._run, name="keeper", daemon=True).start()
+            threading.Thread(target=self._run, name="detached streams", daemon=True).start()
         self._sooner.set()
 
-    def hurry(self, kept: Kept) -> None:
+    def hurry(self, stream: DetachedStream) -> None:
         """Have the next look taken at once; may be called from any thread."""
         with self._lock:
-            if kept.due != OVER:
-                self._push(kept, self._clock())
+            if stream.due != OVER:
+                self._push(stream, self._clock())
         self._sooner.set()
 
     def drain(self, patience_s: float) -> bool:
@@ -78,9 +80,9 @@ class DetachedStreams:
             time.sleep(0.01)
         return not self.open
 
-    def _push(self, kept: Kept, due: float) -> None:
-        kept.due = due
-        heapq.heappush(self._waiting, (kept.due, next(self._numbers), kept))
+    def _push(self, stream: DetachedStream, due: float) -> None:
+        stream.due = due
+        heapq.heappush(self._waiting, (stream.due, next(self._numbers), stream))
 
     def _run(self) -> None:
         for turn in itertools.count(1):
@@ -91,25 +93,25 @@ class DetachedStreams:
                     self._waiting.clear()
                     break
                 wait = self._waiting[0][0] - self._clock()
-                kept = heapq.heappop(self._waiting) if wait <= 0 else None
-            if kept is None:
+                due = heapq.heappop(self._waiting) if wait <= 0 else None
+            if due is None:
                 self._sooner.wait(wait)
                 self._sooner.clear()
-            elif kept[0] == kept[2].due:  # else it was hurried and has been looked at since
-                self._look(kept[2])
+            elif due[0] == due[2].due:  # else it was hurried and has been looked at since
+                self._look(due[2])
                 if turn % TURN == 0:
                     time.sleep(0)
         if crowd:
             self._give_back()
 
-    def _look(self, kept: Kept) -> None:
-        pause_s = _tried(lambda: next(kept.looks, None))
+    def _look(self, stream: DetachedStream) -> None:
+        pause_s = _tried(lambda: next(stream.looks, None))
         if pause_s is not None:
             with self._lock:
-                self._push(kept, self._clock() + pause_s)
+                self._push(stream, self._clock() + pause_s)
             return
-        kept.due = OVER
-        _tried(kept.close)
+        stream.due = OVER
+        _tried(stream.close)
         with self._lock:
             self.open -= 1
 

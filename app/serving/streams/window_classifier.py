@@ -14,7 +14,7 @@ from app.inference.decision import intensity
 from app.inference.manifest import Manifest
 from app.serving.engine.engine import Engine
 
-KEPT = 64  # windows: groups that differ in votes alone come to the same one within a frame
+HISTORY = 64  # windows: groups that differ in votes alone come to the same one within a frame
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class WindowClassifier:
 
     def __init__(self, engine: Engine, manifest: Manifest, ring: Ring, gesture_names: Sequence[str]) -> None:
         self._engine, self._manifest, self._ring, self._names = engine, manifest, ring, gesture_names
-        self._kept: dict[tuple[int, str, bool], WindowResult] = {}
+        self._history: dict[tuple[int, str, bool], WindowResult] = {}
 
     def classify(self, end: int, backend: str, preprocess: bool) -> WindowResult | None:
         """Return what is known of the window that ends before sample `end`; None where there is no whole window.
@@ -49,13 +49,13 @@ class WindowClassifier:
             MyostreamError: the engine refused.
         """
         key = (end, backend, preprocess)
-        found = self._kept.get(key)
+        found = self._history.get(key)
         if found is None:
             found = self._classified(end, backend, preprocess)
             if found is not None:
-                self._kept[key] = found
-                while len(self._kept) > KEPT:
-                    self._kept.pop(next(iter(self._kept)), None)
+                self._history[key] = found
+                while len(self._history) > HISTORY:
+                    self._history.pop(next(iter(self._history)), None)
         return found
 
     def _classified(self, end: int, backend: str, preprocess: bool) -> WindowResult | None:

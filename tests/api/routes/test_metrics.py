@@ -143,10 +143,10 @@ class _Feed:
 def test_each_time_a_source_falls_silent_is_one_stall(runtime: Runtime) -> None:
     meters, feed = SharedMetrics(WorkerGroup.alone()), _Feed(runtime)
     feeds: list[Any] = [feed]
-    pulse = HubMonitor(meters, lambda: feeds)
+    monitor = HubMonitor(meters, lambda: feeds)
     for state in ("running", "stalled", "stalled", "running", "disconnected", "stalled"):
         feed.acquisition.state = state
-        pulse.beat()
+        monitor.tick()
     assert meters.sources()["live"].stalls == 2
 
 
@@ -154,16 +154,16 @@ def test_sources_that_have_ended_are_said_to_once_and_forgotten(runtime: Runtime
     """Every name that a client had ever declared was gone through again, once a second."""
     meters = SharedMetrics(WorkerGroup.alone())
     feeds: list[Any] = [_Feed(runtime)]
-    pulse = HubMonitor(meters, lambda: feeds)
-    pulse.beat()
+    monitor = HubMonitor(meters, lambda: feeds)
+    monitor.tick()
     feeds.clear()
-    pulse.beat()
+    monitor.tick()
     assert meters.sources()["live"].state == "ended"
-    assert pulse._stalls == {}
+    assert monitor._stalls == {}
 
 
 def test_an_application_without_a_runtime_counts_for_itself(runtime: Runtime) -> None:
     client = create_app(settings=runtime.settings).test_client()
     assert client.get("/nowhere").status_code == 404
-    tally = client.application.extensions["meters"].requests()["GET", "(none)", "404"]
+    tally = client.application.extensions["metrics"].requests()["GET", "(none)", "404"]
     assert tally.cumulative()[-1] == 1

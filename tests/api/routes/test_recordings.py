@@ -169,13 +169,13 @@ def test_a_plan_prompts_and_ends_by_itself(client: FlaskClient, until: Until) ->
 
 
 def test_pauses_are_called_as_the_model_calls_rest(client: FlaskClient, runtime: Runtime) -> None:
-    judging = runtime.recorder._judging
-    runtime.recorder._judging = replace(judging, rest="idle")
+    model_info = runtime.recorder._model_info
+    runtime.recorder._model_info = replace(model_info, rest="idle")
     try:
         start(client, name="one", plan={"gestures": ["a", "b"]})
-        plan = runtime.recorder._takes["one"].header.plan
+        plan = runtime.recorder._sessions["one"].header.plan
     finally:
-        runtime.recorder._judging = judging
+        runtime.recorder._model_info = model_info
     assert plan is not None
     assert [step.label for step in plan.steps][:3] == ["a", "idle", "b"]
 

@@ -223,7 +223,7 @@ def test_what_a_killed_server_left_is_found_at_the_next_start(
     running = recorder_in(tmp_path)  # of another process: it must leave alone what is being written
     running.open()
     assert running.state("one").state == "recording"
-    killed._takes["one"].writer._file.close()  # what the kernel does
+    killed._sessions["one"].writer._file.close()  # what the kernel does
     with caplog.at_level(logging.WARNING):
         running.open()
     assert "left behind by a killed server: 10 samples" in caplog.text

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from app.serving.streams.broadcast import IDLE_GROUPS, KEPT, Group, GroupEvent, Reader
+from app.serving.streams.broadcast import HISTORY, IDLE_GROUPS, Group, GroupEvent, Reader
 from tests.serving.station import OPTIONS, Station, sample_index, until
 
 
@@ -185,13 +185,13 @@ def test_a_frame_that_fails_is_one_error_event_and_the_group_goes_on() -> None:
 def test_a_reader_who_was_cut_off_gets_the_frames_kept_and_the_number_of_those_that_are_not() -> None:
     station = Station()
     other = station.broadcast.join(OPTIONS)
-    for _ in range(KEPT + 10):
+    for _ in range(HISTORY + 10):
         station.source.window()
         take(other)
     back = station.broadcast.join(OPTIONS, after=3)  # windows 4 to 9 are no longer kept
     replayed = back.replay()
-    assert [event.k for event, _ in replayed] == list(range(10, KEPT + 10))
-    assert [missed for _, missed in replayed] == [6] + [0] * (KEPT - 1)
+    assert [event.k for event, _ in replayed] == list(range(10, HISTORY + 10))
+    assert [missed for _, missed in replayed] == [6] + [0] * (HISTORY - 1)
     assert back.take(0.0) == []
     other.close()
     back.close()
@@ -237,7 +237,7 @@ def test_a_listener_is_given_every_event_and_what_it_refuses_is_missed() -> None
     willing[0] = False
     station.source.window()
     until(lambda: len(station.frames) == 2)
-    until(lambda: station.broadcast._groups[OPTIONS].kept[-1].position == 1)
+    until(lambda: station.broadcast._groups[OPTIONS].history[-1].position == 1)
     willing[0] = True
     station.source.window()
     until(lambda: len(got) == 2)

@@ -160,7 +160,7 @@ def test_a_client_that_does_not_read_misses_frames_and_gets_the_newest(
     for _ in range(3):
         station.source.window()
     until(lambda: len(station.frames) == 4)
-    until(lambda: station.broadcast._groups[OPTIONS].kept[-1].position == 3)
+    until(lambda: station.broadcast._groups[OPTIONS].history[-1].position == 3)
     threading.Timer(0.05, lambda: writable.__setitem__(0, True)).start()
     again = next_sent(items)
     assert isinstance(again, ClientEvent)
@@ -179,7 +179,7 @@ def test_a_finite_stream_goes_on_where_its_place_says(station: Station) -> None:
     for k in range(5):
         station.source.window()
         until(lambda k=k: len(station.frames) == k + 1)
-    until(lambda: station.broadcast._groups[OPTIONS].kept[-1].k == 4)
+    until(lambda: station.broadcast._groups[OPTIONS].history[-1].k == 4)
     clock = Clock()
     place = StreamCursor("run", clock.now - 0.5, k=1, frames=2, dropped=0)
     back = station.broadcast.join(OPTIONS, after=1)
@@ -210,7 +210,7 @@ def test_after_a_restart_of_the_server_the_clock_says_what_was_missed(
     assert (first.frame, first.dropped) == (20, 10)
 
 
-class FakeOutlet:
+class FakeWriter:
     def __init__(self) -> None:
         self.sent: list[ClientEvent] = []
         self.takes = True
@@ -225,8 +225,8 @@ class FakeOutlet:
 
 
 @pytest.fixture
-def outlet() -> FakeOutlet:
-    return FakeOutlet()
+def writer() -> FakeWriter:
+    return FakeWriter()
 
 
 def run_in_thread(stream: Stream) -> tuple[list[Item], Callable[[], bool]]:
@@ -237,18 +237,18 @@ def run_in_thread(stream: Stream) -> tuple[list[Item], Callable[[], bool]]:
 
 
 def test_with_an_outlet_frames_go_straight_from_the_group(
-    station: Station, reader: Reader, outlet: FakeOutlet
+    station: Station, reader: Reader, writer: FakeWriter
 ) -> None:
     stopping = [False]
-    stream = open_stream(station, reader, Clock(), outlet=outlet, stopping=lambda: stopping[0])
+    stream = open_stream(station, reader, Clock(), writer=writer, stopping=lambda: stopping[0])
     items, ended = run_in_thread(stream)
     until(lambda: station.broadcast._groups[OPTIONS].listeners)
     for k in range(3):
         station.source.window()
-        until(lambda k=k: len(outlet.sent) == k + 1)
+        until(lambda k=k: len(writer.sent) == k + 1)
     stopping[0] = True
     until(ended)
-    assert [(one.frame, one.dropped) for one in outlet.sent] == [(0, 0), (1, 0), (2, 0)]
+    assert [(one.frame, one.dropped) for one in writer.sent] == [(0, 0), (1, 0), (2, 0)]
     said = [item for item in items if item is not None]
     assert [type(item) for item in said] == [Completed]
     assert stream.place.k == 2
@@ -256,21 +256,21 @@ def test_with_an_outlet_frames_go_straight_from_the_group(
 
 
 def test_with_an_outlet_the_newest_frame_is_the_first_thing_said(
-    station: Station, reader: Reader, outlet: FakeOutlet
+    station: Station, reader: Reader, writer: FakeWriter
 ) -> None:
     """The first look gave nothing and the second came 0.25 s later: so late was every endless stream's first frame."""
     station.source.window()
-    until(lambda: station.broadcast._groups[OPTIONS].kept)
-    assert isinstance(next(iter(open_stream(station, reader, Clock(), outlet=outlet))), ClientEvent)
+    until(lambda: station.broadcast._groups[OPTIONS].history)
+    assert isinstance(next(iter(open_stream(station, reader, Clock(), writer=writer))), ClientEvent)
 
 
 def test_with_an_outlet_too_a_source_that_ends_says_so(
-    station: Station, reader: Reader, outlet: FakeOutlet
+    station: Station, reader: Reader, writer: FakeWriter
 ) -> None:
-    items, ended = run_in_thread(open_stream(station, reader, Clock(), outlet=outlet))
+    items, ended = run_in_thread(open_stream(station, reader, Clock(), writer=writer))
     until(lambda: station.broadcast._groups[OPTIONS].listeners)
     station.source.window()
-    until(lambda: outlet.sent)
+    until(lambda: writer.sent)
     station.source.state = "ended"
     station.source.ring.close()
     until(ended)
@@ -278,33 +278,33 @@ def test_with_an_outlet_too_a_source_that_ends_says_so(
 
 
 def test_an_outlet_that_cannot_take_a_frame_misses_it(
-    station: Station, reader: Reader, outlet: FakeOutlet
+    station: Station, reader: Reader, writer: FakeWriter
 ) -> None:
     stopping = [False]
     _, ended = run_in_thread(
-        open_stream(station, reader, Clock(), outlet=outlet, stopping=lambda: stopping[0])
+        open_stream(station, reader, Clock(), writer=writer, stopping=lambda: stopping[0])
     )
     until(lambda: station.broadcast._groups[OPTIONS].listeners)
     station.source.window()
-    until(lambda: len(outlet.sent) == 1)
-    outlet.takes = False
+    until(lambda: len(writer.sent) == 1)
+    writer.takes = False
     for _ in range(2):
         station.source.window()
-    until(lambda: station.broadcast._groups[OPTIONS].kept[-1].position == 2)
-    outlet.takes = True
+    until(lambda: station.broadcast._groups[OPTIONS].history[-1].position == 2)
+    writer.takes = True
     station.source.window()
-    until(lambda: len(outlet.sent) == 2)
-    assert (outlet.sent[1].frame, outlet.sent[1].dropped) == (1, 2)
+    until(lambda: len(writer.sent) == 2)
+    assert (writer.sent[1].frame, writer.sent[1].dropped) == (1, 2)
     stopping[0] = True
     until(ended)
 
 
 def test_a_client_that_has_gone_ends_its_stream_at_the_next_frame(
-    station: Station, reader: Reader, outlet: FakeOutlet
+    station: Station, reader: Reader, writer: FakeWriter
 ) -> None:
-    items, ended = run_in_thread(open_stream(station, reader, Clock(), outlet=outlet))
+    items, ended = run_in_thread(open_stream(station, reader, Clock(), writer=writer))
     until(lambda: station.broadcast._groups[OPTIONS].listeners)
-    outlet.gone = True
+    writer.gone = True
     station.source.window()
     until(ended)
     assert all(item is None for item in items)

@@ -5,7 +5,7 @@ import numpy as np
 from app.emg.signal.ring import Ring
 from app.serving.engine.backends import BackendOpener
 from app.serving.engine.engine import Engine, ModelInput
-from app.serving.streams.window_classifier import KEPT, WindowClassifier
+from app.serving.streams.window_classifier import HISTORY, WindowClassifier
 from tests.fakes import FakeBackend
 from tests.inference.artefacts import make_manifest
 
@@ -48,13 +48,13 @@ def test_another_window_backend_or_preprocessing_is_judged_for_itself() -> None:
 def test_a_window_that_is_not_there_is_none_and_not_remembered() -> None:
     judge, engine = make_judge(FakeBackend())
     assert judge.classify(5, "fake", True) is None
-    assert judge._kept == {}
+    assert judge._history == {}
     engine.close()
 
 
 def test_old_windows_are_forgotten() -> None:
     judge, engine = make_judge(FakeBackend())
-    for end in range(100, 100 + 2 * KEPT):
+    for end in range(100, 100 + 2 * HISTORY):
         judge.classify(end, "fake", True)
-    assert len(judge._kept) == KEPT
+    assert len(judge._history) == HISTORY
     engine.close()
