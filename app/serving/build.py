@@ -38,7 +38,9 @@ def make_runtime(
         settings=settings,
         artefact=model,
         engine=make_engine(settings, model),
-        acquisition=None if source is None else Acquisition(source, open_path(settings, model.manifest)),
+        acquisition=None
+        if source is None
+        else Acquisition(source, open_path(settings, model.manifest), length=model.manifest.length),
         encode=encode,
         stopping=stopping,
         end=end,

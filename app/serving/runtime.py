@@ -137,9 +137,9 @@ class Runtime:
         if there is not None:
             declared.expect_same(there.source)
             return there, False
-        pipeline = self.pipeline_of(
-            declared.name, Acquisition(source, open_path(self.settings, self.artefact.manifest))
-        )
+        manifest = self.artefact.manifest
+        path = open_path(self.settings, manifest)
+        pipeline = self.pipeline_of(declared.name, Acquisition(source, path, length=manifest.length))
         pipeline.acquisition.on_end = lambda: self._ended(pipeline)
         self.pipelines.add(pipeline)
         pipeline.start()

@@ -50,7 +50,7 @@ def running(artefact: Artefact, **more: object) -> Runtime:
         settings=settings,
         artefact=artefact,
         engine=make_engine(settings, artefact),
-        acquisition=Acquisition(source, open_path(settings, manifest)),
+        acquisition=Acquisition(source, open_path(settings, manifest), length=manifest.length),
         encode=sse.encode,
     )
     runtime.start()

@@ -27,7 +27,7 @@ class HandFed:
 
     def __init__(self, rate: float = RATE) -> None:
         self.ring = Ring(2000, 1)
-        self.state = "running"
+        self.state, self.window_s = "running", 0.1
         self.source = SimpleNamespace(sampling_rate=rate, name="hand")
 
     def feed(self, samples: int) -> None:
@@ -45,13 +45,15 @@ class FakeMaker:
 
     made = 0
 
-    def __init__(self, fails: set[int]) -> None:
+    def __init__(self, fails: set[int], spoilt: set[int]) -> None:
         self.frames: list[int] = []
-        self._fails = fails
+        self._fails, self._spoilt = fails, spoilt
 
     def frame(self, end: int) -> Frame | None:
         if end in self._fails:
             raise MyostreamError("no luck")
+        if end in self._spoilt:
+            return None
         self.frames.append(end)
         return make_frame(end)
 
@@ -69,10 +71,11 @@ class Station:
         self.makers: list[FakeMaker] = []
         self.stats = StreamStats()
         self.fails = set(fails)
+        self.spoilt: set[int] = set()  # ends of windows of which too much is lost
         self.broadcast = Broadcast(self.source, self._make, sse.encode, self.stats)  # type: ignore[arg-type]
 
     def _make(self, options: StreamOptions) -> FakeMaker:
-        self.makers.append(FakeMaker(self.fails))
+        self.makers.append(FakeMaker(self.fails, self.spoilt))
         return self.makers[-1]
 
     @property

@@ -16,6 +16,10 @@ from app.errors import SourceError
 
 Number = TypeVar("Number", int, float)
 
+MAX_FILLED = (
+    0.2  # share of a window; what it costs in accuracy is measured in docs/models.md, by benchmarks/gaps.py
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Gaps:
@@ -160,6 +164,10 @@ class Ring:
         with self._changed:
             part = self._slice(end, length)
             return length if part is None else int(self._filled[part].sum())
+
+    def usable(self, end: int, length: int) -> bool:
+        """Return whether that window is there, and at most MAX_FILLED of its samples were lost and filled."""
+        return self.missing(end, length) <= MAX_FILLED * length
 
     def label_at(self, index: int) -> int | None:
         """Return the label of one sample: UNLABELLED where unknown, None where the sample is not kept."""

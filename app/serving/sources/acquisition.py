@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -23,24 +24,35 @@ Tap = Callable[[Chunk, float], None]
 
 
 class Acquisition:
-    """Reads a source on its own thread and keeps the filtered signal of the last seconds."""
+    """Reads a source on its own thread and keeps the filtered signal of the last seconds.
+
+    Its state is about windows of `length` samples: a source that delivers, but loses so much that there is no usable
+    window for STALL_S, is stalled.
+    """
 
     def __init__(
-        self, source: Source, path: SignalPath, clock: Callable[[], float] = time.perf_counter
+        self,
+        source: Source,
+        path: SignalPath,
+        clock: Callable[[], float] = time.perf_counter,
+        *,
+        length: int = 1,
     ) -> None:
         self.source, self.ring = source, path.ring
-        self._path, self._clock = path, clock
+        self._path, self._clock, self._length = path, clock, length
         self.taps: list[Tap] = []  # told every raw chunk and when it arrived; must neither wait nor raise
         self.on_end: Callable[[], None] = lambda: None  # called once, when nothing will come any more
         self._rate = RateEstimator(source.sampling_rate)
         self._speed: float | None = getattr(
             source, "speed", 1.0
         )  # a recording's; None: no rate to hold it to
+        self.window_s = length / source.sampling_rate / (self._speed or math.inf)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"acquisition {source.name}", daemon=True)
         self._error: str | None = None
         self._ended = False
         self._last_at: float | None = None
+        self._usable_at = 0.0  # when there was a usable window; at the beginning, when there can be one
 
     def start(self) -> None:
         self._thread.start()
@@ -61,7 +73,7 @@ class Acquisition:
             return "disconnected"
         if self._last_at is None:
             return "starting"
-        return "stalled" if self._clock() - self._last_at > STALL_S else "running"
+        return "stalled" if self._clock() - min(self._last_at, self._usable_at) > STALL_S else "running"
 
     def look(self) -> SourceState:
         age = None if self._last_at is None else (self._clock() - self._last_at) * 1e3
@@ -102,6 +114,10 @@ class Acquisition:
                 # the index decides what is contiguous, not the clock; here nobody counted what the silence took
                 chunk = replace(chunk, restart=True)
         self._path.process(chunk, arrived)
+        if self._last_at is None:
+            self._usable_at = arrived + self.window_s
+        if self.ring.usable(self.ring.newest, self._length):
+            self._usable_at = arrived
         if self._error is not None:
             log.warning("%s delivers again", self.source.name)
         self._error, self._last_at = None, arrived

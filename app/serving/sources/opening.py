@@ -13,7 +13,7 @@ from app.emg.files.recordings import Recording, load_path
 from app.emg.lsl.source import LslSource, Query
 from app.emg.serial_device.source import SerialOptions, SerialSource
 from app.emg.signal.filters import design
-from app.emg.signal.ring import Ring
+from app.emg.signal.ring import MAX_FILLED, Ring
 from app.emg.signal.signal_path import SignalPath
 from app.emg.simulated import faults
 from app.emg.simulated.playback import Playback, require
@@ -26,7 +26,6 @@ from app.serving.process.native_thread import native_thread
 
 KEPT_S = 10.0  # of filtered signal, for readers that ask for many windows or come back late
 LSL_LOOK_S = 2.0  # at the start, for a stream that contradicts the model
-FILL_S = 0.01  # a gap up to here is filled and flagged; a longer one begins a new segment
 
 
 def open_source(settings: Settings, manifest: Manifest) -> Source | None:
@@ -141,6 +140,7 @@ def _manifests(models_dir: Path) -> list[Manifest]:
 
 def open_path(settings: Settings, manifest: Manifest) -> SignalPath:
     """Return an empty ring behind the model's filters."""
-    rate = manifest.sampling_rate
-    ring = Ring(round(KEPT_S * rate) + manifest.length, manifest.channels, max_fill=round(FILL_S * rate))
+    rate, length = manifest.sampling_rate, manifest.length
+    # a longer gap leaves no usable window that spans it, and begins a new segment
+    ring = Ring(round(KEPT_S * rate) + length, manifest.channels, max_fill=int(MAX_FILLED * length))
     return SignalPath(ring, design(manifest.filters, rate, settings.mains_hz))

@@ -69,6 +69,7 @@ class Group:
         self._k = -1  # the last window that was made or skipped
         self._position = 0
         self._stalled = self._failing = False
+        self._framed_at = 0.0  # when the last frame was made
         self._said: tuple[str, float] = ("", 0.0)
         self._stop = threading.Event()
 
@@ -98,7 +99,7 @@ class Group:
 
     def _run(self, stop: threading.Event) -> None:
         ring, maker = self._acquisition.ring, self._make()
-        self._stalled = False
+        self._stalled, self._framed_at = False, self._clock() + self._acquisition.window_s
         # the first event is at once, for the window just past; that of a silent source says nothing of now
         silent = self._acquisition.state in SILENT
         k = max(self._grid.last_at_or_before(ring.newest) + silent, self._k + 1, 0)
@@ -123,9 +124,6 @@ class Group:
         if not came:
             self._look_at_source(maker)
             return
-        if self._stalled:
-            self._stalled = False
-            self._publish(maker.source_change("recovered", "running"))
         late = self._grid.last_at_or_before(ring.newest) - k
         if late > self._grid.fps * MAX_LAG_S + 1:
             self._position += late
@@ -144,11 +142,23 @@ class Group:
         if self._failing:
             self._failing = False
             log.warning("frames are made again")
-        if frame is not None:
-            self._publish(frame)
+        if frame is None:  # too much of the window is lost
+            self._look_at_source(maker, spoilt=self._clock() - self._framed_at > STALL_S)
+            return
+        self._framed_at = self._clock()
+        if self._stalled:
+            self._stalled = False
+            self._publish(maker.source_change("recovered", "running"))
+        self._publish(frame)
 
-    def _look_at_source(self, maker: FrameMaker) -> None:
+    def _look_at_source(self, maker: FrameMaker, spoilt: bool = False) -> None:
+        """Say once that decisions would hang on an old window, and whether there will ever be a new one.
+
+        `spoilt`: for STALL_S no usable window has ended where this group looks.
+        """
         state = self._acquisition.state
+        if spoilt and state == "running":
+            state = "stalled"
         if state in SILENT and not self._stalled:
             self._stalled = True
             self._publish(maker.source_change("stalled", state))

@@ -56,7 +56,7 @@ class FrameMaker:
         self._segment = ring.segment_start
 
     def frame(self, end: int) -> Frame | None:
-        """Return the frame of the window that ends before sample `end`; None where there is no whole window.
+        """Return the frame of the window that ends before sample `end`; None where none is usable.
 
         Raises:
             MyostreamError: the engine refused.
@@ -69,7 +69,7 @@ class FrameMaker:
             self._segment = seen.segment
             self._decider.reset()
         quality = {**self._problems(), **({"dead": seen.dead} if seen.dead else {})}
-        if seen.missing or too_many_dead(quality, self._manifest.channels):
+        if too_many_dead(quality, self._manifest.channels):
             decision = self._decider.reset()  # rest when in doubt
         else:
             decision = self._decider.update(seen.prediction, seen.confidence)
@@ -89,8 +89,8 @@ class FrameMaker:
         )
 
     def source_change(self, status: str, source_state: str) -> SourceChange:
-        """Return the event of a source that stalled or recovered: the votes are void, the decision is rest."""
-        rest = self._decider.reset()
+        """Return the event of a source that stalled or recovered: rest, and no vote from before counts."""
+        rest = self._decider.reset() if status == "stalled" else self._rest
         return SourceChange(
             status=status,
             timestamp=time.time(),

@@ -65,7 +65,7 @@ class SourcePipeline:
 
     @property
     def has_window(self) -> bool:
-        return self.unbroken >= self._services.manifest.length
+        return self.ring.usable(self.ring.newest, self._services.manifest.length)
 
     def start(self) -> None:
         self.acquisition.start()
@@ -95,10 +95,11 @@ class SourcePipeline:
                 f"{count} windows of {length} need {length + count - 1}"
             )
         hop = min(max(1, round(SNAPSHOT_HOP_S * self.sampling_rate)), spare // max(count - 1, 1) or 1)
-        windows = [ring.window(newest - k * hop, length) for k in reversed(range(count))]
+        ends = [newest - k * hop for k in reversed(range(count))]
+        windows = [ring.window(end, length) for end in ends if ring.usable(end, length)]
         found = [window for window in windows if window is not None]
-        if len(found) < count:  # the source broke off just now
-            raise NotReadyError("the source has just begun a new segment; try again")
+        if len(found) < count:
+            raise NotReadyError(f"the source {self.name} has just lost too many samples; try again")
         return np.stack(found)
 
     def _frame_maker(self, options: StreamOptions) -> FrameMaker:

@@ -43,7 +43,7 @@ class WindowClassifier:
         self._history: dict[tuple[int, str, bool], WindowResult] = {}
 
     def classify(self, end: int, backend: str, preprocess: bool) -> WindowResult | None:
-        """Return what is known of the window that ends before sample `end`; None where there is no whole window.
+        """Return what is known of the window that ends before sample `end`; None where none is usable.
 
         Raises:
             MyostreamError: the engine refused.
@@ -61,7 +61,7 @@ class WindowClassifier:
     def _classified(self, end: int, backend: str, preprocess: bool) -> WindowResult | None:
         manifest, ring = self._manifest, self._ring
         segment = ring.segment_start
-        window = ring.window(end, manifest.length)
+        window = ring.window(end, manifest.length) if ring.usable(end, manifest.length) else None
         if window is None:
             return None
         answer = self._engine.infer(window[np.newaxis], preprocess=preprocess, backend=backend)

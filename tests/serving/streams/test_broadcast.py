@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from dataclasses import replace
 
 import pytest
 
+from app.serving.streams import broadcast
 from app.serving.streams.broadcast import HISTORY, IDLE_GROUPS, Group, GroupEvent, Reader
 from tests.serving.station import OPTIONS, Station, sample_index, until
 
@@ -129,6 +131,43 @@ def test_a_source_that_stalls_and_recovers_is_announced_once_each() -> None:
     after: list[bytes] = []
     until(lambda: after.extend(event.body for event, _ in reader.take(0.05)) or len(after) == 2)
     assert json.loads(after[0] + b"}")["status"] == "recovered"
+    reader.close()
+
+
+def test_windows_that_are_all_spoilt_are_a_stall_and_the_next_sound_one_ends_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The source delivers and has usable windows; none of them ends where this group looks."""
+    monkeypatch.setattr(broadcast, "STALL_S", 0.02)
+    station = Station()
+    station.spoilt.update(range(20, 60))
+    reader = station.broadcast.join(OPTIONS)
+    station.source.window()
+    take(reader)
+    time.sleep(0.05)  # real time: the group's clock
+    for _ in range(4):
+        station.source.window()
+    said = [json.loads(event.body + b"}") for event, _ in take(reader)]
+    assert [(one["status"], one["decision_label"], one["source_state"]) for one in said] == [
+        ("stalled", "rest", "stalled")
+    ]
+    station.source.window()
+    after: list[bytes] = []
+    until(lambda: after.extend(event.body for event, _ in reader.take(0.05)) or len(after) == 2)
+    assert json.loads(after[0] + b"}")["status"] == "recovered"
+    assert sample_index(after[1]) == 60
+    reader.close()
+
+
+def test_one_spoilt_window_is_no_stall() -> None:
+    station = Station()
+    station.spoilt.add(20)
+    reader = station.broadcast.join(OPTIONS)
+    station.source.window()
+    take(reader)
+    station.source.window()
+    station.source.window()
+    assert [sample_index(event.body) for event, _ in take(reader)] == [30]
     reader.close()
 
 

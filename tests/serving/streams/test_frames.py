@@ -11,7 +11,7 @@ import pytest
 
 from app.config import Settings
 from app.emg.signal.filters import design
-from app.emg.signal.ring import Ring
+from app.emg.signal.ring import MAX_FILLED, Ring
 from app.emg.signal.signal_path import SignalPath
 from app.emg.simulated.faults import Fault, FaultInjector, Flat, Gap, Stall
 from app.emg.source import Chunk
@@ -51,14 +51,19 @@ class Scene:
     """Noise with faults, read into a ring chunk by chunk, and a maker of frames."""
 
     def __init__(
-        self, engine: Engine, faults: Sequence[Fault] = (), clock: FakeClock | None = None, **options: object
+        self,
+        engine: Engine,
+        faults: Sequence[Fault] = (),
+        clock: FakeClock | None = None,
+        length: int = LENGTH,
+        **options: object,
     ) -> None:
         self.clock = clock or FakeClock()
         noise = np.random.default_rng(0).normal(0, 2, (1000, CHANNELS)).astype(np.float32)
         chunks = [Chunk(index=at, samples=noise[at : at + 10]) for at in range(0, 1000, 10)]
         self.source = FaultInjector(ScriptedSource(chunks, RATE), faults, sleep=self.clock.advance)
         self.path = SignalPath(Ring(1000, CHANNELS, FILL), design((), RATE, None))
-        self.acquisition = Acquisition(self.source, self.path, self.clock)
+        self.acquisition = Acquisition(self.source, self.path, self.clock, length=length)
         self.maker = FrameMaker(
             StreamOptions(fps=20, backend="fake", **options),  # type: ignore[arg-type]
             classifier=WindowClassifier(engine, MANIFEST, self.path.ring, ()),
@@ -99,16 +104,20 @@ def test_a_window_that_is_not_there_yet_is_no_frame(engine: Engine) -> None:
     assert Scene(engine).maker.frame(20) is None
 
 
-def test_a_short_gap_is_counted_and_the_decision_is_rest_until_it_has_passed(engine: Engine) -> None:
+def test_a_short_gap_is_filled_and_counted_and_decisions_go_on(engine: Engine) -> None:
     scene = Scene(engine, [Gap(105, 3)])
-    assert [made(scene.frame(end)).window.missing for end in (100, 110, 120, 130)] == [0, 3, 3, 0]
-    assert [made(scene.maker.frame(end)).decision_label for end in (100, 110, 120, 130)] == [
-        "a",
-        "rest",
-        "rest",
-        "a",
-    ]
+    frames = [made(scene.frame(end)) for end in (100, 110, 120, 130)]
+    assert [frame.window.missing for frame in frames] == [0, 3, 3, 0]
+    assert [frame.decision_label for frame in frames] == ["a"] * 4
     assert scene.acquisition.look().gaps == 1
+
+
+def test_a_window_of_which_more_than_a_fifth_is_filled_is_not_used(engine: Engine) -> None:
+    assert FILL == MAX_FILLED * LENGTH
+    scene = Scene(engine, [Gap(105, FILL), Gap(111, 1)])
+    assert made(scene.frame(110)).window.missing == FILL
+    assert scene.frame(112) is None
+    assert made(scene.frame(127)).window.missing == 3
 
 
 def test_no_window_spans_a_long_gap_and_the_votes_before_it_are_void(engine: Engine) -> None:
@@ -166,6 +175,26 @@ def test_a_source_is_stalled_within_a_third_of_a_second_and_running_with_its_nex
     assert scene.acquisition.state == "stalled"
     scene.read_to(20)
     assert scene.acquisition.state == "running"
+
+
+def test_a_source_that_delivers_but_spoils_every_window_is_stalled_until_one_is_sound(engine: Engine) -> None:
+    """16 samples come, 5 are lost: no window of 20 is ever whole."""
+    scene = Scene(engine, [Gap(at, FILL + 1) for at in range(116, 800, 21)])
+    scene.read_to(116)
+    assert scene.acquisition.state == "running"
+    assert scene.frame(117 + LENGTH) is None
+    scene.read_to(500)
+    assert scene.acquisition.state == "stalled"
+    assert scene.acquisition.look().last_sample_age_ms == 0
+    scene.read_to(830)
+    assert scene.acquisition.state == "running"
+
+
+def test_the_first_window_of_a_source_may_take_its_time(engine: Engine) -> None:
+    scene = Scene(engine, length=100)
+    for sample in range(10, 100, 10):
+        scene.read_to(sample)
+        assert scene.acquisition.state == "running"
 
 
 @pytest.fixture
