@@ -29,7 +29,7 @@ from app.learning import datasets, lda, recipes
 from app.learning.evaluation import Networks
 from app.learning.metrics import Scores, confusion
 
-SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)
+SHARES = (0.0, 0.05, 0.1, 0.2)
 EVERY = 1.05  # windows from one loss to the next: regular, and no window is spared for long
 FPS = 10.0
 

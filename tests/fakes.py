@@ -52,7 +52,7 @@ class FakeBackend:
 class LiveSource:
     """Seeded noise: two seconds at once, then a little every 10 ms until it is closed."""
 
-    name, units = "live", "counts"
+    name, units = "live", "uV"
 
     def __init__(self, channels: int = 4, sampling_rate: float = 200.0, seed: int = 0) -> None:
         self.channels, self.sampling_rate = channels, sampling_rate
@@ -79,7 +79,7 @@ class LiveSource:
 class StepwiseSource:
     """Waits to be given what `read` returns or raises, so that a test decides when."""
 
-    name, units = "stepwise", "counts"
+    name, units = "stepwise", "uV"
 
     def __init__(self, channels: int = 1, sampling_rate: float = 200.0) -> None:
         self.channels, self.sampling_rate = channels, sampling_rate

@@ -51,9 +51,11 @@ class PushSource:
         units: str,
         *,
         idle_s: float,
+        factor: float = 1.0,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.name, self.channels, self.sampling_rate, self.units = name, channels, sampling_rate, units
+        self.factor = factor  # from what the client sends to `units`
         self._idle_s, self._clock = idle_s, clock
         self._ready: deque[Chunk] = deque()
         self._ready_samples = 0
@@ -78,8 +80,11 @@ class PushSource:
         if samples.ndim != 2 or samples.shape[1] != self.channels:
             shape = "x".join(map(str, samples.shape))
             raise DataError(f"samples are (n, {self.channels}) for the source {self.name}, got {shape}")
+        if self.factor != 1:
+            with np.errstate(over="ignore"):  # what does not fit is found just below
+                samples = samples * np.float32(self.factor)
         if not np.isfinite(samples).all():
-            raise DataError("samples hold NaN or infinite values; all must be finite")
+            raise DataError(_not_finite(samples))
         with self._changed:
             self._spend(len(samples))
             self._heard_at = self._clock()
@@ -164,3 +169,8 @@ class PushSource:
             self._ready.append(Chunk(index=first, samples=samples))
             self._ready_samples += len(samples)
             self._next = first + len(samples)
+
+
+def _not_finite(samples: Samples) -> str:
+    row, channel = np.argwhere(~np.isfinite(samples))[0].tolist()
+    return f"samples hold NaN or infinite values, the first in sample {row}, channel {channel}; all must be finite"

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.emg.files.gesture_names import only_numbered, with_class_names
-from app.emg.files.recordings import Recording, list_folder, load
+from app.emg.files.recordings import Recording, in_units, list_folder, load
 from app.emg.signal.filters import Sos, design, filter_all
 from app.emg.simulated.playback import require
 from app.emg.source import UNLABELLED, Samples
@@ -114,7 +114,7 @@ def read(recordings: Sequence[Recording], manifest: Manifest, mains: float | Non
     signals, columns, offset = [], [], 0
     for person, recording in enumerate(recordings):
         require(recording, manifest.channels, manifest.sampling_rate)
-        signal = filtered(recording, sos)
+        signal = filtered(in_units(recording, manifest.units), sos)
         rows = _rows(recording, manifest, hop)
         if not len(rows):
             raise DataError(

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.emg.files.recordings import Recording
+from app.emg.files.recordings import Recording, in_units
 from app.emg.signal.windows import Cut, Grid, cut
 from app.emg.simulated.playback import Playback, require
 from app.emg.source import UNLABELLED, Chunk
@@ -62,7 +62,9 @@ def replay(
     """
     require(recording, manifest.channels, manifest.sampling_rate)
     sos = filters_of(manifest, mains)
-    cuts = cut(_chunks(recording), sos, manifest.length, Grid(manifest.sampling_rate, fps))
+    cuts = cut(
+        _chunks(in_units(recording, manifest.units)), sos, manifest.length, Grid(manifest.sampling_rate, fps)
+    )
     ends, labels, predictions, confidences = [], [], [], []
     for some in _batches(cuts):
         batch = normalise(np.stack([one.window for one in some]), manifest.mean, manifest.std)

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from app.config import BACKENDS, EmgMode, Settings
+from app.emg.pushed_source import PushSource
 from app.emg.signal.filters import design, group_delay_ms
 from app.errors import BusyError, NotReadyError, OverloadedError, TooFastError
 from app.inference.artefact import Artefact
@@ -135,6 +136,7 @@ class Runtime:
         source = declared.open(self.artefact.manifest, self.settings.source_idle_s)
         there = self.pipelines.find(declared.name)
         if there is not None:
+            assert isinstance(there.source, PushSource)  # with EMG_MODE=push there is no other kind
             declared.expect_same(there.source)
             return there, False
         manifest = self.artefact.manifest

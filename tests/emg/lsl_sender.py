@@ -22,6 +22,8 @@ def main() -> None:
     parser.add_argument("--source-id", default="")
     parser.add_argument("--unit", default="microvolts")
     parser.add_argument("--skip-every", type=float, default=0.0, help="s between losses of 0.2 s")
+    parser.add_argument("--never", type=int, help="the channel, from 1, that is never a number")
+    parser.add_argument("--silent", action="store_true", help="there, but no sample is sent")
     parser.add_argument("--noise", action="store_true", help="instead of numbers")
     chosen = parser.parse_args()
     info = pylsl.StreamInfo(
@@ -44,10 +46,12 @@ def send(outlet: pylsl.StreamOutlet, chosen: argparse.Namespace) -> None:
         numbers = np.arange(sent, due)
         if chosen.skip_every:
             numbers = numbers[numbers / chosen.rate % chosen.skip_every >= 0.2]
-        if len(numbers):
+        if len(numbers) and not chosen.silent:
             samples = numbers[:, None] + 1000.0 * np.arange(chosen.channels)
             if chosen.noise:
                 samples = random.normal(scale=20.0, size=samples.shape)
+            if chosen.never:
+                samples[:, chosen.never - 1] = np.nan
             # the stamp is of the last sample; each piece without a loss has its own
             for piece in np.split(np.arange(len(numbers)), np.flatnonzero(np.diff(numbers) > 1) + 1):
                 stamp = began + numbers[piece[-1]] / chosen.rate

@@ -32,7 +32,7 @@ def make_manifest(
         "channels": channels,
         "length": length,
         "sampling_rate": rate,
-        "units": "counts",
+        "units": "uV",
         "mean": np.linspace(-0.5, 0.5, channels, dtype=np.float32),
         "std": np.linspace(1.0, 2.0, channels, dtype=np.float32),
         "classes": tuple(classes),

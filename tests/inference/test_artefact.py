@@ -76,7 +76,7 @@ def test_the_manifest_is_laid_out_for_people() -> None:
         "channels": 4,
         "length": 20,
         "sampling_rate_hz": 200,
-        "units": "counts",
+        "units": "uV",
         "filters": [{"type": "notch", "frequency_hz": 50}],
     }
     assert set(layout["normalisation"]) == {"mean", "std"}

@@ -127,6 +127,7 @@ def quality() -> dict[str, Any]:
         "ok": look.ok,
         "sample_index": look.sample_index,
         "loss": round(look.loss, 5),
+        "advice": look.advice,
         "channels": [
             {
                 "channel": channel.channel,
@@ -150,6 +151,7 @@ def _described(feed: SourcePipeline) -> dict[str, Any]:
         "units": feed.source.units,
         "gesture_names": list(feed.source.gesture_names),
         "pushed": pushed is not None,
+        "scale": 1.0 if pushed is None else pushed.factor,
         "next_sample": None if pushed is None else pushed.next_sample,
         "counters": dict(getattr(feed.source, "sums", {})),
     }

@@ -26,6 +26,10 @@ class SourceSchema(SourceStateSchema):
     units = fields.String(required=True)
     gesture_names = fields.List(fields.String(), required=True, **about("Of its labels; empty without any"))
     pushed = fields.Boolean(required=True, **about("A client sends it"))
+    scale = fields.Float(
+        required=True,
+        **about("What pushed values are multiplied by, from the units declared to the source's"),
+    )
     next_sample = fields.Integer(
         required=True, allow_none=True, **about("Of a pushed source: the first sample that is not here yet")
     )
@@ -54,7 +58,10 @@ class DeclareSchema(Schema):
         **about("The model's", exclusiveMinimum=True),
     )
     units = fields.String(
-        allow_none=True, load_default=None, validate=Length(1, 32), **about("The model's by default")
+        allow_none=True,
+        load_default=None,
+        validate=Length(1, 32),
+        **about("The model's by default; V, mV, uV and nV are converted into them"),
     )
 
     @post_load
@@ -132,6 +139,11 @@ class QualitySchema(Schema):
     ok = fields.Boolean(required=True)
     sample_index = fields.Integer(required=True, **about("Up to which samples were looked at"))
     loss = fields.Float(required=True, **about("Share of the samples of the last 5 s that were lost"))
+    advice = fields.String(
+        required=True,
+        allow_none=True,
+        **about("What to do about a signal that is a thousand times too small or too large as a whole"),
+    )
     channels = fields.List(fields.Nested(ChannelQualitySchema), required=True)
 
 

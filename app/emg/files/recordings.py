@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy.typing as npt
 from app.emg.files import ninapro
 from app.emg.files.arrays import SUFFIXES, read_arrays
 from app.emg.source import UNLABELLED, Labels, Samples
+from app.emg.units import factor
 from app.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -22,6 +23,7 @@ log = logging.getLogger(__name__)
 UNKNOWN_UNITS = "unknown"
 MAX_CHANNELS = 512  # high-density grids have a few hundred; more means rows and columns are swapped
 MAX_RATE_HZ = 1e6
+MOST_CUT = 0.01  # of an array that is longer than another: some of Ninapro's have a few label rows too many
 MAX_ID = int(np.iinfo(np.int16).max)
 
 
@@ -90,10 +92,7 @@ def load(
     }
     if rows["label"] is None and labelled:
         raise DataError(f"{path.name}: has no labels; it needs the key {refined!r} or {cue!r}")
-    n = min(len(values) for values in (emg, *rows.values()) if values is not None)
-    if any(values is not None and len(values) != n for values in (emg, *rows.values())):
-        lengths = {key: len(values) for key, values in {"emg": emg, **rows}.items() if values is not None}
-        log.warning("%s: arrays of unequal length are cut to %d rows: %s", path.name, n, lengths)
+    n = _common_length(path, {"emg": emg, **rows})
     missing = {"label_cue": UNLABELLED, "label": UNLABELLED, "repetition": 0, "session": 1, "recording": 0}
     columns = {
         key: np.full(n, missing[key], np.int16) if values is None else values[:n]
@@ -129,6 +128,40 @@ def load(
         database=known.database if known else None,
         **{key: _read_only(values) for key, values in columns.items()},
     )
+
+
+def _common_length(path: Path, arrays: Mapping[str, npt.NDArray[Any] | None]) -> int:
+    """Return to how many rows all arrays are cut.
+
+    Raises:
+        DataError: more than MOST_CUT of one would be lost; names all lengths.
+    """
+    lengths = {key: len(values) for key, values in arrays.items() if values is not None}
+    shortest, longest = min(lengths.values()), max(lengths.values())
+    said = ", ".join(f"{key} {length}" for key, length in lengths.items())
+    if longest - shortest > MOST_CUT * longest:
+        raise DataError(
+            f"{path.name}: its arrays have unequal numbers of rows: {said}; they are cut to the shortest only where "
+            f"at most {MOST_CUT:.0%} of a longer one is lost"
+        )
+    if longest > shortest:
+        log.warning("%s: arrays of unequal length are cut to %d rows: %s", path.name, shortest, said)
+    return shortest
+
+
+def in_units(recording: Recording, units: str) -> Recording:
+    """Return the recording with its signal in `units`; as it is where its own are unknown, or nobody can know how.
+
+    What is converted, and what is not, is logged.
+    """
+    scale = factor(recording.units, units)
+    if scale == 1.0 or recording.units == UNKNOWN_UNITS:
+        return recording
+    if scale is None:
+        log.warning("%s: %s are taken as %s, as they are", recording.name, recording.units, units)
+        return recording
+    log.info("%s: %s, times %g as %s", recording.name, recording.units, scale, units)
+    return replace(recording, emg=_read_only(recording.emg * np.float32(scale)), units=units)
 
 
 def load_folder(path: Path | str, **options: Any) -> tuple[Recording, ...]:

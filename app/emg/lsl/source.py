@@ -17,7 +17,8 @@ import numpy as np
 
 from app.emg.lsl.stream_description import Selection, StreamDescription, select
 from app.emg.lsl.timestamps import Stamps, TimestampFit
-from app.emg.signal.segments import pieces
+from app.emg.signal.rates import same_rate
+from app.emg.signal.segments import never_numbers, pieces
 from app.emg.simulated.pacing import Clock, Sleep
 from app.emg.source import Chunk, Samples
 from app.errors import ConfigError, SourceError
@@ -105,8 +106,10 @@ class LslSource:
         self._uid = ""  # of the stream the inlet is connected to
         self._selection: Selection | None = None
         self._offset_s = 0.0  # from the sender's clock to ours
-        self._heard_at = 0.0
+        self._heard_at = 0.0  # the last samples; before any, when it was opened
+        self._heard = False  # whether any came, or that none came has been said
         self._restart = False
+        self._nothing_since: float | None = None  # when samples began to come of which none can be used
         self._closed = False
         self.opened = 0  # times
 
@@ -168,7 +171,7 @@ class LslSource:
             self._offset_s = 0.0
         self._patiently(lambda: inlet.open_stream(CALL_WAIT_S), "does not begin")
         self._inlet, self._uid, self._resolver = inlet, info.uid(), None
-        self._heard_at = self._clock()
+        self._heard_at, self._heard = self._clock(), False
         self.opened += 1
         log.info("LSL stream %s from %s: %s", info.name(), info.hostname(), self._selection)
 
@@ -243,11 +246,26 @@ class LslSource:
             self._sleep(POLL_S)
             more, later = self._pulled()
             samples, stamps = np.concatenate([samples, more]), np.concatenate([stamps, later])
-        self._heard_at, self._resolver = self._clock(), None
+        self._heard_at, self._heard, self._resolver = self._clock(), True, None
         placed = self._line.place(stamps)
-        self._ready.extend(pieces(placed.indices, samples, placed.restart or self._restart))
-        self._restart = False
+        found = pieces(placed.indices, samples, placed.restart or self._restart)
+        self._expect_numbers(samples, bool(found))
+        self._ready.extend(found)
+        self._restart = self._restart and not found
         return True
+
+    def _expect_numbers(self, samples: Samples, some: bool) -> None:
+        """Name the channels for which no sample can be used, once that has gone on for a while.
+
+        Raises:
+            SourceError: for SILENT_S there was none.
+        """
+        if some:
+            self._nothing_since = None
+            return
+        self._nothing_since = self._nothing_since or self._heard_at
+        if self._heard_at - self._nothing_since > SILENT_S:
+            raise SourceError(f"the LSL stream {self.query} is there, but {never_numbers(samples)}")
 
     def _pulled(self) -> tuple[Samples, Stamps]:
         """(n, channels) in our units, and (n,) on our clock."""
@@ -262,13 +280,16 @@ class LslSource:
         except self._lsl.util.LostError:
             self._lose("has gone")
         table = np.asarray(values, np.float64).reshape(len(stamps), self._selection.of)
-        samples = (table[:, self._selection.columns] * self._selection.factor).astype(np.float32)
+        samples = (table[:, self._selection.columns] * np.array(self._selection.factors)).astype(np.float32)
         return samples, np.asarray(stamps, np.float64) + self._offset_s
 
     def _look_whether_gone(self) -> None:
         """Ask anew for a sender that is silent: the connection of one whose cable was cut never breaks."""
         if self._clock() - self._heard_at < SILENT_S:
             return
+        if not self._heard:  # since it was opened: whoever was told that it is not there is told better now
+            self._heard = True
+            raise SourceError(f"the LSL stream {self.query} is there, but sends no samples")
         visible = {info.uid() for info in self._visible()}
         if self._uid not in visible and self._clock() - self._asked_at > GONE_S:
             self._lose("does not answer any more")
@@ -291,4 +312,4 @@ def _description(info: Any) -> StreamDescription:
 
 
 def _may_fit(info: Any, channels: int, rate: float) -> bool:
-    return bool(info.channel_count() >= channels and np.isclose(info.nominal_srate(), rate, rtol=0.005))
+    return bool(info.channel_count() >= channels and same_rate(info.nominal_srate(), rate))

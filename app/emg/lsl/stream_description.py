@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import logging
-import math
 from dataclasses import dataclass
 
+from app.emg.signal.rates import same_rate
+from app.emg.units import factor, standard
 from app.errors import ConfigError
 
 log = logging.getLogger(__name__)
 
-RATE_TOLERANCE = 0.005  # between the rate a stream declares and the model's
-# How labs spell them: https://github.com/sccn/xdf/wiki/EEG-Meta-Data says "microvolts"
-MICROVOLTS = {
-    **dict.fromkeys(("microvolts", "microvolt", "uv", "\u00b5v", "\u03bcv"), 1.0),
-    **dict.fromkeys(("millivolts", "millivolt", "mv"), 1e3),
-    **dict.fromkeys(("volts", "volt", "v"), 1e6),
-}
+# MNE-LSL 1.14 writes powers of ten of a volt, as MNE has them in its unit_mul: FIFF_UNITM_MU is -6
+POWERS_OF_TEN = {"0": "V", "-3": "mV", "-6": "uV", "-9": "nV"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,11 +35,12 @@ class Selection:
     columns: list[int]
     of: int  # channels in the stream
     labels: tuple[str, ...]
-    factor: float
+    factors: tuple[float, ...]  # of each of these channels
 
     def __str__(self) -> str:
         names = ", ".join(self.labels) or ", ".join(str(column + 1) for column in self.columns)
-        return f"{len(self.columns)} of {self.of} channels ({names}), times {self.factor:g}"
+        times = ", ".join(f"{factor:g}" for factor in dict.fromkeys(self.factors))
+        return f"{len(self.columns)} of {self.of} channels ({names}), times {times}"
 
 
 def select(
@@ -63,28 +60,33 @@ def select(
     emg = [column for column, kind in enumerate(stream.types) if kind.strip().lower() == "emg"]
     if len(columns) != channels and emg:
         columns = emg
-    if len(columns) != channels or not math.isclose(stream.rate, rate, rel_tol=RATE_TOLERANCE):
+    if len(columns) != channels or not same_rate(stream.rate, rate):
         of_type = f" ({len(emg)} of type EMG)" if emg and len(emg) != stream.channels else ""
         raise ConfigError(
             f"the LSL stream {stream.name} has {stream.channels} channels{of_type} at {stream.rate:g} Hz; the model "
             f"takes {channels} at {rate:g} Hz: choose an EMG_MODEL that fits, or another stream"
         )
     labels = tuple(stream.labels[column] for column in columns) if any(stream.labels) else ()
-    said = {stream.units[column] for column in columns} if stream.units else set()
+    said = [standard(stream.units[column]) for column in columns] if stream.units else []
     return Selection(
-        columns=columns, of=stream.channels, labels=labels, factor=_factor(stream.name, said, units, scale)
+        columns=columns,
+        of=stream.channels,
+        labels=labels,
+        factors=_factors(stream.name, said, units, scale, channels),
     )
 
 
-def _factor(name: str, said: set[str], units: str, scale: float | None) -> float:
-    """From the stream's units to the model's; `scale`, where the operator knows better."""
+def _factors(name: str, said: list[str], units: str, scale: float | None, channels: int) -> tuple[float, ...]:
+    """From each channel's units to the model's; `scale`, where the operator knows better."""
     if scale is not None:
-        return scale
-    one = next(iter(said)).strip() if len(said) == 1 else ""
-    if one.lower() == units.lower():
-        return 1.0
-    if one.lower() in MICROVOLTS and units.lower() in MICROVOLTS:
-        return MICROVOLTS[one.lower()] / MICROVOLTS[units.lower()]
-    says = f"says {one}" if one else "does not say its units" if not any(said) else "mixes units"
+        return (scale,) * channels
+    found = [factor(POWERS_OF_TEN.get(one, one), units) for one in said if one]
+    known = tuple(one for one in found if one is not None)
+    if len(known) == channels:
+        return known
+    strange = ", ".join(
+        sorted({one for one in said if one and factor(POWERS_OF_TEN.get(one, one), units) is None})
+    )
+    says = f"says {strange}" if strange else "does not say the units of every channel"
     log.warning("the LSL stream %s %s; it is taken as %s, times EMG_SCALE=1", name, says, units)
-    return 1.0
+    return (1.0,) * channels

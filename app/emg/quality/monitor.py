@@ -6,6 +6,7 @@ another threshold for on than for off, so that states do not flicker between res
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from dataclasses import dataclass
 
@@ -36,6 +37,8 @@ HUM_GONE = 0.5  # of the hum's RMS when it was found: a contraction drowns hum, 
 WEAK_ON, WEAK_OFF = 0.1, 0.2  # of the model's level of rest
 STRONG_ON, STRONG_OFF = 10.0, 5.0  # times the model's level of a full gesture
 MAX_LOSS = 0.01  # share of samples
+# times the model's levels: no electrode is so bad, nor any muscle so strong, but units differ by a thousand at least
+OTHER_UNITS = 100.0
 
 PROBLEMS = ("flat", "railed", "hum", "weak", "strong")
 
@@ -73,6 +76,7 @@ class Quality:
     sample_index: int
     channels: tuple[ChannelQuality, ...]
     loss: float  # share of the samples of the last LOSS_WINDOW_S
+    advice: str | None = None  # where all channels together say that the units are wrong
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +142,14 @@ class QualityMonitor:
         look = self._look
         channels = tuple(self._channel(look, channel) for channel in range(self._channels))
         ok = look.loss <= MAX_LOSS and all(channel.ok for channel in channels)
-        return Quality(ok=ok, sample_index=look.sample_index, channels=channels, loss=look.loss)
+        advice = None if look.rms is None else self._advice(float(np.median(look.rms)))
+        return Quality(
+            ok=ok and advice is None,
+            sample_index=look.sample_index,
+            channels=channels,
+            loss=look.loss,
+            advice=advice,
+        )
 
     @property
     def problems(self) -> dict[str, list[int]]:
@@ -205,6 +216,17 @@ class QualityMonitor:
         self._lost = 0
         lost = sum(self._losses)
         return lost / (len(self._losses) * self._block + lost)
+
+    def _advice(self, rms: float) -> str | None:
+        """Return what to say of a signal that is a power of a thousand too small or too large."""
+        if self._rest is None or self._active is None or rms == 0:
+            return None
+        if self._rest / OTHER_UNITS <= rms <= self._active * OTHER_UNITS:
+            return None
+        power = round(math.log(math.sqrt(self._rest * self._active) / rms, 1000))
+        scale = 1000.0 ** (power or (1 if rms < self._rest else -1))
+        what = f"{scale:,.0f} times too small" if scale > 1 else f"{1 / scale:,.0f} times too large"
+        return f"the signal is about {what} for the model: are its units right? EMG_SCALE={scale:g} makes up for it"
 
     def _channel(self, look: _Look, channel: int) -> ChannelQuality:
         return ChannelQuality(

@@ -20,6 +20,15 @@ def runs(index: Indices) -> Iterator[slice]:
     return (slice(begin, end) for begin, end in pairwise(ends) if end > begin)
 
 
+def never_numbers(samples: Samples) -> str:
+    """Return which channels of `samples` (n, channels) are never a number, counted from 1; else that none is whole."""
+    never = np.flatnonzero(~np.isfinite(samples).any(axis=0)) + 1
+    if not len(never):
+        return "no sample of it has a number for every channel"
+    names = ", ".join(map(str, never.tolist()))
+    return f"channel {names} is never a number" if len(never) == 1 else f"channels {names} are never numbers"
+
+
 def pieces(index: Indices, samples: Samples, restart: bool = False) -> list[Chunk]:
     """Return a chunk for every run of consecutive indices; `index` (n,) rises, `samples` is (n, channels).
 

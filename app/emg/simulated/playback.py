@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Iterator, Sequence
 
 from app.emg.files.recordings import UNKNOWN_UNITS, Recording
+from app.emg.signal.rates import same_rate
 from app.emg.simulated.pacing import Clock, Pacer, Sleep
 from app.emg.source import Chunk
 from app.errors import DataError
@@ -119,13 +119,14 @@ def _chunk(rate: float, speed: float | None) -> int:
 
 
 def _fits(recording: Recording, channels: int, rate: float) -> bool:
-    return recording.channels == channels and math.isclose(recording.fs, rate)
+    return recording.channels == channels and same_rate(recording.fs, rate)
 
 
 def _expect_alike(first: Recording, other: Recording) -> None:
     for what in ("channels", "fs", "units", "gesture_names"):
         one, two = getattr(first, what), getattr(other, what)
-        if one != two and UNKNOWN_UNITS not in (one, two):
+        alike = same_rate(one, two) if what == "fs" else one == two
+        if not alike and UNKNOWN_UNITS not in (one, two):
             raise DataError(
                 f"{first.name} and {other.name} cannot be played as one: {what} is {one} and {two}"
             )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from importlib.util import find_spec
 
 from app.config import Settings
+from app.emg.signal.rates import same_rate
 from app.errors import ConfigError
 from app.inference import artefact
 from app.inference.artefact import Artefact
@@ -30,7 +30,7 @@ def open_artefact(settings: Settings) -> Artefact:
         ("EMG_CH", settings.channels, manifest.channels),
         ("EMG_FS", settings.sampling_rate, manifest.sampling_rate),
     ):
-        if chosen is not None and not math.isclose(chosen, own):
+        if chosen is not None and not same_rate(chosen, own):
             raise ConfigError(
                 f"{name}={chosen:g} contradicts the model {manifest.name}, which takes {own:g}: "
                 f"leave {name} out, or choose another EMG_MODEL"

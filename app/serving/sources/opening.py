@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 from app.config import EmgMode, Settings
 from app.emg.brainflow.source import UNITS as BOARD_UNITS
 from app.emg.brainflow.source import BoardSource, find_board
 from app.emg.files.gesture_names import with_class_names
-from app.emg.files.recordings import Recording, load_path
+from app.emg.files.recordings import Recording, in_units, load_path
 from app.emg.lsl.source import LslSource, Query
 from app.emg.serial_device.source import SerialOptions, SerialSource
 from app.emg.signal.filters import design
+from app.emg.signal.rates import same_rate
 from app.emg.signal.ring import MAX_FILLED, Ring
 from app.emg.signal.signal_path import SignalPath
 from app.emg.simulated import faults
@@ -48,6 +48,7 @@ def _open_source(settings: Settings, manifest: Manifest) -> Source:
         for recording in recordings:
             _expect_fit(recording, manifest, settings.instance / "models")
         named = with_class_names(recordings, manifest.classes, manifest.rest_class)
+        named = tuple(in_units(recording, manifest.units) for recording in named)
         return Playback(named, speed=settings.speed, loop=settings.loop)
     if settings.emg_mode is EmgMode.REALTIME:
         return SerialSource(serial_options(settings, manifest))
@@ -85,11 +86,11 @@ def _open_board(settings: Settings, manifest: Manifest) -> BoardSource:
         DataError: the model takes another signal.
     """
     board = find_board(settings.board or "")
-    if board.channels != manifest.channels or not math.isclose(board.sampling_rate, manifest.sampling_rate):
+    if board.channels != manifest.channels or not same_rate(board.sampling_rate, manifest.sampling_rate):
         fitting = [
             m.name
             for m in _manifests(settings.instance / "models")
-            if m.channels == board.channels and math.isclose(m.sampling_rate, board.sampling_rate)
+            if m.channels == board.channels and same_rate(m.sampling_rate, board.sampling_rate)
         ]
         advice = f"EMG_MODEL={' or '.join(fitting)} would fit" if fitting else "no model here fits"
         raise DataError(

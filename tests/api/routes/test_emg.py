@@ -67,7 +67,42 @@ def test_declaring_it_otherwise_is_a_conflict_that_names_both(pushing: FlaskClie
     pushing.post(ARM, json={**DECLARED, "units": "uV"})
     answer = pushing.post(ARM, json={**DECLARED, "units": "mV"})
     assert answer.status_code == 409
-    assert "uV, not mV" in answer.get_json()["detail"]
+    assert "is open in other units than mV (times 1, they are uV)" in answer.get_json()["detail"]
+    same = pushing.post(ARM, json={**DECLARED, "units": "microvolts"})
+    assert same.status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("units", "scale"), [("mV", 1e3), ("UV", 1), ("microvolts", 1), ("\u00b5V", 1), ("V", 1e6), ("nV", 1e-3)]
+)
+def test_units_that_are_known_become_the_models_and_that_is_said(
+    pushing: FlaskClient, open_door: Runtime, until: Until, units: str, scale: float
+) -> None:
+    """In mV on a model in uV they were taken as they were: a fist became rest."""
+    declared = pushing.post(ARM, json={**DECLARED, "units": units}).get_json()
+    assert (declared["units"], declared["scale"]) == ("uV", scale)
+    pushing.post(SAMPLES, json={"first_sample": 0, "samples": (noise(3) / scale).tolist()})
+    pushing.post(
+        f"{SAMPLES}?first_sample=3", data=(noise(3) / scale).astype("<f4").tobytes(), content_type=RAW
+    )
+    pipeline = open_door.pipelines.named("arm")
+    heard: list[np.ndarray] = []
+    pipeline.acquisition.taps.append(lambda chunk, _: heard.append(chunk.samples))
+    pushing.post(
+        f"{SAMPLES}?first_sample=6", data=(noise(3) / scale).astype("<f4").tobytes(), content_type=RAW
+    )
+    until(lambda: heard)
+    np.testing.assert_allclose(heard[-1], noise(3), rtol=1e-5)
+
+
+@pytest.mark.parametrize("units", ["counts", "furlongs", "uA", "0"])
+def test_units_that_cannot_be_converted_are_refused_with_those_that_can(
+    pushing: FlaskClient, units: str
+) -> None:
+    answer = pushing.post(ARM, json={**DECLARED, "units": units})
+    assert answer.status_code == 422
+    assert f"units '{units}' cannot be made into uV" in answer.get_json()["detail"]
+    assert "V, mV, uV, nV" in answer.get_json()["detail"]
 
 
 def test_samples_come_as_json_float32_and_int16(

@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import io
 
 from app.emg.files import arrays as recording_files
-from app.emg.files.recordings import list_folder, load, load_folder, load_path
+from app.emg.files.recordings import in_units, list_folder, load, load_folder, load_path
 from app.errors import DataError
 from tests.emg.recording_makers import SHARED, mat_arrays, npz_arrays, write_mat, write_npz
 
@@ -100,12 +101,37 @@ def test_subject_and_exercise_are_read_by_letter(
 def test_rows_of_unequal_length_are_cut_to_the_shortest_and_logged(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    path = write_mat(tmp_path / "a.mat", restimulus=np.zeros((97, 1)), rerepetition=np.zeros((103, 1)))
+    long = {key: np.ones((1000, 1)) for key in ("stimulus", "repetition")}
+    path = write_mat(
+        tmp_path / "a.mat",
+        emg=np.ones((1000, 2)),
+        restimulus=np.zeros((997, 1)),
+        rerepetition=np.zeros((1003, 1)),
+        **long,
+    )
     with caplog.at_level(logging.WARNING):
         r = load(path)
-    assert {len(v) for v in (r.emg, r.label, r.label_cue, r.repetition, r.session, r.recording)} == {97}
-    assert "cut to 97 rows" in caplog.text
+    assert {len(v) for v in (r.emg, r.label, r.label_cue, r.repetition, r.session, r.recording)} == {997}
+    assert "cut to 997 rows" in caplog.text
     assert "a.mat" in caplog.text
+
+
+@pytest.mark.parametrize("rows", [10, 80, 980, 1020, 8000])
+def test_lengths_that_differ_by_more_than_a_hundredth_are_refused_and_both_named(
+    tmp_path: Path, rows: int
+) -> None:
+    """80 labels for 8000 samples were 80 samples, played in a loop."""
+    path = write_mat(tmp_path / "a.mat", emg=np.ones((1000, 2)), restimulus=np.zeros((rows, 1)))
+    with pytest.raises(DataError, match=rf"emg 1000, .*label {rows}.* at most 1% of a longer one is lost"):
+        load(path)
+
+
+@pytest.mark.parametrize(("units", "level"), [("mV", 1000.0), ("uV", 1.0), ("unknown", 1.0), ("counts", 1.0)])
+def test_a_recording_in_other_units_is_converted_where_that_can_be_known(
+    tmp_path: Path, units: str, level: float
+) -> None:
+    recording = replace(load(write_mat(tmp_path / "a.mat", emg=np.ones((100, 2)))), units=units)
+    np.testing.assert_allclose(in_units(recording, "uV").emg, level)
 
 
 def test_equal_lengths_log_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -108,6 +108,27 @@ def test_units_of_the_stream_become_the_models() -> None:
     assert np.allclose(np.diff(chunk.samples, axis=1), 1e6)
 
 
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [
+        (("--never", "4"), "is there, but channel 4 is never a number"),
+        (("--silent",), "is there, but sends no samples"),
+    ],
+    ids=["never a number", "silent"],
+)
+def test_a_stream_that_is_there_and_cannot_be_used_says_why(option: tuple[str, ...], reason: str) -> None:
+    """The reason of before, that no such stream is on this network, outlived its cause."""
+    name = own("useless")
+    with sending(name, CHANNELS, RATE, *option), source(f"name={name}") as found:
+        said = ""
+        until = time.monotonic() + LATE_S
+        while reason not in said:
+            assert time.monotonic() < until, said
+            with pytest.raises(SourceError) as caught:
+                found.read()
+            said = str(caught.value)
+
+
 def test_a_stream_that_vanishes_is_an_error_and_one_that_comes_back_goes_on_by_itself() -> None:
     name = own("back")
     with source(f"name={name}") as found:

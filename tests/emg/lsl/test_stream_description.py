@@ -36,36 +36,46 @@ def test_else_those_of_type_emg() -> None:
         ("V", "uV", 1e6),
         ("uV", "mV", 1e-3),
         ("counts", "counts", 1.0),
+        ("0", "uV", 1e6),  # MNE-LSL 1.14: powers of ten of a volt
+        ("-3", "uV", 1e3),
+        ("-6", "uV", 1.0),
     ],
 )
 def test_units_become_the_models(
     said: str, units: str, factor: float, caplog: pytest.LogCaptureFixture
 ) -> None:
     found = select(stream(units=(said,) * 4), 4, 200.0, units)
-    assert found.factor == pytest.approx(factor)
+    assert found.factors == pytest.approx((factor,) * 4)
     assert caplog.text == ""
 
 
 @pytest.mark.parametrize(
     ("said", "told"),
     [
-        ((), "does not say its units"),
-        (("",) * 4, "does not say its units"),
+        ((), "does not say the units of every channel"),
+        (("",) * 4, "does not say the units of every channel"),
+        (("uV", "uV", "", "uV"), "does not say the units of every channel"),
         (("bananas",) * 4, "says bananas"),
-        (("uV", "uV", "mV", "uV"), "mixes units"),
+        (("uV", "uV", "apples", "uV"), "says apples"),
     ],
-    ids=["none", "empty", "unknown", "mixed"],
+    ids=["none", "empty", "partly", "unknown", "one"],
 )
 def test_units_that_are_not_clear_are_taken_as_they_are_and_said(
     said: tuple[str, ...], told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.WARNING):
-        assert select(stream(units=said), 4, 200.0, "uV").factor == 1.0
+        assert select(stream(units=said), 4, 200.0, "uV").factors == (1.0,) * 4
     assert f"the LSL stream armband {told}; it is taken as uV" in caplog.text
 
 
 def test_the_operators_scale_goes_before_the_streams_units() -> None:
-    assert select(stream(units=("V",) * 4), 4, 200.0, "uV", scale=0.5).factor == 0.5
+    assert select(stream(units=("V",) * 4), 4, 200.0, "uV", scale=0.5).factors == (0.5,) * 4
+
+
+def test_each_channel_has_units_of_its_own() -> None:
+    found = select(stream(units=("uV", "mV", "-3", "V")), 4, 200.0, "uV")
+    assert found.factors == pytest.approx((1.0, 1e3, 1e3, 1e6))
+    assert str(found).endswith("times 1, 1000, 1e+06")
 
 
 @pytest.mark.parametrize(
@@ -86,4 +96,4 @@ def test_a_stream_that_does_not_fit_is_refused_with_both_values(changes: dict[st
 
 
 def test_a_rate_that_is_off_by_a_rounding_fits() -> None:
-    assert select(stream(rate=199.99), 4, 200.0, "uV").factor == 1.0
+    assert select(stream(rate=199.99), 4, 200.0, "uV").factors == (1.0,) * 4
