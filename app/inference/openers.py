@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from app.errors import BackendUnavailableError
 from app.inference.artefact import Artefact
 from app.inference.parity import PreciseBackend, checked
+
+log = logging.getLogger(__name__)
 
 OpenBackend = Callable[[], PreciseBackend]
 
 
-def openers(artefact: Artefact, plan: Path, *, onnx_precision: str = "fp32") -> dict[str, OpenBackend]:
+def openers(
+    artefact: Artefact, plan: Path, *, onnx_precision: str = "fp32", or_fp32: bool = False
+) -> dict[str, OpenBackend]:
     """By name; call one on the thread that will use the backend.
 
     Args:
         artefact: the model.
         plan: TensorRT's plan file, or a folder in which the model's plan is looked for.
         onnx_precision: of the graph that ONNX Runtime runs.
+        or_fp32: whether fp32 takes the place of a graph that answers otherwise; the log says so, and why.
     """
 
     def tensorrt() -> PreciseBackend:
@@ -28,7 +35,14 @@ def openers(artefact: Artefact, plan: Path, *, onnx_precision: str = "fp32") -> 
     def onnxruntime() -> PreciseBackend:
         from app.inference.onnx_backend import OnnxBackend
 
-        return checked(OnnxBackend.open(artefact, precision=onnx_precision), artefact)
+        backend = OnnxBackend.open(artefact, precision=onnx_precision)
+        try:
+            return checked(backend, artefact)
+        except BackendUnavailableError as error:
+            if not or_fp32 or onnx_precision == "fp32":
+                raise
+            log.warning("the %s graph is not used, and fp32 takes its place: %s", onnx_precision, error)
+        return checked(OnnxBackend.open(artefact), artefact)
 
     def pytorch() -> PreciseBackend:
         from app.inference.torch_backend import TorchBackend

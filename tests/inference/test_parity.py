@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from app.errors import BackendUnavailableError, NotReadyError
+from app.inference import parity
 from app.inference.artefact import Artefact
 from app.inference.backend import Batch, Inference
-from app.inference.parity import ALLOWED, SPIKE_ALLOWED, checked, compare, fixed_windows
+from app.inference.parity import ALLOWED, SPIKE_ALLOWED, WINDOWS, checked, compare, fixed_windows
 from app.inference.reference import reference_logits
 from tests.inference.artefacts import make_artefact
 
@@ -63,6 +64,51 @@ def test_a_backend_beyond_its_precision_is_refused_and_closed(artefact: Artefact
     assert f"{precision} allows {ALLOWED[precision]:g}" in refusal.value.reason
     assert "engine build --model tiny" in refusal.value.cure
     assert "\n" not in str(refusal.value)
+
+
+class Said:
+    """Answers the logits of given probabilities, all shifted by `shift`, which no probability shows."""
+
+    name, precision, closed = "onnxruntime", "int8", False
+
+    def __init__(self, probabilities: list[float], shift: float = 0.0) -> None:
+        self.logits = np.tile(np.log(probabilities) + shift, (WINDOWS, 1)).astype(np.float32)
+
+    def infer(self, batch: Batch, steps: int | None = None) -> Inference:
+        return Inference(self.logits, np.zeros(len(batch), np.float32))
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def refer_to(monkeypatch: pytest.MonkeyPatch, probabilities: list[float], shift: float = 0.0) -> None:
+    expected = Said(probabilities, shift).logits
+    monkeypatch.setattr(parity, "reference_logits", lambda artefact, windows: expected)
+
+
+def test_another_prediction_where_the_reference_is_sure_is_refused(
+    artefact: Artefact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refer_to(monkeypatch, [0.62, 0.32, 0.06], shift=5)
+    with pytest.raises(
+        BackendUnavailableError, match=f"another prediction in {WINDOWS} of {WINDOWS} windows"
+    ):
+        checked(Said([0.46, 0.48, 0.06], shift=5), artefact)  # no probability moved by more than 0.16
+
+
+def test_another_prediction_where_two_are_nearly_as_probable_is_taken(
+    artefact: Artefact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refer_to(monkeypatch, [0.5, 0.44, 0.06], shift=5)
+    assert checked(Said([0.44, 0.5, 0.06], shift=5), artefact)
+
+
+def test_large_logits_do_not_hide_a_difference_of_probabilities(
+    artefact: Artefact, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refer_to(monkeypatch, [0.95, 0.04, 0.01], shift=100)
+    with pytest.raises(BackendUnavailableError, match=r"0.35 of a probability, int8 allows 0.25"):
+        checked(Said([0.6, 0.3, 0.1], shift=100), artefact)
 
 
 def test_not_a_number_is_refused(artefact: Artefact) -> None:

@@ -45,7 +45,9 @@ def make_engine(settings: Settings, model: Artefact) -> Engine:
         length=manifest.length, channels=manifest.channels, mean=manifest.mean, std=manifest.std
     )
     plan = settings.tensorrt_engine or settings.instance / "engines"
-    found = openers(model, plan, onnx_precision=_precision(settings, model))
+    found = openers(
+        model, plan, onnx_precision=_precision(settings, model), or_fp32=settings.onnx_precision is None
+    )
     prepare = {"pytorch": prepare_torch}  # the others open at the start, before anybody streams
     return Engine(
         shape,
