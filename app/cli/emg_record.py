@@ -18,7 +18,7 @@ from app.errors import DataError, MyostreamError
 
 if TYPE_CHECKING:
     from app.config import Settings
-    from app.emg.recording.export_npz import Contents
+    from app.emg.recording.export_npz import Summary
     from app.emg.recording.label_plan import LabelPlan, Prompt
     from app.emg.source import Source
     from app.inference.manifest import Manifest
@@ -71,8 +71,8 @@ def _recorded(
     plan: LabelPlan,
     subject: str | None,
     out: Path,
-) -> tuple[Contents, bool]:
-    """Record, export, and delete what was exported; the contents, and whether the plan came to its end.
+) -> tuple[Summary, bool]:
+    """Record, export, and delete what was exported; what that was, and whether the plan came to its end.
 
     Until the export is written, the recording lies in instance/recordings, where a server lists it too.
     """
@@ -209,19 +209,15 @@ def _expect_subject(subject: str | None) -> None:
         raise DataError(f"--subject {SUBJECT_ALLOWED}, got {subject!r}")
 
 
-def _report(held: Contents, out: Path, complete: bool) -> dict[str, Any]:
-    rate = held.header.sampling_rate
-    seconds = {
-        name: round(float((held.label == k).sum()) / rate, 3) for k, name in enumerate(held.gesture_names)
-    }
+def _report(held: Summary, out: Path, complete: bool) -> dict[str, Any]:
     return {
         "recording": str(out),
         "complete": complete,
         "samples": held.samples,
         "seconds": round(held.seconds, 3),
-        "gaps": len(held.gaps),
+        "gaps": held.gaps,
         "lost_samples": held.lost_samples,
-        "labelled_seconds": seconds,
+        "labelled_seconds": held.labelled_seconds,
     }
 
 

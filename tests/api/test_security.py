@@ -100,6 +100,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     },
     "benchmark": {"path": "/benchmark", "method": "POST", "json": {"num_iterations": 0}},
     "stream": {"path": "/infer/stream?duration_seconds=0.1", "method": "GET"},
+    "export": {"path": "/emg/recordings/none/download", "method": "GET"},
 }
 
 
@@ -139,6 +140,8 @@ def test_a_wrong_key_is_403_and_is_not_repeated(guarded: FlaskClient, name: str,
         ("push", "chief", 404),
         ("stream", "reader", 200),
         ("stream", "caller", 403),
+        ("export", "reader", 403),  # it costs a core and the disk
+        ("export", "chief", 404),
     ],
 )
 def test_a_key_opens_what_its_scopes_say(guarded: FlaskClient, name: str, holder: str, status: int) -> None:

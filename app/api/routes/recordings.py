@@ -87,9 +87,11 @@ def stop(name: str) -> dict[str, Any]:
     },
 )
 @fails(bp, 404, 409, 422, 503)
-@needs(READ)
 def download(name: str) -> Response:
-    """Return a recording that has ended, as one file."""
+    """Return a recording that has ended, as one file.
+
+    It needs `control`, as what it is made by does: up to minutes of a core, and a file as large on the server's disk.
+    """
     form = load_query(_download)
     file, size = current_runtime().recorder.export(name, form)
     suffix, _ = FORMATS[form]

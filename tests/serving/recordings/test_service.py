@@ -374,11 +374,12 @@ def test_a_full_disk_fails_the_recording_and_nothing_else(
 
 def exported_elsewhere(recorder: RecordingService, disk: Path) -> np.ndarray:
     """What is whole in a log on a full disk, read without writing."""
-    from app.emg.recording.export_npz import contents
+    from app.emg.recording.contents import opened
 
     with pytest.raises(NotReadyError, match="cannot be exported"):
         recorder.export("one", "npz")
-    return contents(disk, "one").sample_index
+    with opened(disk, "one") as held:
+        return np.concatenate([rows.sample_index for rows in held.rows()])
 
 
 def test_a_disk_that_is_full_from_the_beginning_refuses_the_start(small_disk: Path, feed: HandFeed) -> None:

@@ -1,0 +1,225 @@
+"""What a recording holds, read piece by piece: an hour needs no more memory than a minute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from app.emg.files.recordings import MAX_ID
+from app.emg.recording import folder as folders
+from app.emg.recording.folder import LOG, RecordingHeader
+from app.emg.recording.log_format import RecordedPrediction, read
+from app.emg.recording.spool import Spool
+from app.emg.source import UNLABELLED, Chunk, Labels, Samples
+from app.errors import DataError
+
+Indices = npt.NDArray[np.int64]
+Table = npt.NDArray[Any]
+
+ROWS = 2**16  # samples whose columns are made at a time
+
+# One row a record of samples: index of its first in the source; its place in time, counted from the recording's first,
+# where lost samples have a place; how many were lost before it; segment (0, 1, ... and from 0 again).
+SEGMENT = np.dtype(
+    [
+        ("index", "<i8"),
+        ("place", "<i8"),
+        ("lost", "<i8"),
+        ("count", "<i8"),
+        ("segment", "<i2"),
+        ("restart", "?"),
+        ("labelled", "?"),
+    ]
+)
+PREDICTION = np.dtype(
+    [("sample_index", "<i8"), ("prediction", "<i4"), ("confidence", "<f4"), ("decision", "<i4")]
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rows:
+    """Columns of some consecutive samples, (n,) each."""
+
+    place: Indices  # samples since the first, lost ones counted
+    sample_index: Indices  # of the source
+    segment: Labels  # no window crosses a change
+    source_label: Labels  # ids into the source's names
+    label: Labels  # ids into `gesture_names`: the plan's, or else the source's
+    repetition: Labels  # of the plan; 0 without
+
+
+class Contents:
+    """All that a recording holds, as far as its log is whole; made by `opened`."""
+
+    def __init__(self, root: Path, header: RecordingHeader) -> None:
+        self.header, self._root = header, root
+        self.samples = self.lost_samples = self.gaps = self.restarts = 0
+        self._first = 0
+        self._segments = Spool(root / header.name, SEGMENT)
+        self._labels = Spool(root / header.name, np.int16)
+        self.predictions = Spool(root / header.name, PREDICTION)
+
+    @property
+    def places(self) -> int:
+        """Samples from the first to the last, those lost included."""
+        return self.samples + self.lost_samples
+
+    @property
+    def seconds(self) -> float:
+        return self.samples / self.header.sampling_rate
+
+    @property
+    def gesture_names(self) -> tuple[str, ...]:
+        """Names of the labels: the plan's where there is one, else the source's own."""
+        if self.header.plan is not None:
+            return self.header.plan.gesture_names
+        model = self.header.model
+        return self.header.gesture_names or (model.classes if model else ("rest",))
+
+    def chunks(self) -> Iterator[Chunk]:
+        """Yield the samples in order."""
+        left = self.samples
+        with folders.open_file(self._root, self.header.name, LOG) as file:
+            for entry in read(file, self.header.channels):
+                if not left:  # a running one has grown meanwhile
+                    return
+                if isinstance(entry, Chunk):
+                    left -= len(entry.samples)
+                    yield entry
+
+    def filled(self, rows: int) -> Iterator[Samples]:
+        """Yield every sample at its place, (up to `rows`, channels) at a time; lost ones as the last before them."""
+        last = np.zeros((1, self.header.channels), np.float32)
+        end: int | None = None
+        for chunk in self.chunks():
+            lost = 0 if end is None else max(0, chunk.index - end)
+            for begin in range(0, lost, rows):
+                yield np.repeat(last, min(rows, lost - begin), axis=0)
+            for begin in range(0, len(chunk.samples), rows):
+                yield chunk.samples[begin : begin + rows]
+            if len(chunk.samples):
+                last = chunk.samples[-1:].copy()
+            end = chunk.index + len(chunk.samples)
+
+    def rows(self) -> Iterator[Rows]:
+        """Yield the columns of all samples in order, about ROWS at a time."""
+        labels = 0
+        for table in self._tables():
+            counts = table["count"]
+            own = np.full(counts.sum(), UNLABELLED, np.int16)
+            labelled = np.repeat(table["labelled"], counts)
+            own[labelled] = self._labels.read(labels, int(labelled.sum()))
+            labels += int(labelled.sum())
+            yield self._columns(table, own)
+
+    def gap_pieces(self) -> Iterator[Table]:
+        """Yield (gaps, 2): sample index of the first sample lost, and how many; the third column is its place."""
+        for table in self._segments.pieces():
+            found = table[table["lost"] > 0]
+            lost = found["lost"]
+            yield np.column_stack([found["index"] - lost, lost, found["place"] - lost])
+
+    def restart_pieces(self) -> Iterator[Table]:
+        """Yield (restarts, 2): sample index of the first sample of another signal, and its place."""
+        for table in self._segments.pieces():
+            found = table[table["restart"]]
+            yield np.column_stack([found["index"], found["place"]])
+
+    def labelled_samples(self) -> dict[str, int]:
+        """Return how many samples each gesture has."""
+        counts = np.zeros(len(self.gesture_names), np.int64)
+        for rows in self.rows():
+            counts += np.bincount(rows.label[rows.label != UNLABELLED], minlength=len(counts))
+        return dict(zip(self.gesture_names, counts.tolist(), strict=True))
+
+    def close(self) -> None:
+        """Free what was put aside on the disk. Safe to call twice."""
+        for spool in (self._segments, self._labels, self.predictions):
+            spool.close()
+
+    def scan(self) -> None:
+        """Look through the log once.
+
+        Raises:
+            DataError: it holds no sample.
+        """
+        end: int | None = None
+        breaks = 0
+        with folders.open_file(self._root, self.header.name, LOG) as file:
+            for entry in read(file, self.header.channels):
+                if isinstance(entry, RecordedPrediction):
+                    self.predictions.append(
+                        (entry.sample_index, entry.prediction, entry.confidence, entry.decision)
+                    )
+                    continue
+                lost = 0 if end is None else max(0, entry.index - end)
+                restart = entry.restart and end is not None
+                breaks += bool(lost or restart)
+                self._first = entry.index if end is None else self._first
+                end = entry.index + len(entry.samples)
+                for part in self._parts(entry, lost, restart, breaks % (MAX_ID + 1)):
+                    self._segments.append(part)
+                self._count(entry, lost, restart)
+        if not self.samples:
+            raise DataError(f"the recording {self.header.name} holds no sample")
+
+    def _parts(self, chunk: Chunk, lost: int, restart: bool, segment: int) -> Iterator[tuple[Any, ...]]:
+        """Yield rows of SEGMENT for a record, of up to ROWS samples each."""
+        place, labelled = self.places + lost, chunk.labels is not None
+        for begin in range(0, len(chunk.samples), ROWS):
+            count = min(ROWS, len(chunk.samples) - begin)
+            yield chunk.index + begin, place + begin, lost, count, segment, restart, labelled
+            lost, restart = 0, False
+
+    def _count(self, chunk: Chunk, lost: int, restart: bool) -> None:
+        if chunk.labels is not None:
+            known = (chunk.labels >= 0) & (chunk.labels < len(self.header.gesture_names))
+            self._labels.append(np.where(known, chunk.labels, UNLABELLED))
+        self.samples += len(chunk.samples)
+        self.lost_samples += lost
+        self.gaps += lost > 0
+        self.restarts += restart
+
+    def _tables(self) -> Iterator[Table]:
+        """Yield the segments, cut where about ROWS samples are together."""
+        for table in self._segments.pieces():
+            number = np.cumsum(table["count"]) // ROWS
+            yield from np.split(table, np.flatnonzero(np.diff(number)) + 1)
+
+    def _columns(self, table: Table, own: Labels) -> Rows:
+        counts = table["count"]
+        within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+        index = np.repeat(table["index"], counts) + within
+        label, repetition = own, np.zeros(len(own), np.int16)
+        if self.header.plan is not None:
+            label, repetition = self.header.plan.label_rows(index - self._first, self.header.sampling_rate)
+        return Rows(
+            place=np.repeat(table["place"], counts) + within,
+            sample_index=index,
+            segment=np.repeat(table["segment"], counts),
+            source_label=own,
+            label=label,
+            repetition=repetition,
+        )
+
+
+@contextmanager
+def opened(root: Path, name: str) -> Iterator[Contents]:
+    """Yield what a recording holds.
+
+    Raises:
+        DataError: there is no such recording, or it holds no sample.
+        OSError: there is no room to put its columns aside.
+    """
+    held = Contents(root, folders.read_header(root, name))
+    try:
+        held.scan()
+        yield held
+    finally:
+        held.close()
