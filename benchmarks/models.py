@@ -83,8 +83,9 @@ def trained(
     """The network that has not seen the people of a fold, and who they are."""
     manifest, data, networks = shipping.train(recipe, people, Path("runs") / work, silent, [fold])
     runs = shipping.runs(len(people), recipe.folds, recipe.apart, recipe.schedule.seed)
-    (held,) = (run.held for run in runs if run.name == fold)
-    return manifest, data, networks[fold], list(held)
+    (run,) = (run for run in runs if run.name == fold)
+    own = shipping.with_statistics(manifest, data, run.people)
+    return own, data, networks[fold], list(run.held)
 
 
 def augmentation(people: Any, folds: Sequence[str], epochs: int, only: Sequence[str]) -> None:

@@ -274,9 +274,9 @@ def _streamed(opened: Artefact, recordings: tuple[Recording, ...]) -> dict[str, 
 
     manifest, networks, streams = opened.manifest, Networks(opened), []
     for k in _progress(range(len(recordings)), len(recordings), "replay"):
-        network = networks.unseen_by(content_hashes(recordings[k]).values())
-        backend = TorchBackend(network, manifest, "cpu")
-        streams.append(replay.replay(recordings[k], manifest, backend, mains=_mains()))
+        network, own = networks.unseen_by(content_hashes(recordings[k]).values())
+        backend = TorchBackend(network, own, "cpu")
+        streams.append(replay.replay(recordings[k], own, backend, mains=_mains()))
     rest = manifest.classes.index(manifest.rest_class)
     return {"model": manifest.name, "fps": replay.FPS, "decisions": replay.table(streams, rest)}
 

@@ -19,7 +19,7 @@ from app.learning.batches import Windows
 from app.learning.calibration import calibrate
 from app.learning.datasets import Dataset, Ids, read
 from app.learning.metrics import NAMES, Scores, confusion
-from app.learning.shipping import network_of, seen_by, weights_for
+from app.learning.shipping import manifest_of, network_of, seen_by, weights_for
 from app.learning.splits import expect_every_class, first_repetitions
 
 LEAST_S = 10.0  # of signal without labels; it should show every gesture, which takes longer
@@ -39,8 +39,9 @@ def adapt(
     here = _rows_of_session(data, session, recording.name)
     rows = first_repetitions(data, here, repetitions)
     expect_every_class(data, rows, f"{recording.name}, session {session}, repetitions 1 to {repetitions}")
-    windows = Windows(data, parent.manifest.mean, parent.manifest.std)
     file = weights_for(parent, data.hashes[0].values())
+    own = manifest_of(parent, file)
+    windows = Windows(data, own.mean, own.std)
     network = calibrate(network_of(parent, file), windows, rows)
     test = here[data.repetition[here] > repetitions]
     metrics = _metrics(data, test, windows.predict(network, test)) if len(test) else {}
@@ -66,14 +67,14 @@ def align(
     seconds = (int(data.start[rows].max()) - int(data.start[rows].min())) / parent.manifest.sampling_rate
     if seconds < LEAST_S:
         raise DataError(f"{recording.name}: session {session} must last {LEAST_S:g} s, got {seconds:.1f} s")
-    windows = Windows(data, parent.manifest.mean, parent.manifest.std)
     file = weights_for(parent, data.hashes[0].values())
+    own = manifest_of(parent, file)
+    windows = Windows(data, own.mean, own.std)
     network = network_of(parent, file)
     found = without_labels(network, windows, rows)
     used = {"session_sha256": data.hashes[0][session], "session": session, **asdict(found)}
     metrics = {"seconds": round(time.perf_counter() - started, 2), "windows": len(rows), **asdict(found)}
-    own = turned(network, found)
-    return _save(parent, out, (own, file), {"alignment": used}, {"alignment": metrics})
+    return _save(parent, out, (turned(network, found), file), {"alignment": used}, {"alignment": metrics})
 
 
 def _rows_of_session(data: Dataset, session: int, name: str) -> Ids:
@@ -93,15 +94,18 @@ def _save(
 ) -> Artefact:
     """`adapted` is the network and the weights file it comes from.
 
-    The child remembers what those have seen, so that nobody judges it on that.
+    The child has their statistics, and remembers what they have seen, so that nobody judges it on that.
     """
     network, file = adapted
+    own = manifest_of(parent, file)
     training = {**parent.manifest.training, "hashes": seen_by(parent, file), "runs": {}, **used}
     return artefact.save_child(
         parent,
         out,
         {WEIGHTS: weights_bytes(state_arrays(network))},
         name=out.name,
+        mean=own.mean,
+        std=own.std,
         training=training,
         metrics=metrics,
     )

@@ -8,18 +8,21 @@ from torch import Tensor, nn
 
 from app.inference.manifest import Statistics
 from app.inference.networks import Classifier, folded
-from app.inference.prediction import normalise
 from app.learning.datasets import Dataset, Ids
 
 BATCH = 4096  # windows predicted at a time
 
 
 class Windows:
-    """The windows of a dataset, normalised with a model's statistics."""
+    """The windows of a dataset, normalised with a model's statistics.
+
+    The signal is shared, not copied: weights of several folds, each with its own statistics, look at the same one.
+    """
 
     def __init__(self, data: Dataset, mean: Statistics, std: Statistics) -> None:
         self.data = data
-        self._signal = torch.from_numpy(normalise(data.signal, mean, std))
+        self._signal = torch.from_numpy(np.asarray(data.signal, np.float32))
+        self._mean, self._std = torch.from_numpy(mean), torch.from_numpy(std)
         self._span = torch.arange(data.length)
         self._start, self._first = torch.from_numpy(data.start), torch.from_numpy(data.first)
         self._latest = torch.from_numpy(data.end) - data.length
@@ -31,7 +34,7 @@ class Windows:
         if shift:
             start = start + torch.randint(-shift, shift + 1, start.shape, generator=chance)
             start = torch.minimum(torch.maximum(start, self._first[rows]), self._latest[rows])
-        return self._signal[start[:, None] + self._span]
+        return (self._signal[start[:, None] + self._span] - self._mean) / self._std
 
     def level(self, rows: Ids) -> float:
         """Root mean square of those windows, in deviations of the training data."""

@@ -10,6 +10,7 @@ import numpy as np
 
 from app.errors import DataError
 from app.inference.artefact import Artefact
+from app.inference.manifest import Manifest
 from app.inference.networks import Classifier
 from app.learning import lda, splits
 from app.learning.alignment import turned, without_labels
@@ -17,7 +18,7 @@ from app.learning.batches import Windows
 from app.learning.calibration import calibrate
 from app.learning.datasets import Dataset, Ids
 from app.learning.metrics import Scores, confusion, summary
-from app.learning.shipping import network_of, weights_for
+from app.learning.shipping import manifest_of, network_of, weights_for
 from app.learning.splits import Part
 from app.learning.training import Progress
 
@@ -42,17 +43,17 @@ class PersonScores:
 
 
 class Networks:
-    """The networks of an artefact, each loaded when it is first wanted."""
+    """The networks of an artefact, each loaded when it is first wanted, with the manifest that describes its input."""
 
     def __init__(self, model: Artefact) -> None:
         self._model = model
-        self._loaded: dict[str, Classifier] = {}
+        self._loaded: dict[str, tuple[Classifier, Manifest]] = {}
 
-    def unseen_by(self, content: Collection[str]) -> Classifier:
+    def unseen_by(self, content: Collection[str]) -> tuple[Classifier, Manifest]:
         """Return the network that has never seen a recording, whose sessions have those content hashes."""
         file = weights_for(self._model, content)
         if file not in self._loaded:
-            self._loaded[file] = network_of(self._model, file)
+            self._loaded[file] = network_of(self._model, file), manifest_of(self._model, file)
         return self._loaded[file]
 
 
@@ -80,12 +81,13 @@ def evaluate(
     """
     parts = [_without_calibrated(model, data, part) for part in parts_of(data, split, repetitions)]
     networks = Networks(model)
-    windows = Windows(data, model.manifest.mean, model.manifest.std)
     baseline = Baseline(data)
     people = [PersonScores(name) for name in data.people]
     for k in progress(range(len(parts)), len(parts), "evaluate"):
         part, person = parts[k], people[parts[k].person]
-        network = adapted(networks.unseen_by(data.hashes[part.person].values()), windows, part)
+        pooled, manifest = networks.unseen_by(data.hashes[part.person].values())
+        windows = Windows(data, manifest.mean, manifest.std)
+        network = adapted(pooled, windows, part)
         person.model.append(_scores(data, part.test, windows.predict(network, part.test)))
         if not len(part.train):
             person.aligned.append(_scores(data, part.test, predict_aligned(network, windows, part)))

@@ -60,17 +60,19 @@ def train(
     """Train every run (or those in `only`), resuming from checkpoints in `work`."""
     draft = recipe.draft()
     data = read(recordings, draft)
-    manifest = with_statistics(draft, data)
+    main, *folds = runs(len(recordings), recipe.folds, recipe.apart, recipe.schedule.seed)
+    manifest = with_statistics(draft, data, main.people)
     networks, log = {}, {}
-    for run in runs(len(recordings), recipe.folds, recipe.apart, recipe.schedule.seed):
+    for run in (main, *folds):
         if only and run.name not in only:
             continue
+        own = with_statistics(draft, data, run.people)
         known = canonical(data, (*run.people, *run.apart)) if recipe.ring else data
-        windows = Windows(known, manifest.mean, manifest.std)
+        windows = Windows(known, own.mean, own.std)
         torch.manual_seed(recipe.schedule.seed)
-        networks[run.name] = build_for(manifest)
+        networks[run.name] = build_for(own)
         trainer = Trainer(networks[run.name], windows, run.people, run.apart, recipe.schedule)
-        log[run.name] = _report(data, run, trainer.run(work / f"{run.name}.pt", progress))
+        log[run.name] = _report(data, run, own, trainer.run(work / f"{run.name}.pt", progress))
     training = {
         "dataset": recipe.dataset,
         "licence": recipe.licence,
@@ -133,6 +135,25 @@ def weights_for(model: Artefact, content: Collection[str]) -> str:
     )
 
 
+def manifest_of(model: Artefact, file: str = WEIGHTS) -> Manifest:
+    """Return the manifest with the statistics of the people whom those weights learnt from.
+
+    Models made before folds had statistics of their own have those of the manifest for all weights.
+
+    Raises:
+        ArtefactError: the manifest's `training` is not as we write it; somebody edited it.
+    """
+    manifest = model.manifest
+    try:
+        run = manifest.training.get("runs", {}).get(Path(file).stem, {})
+        found = {
+            name: np.array(run.get(name, getattr(manifest, name)), np.float32) for name in ("mean", "std")
+        }
+        return replace(manifest, mean=found["mean"], std=found["std"])
+    except (AttributeError, TypeError, ValueError, ArtefactError):
+        raise _edited(model) from None
+
+
 def seen_by(model: Artefact, file: str) -> list[str]:
     """Return the content hashes of the sessions that went into those weights."""
     hashes, held_out = _memory(model)
@@ -150,7 +171,11 @@ def _memory(model: Artefact) -> tuple[set[str], dict[str, set[str]]]:
         runs = {name: set(run["held_out"]) for name, run in training.get("runs", {}).items()}
         return set(training.get("hashes", ())), runs
     except (AttributeError, KeyError, TypeError):
-        raise ArtefactError(f"{model.path}: training.hashes or training.runs was edited. {CURE}") from None
+        raise _edited(model) from None
+
+
+def _edited(model: Artefact) -> ArtefactError:
+    return ArtefactError(f"{model.path}: training.hashes or training.runs was edited. {CURE}")
 
 
 def network_of(model: Artefact, file: str = WEIGHTS) -> Classifier:
@@ -160,13 +185,14 @@ def network_of(model: Artefact, file: str = WEIGHTS) -> Classifier:
     return network.eval()
 
 
-def with_statistics(draft: Manifest, data: Dataset) -> Manifest:
-    """Return the manifest with what the data says of amplitudes: every person counts alike.
+def with_statistics(draft: Manifest, data: Dataset, people: Iterable[int]) -> Manifest:
+    """Return the manifest with what those people's data says of amplitudes: every person counts alike.
 
-    One deviation holds for all channels, so that a turned ring is the same signal.
+    One deviation holds for all channels, so that a turned ring is the same signal. Nobody else is looked at: the
+    level of a person who is held out is part of what the weights are not to know.
     """
     rms, means, squares = [], [], []
-    for person in range(len(data.people)):
+    for person in people:
         rows = data.rows_of([person])[::EVERY]
         emg = data.windows(rows).astype(np.float64)
         level = np.sqrt(np.square(emg).mean(axis=1)).mean(axis=1)
@@ -199,8 +225,10 @@ def _flat(hashes: Iterable[Mapping[int, str]]) -> list[str]:
     return [sha for sessions in hashes for sha in sessions.values()]
 
 
-def _report(data: Dataset, run: Run, state: Progressed) -> dict[str, Any]:
+def _report(data: Dataset, run: Run, own: Manifest, state: Progressed) -> dict[str, Any]:
     return {
+        "mean": [float(value) for value in own.mean],
+        "std": [float(value) for value in own.std],
         "held_out": _flat(data.hashes[k] for k in run.held),
         "stopped_by": [data.people[k] for k in run.apart],
         "best_epoch": state.best_epoch,

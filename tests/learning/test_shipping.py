@@ -11,7 +11,13 @@ import pytest
 
 from app.errors import ArtefactError, DataError
 from app.inference import artefact
+from app.inference.artefact import Artefact
 from app.learning import recipes, shipping
+from app.learning.adaptation import adapt, align
+from app.learning.batches import Windows
+from app.learning.datasets import Dataset
+from app.learning.evaluation import evaluate
+from app.learning.metrics import Scores, confusion
 from app.learning.training import Schedule
 from tests.learning import makers
 
@@ -81,6 +87,81 @@ def test_a_fold_is_aligned_without_the_people_it_holds_out(
         assert not set(people) & set(run.held)
 
 
+LOUD = 0  # the person whose level is fifty times that of the others
+
+
+@pytest.fixture(scope="module")
+def loud(tmp_path_factory: pytest.TempPathFactory) -> tuple[Artefact, Dataset, list[shipping.Run]]:
+    """A model of four people, one of whom is extreme."""
+    folder = tmp_path_factory.mktemp("loud")
+    people = [
+        replace(one, emg=one.emg * np.float32(50 if k == LOUD else 1))
+        for k, one in enumerate(makers.recordings(folder / "data", 4, repetitions=8))
+    ]
+    manifest, data, networks = shipping.train(TINY_RECIPE, people, folder / "runs", silent)
+    model = shipping.write(folder / "tiny", manifest, data, networks, graphs=False)
+    return model, data, shipping.runs(4, TINY_RECIPE.folds, TINY_RECIPE.apart, 0)
+
+
+def test_a_run_is_normalised_by_the_people_it_learns_from_and_nobody_else(
+    loud: tuple[Artefact, Dataset, list[shipping.Run]],
+) -> None:
+    """All runs had the statistics of all people, so a fold knew how strong those are whom it is judged on."""
+    model, _, runs = loud
+    quiet = 0
+    for run in runs:
+        file = "weights.safetensors" if run.name == "main" else shipping.fold_file(run.name)
+        deviation = float(shipping.manifest_of(model, file).std[0])
+        assert (deviation > 50) == (LOUD in run.people), run
+        quiet += LOUD in run.held
+    assert quiet == 1
+
+
+def test_weights_are_judged_with_the_statistics_they_were_trained_with(
+    loud: tuple[Artefact, Dataset, list[shipping.Run]],
+) -> None:
+    model, data, runs = loud
+    report = evaluate(model, data, "person", None, silent)
+    for person, scores in enumerate(report["people"]):
+        (fold,) = (run.name for run in runs if person in run.held)
+        own = shipping.manifest_of(model, shipping.fold_file(fold))
+        network = shipping.network_of(model, shipping.fold_file(fold))
+        rows = data.rows_of([person])
+        predicted = Windows(data, own.mean, own.std).predict(network, rows)
+        right = Scores(confusion(data.label[rows], predicted, len(data.classes)), data.rest)
+        assert scores["balanced_accuracy"] == pytest.approx(right.balanced_accuracy, abs=1e-4)
+
+
+def test_a_child_takes_the_statistics_with_the_weights(
+    loud: tuple[Artefact, Dataset, list[shipping.Run]], tmp_path: Path
+) -> None:
+    model, _, runs = loud
+    quiet = makers.recordings(tmp_path / "data", LOUD + 1, repetitions=8)[LOUD]
+    recording = replace(quiet, emg=quiet.emg * np.float32(50))
+    (fold,) = (run.name for run in runs if LOUD in run.held)
+
+    made = adapt(model, recording, tmp_path / "mine", session=1, repetitions=2, mains=None)
+    turned = align(model, recording, tmp_path / "turned", session=1, mains=None)
+
+    expected = shipping.manifest_of(model, shipping.fold_file(fold)).std
+    assert made.manifest.std.tolist() == turned.manifest.std.tolist() == expected.tolist()
+
+
+def test_a_model_from_before_has_one_set_of_statistics(tmp_path: Path) -> None:
+    model = makers.artefact(
+        tmp_path / "tiny", training={"hashes": ["b"], "runs": {"fold0": {"held_out": ["b"]}}}
+    )
+    found = shipping.manifest_of(model, shipping.fold_file("fold0"))
+    assert found.std.tolist() == model.manifest.std.tolist()
+
+
+@pytest.mark.parametrize("std", ["loud", [1.0], [0.0] * makers.CHANNELS, [[1.0] * makers.CHANNELS]])
+def test_edited_statistics_of_a_fold_are_refused(tmp_path: Path, std: object) -> None:
+    model = makers.artefact(tmp_path / "tiny", training={"runs": {"fold0": {"held_out": [], "std": std}}})
+    with pytest.raises(ArtefactError, match=r"training.hashes or training.runs was edited"):
+        shipping.manifest_of(model, shipping.fold_file("fold0"))
+
+
 def test_a_session_of_a_trained_recording_is_known_again(tmp_path: Path) -> None:
     """The whole file's hash missed a person's single session that came in another file."""
     seen = {"hashes": ["a", "b"], "runs": {"fold0": {"held_out": ["b"]}}}
@@ -120,7 +201,7 @@ def test_statistics_count_every_person_alike(tmp_path: Path) -> None:
     people = makers.recordings(tmp_path / "data", 2)
     data = shipping.read(people, makers.manifest())
 
-    found = shipping.with_statistics(makers.manifest(), data)
+    found = shipping.with_statistics(makers.manifest(), data, range(2))
 
     assert len(set(found.std.tolist())) == 1  # so that a turned ring is the same signal
     assert found.rest_rms == pytest.approx(2, abs=0.3)
