@@ -22,7 +22,7 @@ class Windows:
     def __init__(self, data: Dataset, mean: Statistics, std: Statistics) -> None:
         self.data = data
         self._signal = torch.from_numpy(np.asarray(data.signal, np.float32))
-        self._mean, self._std = torch.from_numpy(mean), torch.from_numpy(std)
+        self._mean, self._std = torch.tensor(mean), torch.tensor(std)
         self._span = torch.arange(data.length)
         self._start, self._first = torch.from_numpy(data.start), torch.from_numpy(data.first)
         self._latest = torch.from_numpy(data.end) - data.length

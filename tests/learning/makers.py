@@ -52,7 +52,7 @@ def person(
         "fs": np.int32(RATE),
         "gesture_names": np.array(CLASSES),
         "subject": np.array(path.stem),
-        "units": np.array("counts"),
+        "units": np.array("uV"),
     }
     arrays = {key: value for key, value in {**arrays, **changes}.items() if value is not None}
     np.savez_compressed(path, **arrays)

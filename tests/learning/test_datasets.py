@@ -88,7 +88,8 @@ def test_a_recording_for_another_model_is_refused(tmp_path: Path, changes: dict,
 
 
 def test_a_recording_shorter_than_a_window_is_refused(tmp_path: Path) -> None:
-    short = {"emg": np.zeros((3, 4), np.int8), "label": np.zeros(3, np.int8)}
+    columns = ("label", "repetition", "session", "recording")
+    short = {"emg": np.zeros((3, 4), np.int8), **dict.fromkeys(columns, np.zeros(3, np.int8))}
     path = makers.person(tmp_path / "S01.npz", **short)
 
     with pytest.raises(DataError, match="no labelled stretch of 20 samples"):

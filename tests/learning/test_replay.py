@@ -107,7 +107,8 @@ def test_the_truth_is_the_label_of_the_windows_last_sample(recording: Recording,
 
 
 def test_a_recording_shorter_than_a_window_is_refused(tmp_path: Path, model: Artefact) -> None:
-    short = {"emg": np.zeros((3, 4), np.int8), "label": np.zeros(3, np.int8)}
+    columns = ("label", "repetition", "session", "recording")
+    short = {"emg": np.zeros((3, 4), np.int8), **dict.fromkeys(columns, np.zeros(3, np.int8))}
 
     with pytest.raises(DataError, match="shorter than one window of 20 samples"):
         replayed(load(makers.person(tmp_path / "S02.npz", **short)), model)
