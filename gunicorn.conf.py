@@ -221,6 +221,7 @@ def post_fork(server, worker):
         logs.configure(settings.log_level, settings.log_format)
         settings.expect_closed_door(addresses(worker.sockets))  # .env may have lost its keys since the start
         worker.in_time = lambda body: InTime(body, settings.body_timeout_s, gevent.Timeout.start_new)
+        worker.send_timeout_s = settings.send_timeout_s
         worker.runtime = open_runtime(settings, lambda: not worker.alive, worker_group, end_process)
     except MyostreamError as error:
         server.log.error("error: %s", error)
@@ -243,7 +244,24 @@ def post_worker_init(worker):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGQUIT, worker.handle_exit)
     complain_in_one_line(worker)
+    let_slow_readers_go(worker)
     let_idle_connections_go(worker)
+
+
+def let_slow_readers_go(worker):
+    """Whatever they have asked for."""
+    import gevent
+
+    from app.api.gunicorn_hooks.slow_readers import SlowReaders
+
+    readers = worker.wsgi = SlowReaders(worker.wsgi, worker.send_timeout_s)
+
+    def look():
+        while True:
+            gevent.sleep(0.5)
+            readers.let_go()
+
+    gevent.spawn(look)
 
 
 def let_idle_connections_go(worker):

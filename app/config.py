@@ -55,7 +55,10 @@ class Settings:
     max_batch: int = 256  # windows of one request
     max_streams_per_key: int | None = None  # of one key, or of one address without keys
     max_duration_s: float | None = None  # of one stream
+    max_exports: int = 8  # recordings taken home at a time
+    max_exports_per_key: int = 4  # of one key, or of one address without keys
     body_timeout_s: float = 10.0  # for each 64 KiB of a body
+    send_timeout_s: float = 10.0  # for each 64 KiB of an answer
     rate_limit: str | None = None  # requests of one key or address, such as 100/minute
     redis_url: str | None = None  # where rates and tickets are counted for several machines
     api_keys: tuple[Key, ...] = ()

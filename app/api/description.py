@@ -67,6 +67,9 @@ def limits_of(settings: Settings) -> dict[str, Any]:
         "headers": 64,
         "request_line_bytes": 4094,
         "seconds_for_each_64_kib_of_body": settings.body_timeout_s,
+        "seconds_for_each_64_kib_of_an_answer": settings.send_timeout_s,
+        "downloads": settings.max_exports,
+        "downloads_per_key_or_address": settings.max_exports_per_key,
     }
 
 

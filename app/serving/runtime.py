@@ -14,6 +14,7 @@ from app.emg.signal.filters import design, group_delay_ms
 from app.errors import BusyError, NotReadyError, OverloadedError, TooFastError
 from app.inference.artefact import Artefact
 from app.inference.decision import decision_delay_ms
+from app.serving.counters.export_quota import ExportQuota
 from app.serving.counters.shared_metrics import SharedMetrics
 from app.serving.counters.stream_stats import StreamStats
 from app.serving.counters.worker_group import WorkerGroup
@@ -62,6 +63,7 @@ class Runtime:
     )
     worker_group: WorkerGroup = field(default_factory=WorkerGroup.alone)
     stats: StreamStats = field(init=False)
+    exports: ExportQuota = field(init=False)
     metrics: SharedMetrics = field(init=False)
     hub_monitor: HubMonitor = field(init=False)
     watchdog: Watchdog = field(init=False)
@@ -80,6 +82,9 @@ class Runtime:
         sos = design(manifest.filters, manifest.sampling_rate, self.settings.mains_hz)
         self.filter_delay_ms = group_delay_ms(sos, manifest.sampling_rate)
         self.stats, self.metrics = StreamStats(self.worker_group), SharedMetrics(self.worker_group)
+        self.exports = ExportQuota(
+            self.stats.callers, self.settings.max_exports, self.settings.max_exports_per_key
+        )
         self.engine.meter = self.metrics.engine
         if (
             self.worker_group.workers > 1

@@ -51,13 +51,13 @@ class IdleConnections:
         for me, since in list(self._since.items()):
             if self._clock() - since >= PATIENCE_S:
                 del self._since[me]
-                _end(self._clients[me])
+                end(self._clients[me], socket.SHUT_RD)
 
 
-def _end(client: Any) -> None:
-    """By a second descriptor: a TLS socket would want to say goodbye first."""
+def end(client: Any, how: int) -> None:
+    """Shut a connection down by a second descriptor: a TLS socket would want to say goodbye first."""
     try:
         with socket.fromfd(client.fileno(), socket.AF_INET, socket.SOCK_STREAM) as twin:
-            twin.shutdown(socket.SHUT_RD)
+            twin.shutdown(how)
     except OSError:  # it has gone by itself
         pass

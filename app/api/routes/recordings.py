@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any, BinaryIO
@@ -11,7 +12,7 @@ from typing import Any, BinaryIO
 from flask import Response
 from flask_smorest import Blueprint
 
-from app.api.access.access import CONTROL, READ, needs
+from app.api.access.access import CONTROL, READ, current_caller, needs
 from app.api.codec.decoding import load_json, load_query
 from app.api.context import current_feed, current_runtime
 from app.api.openapi import body, fails, named, query
@@ -86,25 +87,28 @@ def stop(name: str) -> dict[str, Any]:
         }
     },
 )
-@fails(bp, 404, 409, 422, 503)
+@fails(bp, 404, 409, 422, 429, 503)
 def download(name: str) -> Response:
     """Return a recording that has ended, as one file.
 
     It needs `control`, as what it is made by does: up to minutes of a core, and a file as large on the server's disk.
     """
-    form = load_query(_download)
-    file, size = current_runtime().recorder.export(name, form)
+    form, runtime = load_query(_download), current_runtime()
     suffix, _ = FORMATS[form]
-    answer = Response(
-        _pieces(file),
-        mimetype=_KINDS[suffix],
-        headers={
-            "Content-Disposition": f"attachment; filename={name}.{suffix}",
-            "Content-Length": str(size),
-            "Cache-Control": "no-store",
-        },
-    )
-    answer.call_on_close(file.close)  # its name is gone already, and so is the file then
+    with ExitStack() as held:
+        held.callback(runtime.exports.open(current_caller().name))
+        file, size = runtime.recorder.export(name, form)
+        held.callback(file.close)  # its name is gone already, and so is the file then
+        answer = Response(
+            _pieces(file),
+            mimetype=_KINDS[suffix],
+            headers={
+                "Content-Disposition": f"attachment; filename={name}.{suffix}",
+                "Content-Length": str(size),
+                "Cache-Control": "no-store",
+            },
+        )
+        answer.call_on_close(held.pop_all().close)
     return answer
 
 

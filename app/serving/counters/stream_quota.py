@@ -1,7 +1,8 @@
-"""How many streams each key or address has open, in all workers together."""
+"""How many streams and downloads each key or address has open, in all workers together."""
 
 from __future__ import annotations
 
+import threading
 from hashlib import sha256
 
 import numpy as np
@@ -23,9 +24,19 @@ class StreamQuota:
         self._own = self._all[worker_group.slot]
         self._taken: dict[str, int] = {}
         self._free = list(range(CALLER_ROWS))
+        self._lock = threading.Lock()
 
     def opened(self, caller: str, most: int) -> bool:
         """Count one more; False, and nothing counted, where there are `most` already, or no row is left."""
+        with self._lock:
+            return self._counted(caller, most)
+
+    def closed(self, caller: str) -> None:
+        """One fewer, if it was counted."""
+        with self._lock:
+            self._forget(caller)
+
+    def _counted(self, caller: str, most: int) -> bool:
         mark = _mark(caller)
         if sum(float(rows[rows[:, 0] == mark, 1].sum()) for rows in self._all) >= most:
             return False
@@ -37,8 +48,7 @@ class StreamQuota:
         self._own[self._taken[caller], 1] += 1.0
         return True
 
-    def closed(self, caller: str) -> None:
-        """One fewer, if it was counted."""
+    def _forget(self, caller: str) -> None:
         row = self._taken.get(caller)
         if row is None:
             return

@@ -24,7 +24,7 @@ class StreamStats:
         self._own = self._counts[worker_group.slot]
         self._stages = {stage: LogHistogram(_part(worker_group.own, stage)) for stage in STAGES}
         self._lock = threading.Lock()
-        self._callers = StreamQuota(worker_group)
+        self.callers = StreamQuota(worker_group)
 
     @property
     def active_streams(self) -> int:
@@ -41,7 +41,7 @@ class StreamStats:
     def stream_opened(self, caller: str = "", most: int | None = None) -> bool:
         """Count a stream of one key or address; False, and nothing counted, when it has `most` already."""
         with self._lock:
-            if most is not None and not self._callers.opened(caller, most):
+            if most is not None and not self.callers.opened(caller, most):
                 return False
             self._own[ACTIVE] += 1
             return True
@@ -49,7 +49,7 @@ class StreamStats:
     def stream_closed(self, caller: str = "") -> None:
         with self._lock:
             self._own[ACTIVE] -= 1
-            self._callers.closed(caller)
+            self.callers.closed(caller)
 
     def sent(self, dropped: int) -> None:
         """One frame more, `dropped` of the same stream passed over before it. Needs no lock: see histograms.py."""
