@@ -171,12 +171,16 @@ def pre_request(worker, req):
     """Before the application reads the body: give the client a time for it."""
     worker.connections.busy()
     if req.body is not None:
-        req.body = worker.in_time(req.body)
+        req.unreader.max_body_chunk = 2**16  # bytes; of more, each read of 64 KiB would copy the rest
+        length = getattr(req.body.reader, "length", None)  # of a chunked body it has none
+        req.body = worker.in_time(req.body, length)
 
 
 def post_request(worker, req, environ, resp):
     """The connection waits for the next."""
     worker.connections.idle()
+    if req.body is not None:
+        req.body.done()
 
 
 def pre_fork(server, worker):
@@ -208,11 +212,13 @@ def post_fork(server, worker):
     )  # until the worker has its own: the master's would swallow it
     forget_code()
     from app import logs, open_runtime
+    from app.api.gunicorn_hooks.body_budget import BodyBudget
     from app.api.gunicorn_hooks.slow_body import InTime
     from app.config import Settings
     from app.errors import MyostreamError
     from app.serving.counters.worker_group import WorkerGroup
     from app.serving.engine.watchdog import end_process
+    from app.serving.process.memory import trim
 
     native_subprocess()
     worker_group = WorkerGroup(server.run, server.board, worker.slot, server.num_workers)
@@ -220,7 +226,12 @@ def post_fork(server, worker):
         settings = Settings.from_env()
         logs.configure(settings.log_level, settings.log_format)
         settings.expect_closed_door(addresses(worker.sockets))  # .env may have lost its keys since the start
-        worker.in_time = lambda body: InTime(body, settings.body_timeout_s, gevent.Timeout.start_new)
+        worker.bodies = BodyBudget(
+            settings.body_budget * 2**20, lambda: gevent.get_hub().threadpool.apply(trim)
+        )
+        worker.in_time = lambda body, length: InTime(
+            body, settings.body_timeout_s, gevent.Timeout.start_new, worker.bodies, length
+        )
         worker.send_timeout_s = settings.send_timeout_s
         worker.runtime = open_runtime(settings, lambda: not worker.alive, worker_group, end_process)
     except MyostreamError as error:
@@ -244,12 +255,12 @@ def post_worker_init(worker):
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGQUIT, worker.handle_exit)
     complain_in_one_line(worker)
-    let_slow_readers_go(worker)
+    watch_sizes(worker)
     let_idle_connections_go(worker)
 
 
-def let_slow_readers_go(worker):
-    """Whatever they have asked for."""
+def watch_sizes(worker):
+    """Have clients let go that do not read, and memory given back that large bodies took."""
     import gevent
 
     from app.api.gunicorn_hooks.slow_readers import SlowReaders
@@ -260,6 +271,7 @@ def let_slow_readers_go(worker):
         while True:
             gevent.sleep(0.5)
             readers.let_go()
+            worker.bodies.tidy()
 
     gevent.spawn(look)
 

@@ -52,6 +52,7 @@ class Settings:
     tensorrt_engine: Path | None = None  # a plan; None: the model's own in instance/engines
     max_streams: int = 1600  # 0.8 of gunicorn's worker_connections, so that /health always gets through
     max_body: int = 32 * 2**20  # bytes
+    body_budget: int = 128  # MiB that all bodies of a worker may hold together
     max_batch: int = 256  # windows of one request
     max_streams_per_key: int | None = None  # of one key, or of one address without keys
     max_duration_s: float | None = None  # of one stream
@@ -86,6 +87,11 @@ class Settings:
         if (self.tls_cert is None) != (self.tls_key is None):
             missing = "EMG_TLS_KEY" if self.tls_key is None else "EMG_TLS_CERT"
             raise ConfigError(f"{missing} is empty: TLS needs both EMG_TLS_CERT and EMG_TLS_KEY")
+        if self.max_body > self.body_budget * 2**20:
+            raise ConfigError(
+                f"EMG_MAX_BODY={self.max_body} is more than EMG_BODY_BUDGET={self.body_budget} MiB: the largest body "
+                "must fit into what all bodies may hold together"
+            )
         Keyring(self.api_keys)  # refuses two of one name
         for name, value, mode, what in (
             ("EMG_RECORDING", self.recording, EmgMode.NINAPRO, "a .mat or .npz file, or a folder of them"),

@@ -213,6 +213,7 @@ VARIABLES = (
     Variable("TENSORRT_ENGINE", "tensorrt_engine", _path, "the path of a plan, made by `flask engine build`"),
     Variable("EMG_MAX_STREAMS", "max_streams", _positive_int, "a whole number above 0"),
     Variable("EMG_MAX_BODY", "max_body", _positive_int, "a whole number of bytes above 0"),
+    Variable("EMG_BODY_BUDGET", "body_budget", _positive_int, "a whole number of MiB above 0"),
     Variable("EMG_MAX_BATCH", "max_batch", _batch, f"a whole number of windows from 1 to {MAX_BATCH}"),
     Variable("EMG_MAX_STREAMS_PER_KEY", "max_streams_per_key", _positive_int, "a whole number above 0"),
     Variable("EMG_MAX_DURATION", "max_duration_s", _positive_float, "seconds above 0"),

@@ -61,6 +61,7 @@ def limits_of(settings: Settings) -> dict[str, Any]:
         "streams_per_key_or_address": settings.max_streams_per_key,
         "stream_seconds": settings.max_duration_s,
         "body_bytes": settings.max_body,
+        "mib_of_all_bodies": settings.body_budget,
         "batch_windows": settings.max_batch,
         "seconds_for_the_header": 5,  # these are gunicorn.conf.py's
         "header_bytes": 4096,

@@ -27,6 +27,10 @@ MISTAKES = {
         {"WEB_CONCURRENCY": "2", "EMG_MODE": "push"},
         ["WEB_CONCURRENCY=2", "EMG_MODE=push", "proxy"],
     ),
+    "a body larger than all": (
+        {"EMG_MAX_BODY": "2000000", "EMG_BODY_BUDGET": "1"},
+        ["EMG_MAX_BODY=2000000", "EMG_BODY_BUDGET=1"],
+    ),
     "window no number": ({"EMG_WIN": "big"}, ["EMG_WIN", "big", "whole number"]),
     "window of another model": ({"EMG_WIN": "40"}, ["EMG_WIN=40", "200", "EMG_MODEL"]),
     "rate of another model": ({"EMG_FS": "200"}, ["EMG_FS=200", "2000", "EMG_MODEL"]),

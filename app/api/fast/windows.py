@@ -57,8 +57,11 @@ def register(app: Flask) -> None:
     @app.before_request
     def fail() -> None:
         error = request.environ.pop(_FAILED, None)
-        if error is not None:
-            raise error
+        try:
+            if error is not None:
+                raise error
+        finally:
+            del error  # it holds this frame, and that of the body: together they would wait for a collection
 
 
 class FastPath:

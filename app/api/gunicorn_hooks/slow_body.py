@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from werkzeug.exceptions import RequestTimeout
+
+from app.api.gunicorn_hooks.body_budget import BodyBudget
+from app.errors import OverloadedError
 
 PIECE = 64 * 1024  # bytes
 
@@ -17,45 +21,86 @@ class Timer(Protocol):
 
 
 class InTime:
-    """A body of which every 64 KiB must arrive in time; else the request is answered 408 and the connection closed.
+    """A body of which every 64 KiB must arrive in time, and that fits into what all bodies may hold together.
 
-    Stands where gunicorn's own body does. `start` has an exception raised in this greenlet after so many seconds.
+    Stands where gunicorn's own body does. Too late, the request is answered 408; beyond the budget, 503; after both
+    the connection is closed. `start` has an exception raised in this greenlet after so many seconds. A body of a known
+    `length` is counted whole before its first byte is read. One of up to 64 KiB is not counted: small requests are
+    answered beside large ones, whatever those hold.
     """
 
-    def __init__(self, body: Any, seconds: float, start: Callable[[float, Exception], Timer]) -> None:
+    def __init__(
+        self,
+        body: Any,
+        seconds: float,
+        start: Callable[[float, Exception], Timer],
+        budget: BodyBudget,
+        length: int | None = None,
+    ) -> None:
         self._body, self._seconds, self._start = body, seconds, start
-        self._late: RequestTimeout | None = None
+        self._budget, self._length = budget, length
+        self._came = self._counted = 0  # bytes
+        # made anew each time: one that was raised keeps its frames
+        self._refusal: tuple[type[Exception], str] | None = None
 
     @property
     def failed(self) -> bool:
         """gunicorn asks whether the connection can be used again."""
-        return self._late is not None or self._body.failed
+        return self._refusal is not None or self._body.failed
 
     def read(self, size: int | None = None) -> bytes:
         if size is not None and 0 <= size <= PIECE:
-            return self._timed(self._body.read, size)
+            return self._checked(self._body.read, size)
         found, left = [], float("inf") if size is None or size < 0 else size
-        while left > 0 and (piece := self._timed(self._body.read, int(min(left, PIECE)))):
+        while left > 0 and (piece := self._checked(self._body.read, int(min(left, PIECE)))):
             found.append(piece)
             left -= len(piece)
         return b"".join(found)
 
     def readline(self, size: int | None = None) -> bytes:
-        return self._timed(self._body.readline, size)
+        return self._checked(self._body.readline, size)
 
     def __iter__(self) -> Iterator[bytes]:
         return iter(self.readline, b"")
 
+    def done(self) -> None:
+        """Give what was counted back: the request is answered."""
+        self._budget.give(self._counted)
+        self._counted = 0
+
+    def _checked(self, read: Callable[[int | None], bytes], size: int | None) -> bytes:
+        if self._refusal is not None:
+            kind, text = self._refusal
+            raise kind(text)
+        if self._length is not None and self._length > PIECE:
+            self._count(self._length)
+        data = self._timed(read, size)
+        self._came += len(data)
+        if self._came > PIECE:
+            self._count(self._came)
+            time.sleep(0)  # of a client that sends fast all is there at once, and nothing would wait for it
+        return data
+
     def _timed(self, read: Callable[[int | None], bytes], size: int | None) -> bytes:
-        if self._late is None:
-            late = RequestTimeout(
-                f"each {PIECE // 1024} KiB of a body must arrive within EMG_BODY_TIMEOUT, {self._seconds:g} s"
-            )
-            timer = self._start(self._seconds, late)
-            try:
-                return read(size)
-            except RequestTimeout:
-                self._late = late
-            finally:
-                timer.close()
-        raise self._late
+        late = f"each {PIECE // 1024} KiB of a body must arrive within EMG_BODY_TIMEOUT, {self._seconds:g} s"
+        timer = self._start(self._seconds, RequestTimeout(late))
+        try:
+            return read(size)
+        except RequestTimeout:
+            self._refusal = RequestTimeout, late
+            raise
+        finally:
+            timer.close()
+            del timer  # it holds the error, which holds this frame: together they would wait for a collection
+
+    def _count(self, size: int) -> None:
+        """Have so many bytes counted in all."""
+        more = size - self._counted
+        if more <= 0:
+            return
+        try:
+            self._budget.take(more)
+        except OverloadedError as error:
+            self._refusal = OverloadedError, str(error)
+            raise
+        self._counted = size
