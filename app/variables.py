@@ -212,6 +212,8 @@ VARIABLES = (
     Variable("EMG_PRECISION", "onnx_precision", _one_of("int8", "fp16", "fp32"), "int8, fp16 or fp32"),
     Variable("TENSORRT_ENGINE", "tensorrt_engine", _path, "the path of a plan, made by `flask engine build`"),
     Variable("EMG_MAX_STREAMS", "max_streams", _positive_int, "a whole number above 0"),
+    Variable("EMG_MAX_FPS", "max_fps", _positive_float, "frames a second above 0"),
+    Variable("EMG_MAX_GROUPS", "max_groups", _positive_int, "a whole number above 0"),
     Variable("EMG_MAX_BODY", "max_body", _positive_int, "a whole number of bytes above 0"),
     Variable("EMG_BODY_BUDGET", "body_budget", _positive_int, "a whole number of MiB above 0"),
     Variable("EMG_MAX_BATCH", "max_batch", _batch, f"a whole number of windows from 1 to {MAX_BATCH}"),

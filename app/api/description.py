@@ -60,6 +60,8 @@ def limits_of(settings: Settings) -> dict[str, Any]:
         "streams": settings.max_streams,
         "streams_per_key_or_address": settings.max_streams_per_key,
         "stream_seconds": settings.max_duration_s,
+        "frames_a_second": settings.max_fps,
+        "groups_of_streams": settings.max_groups,
         "body_bytes": settings.max_body,
         "mib_of_all_bodies": settings.body_budget,
         "batch_windows": settings.max_batch,

@@ -35,6 +35,7 @@ from app.serving.streams.client_stream import EventWriter, Stream, StreamCursor
 from app.serving.streams.detached_streams import DetachedStreams
 from app.serving.streams.events import StreamOptions
 from app.serving.streams.pipeline import PipelineServices, SourcePipeline, SourcePipelines
+from app.serving.streams.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class Runtime:
     metrics: SharedMetrics = field(init=False)
     hub_monitor: HubMonitor = field(init=False)
     watchdog: Watchdog = field(init=False)
+    turns: Turns = field(default_factory=Turns)
     _telling: bool = False
     _told_hung: bool = False
     detached_streams: DetachedStreams = field(default_factory=DetachedStreams)
@@ -123,6 +125,7 @@ class Runtime:
             stats=self.stats,
             cpu_percent=lambda: self.cpu.percent,
             mains_hz=self.settings.mains_hz,
+            turns=self.turns,
         )
         return SourcePipeline(name, acquisition, services)
 
@@ -226,7 +229,7 @@ class Runtime:
 
         Raises:
             DataError: no such rate of frames.
-            OverloadedError: EMG_MAX_STREAMS are open.
+            OverloadedError: EMG_MAX_STREAMS are open, or EMG_MAX_GROUPS, and it would be in another.
             TooFastError: EMG_MAX_STREAMS_PER_KEY are open for the caller.
             NotReadyError: the server is shutting down.
         """
@@ -240,6 +243,7 @@ class Runtime:
                 f"{most} streams of yours are open, as many as EMG_MAX_STREAMS_PER_KEY", RETRY_S
             )
         try:
+            self._expect_group(pipeline, options)
             known = (
                 place is not None and place.run == self.run and place.k <= pipeline.broadcast.reached(options)
             )
@@ -308,6 +312,17 @@ class Runtime:
             parts.callback(self.detached_streams.drain, LAST_WORD_S)
             if self.outputs is not None:
                 parts.callback(self.outputs.close)
+
+    def _expect_group(self, pipeline: SourcePipeline, options: StreamOptions) -> None:
+        """See that there is a group of those options, or room for one more."""
+        most = self.settings.max_groups
+        if options in pipeline.broadcast.running:
+            return
+        if sum(len(one.broadcast.running) for one in self.pipelines) >= most:
+            raise OverloadedError(
+                f"{most} groups of streams with different options are open, as many as EMG_MAX_GROUPS: "
+                "ask for what others ask for, or try again"
+            )
 
     def _ended(self, pipeline: SourcePipeline) -> None:
         """Forget a source that a client brought."""

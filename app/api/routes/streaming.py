@@ -132,7 +132,9 @@ def _duration(runtime: Runtime, job: StreamJob) -> float | None:
 
 
 def _options(runtime: Runtime, feed: SourcePipeline, job: StreamJob) -> StreamOptions:
-    rate = feed.sampling_rate
+    rate, most = feed.sampling_rate, runtime.settings.max_fps
+    if job.fps > most:
+        raise InvalidBody({"fps": [f"must be at most EMG_MAX_FPS, {most:g}, got {job.fps:g}"]})
     if job.fps > rate:
         raise InvalidBody({"fps": [f"must be at most the sampling rate, {rate:g} Hz, got {job.fps:g}"]})
     return StreamOptions(

@@ -87,7 +87,9 @@ class StreamSchema(Schema):
     )
     fps = Number(
         load_default=30.0,
-        validate=Range(0, min_inclusive=False, error="must be above 0, and at most the sampling rate"),
+        validate=Range(
+            0, min_inclusive=False, error="must be above 0, and at most EMG_MAX_FPS and the sampling rate"
+        ),
         **about("Frames a second", exclusiveMinimum=True),
     )
     preprocess = Flag(load_default=True, **about("Normalise with the model's statistics"))

@@ -20,6 +20,7 @@ from app.serving.counters.stream_stats import StreamStats
 from app.serving.sources.acquisition import STALL_S, Acquisition
 from app.serving.streams.events import Event, Frame, StreamOptions, Trouble
 from app.serving.streams.frames import FrameMaker
+from app.serving.streams.turns import Turns
 
 log = logging.getLogger(__name__)
 
@@ -56,8 +57,10 @@ class Group:
         acquisition: Acquisition,
         encode: Encode,
         stats: StreamStats,
+        turns: Turns | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
+        self._turns = turns or Turns()
         self._make, self._grid, self._acquisition = make, grid, acquisition
         self._encode, self._stats, self._clock = encode, stats, clock
         self.readers = 0  # kept by Broadcast, under its lock
@@ -107,7 +110,7 @@ class Group:
         self._k = k - 1
         while not stop.is_set() and not self.ended:
             try:
-                self._step(maker, stop)
+                self._waited(maker, stop)
             except Exception:
                 if not self._failing:  # once, not with every frame
                     log.exception("a frame failed")
@@ -115,15 +118,21 @@ class Group:
                 self.say("internal error; the server's log has it")
                 self._k += 1
 
-    def _step(self, maker: FrameMaker, stop: threading.Event) -> None:
-        """Make the next frame when its last sample has come."""
-        ring, k = self._acquisition.ring, self._k + 1
-        came = ring.wait_beyond(self._grid.end_of(k) - 1, timeout=STATE_POLL_S)
+    def _waited(self, maker: FrameMaker, stop: threading.Event) -> None:
+        """Make the next frame when its last sample has come, and its turn."""
+        came = self._acquisition.ring.wait_beyond(self._grid.end_of(self._k + 1) - 1, timeout=STATE_POLL_S)
         if stop.is_set():  # a newer thread may have gone on meanwhile
             return
         if not came:
             self._look_at_source(maker)
             return
+        with self._turns.turn(self._grid.fps):
+            if not stop.is_set():
+                self._step(maker, stop)
+
+    def _step(self, maker: FrameMaker, stop: threading.Event) -> None:
+        """Make the next frame; its last sample is there."""
+        ring, k = self._acquisition.ring, self._k + 1
         late = self._grid.last_at_or_before(ring.newest) - k
         if late > self._grid.fps * MAX_LAG_S + 1:
             self._position += late
@@ -288,8 +297,10 @@ class Broadcast:
         make: Callable[[StreamOptions], FrameMaker],
         encode: Encode,
         stats: StreamStats,
+        turns: Turns | None = None,
     ) -> None:
         self._acquisition, self._make, self._encode, self._stats = acquisition, make, encode, stats
+        self._turns = turns or Turns()
         self._groups: dict[StreamOptions, Group] = {}
         self._lock = threading.Lock()
 
@@ -330,7 +341,9 @@ class Broadcast:
 
     def _group(self, options: StreamOptions) -> Group:
         grid = Grid(self._acquisition.source.sampling_rate, options.fps)
-        return Group(lambda: self._make(options), grid, self._acquisition, self._encode, self._stats)
+        return Group(
+            lambda: self._make(options), grid, self._acquisition, self._encode, self._stats, self._turns
+        )
 
     def _leave(self, group: Group) -> None:
         with self._lock:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from app.serving.sources.acquisition import Acquisition
 from app.serving.streams.broadcast import Broadcast, Encode
 from app.serving.streams.events import StreamOptions
 from app.serving.streams.frames import FrameMaker, too_many_dead
+from app.serving.streams.turns import Turns
 from app.serving.streams.window_classifier import WindowClassifier
 
 PATIENCE_S = 0.1  # beside a window's length, for a caller who comes before the first window is whole
@@ -33,6 +34,7 @@ class PipelineServices:
     encode: Encode
     stats: StreamStats
     cpu_percent: Callable[[], float]
+    turns: Turns = field(default_factory=Turns)
     mains_hz: float | None = None
 
 
@@ -45,7 +47,9 @@ class SourcePipeline:
         self.classifier = WindowClassifier(
             services.engine, services.manifest, self.ring, self.source.gesture_names
         )
-        self.broadcast = Broadcast(acquisition, self._frame_maker, services.encode, services.stats)
+        self.broadcast = Broadcast(
+            acquisition, self._frame_maker, services.encode, services.stats, services.turns
+        )
         self.quality = monitor_for(self.source, services.manifest, services.mains_hz)
         acquisition.taps.append(lambda chunk, _: self.quality.process(chunk))
 
