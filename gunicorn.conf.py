@@ -25,7 +25,7 @@ graceful_timeout = 10
 keepalive = 5  # s between requests, and also for a whole header: a client that dribbles is let go
 max_requests = 0  # a restart would cut every stream
 preload_app = False  # neither torch nor CUDA survive a fork
-limit_request_line = 4094  # bytes; more is answered 400
+limit_request_line = 4094  # bytes; more is answered 414
 limit_request_fields = 64
 limit_request_field_size = 4096  # bytes; more is answered 431
 forwarder_headers = ""  # a proxy passes a client's SCRIPT_NAME on; we are at the root and believe none
@@ -251,10 +251,13 @@ def post_worker_init(worker):
     """Ctrl-C reaches the whole process group: leave it to the master, which ends us as SIGTERM would."""
     import signal
 
+    from app.api.gunicorn_hooks.refusals import handle_error
+
     native_subprocess()  # the worker has patched once more
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGQUIT, worker.handle_exit)
     complain_in_one_line(worker)
+    worker.handle_error = handle_error
     watch_sizes(worker)
     let_idle_connections_go(worker)
 

@@ -9,6 +9,7 @@ from flask import Flask
 from werkzeug.routing import Rule
 
 from app.api.access.access import API_KEY_HEADER, OPEN, scope_of
+from app.api.codec.decoding import JSON
 from app.api.errors import PROBLEM, Api
 from app.api.openapi import RETRY_AFTER
 from app.config import Settings
@@ -46,7 +47,10 @@ class Guarded(BasePlugin):
 
 
 def describe(api: Api, settings: Settings) -> None:
-    """Return the limits, and where a key goes."""
+    """Return the limits, where a key goes, and that every answer beside those named is a problem."""
+    default = api.spec.components.responses_lazy[api.DEFAULT_ERROR_RESPONSE_NAME]
+    default["content"] = {PROBLEM: default["content"].pop(JSON)}
+    default["description"] = "Any other error, such as 414 for a request line of over 4094 bytes"
     api.spec.options.setdefault("info", {})["x-limits"] = limits_of(settings)
     if settings.asks_for_keys:
         scheme = {"type": "apiKey", "in": "header", "name": API_KEY_HEADER}

@@ -1,6 +1,6 @@
 """Counts every answer by method, route and status, with the time until it was there (of a stream: until it began).
 
-The fast path counts its own. What gunicorn answers itself (400 for what is no HTTP, 408, 431) is not seen here.
+The fast path counts its own. What gunicorn answers itself (400 for what is no HTTP, 414, 431) is not seen here.
 """
 
 from __future__ import annotations

@@ -188,3 +188,15 @@ def test_the_docs_page_asks_nobody_outside(client: FlaskClient) -> None:
             # a style sheet may load more: only what it carries in itself
             outside = rb"(?:@import|url\()[\s\"']*(?:https?:)?//"
             assert not link.endswith("css") or not re.search(outside, asset.get_data())
+
+
+def test_any_other_error_is_a_problem_too(api: dict[str, Any]) -> None:
+    """What gunicorn refuses itself, such as a request line that is too long, is in no operation by its status."""
+    (default,) = {
+        operation["responses"]["default"]["$ref"]
+        for path in api["paths"].values()
+        for operation in path.values()
+        if "responses" in operation
+    }
+    described = api["components"]["responses"][default.rpartition("/")[2]]
+    assert described["content"].keys() == {PROBLEM}

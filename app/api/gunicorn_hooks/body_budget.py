@@ -25,11 +25,19 @@ class BodyBudget:
         Raises:
             OverloadedError: they would be more than EMG_BODY_BUDGET; none is counted.
         """
+        self.expect_room(size)
+        self.held += size
+
+    def expect_room(self, size: int) -> None:
+        """See that there is room for so many bytes; they are not counted.
+
+        Raises:
+            OverloadedError: there is none now.
+        """
         if self.held + size > self.most:
             raise OverloadedError(
                 f"request bodies hold as much memory as EMG_BODY_BUDGET, {self.most >> 20} MiB; try again"
             )
-        self.held += size
 
     def give(self, size: int) -> None:
         """Count them as gone."""

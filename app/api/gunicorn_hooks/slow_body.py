@@ -6,12 +6,14 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
-from werkzeug.exceptions import RequestTimeout
+from gunicorn.http.errors import NoMoreData, ParseException
+from werkzeug.exceptions import BadRequest, RequestTimeout
 
 from app.api.gunicorn_hooks.body_budget import BodyBudget
 from app.errors import OverloadedError
 
 PIECE = 64 * 1024  # bytes
+MOST_REASON = 200  # characters of what is wrong with the chunks
 
 
 class Timer(Protocol):
@@ -23,10 +25,10 @@ class Timer(Protocol):
 class InTime:
     """A body of which every 64 KiB must arrive in time, and that fits into what all bodies may hold together.
 
-    Stands where gunicorn's own body does. Too late, the request is answered 408; beyond the budget, 503; after both
-    the connection is closed. `start` has an exception raised in this greenlet after so many seconds. A body of a known
-    `length` is counted whole before its first byte is read. One of up to 64 KiB is not counted: small requests are
-    answered beside large ones, whatever those hold.
+    Stands where gunicorn's own body does. Too late, the request is answered 408; beyond the budget, 503; with malformed
+    chunks, 400; after each the connection is closed. `start` has an exception raised in this greenlet after so many
+    seconds. A body is counted as it comes; one whose `length` says that there is no room for it now is not begun. Up to
+    64 KiB it is not counted: small requests are answered beside large ones, whatever those hold.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class InTime:
         self._body, self._seconds, self._start = body, seconds, start
         self._budget, self._length = budget, length
         self._came = self._counted = 0  # bytes
+        self._answered = False
         # made anew each time: one that was raised keeps its frames
         self._refusal: tuple[type[Exception], str] | None = None
 
@@ -64,16 +67,16 @@ class InTime:
         return iter(self.readline, b"")
 
     def done(self) -> None:
-        """Give what was counted back: the request is answered."""
+        """Give what was counted back: the request is answered, and what still comes is read by nobody."""
         self._budget.give(self._counted)
-        self._counted = 0
+        self._counted, self._answered = 0, True
 
     def _checked(self, read: Callable[[int | None], bytes], size: int | None) -> bytes:
         if self._refusal is not None:
             kind, text = self._refusal
             raise kind(text)
-        if self._length is not None and self._length > PIECE:
-            self._count(self._length)
+        if not self._came and self._length is not None and self._length > PIECE:
+            self._within_budget(self._budget.expect_room, self._length)
         data = self._timed(read, size)
         self._came += len(data)
         if self._came > PIECE:
@@ -89,18 +92,23 @@ class InTime:
         except RequestTimeout:
             self._refusal = RequestTimeout, late
             raise
+        except (ParseException, NoMoreData) as error:
+            self._refusal = BadRequest, f"the body's chunks are malformed: {error}"[:MOST_REASON]
         finally:
             timer.close()
             del timer  # it holds the error, which holds this frame: together they would wait for a collection
+        kind, text = self._refusal
+        raise kind(text)
 
     def _count(self, size: int) -> None:
         """Have so many bytes counted in all."""
-        more = size - self._counted
-        if more <= 0:
-            return
+        if not self._answered:
+            self._within_budget(self._budget.take, size - self._counted)
+            self._counted = size
+
+    def _within_budget(self, ask: Callable[[int], None], size: int) -> None:
         try:
-            self._budget.take(more)
+            ask(size)
         except OverloadedError as error:
             self._refusal = OverloadedError, str(error)
             raise
-        self._counted = size

@@ -112,3 +112,12 @@ def test_a_refusal_keeps_nothing_alive_until_a_collection(why: str) -> None:
         assert gone() is None
     finally:
         gc.enable()
+
+
+def test_what_comes_after_the_answer_is_not_counted() -> None:
+    """Else a body that no route reads, and that gunicorn reads away, would be counted for ever."""
+    shared, _ = budget(10 * PIECE)
+    guarded = InTime(Body(bytes(3 * PIECE)), 1.0, NoTimer, shared, 3 * PIECE)
+    guarded.done()
+    assert len(guarded.read()) == 3 * PIECE
+    assert shared.held == 0
