@@ -52,7 +52,7 @@ def on_starting(server):
 def take_settings(server):
     """What gunicorn itself does with them, for this start and for all reloads."""
     from app import logs
-    from app.config import Settings, expect_alone, misspelt
+    from app.config import Settings, expect_alone
 
     settings = Settings.from_env()
     server.log_as = settings.log_level, settings.log_format
@@ -76,8 +76,6 @@ def take_settings(server):
             "EMG_ALLOW_ANONYMOUS=1: ANYONE who reaches %s may use this server, WITHOUT A KEY",
             ", ".join(server.cfg.bind),
         )
-    for line in misspelt(os.environ):
-        server.log.warning("%s", line)
 
 
 @contextmanager

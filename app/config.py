@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import os
 import ssl
 import sys
 from collections.abc import Iterable
@@ -12,14 +13,16 @@ from pathlib import Path
 
 from environs import Env
 
+from app.dotenv_file import names_in
 from app.errors import ConfigError
 from app.keys import Key, Keyring, read_file
 from app.variables import BACKENDS, VARIABLES, EmgMode
 
-__all__ = ["BACKENDS", "VARIABLES", "EmgMode", "Settings", "expect_alone", "misspelt", "refuse_open_door"]
+__all__ = ["BACKENDS", "VARIABLES", "EmgMode", "Settings", "expect_alone", "refuse_open_door"]
 
 ROOT = Path(__file__).resolve().parent.parent
 DOTENV = ROOT / ".env"
+OF_CLIENTS = ("EMG_API_KEY",)  # of our own clients, which may run in the same shell
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,10 +160,13 @@ class Settings:
         """Read the environment, and `.env` for what the environment does not say. Empty means unset.
 
         Raises:
-            ConfigError: one line that names the variable, its value and what is allowed.
+            ConfigError: one line that names the variable, its value and what is allowed; or an EMG_* name that is
+                no setting, since what it was meant to do would silently not be done.
         """
         env = Env()
+        _expect_known(name for name in os.environ if name not in OF_CLIENTS)
         if dotenv is not None:
+            _expect_known(names_in(dotenv))
             env.read_env(str(dotenv), recurse=False)
         chosen = {v.field: v.read(env) for v in VARIABLES if env.str(v.name, "").strip()}
         return cls(**chosen)
@@ -175,15 +181,14 @@ def _expect_for_mode(name: str, value: object, mode: EmgMode, what: str, chosen:
         raise ConfigError(f"{name}={value} is for EMG_MODE={mode.value} only, but EMG_MODE is {chosen.value}")
 
 
-def misspelt(names: Iterable[str]) -> list[str]:
-    """One line for every EMG_* name that is no setting, with the setting it was probably meant to be."""
+def _expect_known(names: Iterable[str]) -> None:
+    """See that every name that begins as our settings do is one, in capitals."""
     known = [variable.name for variable in VARIABLES]
-    lines = []
     for name in sorted(set(names) - set(known)):
-        if name.startswith("EMG_"):
-            near = difflib.get_close_matches(name, known, n=1)
-            lines.append(f"{name} is not a setting" + (f"; did you mean {near[0]}?" if near else ""))
-    return lines
+        if name.upper().startswith("EMG_"):
+            near = difflib.get_close_matches(name.upper(), known, n=1)
+            meant = f"did you mean {near[0]}?" if near else "see docs/settings.md"
+            raise ConfigError(f"{name} is not a setting; {meant}")
 
 
 def refuse_open_door(bind: str, allow_anonymous: bool) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.config import EmgMode, Settings, expect_alone, misspelt, refuse_open_door
+from app.config import EmgMode, Settings, expect_alone, refuse_open_door
 from app.errors import ConfigError
 
 
@@ -156,7 +156,46 @@ def test_a_pushed_source_lives_in_one_worker() -> None:
         expect_alone(Settings(emg_mode=EmgMode.PUSH), workers=2)
 
 
-def test_a_misspelt_setting_is_noticed() -> None:
-    assert misspelt(["EMG_RECORDNG", "EMG_MODEL", "PATH"]) == [
-        "EMG_RECORDNG is not a setting; did you mean EMG_RECORDING?"
-    ]
+def test_a_misspelt_setting_stops_the_start(
+    monkeypatch: pytest.MonkeyPatch, clean_environment: None, tmp_path: Path
+) -> None:
+    """It was logged, and what it was meant to do was silently not done."""
+    monkeypatch.setenv("EMG_RECORDNG", "a.npz")
+    with pytest.raises(ConfigError, match=r"EMG_RECORDNG is not a setting; did you mean EMG_RECORDING\?"):
+        Settings.from_env(dotenv=None)
+    monkeypatch.delenv("EMG_RECORDNG")
+    (tmp_path / ".env").write_text("# keys\nemg_api_keys_file=keys\n")
+    with pytest.raises(
+        ConfigError, match=r"emg_api_keys_file is not a setting; did you mean EMG_API_KEYS_FILE\?"
+    ):
+        Settings.from_env(tmp_path / ".env")
+
+
+def test_the_key_of_our_clients_may_stand_in_the_shell_and_not_in_dotenv(
+    monkeypatch: pytest.MonkeyPatch, clean_environment: None, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("EMG_API_KEY", "secret")
+    Settings.from_env(dotenv=None)
+    (tmp_path / ".env").write_text("EMG_API_KEY=secret\n")
+    with pytest.raises(ConfigError, match=r"EMG_API_KEY is not a setting; did you mean EMG_API_KEYS\?"):
+        Settings.from_env(tmp_path / ".env")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("\ufeffEMG_API_KEYS_FILE=keys\n".encode(), r"ufeffEMG_API_KEYS_FILE'.*cannot be seen"),
+        ("EMG_MODEL=x\n\u200bEMG_API_KEYS_FILE=keys\n".encode(), r"u200bEMG_API_KEYS_FILE'.*cannot be seen"),
+        ("# f\u00fcr alle\nEMG_MODEL=x\n".encode("latin-1"), "line 1: is not UTF-8"),
+        ("EMG_MODEL=x\n".encode("utf-16"), "line 1: is not UTF-8"),
+    ],
+    ids=["a mark", "zero width", "latin-1", "utf-16"],
+)
+def test_a_dotenv_that_would_silently_not_count_stops_the_start(
+    content: bytes, said: str, clean_environment: None, tmp_path: Path
+) -> None:
+    """With a byte-order mark before EMG_API_KEYS_FILE the server was open without a key, and nothing was logged."""
+    (tmp_path / ".env").write_bytes(content)
+    with pytest.raises(ConfigError, match=said) as error:
+        Settings.from_env(tmp_path / ".env")
+    assert "\n" not in str(error.value)

@@ -85,7 +85,7 @@ def test_a_stream_takes_the_same_options_in_a_body_and_in_a_query(api: dict[str,
     assert posted.keys() == {JSON}
     assert named(api, posted[JSON]["schema"])["properties"].keys() == STREAM
     asked = operation(api, "GET /infer/stream")["parameters"]
-    assert {given["name"] for given in asked} == STREAM | {"ticket", "last_event_id"}
+    assert {given["name"] for given in asked} == STREAM | {"ticket", "last_event_id", "lastEventId"}
     assert {given["in"] for given in asked} == {"query"}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import Any
 
 import orjson
@@ -36,6 +37,25 @@ def test_ten_errors_are_named_and_how_many_more_there_are(client: FlaskClient) -
     assert len(errors) == 11
     assert errors.pop("...") == ["and 15 more"]
     assert all(error.startswith("unknown field; there are batch, ") for (error,) in errors.values())
+
+
+@pytest.mark.parametrize("path", ROUTES)
+@pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "gzip, identity", "GZIP"])
+def test_a_compressed_body_is_415_and_not_taken_for_samples(
+    client: FlaskClient, path: str, coding: str
+) -> None:
+    body = gzip.compress(b"{}")
+    for kind in ("application/json", "application/octet-stream"):
+        answer = client.post(path, data=body, content_type=kind, headers={"Content-Encoding": coding})
+        assert answer.status_code == 415
+        assert answer.mimetype == "application/problem+json"
+    told = client.post(path, data=body, content_type="application/json", headers={"Content-Encoding": coding})
+    assert f"Content-Encoding: {coding} is not taken" in told.get_json()["detail"]
+
+
+def test_identity_is_no_compression(client: FlaskClient) -> None:
+    answer = client.post("/benchmark", json={"num_iterations": 1}, headers={"Content-Encoding": "identity"})
+    assert answer.status_code == 200
 
 
 @pytest.mark.parametrize("path", [*ROUTES, "/infer?preprocess=true", "/benchmark?num_iterations=1"])

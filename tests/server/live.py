@@ -176,9 +176,10 @@ class Client:
             text += piece
             *whole, text = text.split(b"\n\n")
             for block in whole:
-                if (data := self._dispatched(block)) is not None:
-                    yield data
-        assert text == b"", f"the body ends within an event: {text[:80]!r}"
+                yield self._dispatched(block)
+        assert all(line.startswith(b":") for line in text.splitlines()), (
+            f"the body ends within an event: {text[:80]!r}"
+        )
 
     def frames(self, count: int) -> list[Json]:
         found: list[Json] = []
@@ -193,10 +194,8 @@ class Client:
         self.file.close()
         self.socket.close()
 
-    def _dispatched(self, block: bytes) -> Json | None:
-        lines = block.decode().split("\n")
-        if all(line.startswith(":") for line in lines):
-            return None
+    def _dispatched(self, block: bytes) -> Json:
+        lines = [line for line in block.decode().split("\n") if not line.startswith(":")]
         assert [line.partition(": ")[0] for line in lines] == ["id", "data"], lines
         self.last_id = lines[0].removeprefix("id: ")
         data = json.loads(lines[1].removeprefix("data: "))

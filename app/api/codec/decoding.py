@@ -38,9 +38,13 @@ def whole_body() -> bytes:
     """Return the request's body.
 
     Raises:
+        UnsupportedMediaType: it is compressed; its bytes would be taken for samples.
         BadRequest: it ended before its declared length.
         RequestEntityTooLarge: it is chunked, and goes on after EMG_MAX_BODY; werkzeug takes these bytes for all.
     """
+    coding = request.headers.get("Content-Encoding", "").strip()
+    if coding.lower() not in ("", "identity"):
+        raise UnsupportedMediaType(f"Content-Encoding: {coding[:64]} is not taken; send the body as it is")
     body = request.get_data()
     if request.content_length is not None and len(body) < request.content_length:
         raise BadRequest(f"the body ended after {len(body)} of its {request.content_length} bytes")

@@ -127,6 +127,8 @@ class FastPath:
 
 def _route(environ: WSGIEnvironment) -> Route | None:
     path, kind = environ["PATH_INFO"], environ.get("CONTENT_TYPE", "")
+    if "HTTP_CONTENT_ENCODING" in environ:
+        return None  # it may be one that nobody reads
     if path in _INFER:
         return _INFER[path] if kind in _READERS and not environ["QUERY_STRING"] else None
     source = source_of(path) if kind == RAW else None

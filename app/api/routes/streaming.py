@@ -163,10 +163,9 @@ def _events(stream: Stream, wire: ClientSocket, outlet: SocketWriter | None) -> 
             spoke = time.perf_counter()
         elif wire.gone:
             break
+        elif outlet is not None:
+            outlet.keep_alive(KEEP_ALIVE_S)
         elif time.perf_counter() - spoke > KEEP_ALIVE_S:
             spoke = time.perf_counter()
-            if outlet is None:
-                yield sse.COMMENT
-            else:
-                outlet.comment()
+            yield sse.COMMENT
     wire.abort()  # it left, or does not read: gunicorn's farewell would wait for it

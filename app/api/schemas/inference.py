@@ -131,10 +131,17 @@ class StreamQuerySchema(StreamSchema):
         validate=Length(1, 100),
         **about("In place of the header Last-Event-ID, which counts if there are both"),
     )
+    last_event_id_of_polyfills = fields.String(
+        data_key="lastEventId",
+        validate=Length(1, 100),
+        **about("The same, as polyfills of EventSource call it"),
+    )
 
     @post_load
     def make(self, values: dict[str, Any], **_: Any) -> StreamJob:
         values.pop("ticket", None)  # it has been looked at before
+        other = values.pop("last_event_id_of_polyfills", None)
+        values["last_event_id"] = values.get("last_event_id", other)
         return StreamJob(**values)
 
 

@@ -12,7 +12,7 @@ from app.serving.streams.events import Completed, Event, Frame, SourceChange
 
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 MIMETYPE = "text/event-stream"
-COMMENT = b": keep-alive\n\n"
+COMMENT = b": keep-alive\n"  # part of the next event's block: an empty line would end one, and strict readers yield it
 FINISHED = "end"  # id of the last event of a stream that has said all
 
 _ID = re.compile(r"([0-9a-z]{1,16})\.(\d{1,15})\.(-?\d{1,15})\.(\d{1,15})\.(\d{1,15})")

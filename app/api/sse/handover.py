@@ -75,7 +75,6 @@ class Handover(Response):
 
 def _looks(stream: Stream, wire: ClientSocket, outlet: SocketWriter) -> Iterator[float]:
     """Yield the seconds until the next look; ends with the stream."""
-    spoke = time.perf_counter()
     try:
         for item in stream:
             if isinstance(item, Completed):
@@ -87,9 +86,7 @@ def _looks(stream: Stream, wire: ClientSocket, outlet: SocketWriter) -> Iterator
             elif wire.gone:
                 return
             else:
-                if time.perf_counter() - spoke > KEEP_ALIVE_S:
-                    spoke = time.perf_counter()
-                    outlet.comment()
+                outlet.keep_alive(KEEP_ALIVE_S)
                 yield CLIENT_POLL_S
     except OSError:  # it has gone
         return

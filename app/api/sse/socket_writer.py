@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import time
 
 from app.api.sse import events as sse
 from app.api.sse.client_socket import ClientSocket
@@ -28,13 +29,26 @@ class SocketWriter:
         self._rest = b""  # of an event that was taken in part
         self._full = False  # at the last look
         self._written = 0
+        self._seen, self._spoke_at = (
+            0,
+            time.perf_counter(),
+        )  # `_written` at the last look, and since when it is that
 
     def send(self, sent: ClientEvent) -> bool:
         """Write one event without waiting. False: the client has not taken yet what it was sent before."""
         return self._write(sse.frame(sent))
 
+    def keep_alive(self, silence_s: float) -> None:
+        """Write a comment where nothing else has been written for `silence_s`; called every CLIENT_POLL_S or so."""
+        now = time.perf_counter()
+        if self._written == self._seen and now - self._spoke_at <= silence_s:
+            return
+        if self._written == self._seen:
+            self.comment()
+        self._seen, self._spoke_at = self._written, now
+
     def comment(self) -> None:
-        """Something to write, so that a silent peer is noticed; skipped while it has not taken the last."""
+        """Write something, so that a silent peer is noticed; skipped while it has not taken the last."""
         with contextlib.suppress(OSError):  # it has gone; the stream's next look says so
             self._write(sse.COMMENT)
 

@@ -5,9 +5,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from app.api.sse import socket_writer
 from app.api.sse.client_socket import MAX_UNSENT, ClientSocket
 from app.api.sse.socket_writer import CHECKED, SocketWriter, open_outlet
 from app.serving.streams.client_stream import ClientEvent
+from tests.fakes import FakeClock
 
 Pair = tuple[socket.socket, socket.socket]
 
@@ -130,6 +132,33 @@ def test_a_client_that_has_gone_raises_for_a_frame_and_not_for_a_comment(pair: P
     outlet.comment()
     with pytest.raises(OSError, match=r"pipe|reset"):
         outlet.send(sent(0, 10))
+
+
+def test_a_comment_is_part_of_the_next_events_block(pair: Pair) -> None:
+    """With an empty line after it, strict readers took it for an event without data."""
+    server, client = pair
+    outlet = outlet_of(server)
+    outlet.comment()
+    assert outlet.send(sent(0, 10))
+    blocks = read_all(client).decode().removesuffix("\n\n").split("\n\n")
+    assert len(blocks) == 1
+    assert blocks[0].startswith(": keep-alive\nid: ")
+
+
+def test_no_comment_goes_out_while_frames_do(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    server, client = pair
+    clock = FakeClock()
+    monkeypatch.setattr(socket_writer.time, "perf_counter", clock)
+    outlet = outlet_of(server)
+    for number in range(40):  # 10 s of a frame and a look each 0.25 s
+        clock.advance(0.25)
+        assert outlet.send(sent(number, 10))
+        outlet.keep_alive(4.0)
+    assert b":" not in read_all(client)[:1]
+    for _ in range(40):  # and 10 s of silence
+        clock.advance(0.25)
+        outlet.keep_alive(4.0)
+    assert read_all(client) == b": keep-alive\n" * 2
 
 
 def test_there_is_no_outlet_without_a_plain_non_blocking_socket(pair: Pair) -> None:
