@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 import warnings
 from collections import deque
@@ -26,6 +27,8 @@ SYNTHETIC = -1  # below are none, a played file and a network stream, which need
 POLL_S = 0.005
 SILENT_S = 5.0  # BrainFlow does not say that a board was unplugged: its samples stop
 KEPT_S = 10.0  # of samples that BrainFlow keeps for us
+CLOCK_SLACK_S = 1.0  # what the radio may have held back when lost samples are checked against the clock
+FASTER = 1.2  # than nominal, when they are
 OPEN_S = 60.0  # for a board to begin; a Cyton that is switched off is given up after 6 s
 RELEASE_S = 2.0
 UNITS = "uV"  # of EMG and EEG: https://brainflow.readthedocs.io/en/stable/DataFormatDesc.html
@@ -156,6 +159,12 @@ class BoardSource:
         """What has been seen since the start, by name."""
         return {"opened": self.opened}
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What was found out of the board by looking at its samples."""
+        turn = self._counter.turn
+        return () if turn is None else (f"the package numbers come again every {turn} samples",)
+
     def open(self) -> None:
         """Connect to the board and have it begin. May take seconds.
 
@@ -206,18 +215,25 @@ class BoardSource:
         now = self._clock()
         if self._restart and self._sample_at is not None:  # nobody counted while it was away
             self._next += round((now - self._sample_at) * self.sampling_rate)
+        index = self._numbered(data, self._most_lost(now))
         self._silent_since = self._sample_at = now
-        index = self._numbered(data)
         samples = np.ascontiguousarray(data[list(self.board.rows)].T * self._scale, np.float32)
         self._ready.extend(pieces(index, samples, self._restart))
         self._restart = False
         return True
 
-    def _numbered(self, data: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    def _most_lost(self, now: float) -> float:
+        """Return how many samples can have been taken since the last ones came."""
+        if self._sample_at is None:
+            return math.inf
+        return (now - self._sample_at + CLOCK_SLACK_S) * FASTER * self.sampling_rate
+
+    def _numbered(self, data: npt.NDArray[np.float64], most_lost: float) -> npt.NDArray[np.int64]:
         count = data.shape[1]
         lost = np.zeros(count, np.int64)
         if self.board.counter_row is not None:
-            lost += np.asarray(self._counter.lost_before(data[self.board.counter_row].tolist()), np.int64)
+            numbers = data[self.board.counter_row].tolist()
+            lost += np.asarray(self._counter.lost_before(numbers, most_lost), np.int64)
         index = self._next + np.arange(count, dtype=np.int64) + np.cumsum(lost)
         self._next = int(index[-1]) + 1
         return index

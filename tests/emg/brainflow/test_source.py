@@ -94,6 +94,17 @@ def test_lost_packages_are_a_gap(source: BoardSource, shim: FakeShim) -> None:
     assert (first.index, len(first.samples), second.index, second.restart) == (0, 300, 325, False)
 
 
+def test_a_ganglions_numbers_are_no_gaps(source: BoardSource, shim: FakeShim) -> None:
+    """It counts 0, 101, 101, 102, 102 .. 200, 200: loss was 0.5, the rate 425 Hz, and most frames were missing."""
+    turn = [0, *(number for number in range(101, 201) for _ in range(2))]
+    numbers = np.array(turn * 10, float)
+    for at in range(0, len(numbers), 20):
+        shim.data.append(np.stack([numbers[at : at + 20]] * 4))
+    chunks = [source.read() for _ in range(0, len(numbers), 20)]
+    assert [chunk.index for chunk in chunks if chunk] == list(range(0, len(numbers), 20))
+    assert source.notes == ("the package numbers come again every 201 samples",)
+
+
 def test_the_scale_makes_the_models_units(shim: FakeShim, clock: FakeClock) -> None:
     source = BoardSource(BOARD, api=shim, scale=0.5, units="mV", clock=clock, sleep=clock.advance)
     shim.give(5)
