@@ -24,6 +24,10 @@ def main() -> None:
     parser.add_argument("--skip-every", type=float, default=0.0, help="s between losses of 0.2 s")
     parser.add_argument("--never", type=int, help="the channel, from 1, that is never a number")
     parser.add_argument("--silent", action="store_true", help="there, but no sample is sent")
+    parser.add_argument("--set-clock", type=float, default=0.0, help="s by which stamps jump after 2 s")
+    parser.add_argument(
+        "--chunk", type=int, default=0, help="samples sent at once, about one a second stamped 52 ms late"
+    )
     parser.add_argument("--noise", action="store_true", help="instead of numbers")
     chosen = parser.parse_args()
     info = pylsl.StreamInfo(
@@ -40,9 +44,15 @@ def send(outlet: pylsl.StreamOutlet, chosen: argparse.Namespace) -> None:
     began, sent = pylsl.local_clock(), 0
     sys.stdout.write("sending\n")
     sys.stdout.flush()
+    late = 0
     while True:
         time.sleep(0.01)
         due = int((pylsl.local_clock() - began) * chosen.rate)
+        if chosen.chunk:
+            due = max(due // chosen.chunk * chosen.chunk, sent)
+            if due > sent and pylsl.local_clock() - began > late + 1:
+                late += 1
+                time.sleep(0.052)
         numbers = np.arange(sent, due)
         if chosen.skip_every:
             numbers = numbers[numbers / chosen.rate % chosen.skip_every >= 0.2]
@@ -55,6 +65,10 @@ def send(outlet: pylsl.StreamOutlet, chosen: argparse.Namespace) -> None:
             # the stamp is of the last sample; each piece without a loss has its own
             for piece in np.split(np.arange(len(numbers)), np.flatnonzero(np.diff(numbers) > 1) + 1):
                 stamp = began + numbers[piece[-1]] / chosen.rate
+                if chosen.chunk:
+                    stamp = pylsl.local_clock()
+                if numbers[piece[-1]] > 2.0 * chosen.rate:
+                    stamp += chosen.set_clock
                 outlet.push_chunk(samples[piece].astype(np.float32), stamp)
         sent = due
 

@@ -247,7 +247,7 @@ class LslSource:
             more, later = self._pulled()
             samples, stamps = np.concatenate([samples, more]), np.concatenate([stamps, later])
         self._heard_at, self._heard, self._resolver = self._clock(), True, None
-        placed = self._line.place(stamps)
+        placed = self._line.place(stamps, self._heard_at)
         found = pieces(placed.indices, samples, placed.restart or self._restart)
         self._expect_numbers(samples, bool(found))
         self._ready.extend(found)

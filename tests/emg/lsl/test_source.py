@@ -101,6 +101,17 @@ def test_samples_that_are_missing_between_the_stamps_are_a_gap_of_their_number()
     assert max(offsets(chunks)) - min(offsets(chunks)) <= 2 * len(lost)
 
 
+@pytest.mark.parametrize(
+    "arguments", [("--set-clock", "15"), ("--chunk", "64")], ids=["15 s ahead", "MyoGestic"]
+)
+def test_stamps_that_do_not_fit_the_samples_are_no_gap(arguments: tuple[str, ...]) -> None:
+    """A clock that was set; and MyoGestic's generator, which stamps a chunk a second 50 ms late."""
+    name = own(arguments[0])
+    with sending(name, CHANNELS, RATE, *arguments), source(f"name={name}") as found:
+        chunks = several(found, 2500)
+    assert len(offsets(chunks)) == 1
+
+
 def test_units_of_the_stream_become_the_models() -> None:
     name = own("volts")
     with sending(name, CHANNELS, RATE, "--unit", "millivolts"), source(f"name={name}") as found:

@@ -91,3 +91,91 @@ def test_indices_always_rise() -> None:
 def test_stamps_that_are_not_numbers_are_refused() -> None:
     with pytest.raises(SourceError, match="not numbers"):
         TimestampFit(RATE).place(np.array([1.0, np.nan]))
+
+
+# --- chunks that are stamped late, and clocks that are set --------------------------------------------
+
+
+def generated(
+    rate: float, chunk: int, late_s: float, seconds: float, lost: dict[int, int] | None = None
+) -> tuple:
+    """As MyoGestic's generator stamps them: about once a second it looks for a stream, and is late with one chunk.
+
+    Returns the stamps of each chunk, their arrival, and the true index of their samples; `lost` by chunk.
+    """
+    random = np.random.default_rng(1)
+    chunks, arrivals, truth = [], [], []
+    sent, probe_at = 0, 0.7
+    for number in range(int(seconds * rate / chunk)):
+        sent += (lost or {}).get(number, 0)
+        index = np.arange(sent, sent + chunk)
+        sent += chunk
+        now = sent / rate + random.uniform(0, 0.002)
+        if now >= probe_at and number not in (lost or {}):
+            probe_at, now = now + 1.0, now + late_s
+        chunks.append(1000.0 + now - (chunk - 1 - np.arange(chunk)) / rate)
+        arrivals.append(50.0 + now + random.uniform(0, 0.005))
+        truth.append(index)
+    return chunks, arrivals, truth
+
+
+@pytest.mark.parametrize(
+    ("rate", "chunk"), [(256.0, 32), (256.0, 8), (2048.0, 256), (200.0, 20), (2000.0, 200), (1000.0, 64)]
+)
+@pytest.mark.parametrize("late_s", [0.046, 0.0521, 0.06])
+@pytest.mark.parametrize("told", [True, False], ids=["with arrivals", "stamps alone"])
+def test_a_chunk_that_is_stamped_late_is_no_gap(rate: float, chunk: int, late_s: float, told: bool) -> None:
+    """`python -m myogestic.tools.emg_generator`: its stamps step back by 46 ms once a second, a gap of 13 samples."""
+    line = TimestampFit(rate)
+    for stamps, arrived, truth in zip(*generated(rate, chunk, late_s, 60.0), strict=True):
+        placed = line.place(stamps, arrived if told else None)
+        assert np.array_equal(placed.indices, truth)
+        assert not placed.restart
+
+
+def test_a_loss_among_chunks_that_are_stamped_late_is_counted_once() -> None:
+    lost = {40: 30, 123: 100}  # samples of 256 Hz: a little less than a chunk, and more
+    line = TimestampFit(256.0)
+    chunks, arrivals, truth = generated(256.0, 32, 0.046, 40.0, lost)
+    placed = [line.place(*one).indices for one in zip(chunks, arrivals, strict=True)]
+    wrong = [
+        n for n, (ours, true) in enumerate(zip(placed, truth, strict=True)) if abs(int((ours - true)[0])) > 4
+    ]
+    assert wrong in ([], [40]), "a loss that one chunk may explain is believed with the next"
+    assert all((np.diff(one) == 1).all() for one in placed)
+
+
+@pytest.mark.parametrize("jump_s", [0.2, 3.0, 15.0, 59.0])
+@pytest.mark.parametrize("at", [2000, 2013], ids=["between chunks", "within one"])
+def test_stamps_that_jump_ahead_of_the_time_that_passed_are_a_clock_and_no_loss(
+    jump_s: float, at: int
+) -> None:
+    """15 s ahead were 3000 samples of 200 Hz lost, though these came without a pause."""
+    stamps = regular(8000, rate=200.0)
+    arrivals = stamps + 40.0
+    stamps[at:] += jump_s
+    line = TimestampFit(200.0)
+    placed = [line.place(stamps[k : k + 20], arrivals[k + 19]) for k in range(0, 8000, 20)]
+    assert np.array_equal(np.concatenate([one.indices for one in placed]), np.arange(8000))
+    assert sum(one.restart for one in placed) == (jump_s > 1.0)
+
+
+@given(st.lists(st.tuples(st.integers(40, 3000), st.booleans()), max_size=6), st.integers(0, 2**32 - 1))
+@settings(max_examples=40, deadline=None)
+def test_of_jumps_just_those_are_losses_for_which_time_has_passed(
+    jumps: list[tuple[int, bool]], seed: int
+) -> None:
+    """Each jump is a loss, in which nothing came, or a clock that was set by as much."""
+    random = np.random.default_rng(seed)
+    line, clock, now, lost = TimestampFit(200.0), 1000.0, 0.0, 0
+    placed, sent = [], 0
+    for size, real in [(0, False), *jumps]:
+        clock += size / 200.0
+        if real:
+            now, lost = now + size / 200.0, lost + size
+        for _ in range(60):
+            clock, now, sent = clock + 0.1, now + 0.1, sent + 20
+            stamps = clock + np.arange(-20, 0) / 200.0
+            placed.append(line.place(stamps, now + random.uniform(0, 0.02)).indices)
+    index = np.concatenate(placed)
+    assert index[-1] + 1 - sent == lost
