@@ -42,8 +42,8 @@ class TimestampFit:
         self._rate = rate
         self._next = 0  # index of the next sample
         self._due: float | None = None  # its stamp
-        self._chunk_s = 0.0  # of the samples that came last
-        self._doubted = False  # they were late, and the next ones will tell
+        self._chunk = 0  # samples that came last
+        self._doubted = 0  # samples that were late, and of which the next ones will tell
         self._lead: float | None = None  # s by which stamps are before their arrival, at most
 
     def doubts(self, stamps: Stamps) -> bool:
@@ -62,11 +62,11 @@ class TimestampFit:
         if self._due is None:
             self._due = float(stamps[0])
         late = stamps - self._expected(len(stamps))
-        missing = self._missing(late, len(stamps) / self._rate)
+        missing = self._missing(late)
         jump = float(late.min()) if late.min() > CLOCK_SET_S else float(late.max())
         clock_set = self._clock_set(jump, int(missing[-1]), stamps, arrived)
         if clock_set:
-            self._due, self._doubted = float(stamps[-1]) - (len(stamps) - 1) / self._rate, False
+            self._due, self._doubted = float(stamps[-1]) - (len(stamps) - 1) / self._rate, 0
             late, missing = np.zeros(len(stamps)), np.zeros(len(stamps), np.int64)
         index = self._next + np.arange(len(stamps), dtype=np.int64) + missing
         self._next = int(index[-1]) + 1
@@ -92,16 +92,17 @@ class TimestampFit:
             self._lead = lead - min(ahead_s, 0.0) * (1.0 - slowly)
         return jump > CLOCK_SET_S or jump < -BACK_S or (missing > 0 and ahead_s > JUMP_S)
 
-    def _missing(self, late: Stamps, chunk_s: float) -> Indices:
+    def _missing(self, late: Stamps) -> Indices:
         """How many samples are missing before each, (n,)."""
         at_least = np.minimum.accumulate(late[::-1])[::-1]  # by what a sample and all after it are late
         missing = np.zeros(len(late), np.int64)
-        sure = JUMP_S if self._doubted else JUMP_S + min(max(chunk_s, self._chunk_s), LONGEST_CHUNK_S)
-        while len(jumps := np.flatnonzero(at_least - missing / self._rate > sure)):
+        chunk, self._chunk = max(len(late), self._chunk), len(late)
+        one_more_s = 0.0 if self._doubted >= chunk else min(chunk / self._rate, LONGEST_CHUNK_S)
+        while len(jumps := np.flatnonzero(at_least - missing / self._rate > JUMP_S + one_more_s)):
             at = int(jumps[0])
             missing[at:] += round((at_least[at] - missing[at] / self._rate) * self._rate)
-        self._doubted = bool(late[-1] - missing[-1] / self._rate > JUMP_S)
-        self._chunk_s = chunk_s
+        late_now = bool(late[-1] - missing[-1] / self._rate > JUMP_S)
+        self._doubted = self._doubted + len(late) if late_now else 0
         return missing
 
     def _follow(self, late: Stamps, missing: int) -> None:

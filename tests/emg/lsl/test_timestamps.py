@@ -133,6 +133,14 @@ def test_a_chunk_that_is_stamped_late_is_no_gap(rate: float, chunk: int, late_s:
         assert not placed.restart
 
 
+def test_a_late_chunk_that_comes_in_two_parts_is_no_gap() -> None:
+    line = TimestampFit(256.0)
+    chunks, arrivals, truth = generated(256.0, 32, 0.052, 60.0)
+    for stamps, arrived, index in zip(chunks, arrivals, truth, strict=True):
+        for part in (slice(0, 10), slice(10, 32)):
+            assert np.array_equal(line.place(stamps[part], arrived).indices, index[part])
+
+
 def test_a_loss_among_chunks_that_are_stamped_late_is_counted_once() -> None:
     lost = {40: 30, 123: 100}  # samples of 256 Hz: a little less than a chunk, and more
     line = TimestampFit(256.0)
