@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -41,11 +41,13 @@ def check(seconds: float, as_json: bool) -> None:
     try:
         with _bar(source, seconds) as bar:
             found = SourceCheck(source, monitor, progress=bar.update).run(seconds)
-        device = getattr(source, "sums", {})
+        device, notes = getattr(source, "sums", {}), tuple(getattr(source, "notes", ()))
     finally:
         source.close()
     click.echo(
-        json.dumps(_as_json(source, found, device)) if as_json else "\n".join(_lines(source, found, device))
+        json.dumps({**_as_json(source, found, device), "assumed": list(notes)})
+        if as_json
+        else "\n".join(_lines(source, found, device, notes))
     )
     if not found.ok:
         sys.exit(1)
@@ -86,7 +88,9 @@ def _as_json(source: Source, found: SourceReport, device: Mapping[str, int]) -> 
     }
 
 
-def _lines(source: Source, found: SourceReport, device: Mapping[str, int]) -> Iterator[str]:
+def _lines(
+    source: Source, found: SourceReport, device: Mapping[str, int], notes: Sequence[str]
+) -> Iterator[str]:
     yield f"{source.name}: {source.channels} channels, {found.samples} samples in {found.seconds:.1f} s"
     yield _rate_line(source, found)
     yield (
@@ -94,6 +98,8 @@ def _lines(source: Source, found: SourceReport, device: Mapping[str, int]) -> It
     )
     if device:
         yield "device    " + ", ".join(f"{name} {number}" for name, number in device.items())
+    for note in notes:
+        yield f"assumed   {note}"
     for error in found.errors:
         yield f"error     {error}"
     yield from _histogram(found)

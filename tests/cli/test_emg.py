@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,8 @@ from app.cli.emg import emg
 from app.emg.lsl.source import load_pylsl
 from app.emg.serial_device import port as serial_port
 from app.emg.serial_device.port import PortInfo
-from tests.emg.devices import fake_device
+from app.emg.serial_device.pseudo_terminal import PseudoTerminal
+from tests.emg.devices import fake_device, plugged_in
 from tests.emg.extras import require_extra
 from tests.emg.lsl_streams import own, sending
 
@@ -131,6 +134,33 @@ def test_check_reads_a_serial_device_and_its_counters(tmp_path: Path) -> None:
     assert (result.exit_code, report["source"]) == (1, "serial")
     assert report["lost_samples"] == report["device"]["lost_frames"] > 0
     assert report["samples"] >= 5000
+
+
+def test_check_says_what_it_takes_the_first_number_of_lines_for(tmp_path: Path) -> None:
+    link, over = tmp_path / "emg0", threading.Event()
+
+    def send(terminal: PseudoTerminal) -> None:
+        """A sketch at 200 Hz that prints millis() in front."""
+        sent, began = 0, time.monotonic()
+        while not over.wait(0.02):
+            due = int((time.monotonic() - began) * 200)
+            rows = [",".join([f"{5 * n}", *[f"{n % 7}"] * 8]) for n in range(sent, due)]
+            terminal.write("".join(f"{row}\r\n" for row in rows).encode())
+            sent = due
+
+    with plugged_in(link) as terminal:
+        sender = threading.Thread(target=send, args=(terminal,))
+        sender.start()
+        settings = {"EMG_MODE": "realtime", "EMG_PORT": str(link), "EMG_FORMAT": "csv"}
+        text = run("check", "--seconds", "1", EMG_MODEL="myo-8ch-200hz", **settings).stdout
+        report = json.loads(
+            run("check", "--seconds", "1", "--json", EMG_MODEL="myo-8ch-200hz", **settings).stdout
+        )
+        over.set()
+        sender.join()
+    assert "assumed   the first number of each line is a time in ms" in text
+    assert report["assumed"] == ["the first number of each line is a time in ms"]
+    assert report["lost_samples"] == report["device"]["lost_samples"] == 0
 
 
 def test_check_reads_an_lsl_stream_that_is_there() -> None:

@@ -36,6 +36,13 @@ class Decoder(Protocol):
     def reset(self) -> None:
         """Forget the unfinished rest and the device's counter, as after a reconnect. Sums count on."""
 
+    def paused(self) -> None:
+        """Say that nothing came for a while: a counter that falls then has begun anew, and not a turn."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is assumed of the device, having seen what it sends; one line each."""
+
     @property
     def numbered(self) -> bool:
         """Whether what comes carries a counter."""

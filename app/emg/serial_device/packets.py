@@ -21,9 +21,11 @@ import numpy as np
 import numpy.typing as npt
 
 from app.emg.serial_device.decoder import NO_LIMIT, Run
+from app.emg.serial_device.wrapping_counter import WrappingCounter
 
 SYNC = b"\xa5\x5a"
 HEADER_BYTES, CRC_BYTES = 6, 2
+COUNTER_SIZE = 65536  # by its field; a sketch may count in fewer bits
 FRAME_BYTES = HEADER_BYTES + CRC_BYTES  # around the samples
 MAX_VALUES = 2048  # of one frame, so that a false header is found out within 4 KiB
 _HEADER = struct.Struct("<2xHBB")
@@ -70,11 +72,12 @@ class PacketDecoder:
         self.channels = channels
         self.frames = self.crc_errors = self.lost_frames = self.lost_samples = 0
         self.repeated = self.restarts = self.garbage_bytes = 0
+        self._counter = WrappingCounter(COUNTER_SIZE)
         self.reset()
 
     def reset(self) -> None:
         self._buffer = bytearray()
-        self._counter: int | None = None
+        self._counter.reset()
         self._per_frame: int | None = None
         self._skipped = 0  # bytes since the last good frame
         self._bad_crc = self._same_counter = 0  # frames since the last one that was taken
@@ -83,6 +86,18 @@ class PacketDecoder:
     @property
     def numbered(self) -> bool:
         return True
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        wrap = self._counter.wrap
+        return (
+            ()
+            if wrap is None
+            else (f"the counter of the frames begins again after {wrap}, not {COUNTER_SIZE}",)
+        )
+
+    def paused(self) -> None:
+        self._counter.interrupt()
 
     @property
     def sums(self) -> dict[str, int]:
@@ -117,27 +132,34 @@ class PacketDecoder:
         at = 0
         while (found := self._next_frame(at)) is not None:
             at, counter, payload = found
-            ahead = 0 if self._counter is None else (counter - self._counter - 1) % 65536
-            self._counter = counter
-            if ahead == 0xFFFF:
+            ahead = self._ahead(counter, len(payload), most_lost)
+            if ahead == -1:
                 self.repeated += 1
                 self._same_counter += 1
                 continue
             self.frames += 1
             self._bad_crc = self._same_counter = 0
-            if ahead:
+            if ahead != 0:
                 runs += self._run(payloads, lost, restart)
-                lost, restart = self._missing(ahead, len(payload), most_lost)
+                lost, restart = self._missing(ahead, len(payload))
                 payloads = []
             payloads.append(payload)
         return runs + self._run(payloads, lost, restart)
 
-    def _missing(self, ahead: int, payload_bytes: int, most_lost: int) -> tuple[int, bool]:
+    def _ahead(self, counter: int, payload_bytes: int, most_lost: int) -> int | None:
+        """Return how many frames are missing before this one, -1 for the same again; None: the counter began anew."""
+        most = min(most_lost * 2 * self.channels // payload_bytes, COUNTER_SIZE // 2 - 1)
+        ahead = self._counter.missing(counter, most)
+        if ahead is None:
+            self._counter.begin(counter)
+        return ahead
+
+    def _missing(self, ahead: int | None, payload_bytes: int) -> tuple[int, bool]:
         """Return (samples lost, the counter began anew), for a counter that is so far ahead."""
-        lost = ahead * (payload_bytes // (2 * self.channels))
-        if ahead >= 0x8000 or lost > most_lost:
+        if ahead is None:
             self.restarts += 1
             return 0, True
+        lost = ahead * (payload_bytes // (2 * self.channels))
         self.lost_frames += ahead
         self.lost_samples += lost
         return lost, False

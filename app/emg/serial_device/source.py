@@ -25,6 +25,7 @@ LEAST_NOISE = 64  # bytes; less may be a frame that was cut
 SILENT_S = 5.0  # not one byte after opening; an Arduino that was reset by it speaks within 2 s
 CLOCK_SLACK_S = 1.0  # what the driver may have held back when lost samples are checked against the clock
 FASTER = 1.2  # than nominal, when they are
+PAUSE_S = 0.25  # without a sample; a device that begins anew takes longer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +82,8 @@ class SerialSource:
         self.gesture_names: Sequence[str] = ()
         self.opened = 0  # times
         self._list_ports, self._clock = list_ports, clock
-        decoder = CsvDecoder if options.format == "csv" else PacketDecoder
-        self._decoder: Decoder = decoder(options.channels)
+        self._decoder = _decoder(options)
+        self._noted: set[str] = set()  # what was assumed, and said
         self._port: SerialPort | None = None
         self._ready: deque[Chunk] = deque()
         self._index = 0
@@ -104,6 +105,11 @@ class SerialSource:
     def sums(self) -> dict[str, int]:
         """What has been seen since the start, by name: frames or lines, errors, losses, and how often it was opened."""
         return {**self._decoder.sums, "opened": self.opened}
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What is assumed of the device, having seen what it sends."""
+        return self._decoder.notes
 
     def read(self) -> Chunk | None:
         """Return the next samples, a few ms of them; None once closed.
@@ -133,14 +139,23 @@ class SerialSource:
             raise
         now = self._clock()
         if data:
+            if now - self._last_sample_at > PAUSE_S:
+                self._decoder.paused()
             runs = self._decoder.feed(data, self._most_lost(now))
             self._ready.extend(map(self._chunk, runs))
+            self._say_notes()
             self._expect_samples(len(data), bool(runs), now)
         elif self._silent_since is not None and now - self._silent_since > SILENT_S:
             self._silent_since = now
             raise SourceError(
                 f"{self._port.device} is open, but has sent nothing: is the device running, and does it send by itself?"
             )
+
+    def _say_notes(self) -> None:
+        for note in self._decoder.notes:
+            if note not in self._noted:
+                self._noted.add(note)
+                log.info("%s: %s", self.options.port or self.options.usb, note)
 
     def _open(self) -> SerialPort:
         options = self.options
@@ -189,3 +204,9 @@ class SerialSource:
                 f"{self._port.device} sent {seen} bytes in {seconds:.0f} s at {self.options.bits_per_second} baud, "
                 f"but no sample as {self.options.format}: {self._decoder.complaint}"
             )
+
+
+def _decoder(options: SerialOptions) -> Decoder:
+    if options.format == "csv":
+        return CsvDecoder(options.channels, options.sampling_rate)
+    return PacketDecoder(options.channels)

@@ -194,6 +194,11 @@ class FaultInjector:
         """The wrapped source's own counters."""
         return dict(getattr(self._source, "sums", {}))
 
+    @property
+    def notes(self) -> Sequence[str]:
+        """What the wrapped source assumes of its device."""
+        return tuple(getattr(self._source, "notes", ()))
+
     def read(self) -> Chunk | None:
         """Return the next samples that came through."""
         while not self._ready:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.emg.serial_device.csv_lines import CsvDecoder
@@ -34,6 +34,16 @@ def joined(runs: list[Run]) -> list[list[float]]:
         b"1,-2,3.5,\r\n",
         b"+1,-2.0,35e-1\n",
         b"a:1,b:-2,c:3.5\n",
+        b"E0: 1\tE1: -2\tE2: 3.5\r\n",
+        b"E0:1 E1:-2 E2:3.5\n",
+        b"E0=1;E1=-2;E2=3.5;\n",
+        b"E0 = 1, E1 = -2, E2 = 3.5\n",
+        b"EMG 1: 1 EMG 2: -2 EMG 3: 35e-1\n",
+        b"1:1,2:-2,3:3.5\n",
+        b'{"a": 1, "b": -2, "c": 3.5}\n',
+        b"[1, -2, 3.5]\n",
+        b"1,-2,3.5\r",
+        b"1,-2,3.5\n\r",
     ],
 )
 def test_a_line_is_a_sample_whatever_parts_its_numbers(line: bytes) -> None:
@@ -47,6 +57,53 @@ def test_a_line_is_a_sample_whatever_parts_its_numbers(line: bytes) -> None:
 def test_lines_may_come_in_pieces(piece: int) -> None:
     _, runs = decoded(b"".join(b"%d,%d,%d\r\n" % (k, -k, 2 * k) for k in range(50)), piece=piece)
     assert joined(runs) == [[k, -k, 2 * k] for k in range(50)]
+
+
+@pytest.mark.parametrize("piece", [1, 2, 5, 1000])
+@pytest.mark.parametrize("end", [b"\r", b"\n", b"\r\n", b"\n\r"])
+def test_lines_end_with_cr_lf_or_both(end: bytes, piece: int) -> None:
+    decoder = CsvDecoder(2)
+    text = b"cut" + end + b"".join(b"%d,%d%s" % (k, -k, end) for k in range(50))
+    runs = [run for at in range(0, len(text), piece) for run in decoder.feed(text[at : at + piece])]
+    assert joined(runs) == [[k, -k] for k in range(50)]
+    assert (decoder.bad_lines, decoder.lost_samples) == (0, 0)
+
+
+@given(
+    st.lists(st.tuples(*[st.integers(-32768, 32767)] * 3), min_size=1, max_size=30),
+    st.sampled_from(["{}", "ch{}:", "E{}: ", "E{} = ", "Muscle {}=", "ch_{} :\t"]),
+    st.sampled_from([",", ", ", "\t", ";", " ", " ; "]),
+    st.sampled_from(["\r", "\n", "\r\n"]),
+    st.booleans(),
+)
+@settings(deadline=None)
+def test_names_and_what_parts_them_make_no_difference(
+    rows: list[tuple[int, ...]], name: str, comma: str, end: str, time: bool
+) -> None:
+    names = ["" if name == "{}" else name.format(channel) for channel in range(3)]
+    lines = []
+    for number, row in enumerate(rows):
+        fields = [f"{label}{value}" for label, value in zip(names, row, strict=True)]
+        lines.append(comma.join([*([f"t: {number}" if names[0] else f"{number}"] if time else []), *fields]))
+    decoder, runs = decoded((end.join(lines) + end).encode())
+    assert joined(runs) == [list(map(float, row)) for row in rows]
+    assert decoder.bad_lines == 0
+
+
+def test_two_lines_that_ran_together_are_no_line_with_a_counter() -> None:
+    decoder, runs = decoded(b"1,2,3\n4,57,8,9\n10,11,12\n")
+    assert joined(runs) == [[1, 2, 3], [10, 11, 12]]
+    assert (decoder.bad_lines, decoder.lost_samples) == (1, 1)
+
+
+def test_a_clock_time_in_front_is_a_time() -> None:
+    text = "".join(
+        f"12:{k // 12000:02}:{k / 200 % 60:06.3f},1,2,3\n" for k in range(11990, 13000) if k != 12500
+    )
+    decoder = CsvDecoder(3, 200.0)
+    decoder.feed(FIRST + text.encode())
+    assert (decoder.bad_lines, decoder.lost_samples) == (0, 1)
+    assert decoder.notes == ("the first number of each line is a time in s",)
 
 
 def test_the_first_line_is_not_believed_for_it_may_be_the_end_of_a_number() -> None:

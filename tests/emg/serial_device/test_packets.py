@@ -223,3 +223,19 @@ def test_the_most_samples_of_a_frame_fit_into_it() -> None:
         most = most_samples(channels)
         assert len(encode(np.zeros((most, channels), np.int16), 0, most)) <= 4096 + FRAME_BYTES
     assert SYNC == b"\xa5\x5a"
+
+
+@pytest.mark.parametrize("wrap", [256, 1000, 32768, 65536])
+def test_the_counter_of_frames_wraps_anywhere(wrap: int) -> None:
+    """A sketch that counts in a byte was a device that began anew every 256 frames."""
+    decoder = PacketDecoder(2)
+    kept = [n for n in range(70_000) if n % 1009 or wrap < 1000]
+    frame = {n: encode(np.zeros((1, 2), np.int16), n % wrap) for n in kept}
+    at = [
+        run
+        for first in range(0, len(kept), 500)
+        for run in decoder.feed(b"".join(map(frame.get, kept[first : first + 500])))
+    ]
+    assert (decoder.restarts, decoder.repeated) == (0, 0)
+    assert decoder.lost_samples == kept[-1] - kept[0] + 1 - len(kept)
+    assert sum(len(run.samples) for run in at) == len(kept)

@@ -103,6 +103,31 @@ def test_lost_frames_move_the_index_on(link: Path, terminal: PseudoTerminal) -> 
     source.close()
 
 
+def test_what_is_assumed_of_the_lines_is_said_once(
+    link: Path, terminal: PseudoTerminal, caplog: pytest.LogCaptureFixture
+) -> None:
+    """`millis()` in front was taken for a counter that lost 80 %."""
+    source = SerialSource(options(link, format="csv", channels=2, sampling_rate=200.0))
+    lines = b"\n" + b"".join(b"%d,%d,7\r\n" % (5000 + 5 * k, k) for k in range(400) if k != 100)
+
+    def send_lines() -> None:
+        assert BEING_READ.wait(LATE_S)
+        for at in range(0, len(lines), 500):
+            terminal.write(lines[at : at + 500])
+            time.sleep(0.01)
+
+    sender = threading.Thread(target=send_lines)
+    sender.start()
+    with caplog.at_level("INFO", logger=serial_source.__name__):
+        assert read(source, 399) == [k for k in range(400) if k != 100]
+    sender.join()
+    note = "the first number of each line is a time in ms"
+    assert [note in record.getMessage() for record in caplog.records].count(True) == 1
+    assert source.notes == (note,)
+    assert source.sums["lost_samples"] == 1
+    source.close()
+
+
 def test_a_hundred_times_unplugged_and_back_the_index_never_falls_and_each_return_is_a_restart(
     link: Path,
 ) -> None:
