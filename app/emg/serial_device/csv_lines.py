@@ -86,7 +86,7 @@ class CsvDecoder:
         return "not one line of numbers: are EMG_BAUD and EMG_FORMAT right?"
 
     def feed(self, data: bytes, most_lost: int = NO_LIMIT) -> list[Run]:
-        *lines, self._rest = (self._rest + data.replace(b"\r", b"\n")).split(b"\n")
+        *lines, self._rest = (self._rest + data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")).split(b"\n")
         if len(self._rest) > (self.channels + 1) * VALUE_BYTES:  # no line is as long
             self._rest = b""
             self._bad_line()
@@ -138,8 +138,10 @@ class CsvDecoder:
 
     def _is_alike(self, row: Row, line: bytes) -> bool:
         """Whether the line is of the same kind as those before: two that ran together, say, are not."""
-        whole = row[0].is_integer() and not _FRACTION.match(line)
-        front = PLAIN if len(row) == self.channels else WHOLE if whole else FRACTION
+        if len(row) == self.channels:
+            front = PLAIN
+        else:
+            front = FRACTION if not row[0].is_integer() or _FRACTION.match(line) else WHOLE
         alike = front == self._front or (front, self._front) == (WHOLE, FRACTION)
         if not alike and (self._front is None or self._others >= OTHERS):
             self._front, alike = front, True

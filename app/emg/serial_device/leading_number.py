@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from itertools import pairwise
+from collections.abc import Iterator
+from itertools import islice, pairwise
 from typing import NamedTuple
 
 from app.emg.serial_device.decoder import NO_LIMIT
@@ -170,8 +171,7 @@ class LeadingNumber:
         taken: list[Placed] = []
         for at, row in enumerate(rows):
             straight = time.straight(row[0])
-            later = [after[0] for after in rows[at + 1 : at + 1 + AHEAD] if after[0] >= row[0]]
-            missing = NO_LIMIT if straight is None else time.missing(straight, later)
+            missing = NO_LIMIT if straight is None else time.missing(straight, _times(rows, at))
             if straight is None or missing > most_lost:
                 taken += self._suspected(
                     row, self._suspect is not None and time.follows(row[0], self._suspect)
@@ -193,3 +193,11 @@ class LeadingNumber:
         if self._time is not None:
             self._time.begin(row[0])
         return [Placed(row, 0, True)]
+
+
+def _times(rows: list[Row], at: int) -> Iterator[float]:
+    """Yield the times of the rows behind that one, up to where they fall."""
+    for row in islice(rows, at + 1, at + 1 + AHEAD):
+        if row[0] < rows[at][0]:
+            return
+        yield row[0]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from statistics import median
 
@@ -39,6 +39,7 @@ class TimeColumn:
         self.regular = self.period > 0 and 2 * len(even) > len(steps)
         if self.regular and rate is not None:
             self._believe(rate, len(usual))
+        self._first_period = self.period
         self._last = times[0]
         self._due = times[0] + self.period
         self._turned = 0.0  # what the wraps so far add
@@ -68,9 +69,11 @@ class TimeColumn:
         wrap = self._wrapped(self._last + self.period - time)
         return None if wrap is None else time + self._turned + wrap
 
-    def missing(self, straight: float, later: Sequence[float]) -> int:
+    def missing(self, straight: float, later: Iterable[float]) -> int:
         """Return how many samples are missing before the one at that time, of which those after it are at `later`."""
         late = straight - self._due
+        if late <= self._slack:
+            return 0
         for lines, time in enumerate(later, start=1):
             late = min(late, time + self._turned - self._due - lines * self.period)
         return max(round(late / self.period), 0) if late > self._slack else 0
@@ -81,7 +84,8 @@ class TimeColumn:
         self._last = time
         rest = min(max(straight - self._due - missing * self.period, -self._slack), self._slack)
         self._due += (1 + missing) * self.period + FOLLOW * rest
-        self.period += FOLLOW * FOLLOW / 4 * rest
+        period = self.period + FOLLOW * FOLLOW / 4 * rest
+        self.period = min(max(period, self._first_period / 2), self._first_period * 2)
 
     def follows(self, time: float, before: float) -> bool:
         """Whether the two are of lines that follow one another."""

@@ -208,3 +208,26 @@ def test_lines_with_nothing_in_front_say_so() -> None:
     assert decoder.notes == (
         "the lines carry neither a counter nor a time: what is lost between them does not show",
     )
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.integers(-5, 70_000),
+            st.integers(2**31 - 9, 2**31 + 9),
+            st.floats(-9e15, 9e15),
+            st.sampled_from([0, 0.01, 1, 1e-300, 65_535]),
+        ),
+        max_size=120,
+    ),
+    st.sampled_from([None, 50.0, 1000.0, 2000.0]),
+    st.sampled_from([10, 10**9]),
+)
+@settings(max_examples=200, deadline=None)
+def test_no_numbers_break_it(numbers: list[float], rate: float | None, most_lost: int) -> None:
+    decoder = CsvDecoder(1, rate)
+    regular = [n * 0.005 if n % 1000 else n for n in range(20)]
+    lines = [*numbers[:60], *regular, *numbers[60:]]
+    runs = decoder.feed(b"\n" + b"".join(f"{number},5\n".encode() for number in lines), most_lost)
+    assert sum(len(run.samples) for run in runs) == decoder.lines <= len(lines)
+    assert all(0 <= run.lost <= most_lost for run in runs)
