@@ -13,7 +13,7 @@ import click
 import numpy as np
 from flask.cli import AppGroup
 
-from app.cli.model import as_json, one_line_errors
+from app.cli.model import as_json, expect_free_file, force, one_line_errors
 from app.errors import BackendUnavailableError, MyostreamError
 
 if TYPE_CHECKING:
@@ -31,19 +31,29 @@ a_file = click.Path(path_type=Path, dir_okay=False)
 @engine.command()
 @of_model
 @click.option("--onnx", type=a_file, help="Another graph of the model than the one in its folder.")
-@click.option("--precision", type=click.Choice(PRECISIONS), default="fp32", show_default=True)
-@click.option("--max-batch", type=click.IntRange(1, 1024), default=64, show_default=True)
+@click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="fp32",
+    show_default=True,
+    help="What it computes in.",
+)
+@click.option(
+    "--max-batch", type=click.IntRange(1, 1024), default=64, show_default=True, help="Most windows in a call."
+)
 @click.option("--sm", help="Compute capability to build for, such as 7.5; tensorrt_rtx only.")
 @click.option("--plan", "ready", type=a_file, help="Take this plan of trtexec instead of building one.")
 @click.option(
     "--out", type=a_file, help="Default: instance/engines/<model>.<flavour>-<version>-<sm>-<precision>.plan"
 )
+@force
 @as_json
 @one_line_errors
-def build(name: str | None, as_json: bool, **options: Any) -> None:
-    """Build a plan from the model's ONNX graph."""
+def build(name: str | None, as_json: bool, force: bool, **options: Any) -> None:
+    """Build a plan from the model's ONNX graph. One of that name in instance/engines is replaced, any other is not."""
     from app.cli.plans import build_plan
 
+    expect_free_file(options["out"], force)
     made, note = build_plan(_artefact(name), _engines(), **options)
     if as_json:
         click.echo(json.dumps({"plan": str(made), **note}))
@@ -81,7 +91,9 @@ def inspect(plan: Path | None, name: str | None, as_json: bool) -> None:
 
 @engine.command()
 @of_model
-@click.option("--iterations", type=click.IntRange(1, 100_000), default=1000, show_default=True)
+@click.option(
+    "--iterations", type=click.IntRange(1, 100_000), default=1000, show_default=True, help="Calls of each."
+)
 @click.option("--batch", type=click.IntRange(1, 256), default=1, show_default=True, help="Windows in a call.")
 @click.option("--backend", "only", multiple=True, help="Only this one; may be given more than once.")
 @as_json

@@ -12,12 +12,15 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 import click
 from flask.cli import AppGroup
 
+from app.cli import named_recordings
+from app.cli.named_recordings import recording_path
 from app.errors import ArtefactError, DataError, MyostreamError
 
 if TYPE_CHECKING:
     from app.emg.files.recordings import Recording
     from app.inference.artefact import Artefact
     from app.inference.manifest import Manifest
+    from app.learning.adaptation import Target
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -29,6 +32,7 @@ SIMULATED_PEOPLE, EVALUATION_PEOPLE, EVALUATION_SEED = 46, 10, 5000
 AUGMENTATIONS = ("roll", "fraction", "gain", "channel_gain", "drop", "noise", "shift")
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
+force = click.option("--force", is_flag=True, help="Replace what is there already.")
 
 
 def _names(_context: click.Context, _option: click.Parameter, text: str | None) -> list[str] | None:
@@ -85,7 +89,11 @@ def list_models(as_json: bool) -> None:
 
 @model.command()
 @click.option("--model", "name", required=True, help="The recipe: myo-8ch-200hz or synthetic-16ch-2khz.")
-@click.option("--data", "folder", help="Folder of recordings; not needed for the simulator's model.")
+@click.option(
+    "--data",
+    "folder",
+    help=f"Folder of recordings, or one. {named_recordings.HELP} The simulator's model needs none.",
+)
 @click.option("--out", help="Name or path of the artefact; by default the recipe's name in instance/models.")
 @click.option("--network", help="Another network with the same data: tcn or spiking.")
 @click.option("--without", multiple=True, type=click.Choice(AUGMENTATIONS), help="Leave an augmentation out.")
@@ -93,6 +101,7 @@ def list_models(as_json: bool) -> None:
 @as_gestures
 @click.option("--folds", type=click.IntRange(0, 100), help="Groups of people to keep unseen weights for.")
 @click.option("--fresh", is_flag=True, help="Begin again instead of going on from runs/.")
+@force
 @as_json
 @one_line_errors
 def train(name: str, folder: str | None, out: str | None, as_json: bool, **options: Any) -> None:
@@ -102,32 +111,46 @@ def train(name: str, folder: str | None, out: str | None, as_json: bool, **optio
     from app.learning import shipping
 
     recipe = _recipe(name, options)
-    target = _target(out or recipe.name)
+    target = _target(out or recipe.name, options["force"])
     work = Path("runs") / target.name
     if options["fresh"]:
         shutil.rmtree(work, ignore_errors=True)
     manifest, data, networks = shipping.train(
         recipe, _training_data(recipe, folder, options["gestures"]), work, _progress
     )
-    made = shipping.write(target, manifest, data, networks)
-    _say(as_json, {"model": str(made.path), "runs": manifest.training["runs"]}, f"wrote {made.path}")
+    made = shipping.write(target, manifest, data, networks, replacing=options["force"])
+    text = f"wrote {made.path}\n{_how_to_serve(made)}"
+    _say(as_json, {"model": str(made.path), "runs": manifest.training["runs"]}, text)
 
 
 @model.command()
 @of_model
-@click.option("--data", "folder", required=True, help="Folder or file of recordings, or `simulator`.")
-@click.option("--split", default="person", type=click.Choice(["person", "repetition", "session"]))
+@click.option(
+    "--data",
+    "folder",
+    required=True,
+    help=f"Folder or file of recordings, or `simulator`. {named_recordings.HELP}",
+)
+@click.option(
+    "--split",
+    default="person",
+    show_default=True,
+    type=click.Choice(["person", "repetition", "session"]),
+    help="Judge as it is; or adapted on other repetitions, or on other sessions, of the same person.",
+)
 @click.option("--calibrate", "repetitions", type=int, help="Adapt on repetitions 1..K of each session.")
 @as_gestures
 @click.option("--stream", is_flag=True, help="Replay through the live path: quality of decisions.")
 @click.option("--save", is_flag=True, help="Keep the figures in the model's manifest.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the confusion matrix to this PNG.")
+@force
 @as_json
 @one_line_errors
 def evaluate(name: str, folder: str, as_json: bool, **options: Any) -> None:
     """Judge a model on recordings, beside the LDA baseline on the same windows."""
     from app.inference import artefact
 
+    expect_free_file(options["plot"], options["force"])
     opened = artefact.find(name, _models())
     recordings = _recordings(folder, opened.manifest, options["gestures"])
     if options["stream"]:
@@ -148,45 +171,82 @@ def evaluate(name: str, folder: str, as_json: bool, **options: Any) -> None:
 
 @model.command()
 @of_model
-@click.option("--recording", "path", required=True, type=click.Path(path_type=Path))
+@click.option("--recording", required=True, help=named_recordings.HELP)
 @as_gestures
-@click.option("--session", default=1, show_default=True)
-@click.option("--repetitions", default=1, show_default=True, type=click.IntRange(1))
+@click.option("--session", default=1, show_default=True, help="Which of the recording's sessions.")
+@click.option(
+    "--repetitions",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1),
+    help="Learn from so many, the first ones; the later ones judge it.",
+)
 @click.option("--unlabelled", is_flag=True, help="Only turn the ring and set the level, without labels.")
 @click.option("--out", required=True, help="Name in instance/models, or a path.")
+@click.option("--graphs/--no-graphs", default=True, help="ONNX graphs too, which run faster; default: yes.")
+@click.option("--even-if-worse", is_flag=True, help="Write it also where it is no better than before.")
+@force
 @as_json
 @one_line_errors
-def calibrate(name: str, path: Path, out: str, as_json: bool, **options: Any) -> None:
-    """Adapt a model to one person and write a new one, without graphs (`model export` makes them)."""
+def calibrate(name: str, recording: str, out: str, as_json: bool, **options: Any) -> None:
+    """Adapt a model to one person and write a new one, if that one is better."""
     from app.emg.files.recordings import load
     from app.inference import artefact
-    from app.learning.adaptation import adapt, align
-    from app.learning.datasets import named
+    from app.learning.adaptation import Target, align, told
 
     opened = artefact.find(name, _models())
+    target = Target(
+        path=_target(out, options["force"]),
+        replacing=options["force"],
+        graphs=options["graphs"],
+        progress=_progress,
+    )
     where: dict[str, Any] = {"session": options["session"], "mains": _mains()}
     if options["unlabelled"]:
-        made = align(opened, load(path, labelled=False), _target(out), **where)
+        with recording_path(recording) as path:
+            one = load(path, labelled=False)
+        _expect_fit([one], opened.manifest)
+        made = align(opened, one, target, **where)
         metrics = made.manifest.metrics["alignment"]
         said = f"turned by {metrics['roll']} electrodes, gain {metrics['gain']:.2f}"
     else:
-        loaded = [load(path, gesture_names=options["gestures"])]
-        (recording,) = named(loaded, opened.manifest.classes, opened.manifest.rest_class)
-        made = adapt(opened, recording, _target(out), repetitions=options["repetitions"], **where)
+        made = _adapted(opened, recording, target, options, where)
         metrics = made.manifest.metrics["calibration"]
-        found = metrics.get("balanced_accuracy")
-        said = "no later repetition to test on" if found is None else f"balanced accuracy {found:.3f}"
+        said = told(metrics)
     report = {"model": str(made.path), **metrics}
-    _say(as_json, report, f"wrote {made.path} in {metrics['seconds']} s: {said}")
+    _say(as_json, report, f"wrote {made.path}: {said}\n{_how_to_serve(made)}")
+
+
+def _adapted(
+    opened: Artefact, recording: str, target: Target, options: dict[str, Any], where: dict[str, Any]
+) -> Artefact:
+    from app.emg.files.recordings import load
+    from app.learning.adaptation import NotBetterError, adapt
+    from app.learning.datasets import named
+
+    with recording_path(recording) as path:
+        loaded = [load(path, gesture_names=options["gestures"])]
+    _expect_fit(loaded, opened.manifest)
+    (one,) = named(loaded, opened.manifest.classes, opened.manifest.rest_class)
+    kinds = {key: options[key] for key in ("repetitions", "even_if_worse")}
+    try:
+        return adapt(opened, one, target, **kinds, **where)
+    except NotBetterError as error:
+        raise DataError(f"{error} (--even-if-worse writes it all the same)") from None
 
 
 @model.command()
 @of_model
-@click.option("--data", "folder", help="Recordings that scale the int8 graph, or `simulator`.")
+@click.option(
+    "--data",
+    "folder",
+    help=f"Recordings that scale the int8 graph, or `simulator` (default). {named_recordings.HELP}",
+)
 @as_gestures
+@force
 @as_json
 @one_line_errors
-def export(name: str, folder: str | None, gestures: list[str] | None, as_json: bool) -> None:
+def export(name: str, folder: str | None, gestures: list[str] | None, force: bool, as_json: bool) -> None:
     """Write the model's ONNX graphs (fp32, fp16, int8) into its folder."""
     from app.inference import artefact
     from app.learning import shipping
@@ -195,12 +255,31 @@ def export(name: str, folder: str | None, gestures: list[str] | None, as_json: b
 
     opened = artefact.find(name, _models())
     manifest = opened.manifest
+    there = sorted(file for file in manifest.files if file.endswith(".onnx"))
+    if there and not force:
+        raise ArtefactError(f"{opened.path} has {', '.join(there)} already; make them again with --force")
     data = read(_recordings(folder or "simulator", manifest, gestures), manifest, _mains())
     network = shipping.network_of(opened)
-    graphs = graphs_of(network, manifest, shipping.graph_windows(manifest, data))
+    graphs = graphs_of(network, manifest, shipping.graph_windows(manifest, data), _progress)
     kept = {file: opened.path / file for file in manifest.files if file not in graphs}
     made = shipping.save_beside_card(opened.path, manifest, {**kept, **graphs})
     _say(as_json, {"model": str(made.path), "files": sorted(graphs)}, f"wrote {', '.join(sorted(graphs))}")
+
+
+def _expect_fit(recordings: Iterable[Recording], manifest: Manifest) -> None:
+    """Refuse a recording of another kind, naming the models here that take it."""
+    from app.emg.simulated.playback import require
+    from app.inference import artefact
+
+    models = [(m.name, m.channels, m.sampling_rate) for m in artefact.manifests(_models())]
+    for recording in recordings:
+        require(recording, manifest.channels, manifest.sampling_rate, models)
+
+
+def _how_to_serve(made: Artefact) -> str:
+    """Return the line that puts a model into use."""
+    name = made.path.name if made.path.parent == _models() else made.path.resolve()
+    return f"serve it with: EMG_MODEL={name} make serve"
 
 
 def _row(manifest: Manifest) -> dict[str, Any]:
@@ -244,7 +323,8 @@ def _training_data(recipe: Any, folder: str | None, gestures: Sequence[str] | No
         return recipes.simulated(recipe, range(1000, 1000 + SIMULATED_PEOPLE))
     if folder is None:
         raise DataError(f"{recipe.name} is trained on recordings: name their folder with --data")
-    people = datasets.load_people(Path(folder), gestures)
+    with recording_path(folder) as path:
+        people = datasets.load_people(path, gestures)
     return datasets.named(people, recipe.classes, recipe.rest_class)
 
 
@@ -254,7 +334,9 @@ def _recordings(folder: str, manifest: Manifest, gestures: Sequence[str] | None)
     if folder == recipes.SIMULATOR:
         seeds = range(EVALUATION_SEED, EVALUATION_SEED + EVALUATION_PEOPLE)
         return recipes.simulate(manifest, seeds, seconds=120.0)
-    people = datasets.load_people(Path(folder), gestures)
+    with recording_path(folder) as path:
+        people = datasets.load_people(path, gestures)
+    _expect_fit(people, manifest)
     return datasets.named(people, manifest.classes, manifest.rest_class)
 
 
@@ -350,6 +432,29 @@ def _mains() -> float | None:
     return mains
 
 
-def _target(out: str) -> Path:
-    """Where an artefact goes: a bare name is one of instance/models."""
-    return Path(out) if "/" in out else _models() / out
+def _target(out: str, force: bool) -> Path:
+    """Where an artefact goes: a bare name is one of instance/models. Said before the work, not after it.
+
+    Raises:
+        ArtefactError: something is there, and nobody said that it may be replaced.
+    """
+    from app.inference import artefact
+
+    target = Path(out) if "/" in out else _models() / out
+    if not force:
+        try:
+            artefact.expect_free(target)
+        except ArtefactError as error:
+            cure = ", or replace it with --force" if (target / "manifest.json").is_file() else ""
+            raise ArtefactError(f"{error}{cure}") from None
+    return target
+
+
+def expect_free_file(path: Path | None, force: bool) -> None:
+    """Refuse to write over a file that is there.
+
+    Raises:
+        DataError: it is, and nobody said that it may be replaced.
+    """
+    if path is not None and path.exists() and not force:
+        raise DataError(f"{path} exists; choose another name, or replace it with --force")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ import safetensors.numpy
 from safetensors import SafetensorError
 
 from app.errors import ArtefactError
+from app.inference import folder_swap
 from app.inference.manifest import Manifest, Parent, is_file_name, is_name, shown
 from app.inference.manifest_json import MAX_BYTES, encode, parse
 
@@ -26,9 +26,11 @@ __all__ = [
     "Artefact",
     "Manifest",
     "Parent",
+    "expect_free",
     "find",
     "list_artefacts",
     "load",
+    "manifests",
     "save",
     "save_child",
     "weights_bytes",
@@ -36,6 +38,7 @@ __all__ = [
 
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
+CARD = "README.md"  # prose about the model; the manifest does not vouch for it
 MAX_FILE_BYTES = 1 << 28  # 256 MiB: bounds the time to hash what a folder holds
 MAX_HEADER_BYTES = 1 << 20  # safetensors itself would parse 100 MB of JSON
 CURE = "Restore the folder, or make it again with `flask --app wsgi model train`"
@@ -76,7 +79,11 @@ def load(path: Path | str) -> Artefact:
     Raises:
         ArtefactError: something is missing, damaged or changed; the line names the file and the cure.
     """
-    folder = Path(path)
+    folder_swap.settle(Path(path))
+    return _opened(Path(path))
+
+
+def _opened(folder: Path) -> Artefact:
     text = _read(folder / MANIFEST, MAX_BYTES)
     try:
         manifest = parse(text)
@@ -96,47 +103,83 @@ def find(name_or_path: Path | str, models_dir: Path) -> Artefact:
         ArtefactError: there is none (the message lists those there), or it does not match its manifest.
     """
     text = str(name_or_path)
-    if is_name(text) and _is_artefact(models_dir / text):
-        return load(models_dir / text)
-    if text.isprintable() and _is_artefact(Path(text)):
-        return load(Path(text))
+    for folder in ([models_dir / text] if is_name(text) else []) + (
+        [Path(text)] if text.isprintable() else []
+    ):
+        folder_swap.settle(folder)
+        if _is_artefact(folder):
+            return load(folder)
     there = ", ".join(list_artefacts(models_dir)) or "no model"
-    raise ArtefactError(f"no model {shown(text)}: {models_dir} has {there}; a path to a folder works too")
+    seen = f"{text} holds no {MANIFEST}; " if text.isprintable() and _is_folder(Path(text)) else ""
+    raise ArtefactError(
+        f"no model {shown(text)}: {seen}{models_dir} has {there}; a path to a folder works too"
+    )
 
 
 def list_artefacts(models_dir: Path) -> tuple[str, ...]:
     """Return the names of the folders that hold a manifest, sorted; they are not opened."""
     if not models_dir.is_dir():
         return ()
+    for folder in folder_swap.unsettled(models_dir):
+        folder_swap.settle(folder)
     return tuple(
         sorted(entry.name for entry in models_dir.iterdir() if is_name(entry.name) and _is_artefact(entry))
     )
 
 
-def save(path: Path | str, manifest: Manifest, files: Mapping[str, bytes | Path]) -> Artefact:
-    """Write a folder whole or not at all, replacing the artefact that was there.
+def manifests(models_dir: Path) -> list[Manifest]:
+    """Return what the models of a folder are; a damaged one is passed over."""
+    found = []
+    for name in list_artefacts(models_dir):
+        with suppress(ArtefactError):
+            found.append(load(models_dir / name).manifest)
+    return found
+
+
+def expect_free(path: Path | str) -> None:
+    """Refuse a place where something is: what is there may be years of somebody's work.
+
+    Raises:
+        ArtefactError: there is something, or the name is none for a model.
+    """
+    folder = Path(path)
+    _expect_replaceable(folder)
+    _expect_nothing(folder)
+
+
+def save(
+    path: Path | str,
+    manifest: Manifest,
+    files: Mapping[str, bytes | Path],
+    *,
+    replacing: bool = False,
+    card: bytes | None = None,
+) -> Artefact:
+    """Write a folder whole or not at all, also where the process dies half way.
 
     Args:
         path: the folder.
         manifest: its `files` is ignored and computed.
         files: contents, or paths to copy from, by relative name; `weights.safetensors` is a must.
+        replacing: take the place of the artefact that is there; without it, what is there is left alone.
+        card: the README.md, which the manifest does not vouch for.
 
     Raises:
-        ArtefactError: a file name leads out of the folder, weights are missing, or `path` is something else.
+        ArtefactError: something is there that is not to be replaced, a file name leads out of the folder, or
+            weights are missing.
     """
     folder = Path(path)
-    _refuse_to_overwrite(folder)
+    (_expect_replaceable if replacing else expect_free)(folder)
     if WEIGHTS not in files:
         raise ArtefactError(f"{folder} cannot be written without {WEIGHTS}")
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    temporary = folder.parent / f".{folder.name}.{token_hex(4)}"
-    try:
-        digests = {name: _write(temporary, name, content) for name, content in files.items()}
-        (temporary / MANIFEST).write_bytes(encode(replace(manifest, files=digests)))
-        load(temporary)  # what we could not read back is not put in place
-        _put_in_place(temporary, folder)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    with folder_swap.replaced(folder) as new:
+        if not replacing:
+            _expect_nothing(folder)  # once more: until here another could have written it
+        digests = {name: _write(new, name, content) for name, content in files.items()}
+        if card is not None:
+            (new / CARD).write_bytes(card)
+        (new / MANIFEST).write_bytes(encode(replace(manifest, files=digests)))
+        _opened(new)  # what we could not read back is not put in place
     return load(folder)
 
 
@@ -145,6 +188,8 @@ def save_child(
     path: Path | str,
     files: Mapping[str, bytes | Path],
     keep: Collection[str] = (),
+    *,
+    replacing: bool = False,
     **changes: Any,
 ) -> Artefact:
     """Write an artefact made from another (calibrated to a person); the parent is not touched.
@@ -154,13 +199,22 @@ def save_child(
     """
     origin = Parent(parent.manifest.name, parent.sha256)
     kept = {name: parent.file(name) for name in keep}
-    return save(path, replace(parent.manifest, parent=origin, **changes), {**kept, **files})
+    return save(
+        path, replace(parent.manifest, parent=origin, **changes), {**kept, **files}, replacing=replacing
+    )
 
 
 def weights_bytes(weights: Weights) -> bytes:
     """Return the tensors as the content of a safetensors file."""
     contiguous = {name: np.asarray(array, order="C") for name, array in weights.items()}
     return bytes(safetensors.numpy.save(contiguous))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError:  # a name longer than the file system takes
+        return False
 
 
 def _is_artefact(folder: Path) -> bool:
@@ -173,7 +227,7 @@ def _is_artefact(folder: Path) -> bool:
 def _read(path: Path, limit: int) -> bytes:
     try:
         if not path.is_file():  # a device or a pipe could keep us waiting
-            raise ArtefactError(f"{path} is missing. {CURE}")
+            raise ArtefactError(f"{path} {'is not a file' if path.exists() else 'is missing'}. {CURE}")
         with path.open("rb") as file:
             content = file.read(limit + 1)
     except OSError as error:
@@ -209,15 +263,22 @@ def _tensors(content: bytes, path: Path) -> dict[str, npt.NDArray[Any]]:
         raise ArtefactError(f"{path} is damaged: {shown(str(error))}. {CURE}") from None
 
 
-def _refuse_to_overwrite(folder: Path) -> None:
+def _expect_replaceable(folder: Path) -> None:
+    """Refuse all but nothing, and an artefact."""
     if not is_name(folder.name):
         raise ArtefactError(
             f"a model's folder is named with letters, digits, '.', '_', '-', got {shown(folder.name)}"
         )
+    folder_swap.settle(folder)
     if folder.is_symlink() or (folder.exists() and not _is_artefact(folder)):
         raise ArtefactError(
             f"{folder} exists and is not a model's folder; choose another name or move it away"
         )
+
+
+def _expect_nothing(folder: Path) -> None:
+    if folder.exists():
+        raise ArtefactError(f"{folder} exists; choose another name")
 
 
 def _write(folder: Path, name: str, content: bytes | Path) -> str:
@@ -228,18 +289,3 @@ def _write(folder: Path, name: str, content: bytes | Path) -> str:
     data = content if isinstance(content, bytes) else _read(content, MAX_FILE_BYTES)
     target.write_bytes(data)
     return hashlib.sha256(data).hexdigest()
-
-
-def _put_in_place(temporary: Path, folder: Path) -> None:
-    """Two renames: a reader sees the old folder, for an instant none, or the new one; never a mixture."""
-    if not folder.exists():
-        temporary.rename(folder)
-        return
-    old = folder.parent / f".{folder.name}.{token_hex(4)}"
-    folder.rename(old)
-    try:
-        temporary.rename(folder)
-    except OSError:
-        old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)

@@ -127,5 +127,5 @@ def _cure(backend: str, model: str) -> str:
     if backend == "tensorrt":
         return f"Build the plan again with `flask --app wsgi engine build --model {model}`"
     if backend == "onnxruntime":
-        return f"Export the graphs again with `flask --app wsgi model export --model {model}`"
+        return f"Export the graphs again with `flask --app wsgi model export --model {model} --force`"
     return "Take another device or version of torch, or leave it out of EMG_BACKENDS"

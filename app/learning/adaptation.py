@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +14,49 @@ from app.emg.files.recordings import Recording
 from app.errors import DataError
 from app.inference import artefact
 from app.inference.artefact import WEIGHTS, Artefact, weights_bytes
+from app.inference.manifest import Manifest
 from app.inference.networks import Classifier, state_arrays
 from app.learning.alignment import turned, without_labels
 from app.learning.batches import Windows
 from app.learning.calibration import calibrate
 from app.learning.datasets import Dataset, Ids, read
 from app.learning.metrics import NAMES, Scores, confusion
-from app.learning.shipping import manifest_of, network_of, seen_by, weights_for
+from app.learning.progress import Progress, silently
+from app.learning.shipping import graph_windows, manifest_of, network_of, seen_by, weights_for
 from app.learning.splits import expect_every_class, first_repetitions
 
 LEAST_S = 10.0  # of signal without labels; it should show every gesture, which takes longer
 
 
+class NotBetterError(DataError):
+    """The adapted model is no better than it was, or than chance."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where the new model goes, and what is written of it."""
+
+    path: Path
+    replacing: bool = False  # the model that is there
+    graphs: bool = True
+    progress: Progress = silently
+
+
 def adapt(
-    parent: Artefact, recording: Recording, out: Path, *, session: int, repetitions: int, mains: float | None
+    parent: Artefact,
+    recording: Recording,
+    out: Target,
+    *,
+    session: int,
+    repetitions: int,
+    mains: float | None,
+    even_if_worse: bool = False,
 ) -> Artefact:
-    """Write the artefact `out`, adapted to a session's first repetitions; its metrics are of the rest of it.
+    """Write an artefact adapted to a session's first repetitions; its metrics are of the rest of it.
 
     Raises:
         DataError: the session is not there, or its first repetitions do not show every class.
+        NotBetterError: it is no better on the rest than the parent, or than chance; nothing is written.
         ArtefactError: `out` cannot be written.
     """
     started = time.perf_counter()
@@ -42,18 +67,21 @@ def adapt(
     file = weights_for(parent, data.hashes[0].values())
     own = manifest_of(parent, file)
     windows = Windows(data, own.mean, own.std)
-    network = calibrate(network_of(parent, file), windows, rows)
+    before = network_of(parent, file)
+    network = calibrate(before, windows, rows, progress=out.progress)
     test = here[data.repetition[here] > repetitions]
-    metrics = _metrics(data, test, windows.predict(network, test)) if len(test) else {}
+    metrics = _compared(data, windows, test, before, network) if len(test) else {}
+    if metrics and not even_if_worse:
+        _expect_better(metrics)
     metrics["seconds"] = round(time.perf_counter() - started, 2)
     used = {"session_sha256": data.hashes[0][session], "session": session, "repetitions": repetitions}
-    return _save(parent, out, (network, file), {"calibration": used}, {"calibration": metrics})
+    return _save(parent, out, data, (network, file), {"calibration": used}, {"calibration": metrics})
 
 
 def align(
-    parent: Artefact, recording: Recording, out: Path, *, session: int, mains: float | None
+    parent: Artefact, recording: Recording, out: Target, *, session: int, mains: float | None
 ) -> Artefact:
-    """Write the artefact `out`, turned and scaled to a session's signal; no label is looked at.
+    """Write an artefact turned and scaled to a session's signal; no label is looked at.
 
     Raises:
         DataError: the session is not there, or too short.
@@ -74,7 +102,8 @@ def align(
     found = without_labels(network, windows, rows)
     used = {"session_sha256": data.hashes[0][session], "session": session, **asdict(found)}
     metrics = {"seconds": round(time.perf_counter() - started, 2), "windows": len(rows), **asdict(found)}
-    return _save(parent, out, (turned(network, found), file), {"alignment": used}, {"alignment": metrics})
+    adapted = (turned(network, found), file)
+    return _save(parent, out, data, adapted, {"alignment": used}, {"alignment": metrics})
 
 
 def _rows_of_session(data: Dataset, session: int, name: str) -> Ids:
@@ -87,7 +116,8 @@ def _rows_of_session(data: Dataset, session: int, name: str) -> Ids:
 
 def _save(
     parent: Artefact,
-    out: Path,
+    out: Target,
+    data: Dataset,
     adapted: tuple[Classifier, str],
     used: dict[str, Any],
     metrics: dict[str, Any],
@@ -98,12 +128,16 @@ def _save(
     """
     network, file = adapted
     own = manifest_of(parent, file)
+    files = {WEIGHTS: weights_bytes(state_arrays(network))}
+    if out.graphs:
+        files.update(_graphs(network, replace(own, name=out.path.name), data, out.progress))
     training = {**parent.manifest.training, "hashes": seen_by(parent, file), "runs": {}, **used}
     return artefact.save_child(
         parent,
-        out,
-        {WEIGHTS: weights_bytes(state_arrays(network))},
-        name=out.name,
+        out.path,
+        files,
+        replacing=out.replacing,
+        name=out.path.name,
         mean=own.mean,
         std=own.std,
         training=training,
@@ -111,8 +145,38 @@ def _save(
     )
 
 
-def _metrics(data: Dataset, rows: Ids, predicted: Ids) -> dict[str, Any]:
-    scores = Scores(confusion(data.label[rows], predicted, len(data.classes)), data.rest)
-    figures = {name: float(getattr(scores, name)) for name in NAMES}
+def _graphs(network: Classifier, manifest: Manifest, data: Dataset, progress: Progress) -> dict[str, bytes]:
+    from app.learning.export import export
+
+    return export(network, manifest, graph_windows(manifest, data), progress)
+
+
+def _compared(
+    data: Dataset, windows: Windows, rows: Ids, before: Classifier, after: Classifier
+) -> dict[str, Any]:
+    """Return the figures of the adapted network on those windows, beside the one it comes from."""
+    was, found = (_scores(data, rows, windows.predict(network, rows)) for network in (before, after))
+    figures = {name: float(getattr(found, name)) for name in NAMES}
+    figures["balanced_accuracy_before"] = was.balanced_accuracy
+    figures["chance"] = 1 / len(np.unique(data.label[rows]))
     known = {name: round(value, 4) for name, value in figures.items() if np.isfinite(value)}
     return {**known, "tested_on": "the later repetitions of the same session", "windows": len(rows)}
+
+
+def _scores(data: Dataset, rows: Ids, predicted: Ids) -> Scores:
+    return Scores(confusion(data.label[rows], predicted, len(data.classes)), data.rest)
+
+
+def told(metrics: Mapping[str, Any]) -> str:
+    """Return in words how a calibrated model compares with the one it comes from."""
+    if "balanced_accuracy" not in metrics:
+        return "not judged, since there is no later repetition to test on"
+    before, after = metrics["balanced_accuracy_before"], metrics["balanced_accuracy"]
+    return f"balanced accuracy before {before:.2f} -> after {after:.2f}, chance {metrics['chance']:.3f}"
+
+
+def _expect_better(metrics: Mapping[str, Any]) -> None:
+    if metrics["balanced_accuracy"] <= max(metrics["balanced_accuracy_before"], metrics["chance"]):
+        raise NotBetterError(
+            f"{told(metrics)}: no better, so nothing was written; do the labels fit the signal?"
+        )

@@ -21,6 +21,7 @@ from app.learning.alignment import by_labels, turned
 from app.learning.augmentation import OWN_SESSION, OWN_SESSIONS, Augmentation
 from app.learning.batches import Windows, balanced_draw
 from app.learning.datasets import Ids
+from app.learning.progress import Progress, silently
 
 STEPS = 60
 BATCH = 256
@@ -32,7 +33,9 @@ RIDGE = 1e-3  # of the mean variance, added to it: a feature may be silent
 COPIES = 4  # augmented copies of every window behind the closed form
 
 
-def calibrate(network: Classifier, windows: Windows, rows: Ids, seed: int = 0) -> Classifier:
+def calibrate(
+    network: Classifier, windows: Windows, rows: Ids, seed: int = 0, progress: Progress = silently
+) -> Classifier:
     """Return a copy of `network` adapted to those windows of one person; the same architecture, nothing added.
 
     Every class must be among `rows`; a session counts as much as another, and a class as another.
@@ -43,13 +46,18 @@ def calibrate(network: Classifier, windows: Windows, rows: Ids, seed: int = 0) -
     chance = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng():  # dropout draws from the global generator
         torch.manual_seed(seed)
-        _fine_tune(adapted, windows, rows, changes, chance)
+        _fine_tune(adapted, windows, rows, changes, chance, progress)
     _set_head(adapted, windows, rows, changes, chance)
     return adapted.eval()
 
 
 def _fine_tune(
-    network: Classifier, windows: Windows, rows: Ids, changes: Augmentation, chance: torch.Generator
+    network: Classifier,
+    windows: Windows,
+    rows: Ids,
+    changes: Augmentation,
+    chance: torch.Generator,
+    progress: Progress,
 ) -> None:
     data = windows.data
     groups = data.session[rows] * len(data.classes) + data.label[rows]
@@ -59,7 +67,9 @@ def _fine_tune(
         optimiser, LEARNING_RATE, total_steps=STEPS + 1, pct_start=0.1
     )
     network.train()
-    for batch in torch.split(drawn, BATCH):
+    batches = torch.split(drawn, BATCH)
+    for k in progress(range(len(batches)), len(batches), "calibrate"):
+        batch = batches[k]
         emg = changes(windows.take(batch, changes.shift, chance), chance)
         logits = network.head(network.features(emg))
         loss = functional.cross_entropy(logits, windows.label[batch], label_smoothing=SMOOTHING)

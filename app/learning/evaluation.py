@@ -18,9 +18,9 @@ from app.learning.batches import Windows
 from app.learning.calibration import calibrate
 from app.learning.datasets import Dataset, Ids
 from app.learning.metrics import Scores, confusion, summary
+from app.learning.progress import Progress
 from app.learning.shipping import manifest_of, network_of, weights_for
 from app.learning.splits import Part
-from app.learning.training import Progress
 
 SPLITS: dict[str, Callable[[Dataset, int], list[Part]]] = {
     "person": splits.person,

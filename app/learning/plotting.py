@@ -21,8 +21,7 @@ def confusion_png(path: Path, report: Mapping[str, Any]) -> None:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        cure = "install the tools with `pip install -r requirements-dev.txt`"
-        raise MyostreamError(f"a plot needs matplotlib; {cure}") from None
+        raise MyostreamError("a plot needs matplotlib: `pip install matplotlib`") from None
     counts = np.array(report["confusion"], dtype=np.float64)
     percent = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
     figure = Figure(figsize=(1.5 + 0.8 * len(counts), 1 + 0.8 * len(counts)), layout="constrained")

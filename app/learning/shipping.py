@@ -13,16 +13,16 @@ import torch
 from app.emg.files.recordings import Recording
 from app.errors import ArtefactError, DataError
 from app.inference import artefact
-from app.inference.artefact import CURE, WEIGHTS, Artefact, weights_bytes
+from app.inference.artefact import CARD, CURE, WEIGHTS, Artefact, weights_bytes
 from app.inference.manifest import Manifest
 from app.inference.networks import Classifier, build_for, load_arrays, state_arrays
 from app.learning.alignment import canonical
 from app.learning.batches import Windows
 from app.learning.datasets import Dataset, read
+from app.learning.progress import Progress
 from app.learning.recipes import Recipe
-from app.learning.training import Progress, Progressed, Trainer
+from app.learning.training import Progressed, Trainer
 
-CARD = "README.md"  # prose about the model; the manifest does not vouch for it
 CALIBRATING = 512  # windows that set the scales of the int8 graph
 EVERY = 5  # every fifth window is enough for statistics
 
@@ -87,9 +87,18 @@ def train(
 
 
 def write(
-    path: Path, manifest: Manifest, data: Dataset, networks: dict[str, Classifier], graphs: bool = True
+    path: Path,
+    manifest: Manifest,
+    data: Dataset,
+    networks: dict[str, Classifier],
+    graphs: bool = True,
+    replacing: bool = False,
 ) -> Artefact:
-    """Return the artefact's folder; its model card stays, its metrics do not: they were those of other weights."""
+    """Return the artefact's folder; its model card stays, its metrics do not: they were those of other weights.
+
+    Raises:
+        ArtefactError: there is one already, and it is not to be replaced.
+    """
     from app.learning.export import export
 
     files: dict[str, bytes | Path] = {WEIGHTS: weights_bytes(state_arrays(networks["main"]))}
@@ -98,17 +107,16 @@ def write(
             files[fold_file(name)] = weights_bytes(state_arrays(network))
     if graphs:
         files.update(export(networks["main"], manifest, graph_windows(manifest, data)))
+    if not replacing:
+        return artefact.save(path, manifest, files)
     return save_beside_card(path, manifest, files)
 
 
 def save_beside_card(path: Path, manifest: Manifest, files: Mapping[str, bytes | Path]) -> Artefact:
-    """`artefact.save`, but the README.md that is there already stays."""
+    """Write the artefact in place of the one that is there, whose README.md stays."""
     card = path / CARD
     text = card.read_bytes() if card.is_file() else None
-    made = artefact.save(path, manifest, files)
-    if text is not None:
-        card.write_bytes(text)
-    return made
+    return artefact.save(path, manifest, files, replacing=True, card=text)
 
 
 def fold_file(name: str) -> str:

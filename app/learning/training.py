@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from app.learning.augmentation import WITHIN_SESSION, Augmentation
 from app.learning.batches import Windows, balanced_draw
 from app.learning.datasets import Ids
 from app.learning.metrics import Scores, confusion
+from app.learning.progress import Progress
 
 WARM_UP = 0.15  # of the steps
 SMOOTHING = 0.1  # of the labels
@@ -27,7 +28,6 @@ AVERAGING = 0.9975
 # A later epoch is taken unless it is worse by more than this: so few people cannot tell smaller differences,
 # and features trained for longer calibrate better (docs/models.md).
 UNDECIDED = 0.02
-Progress = Callable[[Iterable[int], int, str], Iterable[int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

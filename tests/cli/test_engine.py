@@ -9,9 +9,6 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-pytest.importorskip("onnxscript", reason="requirements-dev.txt is not installed: no graph can be made")
-
 from app.cli import engine
 from app.config import Settings
 from app.inference.artefact import WEIGHTS, Artefact, save
@@ -99,6 +96,21 @@ def test_on_a_gpu_the_plan_is_for_that_gpu_and_inspect_says_that_it_runs(
     assert report["plan"].endswith("tiny.trt-11.4.0.9-sm89-fp32.plan")
     assert (report["gpu"], report["sm"], report["runs_here"]) == ("NVIDIA Fake", "8.9", True)
     assert (instance / "engines" / "trt-11.4.0.9-8.9.timing").read_bytes() == b"timed "
+
+
+def test_a_file_that_was_named_is_replaced_only_when_told(
+    instance: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    install(monkeypatch, "11")
+    words = ("build", "--out", instance / "a.plan")
+    (instance / "a.plan").write_bytes(b"somebody's")
+
+    refused = run(*words)
+
+    assert (refused.exit_code, (instance / "a.plan").read_bytes()) == (1, b"somebody's")
+    assert "a.plan exists; choose another name, or replace it with --force" in refused.stderr
+    assert run(*words, "--force").exit_code == 0
+    assert (instance / "a.plan").read_bytes() != b"somebody's"
 
 
 def test_a_plan_of_trtexec_is_taken_with_a_side_file(instance: Path, monkeypatch: pytest.MonkeyPatch) -> None:

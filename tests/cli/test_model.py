@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,8 +16,12 @@ from flask import Flask
 from scipy import io
 
 from app import cli
+from app.emg.files.recordings import load
+from app.emg.recording.label_plan import LabelPlan, Step
+from app.emg.source import Chunk
 from app.inference import artefact
 from app.learning import recipes
+from tests.emg.written import written
 from tests.learning import makers
 from tests.learning.conftest import one_thread  # noqa: F401
 from tests.learning.test_shipping import TINY_RECIPE
@@ -213,7 +218,7 @@ def test_evaluate_and_calibrate_take_the_names_that_are_given(
     rows = [report["confusion"] for report in reports]
     assert rows[0] == [rows[1][0], rows[1][2], rows[1][1]], "the two gestures have changed places"
 
-    words = ("--recording", folder / "S1_E1_A1.mat", "--out", "mine")
+    words = ("--recording", folder / "S1_E1_A1.mat", "--out", "mine", "--no-graphs")
     assert run("calibrate", "--model", "tiny", *words, *turned, "--json").exit_code == 0
 
 
@@ -232,13 +237,49 @@ def test_calibrate_writes_a_model_of_ones_own(run: Run, people: Path, models: Pa
     assert report["balanced_accuracy"] == made.manifest.metrics["calibration"]["balanced_accuracy"] > 0.9
     assert report["seconds"] < 30
     assert made.manifest.parent.name == "tiny"
+    assert {"model.onnx", "model.fp16.onnx", "model.int8.onnx"} <= made.manifest.files.keys()
+
+
+def test_calibrate_says_what_it_was_worth_and_how_to_serve_it(run: Run, people: Path, models: Path) -> None:
+    words = ["--recording", people / "S01.npz", "--out", "mine", "--no-graphs"]
+
+    said, how = run("calibrate", "--model", "tiny", *words).stdout.splitlines()
+
+    assert re.search(r"mine: balanced accuracy before 0\.\d\d -> after (0\.9\d|1\.00), chance 0\.333$", said)
+    assert how == "serve it with: EMG_MODEL=mine make serve"
+
+
+def test_calibrate_does_not_write_a_model_that_is_no_better(
+    run: Run, people: Path, tmp_path: Path, models: Path
+) -> None:
+    recording = dict(np.load(people / "S01.npz"))
+    later = (recording["label"] + 1) % len(makers.CLASSES)
+    recording["label"] = np.where(recording["repetition"] == 1, recording["label"], later)
+    np.savez(tmp_path / "garbage.npz", **recording)
+    words = ["--recording", tmp_path / "garbage.npz", "--out", "mine", "--no-graphs"]
+
+    failed(
+        run("calibrate", "--model", "tiny", *words), 1, "nothing was written; do the labels fit the signal?"
+    )
+
+    assert [entry.name for entry in models.iterdir()] == ["tiny"]
+    assert run("calibrate", "--model", "tiny", *words, "--even-if-worse").exit_code == 0
 
 
 def test_calibrate_without_labels_turns_the_ring(run: Run, tmp_path: Path, models: Path) -> None:
     path = makers.person(tmp_path / "blind.npz", repetitions=8, label=None)
 
     result = run(
-        "calibrate", "--model", "tiny", "--recording", path, "--unlabelled", "--out", "mine", "--json"
+        "calibrate",
+        "--model",
+        "tiny",
+        "--recording",
+        path,
+        "--unlabelled",
+        "--out",
+        "mine",
+        "--no-graphs",
+        "--json",
     )
 
     assert result.exit_code == 0, result.output
@@ -257,11 +298,9 @@ def recipe(monkeypatch: pytest.MonkeyPatch) -> Any:
 def test_train_writes_a_model_with_its_graphs_and_resumes(
     run: Run, recipe: Any, people: Path, models: Path
 ) -> None:
-    pytest.importorskip("onnx", reason="requirements-dev.txt is not installed")
-
     first = run("train", "--model", "small", "--data", people, "--json")
     weights = artefact.load(models / "small").weights()
-    again = run("train", "--model", "small", "--data", people)
+    again = run("train", "--model", "small", "--data", people, "--force")
 
     assert first.exit_code == 0, first.output
     assert json.loads(first.stdout)["runs"]["main"]["best_epoch"] == 1
@@ -277,7 +316,6 @@ def test_train_writes_a_model_with_its_graphs_and_resumes(
 def test_train_takes_another_network_and_leaves_an_augmentation_out(
     run: Run, recipe: Any, people: Path, models: Path, network: str
 ) -> None:
-    pytest.importorskip("onnx", reason="requirements-dev.txt is not installed")
     words = ["--network", network, "--without", "noise", "--epochs", 1, "--folds", 0, "--out", "other"]
 
     result = run("train", "--model", "small", "--data", people, *words, "--json")
@@ -288,7 +326,6 @@ def test_train_takes_another_network_and_leaves_an_augmentation_out(
 
 
 def test_export_writes_the_graphs_of_a_calibrated_model(run: Run, people: Path, models: Path) -> None:
-    pytest.importorskip("onnx", reason="requirements-dev.txt is not installed")
     (models / "tiny" / "README.md").write_text("about it")
 
     result = run("export", "--model", "tiny", "--data", people, "--json")
@@ -297,6 +334,61 @@ def test_export_writes_the_graphs_of_a_calibrated_model(run: Run, people: Path, 
     assert json.loads(result.stdout)["files"] == ["model.fp16.onnx", "model.int8.onnx", "model.onnx"]
     assert "model.onnx" in artefact.load(models / "tiny").manifest.files
     assert (models / "tiny" / "README.md").read_text() == "about it"
+
+
+WRITERS = {
+    "calibrate": ["calibrate", "--model", "tiny", "--recording", "PERSON", "--out", "tiny"],
+    "calibrate-unlabelled": ["calibrate", "--model", "tiny", "--recording", "PERSON", "--unlabelled", "--out", "tiny"],
+    "calibrate-to-a-path": ["calibrate", "--model", "tiny", "--recording", "PERSON", "--out", "../models/tiny"],
+    "train": ["train", "--model", "small", "--data", "PEOPLE", "--out", "tiny"],
+    "train-by-default": ["train", "--model", "tiny", "--data", "PEOPLE"],
+    "export": ["export", "--model", "tiny", "--data", "PEOPLE"],
+    "evaluate-plot": ["evaluate", "--model", "tiny", "--data", "PEOPLE", "--plot", "../models/tiny/model.onnx"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("words", WRITERS.values(), ids=WRITERS)
+def test_no_command_writes_over_what_is_there_unless_told(
+    run: Run, models: Path, people: Path, words: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`model calibrate --out myo-8ch-200hz` took the shipped model's card, folds and graphs, and exited 0."""
+    for name in ("small", "tiny"):
+        monkeypatch.setitem(recipes.RECIPES, name, replace(TINY_RECIPE, name=name, folds=0))
+    tiny = artefact.load(models / "tiny")
+    artefact.save(
+        models / "tiny",
+        tiny.manifest,
+        {"weights.safetensors": tiny.file("weights.safetensors"), "model.onnx": b"graph"},
+        replacing=True,
+        card=b"about it",
+    )
+    before = {path: path.read_bytes() for path in models.rglob("*") if path.is_file()}
+    places = {"PEOPLE": people, "PERSON": people / "S01.npz"}
+
+    result = run(*(places.get(word, word) for word in words))
+
+    failed(result, 1 if "--plot" in words else 2, "--force")
+    assert {path: path.read_bytes() for path in models.rglob("*") if path.is_file()} == before
+    assert not Path("runs").exists(), "it was refused before the work"
+
+
+def test_calibrate_replaces_a_model_of_ones_own_when_told(run: Run, people: Path, models: Path) -> None:
+    words = [
+        "calibrate",
+        "--model",
+        "tiny",
+        "--recording",
+        people / "S01.npz",
+        "--out",
+        "mine",
+        "--no-graphs",
+    ]
+    assert run(*words).exit_code == 0
+    first = artefact.load(models / "mine")
+
+    assert run(*words, "--session", 2, "--force").exit_code == 0
+
+    assert artefact.load(models / "mine").sha256 != first.sha256
 
 
 def nan(arrays: dict[str, Any]) -> None:
@@ -410,6 +502,62 @@ def test_a_damaged_or_edited_model_is_one_line_and_status_2(
     failed(run("calibrate", "--model", "tiny", *words), 2, reason)
 
     assert [entry.name for entry in models.iterdir()] == ["tiny"]
+
+
+def test_a_recording_of_another_kind_names_the_model_here_that_takes_it(
+    run: Run, models: Path, tmp_path: Path
+) -> None:
+    """The README's own two commands ended with "no model here fits", beside the model that did."""
+    makers.artefact(
+        models / "wide", channels=3, mean=np.zeros(3, np.float32), std=np.ones(3, np.float32), name="wide"
+    )
+    (tmp_path / "bad").mkdir()
+    arrays = dict(np.load(makers.person(tmp_path / "bad" / "S01.npz")))
+    np.savez(tmp_path / "bad" / "S01.npz", **{**arrays, "emg": arrays["emg"][:, :3]})
+    recording = tmp_path / "bad" / "S01.npz"
+
+    for words in (
+        ["calibrate", "--model", "tiny", "--recording", recording, "--out", "mine"],
+        ["calibrate", "--model", "tiny", "--recording", recording, "--unlabelled", "--out", "mine"],
+        ["evaluate", "--model", "tiny", "--data", recording],
+        ["export", "--model", "tiny", "--data", recording],
+    ):
+        failed(run(*words), 1, "the model takes 4 channels at 200 Hz; wide would fit")
+
+
+def test_a_recording_is_named_by_path_or_by_its_name(
+    run: Run, models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The server's own recordings lie in folders, which no command took."""
+    recording = load(makers.person(tmp_path / "S01.npz", sessions=1))
+    seconds = makers.STRETCH / makers.RATE
+    steps = [
+        Step(label, seconds, k) for name in ("fist", "point") for k in range(1, 7) for label in ("rest", name)
+    ]
+    written(
+        tmp_path / "recordings",
+        [Chunk(index=0, samples=recording.emg, labels=None)],
+        name="anna-1",
+        channels=makers.CHANNELS,
+        gesture_names=makers.CLASSES,
+        plan=LabelPlan(tuple(steps), 0.0),
+    )
+    monkeypatch.setattr("app.cli.named_recordings._root", lambda: tmp_path / "recordings")
+    words = ["--model", "tiny", "--out", "mine", "--no-graphs"]
+
+    result = run("calibrate", *words, "--recording", "anna-1")
+
+    assert result.exit_code == 0, result.output
+    assert artefact.load(models / "mine").manifest.parent.name == "tiny"
+    failed(run("calibrate", *words, "--force", "--recording", "bert"), 1, "which has anna-1")
+
+
+def test_a_folder_is_not_called_a_file_that_is_not_there(run: Run, tmp_path: Path, models: Path) -> None:
+    words = ["calibrate", "--model", "tiny", "--out", "mine", "--recording"]
+
+    failed(run(*words, tmp_path), 1, "is a folder, not a recording")
+    failed(run(*words, "nowhere.npz"), 1, "there is no file nowhere.npz, and no recording of that name")
+    failed(run("evaluate", "--model", tmp_path, "--data", tmp_path), 2, "holds no manifest.json")
 
 
 def test_an_unknown_model_lists_those_there(run: Run, people: Path) -> None:

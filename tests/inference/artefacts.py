@@ -57,11 +57,15 @@ def make_artefact(
     files: Mapping[str, bytes] | None = None,
     **changes: Any,
 ) -> Artefact:
-    """Write a model with seeded random weights to the folder `path`; `changes` are manifest fields."""
+    """Write a model with seeded random weights to the folder `path`; `changes` are manifest fields.
+
+    It takes the place of the one that is there.
+    """
     manifest = make_manifest(
         channels=channels, length=length, rate=rate, classes=classes, architecture=architecture, **changes
     )
-    return save(path, manifest, {"weights.safetensors": _random_weights(manifest), **(files or {})})
+    contents = {"weights.safetensors": _random_weights(manifest), **(files or {})}
+    return save(path, manifest, contents, replacing=True)
 
 
 def _random_weights(manifest: Manifest) -> bytes:

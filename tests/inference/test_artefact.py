@@ -35,9 +35,9 @@ WEIGHTS = {"head.weight": np.arange(6, dtype=np.float32).reshape(2, 3)}
 
 
 def write(path: Path, files: dict[str, bytes] | None = None, **changes: Any) -> Artefact:
-    return save(
-        path, make_manifest(**changes), {"weights.safetensors": weights_bytes(WEIGHTS), **(files or {})}
-    )
+    """Write one, in place of what is there."""
+    contents = {"weights.safetensors": weights_bytes(WEIGHTS), **(files or {})}
+    return save(path, make_manifest(**changes), contents, replacing=True)
 
 
 def edit(folder: Path, **changes: Any) -> None:

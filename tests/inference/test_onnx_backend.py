@@ -10,10 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-pytest.importorskip("onnx", reason="requirements-dev.txt is not installed: no graph can be made")
-pytest.importorskip("onnxscript", reason="requirements-dev.txt is not installed: no graph can be made")
-
 from app.errors import ArtefactError, BackendUnavailableError, NotReadyError, WindowError
 from app.inference import onnx_backend
 from app.inference.artefact import Artefact, Manifest, save

@@ -105,4 +105,5 @@ def artefact(path: Path, **changes: Any) -> Artefact:
         path,
         described,
         {"weights.safetensors": weights, **{f"folds/{name}.safetensors": weights for name in folds}},
+        replacing=True,
     )

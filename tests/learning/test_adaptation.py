@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,18 @@ from app.learning.shipping import weights_for
 from tests.learning import makers
 
 
+def target(out: Path) -> adaptation.Target:
+    """Graphs take seconds each."""
+    return adaptation.Target(path=out, graphs=False)
+
+
 def calibrated(tmp_path: Path, repetitions: int = 1, session: int = 1, **training: Any) -> Any:
     parent = makers.artefact(tmp_path / "tiny", training=training)
     recording = load(makers.person(tmp_path / "S01.npz"))
     out = tmp_path / "mine"
-    made = adaptation.adapt(parent, recording, out, session=session, repetitions=repetitions, mains=None)
+    made = adaptation.adapt(
+        parent, recording, target(out), session=session, repetitions=repetitions, mains=None
+    )
     return parent, recording, made
 
 
@@ -62,7 +70,9 @@ def test_a_person_of_the_training_gets_weights_that_have_not_seen_them(tmp_path:
     training = {"hashes": [*own, "b"], "runs": {"fold0": {"held_out": own}}}
     parent = makers.artefact(tmp_path / "tiny", training=training)
 
-    made = adaptation.adapt(parent, recording, tmp_path / "mine", session=1, repetitions=1, mains=None)
+    made = adaptation.adapt(
+        parent, recording, target(tmp_path / "mine"), session=1, repetitions=1, mains=None
+    )
 
     assert made.manifest.training["hashes"] == ["b"]
 
@@ -90,10 +100,39 @@ def test_what_cannot_calibrate_leaves_nothing_behind(
 
     with pytest.raises(DataError, match=reason):
         adaptation.adapt(
-            parent, recording, tmp_path / "models" / "mine", session=session, repetitions=1, mains=None
+            parent,
+            recording,
+            target(tmp_path / "models" / "mine"),
+            session=session,
+            repetitions=1,
+            mains=None,
         )
 
     assert [path.name for path in (tmp_path / "models").iterdir()] == ["tiny"]
+
+
+def garbled(path: Path) -> Any:
+    """A recording whose labels mean other gestures from its second repetition on."""
+    recording = load(makers.person(path))
+    later = (recording.label + 1) % len(makers.CLASSES)
+    return replace(recording, label=np.where(recording.repetition == 1, recording.label, later))
+
+
+def test_a_model_that_is_no_better_is_not_written_unless_told(tmp_path: Path) -> None:
+    """Labels that were garbage gave "wrote ... balanced accuracy 0.091", and a model in use."""
+    parent = makers.artefact(tmp_path / "models" / "tiny")
+    recording = garbled(tmp_path / "S01.npz")
+    out, how = target(tmp_path / "models" / "mine"), {"session": 1, "repetitions": 1, "mains": None}
+
+    with pytest.raises(
+        adaptation.NotBetterError, match=r"before 0\.\d\d -> after 0\.\d\d, chance 0\.333: no better"
+    ):
+        adaptation.adapt(parent, recording, out, **how)
+
+    assert [path.name for path in (tmp_path / "models").iterdir()] == ["tiny"]
+    made = adaptation.adapt(parent, recording, out, **how, even_if_worse=True)
+    figures = made.manifest.metrics["calibration"]
+    assert figures["balanced_accuracy"] <= max(figures["balanced_accuracy_before"], figures["chance"])
 
 
 def test_another_folder_is_not_overwritten(tmp_path: Path) -> None:
@@ -110,7 +149,7 @@ def test_alignment_looks_at_no_label(tmp_path: Path) -> None:
     without = load(path, labelled=False)
 
     one, other = (
-        adaptation.align(parent, recording, tmp_path / f"mine{k}", session=1, mains=None)
+        adaptation.align(parent, recording, target(tmp_path / f"mine{k}"), session=1, mains=None)
         for k, recording in enumerate((with_labels, without))
     )
 
@@ -123,4 +162,6 @@ def test_a_few_seconds_are_too_little_to_align_on(tmp_path: Path) -> None:
     short = load(makers.person(tmp_path / "S01.npz", repetitions=1))
 
     with pytest.raises(DataError, match="must last 10 s"):
-        adaptation.align(makers.artefact(tmp_path / "tiny"), short, tmp_path / "mine", session=1, mains=None)
+        adaptation.align(
+            makers.artefact(tmp_path / "tiny"), short, target(tmp_path / "mine"), session=1, mains=None
+        )

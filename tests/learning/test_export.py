@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
+import onnxruntime
 import pytest
 
-onnx = pytest.importorskip("onnx", reason="requirements-dev.txt is not installed")
-pytest.importorskip("onnxscript", reason="requirements-dev.txt is not installed")
-onnxruntime = pytest.importorskip("onnxruntime", reason="requirements-dev.txt is not installed")
-
-from app.errors import MyostreamError  # noqa: E402
-from app.inference.networks import build_for, state_arrays  # noqa: E402
-from app.learning.export import Agreement, agreement, export, onnx_fp16, onnx_fp32, onnx_int8  # noqa: E402
-from tests.inference.artefacts import make_manifest  # noqa: E402
+from app.errors import MyostreamError
+from app.inference.networks import build_for, folded, state_arrays
+from app.learning.export import Agreement, agreement, export, onnx_fp16, onnx_fp32, onnx_int8
+from tests.inference.artefacts import make_manifest
 
 NAMES = ("model.onnx", "model.fp16.onnx", "model.int8.onnx")
 Graphs = dict[str, dict[str, bytes]]
@@ -174,6 +172,25 @@ def test_a_graph_that_differs_from_the_network_is_refused(monkeypatch: pytest.Mo
         export(network_of("tcn"), make_manifest(), windows())
 
 
+def logits_of(network: Any) -> np.ndarray:
+    import torch
+
+    with torch.inference_mode():
+        return np.asarray(folded(network)(torch.from_numpy(windows())))
+
+
+def test_a_network_that_is_surer_is_exported_as_well() -> None:
+    """Calibration makes logits large, and rounding with them; a bound on their difference refused every model."""
+    import torch
+
+    network = network_of("tcn")
+    with torch.no_grad():
+        network.head.weight *= 10_000
+        network.head.bias *= 10_000
+
+    assert export(network, make_manifest(), windows()).keys() == set(NAMES)
+
+
 def test_agreement_sees_a_difference_of_one_logit() -> None:
     import torch
 
@@ -184,7 +201,8 @@ def test_agreement_sees_a_difference_of_one_logit() -> None:
 
     found = agreement(graph, network, windows())
 
-    assert found.difference == pytest.approx(100, rel=1e-4)
+    largest = np.abs(logits_of(network)).max()
+    assert found.difference == pytest.approx(100 / largest, rel=1e-4)
     assert found == Agreement(found.difference, found.same_prediction, 1.0)
     assert found.same_prediction < 1
 
@@ -193,5 +211,5 @@ def test_agreement_sees_a_difference_of_one_logit() -> None:
 def test_without_the_tools_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     monkeypatch.setitem(sys.modules, missing, None)
 
-    with pytest.raises(MyostreamError, match=f"needs {missing}; install .* requirements-dev"):
+    with pytest.raises(MyostreamError, match=f"needs {missing}; install .* requirements.txt`"):
         onnx_fp32(network_of("tcn"), make_manifest())

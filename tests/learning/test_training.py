@@ -10,7 +10,8 @@ import torch
 
 from app.inference.networks import Classifier, build_for, state_arrays
 from app.learning.batches import Windows, balanced_draw
-from app.learning.training import Progress, Schedule, Trainer, balanced_accuracy
+from app.learning.progress import Progress
+from app.learning.training import Schedule, Trainer, balanced_accuracy
 from tests.learning import makers
 
 SHORT = Schedule(epochs=4, windows=1024, batch=64, learning_rate=5e-3)

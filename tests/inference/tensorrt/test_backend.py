@@ -12,9 +12,6 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-pytest.importorskip("onnxruntime", reason="onnxruntime is not installed: the fake GPU runs on it")
-pytest.importorskip("onnxscript", reason="requirements-dev.txt is not installed: no graph can be made")
-
 from app.errors import BackendUnavailableError, NotReadyError, WindowError
 from app.inference.artefact import WEIGHTS, Artefact
 from app.inference.parity import checked

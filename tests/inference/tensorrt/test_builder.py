@@ -4,13 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
-pytest.importorskip("onnx", reason="requirements-dev.txt is not installed: no graph can be made")
-pytest.importorskip("onnxscript", reason="requirements-dev.txt is not installed: no graph can be made")
-pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
-
 import onnx
+import pytest
 
 from app.errors import ArtefactError, BackendUnavailableError
 from app.inference.artefact import Artefact
