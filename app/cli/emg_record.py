@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.cli.model import as_json, one_line_errors
+from app.cli.model import as_json, expect_free_file, force, one_line_errors
 from app.errors import DataError, MyostreamError
 
 if TYPE_CHECKING:
@@ -37,20 +37,22 @@ PATIENCE_S = 10.0  # for the first sample
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The .npz to write.")
 @click.option("--subject", help="Who is recorded: a code of letters and digits, such as S01.")
+@force
 @as_json
 @one_line_errors
-def record(text: str, out: Path, subject: str | None, as_json: bool) -> None:
+def record(text: str, out: Path, subject: str | None, force: bool, as_json: bool) -> None:
     """Record a person who follows the prompts; labels go by sample index. Ctrl-C ends early and keeps what there is.
 
-    The source is that of EMG_MODE, and no server may have it open meanwhile.
+    The source is that of EMG_MODE, and no server may have it open meanwhile. The simulator's person follows, too.
     """
     from app.config import Settings
     from app.emg.recording.label_plan import read_plan
+    from app.emg.simulated.simulator import Simulator
     from app.serving.engine.opening import open_artefact
     from app.serving.sources.opening import open_source
 
     settings = Settings.from_env()
-    _expect_target(out)
+    _expect_target(out, force)
     _expect_subject(subject)
     manifest = open_artefact(settings).manifest
     plan = read_plan(text, manifest.rest_class)
@@ -59,6 +61,8 @@ def record(text: str, out: Path, subject: str | None, as_json: bool) -> None:
     source = open_source(settings, manifest)
     if source is None:
         raise DataError("with EMG_MODE=push the sources are clients': record them with POST /emg/recordings")
+    if isinstance(source, Simulator):
+        source.follow([(None, plan.countdown_s), *((step.label, step.seconds) for step in plan.steps)])
     held, complete = _recorded(settings, manifest, source, plan, subject, out)
     report = _report(held, out, complete)
     click.echo(json.dumps(report) if as_json else _words(report))
@@ -193,11 +197,10 @@ def _can_draw() -> bool:
         return False
 
 
-def _expect_target(out: Path) -> None:
+def _expect_target(out: Path, force: bool) -> None:
     if out.suffix.lower() != ".npz":
         raise DataError(f"--out {out} must end in .npz")
-    if out.exists():
-        raise DataError(f"{out} exists; choose another name, or delete it")
+    expect_free_file(out, force)
     if not out.parent.is_dir():
         raise DataError(f"{out.parent} is not a folder")
 

@@ -97,6 +97,15 @@ def test_a_gesture_that_the_model_lacks_is_noted(run: Run, tmp_path: Path) -> No
     assert "tiny does not know wave" in result.stderr
 
 
+def test_a_recording_is_replaced_when_told(run: Run, tmp_path: Path) -> None:
+    out = tmp_path / "r.npz"
+    out.write_bytes(b"older")
+    plan = '{"gestures": ["fist"], "repetitions": 1, "seconds": 0.1, "countdown_seconds": 0}'
+
+    assert run("--label-plan", plan, "--out", out, "--force").exit_code == 0
+    assert load(out).gesture_names == ("fist",)
+
+
 def failed(result: Result, reason: str) -> None:
     assert result.exit_code == 1, result.output
     assert result.stdout == ""

@@ -9,7 +9,7 @@ about as they do on a good recording.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +21,7 @@ from app.emg.signal.filters import Sos
 from app.emg.source import Labels, Samples
 
 Floats = npt.NDArray[np.float64]
+Script = Sequence[tuple[int, float]]  # gestures to make one after the other, each with its seconds
 
 # Shaping filter of Shwedyk et al. 1977 (IEEE TBME 24:417) and Stulen & De Luca 1981 (IEEE TBME 28:515):
 # P(f) = k fh^4 f^2 / ((f^2 + fl^2) (f^2 + fh^2)^2). With 60 and 120 Hz the median is 96 Hz and the energy
@@ -38,6 +39,7 @@ GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))  # successive gestures lie far apart, ho
 # Ninapro asks for 5 s of movement and 3 s of rest (Atzori et al. 2014, Sci. Data 1:140053); ours are
 # shorter and vary, so that a viewer sees more of them and no model learns the rhythm.
 GESTURE_S, REST_S = (2.0, 4.0), (1.5, 3.0)
+REACTION_S = (0.2, 0.3)  # from a prompt on a screen to the muscle (Kosinski 2008: 0.19 s and more)
 RAMP_S = (0.15, 0.4)  # voluntary onset and release, rest to hold
 LEVEL = (0.04, 0.4)  # of MVC: light to moderate, as people drive a prosthesis
 
@@ -117,9 +119,15 @@ class Subject:
         self._style = {position: self._turn(STYLE_DEG) for position in gestures}
         self.gain: Floats = np.exp(self._rng.normal(0, GAIN_SD, channels))
 
-    def contractions(self) -> Iterator[Contraction]:
-        """In order of their start."""
+    def contractions(self, asked: Script = ()) -> Iterator[Contraction]:
+        """In order of their start: first what the person is asked to do, then what comes to their mind."""
         now = 0
+        for gesture, seconds in asked:
+            end = now + round(seconds * self._rate)
+            if gesture != self._rest:
+                begin, stop = now + self._samples(REACTION_S), end + self._samples(REACTION_S)
+                yield self._contract(gesture, gesture, begin, stop, self._rng.uniform(*LEVEL))
+            now = end
         while True:
             for gesture in self._rng.permutation(self._gestures or [self._rest]).tolist():
                 rest = self._samples(REST_S)
@@ -157,12 +165,14 @@ class Subject:
 class MuscleModel:
     """An endless signal in fractions of MVC with its labels, made block by block."""
 
-    def __init__(self, channels: int, rate: float, gestures: list[int], rest: int, seed: int) -> None:
+    def __init__(
+        self, channels: int, rate: float, gestures: list[int], rest: int, seed: int, asked: Script = ()
+    ) -> None:
         person, noise, tremor = np.random.SeedSequence(seed).spawn(3)
         self.block = max(1, round(BLOCK_S * rate))
         self._channels, self._rest = channels, rest
         subject = Subject(channels, rate, gestures, rest, person)
-        self._contractions = subject.contractions()
+        self._contractions = subject.contractions(asked)
         self._active: list[Contraction] = [next(self._contractions)]
         mixing = crosstalk(channels) * subject.gain[:, np.newaxis]
         self._mixing = mixing.astype(np.float32)  # (channels, sites)

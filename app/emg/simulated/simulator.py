@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from app.emg.simulated.muscle_model import MuscleModel
+from app.emg.simulated.muscle_model import MuscleModel, Script
 from app.emg.simulated.pacing import Clock, Pacer, Sleep
 from app.emg.source import Chunk, Labels, Samples
 from app.errors import ConfigError
@@ -49,9 +49,8 @@ class Simulator:
         if rest not in self.gesture_names:
             raise ConfigError(f"the rest class {rest!r} is not one of the classes {list(gesture_names)}")
         self.channels, self.sampling_rate, self.units = channels, sampling_rate, units
-        rest_id = self.gesture_names.index(rest)
-        gestures = [i for i in range(len(self.gesture_names)) if i != rest_id]
-        self._surrogate = MuscleModel(channels, sampling_rate, gestures, rest_id, seed)
+        self._rest, self._seed = self.gesture_names.index(rest), seed
+        self._surrogate = self._muscles()
         self._mvc = np.float32(mvc_rms)
         self._samples: Samples = np.zeros((0, channels), np.float32)  # made, not yet handed out
         self._labels: Labels = np.zeros(0, np.int16)
@@ -59,6 +58,20 @@ class Simulator:
         self._chunk = max(1, round(CHUNK_S * sampling_rate))
         self._index = 0
         self._closed = False
+
+    def follow(self, asked: Sequence[tuple[str | None, float]]) -> None:
+        """Make these gestures, each for its seconds and a little late, before the first sample is read.
+
+        They are counted from the first sample; what is no gesture of ours is rest. After the last it goes on by itself.
+        """
+        ids = {name: k for k, name in enumerate(self.gesture_names)}
+        self._surrogate = self._muscles(
+            [(ids.get(name or "", self._rest), seconds) for name, seconds in asked]
+        )
+
+    def _muscles(self, asked: Script = ()) -> MuscleModel:
+        gestures = [k for k in range(len(self.gesture_names)) if k != self._rest]
+        return MuscleModel(self.channels, self.sampling_rate, gestures, self._rest, self._seed, asked)
 
     def read(self) -> Chunk | None:
         """Return the next 5 ms, when they are due; None once closed."""

@@ -39,6 +39,20 @@ def test_read_hands_out_the_generated_signal_in_chunks_of_5_ms() -> None:
     assert time.now - 1000 == pytest.approx(0.495)  # the first chunk is there at once
 
 
+def test_the_person_does_what_is_asked_a_little_late() -> None:
+    """A plan recorded from the simulator had labels that said nothing of the signal."""
+    person = simulator(rate=200)
+    person.follow([(None, 1.0), ("rest", 1.0), ("pinch", 2.0), ("wave", 1.0), ("open", 2.0)])
+
+    _, labels = person.generate(200 * 7)
+
+    starts = np.flatnonzero(np.diff(labels)) + 1
+    names = [NAMES[k] for k in labels[np.concatenate([[0], starts])]]
+    assert names == ["rest", "pinch", "rest", "open"]
+    late = starts / 200 - [2.0, 4.0, 5.0]
+    assert ((late >= 0.2) & (late <= 0.3)).all()
+
+
 def test_another_seed_is_another_day() -> None:
     assert not np.array_equal(simulator(seed=1).generate(100)[0], simulator(seed=2).generate(100)[0])
 
