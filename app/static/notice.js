@@ -1,9 +1,13 @@
 /** What is the matter, in plain words, and what to do about it. Pure. */
 
+// What is seen, where the server gives no reason of its own, and what follows from it.
 const SAYS = {
-  stalled: "No samples arrive. Decisions fall to rest, and go on by themselves when samples come again.",
-  disconnected: "The device is gone. The server tries to open it again; check its cable or power.",
-  ended: "Nothing more comes from it until the server is started anew. With EMG_LOOP=1 a recording begins again by itself.",
+  stalled: ["No samples arrive.", "Decisions fall to rest, and go on by themselves when samples come again."],
+  disconnected: ["It cannot be read.", "The server tries to open it again by itself."],
+  ended: [
+    "Nothing more comes from it until the server is started anew.",
+    "With EMG_LOOP=1 a recording begins again by itself.",
+  ],
 };
 
 /**
@@ -72,7 +76,8 @@ function sourceNotice(state, health, source) {
   const found = now in SAYS ? now : state; // the stream may know of it before the last look at the server
   if (!(found in SAYS) || (found === "ended" && state === "completed")) return null; // said with the figures
   const title = `The source ${name} ${found === "ended" ? "has" : "is"} ${found}.`;
-  return { level: "warn", title, text: error ? `${SAYS[found]} (${error})` : SAYS[found] };
+  const [seen, then] = SAYS[found];
+  return { level: "warn", title, text: `${error ? sentence(error) : seen} ${then}` };
 }
 
 function completedNotice({ total_frames: frames, duration_seconds: seconds, avg_fps: fps, reason }) {

@@ -167,3 +167,12 @@ for (const [name, change, title] of [
     else assert.match(notice.title, title);
   });
 }
+
+test("what the server saw of a source is said, and nothing that it did not see", () => {
+  const error = "/dev/ttyUSB0 sent 3000 bytes in 2 s at 115200 baud, but no sample as csv: a line has 4 numbers, not 16";
+  const of = (state, error = null) => noticeOf({ ...CALM, health: { source: { name: "arm", state, error } } }).text;
+  assert.equal(of("disconnected", error), `${error}. The server tries to open it again by itself.`);
+  assert.match(of("disconnected"), /^It cannot be read\./);
+  assert.match(of("stalled"), /^No samples arrive\./);
+  for (const state of ["disconnected", "stalled"]) assert.doesNotMatch(of(state, error), /gone|cable|No samples/);
+});

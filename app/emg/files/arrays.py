@@ -49,7 +49,14 @@ def read_arrays(path: Path) -> Arrays:
         DataError: no such file, another kind of file, damaged, too large, or with objects inside.
     """
     if not path.is_file():
-        raise DataError(f"{path}: no such file")
+        seen = (
+            "is a folder, not a recording"
+            if path.is_dir()
+            else "is no file"
+            if path.exists()
+            else "no such file"
+        )
+        raise DataError(f"{path}: {seen}")
     if path.suffix.lower() not in SUFFIXES:
         raise DataError(f"{path.name}: is not a recording; it must be a .mat or .npz file")
     _expect_size(path, "the file", path.stat().st_size)

@@ -90,21 +90,28 @@ class Playback:
 
 
 def require(
-    recording: Recording, channels: int, rate: float, models: Sequence[tuple[str, int, float]] = ()
+    recording: Recording,
+    channels: int,
+    rate: float,
+    models: Sequence[tuple[str, int, float]] | None = None,
 ) -> None:
     """See that a model for `channels` at `rate` Hz can take the recording.
 
     Raises:
         DataError: names the recording's and the model's values, and which of `models` (name, channels,
-            rate) would fit.
+            rate) would fit; nothing of others where nobody looked.
     """
     if _fits(recording, channels, rate):
         return
-    fitting = [name for name, its_channels, its_rate in models if _fits(recording, its_channels, its_rate)]
-    advice = f"{' or '.join(fitting)} would fit" if fitting else "no model here fits"
+    advice = ""
+    if models is not None:
+        fitting = [
+            name for name, its_channels, its_rate in models if _fits(recording, its_channels, its_rate)
+        ]
+        advice = f"; {' or '.join(fitting)} would fit" if fitting else "; no model here fits"
     has = f"{recording.channels} channels at {recording.fs:g} Hz"
     raise DataError(
-        f"{recording.name}: has {has}; the model takes {channels} channels at {rate:g} Hz; {advice}"
+        f"{recording.name}: has {has}; the model takes {channels} channels at {rate:g} Hz{advice}"
     )
 
 

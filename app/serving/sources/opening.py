@@ -19,7 +19,7 @@ from app.emg.simulated import faults
 from app.emg.simulated.playback import Playback, require
 from app.emg.simulated.simulator import Simulator
 from app.emg.source import Source
-from app.errors import ArtefactError, DataError
+from app.errors import DataError
 from app.inference import artefact
 from app.inference.manifest import Manifest
 from app.serving.process.native_thread import native_thread
@@ -89,7 +89,7 @@ def _open_board(settings: Settings, manifest: Manifest) -> BoardSource:
     if board.channels != manifest.channels or not same_rate(board.sampling_rate, manifest.sampling_rate):
         fitting = [
             m.name
-            for m in _manifests(settings.instance / "models")
+            for m in artefact.manifests(settings.instance / "models")
             if m.channels == board.channels and same_rate(m.sampling_rate, board.sampling_rate)
         ]
         advice = f"EMG_MODEL={' or '.join(fitting)} would fit" if fitting else "no model here fits"
@@ -125,18 +125,8 @@ def serial_options(settings: Settings, manifest: Manifest) -> SerialOptions:
 
 
 def _expect_fit(recording: Recording, manifest: Manifest, models_dir: Path) -> None:
-    models = [(m.name, m.channels, m.sampling_rate) for m in _manifests(models_dir)]
+    models = [(m.name, m.channels, m.sampling_rate) for m in artefact.manifests(models_dir)]
     require(recording, manifest.channels, manifest.sampling_rate, models)
-
-
-def _manifests(models_dir: Path) -> list[Manifest]:
-    found = []
-    for name in artefact.list_artefacts(models_dir):
-        try:
-            found.append(artefact.load(models_dir / name).manifest)
-        except ArtefactError:  # a damaged neighbour is no advice
-            continue
-    return found
 
 
 def open_path(settings: Settings, manifest: Manifest) -> SignalPath:
