@@ -80,6 +80,27 @@ def commands(group: click.Group, prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{name}"
 
 
+def all_commands(group: click.Group) -> Iterator[click.Command]:
+    """Every command of ours; `openapi` is flask-smorest's."""
+    for command in group.commands.values():
+        if isinstance(command, click.Group):
+            yield from () if command.name == "openapi" else all_commands(command)
+        else:
+            yield command
+
+
+def test_every_command_and_every_option_says_what_it_is() -> None:
+    ours = list(all_commands(create_app(settings=Settings()).cli))
+    silent = [
+        f"{command.name} {option.opts[0]}"
+        for command in ours
+        for option in command.params
+        if isinstance(option, click.Option) and not option.help
+    ]
+    assert silent == []
+    assert all(command.help for command in ours)
+
+
 def test_the_page_of_commands_has_a_row_for_every_command_and_no_other() -> None:
     """`flask run` is Flask's."""
     text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")

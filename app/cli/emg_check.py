@@ -21,7 +21,9 @@ BAR = 40  # characters of the longest
 
 
 @click.command()
-@click.option("--seconds", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True)
+@click.option(
+    "--seconds", type=click.FloatRange(0.1, 3600), default=10.0, show_default=True, help="How long to read."
+)
 @as_json
 @one_line_errors
 def check(seconds: float, as_json: bool) -> None:

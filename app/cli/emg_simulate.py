@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from app.cli import named_recordings
 from app.cli.model import as_json, one_line_errors
 from app.errors import ConfigError, DataError
 
@@ -34,9 +35,14 @@ above_0 = click.FloatRange(0.0, min_open=True)
     "the other end of a null-modem cable.",
 )
 @click.option(
-    "--format", "format_", type=click.Choice(["binary", "csv"]), default="binary", show_default=True
+    "--format",
+    "format_",
+    type=click.Choice(["binary", "csv"]),
+    default="binary",
+    show_default=True,
+    help="Frames of bytes, or lines of text.",
 )
-@click.option("--recording", type=click.Path(path_type=Path), help="Default: simulated muscles.")
+@click.option("--recording", help=f"What it plays. {named_recordings.HELP} Default: simulated muscles.")
 @click.option("--faults", default="", help="Such as gap@20000:500,flat@40000:ch3,hum@0:50=20,stall@60000:2.")
 @click.option("--damage", type=a_share, default=0.0, help="The share of frames or lines with a wrong byte.")
 @click.option("--channels", type=click.IntRange(1, 255), help="Default: as EMG_MODEL takes.")
@@ -88,7 +94,7 @@ def simulate(to: Path, as_json: bool, seconds: float | None, damage: float, **op
 
 def _source(
     *,
-    recording: Path | None,
+    recording: str | None,
     channels: int | None,
     rate: float | None,
     speed: float,
@@ -106,11 +112,12 @@ def _source(
     return FaultInjector(source, found) if found else source
 
 
-def _playback(path: Path, channels: int | None, rate: float | None, speed: float) -> Source:
+def _playback(recording: str, channels: int | None, rate: float | None, speed: float) -> Source:
     from app.emg.files.recordings import load_path
     from app.emg.simulated.playback import Playback
 
-    source = Playback(load_path(path, labelled=False), speed=speed)
+    with named_recordings.recording_path(recording) as path:
+        source = Playback(load_path(path, labelled=False), speed=speed)
     for name, asked, own in (("channels", channels, source.channels), ("rate", rate, source.sampling_rate)):
         if asked is not None and asked != own:
             raise DataError(f"--{name} {asked:g} contradicts {path.name}, which has {own:g}: leave it out")
@@ -178,8 +185,8 @@ def _settings(to: Path, *, baud: int, format_: str, scale: float, **_: Any) -> d
     }
 
 
-def _invitation(source: Source, settings: dict[str, str], recording: Path | None) -> str:
-    what = recording.name if recording else "simulated muscles"
+def _invitation(source: Source, settings: dict[str, str], recording: str | None) -> str:
+    what = Path(recording).name if recording else "simulated muscles"
     names: Sequence[str] = [f"{name}={value}" for name, value in settings.items()]
     return (
         f"{what}: {source.channels} channels at {source.sampling_rate:g} Hz. "
