@@ -26,14 +26,13 @@ from tests.server.own_project import project, serving
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
 
-PAGES = ("README.md", "docs/commands.md", "docs/devices.md", "docs/recordings.md", "docs/security.md")
+PAGES = ("README.md", "docs/commands.md", "docs/recordings.md", "docs/security.md")
 OURS = re.compile(r"(\w+=\S+ )*(flask --app wsgi|make serve|curl|export) ?")
 
 # What a page prints and this machine has not, or what takes longer than a test may; each is tried elsewhere.
 LEFT = {
     r"model train": "minutes; tests/cli/test_model.py trains a small one",
     r"\.mat": "a recording of the reader's own; tests/server/test_recordings.py plays one",
-    r"EMG_MODE=(lsl|brainflow)": "extras; tests/server/test_lsl.py, test_brainflow.py",
     r"^pip install|^make (test|check|bench)|^python examples": "tests/examples, and these tests themselves",
     r"^\. \.venv": "the environment is that of this test",
 }
@@ -57,8 +56,8 @@ def test_every_command_of_a_page_is_run_or_left_for_a_reason(page: str) -> None:
 
 
 def test_every_page_with_our_commands_is_run() -> None:
-    """docs/tensorrt.md needs TensorRT, docs/deployment.md root; settings, push and first steps only start a server."""
-    others = {"docs/tensorrt.md", "docs/deployment.md"}
+    """docs/tensorrt.md needs TensorRT, docs/deployment.md root; docs/devices.md repeats the README's with a device."""
+    others = {"docs/tensorrt.md", "docs/deployment.md", "docs/devices.md"}
     pages = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))
@@ -109,22 +108,21 @@ class Reader:
         elif "emg simulate" in line:
             self._simulate(line)
         else:
-            if "emg check" in line or "emg record" in line:
-                self._stop()  # they read the device themselves
+            if "emg record" in line:
+                self._stop()  # it reads the device itself
             self._run(line, settings)
         self.done.append(shown)
 
     def _here(self, line: str) -> str:
         """The line with what a test has in place of a person: a second for each prompt, a port and a device."""
         line = re.sub(r"'rest:3[^']*'", lambda plan: plan[0].replace(":3", ":1"), line)
-        line = re.sub(r"/tmp/emg0|/dev/ttyUSB0", str(self._device), line)
-        line = line.replace("emg check", "emg check --seconds 2").replace(" FOLDER", " S01.npz")
+        line = line.replace("/tmp/emg0", str(self._device)).replace(" FOLDER", " S01.npz")
         return line.replace("flask ", f"{sys.executable} -m flask ")
 
     def _serve(self, settings: dict[str, str]) -> None:
         self._stop()
         self._server = ExitStack()
-        self._live = self._server.enter_context(serving(self._folder, **self._own, **settings))
+        self._live = self._server.enter_context(serving(self._folder, **{**self._own, **settings}))
         stream = Client(self._live.port, duration_seconds=20, fps=10, use_tensorrt=False)
         assert len(stream.frames(3)) == 3
         stream.close()
@@ -136,7 +134,7 @@ class Reader:
 
     def _simulate(self, line: str) -> None:
         process = subprocess.Popen(
-            line.split(), cwd=self._folder, env={**self._env, **self._own}, stdout=subprocess.PIPE, text=True
+            line.split(), cwd=self._folder, env={**self._env, **self._own}, stdout=subprocess.DEVNULL
         )
         self._left.callback(process.wait, LATE_S)
         self._left.callback(process.terminate)

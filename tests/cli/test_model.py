@@ -567,7 +567,7 @@ def test_an_unknown_model_lists_those_there(run: Run, people: Path) -> None:
 def test_a_target_outside_the_models_folder_needs_a_good_name(run: Run, people: Path, models: Path) -> None:
     words = ["--recording", people / "S01.npz", "--out", "../odd name"]
 
-    failed(run("calibrate", "--model", "tiny", *words), 2, "name must be letters")
+    failed(run("calibrate", "--model", "tiny", *words), 2, "is named with letters, digits")
 
 
 @pytest.mark.parametrize(

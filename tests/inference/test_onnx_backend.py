@@ -29,9 +29,8 @@ def windows(batch: int = 2) -> np.ndarray:
 def with_graphs(folder: Path, architecture: str) -> Artefact:
     plain = make_artefact(folder / "tiny", architecture=architecture)
     graphs = graphs_of(architecture, plain.manifest, plain.weights())
-    return save(
-        folder / "tiny", plain.manifest, {**graphs, "weights.safetensors": plain.file("weights.safetensors")}
-    )
+    files = {**graphs, "weights.safetensors": plain.file("weights.safetensors")}
+    return save(folder / "tiny", plain.manifest, files, replacing=True)
 
 
 def graphs_of(architecture: str, manifest: Manifest, weights: Mapping[str, np.ndarray]) -> dict[str, bytes]:
