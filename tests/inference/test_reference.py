@@ -25,7 +25,7 @@ def lively(folder: Path, architecture: str) -> Artefact:
         name: array + generator.uniform(0.1, 0.5, array.shape).astype(np.float32) if "norm" in name else array
         for name, array in plain.weights().items()
     }
-    return save(folder, plain.manifest, {"weights.safetensors": weights_bytes(arrays)})
+    return save(folder, plain.manifest, {"weights.safetensors": weights_bytes(arrays)}, replacing=True)
 
 
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
