@@ -142,7 +142,7 @@ def test_a_pipe_in_place_of_a_file_is_refused_without_waiting_for_a_writer(tmp_p
     (tmp_path / "tiny" / "manifest.json").unlink()
     os.mkfifo(tmp_path / "tiny" / "manifest.json")
 
-    with pytest.raises(ArtefactError, match="is missing"):
+    with pytest.raises(ArtefactError, match="is not a file"):
         load(tmp_path / "tiny")
 
 

@@ -191,7 +191,7 @@ def test_writing_again_keeps_the_card_and_takes_the_new_weights(tmp_path: Path) 
     shipping.write(tmp_path / "tiny", *made, graphs=False)
     (tmp_path / "tiny" / "README.md").write_text("about it")
 
-    shipping.write(tmp_path / "tiny", *made, graphs=False)
+    shipping.write(tmp_path / "tiny", *made, graphs=False, replacing=True)
 
     assert (tmp_path / "tiny" / "README.md").read_text() == "about it"
     artefact.load(tmp_path / "tiny")
