@@ -17,7 +17,7 @@ from app.inference.onnx_backend import OnnxBackend
 from app.inference.prediction import normalise
 from app.inference.torch_backend import TorchBackend
 from app.learning import recipes
-from app.learning.adaptation import adapt
+from app.learning.adaptation import Target, adapt
 from app.learning.datasets import Dataset, Ids, content_hashes, load_people, read
 from app.learning.evaluation import Baseline
 from app.learning.metrics import Scores, confusion
@@ -128,7 +128,7 @@ def test_one_repetition_of_a_person_never_seen_beats_the_baseline_within_seconds
 ) -> None:
     model, recording = shipped(MYO), load(recordings / "S13.npz")
 
-    made = adapt(model, recording, tmp_path / "mine", session=1, repetitions=1, mains=None)
+    made = adapt(model, recording, Target(path=tmp_path / "mine"), session=1, repetitions=1, mains=None)
 
     assert made.manifest.metrics["calibration"]["balanced_accuracy"] > 0.85
     assert made.manifest.metrics["calibration"]["seconds"] < 30

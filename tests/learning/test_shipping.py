@@ -13,7 +13,7 @@ from app.errors import ArtefactError, DataError
 from app.inference import artefact
 from app.inference.artefact import Artefact
 from app.learning import recipes, shipping
-from app.learning.adaptation import adapt, align
+from app.learning.adaptation import Target, adapt, align
 from app.learning.batches import Windows
 from app.learning.datasets import Dataset
 from app.learning.evaluation import evaluate
@@ -140,8 +140,10 @@ def test_a_child_takes_the_statistics_with_the_weights(
     recording = replace(quiet, emg=quiet.emg * np.float32(50))
     (fold,) = (run.name for run in runs if LOUD in run.held)
 
-    made = adapt(model, recording, tmp_path / "mine", session=1, repetitions=2, mains=None)
-    turned = align(model, recording, tmp_path / "turned", session=1, mains=None)
+    made = adapt(
+        model, recording, Target(path=tmp_path / "mine", graphs=False), session=1, repetitions=2, mains=None
+    )
+    turned = align(model, recording, Target(path=tmp_path / "turned", graphs=False), session=1, mains=None)
 
     expected = shipping.manifest_of(model, shipping.fold_file(fold)).std
     assert made.manifest.std.tolist() == turned.manifest.std.tolist() == expected.tolist()
