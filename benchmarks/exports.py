@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.emg.recording.folder import RecordingHeader
+from app.emg.recording.header import RecordingHeader
 from app.emg.recording.log_format import Entry, RecordedPrediction
 from app.emg.recording.writer import RecordingWriter
 from app.emg.source import Chunk

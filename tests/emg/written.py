@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from app.emg.recording.folder import Model, RecordingHeader
+from app.emg.recording.header import Model, RecordingHeader
 from app.emg.recording.log_format import Entry
 from app.emg.recording.writer import RecordingWriter
 from app.emg.source import Chunk

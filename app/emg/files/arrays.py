@@ -59,9 +59,11 @@ def read_arrays(path: Path) -> Arrays:
         raise DataError(f"{path}: {seen}")
     if path.suffix.lower() not in SUFFIXES:
         raise DataError(f"{path.name}: is not a recording; it must be a .mat or .npz file")
-    _expect_size(path, "the file", path.stat().st_size)
+    matlab = path.suffix.lower() == ".mat"
+    if matlab:  # which is read whole; of an .npz, only what we know
+        _expect_size(path, "the file", path.stat().st_size)
     try:
-        return _read_mat(path) if path.suffix.lower() == ".mat" else _read_npz(path)
+        return _read_mat(path) if matlab else _read_npz(path)
     except DataError:
         raise
     except NotImplementedError:

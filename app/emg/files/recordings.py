@@ -21,7 +21,10 @@ from app.errors import DataError
 log = logging.getLogger(__name__)
 
 UNKNOWN_UNITS = "unknown"
-MAX_CHANNELS = 512  # high-density grids have a few hundred; more means rows and columns are swapped
+MAX_CHANNELS = 1024  # as many as a model, and so a recording of ours, may have
+USUAL_CHANNELS = (
+    512  # high-density grids have a few hundred; more than that, and than rows, means they are swapped
+)
 MAX_RATE_HZ = 1e6
 MOST_CUT = 0.01  # of an array that is longer than another: some of Ninapro's have a few label rows too many
 MAX_ID = int(np.iinfo(np.int16).max)
@@ -219,7 +222,8 @@ def _emg(path: Path, arrays: Mapping[str, npt.NDArray[Any]]) -> Samples:
         )
     if 0 in emg.shape:
         raise DataError(f"{path.name}: emg is empty, {emg.shape}; it must hold samples")
-    if emg.shape[1] > MAX_CHANNELS or emg.shape[0] == 1 < emg.shape[1]:
+    rows, channels = emg.shape
+    if channels > MAX_CHANNELS or channels > max(rows, USUAL_CHANNELS) or rows == 1 < channels:
         hint = f"at most {MAX_CHANNELS} channels fit; are rows and columns swapped?"
         raise DataError(f"{path.name}: emg is (samples, channels) = {emg.shape}; {hint}")
     with np.errstate(over="ignore", invalid="ignore"):  # what does not fit float32 is found just below

@@ -13,7 +13,8 @@ import numpy.typing as npt
 
 from app.emg.files.recordings import MAX_ID
 from app.emg.recording import folder as folders
-from app.emg.recording.folder import LOG, RecordingHeader
+from app.emg.recording.folder import LOG
+from app.emg.recording.header import RecordingHeader
 from app.emg.recording.log_format import RecordedPrediction, read
 from app.emg.recording.spool import Spool
 from app.emg.source import UNLABELLED, Chunk, Labels, Samples

@@ -24,7 +24,7 @@ from app.emg.recording import bdf
 from app.emg.recording.bdf import Annotation, BdfHeader, RecordLength, Scale
 from app.emg.recording.contents import Contents, opened
 from app.emg.recording.export_npz import replacing
-from app.emg.recording.folder import RecordingHeader
+from app.emg.recording.header import RecordingHeader
 from app.emg.source import UNLABELLED
 from app.errors import DataError
 

@@ -14,20 +14,18 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
-from app.emg.recording.label_plan import LabelPlan
-from app.emg.recording.progress import SAID, RecordingProgress
+from app.emg.recording.header import MAX_HEADER_BYTES, RecordingHeader, decode
+from app.emg.recording.json_fields import read_object
+from app.emg.recording.progress import SAID, RecordingProgress, progress_of
 from app.errors import DataError, RecordingNameError
 
 HEADER, LOG, END, STOP = "recording.json", "log.bin", "end.json", "stop"
 END_BYTES = 1024
-FORMAT = 1
-MAX_HEADER_BYTES = 2**20
 MAX_ERROR = 300  # characters of a reason that are kept
 ALLOWED = "a name has 1 to 64 letters (a-z, A-Z), digits, '-', '_' and '.', and begins with a letter or digit"
 
@@ -35,35 +33,6 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 SUBJECT = re.compile(r"[A-Za-z0-9]{1,32}")
 SUBJECT_ALLOWED = "must be 1 to 32 letters (a-z, A-Z) and digits, such as S01"
 _NO_LINKS = os.O_NOFOLLOW | os.O_CLOEXEC
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Model:
-    """The model that judged the signal meanwhile."""
-
-    name: str
-    version: str
-    sha256: str  # of its manifest.json, which names that of every other file
-    classes: tuple[str, ...]
-    backend: str
-    fps: float  # predictions a second
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RecordingHeader:
-    """What is known before the first sample."""
-
-    name: str
-    source: str
-    subject: str | None
-    started_at: float  # Unix s
-    sampling_rate: float  # Hz, nominal
-    channels: int
-    units: str
-    gesture_names: tuple[str, ...]  # what the source's own labels mean
-    mains_hz: float | None
-    model: Model | None
-    plan: LabelPlan | None
 
 
 def check_name(name: str) -> str:
@@ -105,14 +74,14 @@ def make(root: Path, name: str) -> Path:
     return folder
 
 
-def write_header(root: Path, header: RecordingHeader) -> None:
-    """Make the folder a recording, on the disk when this returns.
+def write_header(root: Path, name: str, text: bytes) -> None:
+    """Make the folder a recording, on the disk when this returns. `text` is as header.py encodes it.
 
     Raises:
         OSError: it cannot be written.
     """
-    folder = root / header.name
-    _write_new(folder, HEADER, json.dumps(_header_json(header), ensure_ascii=False, indent=1).encode())
+    folder = root / name
+    _write_new(folder, HEADER, text)
     _sync(folder)
     _sync(root)
 
@@ -125,12 +94,8 @@ def read_header(root: Path, name: str) -> RecordingHeader:
         DataError: its header is damaged.
     """
     with open_file(root, name, HEADER) as file:
-        text = file.read(MAX_HEADER_BYTES)
-    try:
-        values = json.loads(text)
-        return _header_of(values)
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(f"the header of the recording {name} is damaged ({error})") from None
+        text = file.read(MAX_HEADER_BYTES + 1)
+    return decode(text, name)
 
 
 def read_end(root: Path, name: str) -> RecordingProgress | None:
@@ -140,11 +105,10 @@ def read_end(root: Path, name: str) -> RecordingProgress | None:
         RecordingNameError: there is no such recording.
     """
     with open_file(root, name, END) as file:
-        text = file.read(2 * END_BYTES)
+        text = file.read(2 * END_BYTES + 1)
     try:
-        values = json.loads(text)
-        return RecordingProgress(**{name: values[name] for name in SAID})
-    except (KeyError, TypeError, ValueError):
+        return progress_of(read_object(text, 2 * END_BYTES))
+    except ValueError:
         return None
 
 
@@ -241,22 +205,6 @@ def remove(root: Path, name: str) -> None:
         Path(entry.path).unlink()
     folder.rmdir()
     _sync(root)
-
-
-def _header_json(header: RecordingHeader) -> dict[str, Any]:
-    plan = None if header.plan is None else header.plan.as_json()
-    return {"format": FORMAT, **asdict(header), "plan": plan}
-
-
-def _header_of(values: Mapping[str, Any]) -> RecordingHeader:
-    if values["format"] != FORMAT:
-        raise ValueError(f"its format is {values['format']!r}, this version reads {FORMAT}")
-    model, plan = values["model"], values["plan"]
-    plain = {field.name: values[field.name] for field in fields(RecordingHeader)}
-    plain["gesture_names"] = tuple(plain["gesture_names"])
-    plain["model"] = None if model is None else Model(**{**model, "classes": tuple(model["classes"])})
-    plain["plan"] = None if plan is None else LabelPlan.from_json(plan)
-    return RecordingHeader(**plain)
 
 
 def _write_new(folder: Path, name: str, content: bytes) -> None:

@@ -18,12 +18,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from app.emg.recording.json_fields import list_of, real_of, text_of, whole_of
 from app.emg.source import UNLABELLED, Labels
 from app.errors import DataError
 
 REST = "rest"
 SECONDS, REST_SECONDS, COUNTDOWN_SECONDS, REPETITIONS = 3.0, 2.0, 3.0, 3
 MAX_GESTURES, MAX_REPETITIONS = 64, 1000
+MAX_STEPS = 10_000  # of one a second and a half, four hours
 MAX_STEP_S, MAX_PLAN_S = 3600.0, 4 * 3600.0
 MAX_LABEL = 64  # characters
 
@@ -126,10 +128,18 @@ class LabelPlan:
     def from_json(cls, values: Mapping[str, Any]) -> LabelPlan:
         """Return the plan of a recording's own header."""
         try:
-            steps = tuple(Step(str(a), float(b), int(c)) for a, b, c in values["steps"])
-            return cls(steps, float(values["countdown_seconds"]), str(values["rest"]))
-        except (KeyError, TypeError, ValueError) as error:
+            steps = tuple(_step(values) for values in list_of(values, "steps"))
+            return cls(steps, real_of(values, "countdown_seconds"), text_of(values, "rest"))
+        except ValueError as error:
             raise DataError(f"the plan of the recording is damaged ({error})") from None
+
+
+def _step(values: Any) -> Step:
+    if not isinstance(values, list) or len(values) != 3:
+        raise ValueError("a step must be a list of label, seconds and repetition")
+    named = dict(zip(("label", "seconds", "repetition"), values, strict=True))
+    repetition = whole_of(named, "repetition", 0, MAX_REPETITIONS)
+    return Step(text_of(named, "label"), real_of(named, "seconds"), repetition)
 
 
 def plan_of(
@@ -149,6 +159,7 @@ def plan_of(
         raise DataError(f"gestures must differ from each other, got {', '.join(map(str, gestures))}")
     _expect_seconds("seconds", seconds, least=0.1)
     _expect_seconds("rest_seconds", rest_seconds, least=0.0)
+    _expect_steps(len(gestures) * repetitions)  # before they are made, and with the pauses once more
     pause = rest_seconds > 0
     steps: list[Step] = []
     for repetition in range(1, repetitions + 1):
@@ -156,6 +167,7 @@ def plan_of(
             if pause and steps and rest not in (gesture, steps[-1].label):
                 steps.append(Step(rest, rest_seconds, repetition))
             steps.append(Step(gesture, seconds, repetition))
+    _expect_steps(len(steps))
     return LabelPlan(tuple(steps), countdown_seconds, rest)
 
 
@@ -172,6 +184,7 @@ def parse_plan(text: str, rest: str = REST) -> LabelPlan:
         raise DataError(f"the plan is empty; it is {_TEXT}")
     times = _times(found[2] or "1")
     pairs = list(_pairs(found[1]))
+    _expect_steps(len(pairs) * times)
     steps = tuple(Step(name, seconds, k) for k in range(1, times + 1) for name, seconds in pairs)
     return LabelPlan(steps, rest=rest)
 
@@ -237,6 +250,11 @@ def _expect_label(label: str) -> None:
         raise DataError(
             f"a gesture's name is a printable text of 1 to {MAX_LABEL} characters, got {label[:80]!r}"
         )
+
+
+def _expect_steps(count: int) -> None:
+    if count > MAX_STEPS:
+        raise DataError(f"a plan has up to {MAX_STEPS} steps, pauses included; this one has {count} or more")
 
 
 def _expect_seconds(what: str, value: float, least: float) -> None:

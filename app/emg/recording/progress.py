@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from typing import Any
 
+from app.emg.recording.json_fields import flag_of, maybe, text_of, whole_of
 from app.emg.recording.log_format import Entry, RecordedPrediction
+
+STATES = ("recording", "complete", "failed")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,3 +49,21 @@ class RecordingProgress:
 
 
 SAID = tuple(one.name for one in fields(RecordingProgress) if one.name != "first")  # in end.json
+
+
+def progress_of(values: Mapping[str, Any]) -> RecordingProgress:
+    """Return what end.json says. Nothing in it is trusted.
+
+    Raises:
+        ValueError: what is wrong with it.
+    """
+    state = text_of(values, "state")
+    if state not in STATES:
+        raise ValueError(f"state must be one of {', '.join(STATES)}, got {state[:40]!r}")
+    counted = ("samples", "lost_samples", "gaps", "restarts", "predictions", "position")
+    return RecordingProgress(
+        state=state,
+        error=maybe(text_of, values, "error"),
+        recovered=flag_of(values, "recovered"),
+        **{name: whole_of(values, name) for name in counted},
+    )

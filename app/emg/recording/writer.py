@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from app.emg.recording import folder as folders
-from app.emg.recording.folder import LOG, STOP, RecordingHeader
+from app.emg.recording.folder import LOG, STOP
+from app.emg.recording.header import RecordingHeader
+from app.emg.recording.header import encode as encode_header
 from app.emg.recording.log_format import MAGIC, Entry, RecordedPrediction, encode, joined, read_with_ends
 from app.emg.recording.progress import RecordingProgress
 from app.emg.source import Chunk
@@ -28,19 +30,21 @@ class RecordingWriter:
     """One recording being written.
 
     Raises:
+        DataError: its header is more than a header may be.
         FileExistsError: there is one of that name.
         OSError: it cannot be written; that it began is then undone.
     """
 
     def __init__(self, root: Path, header: RecordingHeader) -> None:
         self.header, self._root = header, root
+        text = encode_header(header)  # refused before anything is there
         self.progress = RecordingProgress()
         # unbuffered: what was written is with the kernel, which outlives us
         self._file = (folders.make(root, header.name) / LOG).open("xb", buffering=0)
         try:
             fcntl.flock(self._file, _OURS)
             _write_all(self._file, MAGIC)
-            folders.write_header(root, header)  # last: nobody takes it for one left behind
+            folders.write_header(root, header.name, text)  # last: nobody takes it for one left behind
         except OSError:
             self._file.close()
             with suppress(OSError, DataError):

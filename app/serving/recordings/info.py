@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.emg.recording.folder import Model, RecordingHeader
+from app.emg.recording.header import Model, RecordingHeader
 from app.emg.recording.label_plan import Prompt
 from app.emg.recording.progress import RecordingProgress
 

@@ -15,7 +15,7 @@ from typing import BinaryIO
 from app.emg.recording import export_bids as bids
 from app.emg.recording import export_npz as recording_export
 from app.emg.recording import folder as folders
-from app.emg.recording.folder import Model, RecordingHeader
+from app.emg.recording.header import Model, RecordingHeader
 from app.emg.recording.label_plan import LabelPlan
 from app.emg.recording.progress import RecordingProgress
 from app.emg.recording.writer import RecordingWriter, expect_over, recover, running

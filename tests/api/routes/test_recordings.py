@@ -264,6 +264,7 @@ BAD: list[tuple[dict[str, Any], str, str]] = [
     *(({"plan": {"gestures": ["a"], "rest_seconds": v}}, "plan", "") for v in (-1, 1e300, "3")),
     *(({"plan": {"gestures": ["a"], "countdown_seconds": v}}, "plan", "") for v in (-0.1, 4000, [])),
     ({"plan": {"gestures": ["a"], "seconds": 3600, "repetitions": 1000}}, "plan", "up to 4 h"),
+    ({"plan": {"gestures": [*"abcdefghijk"], "seconds": 0.1, "repetitions": 1000}}, "plan", "10000 steps"),
 ]
 
 

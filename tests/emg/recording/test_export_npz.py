@@ -16,10 +16,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.emg.files import arrays
 from app.emg.files.recordings import load
 from app.emg.recording import export_bids as bids
 from app.emg.recording.contents import opened
 from app.emg.recording.export_npz import write_npz
+from app.emg.recording.header import MAX_CHANNELS
 from app.emg.recording.label_plan import LabelPlan, Step
 from app.emg.recording.log_format import RecordedPrediction
 from app.emg.recording.writer import RecordingWriter
@@ -86,6 +88,23 @@ def test_a_plan_gives_labels_and_repetitions_by_sample_index(tmp_path: Path) -> 
     assert found.gesture_names == ("rest", "point")
     with np.load(tmp_path / "one.npz") as file:
         assert file["source_label"].tolist() == [0] * 50 + [UNLABELLED] * 50
+
+
+def test_as_many_channels_as_a_recording_may_have_are_read_back(tmp_path: Path) -> None:
+    """A recording took 1024, and its .npz was refused: rows and columns were swapped, it said."""
+    samples = np.zeros((2000, MAX_CHANNELS), np.float32)
+    written(tmp_path / "r", [Chunk(index=0, samples=samples)], channels=MAX_CHANNELS)
+    write_npz(tmp_path / "r", "one", tmp_path / "one.npz")
+    assert load(tmp_path / "one.npz", labelled=False).channels == MAX_CHANNELS
+
+
+def test_only_what_is_read_of_it_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One channel for 40 hours: 0.7 GiB of signal, and 6 GiB with all that is known of each sample."""
+    written(tmp_path / "r", [chunk(10 * k) for k in range(200)])
+    write_npz(tmp_path / "r", "one", tmp_path / "one.npz")
+    monkeypatch.setattr(arrays, "MAX_BYTES", 25_000)
+    assert (tmp_path / "one.npz").stat().st_size > 2 * arrays.MAX_BYTES
+    assert len(load(tmp_path / "one.npz").emg) == 2000
 
 
 def test_a_model_can_be_trained_on_it(tmp_path: Path) -> None:

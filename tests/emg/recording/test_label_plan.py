@@ -142,6 +142,17 @@ def test_a_text_that_is_longer_than_a_files_name_may_be_is_a_plan() -> None:
         ('{"gestures": ["a"], "seconds": 1' + "0" * 400 + "}", "seconds must be a number"),
         ('{"gestures": ["a"]', "the plan is not JSON"),
         (json.dumps({"gestures": [f"g{k}" for k in range(65)]}), "up to 64 gestures, got 65"),
+        (",".join(f"g{k}:0.1" for k in range(11)) + " x 1000", "up to 10000 steps, pauses included"),
+        (
+            json.dumps({"gestures": [f"g{k}" for k in range(64)], "repetitions": 1000, "seconds": 0.1}),
+            "up to 10000 steps, pauses included",
+        ),
+        (
+            json.dumps(
+                {"gestures": list("abcdef"), "repetitions": 1000, "seconds": 0.1, "rest_seconds": 0.1}
+            ),
+            "this one has 11999 or more",
+        ),
     ],
 )
 def test_a_wrong_plan_is_told_which_part_is_wrong(text: str, says: str) -> None:

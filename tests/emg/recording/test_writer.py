@@ -8,14 +8,16 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from app.config import ROOT
 from app.emg.recording import folder as folders
 from app.emg.recording.folder import END, END_BYTES, HEADER, LOG, RecordingProgress
-from app.emg.recording.label_plan import plan_of
+from app.emg.recording.label_plan import MAX_GESTURES, MAX_LABEL, MAX_STEPS, LabelPlan, Step, plan_of
 from app.emg.recording.log_format import RecordedPrediction, read
 from app.emg.recording.writer import RecordingWriter, expect_over, is_being_written, recover
 from app.errors import BusyError, DataError
@@ -72,6 +74,28 @@ def test_a_header_comes_back_with_its_plan(tmp_path: Path) -> None:
     written(tmp_path, [chunk(0)], plan=plan, model=None, subject=None, mains_hz=None)
     found = folders.read_header(tmp_path, "one")
     assert (found.plan, found.model, found.subject) == (plan, None, None)
+
+
+def test_the_longest_plan_there_may_be_comes_back(tmp_path: Path) -> None:
+    """Its header was larger than was read again: the recording was complete, and its download a 422."""
+    names = [chr(0x1F600 + k) * MAX_LABEL for k in range(MAX_GESTURES)]  # of four bytes a character
+    steps = tuple(Step(names[k % MAX_GESTURES], 1.1, 1000) for k in range(MAX_STEPS))
+    plan = LabelPlan(steps)
+    written(tmp_path, [chunk(0)], plan=plan)
+    assert folders.read_header(tmp_path, "one").plan == plan
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"gesture_names": ("x" * 10**6,) * 5}, {"channels": 5000}, {"sampling_rate": 1e9}, {"units": 3}],
+    ids=["length", "channels", "rate", "type"],
+)
+def test_a_header_that_could_not_be_read_again_is_not_written(
+    tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    with pytest.raises(DataError, match="cannot keep what is to be said of it"):
+        RecordingWriter(tmp_path, replace(ABOUT, **changes))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_second_recording_of_that_name_is_refused_and_the_first_stays(tmp_path: Path) -> None:
