@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 
 class MyostreamError(Exception):
     """Anything this project refuses. The message says what was wrong and what would be right."""
@@ -61,3 +63,8 @@ class BackendUnavailableError(MyostreamError):
     def __init__(self, backend: str, reason: str, cure: str) -> None:
         super().__init__(f"{backend} is not available: {reason}. {cure}")
         self.backend, self.reason, self.cure = backend, reason, cure
+
+
+def no_descriptor(error: BaseException) -> bool:
+    """Whether a file could not be opened because this process, or the system, has no descriptor left for it."""
+    return isinstance(error, OSError) and error.errno in (errno.EMFILE, errno.ENFILE)

@@ -128,7 +128,7 @@ export class RecordingsPanel {
       return button;
     };
     const take = (format, suffix) => async () => save(`${name}.${suffix}`, await this.server.file(`${path}/download?format=${format}`));
-    const about = state === "failed" ? `failed: ${error}` : `${seconds.toFixed(1)} s${gaps ? `, ${gaps} gaps` : ""}`;
+    const about = error ? `${state}: ${error}` : `${seconds.toFixed(1)} s${gaps ? `, ${gaps} gaps` : ""}`;
     const erase = async () => {
       if (!window.confirm(`Delete the recording ${name} for good?`)) return;
       await this.server.delete(path);

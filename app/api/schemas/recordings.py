@@ -107,7 +107,7 @@ class RecordingSchema(Schema):
     """The state of a recording."""
 
     name = fields.String(required=True)
-    state = fields.String(required=True, metadata={"enum": ["recording", "complete", "failed"]})
+    state = fields.String(required=True, metadata={"enum": ["recording", "complete", "failed", "damaged"]})
     source = fields.String(required=True)
     subject = fields.String(required=True, allow_none=True)
     started_at = fields.Float(required=True, **about("Unix s"))
@@ -118,7 +118,7 @@ class RecordingSchema(Schema):
     predictions = fields.Integer(required=True)
     bytes = fields.Integer(required=True)
     model = fields.Nested(RecordingModelSchema, required=True, allow_none=True)
-    error = fields.String(required=True, allow_none=True, **about("Why it failed"))
+    error = fields.String(required=True, allow_none=True, **about("Why it failed, or cannot be read"))
     recovered = fields.Boolean(required=True, **about("The server was killed; this is what was on the disk"))
     prompt = fields.Nested(
         PromptSchema, required=True, allow_none=True, **about("With a plan, while it runs")

@@ -14,15 +14,15 @@ import json
 import os
 import re
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
 from app.emg.recording.header import MAX_HEADER_BYTES, RecordingHeader, decode
 from app.emg.recording.json_fields import read_object
 from app.emg.recording.progress import SAID, RecordingProgress, progress_of
-from app.errors import DataError, RecordingNameError
+from app.errors import DataError, RecordingNameError, no_descriptor
 
 HEADER, LOG, END, STOP = "recording.json", "log.bin", "end.json", "stop"
 END_BYTES = 1024
@@ -32,7 +32,9 @@ ALLOWED = "a name has 1 to 64 letters (a-z, A-Z), digits, '-', '_' and '.', and 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 SUBJECT = re.compile(r"[A-Za-z0-9]{1,32}")
 SUBJECT_ALLOWED = "must be 1 to 32 letters (a-z, A-Z) and digits, such as S01"
-_NO_LINKS = os.O_NOFOLLOW | os.O_CLOEXEC
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+_ABSENT = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO, errno.EISDIR)  # a link, a FIFO, a folder
 
 
 def check_name(name: str) -> str:
@@ -47,12 +49,34 @@ def check_name(name: str) -> str:
 
 
 def names(root: Path) -> list[str]:
-    """Return the recordings there are, by name; what else lies in the folder is passed over."""
+    """Return the recordings there are, by name, sound or damaged; what else lies in the folder is passed over.
+
+    Raises:
+        OSError: the folder cannot be read.
+    """
     try:
-        found = [entry.name for entry in os.scandir(root) if entry.is_dir(follow_symlinks=False)]
+        with os.scandir(root) as entries:
+            found = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
     except FileNotFoundError:
         return []
-    return sorted(name for name in found if NAME.fullmatch(name) and (root / name / HEADER).is_file())
+    return sorted(name for name in found if NAME.fullmatch(name) and _is_recording(root / name))
+
+
+def has_header(root: Path, name: str) -> bool:
+    """Whether it is a recording yet, or still: the header comes last, and goes first."""
+    return os.path.lexists(root / name / HEADER)
+
+
+def _is_recording(folder: Path) -> bool:
+    for file in (HEADER, LOG):
+        try:
+            (folder / file).lstat()
+        except FileNotFoundError:
+            continue
+        except OSError:  # a folder that is closed to us
+            return True
+        return True
+    return False
 
 
 def make(root: Path, name: str) -> Path:
@@ -91,7 +115,8 @@ def read_header(root: Path, name: str) -> RecordingHeader:
 
     Raises:
         RecordingNameError: there is no such recording.
-        DataError: its header is damaged.
+        DataError: its header is damaged, or missing.
+        OSError: no descriptor is left.
     """
     with open_file(root, name, HEADER) as file:
         text = file.read(MAX_HEADER_BYTES + 1)
@@ -166,29 +191,48 @@ def open_file(root: Path, name: str, file: str, flags: int = os.O_RDONLY) -> Ite
 
     Raises:
         RecordingNameError: there is no such recording.
+        DataError: it lacks that file, which may not be opened, or is none.
+        OSError: no descriptor is left.
     """
-    folder = None
+    folder = _opened(name, None, lambda: os.open(root / check_name(name), _FOLDER))
     try:
-        folder = os.open(root / check_name(name), os.O_RDONLY | os.O_DIRECTORY | _NO_LINKS)
-        handle = os.open(
-            file, flags | _NO_LINKS | os.O_NONBLOCK, 0o644, dir_fd=folder
-        )  # a FIFO must not hold us up
-    except OSError:
-        raise RecordingNameError(f"there is no recording {name}") from None
+        # a FIFO must not hold us up
+        handle = _opened(name, file, lambda: os.open(file, flags | _FILE, 0o644, dir_fd=folder))
     finally:
-        if folder is not None:
-            os.close(folder)
+        os.close(folder)
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise DataError(_damaged(name, file))
     with os.fdopen(handle, "rb" if flags == os.O_RDONLY else "r+b") as opened:
-        if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
-            raise RecordingNameError(f"there is no recording {name}")
         yield opened
+
+
+def _opened(name: str, file: str | None, open_it: Callable[[], int]) -> int:
+    """Return a descriptor; what cannot be opened is named for what it is."""
+    try:
+        return open_it()
+    except OSError as error:
+        if no_descriptor(error):
+            raise
+        if error.errno in _ABSENT and file is None:
+            raise RecordingNameError(f"there is no recording {name}") from None
+        if error.errno in _ABSENT:
+            raise DataError(_damaged(name, str(file))) from None
+        reason = f"{file or 'its folder'} cannot be opened: {error.strerror}"
+        raise DataError(f"the recording {name} is damaged ({reason})") from None
+
+
+def _damaged(name: str, file: str) -> str:
+    return f"there is no recording {name} to be read: it is damaged ({file} is missing, or no plain file)"
 
 
 def size(root: Path, name: str) -> int:
     """Bytes of its files, without those of an export."""
-    return sum(
-        (root / name / file).lstat().st_size for file in (HEADER, LOG, END) if (root / name / file).exists()
-    )
+    found = 0
+    for file in (HEADER, LOG, END):
+        with suppress(FileNotFoundError):
+            found += (root / name / file).lstat().st_size
+    return found
 
 
 def remove(root: Path, name: str) -> None:
@@ -201,8 +245,15 @@ def remove(root: Path, name: str) -> None:
     folder = root / check_name(name)
     if folder.is_symlink() or not folder.is_dir():
         raise RecordingNameError(f"there is no recording {name}")
-    for entry in os.scandir(folder):  # one level: we make no folders in it
-        Path(entry.path).unlink()
+    with os.scandir(folder) as entries, ExitStack() as held:
+        found = list(entries)
+        if any(entry.is_dir(follow_symlinks=False) for entry in found):  # nothing of ours: nothing is deleted
+            raise IsADirectoryError(errno.EISDIR, "it holds a folder")
+        files = [Path(entry.path) for entry in found]
+        with suppress(DataError, BlockingIOError):  # whoever lists it meanwhile takes it for one that is busy
+            fcntl.flock(held.enter_context(open_file(root, name, LOG)), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for file in sorted(files, key=lambda file: file.name != HEADER):  # without it, it is no recording
+            file.unlink()
     folder.rmdir()
     _sync(root)
 

@@ -106,14 +106,17 @@ def _header(values: Mapping[str, Any], name: str) -> RecordingHeader:
 
 def _model(values: Mapping[str, Any], name: str) -> Model:
     found = expect_object(values, name)
-    return Model(
-        name=text_of(found, "name"),
-        version=text_of(found, "version"),
-        sha256=text_of(found, "sha256"),
-        classes=texts_of(found, "classes"),
-        backend=text_of(found, "backend"),
-        fps=real_of(found, "fps"),
-    )
+    try:
+        return Model(
+            name=text_of(found, "name"),
+            version=text_of(found, "version"),
+            sha256=text_of(found, "sha256"),
+            classes=texts_of(found, "classes"),
+            backend=text_of(found, "backend"),
+            fps=real_of(found, "fps"),
+        )
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def _plan(values: Mapping[str, Any], name: str) -> LabelPlan:

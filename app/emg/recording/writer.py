@@ -18,7 +18,7 @@ from app.emg.recording.header import encode as encode_header
 from app.emg.recording.log_format import MAGIC, Entry, RecordedPrediction, encode, joined, read_with_ends
 from app.emg.recording.progress import RecordingProgress
 from app.emg.source import Chunk
-from app.errors import BusyError, DataError
+from app.errors import BusyError, DataError, no_descriptor
 
 log = logging.getLogger(__name__)
 
@@ -71,8 +71,17 @@ class RecordingWriter:
             self.progress.count(record)
         if records:
             os.fsync(self._file.fileno())
-            with suppress(DataError):  # its folder was taken away by hand
-                folders.write_end(self._root, self.header.name, self.progress)
+            self._say()
+
+    def _say(self) -> None:
+        """How it goes. Where that cannot be said just now the log itself has it."""
+        try:
+            folders.write_end(self._root, self.header.name, self.progress)
+        except DataError:  # its folder was taken away by hand
+            return
+        except OSError as error:
+            if not no_descriptor(error):
+                raise
 
     @property
     def asked_to_stop(self) -> bool:
@@ -102,7 +111,8 @@ def recover(root: Path, name: str) -> RecordingProgress | None:
     A torn record at its end is cut off. Reads the whole log.
 
     Raises:
-        DataError: there is no such recording, or its header is damaged.
+        DataError: there is no such recording, or it is damaged.
+        OSError: no descriptor is left.
     """
     header = folders.read_header(root, name)
     found, end = RecordingProgress(state="complete", recovered=True), len(MAGIC)
@@ -112,12 +122,15 @@ def recover(root: Path, name: str) -> RecordingProgress | None:
             said = folders.read_end(root, name)  # its writer may have ended it just now
             if said is not None and said.over:
                 return said
+            if file.read(len(MAGIC)) != MAGIC:  # not to be cut off where it does not even begin
+                raise DataError(f"the recording {name} is damaged ({LOG} does not begin as a log does)")
+            file.seek(0)
             for at, entry in read_with_ends(file, header.channels):
                 found.count(entry)
                 end = at
             with suppress(OSError):
                 file.truncate(end)
-            with suppress(OSError):  # a full or read-only disk: found again the next time
+            with suppress(OSError, DataError):  # a full or read-only disk: found again the next time
                 folders.write_end(root, name, found)
     except BlockingIOError:
         return None

@@ -11,7 +11,7 @@ from app.emg.recording.progress import RecordingProgress
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingInfo:
-    """A look at a recording. `state` is recording, complete or failed."""
+    """A look at a recording. `state` is recording, complete, failed, or damaged: it cannot be read."""
 
     name: str
     state: str
@@ -55,7 +55,7 @@ def state_of(header: RecordingHeader, progress: RecordingProgress, size: int) ->
 
 
 def unreadable(name: str, error: str) -> RecordingInfo:
-    """One whose header is damaged: listed, so that it can be deleted."""
+    """One that is damaged: listed with the reason, so that it can be deleted."""
     nothing = RecordingHeader(
         name=name,
         source="",
@@ -69,4 +69,4 @@ def unreadable(name: str, error: str) -> RecordingInfo:
         model=None,
         plan=None,
     )
-    return state_of(nothing, RecordingProgress(state="failed", error=error), 0)
+    return state_of(nothing, RecordingProgress(state="damaged", error=error), 0)

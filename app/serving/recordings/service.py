@@ -9,18 +9,20 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
 from app.emg.recording import export_bids as bids
 from app.emg.recording import export_npz as recording_export
 from app.emg.recording import folder as folders
+from app.emg.recording.folder import LOG
 from app.emg.recording.header import Model, RecordingHeader
 from app.emg.recording.label_plan import LabelPlan
 from app.emg.recording.progress import RecordingProgress
-from app.emg.recording.writer import RecordingWriter, expect_over, recover, running
+from app.emg.recording.writer import RecordingWriter, expect_over, is_being_written, recover, running
 from app.emg.source import Source
-from app.errors import BusyError, DataError, NotReadyError, RecordingNameError
+from app.errors import BusyError, DataError, NotReadyError, RecordingNameError, no_descriptor
 from app.serving.process.offload import BlockingWorker
 from app.serving.recordings.export_folder import clear_exports, export_folder
 from app.serving.recordings.info import RecordingInfo, state_of, unreadable
@@ -114,7 +116,12 @@ class RecordingService:
             clear_exports(self.root)
         except OSError as error:
             log.warning("the exports left in %s cannot be deleted: %s", self.root, error)
-        for name in folders.names(self.root):
+        try:
+            names = folders.names(self.root)
+        except OSError as error:
+            log.warning("the recordings in %s cannot be looked at: %s", self.root, error)
+            return
+        for name in names:
             try:
                 progress = folders.read_end(self.root, name)
                 if progress is None or not progress.over:
@@ -174,12 +181,18 @@ class RecordingService:
 
         Raises:
             RecordingNameError: there is none of that name.
-            DataError: its header is damaged.
+            DataError: it is damaged.
+            OSError: no descriptor is left.
         """
         session = self._sessions.get(folders.check_name(name))
         if session is not None:
             return self._live(session)
-        return self._reading.do(lambda: self._on_disk(name))
+        try:
+            return self._reading.do(lambda: self._on_disk(name))
+        except OSError as error:
+            if no_descriptor(error):
+                raise
+            raise DataError(f"the recording {name} cannot be read: {error.strerror or error}") from None
 
     def states(self) -> list[RecordingInfo]:
         """All recordings, the newest first."""
@@ -191,7 +204,8 @@ class RecordingService:
             except RecordingNameError:  # deleted meanwhile
                 continue
             except DataError as error:
-                found.append(unreadable(name, str(error)))
+                if not self._reading.do(partial(self._passing, name)):
+                    found.append(unreadable(name, str(error)))
         return sorted(found, key=lambda state: (state.started_at, state.name), reverse=True)
 
     def export(self, name: str, form: str) -> tuple[BinaryIO, int]:
@@ -305,6 +319,12 @@ class RecordingService:
         except OSError as error:
             raise NotReadyError(f"the recording cannot be written: {error.strerror or error}") from None
 
+    def _passing(self, name: str) -> bool:
+        """Whether it lacks its header because it is being begun, or deleted, at this moment."""
+        if folders.has_header(self.root, name):
+            return False
+        return is_being_written(self.root, name) or name not in folders.names(self.root)
+
     def _live(self, session: RecordingSession) -> RecordingInfo:
         ended = session.ended
         state = state_of(session.header, ended or session.writer.progress, session.writer.bytes)
@@ -316,6 +336,8 @@ class RecordingService:
         if progress is None or not progress.over:
             # None: another process writes it, and may have said more meanwhile
             progress = recover(self.root, name) or folders.read_end(self.root, name) or RecordingProgress()
+        with folders.open_file(self.root, name, LOG):  # without its log it is damaged, whatever is said of it
+            pass
         state = state_of(header, progress, folders.size(self.root, name))
         if progress.over or header.plan is None:
             return state

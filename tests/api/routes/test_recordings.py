@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import io
 import json
 import zipfile
@@ -21,6 +23,8 @@ from werkzeug.test import TestResponse
 from app.api.sse import events as sse
 from app.config import Settings
 from app.emg.files.recordings import load
+from app.emg.recording import folder as folders
+from app.emg.recording.header import RecordingHeader, encode
 from app.serving.engine.opening import make_engine
 from app.serving.recordings.session import RecordingSession
 from app.serving.runtime import Runtime
@@ -28,6 +32,7 @@ from app.serving.sources.acquisition import Acquisition
 from app.serving.sources.opening import open_path
 from tests.api.conftest import CHANNELS
 from tests.api.test_bad_input import expect_problem
+from tests.emg.written import HEADER, chunk, written
 from tests.fakes import LiveSource
 from tests.inference.artefacts import make_artefact
 
@@ -205,6 +210,126 @@ def test_what_is_not_there_is_a_404(client: FlaskClient) -> None:
     ):
         body = expect_problem(getattr(client, method)(path), 404)
         assert body["detail"] == "there is no recording nothing"
+
+
+def header(**changes: Any) -> bytes:
+    """A header whose fields are changed, as somebody's editor may do."""
+    return json.dumps({**json.loads(encode(HEADER)), **changes}).encode()
+
+
+DAMAGE: dict[str, tuple[Callable[[Path], object], str]] = {
+    "no header": (lambda at: (at / "recording.json").unlink(), "recording.json is missing"),
+    "no log": (lambda at: (at / "log.bin").unlink(), "log.bin is missing"),
+    "no end": (lambda at: (at / "end.json").unlink(), "end.json is missing"),
+    "a folder": (
+        lambda at: ((at / "end.json").unlink(), (at / "end.json").mkdir()),
+        "end.json is missing, or no plain file",
+    ),
+    "a log of zeros": (
+        lambda at: ((at / "log.bin").write_bytes(bytes(999)), (at / "end.json").write_text("")),
+        "does not begin as a log",
+    ),
+    **{
+        str(changes): (
+            lambda at, changes=changes: (at / "recording.json").write_bytes(header(**changes)),
+            next(iter(changes)),
+        )
+        for changes in (
+            {"started_at": "yesterday"},
+            {"started_at": 1e300},
+            {"sampling_rate": "200"},
+            {"sampling_rate": 0},
+            {"channels": -1},
+            {"channels": True},
+            {"source": ["live"]},
+            {"gesture_names": "rest"},
+            {"gesture_names": [1]},
+            {"mains_hz": "50"},
+            {"model": {"name": 1}},
+            {"model": {**json.loads(encode(HEADER))["model"], "fps": None}},
+            {"plan": {"steps": [["rest", "three", 1]], "countdown_seconds": 1.0, "rest": "rest"}},
+            {"plan": {"steps": [["rest"]], "countdown_seconds": 1.0, "rest": "rest"}},
+            {"plan": []},
+            {"name": 7},
+        )
+    },
+    "another's header": (lambda at: (at / "recording.json").write_bytes(header(name="two")), "another"),
+    "nested": (lambda at: (at / "recording.json").write_text("[" * 100_000), "nested"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_recording_is_listed_as_such_and_is_alone_in_it(
+    client: FlaskClient, runtime: Runtime, damage: str
+) -> None:
+    """One with a text for a number made the whole list a 500, and the next start fail; others were not listed."""
+    harm, reason = DAMAGE[damage]
+    written(runtime.recorder.root, [chunk(0)], name="sound")
+    folder = written(runtime.recorder.root, [chunk(0)])
+    harm(folder)
+    runtime.recorder.open()  # the next start
+    listed = {one["name"]: one for one in client.get("/emg/recordings").get_json()["recordings"]}
+    assert (listed["sound"]["state"], listed["sound"]["error"]) == ("complete", None)
+    assert listed["one"]["state"] == "damaged"
+    assert reason in listed["one"]["error"]
+    for method, end in (("get", ""), ("post", "/stop")):
+        body = expect_problem(getattr(client, method)(f"/emg/recordings/one{end}"), 422)
+        assert body["detail"] == listed["one"]["error"]
+    expect_problem(client.post("/emg/recordings", json={"name": "one"}), 409)
+    if damage == "a folder":
+        expect_problem(client.delete("/emg/recordings/one"), 503)  # it is nothing that we have made
+        assert (folder / "log.bin").is_file()
+        (folder / "end.json").rmdir()
+
+
+def test_one_on_a_bad_sector_does_not_hide_the_others(
+    client: FlaskClient, runtime: Runtime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(runtime.recorder.root, [chunk(0)], name="sound")
+    written(runtime.recorder.root, [chunk(0)])
+    usual = folders.read_header
+
+    def failing(root: Path, name: str) -> RecordingHeader:
+        if name == "one":
+            raise OSError(errno.EIO, "Input/output error")
+        return usual(root, name)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(folders, "read_header", failing)
+        listed = {one["name"]: one for one in client.get("/emg/recordings").get_json()["recordings"]}
+        expect_problem(client.get("/emg/recordings/one"), 422)
+    assert listed["sound"]["state"] == "complete"
+    assert listed["one"]["error"] == "the recording one cannot be read: Input/output error"
+
+
+@pytest.mark.parametrize("said", ['{"state": "complete"}', '{"state": 3}', "[]", "9" * 900, "[" * 900])
+def test_an_end_that_makes_no_sense_is_found_again_in_the_log(
+    client: FlaskClient, runtime: Runtime, said: str
+) -> None:
+    folder = written(runtime.recorder.root, [chunk(0), chunk(10)])
+    (folder / "end.json").write_text(said)
+    runtime.recorder.open()
+    found = look(client, "one")
+    assert (found["state"], found["recovered"], found["samples"]) == ("complete", True, 20)
+
+
+def test_a_log_without_its_beginning_is_not_cut_off(runtime: Runtime, client: FlaskClient) -> None:
+    folder = written(runtime.recorder.root, [chunk(0)], end=None)
+    content = b"X" + (folder / "log.bin").read_bytes()[1:]
+    (folder / "log.bin").write_bytes(content)
+    runtime.recorder.open()
+    assert (folder / "log.bin").read_bytes() == content
+
+
+def test_a_recording_that_is_begun_at_this_moment_is_not_taken_for_a_damaged_one(
+    client: FlaskClient, runtime: Runtime
+) -> None:
+    folder = written(runtime.recorder.root, [chunk(0)])
+    with (folder / "log.bin").open("rb") as log:
+        fcntl.flock(log, fcntl.LOCK_EX)  # as its writer has it
+        (folder / "recording.json").rename(folder / "later")
+        assert client.get("/emg/recordings").get_json()["recordings"] == []
+        (folder / "later").rename(folder / "recording.json")
 
 
 def test_an_empty_recording_has_nothing_to_download(

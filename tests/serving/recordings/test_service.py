@@ -325,7 +325,7 @@ def test_one_damaged_recording_hides_no_other(feed: HandFeed, recorder: Recordin
     again.open()
     states = {state.name: state for state in again.states()}
     assert states["two"].state == "complete"
-    assert states["one"].state == "failed"
+    assert states["one"].state == "damaged"
     assert "is damaged" in (states["one"].error or "")
     again.remove("one")
     assert [state.name for state in again.states()] == ["two"]

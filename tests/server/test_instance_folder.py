@@ -1,0 +1,81 @@
+"""What lies in instance/ and what may happen to it there, beside a stream that misses nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import pytest
+
+from app.emg.recording.folder import END, HEADER
+from tests.emg.written import chunk, written
+from tests.server.live import LATE_S, Client, Json, Live
+from tests.server.own_project import project, serving
+
+pytestmark = pytest.mark.server
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Of a project in which a killed server, a disk and an editor have left their marks."""
+    made = project(tmp_path_factory.mktemp("instance"))
+    root = made / "instance" / "recordings"
+    for name in ("sound", "left-behind", "counted", "headless"):
+        written(root, [chunk(0)], end=None if name == "left-behind" else "complete", name=name)
+    said = json.loads((root / "left-behind" / HEADER).read_text())
+    (root / "left-behind" / HEADER).write_text(json.dumps({**said, "sampling_rate": "200"}))
+    counts = json.loads((root / "counted" / END).read_text())
+    (root / "counted" / END).write_text(json.dumps({**counts, "samples": "ten", "state": 3}))
+    (root / "headless" / HEADER).unlink()
+    return made
+
+
+@pytest.fixture(scope="module")
+def live(folder: Path) -> Iterator[Live]:
+    with serving(folder) as live:
+        yield live
+        assert "Traceback" not in live.log, live.log
+
+
+@contextmanager
+def reading(live: Live) -> Iterator[None]:
+    """A stream of 10 frames a second that loses none in twenty meanwhile."""
+    client = Client(live.port, fps=10)
+    try:
+        client.frames(1)
+        yield
+        assert client.frames(20)[-1]["dropped"] == 0
+    finally:
+        client.close()
+
+
+def asked(live: Live, path: str, method: str = "GET", body: Any = None) -> tuple[int, Json]:
+    """Status and JSON."""
+    data = None if body is None else json.dumps(body).encode()
+    request = Request(f"{live.url}{path}", data, {"Content-Type": "application/json"}, method=method)
+    try:
+        with urlopen(request, timeout=LATE_S) as answer:
+            return answer.status, json.loads(answer.read() or b"{}")
+    except HTTPError as error:
+        with error:
+            return error.code, json.load(error)
+
+
+def test_damaged_leftovers_stop_no_start_and_hide_no_other(live: Live) -> None:
+    """A text for a number made the list a 500, and a server with such a leftover did not start."""
+    with reading(live):
+        status, said = asked(live, "/emg/recordings")
+    assert status == 200
+    found = {one["name"]: (one["state"], one["samples"]) for one in said["recordings"]}
+    assert found == {
+        "sound": ("complete", 10),
+        "counted": ("complete", 10),  # from its log
+        "left-behind": ("damaged", 0),
+        "headless": ("damaged", 0),
+    }
+    assert "sampling_rate must be a number" in live.log
