@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from app.errors import ConfigError
@@ -52,6 +54,30 @@ class WatchedKeys:
             self._failed = str(error)
 
 
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Let nobody else change the file from when it is read until it is written; what was is on the disk then.
+
+    The lock is on its folder: the file itself is another after each change.
+
+    Raises:
+        ConfigError: there is no such folder, and none can be made.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+        os.fsync(folder)  # or a key that was revoked is back after a power cut
+    except OSError as error:
+        raise _unwritable(path, error) from None
+    finally:
+        os.close(folder)
+
+
 def write_file(path: Path, keys: tuple[Key, ...]) -> None:
     """Replace the file in one step: a new one is readable for its owner only, another for whom it was before.
 
@@ -61,11 +87,15 @@ def write_file(path: Path, keys: tuple[Key, ...]) -> None:
     try:
         _replace(path, keys)
     except OSError as error:
-        raise ConfigError(f"EMG_API_KEYS_FILE={path} cannot be written: {error.strerror or error}") from None
+        raise _unwritable(path, error) from None
+
+
+def _unwritable(path: Path, error: OSError) -> ConfigError:
+    return ConfigError(f"EMG_API_KEYS_FILE={path} cannot be written: {error.strerror or error}")
 
 
 def _replace(path: Path, keys: tuple[Key, ...]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # of mode 0600
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from flask.testing import FlaskCliRunner
 
 from app import create_app
-from app.config import Settings
+from app.config import ROOT, Settings
 from app.errors import ConfigError
 from app.keys import Keyring, parse, read_file
 
@@ -57,6 +59,50 @@ def test_whoever_could_read_the_file_still_can(
     assert runner.invoke(args=["keys", "revoke", "old"]).exit_code == 0
     after = path.stat()
     assert (after.st_uid, after.st_gid, after.st_mode & 0o777) == (*owner, 0o640)
+
+
+CROWD = """
+import os
+from flask import Flask
+from flask.cli import ScriptInfo
+from app.cli.keys import new, revoke
+
+def begun(command, name):
+    if (child := os.fork()):
+        return child
+    code = 1
+    try:
+        command.main([name], standalone_mode=False, obj=ScriptInfo(create_app=lambda: Flask("keys")))
+        code = 0
+    finally:
+        os._exit(code)
+
+def all_at_once(command, names):
+    children = [begun(command, name) for name in names]
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * len(children)
+
+all_at_once(new, [f"k{k}" for k in range(40)])
+all_at_once(revoke, [f"k{k}" for k in range(0, 40, 2)])
+"""
+
+
+def test_forty_at_once_are_all_kept_and_what_is_revoked_meanwhile_is_gone(tmp_path: Path) -> None:
+    """Each wrote what it had read, without what others had added since: 40 were reported, and 33 kept."""
+    path = tmp_path / "keys"
+    env = {**os.environ, "EMG_API_KEYS_FILE": str(path)}
+    run = subprocess.run(
+        [sys.executable, "-c", CROWD],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    assert sum(line.startswith("emg_") for line in run.stdout.splitlines()) == 40
+    assert {key.name for key in read_file(path)} == {f"k{k}" for k in range(1, 40, 2)}
+    assert [entry.name for entry in tmp_path.iterdir()] == ["keys"]
 
 
 def test_a_file_that_cannot_be_written_is_one_line(
