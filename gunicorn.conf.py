@@ -7,7 +7,6 @@ monkey.patch_all()
 import os
 import resource
 import sys
-import tempfile
 from contextlib import contextmanager, suppress
 
 # Every stream is a descriptor, and most systems begin with 1024.
@@ -43,10 +42,19 @@ def on_starting(server):
             take_settings(server)
     except ConfigError as error:
         sys.exit(f"error: {error}")
-    os.environ["MYOSTREAM_TICKETS"] = tempfile.mkdtemp(
-        prefix="myostream-"
-    )  # for all workers, also after a reload
+    keep_tickets(server)
     server.board, server.run = board_for(server.cfg.workers), new_run()
+
+
+def keep_tickets(server):
+    """In a folder for all workers, also after a reload; it is held by this process for as long as that lives."""
+    from app import ticket_folder
+
+    ticket_folder.clear_leftovers()
+    path, server.ticket_folder = ticket_folder.make()
+    if os.geteuid() == 0:  # the workers may be another user's (--user)
+        os.chown(path, server.cfg.uid, -1)
+    os.environ["MYOSTREAM_TICKETS"] = str(path)
 
 
 def take_settings(server):

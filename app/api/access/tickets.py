@@ -11,13 +11,14 @@ import contextlib
 import os
 import secrets
 import shutil
-import tempfile
+import threading
 import time
 import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
 
+from app import ticket_folder
 from app.errors import NotReadyError, OverloadedError
 from app.keys import hash_of
 
@@ -41,49 +42,65 @@ class FileTickets:
     """For the workers of one machine."""
 
     def __init__(self, folder: Path | None = None, wall: Callable[[], float] = time.time) -> None:
-        self._given, self._wall = folder, wall
+        self._path, self._wall = folder, wall
+        self._handle = -1  # of the folder, once it is held
+        self._lock = threading.Lock()
         self._swept_at = 0.0
-
-    @property
-    def _folder(self) -> Path:
-        if self._given is None:
-            self._given = Path(tempfile.mkdtemp(prefix="myostream-"))
-            weakref.finalize(self, shutil.rmtree, self._given, ignore_errors=True)
-        return self._given
 
     def issue(self, name: str) -> str:
         ticket = secrets.token_urlsafe(32)
         try:
-            self._folder.mkdir(mode=0o700, exist_ok=True)  # what is old in /tmp is swept by others, too
-            self._sweep()
-            path = self._folder / hash_of(ticket)
-            with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
+            folder = self._folder()
+            self._sweep(folder)
+            handle = os.open(hash_of(ticket), os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600, dir_fd=folder)
+            with os.fdopen(handle, "w") as file:
                 file.write(f"{self._wall() + VALID_S}\n{name}")
         except OSError as error:
-            raise NotReadyError(
-                f"no ticket can be kept ({error.strerror}); send your key in X-API-Key instead, or try again"
-            ) from None
+            raise _unkept(error) from None
         return ticket
 
     def redeem(self, ticket: str) -> str | None:
-        path = self._folder / hash_of(ticket)
-        try:
-            ends, _, name = path.read_text().partition("\n")
-            path.unlink()  # only one can
-        except FileNotFoundError:
+        if self._path is None or not os.path.lexists(self._path):  # it is made for a ticket only
             return None
-        return name if self._wall() < float(ends) else None
+        try:
+            folder = self._folder()
+            with os.fdopen(os.open(hash_of(ticket), os.O_RDONLY | os.O_NOFOLLOW, dir_fd=folder)) as file:
+                ends, _, name = file.read().partition("\n")
+            os.unlink(hash_of(ticket), dir_fd=folder)  # only one can
+            return name if self._wall() < float(ends) else None
+        except (FileNotFoundError, ValueError):  # ValueError: the disk was full when it was written
+            return None
+        except OSError as error:
+            raise _unkept(error) from None
 
-    def _sweep(self) -> None:
+    def _folder(self) -> int:
+        """Return the descriptor of the folder, which this process holds from now on."""
+        with self._lock:
+            if self._path is None:
+                self._path, self._handle = ticket_folder.make()
+                weakref.finalize(self, shutil.rmtree, self._path, ignore_errors=True)
+            elif self._handle < 0 or not ticket_folder.is_at(self._handle, self._path):
+                gone, self._handle = self._handle, -1
+                if gone >= 0:
+                    os.close(gone)
+                self._handle = ticket_folder.hold(self._path)
+            ticket_folder.expect_own(self._handle, self._path)  # its mode may be another by now
+            return self._handle
+
+    def __del__(self) -> None:
+        if self._handle >= 0:
+            os.close(self._handle)
+
+    def _sweep(self, folder: int) -> None:
         """Remove what is too old, once in a while: with thousands of tickets it takes some milliseconds."""
         if 0 <= self._wall() - self._swept_at < SWEEP_S:
             return
         self._swept_at = self._wall()
         oldest, kept = self._wall() - VALID_S, 0
-        for entry in os.scandir(self._folder):
+        for name in os.listdir(folder):
             with contextlib.suppress(FileNotFoundError):
-                if entry.stat().st_mtime < oldest:
-                    Path(entry.path).unlink()
+                if os.stat(name, dir_fd=folder, follow_symlinks=False).st_mtime < oldest:
+                    os.unlink(name, dir_fd=folder)
                 else:
                     kept += 1
         if kept >= MOST:
@@ -124,6 +141,12 @@ def open_tickets(redis_url: str | None) -> Tickets:
         return RedisTickets(redis_url)
     shared = os.environ.get(FOLDER)
     return FileTickets(Path(shared) if shared else None)
+
+
+def _unkept(error: OSError) -> NotReadyError:
+    return NotReadyError(
+        f"no ticket can be kept ({error.strerror}); send your key in X-API-Key instead, or try again"
+    )
 
 
 def _at(ticket: str) -> str:
