@@ -43,6 +43,7 @@ def on_starting(server):
     except ConfigError as error:
         sys.exit(f"error: {error}")
     keep_tickets(server)
+    let_the_end_go_first(server)
     server.board, server.run = board_for(server.cfg.workers), new_run()
 
 
@@ -55,6 +56,36 @@ def keep_tickets(server):
     if os.geteuid() == 0:  # the workers may be another user's (--user)
         os.chown(path, server.cfg.uid, -1)
     os.environ["MYOSTREAM_TICKETS"] = str(path)
+
+
+def let_the_end_go_first(server):
+    """Before all other signals, and also in the midst of a reload, which waits for workers that come and go."""
+    from app.serving.signal_queue import SignalQueue
+
+    server.SIG_QUEUE, server.reloading = SignalQueue(server.SIG_QUEUE), False
+    handle_hup, reap_workers = server.handle_hup, server.reap_workers
+
+    def reload():
+        server.reloading = True
+        try:
+            handle_hup()
+        finally:
+            server.reloading = False
+
+    def reap():
+        reap_workers()
+        end_if_told(server)
+
+    server.handle_hup, server.reap_workers = reload, reap
+
+
+def end_if_told(server):
+    """As gunicorn itself does between two signals: its handler raises what ends the master."""
+    number = server.SIG_QUEUE.take_end() if server.reloading else None
+    if number is not None:
+        name = server.SIG_NAMES[number]
+        server.log.info("Handling signal: %s", name)
+        getattr(server, f"handle_{name}")()
 
 
 def take_settings(server):
@@ -108,8 +139,9 @@ def on_reload(server):
     from app.serving.counters.worker_group import mark_reloaded
     from app.serving.reload_check import whats_wrong
 
-    refusal = whats_wrong(server.cfg.workers, addresses(server.LISTENERS))
+    refusal = whats_wrong(server.cfg.workers, addresses(server.LISTENERS), lambda: server.SIG_QUEUE.ends)
     log_again(server, anew=not refusal)
+    end_if_told(server)
     if refusal:
         server.log.error("the reload is refused, and the workers go on as they are: %s", refusal)
         server.cfg.set("workers", 0)  # none is begun, and so none is ended; the next reload reads it anew

@@ -17,10 +17,13 @@ import psutil
 import pytest
 
 from app.keys import make
+from app.ticket_folder import PREFIX
 from tests.server.live import LATE_S, START_S, Client, Live, free_port, gunicorn, until
 from tests.server.own_project import project, serving
 
 pytestmark = pytest.mark.server
+
+ENDS_S = 4.0  # a second, and what a busy machine adds
 
 
 def reload(live: Live) -> int:
@@ -49,6 +52,35 @@ def test_a_stream_ends_with_reload_and_goes_on_at_the_next_worker(tmp_path: Path
         assert last["reason"] == "shutdown"
         again.close()
         assert live.process.wait(20) == 0
+
+
+@pytest.mark.parametrize("said", ["Handling signal: hup", "Booting worker"], ids=["check", "workers"])
+def test_sigterm_does_not_wait_for_reloads(tmp_path: Path, said: str) -> None:
+    """With eight of them before it, the server ended after 57 s; and its tickets' folder goes with it."""
+    tmp = tmp_path / "tmp"
+    (tmp / f"{PREFIX}of-a-killed-server").mkdir(parents=True, mode=0o700)
+    with serving(project(tmp_path), TMPDIR=str(tmp)) as live:
+        (tickets,) = tmp.glob(f"{PREFIX}*")  # its own
+        assert tickets.name != f"{PREFIX}of-a-killed-server"
+        client = Client(live.port, fps=20)
+        events = client.events()
+        next(events)
+        known = len(live.log)
+        for _ in range(8):
+            os.kill(live.process.pid, signal.SIGHUP)
+            time.sleep(0.01)  # the kernel itself makes one of those that it has not yet delivered
+        until(lambda: said in live.log[known:], START_S)
+        live.process.send_signal(signal.SIGTERM)
+        told = time.monotonic()
+        *_, last = events
+        client.close()
+        assert last["reason"] in ("shutdown", "reload")
+        assert live.process.wait(LATE_S) == 0
+        assert time.monotonic() - told < ENDS_S
+        assert live.log.count("Handling signal: hup") == 1
+        assert live.log.count("Handling signal: term") == 1
+        assert "Traceback" not in live.log, live.log
+        assert not tickets.exists()
 
 
 def test_settings_in_dotenv_are_read_anew(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from app.serving import reload_check
+from tests.serving.station import until
 
 
 def test_a_check_that_hangs_is_said_and_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,3 +30,16 @@ def test_the_last_line_of_a_check_is_its_answer(tmp_path: Path, monkeypatch: pyt
     speaks.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(speaks))
     assert reload_check.whats_wrong(1, []) == "EMG_MODEL is no model"
+
+
+def test_a_check_that_nobody_waits_for_any_more_is_killed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    number = tmp_path / "pid"
+    hangs = tmp_path / "hangs"
+    hangs.write_text(f"#!/bin/sh\necho $$ > {number}\nexec sleep 60\n")
+    hangs.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(hangs))
+    assert reload_check.whats_wrong(1, [], number.exists) == "it was given up"
+    until(number.read_text)
+    assert not psutil.pid_exists(int(number.read_text()))
