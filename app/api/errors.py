@@ -26,6 +26,7 @@ from app.errors import (
     SourceError,
     SourceNameError,
     TooFastError,
+    no_descriptor,
 )
 
 log = logging.getLogger(__name__)
@@ -117,8 +118,9 @@ class Api(flask_smorest.Api):  # type: ignore[misc]
 
 
 def register(app: Flask) -> None:
-    """Give our own exceptions their status."""
+    """Give our own exceptions their status, and that of the system which is nobody's fault."""
     app.register_error_handler(MyostreamError, _answer)
+    app.register_error_handler(OSError, _without_descriptor)
 
 
 def _answer(error: MyostreamError) -> Response:
@@ -133,6 +135,21 @@ def _answer(error: MyostreamError) -> Response:
         return problem(status, str(error), {"Retry-After": str(math.ceil(error.retry_s))})
     waits = status is HTTPStatus.SERVICE_UNAVAILABLE
     return problem(status, str(error), {"Retry-After": RETRY_S} if waits else None)
+
+
+def _without_descriptor(error: OSError) -> Response:
+    """Whatever route it is that opens a file: what is there is not gone, and nothing has failed for good.
+
+    Raises:
+        OSError: it is about something else.
+    """
+    if not no_descriptor(error):
+        raise error
+    return problem(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        "the server has too many files and connections open; try again",
+        {"Retry-After": RETRY_S},
+    )
 
 
 def _first(error: Any) -> str:

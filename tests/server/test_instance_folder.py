@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
+import psutil
 import pytest
 
 from app.emg.recording.folder import END, HEADER
@@ -54,6 +56,52 @@ def reading(live: Live) -> Iterator[None]:
         client.close()
 
 
+@contextmanager
+def without_descriptors(live: Live) -> Iterator[HTTPConnection]:
+    """The worker can open nothing; a connection that it has already."""
+    (pid,) = live.workers()
+    process = psutil.Process(pid)
+    with closing(HTTPConnection("127.0.0.1", live.port, timeout=LATE_S)) as connection:
+        said(connection, "GET", "/health/live")
+        usual = process.rlimit(psutil.RLIMIT_NOFILE)
+        taken = {int(entry.name) for entry in Path(f"/proc/{pid}/fd").iterdir()}
+        process.rlimit(psutil.RLIMIT_NOFILE, (min(set(range(4096)) - taken), usual[1]))
+        try:
+            yield connection
+        finally:
+            process.rlimit(psutil.RLIMIT_NOFILE, usual)
+
+
+def said(connection: HTTPConnection, method: str, path: str) -> tuple[int, str | None]:
+    """Status and Retry-After."""
+    connection.request(method, path)
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status, answer.getheader("Retry-After")
+
+
+FILES = (
+    "GET /emg/recordings",
+    "GET /emg/recordings/sound",
+    "GET /emg/recordings/sound/download",
+    "GET /emg/recordings/sound/download?format=bdf",
+    "POST /emg/recordings/sound/stop",
+    "POST /emg/recordings",
+    "DELETE /emg/recordings/sound",
+    "POST /stream/tickets",
+    "GET /static/dashboard.css",
+)
+OTHERS = (
+    "GET /metrics",
+    "GET /",
+    "GET /health",
+    "GET /docs",
+    "GET /openapi.json",
+    "GET /infer/stream/stats",
+    "POST /infer",
+)
+
+
 def asked(live: Live, path: str, method: str = "GET", body: Any = None) -> tuple[int, Json]:
     """Status and JSON."""
     data = None if body is None else json.dumps(body).encode()
@@ -79,3 +127,21 @@ def test_damaged_leftovers_stop_no_start_and_hide_no_other(live: Live) -> None:
         "headless": ("damaged", 0),
     }
     assert "sampling_rate must be a number" in live.log
+
+
+def test_without_a_descriptor_every_route_says_so_and_nothing_is_taken_for_gone(live: Live) -> None:
+    """The list was a 500, and a recording that is there "no recording"."""
+    with reading(live):
+        with without_descriptors(live) as connection:
+            found = {asked: said(connection, *asked.split()) for asked in (*FILES, *OTHERS)}
+        assert {asked: found[asked] for asked in FILES} == dict.fromkeys(FILES, (503, "1"))
+        assert {found[asked][0] for asked in OTHERS} <= {200, 503}, found
+        assert asked(live, "/emg/recordings/sound")[1]["state"] == "complete"
+
+
+def test_a_recording_that_runs_outlives_a_lack_of_descriptors(live: Live) -> None:
+    assert asked(live, "/emg/recordings", "POST", {"name": "running"})[0] == 201
+    with reading(live), without_descriptors(live) as connection:
+        assert said(connection, "DELETE", "/emg/recordings/running")[0] == 503
+        assert said(connection, "GET", "/emg/recordings/running")[0] == 200
+    assert asked(live, "/emg/recordings/running/stop", "POST")[1]["state"] == "complete"

@@ -54,6 +54,7 @@ def start() -> dict[str, Any]:
 
 @bp.get("")
 @bp.response(200, RecordingsSchema)
+@fails(bp, 503)
 @needs(READ)
 def recordings() -> dict[str, Any]:
     """All recordings, the newest first."""
@@ -62,7 +63,7 @@ def recordings() -> dict[str, Any]:
 
 @bp.get("/<name>", parameters=named(NAME.pattern))
 @bp.response(200, RecordingSchema)
-@fails(bp, 404, 422)
+@fails(bp, 404, 422, 503)
 @needs(READ)
 def recording(name: str) -> dict[str, Any]:
     """One recording: its state, and while it runs with a plan, the prompt."""
@@ -71,7 +72,7 @@ def recording(name: str) -> dict[str, Any]:
 
 @bp.post("/<name>/stop", parameters=named(NAME.pattern))
 @bp.response(200, RecordingSchema)
-@fails(bp, 404, 422)
+@fails(bp, 404, 422, 503)
 def stop(name: str) -> dict[str, Any]:
     """End a recording; when the answer comes, all of it is on the disk. One that has ended stays as it is."""
     return _described(current_runtime().recorder.stop(name))
