@@ -259,6 +259,7 @@ def post_fork(server, worker):
     from app.serving.process.memory import trim
 
     native_subprocess()
+    os.umask(0o077)  # what a worker writes is of people, and for this user alone
     worker_group = WorkerGroup(server.run, server.board, worker.slot, server.num_workers)
     try:
         settings = Settings.from_env()

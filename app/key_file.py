@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from app import private_files
 from app.errors import ConfigError
 from app.keys import Key, Keyring, read_file
 
@@ -64,7 +65,7 @@ def locked(path: Path) -> Iterator[None]:
         ConfigError: there is no such folder, and none can be made.
     """
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_files.make_folder(path.parent)
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     except OSError as error:
         raise _unwritable(path, error) from None
@@ -95,7 +96,7 @@ def _unwritable(path: Path, error: OSError) -> ConfigError:
 
 
 def _replace(path: Path, keys: tuple[Key, ...]) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_files.make_folder(path.parent)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")  # of mode 0600
     try:
         with os.fdopen(handle, "w", encoding="utf-8") as file:

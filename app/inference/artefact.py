@@ -15,6 +15,7 @@ import numpy.typing as npt
 import safetensors.numpy
 from safetensors import SafetensorError
 
+from app import private_files
 from app.errors import ArtefactError
 from app.inference import folder_swap
 from app.inference.manifest import Manifest, Parent, is_file_name, is_name, shown
@@ -155,7 +156,7 @@ def save(
     replacing: bool = False,
     card: bytes | None = None,
 ) -> Artefact:
-    """Write a folder whole or not at all, also where the process dies half way.
+    """Write a folder whole or not at all, also where the process dies half way. A new one is for its owner alone.
 
     Args:
         path: the folder.
@@ -177,8 +178,9 @@ def save(
             _expect_nothing(folder)  # once more: until here another could have written it
         digests = {name: _write(new, name, content) for name, content in files.items()}
         if card is not None:
-            (new / CARD).write_bytes(card)
-        (new / MANIFEST).write_bytes(encode(replace(manifest, files=digests)))
+            private_files.write(new / CARD, card)
+        private_files.write(new / MANIFEST, encode(replace(manifest, files=digests)))
+        _let_read(new, folder)
         _opened(new)  # what we could not read back is not put in place
     return load(folder)
 
@@ -284,8 +286,15 @@ def _expect_nothing(folder: Path) -> None:
 def _write(folder: Path, name: str, content: bytes | Path) -> str:
     if not is_file_name(name):
         raise ArtefactError(f"{shown(name)} cannot be a file of an artefact")
-    target = folder / name
-    target.parent.mkdir(parents=True, exist_ok=True)
     data = content if isinstance(content, bytes) else _read(content, MAX_FILE_BYTES)
-    target.write_bytes(data)
+    private_files.write(folder / name, data)
     return hashlib.sha256(data).hexdigest()
+
+
+def _let_read(new: Path, folder: Path) -> None:
+    """Let whoever could read the folder that was there read the new one; else the owner alone."""
+    if not folder.exists():
+        return
+    mode = folder.stat().st_mode & 0o777
+    for path in (new, *new.rglob("*")):
+        path.chmod(mode if path.is_dir() else mode & 0o666)

@@ -14,18 +14,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from app import private_files
+
 NEW, OLD, GONE = "new", "old", "gone"
 
 
 @contextmanager
 def replaced(folder: Path) -> Iterator[Path]:
     """Yield an empty folder that takes the place of `folder` at the end; an exception leaves all as it was."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
+    private_files.make_folder(folder.parent)
     new = _beside(folder, NEW)
     with _lock(folder.parent):
         _settle(folder)
         try:
-            new.mkdir()
+            new.mkdir(mode=private_files.FOLDER)
             yield new
             _put_in_place(new, folder)
         finally:

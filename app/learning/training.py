@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from app import private_files
 from app.inference.networks import Classifier
 from app.learning.augmentation import WITHIN_SESSION, Augmentation
 from app.learning.batches import Windows, balanced_draw
@@ -177,7 +178,7 @@ class Trainer:
             state.best_state = copy.deepcopy(self._average.state_dict())
 
     def _save(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        private_files.make_folder(path.parent)
         temporary = path.with_suffix(".tmp")
         torch.save(
             {

@@ -113,9 +113,9 @@ ANSWERS = {
     "POST /emg/sources/{name}": (JSON, {"name", "state", "channels", "next_sample"}, READS_BODY | {409}),
     "POST /emg/sources/{name}/samples": (JSON, {"accepted", "next_sample"}, READS_BODY | {404, 409, 429}),
     "GET /emg/quality": (JSON, {"source", "ok", "channels", "loss"}, {422, 503}),
-    "GET /emg/recordings": (JSON, {"recordings"}, set()),
-    "GET /emg/recordings/{name}": (JSON, RECORDING, {404, 422}),
-    "POST /emg/recordings/{name}/stop": (JSON, RECORDING, {404, 422}),
+    "GET /emg/recordings": (JSON, {"recordings"}, {503}),
+    "GET /emg/recordings/{name}": (JSON, RECORDING, {404, 422, 503}),
+    "POST /emg/recordings/{name}/stop": (JSON, RECORDING, {404, 422, 503}),
     "POST /benchmark": (JSON, {"pytorch", "tensorrt", "onnxruntime"}, READS_BODY | {409}),
 }
 

@@ -29,7 +29,7 @@ from app.inference.artefact import (
     weights_bytes,
 )
 from app.inference.manifest_json import MAX_BYTES, encode, parse
-from tests.inference.artefacts import make_manifest
+from tests.inference.artefacts import make_artefact, make_manifest
 
 WEIGHTS = {"head.weight": np.arange(6, dtype=np.float32).reshape(2, 3)}
 
@@ -444,3 +444,22 @@ def test_the_artefact_is_read_without_torch() -> None:
     code = f"import sys, {artefacts.__name__}; sys.exit('torch' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_new_model_is_for_its_owner_alone_and_another_for_whom_it_was(tmp_path: Path) -> None:
+    """One is calibrated to a person; the shipped ones, trained anew, stay readable."""
+    before = os.umask(0)
+    try:
+        model = make_artefact(tmp_path / "models" / "tiny", files={"folds/1.safetensors": weights_bytes({})})
+        new = _modes(model.path)
+        for path in (model.path, *model.path.rglob("*")):
+            path.chmod(0o750 if path.is_dir() else 0o640)
+        again = _modes(make_artefact(model.path).path)
+    finally:
+        os.umask(before)
+    assert new == {0o700, 0o600}
+    assert again == {0o750, 0o640}
+
+
+def _modes(folder: Path) -> set[int]:
+    return {path.stat().st_mode & 0o777 for path in (folder, *folder.rglob("*"))}

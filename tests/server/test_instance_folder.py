@@ -145,3 +145,12 @@ def test_a_recording_that_runs_outlives_a_lack_of_descriptors(live: Live) -> Non
         assert said(connection, "DELETE", "/emg/recordings/running")[0] == 503
         assert said(connection, "GET", "/emg/recordings/running")[0] == 200
     assert asked(live, "/emg/recordings/running/stop", "POST")[1]["state"] == "complete"
+
+
+def test_a_server_started_by_hand_records_for_its_user_alone(live: Live, folder: Path) -> None:
+    assert asked(live, "/emg/recordings", "POST", {"name": "private"})[0] == 201
+    with reading(live):
+        assert asked(live, "/emg/recordings/private/stop", "POST")[0] == 200
+    made = folder / "instance" / "recordings" / "private"
+    assert made.stat().st_mode & 0o777 == 0o700
+    assert {path.stat().st_mode & 0o777 for path in made.iterdir()} == {0o600}

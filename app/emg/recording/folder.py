@@ -19,6 +19,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from app import private_files
 from app.emg.recording.header import MAX_HEADER_BYTES, RecordingHeader, decode
 from app.emg.recording.json_fields import read_object
 from app.emg.recording.progress import SAID, RecordingProgress, progress_of
@@ -88,8 +89,8 @@ def make(root: Path, name: str) -> Path:
         OSError: the disk is full, or may not be written.
     """
     folder = root / check_name(name)
-    root.mkdir(parents=True, exist_ok=True)
-    folder.mkdir()
+    private_files.make_folder(root)
+    folder.mkdir(mode=private_files.FOLDER)
     try:
         _write_new(folder, END, b" " * END_BYTES)
     except OSError:
@@ -174,7 +175,7 @@ def beginning(root: Path) -> Iterator[None]:
         OSError: the folder cannot be made.
     """
     try:
-        root.mkdir(parents=True, exist_ok=True)
+        private_files.make_folder(root)
     except FileExistsError:  # not a recording of that name: what should hold them is a file
         raise NotADirectoryError(errno.ENOTDIR, f"{root} is not a folder") from None
     handle = os.open(root, os.O_RDONLY | os.O_DIRECTORY)
@@ -197,7 +198,7 @@ def open_file(root: Path, name: str, file: str, flags: int = os.O_RDONLY) -> Ite
     folder = _opened(name, None, lambda: os.open(root / check_name(name), _FOLDER))
     try:
         # a FIFO must not hold us up
-        handle = _opened(name, file, lambda: os.open(file, flags | _FILE, 0o644, dir_fd=folder))
+        handle = _opened(name, file, lambda: os.open(file, flags | _FILE, private_files.FILE, dir_fd=folder))
     finally:
         os.close(folder)
     if not stat.S_ISREG(os.fstat(handle).st_mode):
@@ -259,7 +260,7 @@ def remove(root: Path, name: str) -> None:
 
 
 def _write_new(folder: Path, name: str, content: bytes) -> None:
-    with (folder / name).open("xb") as file:
+    with open(folder / name, "xb", opener=private_files.opener) as file:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+from app import private_files
 from app.emg.recording import folder as folders
 from app.emg.recording.folder import LOG, STOP
 from app.emg.recording.header import RecordingHeader
@@ -40,7 +41,8 @@ class RecordingWriter:
         text = encode_header(header)  # refused before anything is there
         self.progress = RecordingProgress()
         # unbuffered: what was written is with the kernel, which outlives us
-        self._file = (folders.make(root, header.name) / LOG).open("xb", buffering=0)
+        path = folders.make(root, header.name) / LOG
+        self._file = open(path, "xb", buffering=0, opener=private_files.opener)  # noqa: SIM115
         try:
             fcntl.flock(self._file, _OURS)
             _write_all(self._file, MAGIC)

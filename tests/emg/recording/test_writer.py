@@ -98,6 +98,22 @@ def test_a_header_that_could_not_be_read_again_is_not_written(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_it_is_for_its_owner_alone_whatever_the_umask(tmp_path: Path) -> None:
+    """Started by hand it was 0644 in 0755, for all who have an account: a person's muscle signals."""
+    before = os.umask(0)
+    try:
+        folder = written(tmp_path / "instance" / "recordings", [chunk(0)])
+        folders.ask_to_stop(folder.parent, "one")
+    finally:
+        os.umask(before)
+    made = [tmp_path / "instance", *(tmp_path / "instance").rglob("*")]
+    modes = {path.name: path.stat().st_mode & 0o777 for path in made}
+    assert modes == {
+        **dict.fromkeys(("instance", "recordings", "one"), 0o700),
+        **dict.fromkeys((HEADER, LOG, END, "stop"), 0o600),
+    }
+
+
 def test_a_second_recording_of_that_name_is_refused_and_the_first_stays(tmp_path: Path) -> None:
     written(tmp_path, [chunk(0)])
     with pytest.raises(FileExistsError):
