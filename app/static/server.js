@@ -2,15 +2,25 @@
 
 import { asConnectionError, expectOk } from "./client_errors.js";
 
-const KEY = "myostream-key"; // in the tab's own storage: gone with the tab
+const KEY = "myostream-key "; // and the origin that it is for; in the tab's own storage: gone with the tab
 const PATIENCE_MS = 5000;
+
+/** Where a request to that address goes: a key that was entered for one origin is none of another's business. */
+function originOf(address) {
+  try {
+    return new URL(address, window.location.href).origin;
+  } catch {
+    return address; // nobody can be asked there
+  }
+}
 
 /** Asks the server; raises ServerError or ConnectionError. */
 export class Server {
   /** @param {string} url  "" for the page's own */
   constructor(url = "") {
     this.url = url;
-    this.key = sessionStorage.getItem(KEY) ?? "";
+    this.place = KEY + originOf(this.address);
+    this.key = sessionStorage.getItem(this.place) ?? "";
   }
 
   /** The address as a person would write it. */
@@ -20,8 +30,8 @@ export class Server {
 
   use(key) {
     this.key = key;
-    if (key) sessionStorage.setItem(KEY, key);
-    else sessionStorage.removeItem(KEY);
+    if (key) sessionStorage.setItem(this.place, key);
+    else sessionStorage.removeItem(this.place);
   }
 
   get(path) {
