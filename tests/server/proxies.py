@@ -8,7 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.error import URLError
+from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
 
 import pytest
@@ -28,6 +28,8 @@ def nginx(folder: Path, upstream: int, read_timeout_s: int = 60) -> Iterator[int
             "server 127.0.0.1:8000": f"server 127.0.0.1:{upstream}",
             "listen 80;": f"listen 127.0.0.1:{port};",
             READ_TIMEOUT: f"proxy_read_timeout {read_timeout_s}s;",
+            "/var/log/nginx/access.log": f"{folder}/access.log",
+            "/var/log/nginx/error.log": f"{folder}/error.log",
         },
     )
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -35,7 +37,7 @@ def nginx(folder: Path, upstream: int, read_timeout_s: int = 60) -> Iterator[int
     user = "user root;\n" if os.geteuid() == 0 else ""  # who may write into the folder of the tests
     (folder / "nginx.conf").write_text(
         f"{user}daemon off;\npid {folder}/nginx.pid;\nerror_log {folder}/nginx.log;\nevents {{}}\n"
-        f"http {{\naccess_log off;\n{temporary}{site}\n}}\n"
+        f"http {{\n{temporary}{site}\n}}\n"
     )
     command = ["nginx", "-p", str(folder), "-e", str(folder / "nginx.log"), "-c", str(folder / "nginx.conf")]
     with running(command, folder, port):
@@ -49,11 +51,12 @@ def caddy(folder: Path, upstream: int) -> Iterator[int]:
     site = replaced(
         "Caddyfile",
         {
+            "{\n\t#": "{\n\tadmin off\n\tauto_https off\n\t#",
             "emg.example.org {": f"http://127.0.0.1:{port} {{\n\tbind 127.0.0.1",
             "reverse_proxy 127.0.0.1:8000": f"reverse_proxy 127.0.0.1:{upstream}",
         },
     )
-    (folder / "Caddyfile").write_text("{\n\tadmin off\n\tauto_https off\n}\n" + site)
+    (folder / "Caddyfile").write_text(site)
     command = ["caddy", "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
     with running(command, folder, port):
         yield port
@@ -92,5 +95,8 @@ def answers(port: int) -> bool:
     try:
         with urlopen(f"http://127.0.0.1:{port}/health/live", timeout=5):
             return True
+    except HTTPError as error:  # it has nobody behind it
+        error.close()
+        return True
     except URLError:
         return False

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from app.api.sse.handover import KEEP_ALIVE_S
-from tests.server.live import LATE_S, Client, Json, Live, connecting, gunicorn, until
+from tests.server.live import LATE_S, Client, Json, Live, connecting, free_port, gunicorn, until
 from tests.server.proxies import PROXIES, caddy, nginx
 
 pytestmark = pytest.mark.server
@@ -96,6 +96,34 @@ def test_the_stream_behind_it_ends_when_the_client_leaves(live: Live, connect: C
     assert live.stats()["active_streams"] == 1
     client.close()
     until(lambda: live.stats()["active_streams"] == 0)
+
+
+def status(request: Request) -> int:
+    try:
+        with urlopen(request, timeout=LATE_S) as answer:
+            answer.read()
+            return int(answer.status)
+    except HTTPError as error:
+        with error:
+            return error.code
+
+
+@pytest.mark.parametrize("proxy", PROXIES)
+def test_no_query_stands_in_a_log_whether_the_server_answers_or_not(
+    live: Live, proxy: str, tmp_path: Path
+) -> None:
+    """A ticket for a stream did."""
+    for name, upstream in (("up", live.port), ("down", free_port())):
+        folder = tmp_path / name
+        folder.mkdir()
+        with PROXIES[proxy](folder, upstream) as port:  # type: ignore[attr-defined]
+            for number in range(3):
+                url = f"http://127.0.0.1:{port}/infer/stream?duration_seconds=0.1&ticket=secret{number}"
+                assert status(Request(url, headers={"Referer": url})) == (200 if name == "up" else 502)
+        logs = {path: path.read_text() for path in folder.rglob("*") if path.suffix in (".log", ".out")}
+        assert not [path for path, text in logs.items() if "secret" in text]
+        if proxy == "nginx" or name == "down":  # Caddy itself logs only what has failed
+            assert any("/infer/stream" in text for text in logs.values()), logs
 
 
 @pytest.mark.slow
