@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import socket
+import time
+from itertools import pairwise
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -18,6 +20,7 @@ from tests.server.live import LATE_S, Client, Live, gunicorn, until
 pytestmark = pytest.mark.server
 
 MOST, ASKED = 5, 20
+UNREAD = 2**24  # bytes
 
 
 def test_of_many_streams_at_once_only_so_many_are_opened(tmp_path: Path) -> None:
@@ -94,3 +97,22 @@ def test_a_body_that_ends_early_is_400_and_nothing_is_done(server: Live, path: s
     assert answer.startswith(b"HTTP/1.1 400 "), answer[:200]
     with urlopen(f"{server.url}/emg/recordings", timeout=LATE_S) as found:
         assert not [one for one in json.load(found)["recordings"] if one["state"] == "recording"]
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize(
+    ("method", "path"), [("GET", "/health/live"), ("POST", "/nowhere"), ("DELETE", "/infer")]
+)
+def test_a_body_that_nobody_reads_holds_no_stream_up(server: Live, method: str, path: str) -> None:
+    """gunicorn passes over it by the KiB, copied all that had come for each, and let nobody in between: 8 MiB, 5 s."""
+    head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {UNREAD}\r\n\r\n".encode()
+    again = b"GET /health/live HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n"
+    stream = Client(server.port, fps=20)
+    stream.frames(5)
+    with socket.create_connection(("127.0.0.1", server.port), timeout=LATE_S) as connection:
+        connection.sendall(head + bytes(UNREAD) + again)
+        began = time.monotonic()
+        arrivals = [began, *(time.monotonic() for _ in range(30) if stream.frames(1))]
+        assert connection.makefile("rb").read().count(b"HTTP/1.1 ") == 2  # the one after it is answered, too
+    assert max(b - a for a, b in pairwise(arrivals)) < 1.0
+    stream.close()
