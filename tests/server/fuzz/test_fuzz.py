@@ -98,7 +98,7 @@ def wrongly_answered(live: Live, sounds: list[Sound]) -> list[str]:
 
 def warming(sounds: list[Sound]) -> list[Shot]:
     """Some garbage of the smaller kind, which fills caches and pools and needs no memory that could be kept."""
-    return [one for one in shots(sounds, SEED + 1) if len(one.pieces[0]) <= SMALL][::3]
+    return [one for one in shots(sounds[::3], SEED + 1) if len(one.pieces[0]) <= SMALL]
 
 
 def sent(live: Live, garbage: list[Shot]) -> list[Outcome]:

@@ -23,10 +23,13 @@ from tests.server.fuzz.watch import MOST_GAP_S, Seen, back, gaps, grown, memory,
 from tests.server.live import Live
 
 BYTES = 64 * 2**20
-HOLDER = (
-    "import sys; held = bytearray(sys.stdin.read(1) and {size}); print(1, flush=True); sys.stdin.read(1); "
-)
-HOLDER += "held = None; sys.stdin.read(1)"
+HOLDER = """
+import sys
+for step in ('', 'held = b"a" * {size}', 'held = None'):
+    exec(step)
+    print(step, flush=True)
+    sys.stdin.readline()
+"""
 WITHOUT = Sound(rule="/health", method="GET", parts={})  # a route whose description has no 503
 
 
@@ -118,7 +121,6 @@ def test_memory_that_is_held_is_seen_and_so_is_that_it_goes_back() -> None:
         assert not back(process.pid, before, seconds=0.3)
         step()
         assert back(process.pid, before, seconds=10)
-        process.communicate(b"\n")
 
 
 def next_step(process: subprocess.Popen[bytes]) -> None:
