@@ -50,13 +50,19 @@ class Server:
 
 @contextmanager
 def running(
-    name: str, command: list[str], port: int, path: str = "/", cores: str = str(SERVER_CORE), **env: str
+    name: str,
+    command: list[str],
+    port: int,
+    path: str = "/",
+    cores: str = str(SERVER_CORE),
+    root: Path = ROOT,
+    **env: str,
 ) -> Iterator[Server]:
     """`command` pinned to these cores, until the block ends."""
     process = subprocess.Popen(
         ["taskset", "-c", cores, *command],
-        cwd=ROOT,
-        env={**os.environ, **env, "PYTHONPATH": str(ROOT)},
+        cwd=root,
+        env={**os.environ, **env, "PYTHONPATH": str(root)},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -72,11 +78,13 @@ def running(
 
 
 @contextmanager
-def myostream(**env: str) -> Iterator[Server]:
-    """Our server, as `make serve` runs it."""
+def myostream(root: Path = ROOT, **env: str) -> Iterator[Server]:
+    """Our server, as `make serve` runs it; that of another checkout with `root`."""
     port = free_port()
     command = [str(BIN / "gunicorn"), "-c", "gunicorn.conf.py", "wsgi:app"]
-    with running("myostream", command, port, "/health/ready", EMG_BIND=f"127.0.0.1:{port}", **env) as server:
+    with running(
+        "myostream", command, port, "/health/ready", root=root, EMG_BIND=f"127.0.0.1:{port}", **env
+    ) as server:
         yield server
 
 

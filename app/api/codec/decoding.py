@@ -128,7 +128,7 @@ def load_windows(body: Schema, query: Schema) -> Any:
     content = whole_body()
     if not content:
         raise BadRequest("the body is empty; send float32 windows")
-    return job, read_npy(content) if kind == NPY else _raw(content)
+    return job, read_npy(content) if kind == NPY else read_floats(content)
 
 
 def as_windows(emg: Samples, job: Any, length: int, channels: int, most: int) -> Samples:
@@ -226,7 +226,12 @@ def _plain(value: str, field: Any) -> Any:
         return value
 
 
-def _raw(content: bytes) -> Samples:
+def read_floats(content: bytes) -> Samples:
+    """Return the values of a raw body, (n,) float32.
+
+    Raises:
+        DataError: they are not whole.
+    """
     if len(content) % 4:
         raise DataError(f"a raw body is float32, 4 bytes a value; got {len(content)} bytes")
     return np.frombuffer(content, "<f4")

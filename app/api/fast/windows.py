@@ -22,7 +22,7 @@ from flask import Flask, request
 from werkzeug.exceptions import HTTPException
 
 from app.api.access.access import CONTROL, INFER, Access
-from app.api.codec.decoding import JSON, NPY, RAW, as_windows, expect_modest
+from app.api.codec.decoding import JSON, NPY, RAW, as_windows, expect_modest, read_floats
 from app.api.codec.json_numbers import as_array
 from app.api.codec.npy import read_npy
 from app.api.codec.responses import backend_answer, infer_answer
@@ -159,10 +159,6 @@ _INFER: dict[str, Route] = {
 }
 
 
-def _raw(body: bytes) -> Samples | None:
-    return None if len(body) % 4 else np.frombuffer(body, "<f4")
-
-
 def _json(body: bytes) -> Samples | None:
     """Return the windows of a body that holds nothing but them."""
     expect_modest(body)
@@ -176,4 +172,4 @@ def _json(body: bytes) -> Samples | None:
         return numbers.astype(np.float32)
 
 
-_READERS: dict[str, Callable[[bytes], Samples | None]] = {JSON: _json, NPY: read_npy, RAW: _raw}
+_READERS: dict[str, Callable[[bytes], Samples | None]] = {JSON: _json, NPY: read_npy, RAW: read_floats}
