@@ -228,6 +228,7 @@ def test_names_that_are_none_are_refused(run: Run, people: Path, names: str) -> 
     assert (result.exit_code, "such as rest,fist,point" in result.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_calibrate_writes_a_model_of_ones_own(run: Run, people: Path, models: Path) -> None:
     words = ["--recording", people / "S01.npz", "--session", 2, "--repetitions", 2, "--out", "mine"]
 
@@ -312,6 +313,7 @@ def test_train_writes_a_model_with_its_graphs_and_resumes(
     np.testing.assert_equal(artefact.load(models / "small").weights(), weights)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("network", ["tcn", "spiking"])
 def test_train_takes_another_network_and_leaves_an_augmentation_out(
     run: Run, recipe: Any, people: Path, models: Path, network: str

@@ -82,6 +82,7 @@ def test_a_copy_of_the_example_alone_says_what_is_missing(tmp_path: Path) -> Non
     ]
 
 
+@pytest.mark.slow
 def test_pip_installs_it_with_its_types_and_without_dependencies(tmp_path: Path) -> None:
     source, target = tmp_path / "source", tmp_path / "target"  # a build leaves files where it builds
     shutil.copytree(ROOT / "clients" / "python", source, ignore=shutil.ignore_patterns("build", "*.egg-info"))

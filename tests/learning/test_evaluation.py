@@ -39,6 +39,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
     return makers.dataset(tmp_path_factory.mktemp("people"), 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("split", "repetitions"),
     [("person", None), ("repetition", None), ("session", None), ("person", 1), ("person", 2)],

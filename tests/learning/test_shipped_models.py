@@ -122,6 +122,7 @@ def test_whoever_trained_it_is_judged_by_a_fold_that_has_not_seen_them(recording
         assert file.startswith("folds/")
 
 
+@pytest.mark.slow
 @pytest.mark.data
 def test_one_repetition_of_a_person_never_seen_beats_the_baseline_within_seconds(
     recordings: Path, tmp_path: Path
