@@ -115,7 +115,7 @@ def test_a_wrong_option_is_said_beside_its_field(dashboard: Dashboard) -> None:
     dashboard.open()
     dashboard.page.get_by_label("Frames a second").fill("9999")
     dashboard.page.get_by_role("button", name="Start", exact=True).click()
-    dashboard.reads("#option-fps-error", "at most the sampling rate").reads("#status-text", "Refused")
+    dashboard.reads("#option-fps-error", "at most EMG_MAX_FPS").reads("#status-text", "Refused")
     dashboard.keep("refused")
 
 

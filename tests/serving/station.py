@@ -27,7 +27,7 @@ class HandFed:
 
     def __init__(self, rate: float = RATE) -> None:
         self.ring = Ring(2000, 1)
-        self.state, self.window_s = "running", 0.1
+        self.state, self.length = "running", 10
         self.source = SimpleNamespace(sampling_rate=rate, name="hand")
 
     def feed(self, samples: int) -> None:

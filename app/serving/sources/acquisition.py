@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 import threading
 import time
 from collections.abc import Callable
@@ -39,20 +38,20 @@ class Acquisition:
         length: int = 1,
     ) -> None:
         self.source, self.ring = source, path.ring
-        self._path, self._clock, self._length = path, clock, length
+        self._path, self._clock, self.length = path, clock, length
         self.taps: list[Tap] = []  # told every raw chunk and when it arrived; must neither wait nor raise
         self.on_end: Callable[[], None] = lambda: None  # called once, when nothing will come any more
         self._rate = RateEstimator(source.sampling_rate)
         self._speed: float | None = getattr(
             source, "speed", 1.0
         )  # a recording's; None: no rate to hold it to
-        self.window_s = length / source.sampling_rate / (self._speed or math.inf)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"acquisition {source.name}", daemon=True)
         self._error: str | None = None
         self._ended = False
         self._last_at: float | None = None
-        self._usable_at = 0.0  # when there was a usable window; at the beginning, when there can be one
+        # the sample up to which there was a usable window; at the beginning, up to which there can be none
+        self._usable_to = 0
 
     def start(self) -> None:
         self._thread.start()
@@ -73,7 +72,10 @@ class Acquisition:
             return "disconnected"
         if self._last_at is None:
             return "starting"
-        return "stalled" if self._clock() - min(self._last_at, self._usable_at) > STALL_S else "running"
+        silent_s = self._clock() - self._last_at
+        # counted in samples: a process that is late has not lost any
+        spoilt_s = (self.ring.newest - self._usable_to) / self.source.sampling_rate
+        return "stalled" if max(silent_s, spoilt_s) > STALL_S else "running"
 
     def look(self) -> SourceState:
         age = None if self._last_at is None else (self._clock() - self._last_at) * 1e3
@@ -115,9 +117,9 @@ class Acquisition:
                 chunk = replace(chunk, restart=True)
         self._path.process(chunk, arrived)
         if self._last_at is None:
-            self._usable_at = arrived + self.window_s
-        if self.ring.usable(self.ring.newest, self._length):
-            self._usable_at = arrived
+            self._usable_to = chunk.index + self.length
+        if self.ring.usable(self.ring.newest, self.length):
+            self._usable_to = self.ring.newest
         if self._error is not None:
             log.warning("%s delivers again", self.source.name)
         self._error, self._last_at = None, arrived

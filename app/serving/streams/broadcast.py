@@ -72,7 +72,7 @@ class Group:
         self._k = -1  # the last window that was made or skipped
         self._position = 0
         self._stalled = self._failing = False
-        self._framed_at = 0.0  # when the last frame was made
+        self._framed_to = 0  # the sample before which the last frame's window ended
         self._said: tuple[str, float] = ("", 0.0)
         self._stop = threading.Event()
 
@@ -102,7 +102,7 @@ class Group:
 
     def _run(self, stop: threading.Event) -> None:
         ring, maker = self._acquisition.ring, self._make()
-        self._stalled, self._framed_at = False, self._clock() + self._acquisition.window_s
+        self._stalled, self._framed_to = False, ring.newest + self._acquisition.length
         # the first event is at once, for the window just past; that of a silent source says nothing of now
         silent = self._acquisition.state in SILENT
         k = max(self._grid.last_at_or_before(ring.newest) + silent, self._k + 1, 0)
@@ -152,28 +152,29 @@ class Group:
             self._failing = False
             log.warning("frames are made again")
         if frame is None:  # too much of the window is lost
-            self._look_at_source(maker, spoilt=self._clock() - self._framed_at > STALL_S)
+            spoilt_s = (self._grid.end_of(k) - self._framed_to) / self._grid.rate
+            if spoilt_s > STALL_S:
+                self._say_stalled(maker)
             return
-        self._framed_at = self._clock()
+        self._framed_to = self._grid.end_of(k)
         if self._stalled:
             self._stalled = False
             self._publish(maker.source_change("recovered", "running"))
         self._publish(frame)
 
-    def _look_at_source(self, maker: FrameMaker, spoilt: bool = False) -> None:
-        """Say once that decisions would hang on an old window, and whether there will ever be a new one.
-
-        `spoilt`: for STALL_S no usable window has ended where this group looks.
-        """
+    def _look_at_source(self, maker: FrameMaker) -> None:
         state = self._acquisition.state
-        if spoilt and state == "running":
-            state = "stalled"
-        if state in SILENT and not self._stalled:
-            self._stalled = True
-            self._publish(maker.source_change("stalled", state))
+        if state in SILENT:
+            self._say_stalled(maker, state)
         if state == "ended":
             self.ended = True
             self.wake()
+
+    def _say_stalled(self, maker: FrameMaker, state: str = "stalled") -> None:
+        """Say once that decisions would hang on an old window."""
+        if not self._stalled:
+            self._stalled = True
+            self._publish(maker.source_change("stalled", state))
 
     def say(self, message: str) -> None:
         """One event for a trouble, however many frames it spoils within a second."""
