@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from fractions import Fraction
 from pathlib import Path
@@ -18,6 +17,7 @@ from app.emg.recording import bdf
 from app.emg.recording.bdf import Annotation, BdfHeader, record_length, scale_of
 from app.emg.source import Samples
 from app.errors import DataError
+from tests.emg.recording.bdf_readers import READERS, Reader
 
 CHANNELS = 3
 RATE_ERROR = 5e-7  # half a microsecond in a data record of a second: 1.8 ms an hour
@@ -36,58 +36,6 @@ DEVICES = [
     *(100.0, 125.0, 128.0, 200.0, 250.0, 256.0, 500.0, 500.5, 512.0, 1000.0, 1024.0, 1200.0, 2000.0, 2048.0),
     *(4000.0, 10240.0, 12500.0, 30000.0, 44100.0),
 ]
-
-
-@dataclass(frozen=True)
-class Read:
-    """What a library found in a file."""
-
-    rate: float
-    signal: Samples  # (n, channels)
-    notes: list[tuple[float, float, str]]  # seconds
-    units: list[str]
-
-
-def by_edfio(path: Path) -> Read:
-    import edfio
-
-    file = edfio.read_bdf(path)
-    notes = [(a.onset, a.duration or 0.0, a.text) for a in file.annotations]
-    signal = np.stack([s.data for s in file.signals], axis=1)
-    return Read(
-        file.signals[0].sampling_frequency, signal, notes, [s.physical_dimension for s in file.signals]
-    )
-
-
-def by_pyedflib(path: Path) -> Read:
-    import pyedflib
-
-    with pyedflib.EdfReader(str(path)) as file:
-        notes = list(zip(*(column.tolist() for column in file.readAnnotations()), strict=True))
-        signal = np.stack([file.readSignal(k) for k in range(file.signals_in_file)], axis=1)
-        units = [file.getPhysicalDimension(k) for k in range(file.signals_in_file)]
-        return Read(
-            file.getSampleFrequency(0), signal, [(a, max(b, 0.0), str(c)) for a, b, c in notes], units
-        )
-
-
-def by_mne(path: Path) -> Read:
-    import mne
-
-    file = mne.io.read_raw_bdf(path, preload=True, verbose="error")
-    notes = [(float(a["onset"]), float(a["duration"]), str(a["description"])) for a in file.annotations]
-    units = [file._orig_units[name].replace("µ", "u") for name in file.ch_names]
-    volts = {"uV": 1e-6, "mV": 1e-3}
-    signal = file.get_data().T / np.array([volts.get(unit, 1.0) for unit in units])
-    return Read(file.info["sfreq"], signal, notes, units)
-
-
-READERS = [
-    pytest.param(by_edfio, id="edfio"),
-    pytest.param(by_pyedflib, id="pyedflib"),
-    pytest.param(by_mne, id="mne"),
-]
-Reader = Callable[[Path], Read]
 
 
 def header(
