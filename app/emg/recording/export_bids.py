@@ -1,39 +1,37 @@
 """A recording as a BIDS dataset of one: BDF+ with the side files of BIDS-EMG (specification 1.11, electromyography).
 
 `*_emg.bdf` holds the raw signal, 24 bits a sample; `*_emg.json`, `*_channels.tsv` and `*_events.tsv` say what it is.
-There are no `*_electrodes.tsv` and `*_coordsystem.json`: the specification asks for them where positions were
-measured, and we know none. The BDF+ is continuous: lost samples are filled with the last value before them, and an
-event says where, so that sample / rate stays the true time; another marks what fills the last data record.
+The BDF+ is continuous: lost samples are filled with the last value before them, and an event says where, so that
+sample / rate stays the true time; another marks what fills the last data record.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import datetime, timezone
 from heapq import merge
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from app.emg.recording import bdf
-from app.emg.recording.bdf import Annotation, BdfHeader, RecordLength, Scale
+from app.emg.recording import bdf, bids_side_files
+from app.emg.recording.bdf import Annotation, BdfHeader, Scale
+from app.emg.recording.bids_side_files import GAP, PADDING, RESTART, stem, subject, uncalibrated
 from app.emg.recording.contents import Contents, opened
 from app.emg.recording.export_npz import replacing
 from app.emg.recording.header import RecordingHeader
 from app.emg.source import UNLABELLED
+from app.emg.units import standard
 from app.errors import DataError
 
-BIDS_VERSION = "1.11.1"
-NA = "n/a"
 SMALLEST = 1e-7  # of a unit: below, the header's smallest range leaves less than 16 bits
 ROWS = 2**14  # samples that are looked at together
 
-# What a unit of voltage is called in the file and times what, since MNE takes all but uV and mV for volts.
+# What a unit of voltage is called in the file and times what, since MNE takes all but uV and mV for volts. Any other
+# is left empty, as EDF wants it of what is not calibrated, and named in an annotation: MNE shows volts all the same.
 VOLTAGES = {"V": ("uV", 1e6), "mV": ("mV", 1.0), "uV": ("uV", 1.0), "nV": ("uV", 1e-3)}
 
 
@@ -56,22 +54,14 @@ def write_zip(root: Path, name: str, target: Path) -> None:
 
 
 def _write_dataset(file: zipfile.ZipFile, held: Contents, about: BdfHeader) -> None:
-    stem = f"sub-{subject(held.header)}_task-{task(held.header)}"
-    folder = f"sub-{subject(held.header)}/emg/{stem}"
-    files: dict[str, bytes] = {
-        "dataset_description.json": _json(_dataset(held.header)),
-        "README": _README.encode(),
-        "participants.tsv": _tsv([("participant_id",), (f"sub-{subject(held.header)}",)]),
-        f"{folder}_emg.json": _json(_sidecar(held)),
-        f"{folder}_channels.tsv": _tsv(_channels(held.header)),
-    }
-    for path, content in files.items():
+    for path, content in bids_side_files.side_files(held, about).items():
         file.writestr(path, content)
-    with file.open(f"{folder}_events.tsv", "w", force_zip64=True) as member:
-        for row in _event_rows(_events(held, about.padding), about.record):
-            member.write(_tsv([row]))
-    with file.open(f"{folder}_emg.bdf", "w", force_zip64=True) as member:
-        bdf.write(member, about, held.filled(ROWS), lambda: _events(held, about.padding))
+    beside = f"sub-{subject(held.header)}/emg/{stem(held.header)}"
+    with file.open(f"{beside}_events.tsv", "w", force_zip64=True) as member:
+        for line in bids_side_files.event_lines(_events(held, about), about.record):
+            member.write(line)
+    with file.open(f"{beside}_emg.bdf", "w", force_zip64=True) as member:
+        bdf.write(member, about, held.filled(ROWS), lambda: _events(held, about))
 
 
 def _bdf_header(held: Contents) -> BdfHeader:
@@ -90,9 +80,8 @@ def _bdf_header(held: Contents) -> BdfHeader:
 
 
 def _units(header: RecordingHeader) -> tuple[str, float]:
-    """Return what the units are called in the file, and times what they are those."""
-    own = _ascii(header.units, 8)
-    return VOLTAGES.get(own, (own, 1.0))
+    """Return what the units are called in the file (empty: none of voltage), and times what they are those."""
+    return VOLTAGES.get(standard(header.units), ("", 1.0))
 
 
 def _scales(held: Contents, factor: float) -> tuple[Scale, ...]:
@@ -112,31 +101,17 @@ def _scales(held: Contents, factor: float) -> tuple[Scale, ...]:
     return tuple(bdf.scale_of(*of, factor) for of in zip(peak.tolist(), whole.tolist(), strict=True))
 
 
-def subject(header: RecordingHeader) -> str:
-    """Return the BIDS label of the person: letters and digits only."""
-    return _label(header.subject or "01")
-
-
-def task(header: RecordingHeader) -> str:
-    """Return the BIDS label of what was done: the recording's own name."""
-    return _label(header.name)
-
-
-def _label(text: str) -> str:
-    return re.sub(r"[^A-Za-z0-9]", "", text) or "01"
-
-
-def _events(held: Contents, padding: int) -> Iterator[Annotation]:
-    """Yield stretches of one label, gaps, restarts and the padding, in the order of time."""
-    gaps = (
-        Annotation(place, lost, "BAD_gap") for piece in held.gap_pieces() for _, lost, place in piece.tolist()
-    )
+def _events(held: Contents, about: BdfHeader) -> Iterator[Annotation]:
+    """Yield units that are not volts, stretches of one label, gaps, restarts and the padding, in the order of time."""
+    if not about.units:
+        yield Annotation(0, 0, uncalibrated(held.header))
+    gaps = (Annotation(place, lost, GAP) for piece in held.gap_pieces() for _, lost, place in piece.tolist())
     restarts = (
-        Annotation(place, 0, "BAD_restart") for piece in held.restart_pieces() for _, place in piece.tolist()
+        Annotation(place, 0, RESTART) for piece in held.restart_pieces() for _, place in piece.tolist()
     )
     yield from merge(_stretches(held), gaps, restarts, key=lambda event: event.sample)
-    if padding:
-        yield Annotation(held.places, padding, "BAD_padding")
+    if about.padding:
+        yield Annotation(held.places, about.padding, PADDING)
 
 
 def _stretches(held: Contents) -> Iterator[Annotation]:
@@ -159,67 +134,6 @@ def _runs(held: Contents) -> Iterator[tuple[tuple[int, int], int, int]]:
         for begin, end in pairwise([0, *edges.tolist(), len(rows.label)]):
             what = int(rows.label[begin]), int(rows.repetition[begin])
             yield what, int(rows.place[begin]), int(rows.place[end - 1])
-
-
-def _event_rows(events: Iterable[Annotation], record: RecordLength) -> Iterator[tuple[str, ...]]:
-    yield ("onset", "duration", "sample", "trial_type")
-    for event in events:
-        begin, end = record.time_of(event.sample), record.time_of(event.sample + event.samples)
-        yield _seconds(begin), _seconds(end - begin), str(event.sample), _cell(event.text)
-
-
-def _seconds(ticks: int) -> str:
-    return f"{ticks / bdf.TICKS:.6f}"
-
-
-def _channels(header: RecordingHeader) -> Iterator[tuple[str, ...]]:
-    yield ("name", "type", "units", "sampling_frequency", "signal_electrode", "reference_electrode")
-    for k in range(header.channels):
-        units = _units(header)[0] if _units(header) in VOLTAGES.values() else NA
-        yield (f"EMG{k + 1}", "EMG", units, f"{header.sampling_rate:.12g}", NA, NA)
-
-
-def _sidecar(held: Contents) -> dict[str, Any]:
-    header = held.header
-    return {
-        "TaskName": task(header),
-        "EMGPlacementScheme": "Other",
-        "EMGPlacementSchemeDescription": NA,
-        "EMGReference": NA,
-        "SamplingFrequency": header.sampling_rate,
-        "PowerLineFrequency": header.mains_hz if header.mains_hz is not None else NA,
-        "SoftwareFilters": NA,  # what is recorded is the signal before the model's filters
-        "EMGChannelCount": header.channels,
-        "RecordingType": "continuous",  # gaps are filled, see *_events.tsv
-        "RecordingDuration": held.places / header.sampling_rate,
-        "ManufacturersModelName": header.source,
-    }
-
-
-def _dataset(header: RecordingHeader) -> dict[str, Any]:
-    made = {"Name": "Myostream"}
-    return {"Name": header.name, "BIDSVersion": BIDS_VERSION, "DatasetType": "raw", "GeneratedBy": [made]}
-
-
-_README = """One recording, written by Myostream.
-
-EMGPlacementScheme, EMGReference and the electrodes are not known to the recorder: fill them in before you share this.
-BAD_gap in *_events.tsv: the samples were lost and are filled with the last one before.
-BAD_padding: fills the last data record with the last sample; nothing was recorded there.
-BAD_restart: the signal does not continue the one before (reconnected, or played from its beginning).
-"""
-
-
-def _json(values: dict[str, Any]) -> bytes:
-    return json.dumps(values, indent=2, ensure_ascii=False).encode()
-
-
-def _tsv(rows: Iterable[tuple[str, ...]]) -> bytes:
-    return "".join("\t".join(row) + "\n" for row in rows).encode()
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.split()) or NA
 
 
 def _ascii(text: str, most: int) -> str:

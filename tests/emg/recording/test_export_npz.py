@@ -206,6 +206,7 @@ def test_the_zip_holds_a_bids_dataset(tmp_path: Path) -> None:
     assert files.keys() == {
         *("dataset_description.json", "README", "participants.tsv"),
         *(f"{stem}_emg.bdf", f"{stem}_emg.json", f"{stem}_channels.tsv", f"{stem}_events.tsv"),
+        *(f"{stem}_events.json", "sub-S07/sub-S07_scans.tsv"),
     }
     about = json.loads(files[f"{stem}_emg.json"])
     required = [

@@ -1,0 +1,148 @@
+"""The files of a BIDS dataset that say what its signal is: BIDS 1.11.1, electromyography.
+
+Where the electrodes were is not known to the recorder: there are no `*_electrodes.tsv` and `*_coordsystem.json`, which
+the specification asks for where positions were measured.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from typing import Any
+
+from app.emg.recording import bdf
+from app.emg.recording.bdf import Annotation, BdfHeader, RecordLength
+from app.emg.recording.contents import Contents
+from app.emg.recording.header import RecordingHeader
+
+VERSION = "1.11.1"
+NA = "n/a"
+GAP, PADDING, RESTART, UNCALIBRATED = "BAD_gap", "BAD_padding", "BAD_restart", "uncalibrated"
+
+README = f"""One recording, written by Myostream. Times are UTC.
+
+EMGPlacementScheme, EMGReference and the electrodes are not known to the recorder: fill them in before you share this.
+{GAP} in *_events.tsv: the samples were lost and are filled with the last one before.
+{PADDING}: fills the last data record with the last sample; nothing was recorded there.
+{RESTART}: the signal does not continue the one before (reconnected, or played from its beginning).
+{UNCALIBRATED}: the values are in the units that it names, not in volts, and *_channels.tsv has n/a; MNE shows volts.
+"""
+
+_LEVELS = {
+    GAP: "Samples were lost here, and are filled with the last one before them",
+    PADDING: "Fills the last data record with the last sample",
+    RESTART: "From here on the signal does not continue the one before",
+}
+
+
+def stem(header: RecordingHeader) -> str:
+    """Return what the names of the files of the recording begin with."""
+    return f"sub-{subject(header)}_task-{task(header)}"
+
+
+def subject(header: RecordingHeader) -> str:
+    """Return the BIDS label of the person: letters and digits only."""
+    return _label(header.subject or "01")
+
+
+def task(header: RecordingHeader) -> str:
+    """Return the BIDS label of what was done: the recording's own name."""
+    return _label(header.name)
+
+
+def side_files(held: Contents, about: BdfHeader) -> dict[str, bytes]:
+    """Return the content of all files but the events and the signal, by their paths in the dataset."""
+    header = held.header
+    person = f"sub-{subject(header)}"
+    beside = f"{person}/emg/{stem(header)}"
+    return {
+        "dataset_description.json": _json(_dataset(header)),
+        "README": README.encode(),
+        "participants.tsv": _tsv([("participant_id",), (person,)]),
+        f"{person}/{person}_scans.tsv": _tsv(_scans(header, about.began)),
+        f"{beside}_emg.json": _json(_signal(held)),
+        f"{beside}_channels.tsv": _tsv(_channels(header, about.units)),
+        f"{beside}_events.json": _json(_event_columns(held, about)),
+    }
+
+
+def event_lines(events: Iterable[Annotation], record: RecordLength) -> Iterator[bytes]:
+    """Yield the lines of `*_events.tsv`."""
+    yield _tsv([("onset", "duration", "sample", "trial_type")])
+    for event in events:
+        begin, end = record.time_of(event.sample), record.time_of(event.sample + event.samples)
+        yield _tsv([(_seconds(begin), _seconds(end - begin), str(event.sample), _cell(event.text))])
+
+
+def _seconds(ticks: int) -> str:
+    return f"{ticks / bdf.TICKS:.6f}"
+
+
+def _event_columns(held: Contents, about: BdfHeader) -> dict[str, Any]:
+    gestures = {_cell(name): "The person was asked for this, or did it" for name in held.gesture_names}
+    strange = {} if about.units else {uncalibrated(held.header): "What the values are in; not volts"}
+    return {
+        "sample": {"Description": "Index of the first sample in the file, from 0"},
+        "trial_type": {
+            "Description": "Gestures, and what else befell the signal",
+            "Levels": {**gestures, **_LEVELS, **strange},
+        },
+    }
+
+
+def uncalibrated(header: RecordingHeader) -> str:
+    """Return the text of the event that says in which units, not of voltage, the values are."""
+    return f"{UNCALIBRATED}: {_cell(header.units)[:40]}"
+
+
+def _scans(header: RecordingHeader, began: datetime) -> Iterator[tuple[str, ...]]:
+    """Yield when the recording began, with the fraction of the second that readers of BDF+ disagree on."""
+    yield ("filename", "acq_time")
+    yield f"emg/{stem(header)}_emg.bdf", f"{began.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
+
+
+def _channels(header: RecordingHeader, units: str) -> Iterator[tuple[str, ...]]:
+    yield ("name", "type", "units", "sampling_frequency", "signal_electrode", "reference")
+    for k in range(header.channels):
+        yield f"EMG{k + 1}", "EMG", units or NA, f"{header.sampling_rate:.12g}", NA, NA
+
+
+def _signal(held: Contents) -> dict[str, Any]:
+    header = held.header
+    return {
+        "TaskName": task(header),
+        "EMGPlacementScheme": "Other",
+        "EMGPlacementSchemeDescription": NA,
+        "EMGReference": NA,
+        "SamplingFrequency": header.sampling_rate,
+        "PowerLineFrequency": header.mains_hz if header.mains_hz is not None else NA,
+        "SoftwareFilters": NA,  # what is recorded is the signal before the model's filters
+        "EMGChannelCount": header.channels,
+        "RecordingType": "continuous",  # gaps are filled, see *_events.tsv
+        "RecordingDuration": held.places / header.sampling_rate,
+        "ManufacturersModelName": header.source,
+    }
+
+
+def _dataset(header: RecordingHeader) -> dict[str, Any]:
+    made = {"Name": "Myostream"}
+    return {"Name": header.name, "BIDSVersion": VERSION, "DatasetType": "raw", "GeneratedBy": [made]}
+
+
+def _label(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9]", "", text) or "01"
+
+
+def _json(values: dict[str, Any]) -> bytes:
+    return json.dumps(values, indent=2, ensure_ascii=False).encode()
+
+
+def _tsv(rows: Iterable[tuple[str, ...]]) -> bytes:
+    return "".join("\t".join(row) + "\n" for row in rows).encode()
+
+
+def _cell(text: str) -> str:
+    """Return the text without what would end a cell or a line, or cannot be seen."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split()) or NA
