@@ -12,10 +12,15 @@ from app.config import Settings
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
+    from app.inference.manifest import Manifest
 
-def register(app: Flask, title: str) -> None:
-    """Put every blueprint, the error answers and the description of the API into the application."""
-    from app.api import description, errors, headers, request_metrics, tracing
+
+def register(app: Flask, title: str, manifest: Manifest | None = None) -> None:
+    """Put every blueprint, the error answers and the description of the API into the application.
+
+    `manifest` is the model's, for the examples; None: it is not open yet.
+    """
+    from app.api import description, errors, examples, headers, request_metrics, tracing
     from app.api.access import access
     from app.api.access.proxies import TrustedProxies
     from app.api.access.tickets import open_tickets
@@ -53,7 +58,8 @@ def register(app: Flask, title: str) -> None:
     door = access.register(app, settings, open_tickets(settings.redis_url))
     fast_windows.register(app)
     headers.register(app, settings.cors_origins)
-    api = errors.Api(app, spec_kwargs={"extra_plugins": [description.Guarded(app, settings)]})
+    plugins = [description.Guarded(app, settings), examples.Examples(settings, manifest)]
+    api = errors.Api(app, spec_kwargs={"extra_plugins": plugins})
     description.describe(api, settings)
     routes = (health, inference, streaming, benchmark, emg, recordings, dashboard, stream_tickets, metrics)
     for module in routes:

@@ -150,6 +150,46 @@ def test_a_recording_says_how_it_begins_is_fetched_and_is_deleted(api: dict[str,
             assert responses[str(status)]["content"].keys() == {PROBLEM}
 
 
+def test_a_query_beside_a_body_has_no_default_that_would_contradict_it(api: dict[str, Any]) -> None:
+    """Swagger UI and generated clients send defaults along: `?batch=1` made a 422 of each JSON body."""
+    defaults = [
+        (path, given["name"])
+        for path, _, described in operations(api)
+        if "requestBody" in described
+        for given in described.get("parameters", ())
+        if "default" in given["schema"]
+    ]
+    assert defaults == []
+    batch = next(g for g in operation(api, "POST /infer")["parameters"] if g["name"] == "batch")
+    assert batch["description"].endswith("1 by default")
+
+
+def test_every_body_and_all_that_a_request_must_have_comes_with_an_example(api: dict[str, Any]) -> None:
+    missing = []
+    for path, method, described in operations(api):
+        if "example" not in described.get("requestBody", {}).get("content", {}).get(JSON, {"example": None}):
+            missing.append(f"{method} {path}: the body")
+        given = [*described.get("parameters", ()), *api["paths"][path].get("parameters", ())]
+        missing += [
+            f"{method} {path}: {one['name']}" for one in given if one["required"] and "example" not in one
+        ]
+    assert missing == []
+
+
+def test_no_property_is_called_as_another_schema_where_generators_make_a_type_of_it(
+    api: dict[str, Any],
+) -> None:
+    """They call the type of `Source.state` SourceState, and drop a schema whose name that is."""
+    schemas = api["components"]["schemas"]
+    made = {
+        f"{name}{prop.title().replace('_', '')}"
+        for name, schema in schemas.items()
+        for prop, kind in schema["properties"].items()
+        if kind.keys() & {"enum", "anyOf", "properties", "items", "additionalProperties"}
+    }
+    assert made & schemas.keys() == set()
+
+
 def test_who_is_sent_away_for_now_is_told_when_to_come_back(api: dict[str, Any]) -> None:
     answers = [
         answer
@@ -179,7 +219,8 @@ def test_the_docs_page_asks_nobody_outside(client: FlaskClient) -> None:
     assert "//" not in page
     assert 'url: "/openapi.json"' in page
     assert '"validatorUrl": null' in page
-    links = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert '<a href="./">' in page  # to the dashboard
+    links = re.findall(r'<(?:script|link)[^>]* (?:src|href)="([^"]+)"', page)
     assert {link.rsplit(".", 1)[1] for link in links} == {"css", "js"}
     for link in links:
         with client.get(link) as asset:

@@ -61,15 +61,6 @@ def recordings() -> dict[str, Any]:
     return {"recordings": [_described(state) for state in current_runtime().recorder.states()]}
 
 
-@bp.get("/<name>", parameters=named(NAME.pattern))
-@bp.response(200, RecordingSchema)
-@fails(bp, 404, 422, 503)
-@needs(READ)
-def recording(name: str) -> dict[str, Any]:
-    """One recording: its state, and while it runs with a plan, the prompt."""
-    return _described(current_runtime().recorder.state(name))
-
-
 @bp.post("/<name>/stop", parameters=named(NAME.pattern))
 @bp.response(200, RecordingSchema)
 @fails(bp, 404, 422, 503)
@@ -111,6 +102,15 @@ def download(name: str) -> Response:
         )
         answer.call_on_close(held.pop_all().close)
     return answer
+
+
+@bp.get("/<name>", parameters=named(NAME.pattern))
+@bp.response(200, RecordingSchema)
+@fails(bp, 404, 422, 503)
+@needs(READ)
+def recording(name: str) -> dict[str, Any]:
+    """One recording: its state, and while it runs with a plan, the prompt."""
+    return _described(current_runtime().recorder.state(name))
 
 
 @bp.delete("/<name>", parameters=named(NAME.pattern))

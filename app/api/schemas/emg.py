@@ -9,7 +9,7 @@ from marshmallow.validate import Length, OneOf, Range
 
 from app.api.codec.raw_samples import DTYPES
 from app.api.schemas.fields import Emg, Number, Whole
-from app.api.schemas.inference import SourceStateSchema, about
+from app.api.schemas.inference import SourceHealthSchema, about
 from app.api.schemas.params import DeclareJob, PushJob
 from app.emg.quality.monitor import PROBLEMS
 from app.inference.manifest import MAX_CHANNELS
@@ -18,7 +18,7 @@ MAX_RATE_HZ = 100_000.0
 MAX_SAMPLE = 2**53 - 1  # the greatest index that JSON's numbers carry everywhere
 
 
-class SourceSchema(SourceStateSchema):
+class SourceSchema(SourceHealthSchema):
     """A source and its state."""
 
     channels = fields.Integer(required=True)

@@ -218,7 +218,7 @@ class BackendStateSchema(Schema):
     cure = fields.String(required=True, allow_none=True)
 
 
-class SourceStateSchema(Schema):
+class SourceHealthSchema(Schema):
     """How the source is doing."""
 
     name = fields.String(required=True)
@@ -275,7 +275,7 @@ class HealthSchema(Schema):
     model = fields.Nested(ModelInfoSchema, required=True)
     version = fields.String(required=True)
     source = fields.Nested(
-        SourceStateSchema, required=True, allow_none=True, **about("Null while there is none yet")
+        SourceHealthSchema, required=True, allow_none=True, **about("Null while there is none yet")
     )
     outputs = fields.Dict(
         keys=fields.String(),
@@ -336,7 +336,7 @@ class StatsSchema(Schema):
     )
     groups = fields.List(fields.Nested(GroupSchema), required=True)
     source = fields.Nested(
-        SourceStateSchema, required=True, allow_none=True, **about("Null while there is none yet")
+        SourceHealthSchema, required=True, allow_none=True, **about("Null while there is none yet")
     )
     latency_ms = fields.Dict(
         keys=fields.String(),

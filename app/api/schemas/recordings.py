@@ -93,7 +93,7 @@ class PromptSchema(Schema):
     steps = fields.Integer(required=True)
 
 
-class RecordingModelSchema(Schema):
+class RecordedModelSchema(Schema):
     """The model that predicted meanwhile."""
 
     name = fields.String(required=True)
@@ -117,7 +117,7 @@ class RecordingSchema(Schema):
     lost_samples = fields.Integer(required=True)
     predictions = fields.Integer(required=True)
     bytes = fields.Integer(required=True)
-    model = fields.Nested(RecordingModelSchema, required=True, allow_none=True)
+    model = fields.Nested(RecordedModelSchema, required=True, allow_none=True)
     error = fields.String(required=True, allow_none=True, **about("Why it failed, or cannot be read"))
     recovered = fields.Boolean(required=True, **about("The server was killed; this is what was on the disk"))
     prompt = fields.Nested(

@@ -1,0 +1,108 @@
+"""What `/docs` fills in where an operation is tried: values that this server takes, from the page's top to its end."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from apispec import BasePlugin
+
+from app.api.codec.decoding import JSON
+from app.config import EmgMode, Settings
+from app.inference.manifest import Manifest
+
+RECORDING, PUSHED = "try-it", "armband"
+SOURCES = {  # by the mode: what its source is called
+    EmgMode.DUMMY: "simulator",
+    EmgMode.NINAPRO: "recording",
+    EmgMode.REALTIME: "serial",
+    EmgMode.PUSH: PUSHED,
+    EmgMode.LSL: "lsl",
+    EmgMode.BRAINFLOW: "brainflow",
+}
+NEED_PUSH = frozenset(
+    ("POST /emg/sources/{name}", "DELETE /emg/sources/{name}", "POST /emg/sources/{name}/samples")
+)
+STREAM_S, STREAM_FPS = 2.0, 10.0  # the page shows an answer when it is over
+_BODIES: dict[str, dict[str, Any]] = {
+    "POST /infer": {"batch": 1},
+    "POST /infer/tensorrt": {"batch": 1},
+    "POST /infer/onnx": {"batch": 1},
+    "POST /benchmark": {"num_iterations": 100},
+    "POST /emg/recordings": {  # it ends by itself
+        "name": RECORDING,
+        "subject": "S01",
+        "plan": {"gestures": ["fist", "open_hand"], "repetitions": 1, "seconds": 3},
+    },
+}
+
+
+class Examples(BasePlugin):
+    """Gives every operation what it needs to succeed.
+
+    Swagger UI and generated clients send a query's defaults along. Beside a body they would contradict it, so there
+    they are said in words only.
+    """
+
+    def __init__(self, settings: Settings, manifest: Manifest | None) -> None:
+        self._mode = settings.emg_mode
+        stream: dict[str, Any] = {
+            "duration_seconds": min(STREAM_S, settings.max_duration_s or STREAM_S),
+            "fps": min(STREAM_FPS, settings.max_fps),
+        }
+        self._bodies = {**_BODIES, **_pushed(manifest), "POST /infer/stream": stream}
+        self._queries: dict[str, dict[str, Any]] = {
+            "GET /infer/stream": stream,
+            "POST /emg/sources/{name}/samples": {"first_sample": 0},
+        }
+
+    def path_helper(
+        self,
+        path: str | None = None,
+        operations: dict[str, Any] | None = None,  # noqa: ARG002  apispec names it
+        parameters: list[Any] | None = None,
+        **_: Any,
+    ) -> None:
+        name = RECORDING if path is not None and path.startswith("/emg/recordings/") else SOURCES[self._mode]
+        for parameter in parameters or ():
+            parameter["example"] = name
+
+    def operation_helper(
+        self, path: str | None = None, operations: dict[str, Any] | None = None, **_: Any
+    ) -> None:
+        for method, operation in (operations or {}).items():
+            route = f"{method.upper()} {path}"
+            content = operation.get("requestBody", {}).get("content", {})
+            if route in self._bodies:
+                content[JSON]["example"] = self._bodies[route]
+            for parameter in operation.get("parameters", ()):
+                _say_default(parameter, beside_body=bool(content))
+                if parameter["name"] in self._queries.get(route, ()):
+                    parameter["example"] = self._queries[route][parameter["name"]]
+            if route in NEED_PUSH and self._mode is not EmgMode.PUSH:
+                operation["description"] = f"{operation.get('description', '')}\n\n{self._refusal}".strip()
+
+    @property
+    def _refusal(self) -> str:
+        return f"This server answers 409: clients bring sources with `EMG_MODE=push`, and it has `{self._mode.value}`."
+
+
+def _pushed(manifest: Manifest | None) -> dict[str, dict[str, Any]]:
+    """Return what a client that pushes sends: a source as the model wants it, and two of its samples."""
+    channels, rate, units = (
+        (16, 2000.0, "uV")
+        if manifest is None
+        else (manifest.channels, manifest.sampling_rate, manifest.units)
+    )
+    return {
+        "POST /emg/sources/{name}": {"channels": channels, "sampling_rate_hz": rate, "units": units},
+        "POST /emg/sources/{name}/samples": {"first_sample": 0, "samples": [[0.0] * channels] * 2},
+    }
+
+
+def _say_default(parameter: dict[str, Any], beside_body: bool) -> None:
+    schema = parameter["schema"]
+    if "default" in schema and (beside_body or schema["default"] is None):
+        default = schema.pop("default")
+        if default is not None:
+            parameter["description"] = f"{parameter['description']}; {json.dumps(default)} by default"
