@@ -12,7 +12,9 @@ import pytest
 
 import benchmarks.report
 from app import create_app
+from app.api.access.access import scope_of
 from app.config import ROOT, Settings
+from app.keys import SCOPES
 from tests.test_project import tracked
 
 README = ROOT / "README.md"
@@ -107,6 +109,31 @@ def test_the_page_of_commands_has_a_row_for_every_command_and_no_other() -> None
     rows = re.findall(r"^\| `flask --app wsgi ([a-z ]+)` \|", text, flags=re.MULTILINE)
     ours = {name for name in commands(create_app(settings=Settings()).cli) if not name.startswith("openapi ")}
     assert sorted(rows) == sorted({*ours, "run"})
+
+
+def test_every_key_that_a_page_has_made_opens_what_it_is_named_for() -> None:
+    """`keys new dashboard` made a key that could neither record nor download."""
+    app = create_app(settings=Settings())
+    called = {
+        "recordings.start",
+        "recordings.download",
+        "recordings.delete",
+        "health.health",
+        "streaming.stream",
+    }
+    needed = {scope_of(app, endpoint) for endpoint in called}
+    pages = [README, *(ROOT / "docs").glob("*.md"), *(ROOT / "deploy").iterdir(), ROOT / ".env.example"]
+    made = [
+        (path.name, name, set(scopes.split(",")))
+        for path in pages
+        for name, scopes in re.findall(
+            r"flask --app wsgi keys new (\w+)(?: --scopes ([\w,]+))?", path.read_text(encoding="utf-8")
+        )
+    ]
+    assert [(page, name) for page, name, scopes in made if not scopes <= set(SCOPES)] == []
+    of_dashboards = [(page, scopes) for page, name, scopes in made if name == "dashboard"]
+    assert {page for page, _ in of_dashboards} >= {"security.md", "deployment.md", "README.md"}
+    assert [page for page, scopes in of_dashboards if not needed <= scopes] == []
 
 
 def test_the_page_of_the_api_has_every_route() -> None:

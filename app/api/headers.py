@@ -9,7 +9,7 @@ from hashlib import sha256
 from flask import Flask, Response, request
 from flask_cors import CORS
 
-from app.api.access.access import API_KEY_HEADER
+from app.api.access.access import API_KEY_HEADER, SCOPES_HEADER
 
 SECURITY = (
     ("X-Content-Type-Options", "nosniff"),
@@ -20,7 +20,7 @@ SECURITY = (
     ("Cache-Control", "no-store"),  # unless the answer says otherwise
 )
 _INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)
-_EXPOSED = ["Retry-After", "WWW-Authenticate", "Content-Disposition"]
+_EXPOSED = ["Retry-After", "WWW-Authenticate", "Content-Disposition", SCOPES_HEADER]
 
 
 def register(app: Flask, origins: tuple[str, ...]) -> None:

@@ -20,7 +20,12 @@ keys = AppGroup("keys", help="Make, list and revoke API keys.")
 
 @keys.command()
 @click.argument("name")
-@click.option("--scopes", default="read,infer", show_default=True, help=f"Of {', '.join(SCOPES)}.")
+@click.option(
+    "--scopes",
+    default="read,infer",
+    show_default=True,
+    help=f"Of {', '.join(SCOPES)}; recording and downloads take control.",
+)
 @one_line_errors
 def new(name: str, scopes: str) -> None:
     """Print a new key, once. Its hash goes into EMG_API_KEYS_FILE, or is printed for EMG_API_KEYS."""

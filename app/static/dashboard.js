@@ -168,14 +168,23 @@ class Dashboard {
       setText(byId("about"), about(health, this.monitor.named(this.controls.options.source)));
     }
     this.controls.show();
+    this.#permit();
     this.#notice();
+  }
+
+  /** A key that may not read opens no stream; the notice says so. */
+  #permit() {
+    const may = this.session.running || this.server.may("read");
+    byId("toggle").disabled = !may;
+    byId("toggle").title = may ? "" : "This takes a key with the scope read";
+    this.recordings.permit();
   }
 
   #notice() {
     const { trouble, health } = this.monitor;
     const source = this.monitor.named(this.controls.options.source);
-    const { address, url } = this.server;
-    const now = { state: this.session.state, detail: this.detail, trouble, health, source, address };
+    const { address, url, scopes } = this.server;
+    const now = { state: this.session.state, detail: this.detail, trouble, health, source, address, scopes };
     const found = noticeOf({ ...now, elsewhere: url !== "" });
     byId("notice").hidden = found === null;
     this.act = found?.act;
@@ -201,6 +210,7 @@ class Dashboard {
   #keyed() {
     this.monitor.trouble = null;
     this.controls.show();
+    this.#permit();
     this.monitor.poll.wake();
     if (this.session.state === "failed") this.start();
   }

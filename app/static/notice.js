@@ -20,13 +20,14 @@ const SAYS = {
  * @param {object | null} now.health    answer of /health
  * @param {object | null} now.source    the source that is streamed, as /emg/sources has it
  * @param {string} now.address          of the server
+ * @param {string[] | null} [now.scopes] of the key; null where they are not known
  * @param {boolean} [now.elsewhere]     it is not the one that gave this page
  * @returns {{level: "info" | "warn" | "bad", title: string, text: string, act?: "key" | "start"} | null}
  */
-export function noticeOf({ state, detail, trouble, health, source, address, elsewhere = false }) {
+export function noticeOf({ state, detail, trouble, health, source, address, scopes = null, elsewhere = false }) {
   const error = state === "failed" ? detail.error : trouble;
   return (
-    keyNotice(error) ??
+    keyNotice(error, scopes) ??
     goneNotice(state, detail, trouble, address, elsewhere) ??
     (state === "failed" ? failedNotice(detail.error, health) : null) ??
     sourceNotice(state, health, source) ??
@@ -34,9 +35,12 @@ export function noticeOf({ state, detail, trouble, health, source, address, else
   );
 }
 
-function keyNotice(error) {
+function keyNotice(error, scopes) {
   if (error?.status === 401) {
     return { level: "warn", title: "This server wants an API key.", text: "Its operator has one for you.", act: "key" };
+  }
+  if (error?.status === 403 && scopes) {
+    return { level: "warn", title: "This API key is for something else.", text: sentence(error.message), act: "key" };
   }
   if (error?.status === 403) {
     return { level: "bad", title: "The server does not accept this API key.", text: "Is it complete?", act: "key" };

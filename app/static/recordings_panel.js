@@ -11,6 +11,7 @@ const FIELDS = [
   { name: "repetitions", label: "Repetitions", kind: "number", attributes: { min: 1, max: 100, step: 1, required: true } },
   { name: "seconds", label: "Seconds each", kind: "number", attributes: { min: 0.1, step: "any", required: true } },
 ];
+const NEEDS = "recordings-needs"; // says why buttons are off
 const PLAN = ["gestures", "repetitions", "seconds"];
 
 /** A form, the running recording's prompt, and the finished ones. */
@@ -24,8 +25,10 @@ export class RecordingsPanel {
     const made = FIELDS.map((about) => new Field("recording", about));
     this.fields = Object.fromEntries(made.map((field) => [field.name, field]));
     this.button = make("button", { class: "button", type: "submit" }, "Record");
+    this.button.setAttribute("aria-describedby", NEEDS);
     this.said = make("p", { class: "error", role: "alert" });
-    const last = make("div", { class: "field whole" }, this.button, this.said);
+    this.needs = make("p", { class: "note", id: NEEDS, hidden: true });
+    const last = make("div", { class: "field whole" }, this.button, this.said, this.needs);
     const form = byId("recorder");
     form.classList.add("fields");
     form.append(...made.map((field) => field.element), last);
@@ -53,6 +56,15 @@ export class RecordingsPanel {
     setText(byId("recordings-plain"), text);
   }
 
+  /** Turns off what the key does not open, and says so. */
+  permit() {
+    const may = this.server.may("control");
+    const own = this.server.scopes?.join(" and ");
+    for (const button of [this.button, ...byId("files").querySelectorAll("button")]) button.disabled = !may;
+    this.needs.hidden = may;
+    setText(this.needs, may ? "" : `This key may ${own}. To record, download and delete takes one with the scope control.`);
+  }
+
   async refresh() {
     try {
       const path = this.#running ? `/emg/recordings/${encodeURIComponent(this.#running.name)}` : null;
@@ -62,6 +74,7 @@ export class RecordingsPanel {
       const running = recordings.find(({ state }) => state === "recording");
       if (running) this.#follow(running);
       this.#list(recordings);
+      this.permit();
     } catch (error) {
       if (error.status === undefined) throw error;
       this.#running = null;
@@ -123,7 +136,7 @@ export class RecordingsPanel {
   #item({ name, seconds, gaps, state, error }) {
     const path = `/emg/recordings/${encodeURIComponent(name)}`;
     const act = (text, label, work) => {
-      const button = make("button", { class: "button small", type: "button", "aria-label": `${label} ${name}` }, text);
+      const button = make("button", { class: "button small", type: "button", "aria-label": `${label} ${name}`, "aria-describedby": NEEDS }, text);
       button.addEventListener("click", () => this.#do(work));
       return button;
     };

@@ -21,6 +21,12 @@ export class Server {
     this.url = url;
     this.place = KEY + originOf(this.address);
     this.key = sessionStorage.getItem(this.place) ?? "";
+    this.scopes = null; // of the key, as the server has said them; null: it asks for none, or has not said
+  }
+
+  /** Whether the key opens what needs that scope; what is not known yet is tried. */
+  may(scope) {
+    return this.scopes === null || this.scopes.includes(scope);
   }
 
   /** The address as a person would write it. */
@@ -29,7 +35,7 @@ export class Server {
   }
 
   use(key) {
-    this.key = key;
+    [this.key, this.scopes] = [key, null];
     if (key) sessionStorage.setItem(this.place, key);
     else sessionStorage.removeItem(this.place);
   }
@@ -56,8 +62,9 @@ export class Server {
   }
 
   async #ask(method, path, body, patienceMs = PATIENCE_MS) {
+    const { key } = this;
     const headers = {
-      ...(this.key && { "X-API-Key": this.key }),
+      ...(key && { "X-API-Key": key }),
       ...(body !== undefined && { "Content-Type": "application/json" }),
     };
     const signal = AbortSignal.timeout(patienceMs);
@@ -66,6 +73,7 @@ export class Server {
     const answer = await asked.catch((error) => {
       throw error.name === "TimeoutError" ? asConnectionError(new TypeError("late")) : asConnectionError(error);
     });
+    if (this.key === key) this.scopes = answer.headers.get("X-API-Key-Scopes")?.split(", ") ?? null;
     await expectOk(answer);
     return answer;
   }

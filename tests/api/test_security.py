@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from app import create_app
 from app.api.access.access import CONTROL, INFER, OPEN, READ, scope_of
 from app.config import ROOT
-from app.keys import Key, make
+from app.keys import SCOPES, Key, make
 from app.serving.runtime import Runtime
 from tests.api.conftest import CHANNELS, LENGTH
 
@@ -86,6 +86,23 @@ def test_a_route_without_a_scope_is_refused_to_every_key(guarded: FlaskClient) -
     answer = guarded.get("/forgotten", headers=sent("chief"))
     assert answer.status_code == 403
     assert b"secret" not in answer.data
+
+
+@pytest.mark.parametrize("path", ["/health", "/emg/recordings/none/download"])
+def test_an_answer_to_a_key_names_its_scopes_also_where_it_is_refused(
+    guarded: FlaskClient, path: str
+) -> None:
+    """By this the dashboard turns buttons off, and says which key they take."""
+    answers = {name: guarded.get(path, headers=sent(name)) for name in KEYS}
+    told = {name: answer.headers["X-API-Key-Scopes"].split(", ") for name, answer in answers.items()}
+    assert told == {name: [s for s in SCOPES if s in key.scopes] for name, (key, _) in KEYS.items()}
+    assert {answer.status_code for answer in answers.values()} > {403}
+    for headers in ({}, {"X-API-Key": "emg_wrong"}):
+        assert "X-API-Key-Scopes" not in guarded.get(path, headers=headers).headers
+
+
+def test_where_no_key_is_asked_for_no_scopes_are_named(client: FlaskClient) -> None:
+    assert "X-API-Key-Scopes" not in client.get("/health").headers
 
 
 REQUESTS: dict[str, dict[str, Any]] = {

@@ -149,6 +149,7 @@ for (const [name, change, title] of [
   ["nothing", {}, null],
   ["no key", { trouble: refused(401) }, /wants an API key/],
   ["a wrong key", { state: "failed", detail: { error: refused(403) } }, /does not accept this API key/],
+  ["a key for something else", { trouble: refused(403, { detail: "the key game may infer; this needs read" }), scopes: ["infer"] }, /is for something else/],
   ["no server", { state: "idle", trouble: connection }, /cannot be reached/],
   ["a cut connection", { state: "waiting", detail: { delayMs: 2000, reason: "the connection was closed" } }, /is lost/],
   ["a server that is not ready", { state: "waiting", detail: { error: refused(503), reason: "starting" } }, /not ready/],

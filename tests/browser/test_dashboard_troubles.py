@@ -58,15 +58,42 @@ def test_without_a_key_it_asks_for_one_and_a_wrong_one_is_said(
     dashboard.page.context.close()
 
 
-def test_a_key_that_may_not_record_sees_all_but_that(browser: Any, keyed: tuple[Live, str, str]) -> None:
-    live, _, reader = keyed
+def test_what_a_key_may_not_do_is_off_and_says_why_and_all_else_goes_on(
+    browser: Any, keyed: tuple[Live, str, str]
+) -> None:
+    live, whole, reader = keyed
     dashboard = Dashboard(browser, live.url)
+    made = {"name": "made", "state": "complete", "seconds": 1.0, "gaps": 0, "error": None}
+    headers = {"X-API-Key-Scopes": "read, infer"}
+    listed = {"status": 200, "json": {"recordings": [made]}, "headers": headers}
+    dashboard.page.route("**/emg/recordings", lambda route: route.fulfill(**listed))
     dashboard.open()
     enter(dashboard, reader)
     dashboard.start()
-    dashboard.page.get_by_role("button", name="Record").click()
-    dashboard.reads("#recordings", "this needs control")
+    dashboard.reads("#recordings-needs", "This key may read and infer.").reads("#recordings-needs", "control")
+    dashboard.keep("reader-key")
+    for name in ("Record", "Download as npz made", "Download as bdf made", "Delete made"):
+        button = dashboard.page.get_by_role("button", name=name, exact=True)
+        assert button.is_disabled(), name
+        assert button.get_attribute("aria-describedby") == "recordings-needs"
     dashboard.until("document.getElementById('notice').hidden")
+    dashboard.page.unroute_all()
+    enter(dashboard, whole)
+    dashboard.until("document.getElementById('recordings-needs').hidden")
+    assert dashboard.page.get_by_role("button", name="Record", exact=True).is_enabled()
+    dashboard.page.context.close()
+
+
+def test_a_key_that_may_not_even_read_is_told_from_a_wrong_one(browser: Any, server: Live) -> None:
+    dashboard = Dashboard(browser, server.url)
+    problem = {"title": "Forbidden", "status": 403, "detail": "the key game may infer; this needs read"}
+    answer = {"status": 403, "json": problem, "headers": {"X-API-Key-Scopes": "infer"}}
+    dashboard.page.route("**/health", lambda route: route.fulfill(**answer))
+    dashboard.open().reads("#notice-title", "This API key is for something else.")
+    dashboard.reads("#notice-text", "The key game may infer; this needs read.")
+    start = dashboard.page.get_by_role("button", name="Start", exact=True)
+    assert start.is_disabled()
+    assert "read" in (start.get_attribute("title") or "")
     dashboard.page.context.close()
 
 

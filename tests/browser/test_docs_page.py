@@ -22,3 +22,18 @@ def test_the_documentation_starts_by_the_one_script_that_its_policy_names(browse
     assert refused == []
     assert "unsafe" not in policy
     assert "script-src 'self' 'sha256-" in policy
+
+
+def test_an_inference_is_tried_out_with_what_the_page_fills_in_and_there_is_a_way_back(
+    page: Any, server: Live
+) -> None:
+    """Execute sent an invented body and a query that contradicted it: 422."""
+    page.goto(f"{server.url}/docs")
+    operation = page.locator("#operations-inference-post_infer")
+    operation.get_by_role("button", name="post /infer", exact=False).first.click()
+    operation.get_by_role("button", name="Try it out").click()
+    with page.expect_response("**/infer*") as answered:
+        operation.get_by_role("button", name="Execute").click()
+    assert (answered.value.status, answered.value.url) == (200, f"{server.url}/infer")
+    page.get_by_role("link", name="Back to the dashboard").click()
+    page.wait_for_url(f"{server.url}/")

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from urllib.parse import urlsplit
 
-from flask import Flask, current_app, request
+from flask import Flask, Response, current_app, request
 from werkzeug.exceptions import Forbidden, Unauthorized
 
 from app.api.access.proxies import address
@@ -20,14 +20,14 @@ from app.api.access.tickets import Tickets
 from app.config import Settings
 from app.errors import TooFastError
 from app.key_file import WatchedKeys
-from app.keys import Key
+from app.keys import SCOPES, Key
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
 OPEN, READ, INFER, CONTROL = "open", "read", "infer", "control"
-API_KEY_HEADER = "X-API-Key"
-_SCOPE, _CALLER = "__scope__", "myostream.caller"
+API_KEY_HEADER, SCOPES_HEADER = "X-API-Key", "X-API-Key-Scopes"
+_SCOPE, _CALLER, _KEY = "__scope__", "myostream.caller", "myostream.key"
 _OF_OTHERS = dict.fromkeys(
     ("static", "swagger_ui.static", "api-docs.openapi_json", "api-docs.openapi_swagger_ui"), OPEN
 )
@@ -104,7 +104,7 @@ class Access:
         caller, refusal = Caller(address_of(environ)), None
         try:
             if self.keys is not None:
-                key = self._key(environ, ticket)
+                key = environ[_KEY] = self._key(environ, ticket)
                 caller = Caller(f"key:{key.name}", key)
                 _expect_scope(key, scope)
         except (Unauthorized, Forbidden) as error:
@@ -205,6 +205,14 @@ def register(app: Flask, settings: Settings, tickets: Tickets) -> Access:
         ticket = request.args.get("ticket") if request.endpoint == "streaming.stream_by_get" else None
         scope = OPEN if request.endpoint is None else scope_of(app, request.endpoint)
         access.admit(request.environ, scope, ticket)
+
+    @app.after_request
+    def tell_scopes(answer: Response) -> Response:
+        """Have whoever asks with a key see what it may do, also where it was not this: a page turns its buttons off."""
+        key: Key | None = request.environ.get(_KEY)
+        if key is not None:
+            answer.headers[SCOPES_HEADER] = ", ".join(scope for scope in SCOPES if scope in key.scopes)
+        return answer
 
     return access
 
