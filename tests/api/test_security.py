@@ -286,6 +286,7 @@ def test_a_named_origin_may_ask_and_read_and_see_retry_after(client_with: Make) 
     ):
         with client.open(**request) as found:
             assert found.headers["Access-Control-Allow-Origin"] == "https://lab.example", request
+            assert "X-API-Key-Scopes" in found.headers["Access-Control-Expose-Headers"], request
             assert "Retry-After" in found.headers["Access-Control-Expose-Headers"]
             assert "Origin" in found.headers["Vary"]
             assert "Access-Control-Allow-Credentials" not in found.headers
