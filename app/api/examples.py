@@ -51,10 +51,7 @@ class Examples(BasePlugin):
             "fps": min(STREAM_FPS, settings.max_fps),
         }
         self._bodies = {**_BODIES, **_pushed(manifest), "POST /infer/stream": stream}
-        self._queries: dict[str, dict[str, Any]] = {
-            "GET /infer/stream": stream,
-            "POST /emg/sources/{name}/samples": {"first_sample": 0},
-        }
+        self._queries: dict[str, dict[str, Any]] = {"GET /infer/stream": stream}
 
     def path_helper(
         self,
@@ -76,6 +73,8 @@ class Examples(BasePlugin):
             if route in self._bodies:
                 content[JSON]["example"] = self._bodies[route]
             for parameter in operation.get("parameters", ()):
+                if content:
+                    _need_not_be_said(parameter)
                 _say_default(parameter, beside_body=bool(content))
                 if parameter["name"] in self._queries.get(route, ()):
                     parameter["example"] = self._queries[route][parameter["name"]]
@@ -98,6 +97,13 @@ def _pushed(manifest: Manifest | None) -> dict[str, dict[str, Any]]:
         "POST /emg/sources/{name}": {"channels": channels, "sampling_rate_hz": rate, "units": units},
         "POST /emg/sources/{name}/samples": {"first_sample": 0, "samples": [[0.0] * channels] * 2},
     }
+
+
+def _need_not_be_said(parameter: dict[str, Any]) -> None:
+    """A query says what a binary body cannot, and is refused beside JSON."""
+    if parameter["required"]:
+        parameter["required"] = False
+        parameter["description"] = f"{parameter['description']}; needed with a binary body"
 
 
 def _say_default(parameter: dict[str, Any], beside_body: bool) -> None:

@@ -145,7 +145,7 @@ def test_a_source_is_declared_pushed_and_ended(generated: Module, tmp_path: Path
         push = part("post_emg_sources_name_samples")
         samples = np.zeros((5, CHANNELS), "<f4")
         body = models.Push(first_sample=0, samples=samples.tolist())
-        assert push.sync("band", client=client, body=body, first_sample=0).next_sample == 5
+        assert push.sync("band", client=client, body=body).next_sample == 5
         raw = generated("types").File(payload=samples.tobytes())
         assert push.sync("band", client=client, body=raw, first_sample=5).next_sample == 10
         assert part("delete_emg_sources_name").sync_detailed("band", client=client).status_code == 204

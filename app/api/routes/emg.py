@@ -166,6 +166,8 @@ def _pushed(feed: SourcePipeline) -> PushSource:
 def _pushed_samples(channels: int) -> PushJob:
     kind = request.mimetype
     if kind == JSON or kind in UNDECLARED:
+        if request.args:
+            raise InvalidBody({"query": ["it is for a binary body; JSON says all of it itself"]})
         job: PushJob = load_json(_push)
         return job
     if kind != RAW:

@@ -264,6 +264,15 @@ def test_samples_that_are_no_rows_are_refused_in_words_of_samples(
     assert told == "must be nested lists of numbers: (n, channels), one sample at least"
 
 
+@pytest.mark.parametrize("query", ["first_sample=0", "first_sample=9007199254740992", "scale=0.5", "x=1"])
+def test_a_query_beside_json_is_refused_and_not_lost(pushing: FlaskClient, query: str) -> None:
+    pushing.post(ARM, json=DECLARED)
+    body = {"first_sample": 0, "samples": [[0.0] * CHANNELS]}
+    answer = pushing.post(f"{SAMPLES}?{query}", json=body)
+    assert (answer.status_code, "query" in answer.get_json()["errors"]) == (422, True)
+    assert pushing.post(SAMPLES, json=body).get_json()["accepted"] == 1
+
+
 def test_samples_of_another_media_type_are_refused(pushing: FlaskClient) -> None:
     pushing.post(ARM, json=DECLARED)
     assert pushing.post(SAMPLES, data=b"1,2,3,4", content_type="text/csv").status_code == 415
