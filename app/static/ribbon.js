@@ -48,7 +48,7 @@ export class Ribbon {
     ink.fillStyle = this.palette.panel;
     ink.fillRect(0, 0, width, height);
     if (key === "blank") return;
-    ink.font = `500 ${11 * ratio}px Inter, system-ui, sans-serif`;
+    ink.font = `500 ${12 * ratio}px Inter, system-ui, sans-serif`;
     ink.textBaseline = "middle";
     const x = (position) => Math.round(((position - from) / (to - from)) * width);
     ROWS.forEach((row, k) => {

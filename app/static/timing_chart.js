@@ -46,7 +46,7 @@ export class TimingChart {
 
   #grid(spanMs) {
     const { context: ink, width, height, ratio } = this.surface;
-    ink.font = `${11 * ratio}px ${this.font}`;
+    ink.font = `${12 * ratio}px ${this.font}`;
     ink.textAlign = "right";
     ink.textBaseline = "middle";
     for (let value = this.low; value <= this.high * 1.01; value *= 10) {
