@@ -19,6 +19,9 @@ SECURITY = (
     ("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'"),
     ("Cache-Control", "no-store"),  # unless the answer says otherwise
 )
+# A worker has the policy that its file came with, not the page's: here the one that holds the pages' shared streams.
+_WORKER = "/stream_worker.js"
+_WORKER_POLICY = "default-src 'none'; script-src 'self'; connect-src 'self'; frame-ancestors 'none'"
 _INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 _EXPOSED = ["Retry-After", "WWW-Authenticate", "Content-Disposition", SCOPES_HEADER]
 
@@ -41,6 +44,8 @@ def register(app: Flask, origins: tuple[str, ...]) -> None:
     def secure(answer: Response) -> Response:
         if request.endpoint == "api-docs.openapi_swagger_ui":
             answer.headers.setdefault("Content-Security-Policy", docs_policy(answer.get_data(as_text=True)))
+        elif request.endpoint == "static" and request.path.endswith(_WORKER):
+            answer.headers.setdefault("Content-Security-Policy", _WORKER_POLICY)
         for name, value in SECURITY:
             answer.headers.setdefault(name, value)
         return answer

@@ -1,6 +1,7 @@
 /** One stream at a time, from start to stop. */
 
 import { streamInference } from "./client.js";
+import { sharedInference } from "./shared_stream.js";
 
 /** What the stream is doing: idle, connecting, live, stalled, waiting, completed or failed. */
 export class Session {
@@ -38,8 +39,9 @@ export class Session {
       else if (state === "waiting") this.#become("waiting", detail);
     };
     const { url, key } = this.server;
+    const stream = url === "" ? sharedInference : streamInference; // the stand-alone page has no file for a worker
     try {
-      for await (const event of streamInference({ url, apiKey: key || undefined, options, signal: abort.signal, onState })) {
+      for await (const event of stream({ url, apiKey: key || undefined, options, signal: abort.signal, onState })) {
         if (!current()) return;
         this.#seen(event);
         this.onEvent(event);

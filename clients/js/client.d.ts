@@ -62,6 +62,7 @@ export interface StreamCall {
   signal?: AbortSignal;
   lastEventId?: string;
   onState?: (state: State) => void;
+  onId?: (id: string) => void;
   maxAttempts?: number;
   firstDelayMs?: number;
   idleMs?: number;

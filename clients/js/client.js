@@ -45,6 +45,7 @@ const CONNECT_MS = 10_000;
  * @param {AbortSignal} [call.signal]
  * @param {string} [call.lastEventId]   go on after this event of an earlier stream
  * @param {(state: State) => void} [call.onState]
+ * @param {(id: string) => void} [call.onId]  of the event that comes next: a later `lastEventId`
  * @param {number} [call.maxAttempts]   connections in a row without an event before it gives up
  * @param {number} [call.firstDelayMs]  before the second attempt
  * @param {number} [call.idleMs]        silence after which a connection counts as dead
@@ -60,6 +61,7 @@ export async function* streamInference({
   signal,
   lastEventId = "",
   onState = () => {},
+  onId = () => {},
   maxAttempts = Infinity,
   firstDelayMs = FIRST_DELAY_MS,
   idleMs = IDLE_MS,
@@ -80,6 +82,7 @@ export async function* streamInference({
       for await (const { id, data } of body ? connection.events(body, place) : []) {
         attempt = 0;
         const event = JSON.parse(data);
+        onId(id);
         if (event.status !== "completed" || id === FINISHED) yield event;
         else failure = new ConnectionError(`the server ended the stream: ${event.reason}`); // it restarts
       }

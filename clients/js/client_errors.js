@@ -46,3 +46,15 @@ export function asConnectionError(error) {
   if (!(error instanceof TypeError)) return error;
   return new ConnectionError("the server cannot be reached, or does not allow this page's origin", { cause: error });
 }
+
+/** An error as a message to another thread; a clone would lose its class. */
+export function packed(error) {
+  const { message, status, problem, retryAfterMs, passing } = error;
+  return status === undefined ? { message, passing } : { status, problem, retryAfterMs };
+}
+
+/** The error that was packed. */
+export function unpacked({ message, passing, status, problem, retryAfterMs }) {
+  if (status !== undefined) return new ServerError(status, problem, retryAfterMs);
+  return passing ? new ConnectionError(message) : new Error(message);
+}

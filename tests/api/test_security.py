@@ -384,6 +384,22 @@ def test_every_answer_has_the_security_headers(client: FlaskClient, request_: di
     assert "no-" in headers["Cache-Control"]
 
 
+def test_the_worker_of_the_pages_may_load_its_modules_and_ask_this_server_and_nobody_else(
+    client: FlaskClient,
+) -> None:
+    """A worker's policy is its own file's; with that of every other file, it could do nothing."""
+    with client.get("/static/stream_worker.js") as answer:
+        allowed = answer.headers["Content-Security-Policy"].split("; ")
+    assert allowed == [
+        "default-src 'none'",
+        "script-src 'self'",
+        "connect-src 'self'",
+        "frame-ancestors 'none'",
+    ]
+    with client.get("/static/client.js") as answer:
+        assert "script-src" not in answer.headers["Content-Security-Policy"]
+
+
 @pytest.mark.parametrize(
     ("trusted", "peer", "forwarded", "address"),
     [

@@ -65,8 +65,10 @@ test("it asks as documented, and ends after the last event", async (t) => {
 test("a cut connection goes on after the last whole event", async (t) => {
   const half = FRAME(1).slice(0, 20);
   const { url, asked } = await serving(t, cut(FRAME(0), half), cut(FRAME(1)), ending(FRAME(2), LAST));
-  const events = await all(streamInference({ url, firstDelayMs: 10 }));
+  const ids = [];
+  const events = await all(streamInference({ url, firstDelayMs: 10, onId: (id) => ids.push(id) }));
   assert.deepEqual(events.map((event) => event.frame), [0, 1, 2, undefined]);
+  assert.deepEqual(ids, ["run.0", "run.1", "run.2", "end"]);
   assert.deepEqual(asked.map(({ headers }) => headers["last-event-id"]), [undefined, "run.0", "run.1"]);
 });
 

@@ -40,10 +40,10 @@ VISIBILITY = """(hidden) => {
 class Dashboard:
     """One page; remembers what its console said and whom it asked."""
 
-    def __init__(self, browser: Any, url: str, **context: Any) -> None:
-        self.page = browser.new_context(
-            **{"viewport": DESKTOP, "reduced_motion": "no-preference", **context}
-        ).new_page()
+    def __init__(self, browser: Any, url: str, *, context: Any = None, **options: Any) -> None:
+        """Open an empty page in `context`, or in one of its own, as another browser would be, with these options."""
+        options = {"viewport": DESKTOP, "reduced_motion": "no-preference", **options}
+        self.page = (context or browser.new_context(**options)).new_page()
         self.url = url
         self.complaints: list[str] = []
         self.hosts: set[str | None] = set()
@@ -54,6 +54,11 @@ class Dashboard:
     def _said(self, message: Any) -> None:
         if message.type in ("error", "warning"):
             self.complaints.append(message.text)
+
+    def alone(self) -> Dashboard:
+        """Have a stream of its own, whose requests the page itself makes and a test can see."""
+        self.page.add_init_script("delete globalThis.SharedWorker")
+        return self
 
     def open(self, query: str = "") -> Dashboard:
         self.page.goto(self.url + query)

@@ -83,7 +83,7 @@ def test_a_duration_ends_the_stream_and_says_so(dashboard: Dashboard) -> None:
 
 
 def test_options_go_to_the_server_as_they_are_shown(dashboard: Dashboard) -> None:
-    dashboard.open()
+    dashboard.alone().open()
     dashboard.page.get_by_label("Votes").fill("7")
     dashboard.page.get_by_label("Frames a second").fill("50")
     dashboard.page.get_by_label("Min. confidence").fill("0.5")

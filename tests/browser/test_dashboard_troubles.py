@@ -107,7 +107,7 @@ def test_a_server_of_another_opinion_is_quoted(browser: Any, keyed: tuple[Live, 
         "body": body,
         "headers": {"Retry-After": "2"},
     }
-    dashboard.open()
+    dashboard.alone().open()
     enter(dashboard, key)
     dashboard.page.route("**/infer/stream", lambda route: route.fulfill(**answer))
     dashboard.page.get_by_role("button", name="Start", exact=True).click()

@@ -1,0 +1,1 @@
+../../clients/js/shared_stream.js

@@ -1,0 +1,1 @@
+../../clients/js/stream_worker.js
