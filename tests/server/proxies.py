@@ -19,17 +19,26 @@ READ_TIMEOUT = "proxy_read_timeout 60s;"
 
 
 @contextmanager
-def nginx(folder: Path, upstream: int, read_timeout_s: int = 60) -> Iterator[int]:
-    """deploy/nginx.conf on a port of its own; the port."""
+def nginx(
+    folder: Path, upstream: int, read_timeout_s: int = 60, certificate: Path | None = None
+) -> Iterator[int]:
+    """deploy/nginx.conf on a port of its own, over TLS with a certificate (and its key); the port."""
     port = free_port()
+    plain = free_port() if certificate else port
+    tls = {
+        "# listen 443 ssl": f"listen 127.0.0.1:{port} ssl",
+        "# ssl_certificate     /etc/letsencrypt/live/emg.example.org/fullchain.pem": f"ssl_certificate {certificate}",
+        "# ssl_certificate_key /etc/letsencrypt/live/emg.example.org/privkey.pem": f"ssl_certificate_key {certificate}",
+    }
     site = replaced(
         "nginx.conf",
         {
             "server 127.0.0.1:8000": f"server 127.0.0.1:{upstream}",
-            "listen 80;": f"listen 127.0.0.1:{port};",
+            "listen 80;": f"listen 127.0.0.1:{plain};",
             READ_TIMEOUT: f"proxy_read_timeout {read_timeout_s}s;",
             "/var/log/nginx/access.log": f"{folder}/access.log",
             "/var/log/nginx/error.log": f"{folder}/error.log",
+            **(tls if certificate else {}),
         },
     )
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
@@ -45,14 +54,16 @@ def nginx(folder: Path, upstream: int, read_timeout_s: int = 60) -> Iterator[int
 
 
 @contextmanager
-def caddy(folder: Path, upstream: int) -> Iterator[int]:
-    """deploy/Caddyfile on a port of its own, without a certificate; the port."""
+def caddy(folder: Path, upstream: int, certificate: Path | None = None) -> Iterator[int]:
+    """deploy/Caddyfile on a port of its own, over TLS with a certificate (and its key); the port."""
     port = free_port()
+    address = f"https://localhost:{port}" if certificate else f"http://127.0.0.1:{port}"
+    tls = f"\n\ttls {certificate} {certificate}" if certificate else ""
     site = replaced(
         "Caddyfile",
         {
             "{\n\t#": "{\n\tadmin off\n\tauto_https off\n\t#",
-            "emg.example.org {": f"http://127.0.0.1:{port} {{\n\tbind 127.0.0.1",
+            "emg.example.org {": f"{address} {{\n\tbind 127.0.0.1{tls}",
             "reverse_proxy 127.0.0.1:8000": f"reverse_proxy 127.0.0.1:{upstream}",
         },
     )

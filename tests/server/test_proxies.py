@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import socket
+import ssl
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
+import trustme
 
 from app.api.sse.handover import KEEP_ALIVE_S
 from tests.server.live import LATE_S, Client, Json, Live, connecting, free_port, gunicorn, until
@@ -124,6 +127,24 @@ def test_no_query_stands_in_a_log_whether_the_server_answers_or_not(
         assert not [path for path, text in logs.items() if "secret" in text]
         if proxy == "nginx" or name == "down":  # Caddy itself logs only what has failed
             assert any("/infer/stream" in text for text in logs.values()), logs
+
+
+@pytest.mark.parametrize("proxy", [nginx, caddy])
+def test_over_tls_they_speak_http_2_so_that_a_browser_may_have_many_streams(
+    live: Live, proxy: Callable[..., AbstractContextManager[int]], tmp_path: Path
+) -> None:
+    """nginx had no `http2` in the line about TLS: six streams took all that a browser connects to a server."""
+    authority, certificate = trustme.CA(), tmp_path / "both.pem"
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(certificate)
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with (
+        proxy(tmp_path, live.port, certificate=certificate) as port,
+        socket.create_connection(("127.0.0.1", port), timeout=LATE_S) as plain,
+        context.wrap_socket(plain, server_hostname="localhost") as secure,
+    ):
+        assert secure.selected_alpn_protocol() == "h2"
 
 
 @pytest.mark.slow
