@@ -15,7 +15,7 @@ QUICK := smoke or not (slow or server or browser or alone)
 PYTEST := $(BIN)/python -m pytest --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-all test-rest check format bench soak lowest newest clean
+.PHONY: help serve test test-all test-rest test-alone check format bench soak lowest newest clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -28,11 +28,13 @@ serve: $(VENV)/.runtime ## Start the server on http://127.0.0.1:8000 (EMG_* sett
 test: $(VENV)/.dev ## Run the tests of five minutes (ARGS="..." goes to pytest)
 	@$(PYTEST) -n 2 -m "not gpu and ($(QUICK))" $(ARGS)
 
-test-all: test test-rest ## Run all tests but those for a GPU
+test-all: test test-rest test-alone ## Run all tests but those for a GPU
 
 # Those with servers mostly wait, so there are two at a time; those marked `alone` have the machine to themselves.
 test-rest: $(VENV)/.dev
 	@$(PYTEST) -n 2 -m "not (gpu or alone or $(QUICK))"
+
+test-alone: $(VENV)/.dev
 	@$(PYTEST) -m "alone and not gpu"
 
 check: $(VENV)/.dev ## Check format, lint, types and import contracts

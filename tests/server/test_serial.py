@@ -123,6 +123,7 @@ def test_a_server_may_be_there_before_its_device(tmp_path: Path) -> None:
     assert "Traceback" not in live.log
 
 
+@pytest.mark.alone
 def test_a_second_server_on_a_port_says_so(tmp_path: Path) -> None:
     port = tmp_path / "emg0"
     with fake_device(port), gunicorn(tmp_path, **serial(port)) as first:
