@@ -37,7 +37,7 @@ def expect_accounted_for(frames: list[Json], hop: int) -> None:
         assert windows == 1 + after["dropped"] - before["dropped"]
 
 
-@pytest.mark.smoke
+@pytest.mark.alone
 @pytest.mark.parametrize("method", ["POST", "GET"])
 def test_many_frames_come_as_valid_chunks_and_then_the_last_word(connect: Connect, method: str) -> None:
     client = connect(method=method, fps=100, duration_seconds=3)
@@ -54,6 +54,7 @@ def test_many_frames_come_as_valid_chunks_and_then_the_last_word(connect: Connec
     assert client.last_id == "end"
 
 
+@pytest.mark.smoke
 def test_a_stream_by_get_is_the_stream_by_post(live: Live, connect: Connect) -> None:
     """Same keys, same grid, and one computation for both."""
     options = {"fps": 20, "votes": 3, "min_confidence": 0.25, "preprocess": False, "include_signal": True}
