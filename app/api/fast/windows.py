@@ -23,7 +23,7 @@ from werkzeug.exceptions import HTTPException
 
 from app.api.access.access import CONTROL, INFER, Access
 from app.api.codec.decoding import JSON, NPY, RAW, as_windows, expect_modest, read_floats
-from app.api.codec.json_numbers import as_array
+from app.api.codec.json_numbers import as_array, only_windows
 from app.api.codec.npy import read_npy
 from app.api.codec.responses import backend_answer, infer_answer
 from app.api.fast.push import receipt, source_of
@@ -165,7 +165,7 @@ def _json(body: bytes) -> Samples | None:
     values: Any = orjson.loads(body)
     if not isinstance(values, dict) or values.keys() != {"emg"} or not isinstance(values["emg"], list):
         return None
-    numbers = as_array(values["emg"])
+    numbers = as_array(values["emg"], only_windows(body))
     if numbers is None or numbers.ndim < 2:
         return None
     with np.errstate(over="ignore"):  # what does not fit float32 becomes inf, which is refused with the rest

@@ -42,7 +42,7 @@ class RecordingWriter:
         self.progress = RecordingProgress()
         # unbuffered: what was written is with the kernel, which outlives us
         path = folders.make(root, header.name) / LOG
-        self._file = open(path, "xb", buffering=0, opener=private_files.opener)  # noqa: SIM115
+        self._file = open(path, "xb", buffering=0, opener=private_files.opener)  # noqa: SIM115  closed by `finish`
         try:
             fcntl.flock(self._file, _OURS)
             _write_all(self._file, MAGIC)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tracemalloc
 from typing import Any
 
@@ -9,7 +10,7 @@ import orjson
 import pytest
 from flask.testing import FlaskClient
 
-from app.api.codec.json_numbers import as_array
+from app.api.codec.json_numbers import as_array, only_windows
 from app.serving.engine.engine import Engine
 from tests.api.conftest import CHANNELS, LENGTH
 
@@ -30,6 +31,35 @@ def test_numbers_are_an_array_of_the_same_shape(values: list[Any]) -> None:
     array = as_array(values)
     assert array is not None
     assert array.tolist() == values
+
+
+@pytest.mark.parametrize(
+    "values", [[[1, 2], [3, 4]], [[[0.5]]], [[1e5, -2e-7]], [[[[1]]]], [[2**70]]], ids=repr
+)
+def test_a_body_of_numbers_alone_is_known_by_its_bytes_and_gives_the_same(values: list[Any]) -> None:
+    assert only_windows(json.dumps({"emg": values}, indent=2).encode())
+    known, looked_at = as_array(values, numbers_only=True), as_array(values)
+    assert (known is None) == (looked_at is None)
+    if known is not None and looked_at is not None:
+        assert (known.dtype, known.tolist()) == (looked_at.dtype, looked_at.tolist())
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"emg": [["1"]]}',
+        b'{"emg": [[1, null]]}',
+        b'{"emg": [[true, 1]]}',
+        b'{"emg": [[false]]}',
+        b'{"emg": [{}]}',
+        b'{"emg": [[1]], "batch": 1}',
+        b'{"emg": [[1]], "emg": [["x"]]}',
+        b"[[1]]",
+        b"",
+    ],
+)
+def test_a_body_with_anything_else_is_looked_at_value_by_value(body: bytes) -> None:
+    assert not only_windows(body)
 
 
 def test_rows_of_unequal_length_are_told_apart() -> None:
