@@ -9,6 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from app.emg.auxiliary import AuxChunk, AuxStream
 from app.errors import MyostreamError
 
 Samples = npt.NDArray[np.float32]
@@ -24,7 +25,8 @@ class Chunk:
     `index` is the sample index of `samples[0]`: the count of samples since the source started, lost ones
     included, so it jumps over a gap. `restart` says that the signal does not continue the samples before
     it (a new recording, a loop, a reconnect): filters start afresh and no window spans it. `acquired_at` is
-    the monotonic time at which another process has read it; None: it is read now.
+    the monotonic time at which another process has read it; None: it is read now. `aux` is what has come beside
+    the EMG meanwhile.
     """
 
     index: int
@@ -32,6 +34,8 @@ class Chunk:
     labels: Labels | None = None  # (n,) ids into the source's `gesture_names`, UNLABELLED where unknown
     restart: bool = False
     acquired_at: float | None = None
+    repetitions: Labels | None = None  # (n,) of the gesture in `labels`, 0 where unknown; of imported files
+    aux: tuple[AuxChunk, ...] = ()
 
 
 class Source(Protocol):
@@ -56,6 +60,18 @@ class Source(Protocol):
 
     def close(self) -> None:
         """Give back the device or file. Safe to call twice."""
+
+
+def channel_names(source: Source) -> tuple[str, ...]:
+    """Return what the device calls its channels; `ch1`, `ch2`, ... where it does not say."""
+    known: Sequence[str] = getattr(source, "channel_names", ())
+    return tuple(known) or tuple(f"ch{k}" for k in range(1, source.channels + 1))
+
+
+def aux_streams(source: Source) -> tuple[AuxStream, ...]:
+    """Return what the source delivers beside EMG; empty of those that have no `aux_streams` of their own."""
+    known: Sequence[AuxStream] = getattr(source, "aux_streams", ())
+    return tuple(known)
 
 
 @dataclass(frozen=True, slots=True)
