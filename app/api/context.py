@@ -17,8 +17,8 @@ def current_runtime() -> Runtime:
     return cast(Runtime, current_app.extensions["runtime"]())
 
 
-def current_feed(source: str | None) -> SourcePipeline:
-    """Return the feed that a body names in `source`; the default one where it names none.
+def current_pipeline(source: str | None) -> SourcePipeline:
+    """Return the pipeline that a body names in `source`; the default one where it names none.
 
     Raises:
         InvalidBody: there is none of that name.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.cli.model import as_json, one_line_errors
+from app.cli.options import as_json, one_line_errors
 from app.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from app.cli.model import as_json, one_line_errors
+from app.cli.options import as_json, one_line_errors
 
 
 @click.command()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.cli.model import as_json, expect_free_file, force, one_line_errors
+from app.cli.options import as_json, expect_free_file, force, one_line_errors
 from app.errors import DataError, MyostreamError
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.cli import named_recordings
-from app.cli.model import as_json, one_line_errors
+from app.cli.options import as_json, one_line_errors
 from app.errors import ConfigError, DataError
 
 if TYPE_CHECKING:

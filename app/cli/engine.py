@@ -13,7 +13,7 @@ import click
 import numpy as np
 from flask.cli import AppGroup
 
-from app.cli.model import as_json, expect_free_file, force, one_line_errors
+from app.cli.options import as_json, expect_free_file, force, one_line_errors
 from app.errors import BackendUnavailableError, MyostreamError
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 from flask.cli import AppGroup
 
-from app.cli.model import as_json, one_line_errors
+from app.cli.options import as_json, one_line_errors
 from app.config import Settings
 from app.errors import ConfigError
 from app.key_file import locked, write_file

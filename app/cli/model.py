@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from functools import wraps
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 from flask.cli import AppGroup
 
 from app.cli import named_recordings
+from app.cli.model_tables import accuracy_table, decision_table, list_line, model_row
 from app.cli.named_recordings import recording_path
-from app.errors import ArtefactError, DataError, MyostreamError
+from app.cli.options import (
+    BAD_ARTEFACT,
+    as_gestures,
+    as_json,
+    expect_free_file,
+    force,
+    one_line_errors,
+    progress,
+    say,
+)
+from app.errors import ArtefactError, DataError
 
 if TYPE_CHECKING:
     from app.emg.files.recordings import Recording
@@ -22,45 +32,13 @@ if TYPE_CHECKING:
     from app.inference.manifest import Manifest
     from app.learning.adaptation import Target
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
 model = AppGroup("model", help="Make, judge and adapt models.")
 
-BAD_DATA, BAD_ARTEFACT = 1, 2  # exit status
 SIMULATED_PEOPLE, EVALUATION_PEOPLE, EVALUATION_SEED = 46, 10, 5000
 AUGMENTATIONS = ("roll", "fraction", "gain", "channel_gain", "drop", "noise", "shift")
 
-as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
-force = click.option("--force", is_flag=True, help="Replace what is there already.")
 
-
-def _names(_context: click.Context, _option: click.Parameter, text: str | None) -> list[str] | None:
-    """Return the names in a list with commas between; None where there is none."""
-    names = None if text is None else [name.strip() for name in text.split(",")]
-    if names is not None and (not all(names) or len(set(names)) != len(names)):
-        raise click.BadParameter("names with commas between, each once, such as rest,fist,point")
-    return names
-
-
-as_gestures = click.option(
-    "--gestures", callback=_names, help="What labels 0, 1, ... are, where a file names none: rest,fist,point."
-)
 of_model = click.option("--model", "name", required=True, help="A name in instance/models, or a path.")
-
-
-def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
-    """Say what went wrong in one line on stderr; exit status 2 for the artefact, 1 for the data and all else."""
-
-    @wraps(command)
-    def guarded(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return command(*args, **kwargs)
-        except MyostreamError as error:
-            click.echo(f"error: {error}", err=True)
-            sys.exit(BAD_ARTEFACT if isinstance(error, ArtefactError) else BAD_DATA)
-
-    return guarded
 
 
 @model.command("list")
@@ -73,14 +51,14 @@ def list_models(as_json: bool) -> None:
     rows, damaged = [], []
     for name in artefact.list_artefacts(_models()):
         try:
-            rows.append(_row(artefact.load(_models() / name).manifest))
+            rows.append(model_row(artefact.load(_models() / name).manifest))
         except ArtefactError as error:
             damaged.append(str(error))
     if as_json:
         click.echo(json.dumps({"models": rows, "damaged": damaged}))
     else:
         for row in rows:
-            click.echo(_list_line(row))
+            click.echo(list_line(row))
     for reason in damaged:
         click.echo(f"error: {reason}", err=True)
     if damaged:
@@ -116,11 +94,11 @@ def train(name: str, folder: str | None, out: str | None, as_json: bool, **optio
     if options["fresh"]:
         shutil.rmtree(work, ignore_errors=True)
     manifest, data, networks = shipping.train(
-        recipe, _training_data(recipe, folder, options["gestures"]), work, _progress
+        recipe, _training_data(recipe, folder, options["gestures"]), work, progress
     )
     made = shipping.write(target, manifest, data, networks, replacing=options["force"])
     text = f"wrote {made.path}\n{_how_to_serve(made)}"
-    _say(as_json, {"model": str(made.path), "runs": manifest.training["runs"]}, text)
+    say(as_json, {"model": str(made.path), "runs": manifest.training["runs"]}, text)
 
 
 @model.command()
@@ -155,7 +133,7 @@ def evaluate(name: str, folder: str, as_json: bool, **options: Any) -> None:
     recordings = _recordings(folder, opened.manifest, options["gestures"])
     if options["stream"]:
         report = _streamed(opened, recordings)
-        click.echo(json.dumps(report) if as_json else _decision_table(report))
+        click.echo(json.dumps(report) if as_json else decision_table(report))
         return
     report = _judged(opened, recordings, options)
     if options["plot"]:
@@ -166,7 +144,7 @@ def evaluate(name: str, folder: str, as_json: bool, **options: Any) -> None:
         from app.learning.figures import keep
 
         keep(opened, report, Path(folder).name)
-    click.echo(json.dumps(report) if as_json else _accuracy_table(report))
+    click.echo(json.dumps(report) if as_json else accuracy_table(report))
 
 
 @model.command()
@@ -199,7 +177,7 @@ def calibrate(name: str, recording: str, out: str, as_json: bool, **options: Any
         path=_target(out, options["force"]),
         replacing=options["force"],
         graphs=options["graphs"],
-        progress=_progress,
+        progress=progress,
     )
     where: dict[str, Any] = {"session": options["session"], "mains": _mains()}
     if options["unlabelled"]:
@@ -214,7 +192,7 @@ def calibrate(name: str, recording: str, out: str, as_json: bool, **options: Any
         metrics = made.manifest.metrics["calibration"]
         said = told(metrics)
     report = {"model": str(made.path), **metrics}
-    _say(as_json, report, f"wrote {made.path}: {said}\n{_how_to_serve(made)}")
+    say(as_json, report, f"wrote {made.path}: {said}\n{_how_to_serve(made)}")
 
 
 def _adapted(
@@ -260,10 +238,10 @@ def export(name: str, folder: str | None, gestures: list[str] | None, force: boo
         raise ArtefactError(f"{opened.path} has {', '.join(there)} already; make them again with --force")
     data = read(_recordings(folder or "simulator", manifest, gestures), manifest, _mains())
     network = shipping.network_of(opened)
-    graphs = graphs_of(network, manifest, shipping.graph_windows(manifest, data), _progress)
+    graphs = graphs_of(network, manifest, shipping.graph_windows(manifest, data), progress)
     kept = {file: opened.path / file for file in manifest.files if file not in graphs}
     made = shipping.save_beside_card(opened.path, manifest, {**kept, **graphs})
-    _say(as_json, {"model": str(made.path), "files": sorted(graphs)}, f"wrote {', '.join(sorted(graphs))}")
+    say(as_json, {"model": str(made.path), "files": sorted(graphs)}, f"wrote {', '.join(sorted(graphs))}")
 
 
 def _expect_fit(recordings: Iterable[Recording], manifest: Manifest) -> None:
@@ -280,25 +258,6 @@ def _how_to_serve(made: Artefact) -> str:
     """Return the line that puts a model into use."""
     name = made.path.name if made.path.parent == _models() else made.path.resolve()
     return f"serve it with: EMG_MODEL={name} make serve"
-
-
-def _row(manifest: Manifest) -> dict[str, Any]:
-    return {
-        "name": manifest.name,
-        "version": manifest.version,
-        "architecture": manifest.architecture,
-        "channels": manifest.channels,
-        "length": manifest.length,
-        "sampling_rate_hz": manifest.sampling_rate,
-        "classes": list(manifest.classes),
-        "parent": manifest.parent.name if manifest.parent else None,
-        "metrics": dict(manifest.metrics),
-    }
-
-
-def _list_line(row: dict[str, Any]) -> str:
-    window = f"{row['length']} x {row['channels']} at {row['sampling_rate_hz']:g} Hz"
-    return f"{row['name']}  {row['version']}  {row['architecture']}  {window}  {', '.join(row['classes'])}"
 
 
 def _recipe(name: str, options: dict[str, Any]) -> Any:
@@ -345,7 +304,7 @@ def _judged(opened: Artefact, recordings: tuple[Recording, ...], options: dict[s
     from app.learning.evaluation import evaluate as judge
 
     data = read(recordings, opened.manifest, _mains())
-    return judge(opened, data, options["split"], options["repetitions"], _progress)
+    return judge(opened, data, options["split"], options["repetitions"], progress)
 
 
 def _streamed(opened: Artefact, recordings: tuple[Recording, ...]) -> dict[str, Any]:
@@ -355,66 +314,12 @@ def _streamed(opened: Artefact, recordings: tuple[Recording, ...]) -> dict[str, 
     from app.learning.evaluation import Networks
 
     manifest, networks, streams = opened.manifest, Networks(opened), []
-    for k in _progress(range(len(recordings)), len(recordings), "replay"):
+    for k in progress(range(len(recordings)), len(recordings), "replay"):
         network, own = networks.unseen_by(content_hashes(recordings[k]).values())
         backend = TorchBackend(network, own, "cpu")
         streams.append(replay.replay(recordings[k], own, backend, mains=_mains()))
     rest = manifest.classes.index(manifest.rest_class)
     return {"model": manifest.name, "fps": replay.FPS, "decisions": replay.table(streams, rest)}
-
-
-def _accuracy_table(report: dict[str, Any]) -> str:
-    baseline = {one["person"]: one for one in report["lda"]["people"]} if report["lda"] else {}
-    lines = [
-        f"{report['model']}, {report['split']}, {report['windows']} windows",
-        "person      accuracy  balanced  active    LDA balanced",
-    ]
-    for one in [*report["people"], {"person": "mean", **report}]:
-        classic = report["lda"] if one["person"] == "mean" else baseline.get(one["person"])
-        lda = f"{classic['balanced_accuracy']:.3f}" if classic else "-"
-        found = (one[k] for k in ("accuracy", "balanced_accuracy", "active_accuracy"))
-        figures = "     ".join("-    " if value is None else f"{value:.3f}" for value in found)
-        lines.append(f"{one['person']:10}  {figures}     {lda}")
-    spread = report["spread"]["balanced_accuracy"]
-    lines.append(
-        f"balanced accuracy over people: sd {spread['sd']:.3f}, {spread['min']:.3f}-{spread['max']:.3f}"
-    )
-    if report["aligned"]:
-        level = report["aligned"]["balanced_accuracy"]
-        lines.append(f"each session aligned by its own signal, without labels: balanced {level:.3f}")
-    recalls = zip(report["classes"], report["per_class_recall"], strict=True)
-    lines.append("recall: " + ", ".join(f"{k} {'-' if r is None else f'{r:.2f}'}" for k, r in recalls))
-    return "\n".join(lines)
-
-
-def _decision_table(report: dict[str, Any]) -> str:
-    lines = [
-        f"{report['model']}, replayed at {report['fps']:g} windows a second",
-        "votes  min_confidence  found  first correct  false activations/min  stability",
-    ]
-    for row in report["decisions"]:
-        cells = [_cell(row[k]) for k in list(row)[2:]]
-        lines.append(
-            f"{row['votes']:5}  {row['min_confidence']:14.1f}  {cells[0]:>5}  {cells[1] + ' s':>13}  "
-            f"{cells[2]:>21}  {cells[3]:>9}"
-        )
-    return "\n".join(lines)
-
-
-def _cell(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
-
-
-def _progress(items: Iterable[int], total: int, what: str) -> Iterable[int]:
-    from tqdm import tqdm
-
-    # disable=None: only where stderr is a terminal
-    bar: Iterable[int] = tqdm(items, total=total, desc=what, file=sys.stderr, leave=False, disable=None)
-    return bar
-
-
-def _say(as_json: bool, report: dict[str, Any], text: str) -> None:
-    click.echo(json.dumps(report) if as_json else text)
 
 
 def _settings() -> Any:
@@ -448,13 +353,3 @@ def _target(out: str, force: bool) -> Path:
             cure = ", or replace it with --force" if (target / "manifest.json").is_file() else ""
             raise ArtefactError(f"{error}{cure}") from None
     return target
-
-
-def expect_free_file(path: Path | None, force: bool) -> None:
-    """Refuse to write over a file that is there.
-
-    Raises:
-        DataError: it is, and nobody said that it may be replaced.
-    """
-    if path is not None and path.exists() and not force:
-        raise DataError(f"{path} exists; choose another name, or replace it with --force")

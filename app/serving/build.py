@@ -12,7 +12,7 @@ from app.serving.engine.opening import make_engine, open_artefact
 from app.serving.runtime import Runtime, never
 from app.serving.sources.acquisition import Acquisition
 from app.serving.sources.opening import open_path, open_source
-from app.serving.streams.broadcast import Encode
+from app.serving.streams.group import Encode
 
 log = logging.getLogger(__name__)
 

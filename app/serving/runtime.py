@@ -30,10 +30,10 @@ from app.serving.recordings.service import ModelInfo, RecordingService
 from app.serving.sources.acquisition import Acquisition
 from app.serving.sources.declared import Declared
 from app.serving.sources.opening import open_path
-from app.serving.streams.broadcast import Encode
 from app.serving.streams.client_stream import EventWriter, Stream, StreamCursor
 from app.serving.streams.detached_streams import DetachedStreams
 from app.serving.streams.events import StreamOptions
+from app.serving.streams.group import Encode
 from app.serving.streams.pipeline import PipelineServices, SourcePipeline, SourcePipelines
 from app.serving.streams.turns import Turns
 

@@ -17,6 +17,8 @@ from marshmallow import RAISE
 
 from app import create_app
 from app.api.schemas import inference as schemas
+from app.api.schemas.health import HealthSchema
+from app.api.schemas.streaming import FrameSchema, StatsSchema
 from app.inference.prediction import normalise, softmax
 from app.inference.torch_backend import TorchBackend
 from app.serving.runtime import Runtime
@@ -47,7 +49,7 @@ def valid(schema: type, body: Any) -> None:
 
 def test_health_has_the_documented_keys(client: FlaskClient) -> None:
     body = client.get("/health").get_json()
-    valid(schemas.HealthSchema, body)
+    valid(HealthSchema, body)
     assert body.keys() == {
         *("status", "tensorrt_available", "emg_mode", "backends", "model", "version", "source")
     }
@@ -127,7 +129,7 @@ def test_a_stream_sends_documented_frames_and_a_last_word(client: FlaskClient, m
     assert frames
     for frame in frames:
         assert FRAME <= frame.keys() <= FRAME | {"quality", "missing_samples"}
-        valid(schemas.FrameSchema, frame)
+        valid(FrameSchema, frame)
         assert {type(frame[key]) for key in ("latency_ms", "confidence", "timestamp")} == {float}
     assert frames[-1]["truth"] == "a"
     assert last.keys() == {"status", "total_frames", "duration_seconds", "avg_fps"}
@@ -155,7 +157,7 @@ def test_a_stream_that_is_over_leaves_no_slot_taken_and_measured_stats(
     assert answer.get_data()
     answer.close()
     body = client.get("/infer/stream/stats").get_json()
-    valid(schemas.StatsSchema, body)
+    valid(StatsSchema, body)
     assert body["active_streams"] == 0
     assert body["frames_sent"] > 0
     assert body["max_throughput_qps"] > 0
@@ -312,7 +314,7 @@ def test_health_says_how_the_outputs_are_where_there_are_some(tmp_path: Path) ->
         runtime.outputs.close()
         runtime.metrics.output("udp").failed()
         body = client.get("/health").get_json()
-        valid(schemas.HealthSchema, body)
+        valid(HealthSchema, body)
         assert (body["status"], body["outputs"]["udp"]["state"]) == ("degraded", "failed")
         assert client.get("/health/ready").status_code == 200
     finally:

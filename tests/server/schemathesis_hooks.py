@@ -10,7 +10,7 @@ import schemathesis
 from schemathesis.generation import GenerationMode
 
 from app.api.errors import ProblemSchema
-from app.api.schemas.inference import FrameSchema
+from app.api.schemas.streaming import FrameSchema
 
 PUSHED = os.environ.get("SCHEMATHESIS_PUSHED")  # a source that is there, in push mode
 DECLARATION = {"channels": 16, "sampling_rate_hz": 2000}

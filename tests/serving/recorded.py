@@ -14,8 +14,8 @@ from app.emg.signal.signal_path import SignalPath
 from app.emg.source import Chunk
 from app.serving.recordings.service import ModelInfo, RecordingService
 from app.serving.sources.acquisition import Acquisition
-from app.serving.streams.broadcast import GroupEvent
 from app.serving.streams.events import StreamOptions
+from app.serving.streams.group import GroupEvent
 from tests.fakes import StepwiseSource
 from tests.serving.station import make_frame
 

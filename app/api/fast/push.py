@@ -36,12 +36,12 @@ def receipt(name: str, body: bytes, environ: WSGIEnvironment, runtime: Runtime) 
     Raises:
         MyostreamError: what the view would say.
     """
-    feed = runtime.pipelines.find(name)
+    pipeline = runtime.pipelines.find(name)
     asked = _asked(environ["QUERY_STRING"])
-    if feed is None or not isinstance(feed.source, PushSource) or asked is None:
+    if pipeline is None or not isinstance(pipeline.source, PushSource) or asked is None:
         return None
     first, dtype, scale = asked
-    taken = feed.source.push(first, read_raw(body, feed.source.channels, dtype, scale))
+    taken = pipeline.source.push(first, read_raw(body, pipeline.source.channels, dtype, scale))
     return orjson.dumps(taken)
 
 

@@ -14,7 +14,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 from app.api.access.access import CONTROL, READ, needs
 from app.api.codec.decoding import JSON, RAW, UNDECLARED, load_json, load_query, whole_body
 from app.api.codec.raw_samples import read_raw
-from app.api.context import current_feed, current_runtime
+from app.api.context import current_pipeline, current_runtime
 from app.api.errors import InvalidBody
 from app.api.openapi import body, fails, named, query
 from app.api.routes.health import source_state
@@ -54,9 +54,12 @@ _declare, _push, _push_query, _quality = (
 @needs(READ)
 def sources() -> dict[str, Any]:
     """All sources and their state."""
-    feeds = current_runtime().pipelines
-    default = feeds.default
-    return {"default": default.name if default else None, "sources": [_described(feed) for feed in feeds]}
+    pipelines = current_runtime().pipelines
+    default = pipelines.default
+    return {
+        "default": default.name if default else None,
+        "sources": [_described(pipeline) for pipeline in pipelines],
+    }
 
 
 @bp.get("/sources/<name>", parameters=named(NAME.pattern))
@@ -82,8 +85,8 @@ def declare(name: str) -> tuple[dict[str, Any], int]:
         raise InvalidBody({"name": ["1 to 64 letters, digits, '.', '_' and '-', a letter or digit first"]})
     job: DeclareJob = load_json(_declare)
     declared = Declared(name=name, channels=job.channels, sampling_rate=job.sampling_rate_hz, units=job.units)
-    feed, new = current_runtime().declare(declared)
-    return _described(feed), HTTPStatus.CREATED if new else HTTPStatus.OK
+    pipeline, new = current_runtime().declare(declared)
+    return _described(pipeline), HTTPStatus.CREATED if new else HTTPStatus.OK
 
 
 @bp.delete("/sources/<name>", parameters=named(NAME.pattern))
@@ -91,10 +94,10 @@ def declare(name: str) -> tuple[dict[str, Any], int]:
 @fails(bp, 404, 409)
 def end(name: str) -> None:
     """End a pushed source; its streams get their last event."""
-    feeds = current_runtime().pipelines
-    feed = feeds.named(name)
-    _pushed(feed)
-    feeds.remove(feed)
+    pipelines = current_runtime().pipelines
+    pipeline = pipelines.named(name)
+    _pushed(pipeline)
+    pipelines.remove(pipeline)
 
 
 @bp.post("/sources/<name>/samples", parameters=named(NAME.pattern))
@@ -120,10 +123,10 @@ def push(name: str) -> dict[str, int]:
 @needs(READ)
 def quality() -> dict[str, Any]:
     """How good the signal of each electrode is; docs/quality.md says how each problem is found."""
-    feed = current_feed(load_query(_quality))
-    look = feed.quality.look()
+    pipeline = current_pipeline(load_query(_quality))
+    look = pipeline.quality.look()
     return {
-        "source": feed.name,
+        "source": pipeline.name,
         "ok": look.ok,
         "sample_index": look.sample_index,
         "loss": round(look.loss, 5),
@@ -141,26 +144,28 @@ def quality() -> dict[str, Any]:
     }
 
 
-def _described(feed: SourcePipeline) -> dict[str, Any]:
-    pushed = feed.source if isinstance(feed.source, PushSource) else None
+def _described(pipeline: SourcePipeline) -> dict[str, Any]:
+    pushed = pipeline.source if isinstance(pipeline.source, PushSource) else None
     return {
-        **source_state(feed.acquisition.look()),
-        "name": feed.name,
-        "channels": feed.source.channels,
-        "sampling_rate_hz": feed.sampling_rate,
-        "units": feed.source.units,
-        "gesture_names": list(feed.source.gesture_names),
+        **source_state(pipeline.acquisition.look()),
+        "name": pipeline.name,
+        "channels": pipeline.source.channels,
+        "sampling_rate_hz": pipeline.sampling_rate,
+        "units": pipeline.source.units,
+        "gesture_names": list(pipeline.source.gesture_names),
         "pushed": pushed is not None,
         "scale": 1.0 if pushed is None else pushed.factor,
         "next_sample": None if pushed is None else pushed.next_sample,
-        "counters": dict(getattr(feed.source, "sums", {})),
+        "counters": dict(getattr(pipeline.source, "sums", {})),
     }
 
 
-def _pushed(feed: SourcePipeline) -> PushSource:
-    if not isinstance(feed.source, PushSource):
-        raise BusyError(f"the source {feed.name} is the server's own; clients push to those they declared")
-    return feed.source
+def _pushed(pipeline: SourcePipeline) -> PushSource:
+    if not isinstance(pipeline.source, PushSource):
+        raise BusyError(
+            f"the source {pipeline.name} is the server's own; clients push to those they declared"
+        )
+    return pipeline.source
 
 
 def _pushed_samples(channels: int) -> PushJob:

@@ -12,7 +12,7 @@ from app.api.access.access import OPEN, READ, needs
 from app.api.context import current_runtime
 from app.api.errors import RETRY_S, problem
 from app.api.openapi import fails
-from app.api.schemas.inference import HealthSchema, LiveSchema, ReadySchema
+from app.api.schemas.health import HealthSchema, LiveSchema, ReadySchema
 from app.emg.source import SourceState
 from app.inference.manifest import Manifest
 from app.serving.runtime import VERSION
@@ -27,7 +27,7 @@ def health() -> dict[str, Any]:
     runtime = current_runtime()
     backends, outputs = runtime.backends(), runtime.output_states()
     failed = any(output.state == "failed" for output in outputs.values())
-    feed = runtime.pipelines.default
+    pipeline = runtime.pipelines.default
     return {
         "status": "degraded" if failed or runtime.not_ready() else "ok",
         "tensorrt_available": backends["tensorrt"].available,
@@ -35,7 +35,7 @@ def health() -> dict[str, Any]:
         "backends": {name: asdict(state) for name, state in backends.items()},
         "model": _model(runtime.artefact.manifest),
         "version": VERSION,
-        "source": None if feed is None else source_state(feed.acquisition.look()),
+        "source": None if pipeline is None else source_state(pipeline.acquisition.look()),
         **({"outputs": {name: asdict(output) for name, output in outputs.items()}} if outputs else {}),
     }
 

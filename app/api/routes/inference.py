@@ -9,7 +9,7 @@ from marshmallow import Schema
 from app.api.access.access import INFER, needs
 from app.api.codec.decoding import JSON, as_windows, expect_shape, load_windows
 from app.api.codec.responses import backend_answer, infer_answer
-from app.api.context import current_feed, current_runtime
+from app.api.context import current_pipeline, current_runtime
 from app.api.errors import InvalidBody
 from app.api.openapi import body, described, fails, query
 from app.api.schemas.inference import (
@@ -97,7 +97,7 @@ def _asked(runtime: Runtime, body_schema: Schema, query_schema: Schema) -> tuple
     if job.batch is not None and job.batch > most:
         raise InvalidBody({"batch": [f"must be at most EMG_MAX_BATCH, {most}, got {job.batch}"]})
     if emg is None:
-        return job, current_feed(job.source).snapshot(job.batch or 1)
+        return job, current_pipeline(job.source).snapshot(job.batch or 1)
     if job.source is not None:
         raise InvalidBody({"source": ["your own windows come from no source; leave one of the two out"]})
     return job, as_windows(emg, job, manifest.length, manifest.channels, most)

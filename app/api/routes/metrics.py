@@ -83,9 +83,9 @@ class Families(Collector):
             "Time until the answer was there; of a stream, until it began",
             labels=("method", "route", "status"),
         )
-        for labels, tally in sorted(self._metrics.requests().items()):
-            total.add_metric(labels, tally.cumulative()[-1])
-            took.add_metric(labels, _buckets(tally, REQUEST_S), tally.sum)
+        for labels, histogram in sorted(self._metrics.requests().items()):
+            total.add_metric(labels, histogram.cumulative()[-1])
+            took.add_metric(labels, _buckets(histogram, REQUEST_S), histogram.sum)
         yield from (total, took)
 
     def _engine(self) -> Iterator[Metric]:
@@ -160,8 +160,8 @@ class Families(Collector):
 
     def _processes(self) -> Iterator[Metric]:
         lag = HistogramMetricFamily("myostream_hub_lag_seconds", "How late a worker's hub wakes a sleeper")
-        tally = self._runtime.metrics.hub_lag()
-        lag.add_metric((), _buckets(tally, LAG_S), tally.sum)
+        histogram = self._runtime.metrics.hub_lag()
+        lag.add_metric((), _buckets(histogram, LAG_S), histogram.sum)
         by = ("worker",)
         memory = GaugeMetricFamily("myostream_worker_memory_bytes", "Resident memory", labels=by)
         cpu = CounterMetricFamily("myostream_worker_cpu_seconds", "Processor time of all threads", labels=by)
@@ -173,6 +173,6 @@ class Families(Collector):
         yield GaugeMetricFamily("myostream_workers", "Workers that live", len(workers))
 
 
-def _buckets(tally: BucketHistogram, bounds: tuple[float, ...]) -> list[tuple[str, float]]:
+def _buckets(histogram: BucketHistogram, bounds: tuple[float, ...]) -> list[tuple[str, float]]:
     names = [*(str(float(bound)) for bound in bounds), "+Inf"]
-    return list(zip(names, map(float, tally.cumulative()), strict=True))
+    return list(zip(names, map(float, histogram.cumulative()), strict=True))

@@ -14,7 +14,7 @@ from flask_smorest import Blueprint
 
 from app.api.access.access import CONTROL, READ, current_caller, needs
 from app.api.codec.decoding import load_json, load_query
-from app.api.context import current_feed, current_runtime
+from app.api.context import current_pipeline, current_runtime
 from app.api.openapi import body, fails, named, query
 from app.api.schemas.params import RecordingJob
 from app.api.schemas.recordings import DownloadSchema, RecordingSchema, RecordingsSchema, RecordingStartSchema
@@ -48,8 +48,8 @@ def start() -> dict[str, Any]:
     runtime = current_runtime()
     if runtime.stopping():
         raise NotReadyError("the server is shutting down")
-    feed, recorder = current_feed(job.source), runtime.recorder
-    return _described(recorder.start(feed, job.name, job.subject, job.plan_with(recorder.rest)))
+    pipeline, recorder = current_pipeline(job.source), runtime.recorder
+    return _described(recorder.start(pipeline, job.name, job.subject, job.plan_with(recorder.rest)))
 
 
 @bp.get("")

@@ -12,12 +12,12 @@ from flask_smorest import Blueprint
 
 from app.api.access.access import READ, current_caller, needs
 from app.api.codec.decoding import load_json_or_query, load_query
-from app.api.context import current_feed, current_runtime
+from app.api.context import current_pipeline, current_runtime
 from app.api.errors import InvalidBody
 from app.api.openapi import body, fails, query
 from app.api.routes.health import source_state
-from app.api.schemas.inference import FrameSchema, StatsSchema, StreamQuerySchema, StreamSchema
 from app.api.schemas.params import StreamJob
+from app.api.schemas.streaming import FrameSchema, StatsSchema, StreamQuerySchema, StreamSchema
 from app.api.sse import events as sse
 from app.api.sse.client_socket import ClientSocket
 from app.api.sse.handover import KEEP_ALIVE_S, SHUTDOWN_S, Handover
@@ -66,7 +66,7 @@ def stats() -> dict[str, Any]:
     runtime = current_runtime()
     latency = runtime.stats.mean_infer_ms()
     default = StreamOptions(fps=30.0, backend=runtime.engine.backends.best)
-    states = [feed.acquisition.look() for feed in runtime.pipelines]
+    states = [pipeline.acquisition.look() for pipeline in runtime.pipelines]
     return {
         "max_throughput_qps": None if not latency else round(1e3 / latency, 1),
         "expected_latency_ms": None if latency is None else round(latency, 4),
@@ -77,15 +77,15 @@ def stats() -> dict[str, Any]:
         "decision_delay_ms": round(runtime.decision_delay_ms(default), 1),
         "groups": [
             {
-                "source": feed.name,
+                "source": pipeline.name,
                 "fps": options.fps,
                 "backend": options.backend,
                 "votes": options.votes,
                 "readers": readers,
                 "decision_delay_ms": round(runtime.decision_delay_ms(options), 1),
             }
-            for feed in runtime.pipelines
-            for options, readers in feed.broadcast.running.items()
+            for pipeline in runtime.pipelines
+            for options, readers in pipeline.broadcast.running.items()
         ],
         "source": source_state(states[0]) if states else None,
         "latency_ms": {
@@ -101,13 +101,13 @@ def _opened(job: StreamJob) -> Response:
     last_event_id = request.headers.get("Last-Event-ID") or job.last_event_id
     if last_event_id == sse.FINISHED:
         return Response(status=HTTPStatus.NO_CONTENT)  # tells EventSource to stop reconnecting
-    feed = current_feed(job.source)
-    options, duration_s = _options(runtime, feed, job), _duration(runtime, job)
+    pipeline = current_pipeline(job.source)
+    options, duration_s = _options(runtime, pipeline, job), _duration(runtime, job)
     wire = ClientSocket(request.environ)
     wire.watch()
     outlet = open_outlet(wire, request.environ.get("SERVER_PROTOCOL", ""))
     frames, close = runtime.open_stream(
-        feed,
+        pipeline,
         options,
         duration_s,
         place=sse.place_of(last_event_id),
@@ -131,8 +131,8 @@ def _duration(runtime: Runtime, job: StreamJob) -> float | None:
     return most if asked is None else asked
 
 
-def _options(runtime: Runtime, feed: SourcePipeline, job: StreamJob) -> StreamOptions:
-    rate, most = feed.sampling_rate, runtime.settings.max_fps
+def _options(runtime: Runtime, pipeline: SourcePipeline, job: StreamJob) -> StreamOptions:
+    rate, most = pipeline.sampling_rate, runtime.settings.max_fps
     if job.fps > most:
         raise InvalidBody({"fps": [f"must be at most EMG_MAX_FPS, {most:g}, got {job.fps:g}"]})
     if job.fps > rate:

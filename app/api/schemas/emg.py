@@ -8,8 +8,8 @@ from marshmallow import Schema, fields, post_load
 from marshmallow.validate import Length, OneOf, Range
 
 from app.api.codec.raw_samples import DTYPES
-from app.api.schemas.fields import Emg, Number, Whole
-from app.api.schemas.inference import SourceHealthSchema, about
+from app.api.schemas.fields import Emg, Number, Whole, about
+from app.api.schemas.health import SourceHealthSchema
 from app.api.schemas.params import DeclareJob, PushJob
 from app.emg.quality.monitor import PROBLEMS
 from app.inference.manifest import MAX_CHANNELS

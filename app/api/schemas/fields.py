@@ -13,6 +13,11 @@ from app.api.codec.json_numbers import as_array
 from app.emg.source import Samples
 
 
+def about(text: str, **more: Any) -> dict[str, Any]:
+    """Return a field's metadata for `/openapi.json`."""
+    return {"metadata": {"description": text, **more}}
+
+
 class Number(fields.Float):
     """A finite number. A text or a boolean is not one."""
 

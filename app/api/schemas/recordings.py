@@ -9,8 +9,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, post_load
 from marshmallow.validate import Length, OneOf
 
-from app.api.schemas.fields import Number, Whole
-from app.api.schemas.inference import about
+from app.api.schemas.fields import Number, Whole, about
 from app.api.schemas.params import RecordingJob
 from app.emg.recording import label_plan
 from app.emg.recording.folder import ALLOWED, NAME, SUBJECT, SUBJECT_ALLOWED

@@ -18,9 +18,10 @@ from app.serving.counters.worker_group import WorkerGroup
 from app.serving.outputs.lsl import LslSender
 from app.serving.outputs.sender import Sender, SenderGuard
 from app.serving.outputs.udp import UdpSender
-from app.serving.streams.broadcast import GroupEvent, Reader
 from app.serving.streams.events import Event, Frame, SourceChange, StreamOptions
+from app.serving.streams.group import GroupEvent
 from app.serving.streams.pipeline import SourcePipeline, SourcePipelines
+from app.serving.streams.reader import Reader
 
 log = logging.getLogger(__name__)
 

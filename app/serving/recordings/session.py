@@ -18,8 +18,8 @@ from app.emg.recording.writer import RecordingWriter
 from app.emg.source import Chunk
 from app.serving.process.offload import BlockingWorker
 from app.serving.sources.acquisition import Acquisition
-from app.serving.streams.broadcast import GroupEvent
 from app.serving.streams.events import Frame
+from app.serving.streams.group import GroupEvent
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 from app.serving.counters.stream_stats import StreamStats
-from app.serving.streams.broadcast import GroupEvent, Reader
 from app.serving.streams.events import Completed
+from app.serving.streams.group import GroupEvent
+from app.serving.streams.reader import Reader
 
 CLIENT_POLL_S = 0.25  # how often a quiet stream looks whether the client has left or the server stops
 PAUSE_S = 0.02  # before a client that reads slowly is looked at again

@@ -15,9 +15,10 @@ from app.serving.counters.stream_stats import StreamStats
 from app.serving.engine.engine import Engine
 from app.serving.process.memory import trim
 from app.serving.sources.acquisition import Acquisition
-from app.serving.streams.broadcast import Broadcast, Encode
+from app.serving.streams.broadcast import Broadcast
 from app.serving.streams.events import StreamOptions
 from app.serving.streams.frames import FrameMaker, too_many_dead
+from app.serving.streams.group import Encode
 from app.serving.streams.turns import Turns
 from app.serving.streams.window_classifier import WindowClassifier
 

@@ -6,7 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from app.serving.streams.broadcast import HISTORY, IDLE_GROUPS, Group, GroupEvent, Reader
+from app.serving.streams.broadcast import IDLE_GROUPS
+from app.serving.streams.group import HISTORY, Group, GroupEvent
+from app.serving.streams.reader import Reader
 from tests.serving.station import OPTIONS, Station, sample_index, until
 
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from app.serving.streams.broadcast import Reader
 from app.serving.streams.client_stream import GIVE_UP_S, ClientEvent, Stream, StreamCursor
 from app.serving.streams.events import Completed
+from app.serving.streams.reader import Reader
 from tests.serving.station import OPTIONS, Station, sample_index, until
 
 Item = ClientEvent | Completed | None

@@ -1,0 +1,93 @@
+"""What `/health` answers."""
+
+from __future__ import annotations
+
+from marshmallow import Schema, fields
+
+from app.api.schemas.fields import about
+
+
+class BackendStateSchema(Schema):
+    """Whether a backend can be used."""
+
+    available = fields.Boolean(required=True)
+    reason = fields.String(required=True, allow_none=True)
+    cure = fields.String(required=True, allow_none=True)
+
+
+class SourceHealthSchema(Schema):
+    """How the source is doing."""
+
+    name = fields.String(required=True)
+    state = fields.String(
+        required=True, metadata={"enum": ["starting", "running", "stalled", "disconnected", "ended"]}
+    )
+    last_sample_age_ms = fields.Float(required=True, allow_none=True)
+    samples = fields.Integer(required=True)
+    gaps = fields.Integer(required=True)
+    lost_samples = fields.Integer(required=True)
+    error = fields.String(required=True, allow_none=True)
+    measured_rate_hz = fields.Float(
+        required=True,
+        allow_none=True,
+        **about("Samples against this machine's clock; null before the first seconds"),
+    )
+    rate_ok = fields.Boolean(required=True, **about("Within 5 % of the nominal rate"))
+
+
+class ModelInfoSchema(Schema):
+    """The model that serves."""
+
+    name = fields.String(required=True)
+    version = fields.String(required=True)
+    channels = fields.Integer(required=True)
+    length = fields.Integer(required=True)
+    sampling_rate_hz = fields.Float(required=True)
+    units = fields.String(required=True, metadata={"example": "uV"})
+    classes = fields.List(fields.String(), required=True)
+
+
+class OutputStateSchema(Schema):
+    """A way out that speaks no HTTP: LSL, UDP."""
+
+    state = fields.String(
+        required=True,
+        metadata={
+            "enum": ["closed", "open", "failed"],
+            "description": "Of all workers: open where one sends, failed where none can",
+        },
+    )
+    reason = fields.String(
+        required=True, allow_none=True, **about("What it failed of last in the worker that answers")
+    )
+
+
+class HealthSchema(Schema):
+    """The state of this worker."""
+
+    status = fields.String(required=True, metadata={"enum": ["ok", "degraded"]})
+    tensorrt_available = fields.Boolean(required=True)
+    emg_mode = fields.String(required=True, metadata={"example": "dummy"})
+    backends = fields.Dict(keys=fields.String(), values=fields.Nested(BackendStateSchema), required=True)
+    model = fields.Nested(ModelInfoSchema, required=True)
+    version = fields.String(required=True)
+    source = fields.Nested(
+        SourceHealthSchema, required=True, allow_none=True, **about("Null while there is none yet")
+    )
+    outputs = fields.Dict(
+        keys=fields.String(),
+        values=fields.Nested(OutputStateSchema),
+        **about("lsl and udp, where the server has been told to send them"),
+    )
+
+
+class LiveSchema(Schema):
+    """The process answers."""
+
+    status = fields.String(required=True, metadata={"example": "alive"})
+
+
+class ReadySchema(Schema):
+    """The worker should get traffic."""
+
+    status = fields.String(required=True, metadata={"example": "ready"})

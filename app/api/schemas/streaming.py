@@ -1,0 +1,164 @@
+"""What a stream takes, what one of its frames is, and what `/infer/stream/stats` answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import Schema, fields, post_load
+from marshmallow.validate import Length, Range
+
+from app.api.schemas.fields import Choice, Flag, Number, Whole, about
+from app.api.schemas.health import SourceHealthSchema
+from app.api.schemas.params import StreamJob
+from app.config import BACKENDS
+
+MAX_VOTES = 1000
+MAX_DURATION_S = 7 * 24 * 3600.0
+
+
+class StreamSchema(Schema):
+    """A stream of predictions."""
+
+    duration_seconds = Number(
+        allow_none=True,
+        load_default=None,
+        validate=Range(0, MAX_DURATION_S, min_inclusive=False, error="must be above 0 and at most {max} s"),
+        **about("Seconds; null streams until you leave", exclusiveMinimum=True),
+    )
+    use_tensorrt = Flag(
+        load_default=True,
+        **about("TensorRT where its engine is open, else the best there is; false: not TensorRT"),
+    )
+    fps = Number(
+        load_default=30.0,
+        validate=Range(
+            0, min_inclusive=False, error="must be above 0, and at most EMG_MAX_FPS and the sampling rate"
+        ),
+        **about("Frames a second", exclusiveMinimum=True),
+    )
+    preprocess = Flag(load_default=True, **about("Normalise with the model's statistics"))
+    backend = Choice(
+        *BACKENDS,
+        allow_none=True,
+        load_default=None,
+        **about("This backend and no other; overrides use_tensorrt"),
+    )
+    votes = Whole(
+        1, MAX_VOTES, load_default=1, **about("The decision is the majority of so many predictions")
+    )
+    min_confidence = Number(
+        load_default=0.0,
+        validate=Range(0, 1, error="must be from 0 to 1"),
+        **about("A prediction below this confidence is no vote"),
+    )
+    include_signal = Flag(load_default=False, **about("Put the filtered samples into every frame"))
+    source = fields.String(
+        allow_none=True,
+        load_default=None,
+        validate=Length(1, 64),
+        **about("Name of a source; the server's own by default"),
+    )
+
+    @post_load
+    def make(self, values: dict[str, Any], **_: Any) -> StreamJob:
+        return StreamJob(**values)
+
+
+class StreamQuerySchema(StreamSchema):
+    """The same in a query, with what a browser's own EventSource needs where there are keys."""
+
+    ticket = fields.String(
+        validate=Length(1, 100),
+        **about("From POST /stream/tickets, in place of the header X-API-Key; good once"),
+    )
+    last_event_id = fields.String(
+        validate=Length(1, 100),
+        **about("In place of the header Last-Event-ID, which counts if there are both"),
+    )
+    last_event_id_of_polyfills = fields.String(
+        data_key="lastEventId",
+        validate=Length(1, 100),
+        **about("The same, as polyfills of EventSource call it"),
+    )
+
+    @post_load
+    def make(self, values: dict[str, Any], **_: Any) -> StreamJob:
+        values.pop("ticket", None)  # it has been looked at before
+        other = values.pop("last_event_id_of_polyfills", None)
+        values["last_event_id"] = values.get("last_event_id", other)
+        return StreamJob(**values)
+
+
+class PercentilesSchema(Schema):
+    """Of the latest values, in ms."""
+
+    p50 = fields.Float(required=True)
+    p95 = fields.Float(required=True)
+    p99 = fields.Float(required=True)
+
+
+class GroupSchema(Schema):
+    """Readers who share one computation."""
+
+    source = fields.String(required=True)
+    fps = fields.Float(required=True)
+    backend = fields.String(required=True)
+    votes = fields.Integer(required=True)
+    readers = fields.Integer(required=True)
+    decision_delay_ms = fields.Float(required=True)
+
+
+class StatsSchema(Schema):
+    """What the streams have done since the worker started."""
+
+    max_throughput_qps = fields.Float(
+        required=True, allow_none=True, **about("1000 / expected_latency_ms: windows a second, one by one")
+    )
+    expected_latency_ms = fields.Float(
+        required=True,
+        allow_none=True,
+        **about("Mean engine latency of the latest frames; null before the first"),
+    )
+    active_streams = fields.Integer(required=True)
+    frames_sent = fields.Integer(required=True)
+    frames_dropped = fields.Integer(required=True)
+    gaps = fields.Integer(required=True)
+    decision_delay_ms = fields.Float(
+        required=True,
+        **about("From the onset of a gesture to its decision, at 30 fps and one vote; computed"),
+    )
+    groups = fields.List(fields.Nested(GroupSchema), required=True)
+    source = fields.Nested(
+        SourceHealthSchema, required=True, allow_none=True, **about("Null while there is none yet")
+    )
+    latency_ms = fields.Dict(
+        keys=fields.String(),
+        values=fields.Nested(PercentilesSchema),
+        required=True,
+        **about("By stage: wait, infer, encode, age"),
+    )
+
+
+class FrameSchema(Schema):
+    """One frame of a stream, the `data` of an unnamed event."""
+
+    timestamp = fields.Float(required=True, **about("Unix s"))
+    frame = fields.Integer(required=True, **about("Frames sent to this client before"))
+    latency_ms = fields.Float(required=True)
+    prediction = fields.Integer(required=True)
+    confidence = fields.Float(required=True)
+    shape = fields.List(fields.Integer(), required=True, **about("Of the logits: (batch, classes)"))
+    backend = fields.String(required=True)
+    cpu_percent = fields.Float(required=True)
+    label = fields.String(required=True)
+    probabilities = fields.List(fields.Float(), required=True)
+    decision = fields.Integer(required=True)
+    decision_label = fields.String(required=True)
+    intensity = fields.Float(required=True)
+    sample_index = fields.Integer(required=True)
+    age_ms = fields.Float(required=True)
+    dropped = fields.Integer(required=True)
+    truth = fields.String(required=True, allow_none=True)
+    missing_samples = fields.Integer(**about("Of the window, lost and filled; only when there are any"))
+    quality = fields.Dict(**about("Only when not ok"))
+    signal = fields.List(fields.List(fields.Float()), **about("(channels, points); on include_signal"))

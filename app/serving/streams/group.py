@@ -1,0 +1,199 @@
+"""One computation and the readers who share it.
+
+A group is one thread that follows a source: it waits for the last sample of each window, makes the frame, encodes
+it, and leaves it where its readers look. It never waits for them: a reader who comes late finds the newest frame and
+the number of those it has missed. The first reader starts the group, the last one to leave stops it; its latest
+events stay for a reader who was cut off and comes back.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from app.emg.signal.windows import Grid
+from app.errors import MyostreamError
+from app.serving.counters.stream_stats import StreamStats
+from app.serving.sources.acquisition import STALL_S, Acquisition
+from app.serving.streams.events import Event, Frame, Trouble
+from app.serving.streams.frames import FrameMaker
+from app.serving.streams.turns import Turns
+
+log = logging.getLogger(__name__)
+
+Encode = Callable[[Event], bytes]
+
+HISTORY = 64  # events that a group keeps: 2 s at 30 fps
+STATE_POLL_S = STALL_S / 4  # how often a group without samples looks at its source
+MAX_LAG_S = 0.1  # a group further behind its source than this skips to the newest window
+TURN = 50  # listeners served before the other work of this process gets its turn
+SILENT = ("stalled", "disconnected", "ended")
+
+
+class GroupEvent(NamedTuple):
+    """One event, encoded."""
+
+    number: int  # of all events of the group
+    k: int  # the window on the grid; for what is no frame, the window waited for
+    position: int  # frames of the group before this one, those skipped included; -1 for what is no frame
+    body: bytes
+    event: Event  # the same, for listeners in this process
+
+
+Listener = Callable[[GroupEvent], None]
+
+
+class Group:
+    """One computation and the readers who share it."""
+
+    def __init__(
+        self,
+        make: Callable[[], FrameMaker],
+        grid: Grid,
+        acquisition: Acquisition,
+        encode: Encode,
+        stats: StreamStats,
+        turns: Turns | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._turns = turns or Turns()
+        self._make, self._grid, self._acquisition = make, grid, acquisition
+        self._encode, self._stats, self._clock = encode, stats, clock
+        self.readers = 0  # kept by Broadcast, under its lock
+        self.began = 0  # the first event since there are readers: what is kept from before is no news
+        self.ended = False  # the source has ended: nothing will come any more
+        self.history: tuple[GroupEvent, ...] = ()
+        self.news = threading.Event()  # replaced at every event, so that each wakes those who wait for it
+        self.listeners: dict[object, Listener] = {}
+        self._k = -1  # the last window that was made or skipped
+        self._position = 0
+        self._stalled = self._failing = False
+        self._framed_to = 0  # the sample before which the last frame's window ended
+        self._said: tuple[str, float] = ("", 0.0)
+        self._stop = threading.Event()
+
+    @property
+    def count(self) -> int:
+        """Events so far."""
+        return self.history[-1].number + 1 if self.history else 0
+
+    @property
+    def newest(self) -> int:
+        """The number of the newest frame or change of the source, or of the first event to come."""
+        news = (event.number for event in reversed(self.history) if not isinstance(event.event, Trouble))
+        return next(news, self.count)
+
+    def start(self) -> None:
+        """Follow the source from its newest window on."""
+        self._stop = threading.Event()  # the thread before may not have seen yet that it was stopped
+        threading.Thread(target=self._run, args=(self._stop,), name="stream group", daemon=True).start()
+
+    def stop(self) -> None:
+        self._stop.set()
+
+    def wake(self) -> None:
+        """Have every reader look up, because something other than an event has happened."""
+        news, self.news = self.news, threading.Event()
+        news.set()
+
+    def _run(self, stop: threading.Event) -> None:
+        ring, maker = self._acquisition.ring, self._make()
+        self._stalled, self._framed_to = False, ring.newest + self._acquisition.length
+        # the first event is at once, for the window just past; that of a silent source says nothing of now
+        silent = self._acquisition.state in SILENT
+        k = max(self._grid.last_at_or_before(ring.newest) + silent, self._k + 1, 0)
+        self._position += k - self._k - 1 if self._k >= 0 else 0
+        self._k = k - 1
+        while not stop.is_set() and not self.ended:
+            try:
+                self._waited(maker, stop)
+            except Exception:
+                if not self._failing:  # once, not with every frame
+                    log.exception("a frame failed")
+                self._failing = True
+                self.say("internal error; the server's log has it")
+                self._k += 1
+
+    def _waited(self, maker: FrameMaker, stop: threading.Event) -> None:
+        """Make the next frame when its last sample has come, and its turn."""
+        came = self._acquisition.ring.wait_beyond(self._grid.end_of(self._k + 1) - 1, timeout=STATE_POLL_S)
+        if stop.is_set():  # a newer thread may have gone on meanwhile
+            return
+        if not came:
+            self._look_at_source(maker)
+            return
+        with self._turns.turn(self._grid.fps):
+            if not stop.is_set():
+                self._step(maker, stop)
+
+    def _step(self, maker: FrameMaker, stop: threading.Event) -> None:
+        """Make the next frame; its last sample is there."""
+        ring, k = self._acquisition.ring, self._k + 1
+        late = self._grid.last_at_or_before(ring.newest) - k
+        if late > self._grid.fps * MAX_LAG_S + 1:
+            self._position += late
+            k += late
+        try:
+            frame = maker.frame(self._grid.end_of(k))
+        except MyostreamError as error:
+            if stop.is_set():
+                return
+            self._k = k
+            self.say(str(error))
+            return
+        if stop.is_set():
+            return
+        self._k = k
+        if self._failing:
+            self._failing = False
+            log.warning("frames are made again")
+        if frame is None:  # too much of the window is lost
+            spoilt_s = (self._grid.end_of(k) - self._framed_to) / self._grid.rate
+            if spoilt_s > STALL_S:
+                self._say_stalled(maker)
+            return
+        self._framed_to = self._grid.end_of(k)
+        if self._stalled:
+            self._stalled = False
+            self._publish(maker.source_change("recovered", "running"))
+        self._publish(frame)
+
+    def _look_at_source(self, maker: FrameMaker) -> None:
+        state = self._acquisition.state
+        if state in SILENT:
+            self._say_stalled(maker, state)
+        if state == "ended":
+            self.ended = True
+            self.wake()
+
+    def _say_stalled(self, maker: FrameMaker, state: str = "stalled") -> None:
+        """Say once that decisions would hang on an old window."""
+        if not self._stalled:
+            self._stalled = True
+            self._publish(maker.source_change("stalled", state))
+
+    def say(self, message: str) -> None:
+        """One event for a trouble, however many frames it spoils within a second."""
+        now = self._clock()
+        if message != self._said[0] or now - self._said[1] > 1.0:
+            self._said = message, now
+            self._publish(Trouble(error=message, timestamp=time.time()))
+
+    def _publish(self, event: Event) -> None:
+        began = self._clock()
+        body = self._encode(event)
+        position = -1
+        if isinstance(event, Frame):
+            self._stats.frame_encoded((self._clock() - began) * 1e3)
+            position = self._position
+            self._position += 1
+        published = GroupEvent(self.count, self._k, position, body, event)
+        self.history = (*self.history[1 - HISTORY :], published)
+        self.wake()
+        for turn, listener in enumerate(list(self.listeners.values()), start=1):
+            listener(published)
+            if turn % TURN == 0:
+                time.sleep(0)

@@ -1,0 +1,96 @@
+"""One client's place in a group, and what it has missed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from app.serving.streams.group import Group, GroupEvent
+
+
+class Reader:
+    """One client's place in a group.
+
+    `first` is the number of the first event that is news to it; `after` the last window it has seen, if it was here
+    before.
+    """
+
+    def __init__(self, group: Group, leave: Callable[[], None], first: int, after: int | None = None) -> None:
+        self._group, self._leave = group, leave
+        self._next, self._after = first, after
+        self._position: int | None = None
+        self._left = False
+
+    @property
+    def ended(self) -> bool:
+        """Nothing will come any more, and all that came has been taken."""
+        return self._group.ended and not self._fresh()
+
+    def replay(self) -> list[tuple[GroupEvent, int]]:
+        """Return the frames kept that this reader has not seen, each with the number of frames missed before it."""
+        if self._after is None:
+            return []
+        after = self._after
+        history = self._group.history
+        self._next = history[-1].number + 1 if history else 0
+        return [(event, self._missed(event)) for event in history if event.position >= 0 and event.k > after]
+
+    def take(self, timeout_s: float) -> list[tuple[GroupEvent, int]]:
+        """Return what is new, at most one frame and that the newest, each with the number of frames missed before it.
+
+        Waits up to `timeout_s`; empty when nothing came.
+        """
+        news = self._group.news
+        fresh = self._fresh()
+        if not fresh and not self._group.ended:
+            news.wait(timeout_s)
+            fresh = self._fresh()
+        if not fresh:
+            return []
+        self._next = fresh[-1].number + 1
+        newest = max(event.position for event in fresh)
+        told = [event for event in fresh if event.position in (-1, newest) and not self._had(event)]
+        return [(event, self._missed(event)) for event in told]
+
+    def listen(self, listener: Callable[[GroupEvent, int], bool]) -> None:
+        """Have every event given to `listener` as it is published; it must not wait.
+
+        It is called with the event and the frames missed before it, and says whether it took it: one that it
+        did not take is missed.
+        """
+
+        def offered(event: GroupEvent) -> None:
+            if self._left or event.number < self._next:  # it may leave while others are served
+                return
+            self._next = event.number + 1
+            position, after = self._position, self._after
+            if not listener(event, self._missed(event)):
+                self._position, self._after = position, after
+
+        self._group.listeners[self] = offered
+
+    def close(self) -> None:
+        """Leave the group. Safe to call twice."""
+        if not self._left:
+            self._left = True
+            self._group.listeners.pop(self, None)
+            self._leave()
+
+    def _fresh(self) -> tuple[GroupEvent, ...]:
+        history = self._group.history  # one look: the group may publish meanwhile
+        fresh = history[-1].number + 1 - self._next if history else 0
+        return history[-fresh:] if fresh > 0 else ()
+
+    def _had(self, event: GroupEvent) -> bool:
+        """Whether it had this frame before its connection was cut."""
+        return event.position >= 0 and self._after is not None and event.k <= self._after
+
+    def _missed(self, event: GroupEvent) -> int:
+        if event.position < 0:
+            return 0
+        missed = 0
+        if self._position is not None:
+            missed = event.position - self._position - 1
+        elif self._after is not None:  # across a reconnect only the grid can say
+            missed = max(event.k - self._after - 1, 0)
+        self._position = event.position
+        return missed
