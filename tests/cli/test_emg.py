@@ -13,7 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli.emg import emg
-from app.emg.lsl.source import load_pylsl
+from app.emg.lsl.library import load_pylsl
 from app.emg.serial_device import port as serial_port
 from app.emg.serial_device.port import PortInfo
 from app.emg.serial_device.pseudo_terminal import PseudoTerminal

@@ -37,7 +37,7 @@ def run(code: str) -> str:
     [
         (
             "import app.emg.lsl.source as m; "
-            "m.LslSource(m.Query('type', 'EMG'), channels=1, sampling_rate=1, units='')",
+            "m.LslSource(m.Query('type', 'EMG'), m.SourceDescription(channels=1, sampling_rate=1))",
             "LSL",
         ),
         ("import app.emg.lsl.outlet as m; m.LslOutlets('a', 'b', ['rest'], 'rest')", "LSL"),
@@ -62,7 +62,7 @@ def without_library(name, *rest):
         raise RuntimeError("LSL binary library file was not found. Please make sure that the binary is there")
     return real(name, *rest)
 builtins.__import__ = without_library
-from app.emg.lsl.source import load_pylsl
+from app.emg.lsl.library import load_pylsl
 from app.errors import ConfigError
 try:
     load_pylsl()

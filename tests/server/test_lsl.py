@@ -13,7 +13,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from app.emg.lsl.source import load_pylsl
+from app.emg.lsl.library import load_pylsl
 from tests.emg.extras import require_extra
 from tests.emg.lsl_streams import own, sending
 from tests.server.live import LATE_S, ROOT, START_S, Json, Live, connecting, gunicorn, until

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from app.emg.brainflow.board_names import board_id
 from app.emg.brainflow.package_counter import PackageCounter
+from app.emg.description import SourceDescription
 from app.emg.signal.segments import pieces
 from app.emg.simulated.pacing import Clock, Sleep
 from app.emg.source import Chunk
@@ -62,6 +63,10 @@ class Board:
     @property
     def channels(self) -> int:
         return len(self.rows)
+
+    @property
+    def description(self) -> SourceDescription:
+        return SourceDescription(channels=self.channels, sampling_rate=self.sampling_rate, units=UNITS)
 
 
 def load_brainflow() -> Any:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from app.emg.lsl.source import load_pylsl
+from app.emg.lsl.library import load_pylsl
 
 NAME, MARKERS_NAME = "Myostream", "MyostreamMarkers"
 FIRST_CHANNELS = ("prediction", "confidence", "intensity", "decision")  # then a probability for every class

@@ -9,13 +9,15 @@ from __future__ import annotations
 import logging
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 import numpy as np
 
-from app.emg.lsl.stream_description import Selection, StreamDescription, select
+from app.emg.description import SourceDescription
+from app.emg.lsl.finder import CALL_WAIT_S, POLL_S, Query, StreamFinder
+from app.emg.lsl.library import load_pylsl
+from app.emg.lsl.stream_description import Selection, select
 from app.emg.lsl.timestamps import Stamps, TimestampFit
 from app.emg.signal.rates import same_rate
 from app.emg.signal.segments import never_numbers, pieces
@@ -24,61 +26,17 @@ from app.emg.source import Chunk, Samples
 from app.errors import ConfigError, SourceError
 
 log = logging.getLogger(__name__)
-Found = TypeVar("Found")
 
-POLL_S = 0.005
-CALL_WAIT_S = 0.001  # how long one native call may wait
-SETTLE_S = 0.5  # after the first answer, for other streams that would fit as well
-OPEN_S = 3.0  # for a stream that was found to say what it is and to begin
 SILENT_S = 2.0  # before we ask the network whether the stream is still there
 GONE_S = 3.0  # without an answer from it
-BUFFERED_S = 30
 MOST = 4096  # samples in one pull
 
 
-def load_pylsl() -> Any:
-    """Return the package pylsl.
-
-    Raises:
-        ConfigError: it or its library is not there.
-    """
-    try:
-        import pylsl
-    except (ImportError, OSError, RuntimeError) as error:  # RuntimeError: pylsl without liblsl
-        reason = str(error).partition(". ")[0]
-        raise ConfigError(f"LSL needs pylsl ({reason}): install requirements-devices.txt") from None
-    return pylsl
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """Which stream is meant, such as type=EMG."""
-
-    prop: str  # name, type or source_id
-    value: str
-
-    @classmethod
-    def parse(cls, text: str) -> Query:
-        """Read it; raise ConfigError where it is not name=..., type=... or source_id=..."""
-        prop, _, value = text.partition("=")
-        if prop not in ("name", "type", "source_id") or not value:
-            raise ConfigError(
-                f"EMG_LSL={text!r} is not allowed: name=..., type=... or source_id=... of a stream"
-            )
-        return cls(prop, value)
-
-    def __str__(self) -> str:
-        return f"{self.prop}={self.value}"
-
-    def matches(self, info: Any) -> bool:
-        return bool(getattr(info, self.prop)() == self.value)
-
-
 class LslSource:
-    """The one stream that matches `query` and fits the channels and the rate.
+    """The one stream that matches `query` and has the channels and the rate of `description`.
 
     Samples are numbered by the stream's own time stamps, on this machine's clock: what is missing between them is a
-    gap. Where the stream says its units, they are converted to `units`, unless `scale` is given.
+    gap. Where the stream says its units, they are converted to those of the description, unless `scale` is given.
     """
 
     name = "lsl"
@@ -87,21 +45,19 @@ class LslSource:
     def __init__(
         self,
         query: Query,
+        description: SourceDescription,
         *,
-        channels: int,
-        sampling_rate: float,
-        units: str,
         scale: float | None = None,
         clock: Clock = time.monotonic,
         sleep: Sleep = time.sleep,
     ) -> None:
-        self.query, self.channels, self.sampling_rate, self.units = query, channels, sampling_rate, units
+        self.query, self.channels, self.sampling_rate = query, description.channels, description.sampling_rate
+        self.units, self.channel_names = description.units, description.channel_names
         self._scale, self._clock, self._sleep = scale, clock, sleep
         self._lsl = load_pylsl()
-        self._line = TimestampFit(sampling_rate)
+        self._line = TimestampFit(description.sampling_rate)
         self._ready: deque[Chunk] = deque()
-        self._resolver: Any = None  # lives while we look for the stream
-        self._asked_at = 0.0  # when it was made
+        self._finder = StreamFinder(query, self._lsl, clock, sleep)
         self._inlet: Any = None
         self._uid = ""  # of the stream the inlet is connected to
         self._selection: Selection | None = None
@@ -152,28 +108,33 @@ class LslSource:
                 self._look_whether_gone()
                 self._sleep(POLL_S)
         if self._closed:
-            self._inlet = self._resolver = None
+            self._inlet = None
+            self._finder.rest()
             return None
         return self._ready.popleft()
 
     def close(self) -> None:
-        self._closed = True
+        self._closed = self._finder.closed = True
 
     def _connect(self) -> None:
         info = self._find()
         inlet = self._described(info)
         try:
-            self._offset_s = self._patiently(
+            self._offset_s = self._finder.patiently(
                 lambda: inlet.time_correction(CALL_WAIT_S), "does not tell its clock"
             )
         except SourceError as error:
             log.warning("%s: its time stamps are taken as ours", error)
             self._offset_s = 0.0
-        self._patiently(lambda: inlet.open_stream(CALL_WAIT_S), "does not begin")
-        self._inlet, self._uid, self._resolver = inlet, info.uid(), None
+        self._finder.patiently(lambda: inlet.open_stream(CALL_WAIT_S), "does not begin")
+        self._inlet, self._uid = inlet, info.uid()
+        self._finder.rest()
         self._heard_at, self._heard = self._clock(), False
         self.opened += 1
         log.info("LSL stream %s from %s: %s", info.name(), info.hostname(), self._selection)
+
+    def _find(self) -> Any:
+        return self._finder.find(lambda info: _may_fit(info, self.channels, self.sampling_rate))
 
     def _described(self, info: Any) -> Any:
         """Return an inlet of the stream, not yet open; what it carries is known then.
@@ -182,56 +143,9 @@ class LslSource:
             SourceError: it does not answer.
             ConfigError: it does not fit.
         """
-        inlet = self._lsl.StreamInlet(info, max_buflen=BUFFERED_S, recover=False)
-        description = _description(
-            self._patiently(lambda: inlet.info(CALL_WAIT_S), "does not say what it is")
-        )
+        inlet, description = self._finder.inlet(info)
         self._selection = select(description, self.channels, self.sampling_rate, self.units, self._scale)
         return inlet
-
-    def _find(self) -> Any:
-        """Return the one stream that is meant.
-
-        Raises:
-            SourceError: there is none.
-            ConfigError: there is more than one.
-        """
-        matching = [info for info in self._visible() if self.query.matches(info)]
-        if matching:
-            self._sleep(SETTLE_S)
-            matching = [info for info in self._visible() if self.query.matches(info)]
-        if not matching:
-            others = ", ".join(sorted(f"name={i.name()} type={i.type()}" for i in self._visible()))
-            raise SourceError(f"no LSL stream with {self.query} on this network; there is {others or 'none'}")
-        fitting = [info for info in matching if _may_fit(info, self.channels, self.sampling_rate)]
-        if len(fitting) > 1:
-            them = ", ".join(f"name={i.name()} source_id={i.source_id()} on {i.hostname()}" for i in fitting)
-            raise ConfigError(f"{len(fitting)} LSL streams have {self.query}: {them}; name one of them")
-        return (fitting or matching)[0]  # what does not fit is refused with its description
-
-    def _visible(self) -> list[Any]:
-        """Return the streams on the network, each once."""
-        if self._resolver is None:
-            self._resolver, self._asked_at = self._lsl.ContinuousResolver(), self._clock()
-        return list({info.uid(): info for info in self._resolver.results()}.values())
-
-    def _patiently(self, call: Callable[[], Found], trouble: str) -> Found:
-        """Return what `call` returns, at last; it waits CALL_WAIT_S each time.
-
-        Raises:
-            SourceError: the stream has gone, or OPEN_S have passed.
-        """
-        until = self._clock() + OPEN_S
-        while not self._closed:
-            try:
-                return call()
-            except self._lsl.util.TimeoutError:
-                if self._clock() > until:
-                    break
-                self._sleep(POLL_S)
-            except self._lsl.util.LostError:
-                raise SourceError(f"the LSL stream {self.query} has gone") from None
-        raise SourceError(f"the LSL stream {self.query} {trouble}")
 
     def _pull(self) -> bool:
         """Take what has come. False: nothing has.
@@ -246,7 +160,8 @@ class LslSource:
             self._sleep(POLL_S)
             more, later = self._pulled()
             samples, stamps = np.concatenate([samples, more]), np.concatenate([stamps, later])
-        self._heard_at, self._heard, self._resolver = self._clock(), True, None
+        self._heard_at, self._heard = self._clock(), True
+        self._finder.rest()
         placed = self._line.place(stamps, self._heard_at)
         found = pieces(placed.indices, samples, placed.restart or self._restart)
         self._expect_numbers(samples, bool(found))
@@ -290,25 +205,14 @@ class LslSource:
         if not self._heard:  # since it was opened: whoever was told that it is not there is told better now
             self._heard = True
             raise SourceError(f"the LSL stream {self.query} is there, but sends no samples")
-        visible = {info.uid() for info in self._visible()}
-        if self._uid not in visible and self._clock() - self._asked_at > GONE_S:
+        visible = {info.uid() for info in self._finder.visible()}
+        if self._uid not in visible and self._finder.asking_s > GONE_S:
             self._lose("does not answer any more")
 
     def _lose(self, what: str) -> NoReturn:
-        self._inlet, self._resolver, self._restart = None, None, True
+        self._inlet, self._restart = None, True
+        self._finder.rest()
         raise SourceError(f"the LSL stream {self.query} {what}")
-
-
-def _description(info: Any) -> StreamDescription:
-    return StreamDescription(
-        name=info.name(),
-        channels=info.channel_count(),
-        rate=info.nominal_srate(),
-        text=info.channel_format() == 3,
-        labels=tuple(label or "" for label in info.get_channel_labels() or ()),
-        types=tuple(kind or "" for kind in info.get_channel_types() or ()),
-        units=tuple(unit or "" for unit in info.get_channel_units() or ()),
-    )
 
 
 def _may_fit(info: Any, channels: int, rate: float) -> bool:

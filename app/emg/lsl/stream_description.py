@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from app.emg.description import UNKNOWN_UNITS, SourceDescription
 from app.emg.signal.rates import same_rate
-from app.emg.units import factor, standard
+from app.emg.units import KNOWN, factor, standard
 from app.errors import ConfigError
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,47 @@ class Selection:
         return f"{len(self.columns)} of {self.of} channels ({names}), times {times}"
 
 
+def described(stream: StreamDescription, scale: float | None = None) -> SourceDescription:
+    """Return the EMG channels of `stream`: those of type EMG, or all where none is said to be; `scale` makes uV of it.
+
+    Units are the stream's own where all channels have the same, and uV where they are different voltages.
+
+    Raises:
+        ConfigError: it carries no signal.
+    """
+    _expect_signal(stream)
+    columns = _of_type_emg(stream) or list(range(stream.channels))
+    labels = tuple(stream.labels[column] for column in columns) if any(stream.labels) else ()
+    return SourceDescription(
+        channels=len(columns),
+        sampling_rate=stream.rate,
+        units=_own_units([_said(stream, column) for column in columns]) if scale is None else "uV",
+        channel_names=labels,
+    )
+
+
+def _own_units(said: list[str]) -> str:
+    if len(set(said)) == 1:
+        return said[0] or UNKNOWN_UNITS
+    return "uV" if set(said) <= set(KNOWN) else UNKNOWN_UNITS
+
+
+def _said(stream: StreamDescription, column: int) -> str:
+    """Return the units of a channel in our spelling; empty where the stream does not say."""
+    said = standard(stream.units[column]) if stream.units else ""
+    return POWERS_OF_TEN.get(said, said)
+
+
+def _of_type_emg(stream: StreamDescription) -> list[int]:
+    return [column for column, kind in enumerate(stream.types) if kind.strip().lower() == "emg"]
+
+
+def _expect_signal(stream: StreamDescription) -> None:
+    if stream.text or stream.rate <= 0:
+        what = "text" if stream.text else "samples at irregular times"
+        raise ConfigError(f"the LSL stream {stream.name} carries {what}; a signal has a fixed sampling rate")
+
+
 def select(
     stream: StreamDescription, channels: int, rate: float, units: str, scale: float | None = None
 ) -> Selection:
@@ -53,11 +95,8 @@ def select(
     Raises:
         ConfigError: it does not fit; names both.
     """
-    if stream.text or stream.rate <= 0:
-        what = "text" if stream.text else "samples at irregular times"
-        raise ConfigError(f"the LSL stream {stream.name} carries {what}; a signal has a fixed sampling rate")
-    columns = list(range(stream.channels))
-    emg = [column for column, kind in enumerate(stream.types) if kind.strip().lower() == "emg"]
+    _expect_signal(stream)
+    columns, emg = list(range(stream.channels)), _of_type_emg(stream)
     if len(columns) != channels and emg:
         columns = emg
     if len(columns) != channels or not same_rate(stream.rate, rate):
@@ -67,7 +106,7 @@ def select(
             f"takes {channels} at {rate:g} Hz: choose an EMG_MODEL that fits, or another stream"
         )
     labels = tuple(stream.labels[column] for column in columns) if any(stream.labels) else ()
-    said = [standard(stream.units[column]) for column in columns] if stream.units else []
+    said = [_said(stream, column) for column in columns]
     return Selection(
         columns=columns,
         of=stream.channels,
@@ -80,13 +119,13 @@ def _factors(name: str, said: list[str], units: str, scale: float | None, channe
     """From each channel's units to the model's; `scale`, where the operator knows better."""
     if scale is not None:
         return (scale,) * channels
-    found = [factor(POWERS_OF_TEN.get(one, one), units) for one in said if one]
+    if units == UNKNOWN_UNITS:
+        return (1.0,) * channels  # as they are; nobody said what they are
+    found = [factor(one, units) for one in said if one]
     known = tuple(one for one in found if one is not None)
     if len(known) == channels:
         return known
-    strange = ", ".join(
-        sorted({one for one in said if one and factor(POWERS_OF_TEN.get(one, one), units) is None})
-    )
+    strange = ", ".join(sorted({one for one in said if one and factor(one, units) is None}))
     says = f"says {strange}" if strange else "does not say the units of every channel"
     log.warning("the LSL stream %s %s; it is taken as %s, times EMG_SCALE=1", name, says, units)
     return (1.0,) * channels

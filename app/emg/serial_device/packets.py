@@ -81,7 +81,7 @@ class PacketDecoder:
         self._per_frame: int | None = None
         self._skipped = 0  # bytes since the last good frame
         self._bad_crc = self._same_counter = 0  # frames since the last one that was taken
-        self._other_channels: int | None = None  # of frames that are good, but not for us
+        self.other_channels: int | None = None  # of frames that are good, but not for us
 
     @property
     def numbered(self) -> bool:
@@ -114,9 +114,9 @@ class PacketDecoder:
 
     @property
     def complaint(self) -> str:
-        if self._other_channels is not None:
+        if self.other_channels is not None:
             return (
-                f"the frames hold {self._other_channels} channels, and {self.channels} are expected (EMG_CH)"
+                f"the frames hold {self.other_channels} channels, and {self.channels} are expected (EMG_CH)"
             )
         if self._same_counter:
             return "the counter of the frames stands still; it must be one more in each"
@@ -189,11 +189,11 @@ class PacketDecoder:
                 at += 1
                 continue
             if channels != self.channels:
-                self._other_channels = channels
+                self.other_channels = channels
                 at = end
                 continue
             self.garbage_bytes += at - start
-            self._per_frame, self._skipped, self._other_channels = samples, 0, None
+            self._per_frame, self._skipped, self.other_channels = samples, 0, None
             return end, counter, body[HEADER_BYTES - 2 :]
         self._keep_from(start, at if at >= 0 else len(buffer) - buffer.endswith(SYNC[:1]))
         return None

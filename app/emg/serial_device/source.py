@@ -7,8 +7,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from app.emg.description import SourceDescription
 from app.emg.serial_device import baud as bauds
 from app.emg.serial_device.csv_lines import CsvDecoder
 from app.emg.serial_device.decoder import Decoder, Run
@@ -30,14 +31,14 @@ PAUSE_S = 0.25  # without a sample; a device that begins anew takes longer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SerialOptions:
-    """What to open, and what it delivers.
+    """What to open, and what it delivers. What is None there, the device says; `describe` asks it.
 
     Raises:
         ConfigError: neither a port nor a USB id, or more samples than the baud rate can carry.
     """
 
-    channels: int
-    sampling_rate: float  # Hz, nominal
+    channels: int | None = None
+    sampling_rate: float | None = None  # Hz, nominal
     port: str | None = None  # such as /dev/ttyUSB0
     usb: str | None = None  # vid:pid or vid:pid:serial; finds the port under whatever name it has now
     baud: int | None = None  # None: the usual one of the format
@@ -50,7 +51,8 @@ class SerialOptions:
             raise ConfigError("EMG_PORT is empty: name a serial port, such as /dev/ttyUSB0, or EMG_USB")
         if self.usb is not None:
             parse_usb(self.usb)
-        bauds.require(self.bits_per_second, self.channels, self.sampling_rate, self.format)
+        if self.channels is not None and self.sampling_rate is not None:
+            bauds.require(self.bits_per_second, self.channels, self.sampling_rate, self.format)
 
     @property
     def bits_per_second(self) -> int:
@@ -59,7 +61,29 @@ class SerialOptions:
     @property
     def note(self) -> str | None:
         """What to know where the samples fit through the line only just."""
+        if self.channels is None or self.sampling_rate is None:
+            return None
         return bauds.note(self.bits_per_second, self.channels, self.sampling_rate, self.format)
+
+    def device(self, list_ports: Callable[[], Sequence[PortInfo]] = list_ports) -> str:
+        """Return the port's name now.
+
+        Raises:
+            SourceError: there is no such USB device.
+        """
+        if self.usb is not None:
+            return find_usb(self.usb, list_ports(), preferred=self.port)
+        assert self.port is not None  # __post_init__ has seen to it
+        return self.port
+
+    def as_described(self, description: SourceDescription) -> SerialOptions:
+        """Return these, with what the device says of itself."""
+        return replace(
+            self,
+            channels=description.channels,
+            sampling_rate=description.sampling_rate,
+            units=description.units,
+        )
 
 
 class SerialSource:
@@ -77,12 +101,14 @@ class SerialSource:
         list_ports: Callable[[], Sequence[PortInfo]] = list_ports,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        if options.channels is None or options.sampling_rate is None:
+            raise ConfigError("a serial source needs channels and rate: `describe` asks the device for them")
         self.options = options
         self.channels, self.sampling_rate, self.units = options.channels, options.sampling_rate, options.units
         self.gesture_names: Sequence[str] = ()
         self.opened = 0  # times
         self._list_ports, self._clock = list_ports, clock
-        self._decoder = _decoder(options)
+        self._decoder = _decoder(options, self.channels)
         self._noted: set[str] = set()  # what was assumed, and said
         self._port: SerialPort | None = None
         self._ready: deque[Chunk] = deque()
@@ -159,10 +185,7 @@ class SerialSource:
 
     def _open(self) -> SerialPort:
         options = self.options
-        device = options.port
-        if options.usb is not None:
-            device = find_usb(options.usb, self._list_ports(), preferred=options.port)
-        assert device is not None  # SerialOptions has seen to it
+        device = options.device(self._list_ports)
         port = SerialPort(device, options.bits_per_second, self._list_ports)
         log.info("%s is open at %d baud, %s", device, options.bits_per_second, options.format)
         self.opened += 1
@@ -206,7 +229,7 @@ class SerialSource:
             )
 
 
-def _decoder(options: SerialOptions) -> Decoder:
+def _decoder(options: SerialOptions, channels: int) -> Decoder:
     if options.format == "csv":
-        return CsvDecoder(options.channels, options.sampling_rate)
-    return PacketDecoder(options.channels)
+        return CsvDecoder(channels, options.sampling_rate)
+    return PacketDecoder(channels)

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from app.config import Settings
-from app.emg.lsl.source import load_pylsl
+from app.emg.lsl.library import load_pylsl
 from app.emg.udp_line import UdpLine
 from app.errors import MyostreamError
 from app.inference.manifest import Manifest

@@ -7,9 +7,11 @@ from pathlib import Path
 from app.config import EmgMode, Settings
 from app.emg.brainflow.source import UNITS as BOARD_UNITS
 from app.emg.brainflow.source import BoardSource, find_board
+from app.emg.description import SourceDescription
 from app.emg.files.gesture_names import with_class_names
 from app.emg.files.recordings import Recording, in_units, load_path
-from app.emg.lsl.source import LslSource, Query
+from app.emg.lsl.finder import Query
+from app.emg.lsl.source import LslSource
 from app.emg.serial_device.source import SerialOptions, SerialSource
 from app.emg.signal.filters import design
 from app.emg.signal.rates import same_rate
@@ -69,9 +71,9 @@ def _open_lsl(settings: Settings, manifest: Manifest) -> LslSource:
     """
     source = LslSource(
         Query.parse(settings.lsl or ""),
-        channels=manifest.channels,
-        sampling_rate=manifest.sampling_rate,
-        units=manifest.units,
+        SourceDescription(
+            channels=manifest.channels, sampling_rate=manifest.sampling_rate, units=manifest.units
+        ),
         scale=None if settings.scale == 1.0 else settings.scale,
     )
     source.check(LSL_LOOK_S)

@@ -15,7 +15,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.emg.lsl.source import LslSource, Query, load_pylsl
+from app.emg.description import SourceDescription
+from app.emg.lsl.finder import Query, describe
+from app.emg.lsl.library import load_pylsl
+from app.emg.lsl.source import LslSource
 from app.emg.source import Chunk
 from app.errors import ConfigError, SourceError
 from tests.emg.extras import require_extra
@@ -30,7 +33,8 @@ LATE_S = 20.0
 @contextmanager
 def source(query: str, **changes: Any) -> Iterator[LslSource]:
     chosen = {"channels": CHANNELS, "sampling_rate": RATE, "units": "uV", **changes}
-    made = LslSource(Query.parse(query), **chosen)
+    scale = chosen.pop("scale", None)
+    made = LslSource(Query.parse(query), SourceDescription(**chosen), scale=scale)
     try:
         yield made
     finally:
@@ -287,3 +291,16 @@ def test_a_process_of_its_own_receives_predictions_and_markers() -> None:
     ]
     assert [values for values, _ in told["markers"]] == [["rest"], ["fist"]], "only where it changes"
     assert 0.1 <= told["late"] < 5.0, "the stamp is the time of the last sample, not of the sending"
+
+
+def test_a_stream_says_what_it_is_before_there_is_a_model() -> None:
+    name = own("describes-itself")
+    with sending(name, 3, 148.148, "--unit", "millivolts"):
+        found = describe(Query("name", name), LATE_S)
+    assert str(found) == "3 channels at 148.148 Hz in mV"
+    assert found.channel_names == ("E1", "E2", "E3")
+
+
+def test_a_stream_that_is_not_there_says_nothing() -> None:
+    with pytest.raises(SourceError, match="no LSL stream with name=absent"):
+        describe(Query("name", "absent"), 0.1)
