@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from app.emg.auxiliary import AuxChunk, AuxStream
 from app.emg.recording.header import Model, RecordingHeader
 from app.emg.recording.log_format import Entry
 from app.emg.recording.writer import RecordingWriter
@@ -49,3 +50,16 @@ def written(
     else:
         writer.finish(end)
     return root / writer.header.name
+
+
+ACCELEROMETER = AuxStream(
+    name="accelerometer", channel_names=("X", "Y", "Z"), units="g", sampling_rate=RATE / 13.5
+)
+BATTERY = AuxStream(name="battery", channel_names=("level",), units="%", sampling_rate=0.5)
+
+
+def aux(stream: int, at: float, count: int, seed: int = 0) -> AuxChunk:
+    """Return samples of ACCELEROMETER (0) or BATTERY (1), of which the first lies at `at`."""
+    channels = (ACCELEROMETER, BATTERY)[stream].channels
+    samples = np.random.default_rng(abs(seed + int(at))).normal(size=(count, channels)).astype(np.float32)
+    return AuxChunk(stream=stream, at=at, samples=samples)

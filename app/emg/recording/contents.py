@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from app.emg.auxiliary import AuxChunk
 from app.emg.files.recordings import MAX_ID
 from app.emg.recording import folder as folders
 from app.emg.recording.folder import LOG
 from app.emg.recording.header import RecordingHeader
-from app.emg.recording.log_format import RecordedPrediction, read
+from app.emg.recording.log_format import Entry, RecordedPrediction, read
 from app.emg.recording.spool import Spool
 from app.emg.source import UNLABELLED, Chunk, Labels, Samples
 from app.errors import DataError
@@ -36,6 +37,7 @@ SEGMENT = np.dtype(
         ("segment", "<i2"),
         ("restart", "?"),
         ("labelled", "?"),
+        ("repeated", "?"),
     ]
 )
 PREDICTION = np.dtype(
@@ -52,7 +54,7 @@ class Rows:
     segment: Labels  # no window crosses a change
     source_label: Labels  # ids into the source's names
     label: Labels  # ids into `gesture_names`: the plan's, or else the source's
-    repetition: Labels  # of the plan; 0 without
+    repetition: Labels  # of the plan, or else the source's; 0 where unknown
 
 
 class Contents:
@@ -64,6 +66,8 @@ class Contents:
         self._first = 0
         self._segments = Spool(root / header.name, SEGMENT)
         self._labels = Spool(root / header.name, np.int16)
+        self._repetitions = Spool(root / header.name, np.int16)
+        self.aux_samples = [0] * len(header.aux)
         self.predictions = Spool(root / header.name, PREDICTION)
 
     @property
@@ -86,13 +90,36 @@ class Contents:
     def chunks(self) -> Iterator[Chunk]:
         """Yield the samples in order."""
         left = self.samples
+        for entry in self._entries():
+            if not left:  # a running one has grown meanwhile
+                return
+            if isinstance(entry, Chunk):
+                left -= len(entry.samples)
+                yield entry
+
+    def aux_chunks(self, stream: int) -> Iterator[AuxChunk]:
+        """Yield what one auxiliary stream has, in the order in which it came."""
+        left = self.aux_samples[stream]
+        for entry in self._entries():
+            if left <= 0:
+                return
+            if isinstance(entry, AuxChunk) and entry.stream == stream:
+                left -= len(entry.samples)
+                yield entry
+
+    def aux_places(self, chunk: AuxChunk) -> npt.NDArray[np.float64]:
+        """Return where its samples lie, in EMG samples of the source, (n,)."""
+        step = self.header.sampling_rate / self.header.aux[chunk.stream].sampling_rate
+        return chunk.at + step * np.arange(len(chunk.samples), dtype=np.float64)
+
+    @property
+    def first(self) -> int:
+        """Sample index of the first sample."""
+        return self._first
+
+    def _entries(self) -> Iterator[Entry]:
         with folders.open_file(self._root, self.header.name, LOG) as file:
-            for entry in read(file, self.header.channels):
-                if not left:  # a running one has grown meanwhile
-                    return
-                if isinstance(entry, Chunk):
-                    left -= len(entry.samples)
-                    yield entry
+            yield from read(file, self.header.channels, self.header.aux_channels)
 
     def filled(self, rows: int) -> Iterator[Samples]:
         """Yield every sample at its place, (up to `rows`, channels) at a time; lost ones as the last before them."""
@@ -110,14 +137,13 @@ class Contents:
 
     def rows(self) -> Iterator[Rows]:
         """Yield the columns of all samples in order, about ROWS at a time."""
-        labels = 0
+        labels = repetitions = 0
         for table in self._tables():
-            counts = table["count"]
-            own = np.full(counts.sum(), UNLABELLED, np.int16)
-            labelled = np.repeat(table["labelled"], counts)
-            own[labelled] = self._labels.read(labels, int(labelled.sum()))
-            labels += int(labelled.sum())
-            yield self._columns(table, own)
+            own = _spread(table, "labelled", self._labels, labels, UNLABELLED)
+            repeated = _spread(table, "repeated", self._repetitions, repetitions, 0)
+            labels += int(table["count"][table["labelled"]].sum())
+            repetitions += int(table["count"][table["repeated"]].sum())
+            yield self._columns(table, own, repeated)
 
     def gap_pieces(self) -> Iterator[Table]:
         """Yield (gaps, 2): sample index of the first sample lost, and how many; the third column is its place."""
@@ -141,7 +167,7 @@ class Contents:
 
     def close(self) -> None:
         """Free what was put aside on the disk. Safe to call twice."""
-        for spool in (self._segments, self._labels, self.predictions):
+        for spool in (self._segments, self._labels, self._repetitions, self.predictions):
             spool.close()
 
     def scan(self) -> None:
@@ -152,36 +178,41 @@ class Contents:
         """
         end: int | None = None
         breaks = 0
-        with folders.open_file(self._root, self.header.name, LOG) as file:
-            for entry in read(file, self.header.channels):
-                if isinstance(entry, RecordedPrediction):
-                    self.predictions.append(
-                        (entry.sample_index, entry.prediction, entry.confidence, entry.decision)
-                    )
-                    continue
-                lost = 0 if end is None else max(0, entry.index - end)
-                restart = entry.restart and end is not None
-                breaks += bool(lost or restart)
-                self._first = entry.index if end is None else self._first
-                end = entry.index + len(entry.samples)
-                for part in self._parts(entry, lost, restart, breaks % (MAX_ID + 1)):
-                    self._segments.append(part)
-                self._count(entry, lost, restart)
+        for entry in self._entries():
+            if isinstance(entry, RecordedPrediction):
+                self.predictions.append(
+                    (entry.sample_index, entry.prediction, entry.confidence, entry.decision)
+                )
+                continue
+            if isinstance(entry, AuxChunk):
+                self.aux_samples[entry.stream] += len(entry.samples)
+                continue
+            lost = 0 if end is None else max(0, entry.index - end)
+            restart = entry.restart and end is not None
+            breaks += bool(lost or restart)
+            self._first = entry.index if end is None else self._first
+            end = entry.index + len(entry.samples)
+            for part in self._parts(entry, lost, restart, breaks % (MAX_ID + 1)):
+                self._segments.append(part)
+            self._count(entry, lost, restart)
         if not self.samples:
             raise DataError(f"the recording {self.header.name} holds no sample")
 
     def _parts(self, chunk: Chunk, lost: int, restart: bool, segment: int) -> Iterator[tuple[Any, ...]]:
         """Yield rows of SEGMENT for a record, of up to ROWS samples each."""
-        place, labelled = self.places + lost, chunk.labels is not None
+        place = self.places + lost
+        has = chunk.labels is not None, chunk.repetitions is not None
         for begin in range(0, len(chunk.samples), ROWS):
             count = min(ROWS, len(chunk.samples) - begin)
-            yield chunk.index + begin, place + begin, lost, count, segment, restart, labelled
+            yield chunk.index + begin, place + begin, lost, count, segment, restart, *has
             lost, restart = 0, False
 
     def _count(self, chunk: Chunk, lost: int, restart: bool) -> None:
         if chunk.labels is not None:
             known = (chunk.labels >= 0) & (chunk.labels < len(self.header.gesture_names))
             self._labels.append(np.where(known, chunk.labels, UNLABELLED))
+        if chunk.repetitions is not None:
+            self._repetitions.append(np.maximum(chunk.repetitions, 0))
         self.samples += len(chunk.samples)
         self.lost_samples += lost
         self.gaps += lost > 0
@@ -193,11 +224,11 @@ class Contents:
             number = np.cumsum(table["count"]) // ROWS
             yield from np.split(table, np.flatnonzero(np.diff(number)) + 1)
 
-    def _columns(self, table: Table, own: Labels) -> Rows:
+    def _columns(self, table: Table, own: Labels, repeated: Labels) -> Rows:
         counts = table["count"]
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         index = np.repeat(table["index"], counts) + within
-        label, repetition = own, np.zeros(len(own), np.int16)
+        label, repetition = own, repeated
         if self.header.plan is not None:
             label, repetition = self.header.plan.label_rows(index - self._first, self.header.sampling_rate)
         return Rows(
@@ -208,6 +239,15 @@ class Contents:
             label=label,
             repetition=repetition,
         )
+
+
+def _spread(table: Table, flag: str, spool: Spool, begin: int, absent: int) -> Labels:
+    """Return a value for each sample of the table: those of `spool` from `begin` on where its record has them."""
+    counts = table["count"]
+    there = np.repeat(table[flag], counts)
+    values: Labels = np.full(counts.sum(), absent, np.int16)
+    values[there] = spool.read(begin, int(there.sum()))
+    return values
 
 
 @contextmanager

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from app.emg.auxiliary import AuxChunk, AuxStream
 from app.emg.recording.contents import Contents, opened
+from app.emg.recording.header import Imported
 
 PIECE_BYTES = 2**20
+_AUX_ENDS = ("", "_at", "_fs", "_channels", "_units")
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +121,39 @@ def _columns(held: Contents) -> dict[str, Column]:
         "prediction": of_predictions("prediction"),
         "confidence": of_predictions("confidence"),
         "decision": of_predictions("decision"),
+        **_aux_columns(held),
     }
+
+
+def _aux_columns(held: Contents) -> dict[str, Column]:
+    """Return samples and places of each auxiliary stream."""
+    found: dict[str, Column] = {}
+    for stream, (key, about) in enumerate(zip(aux_keys(held.header.aux), held.header.aux, strict=True)):
+        n, chunks = held.aux_samples[stream], partial(held.aux_chunks, stream)
+        found[key] = Column("<f4", (n, about.channels), partial(_aux_samples, chunks))
+        found[f"{key}_at"] = Column("<f8", (n,), partial(_aux_places, held, chunks))
+    return found
+
+
+def _aux_samples(chunks: Callable[[], Iterable[AuxChunk]]) -> Iterator[npt.NDArray[Any]]:
+    return (chunk.samples for chunk in chunks())
+
+
+def _aux_places(held: Contents, chunks: Callable[[], Iterable[AuxChunk]]) -> Iterator[npt.NDArray[Any]]:
+    return (held.aux_places(chunk) for chunk in chunks())
+
+
+def aux_keys(streams: Sequence[AuxStream]) -> list[str]:
+    """Return what the arrays of each stream are called: `aux_<name>`, with `_at`, `_fs`, `_channels` and `_units`."""
+    taken = {"aux_names"}
+    keys = []
+    for stream in streams:
+        plain = "aux_" + (re.sub(r"[^0-9A-Za-z]+", "_", stream.name).strip("_")[:40] or "stream")
+        numbered = (plain if k == 1 else f"{plain}_{k}" for k in count(1))
+        key = next(key for key in numbered if taken.isdisjoint(f"{key}{end}" for end in _AUX_ENDS))
+        taken.update(f"{key}{end}" for end in _AUX_ENDS)
+        keys.append(key)
+    return keys
 
 
 def _arrays(held: Contents) -> Mapping[str, Any]:
@@ -132,4 +170,26 @@ def _arrays(held: Contents) -> Mapping[str, Any]:
         "model": np.array(model.name if model else ""),
         "model_sha256": np.array(model.sha256 if model else ""),
         "model_classes": np.array(model.classes if model else ("",)),
+        "channel_names": np.array(header.names),
+        **_aux_arrays(header.aux),
+        **({} if header.imported is None else _import_arrays(header.imported)),
+    }
+
+
+def _aux_arrays(streams: Sequence[AuxStream]) -> dict[str, Any]:
+    found: dict[str, Any] = {"aux_names": np.array([stream.name for stream in streams] or [""])}
+    for key, stream in zip(aux_keys(streams), streams, strict=True):
+        found[f"{key}_fs"] = np.float64(stream.sampling_rate)
+        found[f"{key}_channels"] = np.array(stream.channel_names)
+        found[f"{key}_units"] = np.array(stream.units)
+    return found
+
+
+def _import_arrays(imported: Imported) -> dict[str, Any]:
+    return {
+        "imported_format": np.array(imported.format),
+        "imported_files": np.array(imported.files),
+        "imported_sha256": np.array(imported.sha256),
+        "imported_found": np.array(imported.found or ("",)),
+        "imported_assumed": np.array(imported.assumed or ("",)),
     }

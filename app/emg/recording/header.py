@@ -7,8 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from app.emg.auxiliary import AuxStream
 from app.emg.recording.json_fields import (
     expect_object,
+    list_of,
     maybe,
     read_object,
     real_of,
@@ -19,9 +21,10 @@ from app.emg.recording.json_fields import (
 from app.emg.recording.label_plan import LabelPlan
 from app.errors import DataError
 
-FORMAT = 1
+FORMAT = 2  # 1 had no names of channels, no auxiliary streams, and was never imported
 MAX_HEADER_BYTES = 4 * 2**20  # MAX_STEPS steps with the longest names take 3.4 MiB
 MAX_CHANNELS, MAX_RATE_HZ = 1024, 1e6
+MAX_AUX_STREAMS = 64
 MAX_STARTED_AT = 253_402_214_400.0  # Unix s; dates end with the year 9999
 
 
@@ -35,6 +38,18 @@ class Model:
     classes: tuple[str, ...]
     backend: str
     fps: float  # predictions a second
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """Where an imported recording is from, and what was found and assumed when its files were read."""
+
+    format: str
+    files: tuple[str, ...]  # names, without folders
+    sha256: tuple[str, ...]  # of each
+    rate_source: str
+    found: tuple[str, ...]
+    assumed: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +67,20 @@ class RecordingHeader:
     mains_hz: float | None
     model: Model | None
     plan: LabelPlan | None
+    channel_names: tuple[str, ...] = ()  # as the device calls them; empty where it does not
+    aux: tuple[AuxStream, ...] = ()
+    rest: str | None = None  # which of `gesture_names` is rest, where that is known
+    imported: Imported | None = None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """What each channel is called; `ch1`, `ch2`, ... where the device does not say."""
+        return self.channel_names or tuple(f"ch{k}" for k in range(1, self.channels + 1))
+
+    @property
+    def aux_channels(self) -> tuple[int, ...]:
+        """How many channels each auxiliary stream has: what a log is read with."""
+        return tuple(stream.channels for stream in self.aux)
 
 
 def encode(header: RecordingHeader) -> bytes:
@@ -85,23 +114,73 @@ def decode(text: bytes, name: str) -> RecordingHeader:
 
 
 def _header(values: Mapping[str, Any], name: str) -> RecordingHeader:
-    if whole_of(values, "format") != FORMAT:
-        raise ValueError(f"its format is {values['format']!r}, this version reads {FORMAT}")
+    version = whole_of(values, "format")
+    if not 1 <= version <= FORMAT:
+        raise ValueError(f"its format is {version!r}, this version reads 1 to {FORMAT}")
     if text_of(values, "name") != name:
         raise ValueError("it names another recording")
+    channels = whole_of(values, "channels", 1, MAX_CHANNELS)
     return RecordingHeader(
         name=name,
         source=text_of(values, "source"),
         subject=maybe(text_of, values, "subject"),
         started_at=real_of(values, "started_at", 0.0, MAX_STARTED_AT),
         sampling_rate=real_of(values, "sampling_rate", 1e-3, MAX_RATE_HZ),
-        channels=whole_of(values, "channels", 1, MAX_CHANNELS),
+        channels=channels,
         units=text_of(values, "units"),
         gesture_names=texts_of(values, "gesture_names"),
         mains_hz=maybe(real_of, values, "mains_hz"),
         model=maybe(_model, values, "model"),
         plan=maybe(_plan, values, "plan"),
+        **({} if version == 1 else _since_2(values, channels)),
     )
+
+
+def _since_2(values: Mapping[str, Any], channels: int) -> dict[str, Any]:
+    """Return the fields that format 1 did not have."""
+    names = texts_of(values, "channel_names")
+    if names and len(names) != channels:
+        raise ValueError(f"channel_names has {len(names)} of {channels} names")
+    streams = list_of(values, "aux")
+    if len(streams) > MAX_AUX_STREAMS:
+        raise ValueError(f"aux has {len(streams)} streams; up to {MAX_AUX_STREAMS} are kept")
+    return {
+        "channel_names": names,
+        "aux": tuple(_aux_stream({"aux": stream}, "aux") for stream in streams),
+        "rest": maybe(text_of, values, "rest"),
+        "imported": maybe(_imported, values, "imported"),
+    }
+
+
+def _aux_stream(values: Mapping[str, Any], name: str) -> AuxStream:
+    found = expect_object(values, name)
+    try:
+        names = texts_of(found, "channel_names")
+        if not 1 <= len(names) <= MAX_CHANNELS:
+            raise ValueError(f"it has {len(names)} channels; 1 to {MAX_CHANNELS} are kept")
+        return AuxStream(
+            name=text_of(found, "name"),
+            channel_names=names,
+            units=text_of(found, "units"),
+            sampling_rate=real_of(found, "sampling_rate", 1e-6, MAX_RATE_HZ),
+        )
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+
+
+def _imported(values: Mapping[str, Any], name: str) -> Imported:
+    found = expect_object(values, name)
+    try:
+        return Imported(
+            format=text_of(found, "format"),
+            files=texts_of(found, "files"),
+            sha256=texts_of(found, "sha256"),
+            rate_source=text_of(found, "rate_source"),
+            found=texts_of(found, "found"),
+            assumed=texts_of(found, "assumed"),
+        )
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def _model(values: Mapping[str, Any], name: str) -> Model:

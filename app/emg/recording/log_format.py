@@ -4,31 +4,40 @@ A file is MAGIC and then records, little-endian:
 
     kind u8 | flags u8 | 0 u16 | payload bytes u32 | sample index i64 | count u32 | CRC-32 u32 | payload
 
-SAMPLES: `count` samples (count, channels) float32 and, with HAS_LABELS, `count` int16 after them. PREDICTION:
-prediction i32, confidence f32, decision i32; its sample index is the end of its window. The CRC is that of the
-first 20 bytes and the payload. A record that does not add up, and all after it, was never written.
+SAMPLES: `count` samples (count, channels) float32 and, with HAS_LABELS, `count` int16 after them, and with
+HAS_REPETITIONS as many again. PREDICTION: prediction i32, confidence f32, decision i32; its sample index is the end of
+its window. AUX: stream u16 | 0 (6 bytes) | at f64, and `count` samples (count, the stream's channels) float32 from
+there on; its sample index is `at`, rounded down. The CRC is that of the first 20 bytes and the payload. A record that
+does not add up, and all after it, was never written.
 """
 
 from __future__ import annotations
 
+import math
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
 
+from app.emg.auxiliary import AuxChunk
 from app.emg.source import Chunk, Labels, Samples
 
 MAGIC = b"MYOREC\x01\n"
-SAMPLES, PREDICTION = 1, 2
-RESTART, HAS_LABELS = 1, 2
+SAMPLES, PREDICTION, AUX = 1, 2, 3
+RESTART, HAS_LABELS, HAS_REPETITIONS = 1, 2, 4
 MAX_PAYLOAD = 64 * 2**20  # bytes; a length above is damage
 
 _HEAD = struct.Struct("<BBHIqI")
 _CRC = struct.Struct("<I")
 _JUDGED = struct.Struct("<ifi")
+_AUX = struct.Struct("<H6xd")
+_MOST_AT = 2.0**62  # samples
+_AT_ERROR = (
+    0.01  # samples that an auxiliary chunk may be off the place where it would continue the one before
+)
 HEAD_BYTES = _HEAD.size + _CRC.size
 
 
@@ -42,11 +51,14 @@ class RecordedPrediction:
     decision: int
 
 
-Entry = Chunk | RecordedPrediction
+Entry = Chunk | AuxChunk | RecordedPrediction
 
 
 def encode(entry: Entry) -> bytes:
-    """One record."""
+    """Return one record. What a chunk brings beside its samples is not in it: that has records of its own."""
+    if isinstance(entry, AuxChunk):
+        payload = _AUX.pack(entry.stream, entry.at) + np.ascontiguousarray(entry.samples, "<f4").tobytes()
+        return _record(AUX, 0, math.floor(entry.at), len(entry.samples), payload)
     if isinstance(entry, RecordedPrediction):
         payload = _JUDGED.pack(entry.prediction, entry.confidence, entry.decision)
         return _record(PREDICTION, 0, entry.sample_index, 1, payload)
@@ -55,16 +67,19 @@ def encode(entry: Entry) -> bytes:
     if entry.labels is not None:
         flags |= HAS_LABELS
         payload += np.ascontiguousarray(entry.labels, "<i2").tobytes()
+    if entry.repetitions is not None:
+        flags |= HAS_REPETITIONS
+        payload += np.ascontiguousarray(entry.repetitions, "<i2").tobytes()
     return _record(SAMPLES, flags, entry.index, len(entry.samples), payload)
 
 
-def read(file: BinaryIO, channels: int) -> Iterator[Entry]:
-    """Yield what is whole in a log, from its beginning."""
-    for _, entry in read_with_ends(file, channels):
+def read(file: BinaryIO, channels: int, aux: Sequence[int] = ()) -> Iterator[Entry]:
+    """Yield what is whole in a log, from its beginning; `aux` is how many channels each auxiliary stream has."""
+    for _, entry in read_with_ends(file, channels, aux):
         yield entry
 
 
-def read_with_ends(file: BinaryIO, channels: int) -> Iterator[tuple[int, Entry]]:
+def read_with_ends(file: BinaryIO, channels: int, aux: Sequence[int] = ()) -> Iterator[tuple[int, Entry]]:
     """Yield the same, each with the position after it: where the file may be cut."""
     if file.read(len(MAGIC)) != MAGIC:
         return
@@ -80,7 +95,10 @@ def read_with_ends(file: BinaryIO, channels: int) -> Iterator[tuple[int, Entry]]
         if len(payload) < length or zlib.crc32(payload, zlib.crc32(head[: _HEAD.size])) != _crc(head):
             return
         at += HEAD_BYTES + length
-        entry = _entry(kind, flags, index, count, payload, channels)
+        if kind == AUX:
+            entry: Entry | None = _aux_entry(count, payload, aux)
+        else:
+            entry = _entry(kind, flags, index, count, payload, channels)
         if entry is None:
             return
         yield at, entry
@@ -92,7 +110,7 @@ def joined(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
     end = 0
     for chunk in chunks:
         follows = run and chunk.index == end and not chunk.restart
-        if run and not (follows and (chunk.labels is None) == (run[0].labels is None)):
+        if run and not (follows and _columns(chunk) == _columns(run[0])):
             yield _one(run)
             run = []
         run.append(chunk)
@@ -101,14 +119,39 @@ def joined(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
         yield _one(run)
 
 
+def _columns(chunk: Chunk) -> tuple[bool, bool]:
+    return chunk.labels is not None, chunk.repetitions is not None
+
+
 def _one(run: list[Chunk]) -> Chunk:
     labels = [chunk.labels for chunk in run if chunk.labels is not None]
+    repetitions = [chunk.repetitions for chunk in run if chunk.repetitions is not None]
     return Chunk(
         index=run[0].index,
         samples=np.concatenate([chunk.samples for chunk in run]),
         labels=np.concatenate(labels) if labels else None,
         restart=run[0].restart,
+        repetitions=np.concatenate(repetitions) if repetitions else None,
     )
+
+
+def joined_aux(chunks: Iterable[AuxChunk], steps: Sequence[float]) -> Iterator[AuxChunk]:
+    """The same of auxiliary chunks; `steps` is how many EMG samples lie between two samples of each stream."""
+    runs: dict[int, list[AuxChunk]] = {}
+    for chunk in chunks:
+        run = runs.setdefault(chunk.stream, [])
+        expected = run[0].at + steps[chunk.stream] * sum(len(one.samples) for one in run) if run else 0.0
+        if run and abs(chunk.at - expected) > _AT_ERROR:
+            yield _one_aux(run)
+            run.clear()
+        run.append(chunk)
+    for run in runs.values():
+        yield _one_aux(run)
+
+
+def _one_aux(run: list[AuxChunk]) -> AuxChunk:
+    samples = np.concatenate([chunk.samples for chunk in run])
+    return AuxChunk(stream=run[0].stream, at=run[0].at, samples=samples)
 
 
 def _record(kind: int, flags: int, index: int, count: int, payload: bytes) -> bytes:
@@ -124,9 +167,24 @@ def _crc(head: bytes) -> int:
 def _entry(kind: int, flags: int, index: int, count: int, payload: bytes, channels: int) -> Entry | None:
     if kind == PREDICTION and len(payload) == _JUDGED.size:
         return RecordedPrediction(index, *_JUDGED.unpack(payload))
-    size = 4 * count * channels
-    if kind != SAMPLES or len(payload) != size + (2 * count if flags & HAS_LABELS else 0):
+    values, each = 4 * count * channels, 2 * count
+    labelled, repeated = bool(flags & HAS_LABELS), bool(flags & HAS_REPETITIONS)
+    if kind != SAMPLES or len(payload) != values + each * (labelled + repeated):
         return None
     samples: Samples = np.frombuffer(payload, "<f4", count * channels).reshape(count, channels)
-    labels: Labels | None = np.frombuffer(payload, "<i2", count, size) if flags & HAS_LABELS else None
-    return Chunk(index=index, samples=samples, labels=labels, restart=bool(flags & RESTART))
+    labels: Labels | None = np.frombuffer(payload, "<i2", count, values) if labelled else None
+    repetitions: Labels | None = (
+        np.frombuffer(payload, "<i2", count, values + each * labelled) if repeated else None
+    )
+    restart = bool(flags & RESTART)
+    return Chunk(index=index, samples=samples, labels=labels, restart=restart, repetitions=repetitions)
+
+
+def _aux_entry(count: int, payload: bytes, aux: Sequence[int]) -> AuxChunk | None:
+    if len(payload) < _AUX.size:
+        return None
+    stream, at = _AUX.unpack_from(payload)
+    if stream >= len(aux) or not abs(at) < _MOST_AT or len(payload) != _AUX.size + 4 * count * aux[stream]:
+        return None
+    samples: Samples = np.frombuffer(payload, "<f4", offset=_AUX.size).reshape(count, aux[stream])
+    return AuxChunk(stream=stream, at=at, samples=samples)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
+from app.emg.auxiliary import AuxChunk
 from app.emg.recording.json_fields import flag_of, maybe, text_of, whole_of
 from app.emg.recording.log_format import Entry, RecordedPrediction
 
@@ -28,7 +29,9 @@ class RecordingProgress:
     first: int | None = field(default=None, compare=False)  # sample index; known to its writer alone
 
     def count(self, entry: Entry) -> None:
-        """Add what was written."""
+        """Add what was written; what came beside the EMG is not counted."""
+        if isinstance(entry, AuxChunk):
+            return
         if isinstance(entry, RecordedPrediction):
             self.predictions += 1
             return

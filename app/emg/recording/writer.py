@@ -12,11 +12,20 @@ from pathlib import Path
 from typing import BinaryIO
 
 from app import private_files
+from app.emg.auxiliary import AuxChunk
 from app.emg.recording import folder as folders
 from app.emg.recording.folder import LOG, STOP
 from app.emg.recording.header import RecordingHeader
 from app.emg.recording.header import encode as encode_header
-from app.emg.recording.log_format import MAGIC, Entry, RecordedPrediction, encode, joined, read_with_ends
+from app.emg.recording.log_format import (
+    MAGIC,
+    Entry,
+    RecordedPrediction,
+    encode,
+    joined,
+    joined_aux,
+    read_with_ends,
+)
 from app.emg.recording.progress import RecordingProgress
 from app.emg.source import Chunk
 from app.errors import BusyError, DataError, no_descriptor
@@ -40,6 +49,8 @@ class RecordingWriter:
         self.header, self._root = header, root
         text = encode_header(header)  # refused before anything is there
         self.progress = RecordingProgress()
+        self._aux_steps = [header.sampling_rate / stream.sampling_rate for stream in header.aux]
+        self._told = False
         # unbuffered: what was written is with the kernel, which outlives us
         path = folders.make(root, header.name) / LOG
         self._file = open(path, "xb", buffering=0, opener=private_files.opener)  # noqa: SIM115  closed by `finish`
@@ -60,12 +71,7 @@ class RecordingWriter:
         Raises:
             OSError: it cannot be written. Cut off where the last whole record ends, the log stays readable.
         """
-        entries = list(entries)
-        chunks = joined(entry for entry in entries if isinstance(entry, Chunk))
-        records: list[Entry] = [
-            *chunks,
-            *(entry for entry in entries if isinstance(entry, RecordedPrediction)),
-        ]
+        records = self._records(list(entries))
         for record in records:
             content = encode(record)
             _write_all(self._file, content)
@@ -74,6 +80,26 @@ class RecordingWriter:
         if records:
             os.fsync(self._file.fileno())
             self._say()
+
+    def _records(self, entries: list[Entry]) -> list[Entry]:
+        """Return what is written of them: what continues as one, and what came beside the EMG for itself."""
+        chunks = [entry for entry in entries if isinstance(entry, Chunk)]
+        beside = [aux for chunk in chunks for aux in chunk.aux]
+        beside += [entry for entry in entries if isinstance(entry, AuxChunk)]
+        return [
+            *joined(chunks),
+            *joined_aux([aux for aux in beside if self._keeps(aux)], self._aux_steps),
+            *(entry for entry in entries if isinstance(entry, RecordedPrediction)),
+        ]
+
+    def _keeps(self, aux: AuxChunk) -> bool:
+        """Whether it is of a stream that the header names: nothing else could be read back."""
+        known = self.header.aux_channels
+        keeps = 0 <= aux.stream < len(known) and aux.samples.shape[1:] == (known[aux.stream],)
+        if not keeps and not self._told:
+            self._told = True
+            log.warning("%s: auxiliary stream %d is not as its header says", self.header.name, aux.stream)
+        return keeps and len(aux.samples) > 0
 
     def _say(self) -> None:
         """How it goes. Where that cannot be said just now the log itself has it."""
@@ -127,7 +153,7 @@ def recover(root: Path, name: str) -> RecordingProgress | None:
             if file.read(len(MAGIC)) != MAGIC:  # not to be cut off where it does not even begin
                 raise DataError(f"the recording {name} is damaged ({LOG} does not begin as a log does)")
             file.seek(0)
-            for at, entry in read_with_ends(file, header.channels):
+            for at, entry in read_with_ends(file, header.channels, header.aux_channels):
                 found.count(entry)
                 end = at
             with suppress(OSError):

@@ -21,7 +21,7 @@ from app.emg.recording.header import Model, RecordingHeader
 from app.emg.recording.label_plan import LabelPlan
 from app.emg.recording.progress import RecordingProgress
 from app.emg.recording.writer import RecordingWriter, expect_over, is_being_written, recover, running
-from app.emg.source import Source
+from app.emg.source import Source, aux_streams, channel_names
 from app.errors import BusyError, DataError, NotReadyError, RecordingNameError, no_descriptor
 from app.serving.process.offload import BlockingWorker
 from app.serving.recordings.export_folder import clear_exports, export_folder
@@ -76,7 +76,15 @@ def header_of(
         mains_hz=mains_hz,
         model=model,
         plan=plan,
+        channel_names=_own_names(source),
+        aux=aux_streams(source),
     )
+
+
+def _own_names(source: Source) -> tuple[str, ...]:
+    """Return the names that the device itself gives its channels; empty where it gives none."""
+    names = channel_names(source)
+    return () if names == tuple(f"ch{k}" for k in range(1, source.channels + 1)) else names
 
 
 def _stamped(source: str, now: float) -> str:

@@ -92,11 +92,8 @@ class RecordingSession:
 
     def _tap(self, chunk: Chunk, _arrived: float) -> None:
         """Take a chunk on the acquisition's thread: without a wait, and never raise."""
-        labels = None if chunk.labels is None else np.array(chunk.labels)
-        copy = Chunk(
-            index=chunk.index, samples=np.array(chunk.samples), labels=labels, restart=chunk.restart
-        )  # the source may use its buffer again
-        if self._put(copy, copy.samples.nbytes):
+        copy = _copied(chunk)  # the source may use its buffer again
+        if self._put(copy, copy.samples.nbytes + sum(aux.samples.nbytes for aux in copy.aux)):
             self._first = chunk.index if self._first is None else self._first
             self._next = chunk.index + len(chunk.samples)
 
@@ -180,3 +177,13 @@ class RecordingSession:
             )
         finally:
             self._done.set()
+
+
+def _copied(chunk: Chunk) -> Chunk:
+    return replace(
+        chunk,
+        samples=np.array(chunk.samples),
+        labels=None if chunk.labels is None else np.array(chunk.labels),
+        repetitions=None if chunk.repetitions is None else np.array(chunk.repetitions),
+        aux=tuple(replace(aux, samples=np.array(aux.samples)) for aux in chunk.aux),
+    )

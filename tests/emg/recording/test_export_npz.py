@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import tracemalloc
 import zipfile
 from collections.abc import Callable
@@ -20,14 +21,14 @@ from app.emg.files import arrays
 from app.emg.files.recordings import load
 from app.emg.recording import export_bids as bids
 from app.emg.recording.contents import opened
-from app.emg.recording.export_npz import write_npz
+from app.emg.recording.export_npz import aux_keys, write_npz
 from app.emg.recording.header import MAX_CHANNELS
 from app.emg.recording.label_plan import LabelPlan, Step
 from app.emg.recording.log_format import RecordedPrediction
 from app.emg.recording.writer import RecordingWriter
 from app.emg.source import UNLABELLED, Chunk
 from app.errors import DataError
-from tests.emg.written import CHANNELS, HEADER, RATE, chunk, written
+from tests.emg.written import ACCELEROMETER, BATTERY, CHANNELS, HEADER, RATE, aux, chunk, written
 
 PLAN = LabelPlan((Step("rest", 0.1, 1), Step("point", 0.2, 1), Step("rest", 0.1, 2)), countdown_s=0.05)
 GAPPY = [
@@ -394,3 +395,66 @@ def test_an_export_writes_through_no_link_beside_its_target(write: Any, tmp_path
     write(tmp_path / "r", "one", tmp_path / "out")
     assert (tmp_path / "outside").read_text() == "mine"
     assert zipfile.is_zipfile(tmp_path / "out")
+
+
+def test_what_came_beside_the_emg_has_its_own_rate_and_its_place_on_the_emgs_axis(tmp_path: Path) -> None:
+    step = RATE / ACCELEROMETER.sampling_rate
+    first, battery = aux(0, 97.25, 2), aux(1, 101.0, 1)
+    second = aux(0, 97.25 + 2 * step, 3)
+    entries = [replace(chunk(100), aux=(first, battery)), replace(chunk(110), aux=(second,))]
+    written(tmp_path / "r", entries, aux=(ACCELEROMETER, BATTERY), channel_names=("A", "B", "C"))
+    write_npz(tmp_path / "r", "one", tmp_path / "one.npz")
+    with np.load(tmp_path / "one.npz", allow_pickle=False) as file:
+        found = {key: file[key] for key in file.files}
+    assert np.array_equal(found["aux_accelerometer"], np.concatenate([first.samples, second.samples]))
+    assert found["aux_accelerometer_at"] == pytest.approx(97.25 + step * np.arange(5))
+    assert float(found["aux_accelerometer_fs"]) == ACCELEROMETER.sampling_rate
+    assert found["aux_accelerometer_channels"].tolist() == ["X", "Y", "Z"]
+    assert str(found["aux_accelerometer_units"]) == "g"
+    assert np.array_equal(found["aux_battery"], battery.samples)
+    assert found["aux_battery_at"].tolist() == [101.0]
+    assert found["aux_names"].tolist() == ["accelerometer", "battery"]
+    assert found["channel_names"].tolist() == ["A", "B", "C"]
+    assert load(tmp_path / "one.npz").channels == CHANNELS
+
+
+def test_a_chunk_of_a_stream_that_the_header_does_not_name_leaves_the_rest_whole(tmp_path: Path) -> None:
+    entries = [replace(chunk(0), aux=(aux(1, 0.0, 1),)), chunk(10)]
+    written(tmp_path / "r", entries, aux=(ACCELEROMETER,))
+    write_npz(tmp_path / "r", "one", tmp_path / "one.npz")
+    with np.load(tmp_path / "one.npz") as file:
+        assert len(file["emg"]) == 20
+        assert file["aux_accelerometer"].shape == (0, 3)
+
+
+def test_streams_of_any_name_have_keys_of_their_own() -> None:
+    names = ["names", "x", "x_at", "x", "加速度", "", "ACC X (g)"]
+    keys = aux_keys([replace(BATTERY, name=name) for name in names])
+    ends = ("", "_at", "_fs", "_channels", "_units")
+    every = ["aux_names", *(f"{key}{end}" for key in keys for end in ends)]
+    assert len(set(every)) == len(every)
+    assert (keys[1], keys[-1]) == ("aux_x", "aux_ACC_X_g")
+
+
+def test_repetitions_that_the_source_knows_are_kept_where_there_is_no_plan(tmp_path: Path) -> None:
+    told = replace(chunk(10, label=1), repetitions=np.full(10, 4, np.int16))
+    written(tmp_path / "r", [chunk(0), told, chunk(20, label=None)])
+    write_npz(tmp_path / "r", "one", tmp_path / "one.npz")
+    found = load(tmp_path / "one.npz")
+    assert found.repetition.tolist() == [0] * 10 + [4] * 10 + [0] * 10
+    assert found.label.tolist() == [0] * 10 + [1] * 10 + [UNLABELLED] * 10
+
+
+def test_a_recording_of_the_version_before_is_read_as_it_was(tmp_path: Path) -> None:
+    """Made by the code of format 1, which had neither names of channels nor auxiliary streams."""
+    shutil.copytree(Path(__file__).parent / "format_1", tmp_path / "r")
+    write_npz(tmp_path / "r", "old", tmp_path / "old.npz")
+    found = load(tmp_path / "old.npz")
+    expected = np.concatenate([chunk(100, 20).samples, chunk(125, 20).samples, chunk(145, 10).samples])
+    assert np.array_equal(found.emg, expected)
+    assert found.gesture_names == ("rest", "point")
+    assert [(part.start, part.stop) for part in found.pieces] == [(0, 20), (20, 40), (40, 50)]
+    with np.load(tmp_path / "old.npz") as file:
+        assert file["source_label"].tolist() == [0] * 20 + [1] * 20 + [UNLABELLED] * 10
+        assert file["channel_names"].tolist() == ["ch1", "ch2", "ch3"]
+        assert file["prediction"].tolist() == [1]

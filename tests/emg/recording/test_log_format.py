@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import io
+import struct
+import zlib
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.emg.auxiliary import AuxChunk
 from app.emg.recording.log_format import (
     HEAD_BYTES,
     MAGIC,
@@ -16,11 +20,12 @@ from app.emg.recording.log_format import (
     RecordedPrediction,
     encode,
     joined,
+    joined_aux,
     read,
     read_with_ends,
 )
 from app.emg.source import Chunk
-from tests.emg.written import CHANNELS, chunk
+from tests.emg.written import ACCELEROMETER, CHANNELS, RATE, aux, chunk
 
 ENTRIES: list[Entry] = [
     chunk(0),
@@ -28,7 +33,12 @@ ENTRIES: list[Entry] = [
     chunk(10, label=None),
     chunk(40, restart=True, label=1),
     RecordedPrediction(50, 0, 0.5, 0),
+    aux(0, 13.25, 4),
+    aux(1, -2.5, 1),
+    replace(chunk(60, label=1), repetitions=np.full(10, 3, np.int16)),
+    replace(chunk(70, label=None), repetitions=np.full(10, 3, np.int16)),
 ]
+AUX = (3, 1)  # channels of each auxiliary stream
 
 
 def log(entries: list[Entry]) -> bytes:
@@ -38,15 +48,22 @@ def log(entries: list[Entry]) -> bytes:
 def same(one: Entry, two: Entry) -> bool:
     if isinstance(one, RecordedPrediction) or isinstance(two, RecordedPrediction):
         return one == two
+    if isinstance(one, AuxChunk) or isinstance(two, AuxChunk):
+        assert isinstance(one, AuxChunk)
+        assert isinstance(two, AuxChunk)
+        return (one.stream, one.at) == (two.stream, two.at) and np.array_equal(one.samples, two.samples)
     labels = (one.labels is None) == (two.labels is None) and (
         one.labels is None or two.labels is None or np.array_equal(one.labels, two.labels)
     )
     place = (one.index, one.restart) == (two.index, two.restart)
-    return place and labels and np.array_equal(one.samples, two.samples)
+    repetitions = (one.repetitions is None) == (two.repetitions is None) and (
+        one.repetitions is None or two.repetitions is None or np.array_equal(one.repetitions, two.repetitions)
+    )
+    return place and labels and repetitions and np.array_equal(one.samples, two.samples)
 
 
 def test_all_that_was_written_is_read_back() -> None:
-    found = list(read(io.BytesIO(log(ENTRIES)), CHANNELS))
+    found = list(read(io.BytesIO(log(ENTRIES)), CHANNELS, AUX))
     assert len(found) == len(ENTRIES)
     assert all(same(one, two) for one, two in zip(found, ENTRIES, strict=True))
 
@@ -58,7 +75,7 @@ def test_every_cut_leaves_exactly_the_records_before_it() -> None:
         ends.append(ends[-1] + len(encode(entry)))
     for cut in range(len(content)):
         whole = sum(end <= cut for end in ends[1:])
-        found = list(read_with_ends(io.BytesIO(content[:cut]), CHANNELS))
+        found = list(read_with_ends(io.BytesIO(content[:cut]), CHANNELS, AUX))
         assert len(found) == whole
         assert not found or found[-1][0] == ends[whole]
 
@@ -67,7 +84,7 @@ def test_every_cut_leaves_exactly_the_records_before_it() -> None:
 def test_a_flipped_byte_ends_the_log_where_it_lies(at: int, change: int) -> None:
     content = bytearray(log(ENTRIES))
     content[at] ^= change
-    found = list(read(io.BytesIO(bytes(content)), CHANNELS))
+    found = list(read(io.BytesIO(bytes(content)), CHANNELS, AUX))
     starts = np.cumsum([len(MAGIC), *(len(encode(entry)) for entry in ENTRIES)])
     assert len(found) == max(int((starts <= at).sum()) - 1, 0)
     assert all(same(one, two) for one, two in zip(found, ENTRIES, strict=False))
@@ -76,18 +93,18 @@ def test_a_flipped_byte_ends_the_log_where_it_lies(at: int, change: int) -> None
 @settings(max_examples=200)
 @given(st.binary(max_size=200))
 def test_garbage_after_a_record_is_not_taken_for_one(garbage: bytes) -> None:
-    found = list(read(io.BytesIO(log(ENTRIES[:1]) + garbage), CHANNELS))
+    found = list(read(io.BytesIO(log(ENTRIES[:1]) + garbage), CHANNELS, AUX))
     assert len(found) == 1
 
 
 def test_a_length_that_no_record_has_is_not_read_into_memory() -> None:
     torn = bytearray(encode(ENTRIES[0])[:HEAD_BYTES])
     torn[4:8] = b"\xff\xff\xff\xff"
-    assert list(read(io.BytesIO(MAGIC + bytes(torn)), CHANNELS)) == []
+    assert list(read(io.BytesIO(MAGIC + bytes(torn)), CHANNELS, AUX)) == []
 
 
 def test_a_file_of_another_kind_holds_nothing() -> None:
-    assert list(read(io.BytesIO(b"PK\x03\x04" + log(ENTRIES)), CHANNELS)) == []
+    assert list(read(io.BytesIO(b"PK\x03\x04" + log(ENTRIES)), CHANNELS, AUX)) == []
 
 
 @pytest.mark.parametrize("channels", [1, 2, 4, 400])
@@ -116,7 +133,38 @@ def test_no_chunk_is_no_record() -> None:
 
 def test_a_chunk_keeps_its_bits() -> None:
     odd = np.array([[np.float32(1e-45), np.float32(3.4e38), np.float32(-0.0)]], np.float32)
-    (found,) = read(io.BytesIO(log([Chunk(index=2**40, samples=odd)])), CHANNELS)
+    (found,) = read(io.BytesIO(log([Chunk(index=2**40, samples=odd)])), CHANNELS, AUX)
     assert isinstance(found, Chunk)
     assert found.samples.tobytes() == odd.tobytes()
     assert found.index == 2**40
+
+
+@pytest.mark.parametrize("streams", [(), (3,), (2, 1), (3, 2)], ids=str)
+def test_auxiliary_records_of_other_streams_than_the_header_names_are_refused(
+    streams: tuple[int, ...],
+) -> None:
+    content = log([aux(1, 7.5, 3), aux(0, 0.0, 3)])
+    assert len(list(read(io.BytesIO(content), CHANNELS, (3, 1)))) == 2
+    assert len(list(read(io.BytesIO(content), CHANNELS, streams))) < 2
+
+
+@pytest.mark.parametrize("at", [float("nan"), float("inf"), 1e300])
+def test_a_place_that_is_nowhere_is_damage(at: float) -> None:
+    content = bytearray(log([aux(0, 5.0, 1)]))
+    begin = len(MAGIC) + HEAD_BYTES
+    struct.pack_into("<d", content, begin + 8, at)
+    head = bytes(content[len(MAGIC) : begin - 4])
+    struct.pack_into("<I", content, begin - 4, zlib.crc32(content[begin:], zlib.crc32(head)))
+    assert list(read(io.BytesIO(bytes(content)), CHANNELS, AUX)) == []
+
+
+def test_auxiliary_chunks_that_continue_each_other_become_one_record() -> None:
+    """Each stream for itself: in between there is the other's."""
+    step = RATE / ACCELEROMETER.sampling_rate
+    chunks = [aux(0, 2.5, 2), aux(1, 0.0, 1), aux(0, 2.5 + 2 * step, 3), aux(0, 2.5 + 5 * step + 1.0, 1)]
+    found = list(joined_aux(chunks, [step, RATE / 0.5]))
+    assert sorted((one.stream, one.at, len(one.samples)) for one in found) == [
+        (0, 2.5, 5),
+        (0, 2.5 + 5 * step + 1.0, 1),
+        (1, 0.0, 1),
+    ]
