@@ -84,7 +84,7 @@ def _recorded(
     from app.emg.recording.export_npz import write_npz
     from app.emg.recording.writer import RecordingWriter
     from app.serving.process.offload import BlockingWorker
-    from app.serving.recordings.service import header_of
+    from app.serving.recordings.headers import header_of
     from app.serving.recordings.session import RecordingSession
     from app.serving.sources.acquisition import Acquisition
     from app.serving.sources.opening import open_path

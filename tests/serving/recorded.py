@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from app.emg.auxiliary import AuxChunk
 from app.emg.signal.filters import design
 from app.emg.signal.ring import Ring
 from app.emg.signal.signal_path import SignalPath
@@ -67,12 +68,14 @@ class HandFeed:
         self.acquisition.start()
         self.next = 0
 
-    def give(self, count: int = 10, gap: int = 0, restart: bool = False) -> None:
+    def give(
+        self, count: int = 10, gap: int = 0, restart: bool = False, aux: tuple[AuxChunk, ...] = ()
+    ) -> None:
         """The next samples, each the number of its index."""
         index = self.next + gap
         samples = np.arange(index, index + count, dtype=np.float32)[:, np.newaxis]
         self.next = index + count
-        self.source.give(Chunk(index=index, samples=samples, restart=restart))
+        self.source.give(Chunk(index=index, samples=samples, restart=restart, aux=aux))
         ends = time.monotonic() + 10
         while not self.source.waits and time.monotonic() < ends:  # the taps come after the ring
             time.sleep(0.001)
@@ -81,13 +84,15 @@ class HandFeed:
         self.acquisition.close()
 
 
-def recorder_in(root: Path) -> RecordingService:
-    judging = ModelInfo(
-        name="tiny",
-        version="1",
-        sha256="b" * 64,
-        classes=("rest", "fist"),
-        rest="rest",
-        backend=lambda: "fake",
-    )
+JUDGING = ModelInfo(
+    name="tiny",
+    version="1",
+    sha256="b" * 64,
+    classes=("rest", "fist"),
+    rest="rest",
+    backend=lambda: "fake",
+)
+
+
+def recorder_in(root: Path, judging: ModelInfo | None = JUDGING) -> RecordingService:
     return RecordingService(root, judging, mains_hz=50.0, wall=lambda: 1_760_000_000.0)

@@ -18,6 +18,7 @@ from typing import IO
 import numpy as np
 import numpy.typing as npt
 
+from app.emg.recording.plain_text import plain
 from app.emg.source import Samples
 from app.errors import DataError
 
@@ -227,7 +228,7 @@ def _annotation(record: RecordLength, note: Annotation) -> bytes:
     begin = record.time_of(note.sample)
     duration = record.time_of(note.sample + note.samples) - begin
     lasts = b"\x15" + _seconds(duration) if duration else b""
-    text = "".join(c for c in note.text if c.isprintable())  # 0x14, 0x15 and 0 have a meaning here
+    text = plain(note.text)  # 0x14, 0x15 and 0 have a meaning here
     return b"+%s%s\x14%s\x14\0" % (_seconds(begin), lasts, text.encode())
 
 

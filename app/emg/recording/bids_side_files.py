@@ -16,6 +16,7 @@ from app.emg.recording import bdf
 from app.emg.recording.bdf import Annotation, BdfHeader, RecordLength
 from app.emg.recording.contents import Contents
 from app.emg.recording.header import RecordingHeader
+from app.emg.recording.plain_text import plain
 
 VERSION = "1.11.1"
 NA = "n/a"
@@ -145,4 +146,4 @@ def _tsv(rows: Iterable[tuple[str, ...]]) -> bytes:
 
 def _cell(text: str) -> str:
     """Return the text without what would end a cell or a line, or cannot be seen."""
-    return " ".join("".join(c if c.isprintable() else " " for c in text).split()) or NA
+    return " ".join(plain(text, " ").split()) or NA

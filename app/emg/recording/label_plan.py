@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.emg.recording.json_fields import list_of, real_of, text_of, whole_of
+from app.emg.recording.plain_text import is_plain
 from app.emg.source import UNLABELLED, Labels
 from app.errors import DataError
 
@@ -246,7 +247,7 @@ def _number(key: str, value: Any) -> Any:
 
 
 def _expect_label(label: str) -> None:
-    if not 0 < len(label) <= MAX_LABEL or not label.isprintable() or label.strip() != label:
+    if not 0 < len(label) <= MAX_LABEL or not is_plain(label) or label.strip() != label:
         raise DataError(
             f"a gesture's name is a printable text of 1 to {MAX_LABEL} characters, got {label[:80]!r}"
         )

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import logging
-import re
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -18,13 +16,13 @@ from app.emg.recording import export_npz as recording_export
 from app.emg.recording import folder as folders
 from app.emg.recording.folder import LOG
 from app.emg.recording.header import Model, RecordingHeader
-from app.emg.recording.label_plan import LabelPlan
+from app.emg.recording.label_plan import REST, LabelPlan
 from app.emg.recording.progress import RecordingProgress
 from app.emg.recording.writer import RecordingWriter, expect_over, is_being_written, recover, running
-from app.emg.source import Source, aux_streams, channel_names
 from app.errors import BusyError, DataError, NotReadyError, RecordingNameError, no_descriptor
 from app.serving.process.offload import BlockingWorker
 from app.serving.recordings.export_folder import clear_exports, export_folder
+from app.serving.recordings.headers import header_of
 from app.serving.recordings.info import RecordingInfo, state_of, unreadable
 from app.serving.recordings.session import STOP_S, RecordingSession
 from app.serving.streams.events import StreamOptions
@@ -49,57 +47,16 @@ class ModelInfo:
     backend: Callable[[], str]
 
 
-def header_of(
-    source: Source,
-    now: float,
-    *,
-    name: str | None = None,
-    subject: str | None,
-    mains_hz: float | None,
-    plan: LabelPlan | None,
-    model: Model | None = None,
-) -> RecordingHeader:
-    """Of a recording of that source which begins now (Unix s); without a name it is called by time and source.
-
-    Raises:
-        DataError: a recording may not be called that.
-    """
-    return RecordingHeader(
-        name=_stamped(source.name, now) if name is None else folders.check_name(name),
-        source=source.name,
-        subject=subject,
-        started_at=now,
-        sampling_rate=source.sampling_rate,
-        channels=source.channels,
-        units=source.units,
-        gesture_names=tuple(source.gesture_names),
-        mains_hz=mains_hz,
-        model=model,
-        plan=plan,
-        channel_names=_own_names(source),
-        aux=aux_streams(source),
-    )
-
-
-def _own_names(source: Source) -> tuple[str, ...]:
-    """Return the names that the device itself gives its channels; empty where it gives none."""
-    names = channel_names(source)
-    return () if names == tuple(f"ch{k}" for k in range(1, source.channels + 1)) else names
-
-
-def _stamped(source: str, now: float) -> str:
-    stamp = datetime.fromtimestamp(now, timezone.utc).strftime("%Y%m%d-%H%M%S")
-    slug = re.sub(r"[^A-Za-z0-9]+", "-", source).strip("-")[:32]
-    return f"{stamp}-{slug}".rstrip("-")
-
-
 class RecordingService:
-    """Records sources into `root`, one recording a source at a time. It touches nothing outside of it."""
+    """Records sources into `root`, one recording a source at a time. It touches nothing outside of it.
+
+    Without `model_info` there is no model: samples and labels are recorded, and no predictions.
+    """
 
     def __init__(
         self,
         root: Path,
-        model_info: ModelInfo,
+        model_info: ModelInfo | None,
         mains_hz: float | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
@@ -113,7 +70,7 @@ class RecordingService:
     @property
     def rest(self) -> str:
         """What rest is called where a plan needs a pause."""
-        return self._model_info.rest
+        return REST if self._model_info is None else self._model_info.rest
 
     def open(self) -> None:
         """Look for recordings that a killed server has left behind; what it had written is theirs.
@@ -155,15 +112,16 @@ class RecordingService:
             raise NotReadyError(f"the source {pipeline.name} has ended; there is nothing to record")
         with self._lock:
             self._forget()
-            options = StreamOptions(fps=min(FPS, pipeline.sampling_rate), backend=self._model_info.backend())
+            options = self._predictions(pipeline)
             writer = self._begin(
                 self._header(pipeline, name, subject, plan, options), chosen=name is not None
             )
             session = RecordingSession(writer, pipeline.acquisition, self._writing)
             self._sessions[writer.header.name] = session
-            reader = pipeline.broadcast.join(options)
-            reader.listen(session.hear)
-            session.also_hear(reader.close)
+            if options is not None:
+                reader = pipeline.broadcast.join(options)
+                reader.listen(session.hear)
+                session.also_hear(reader.close)
             session.start()
         log.info("recording %s of %s began", writer.header.name, pipeline.name)
         return self._live(session)
@@ -278,23 +236,20 @@ class RecordingService:
             if session.ended is not None and session.ended.state == "complete":
                 del self._sessions[name]
 
+    def _predictions(self, pipeline: SourcePipeline) -> StreamOptions | None:
+        """Return which predictions are recorded; None without a model."""
+        if self._model_info is None:
+            return None
+        return StreamOptions(fps=min(FPS, pipeline.sampling_rate), backend=self._model_info.backend())
+
     def _header(
         self,
         pipeline: SourcePipeline,
         name: str | None,
         subject: str | None,
         plan: LabelPlan | None,
-        options: StreamOptions,
+        options: StreamOptions | None,
     ) -> RecordingHeader:
-        model_info = self._model_info
-        model = Model(
-            name=model_info.name,
-            version=model_info.version,
-            sha256=model_info.sha256,
-            classes=model_info.classes,
-            backend=options.backend,
-            fps=options.fps,
-        )
         return header_of(
             pipeline.source,
             self._wall(),
@@ -302,7 +257,21 @@ class RecordingService:
             subject=subject,
             mains_hz=self._mains,
             plan=plan,
-            model=model,
+            model=self._model(options),
+        )
+
+    def _model(self, options: StreamOptions | None) -> Model | None:
+        """Return what the header says of the model that these predictions are of."""
+        info = self._model_info
+        if info is None or options is None:
+            return None
+        return Model(
+            name=info.name,
+            version=info.version,
+            sha256=info.sha256,
+            classes=info.classes,
+            backend=options.backend,
+            fps=options.fps,
         )
 
     def _begin(self, header: RecordingHeader, chosen: bool) -> RecordingWriter:

@@ -125,6 +125,10 @@ def test_a_text_that_is_longer_than_a_files_name_may_be_is_a_plan() -> None:
         ("fist:inf", "the seconds of fist must be from 0.1"),
         (":3", "a gesture's name is a printable text"),
         ("fi\nst:3", "a gesture's name is a printable text"),
+        ("fi\x1b[2Jst:3", "a gesture's name is a printable text"),
+        ("fi\u2028st:3", "a gesture's name is a printable text"),
+        ("\u202efist:3", "a gesture's name is a printable text"),
+        ('{"gestures": ["\\ud800"]}', "a gesture's name is a printable text"),
         (f"{'x' * 65}:3", "1 to 64 characters"),
         ("fist:3 x 0", "done 1 to 1000 times, got `x 0`"),
         ("fist:3 x many", "done 1 to 1000 times, got `x many`"),
@@ -173,3 +177,10 @@ def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
     file.write_bytes(b"\xff\xfe\x00\x01")
     with pytest.raises(DataError, match="cannot be read"):
         read_plan(str(file))
+
+
+@pytest.mark.parametrize("name", ["faust öffnen", "手を握る", "مشت‌ها", "👩‍🚀", "🫨", "open (50 %)", "a:b"])
+def test_a_gesture_may_have_any_name_in_any_script(name: str) -> None:
+    """What joins the parts of an emoji is no printable character for Python, nor what is younger than its table."""
+    assert parse_plan(f"{name}:3").gesture_names == (name,)
+    assert plan_of(["rest", name]).gesture_names == ("rest", name)

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.emg.auxiliary import AuxChunk, AuxStream
 from app.emg.files.recordings import load
 from app.emg.recording import folder as folders
 from app.emg.recording.label_plan import LabelPlan, Step
@@ -399,3 +400,40 @@ def test_a_folder_that_may_not_be_written_refuses_the_start(tmp_path: Path, feed
     with pytest.raises(NotReadyError, match=r"the recording cannot be written: .* is not a folder"):
         recorder.start(feed, "one")
     recorder.close()
+
+
+def test_a_source_that_no_model_reads_is_recorded_with_gestures_of_ones_own(
+    tmp_path: Path, feed: HandFeed
+) -> None:
+    recorder = recorder_in(tmp_path / "recordings", None)
+    try:
+        assert recorder.rest == "rest"
+        plan = LabelPlan((Step("手を握る", 0.1, 1), Step("open (50 %)", 0.1, 1)), countdown_s=0.0)
+        state = recorder.start(feed, "one", plan=plan)
+        assert state.model is None
+        assert feed.broadcast.readers == []
+        feed.give(40)
+        until(lambda: recorder.state("one").over)
+        found = exported(recorder, "one", tmp_path)
+        assert found["gesture_names"].tolist() == ["手を握る", "open (50 %)"]
+        assert found["label"].tolist() == [0] * 20 + [1] * 20
+        assert (str(found["model"]), found["prediction"].tolist()) == ("", [])
+    finally:
+        recorder.close()
+
+
+def test_what_a_source_delivers_beside_emg_is_recorded_with_it(
+    tmp_path: Path, feed: HandFeed, recorder: RecordingService
+) -> None:
+    """A chunk may come before the EMG it belongs to, and its buffer may be used again."""
+    motion = AuxStream(name="motion", channel_names=("x", "y"), units="g", sampling_rate=50.0)
+    feed.source.aux_streams, feed.source.channel_names = (motion,), ("biceps",)  # type: ignore[attr-defined]
+    recorder.start(feed, "one")
+    values = np.array([[1, 2], [3, 4]], np.float32)
+    feed.give(10, aux=(AuxChunk(stream=0, at=-1.5, samples=values),))
+    values[:] = 9
+    recorder.stop("one")
+    found = exported(recorder, "one", tmp_path)
+    assert found["aux_motion"].tolist() == [[1, 2], [3, 4]]
+    assert found["aux_motion_at"].tolist() == [-1.5, 2.5]
+    assert found["channel_names"].tolist() == ["biceps"]

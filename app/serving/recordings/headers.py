@@ -1,0 +1,55 @@
+"""From a source to the header of a recording of it."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+
+from app.emg.recording import folder as folders
+from app.emg.recording.header import Model, RecordingHeader
+from app.emg.recording.label_plan import LabelPlan
+from app.emg.source import Source, aux_streams, channel_names
+
+
+def header_of(
+    source: Source,
+    now: float,
+    *,
+    name: str | None = None,
+    subject: str | None,
+    mains_hz: float | None,
+    plan: LabelPlan | None,
+    model: Model | None = None,
+) -> RecordingHeader:
+    """Of a recording of that source which begins now (Unix s); without a name it is called by time and source.
+
+    Raises:
+        DataError: a recording may not be called that.
+    """
+    return RecordingHeader(
+        name=_stamped(source.name, now) if name is None else folders.check_name(name),
+        source=source.name,
+        subject=subject,
+        started_at=now,
+        sampling_rate=source.sampling_rate,
+        channels=source.channels,
+        units=source.units,
+        gesture_names=tuple(source.gesture_names),
+        mains_hz=mains_hz,
+        model=model,
+        plan=plan,
+        channel_names=_own_names(source),
+        aux=aux_streams(source),
+    )
+
+
+def _own_names(source: Source) -> tuple[str, ...]:
+    """Return the names that the device itself gives its channels; empty where it gives none."""
+    names = channel_names(source)
+    return () if names == tuple(f"ch{k}" for k in range(1, source.channels + 1)) else names
+
+
+def _stamped(source: str, now: float) -> str:
+    stamp = datetime.fromtimestamp(now, timezone.utc).strftime("%Y%m%d-%H%M%S")
+    slug = re.sub(r"[^A-Za-z0-9]+", "-", source).strip("-")[:32]
+    return f"{stamp}-{slug}".rstrip("-")
