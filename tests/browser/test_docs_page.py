@@ -24,6 +24,20 @@ def test_the_documentation_starts_by_the_one_script_that_its_policy_names(browse
     assert "script-src 'self' 'sha256-" in policy
 
 
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_a_page_names_its_icon_and_its_console_stays_empty(browser: Any, server: Live, path: str) -> None:
+    """A browser asks for /favicon.ico where a page names none: each look at /docs left a 404 in the console."""
+    page = browser.new_page()
+    said: list[str] = []
+    page.on("console", lambda line: said.append(line.text) if line.type in ("error", "warning") else None)
+    page.goto(f"{server.url}{path}", wait_until="networkidle")
+    (icon,) = page.locator("link[rel=icon]").evaluate_all("links => links.map(link => link.href)")
+    answer = page.request.get(icon)
+    page.close()
+    assert (answer.status, answer.headers["content-type"].split(";")[0]) == (200, "image/svg+xml")
+    assert said == []
+
+
 def test_an_inference_is_tried_out_with_what_the_page_fills_in_and_there_is_a_way_back(
     page: Any, server: Live
 ) -> None:
