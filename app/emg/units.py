@@ -12,6 +12,7 @@ _SPELLINGS = {
 _STANDARD = {spelling: units for units, spellings in _SPELLINGS.items() for spelling in spellings}
 _MICROVOLTS = {"V": 1e6, "mV": 1e3, "uV": 1.0, "nV": 1e-3}
 KNOWN = tuple(_SPELLINGS)
+_UNSAID = ("", "unknown")
 
 
 def standard(units: str) -> str:
@@ -28,3 +29,8 @@ def factor(said: str, wanted: str) -> float | None:
     if one in _MICROVOLTS and other in _MICROVOLTS:
         return _MICROVOLTS[one] / _MICROVOLTS[other]
     return None
+
+
+def unknown(units: str) -> bool:
+    """Return whether the text says nothing of the units."""
+    return units.strip().lower() in _UNSAID
