@@ -14,6 +14,11 @@ def test_it_is_the_formula_of_farrell_and_weir_and_the_filter() -> None:
     assert delay == 200 / 2 + 5 * 50 / 2 + 4 + 1
 
 
+def test_a_montage_that_resamples_adds_its_own_delay() -> None:
+    delay = decision_delay_ms(window_ms=200, hop_ms=50, votes=5, filter_ms=4, latency_ms=1, montage_ms=18)
+    assert delay == 200 / 2 + 5 * 50 / 2 + 4 + 1 + 18
+
+
 @given(ms, ms, st.integers(1, 99), ms, ms)
 def test_each_vote_costs_half_a_hop(
     window: float, hop: float, votes: int, filter_ms: float, latency: float

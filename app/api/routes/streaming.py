@@ -61,7 +61,7 @@ def stats() -> dict[str, Any]:
     """Return what the streams have done since the worker started, and how long each stage took.
 
     `decision_delay_ms` is computed, for 30 fps and one vote and for every group of readers: half the window, half
-    a hop for each vote, the filter's group delay and the measured latency (Farrell & Weir 2008).
+    a hop for each vote, the group delays of filter and montage, and the measured latency (Farrell & Weir 2008).
     """
     runtime = current_runtime()
     latency = runtime.stats.mean_infer_ms()
