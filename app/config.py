@@ -22,6 +22,8 @@ __all__ = ["BACKENDS", "VARIABLES", "EmgMode", "Settings", "expect_alone", "refu
 
 ROOT = Path(__file__).resolve().parent.parent
 DOTENV = ROOT / ".env"
+DEFAULT_MODEL = "synthetic-16ch-2khz"  # where nobody names one, and the source does not say otherwise
+NO_MODEL = "none"
 OF_CLIENTS = ("EMG_API_KEY",)  # of our own clients, which may run in the same shell
 
 
@@ -45,7 +47,8 @@ class Settings:
     udp: tuple[str, int] | None = None  # where every frame is sent as a line of text
     max_sources: int = 32  # for EMG_MODE=push
     source_idle_s: float = 30.0  # a pushed source that says nothing for so long has ended
-    model: str = "synthetic-16ch-2khz"  # a name in instance/models, or a path
+    model: str | None = None  # a name in instance/models, a path, or NO_MODEL; None: what fits
+    montage: str | None = None  # which of the source's channels the model reads, such as 1-8
     window: int | None = None  # samples
     channels: int | None = None
     sampling_rate: float | None = None  # Hz

@@ -129,6 +129,13 @@ def _path(env: Env, name: str) -> Path:
     return Path(env.str(name)).expanduser()
 
 
+def _channels(env: Env, name: str) -> str:
+    value: str = env.str(name).strip()
+    if re.fullmatch(r"\s*\d+(\s*-\s*\d+)?\s*(,\s*\d+(\s*-\s*\d+)?\s*)*", value) is None:
+        raise ValueError
+    return value
+
+
 def _flag(env: Env, name: str) -> bool:
     return bool(env.bool(name))
 
@@ -203,7 +210,8 @@ VARIABLES = (
     Variable("EMG_UDP", "udp", _host_port, "host:port, such as 127.0.0.1:12346"),
     Variable("EMG_MAX_SOURCES", "max_sources", _positive_int, "a whole number above 0"),
     Variable("EMG_SOURCE_IDLE", "source_idle_s", _positive_float, "seconds above 0"),
-    Variable("EMG_MODEL", "model", lambda env, name: env.str(name), "a model's name or path"),
+    Variable("EMG_MODEL", "model", lambda env, name: env.str(name), "a model's name or path, or none"),
+    Variable("EMG_CHANNELS", "montage", _channels, "channels counted from 1, such as 1-8 or 3,1,2"),
     Variable("EMG_WIN", "window", _positive_int, "a whole number of samples above 0"),
     Variable("EMG_CH", "channels", _positive_int, "a whole number of channels above 0"),
     Variable("EMG_FS", "sampling_rate", _positive_float, "a sampling rate in Hz above 0"),

@@ -30,16 +30,17 @@ def check(seconds: float, as_json: bool) -> None:
     """Read the source that the settings name, and say whether it is sound; exit status 1 where it is not."""
     from app.config import Settings
     from app.emg.source_check import SourceCheck
-    from app.serving.engine.opening import open_artefact
-    from app.serving.sources.opening import open_source
+    from app.serving.engine.opening import expected_artefact
+    from app.serving.sources.opening import open_reading
     from app.serving.streams.pipeline import monitor_for
 
     settings = Settings.from_env()
-    manifest = open_artefact(settings).manifest
-    source = open_source(settings, manifest)
-    if source is None:
+    usual = expected_artefact(settings)
+    opened = open_reading(settings, None if usual is None else usual.manifest)
+    if opened is None:
         raise ConfigError("EMG_MODE=push has no source of its own to check; ask the server: GET /emg/quality")
-    monitor = monitor_for(source, manifest, settings.mains_hz)
+    source = opened.source
+    monitor = monitor_for(source, opened.manifest, settings.mains_hz, opened.path.montage)
     try:
         with _bar(source, seconds) as bar:
             found = SourceCheck(source, monitor, progress=bar.update).run(seconds)

@@ -20,9 +20,8 @@ if TYPE_CHECKING:
     from app.config import Settings
     from app.emg.recording.export_npz import Summary
     from app.emg.recording.label_plan import LabelPlan, Prompt
-    from app.emg.source import Source
-    from app.inference.manifest import Manifest
     from app.serving.recordings.session import RecordingSession
+    from app.serving.sources.opening import Opened
 
 PROMPT_POLL_S = 0.05  # between two looks at what is to be prompted
 PATIENCE_S = 10.0  # for the first sample
@@ -46,32 +45,33 @@ def record(text: str, out: Path, subject: str | None, force: bool, as_json: bool
     The source is that of EMG_MODE, and no server may have it open meanwhile. The simulator's person follows, too.
     """
     from app.config import Settings
-    from app.emg.recording.label_plan import read_plan
+    from app.emg.recording.label_plan import REST, read_plan
     from app.emg.simulated.simulator import Simulator
-    from app.serving.engine.opening import open_artefact
-    from app.serving.sources.opening import open_source
+    from app.serving.engine.opening import expected_artefact
+    from app.serving.sources.opening import open_reading
 
     settings = Settings.from_env()
     _expect_target(out, force)
     _expect_subject(subject)
-    manifest = open_artefact(settings).manifest
-    plan = read_plan(text, manifest.rest_class)
-    for name in sorted(set(plan.gesture_names) - set(manifest.classes)):
-        click.echo(f"note: {manifest.name} does not know {name}; it cannot be trained on this", err=True)
-    source = open_source(settings, manifest)
-    if source is None:
+    usual = expected_artefact(settings)
+    opened = open_reading(settings, None if usual is None else usual.manifest)
+    if opened is None:
         raise DataError("with EMG_MODE=push the sources are clients': record them with POST /emg/recordings")
+    source, manifest = opened.source, opened.manifest
+    plan = read_plan(text, REST if manifest is None else manifest.rest_class)
+    if manifest is not None:
+        for name in sorted(set(plan.gesture_names) - set(manifest.classes)):
+            click.echo(f"note: {manifest.name} does not know {name}; it cannot be trained on this", err=True)
     if isinstance(source, Simulator):
         source.follow([(None, plan.countdown_s), *((step.label, step.seconds) for step in plan.steps)])
-    held, complete = _recorded(settings, manifest, source, plan, subject, out)
+    held, complete = _recorded(settings, opened, plan, subject, out)
     report = _report(held, out, complete)
     click.echo(json.dumps(report) if as_json else _words(report))
 
 
 def _recorded(
     settings: Settings,
-    manifest: Manifest,
-    source: Source,
+    opened: Opened,
     plan: LabelPlan,
     subject: str | None,
     out: Path,
@@ -87,11 +87,10 @@ def _recorded(
     from app.serving.recordings.headers import header_of
     from app.serving.recordings.session import RecordingSession
     from app.serving.sources.acquisition import Acquisition
-    from app.serving.sources.opening import open_path
 
-    root = settings.instance / "recordings"
+    source, root = opened.source, settings.instance / "recordings"
     header = header_of(source, time.time(), subject=subject, mains_hz=settings.mains_hz, plan=plan)
-    acquisition, aside = Acquisition(source, open_path(settings, manifest)), BlockingWorker()
+    acquisition, aside = Acquisition(source, opened.path), BlockingWorker()
     try:
         take = RecordingSession(RecordingWriter(root, header), acquisition, aside)
         take.start()

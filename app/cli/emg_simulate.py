@@ -125,12 +125,13 @@ def _playback(recording: str, channels: int | None, rate: float | None, speed: f
 
 
 def _simulator(channels: int | None, rate: float | None, speed: float, seed: int) -> Source:
-    from app.config import Settings
+    from app.config import DEFAULT_MODEL, NO_MODEL, Settings
     from app.emg.simulated.simulator import Simulator
     from app.inference import artefact
 
     settings = Settings.from_env()
-    manifest = artefact.find(settings.model, settings.instance / "models").manifest
+    chosen = None if settings.model == NO_MODEL else settings.model
+    manifest = artefact.find(chosen or DEFAULT_MODEL, settings.instance / "models").manifest
     return Simulator(
         channels or manifest.channels,
         rate or manifest.sampling_rate,

@@ -182,10 +182,12 @@ def _settings() -> Any:
 
 
 def _artefact(name: str | None) -> Artefact:
+    from app.config import DEFAULT_MODEL, NO_MODEL
     from app.inference import artefact
 
     settings = _settings()
-    return artefact.find(name or settings.model, settings.instance / "models")
+    chosen = None if settings.model == NO_MODEL else settings.model
+    return artefact.find(name or chosen or DEFAULT_MODEL, settings.instance / "models")
 
 
 def _engines() -> Path:

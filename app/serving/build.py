@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from app.config import Settings
 from app.emg.shared_source import SharedSource
+from app.inference import artefact
+from app.inference.manifest import Manifest
 from app.serving.counters.worker_group import WorkerGroup
-from app.serving.engine.opening import make_engine, open_artefact
+from app.serving.engine.opening import expected_artefact, make_engine, no_engine
 from app.serving.runtime import Runtime, never
 from app.serving.sources.acquisition import Acquisition
-from app.serving.sources.opening import open_path, open_source
+from app.serving.sources.opening import Opened, open_reading
 from app.serving.streams.group import Encode
 
 log = logging.getLogger(__name__)
@@ -29,23 +31,36 @@ def make_runtime(
     Raises:
         MyostreamError: one line that says what is wrong with it.
     """
-    model = open_artefact(settings)
+    usual = expected_artefact(settings)
     worker_group = worker_group or WorkerGroup.alone()
-    source = open_source(settings, model.manifest)
-    if source is not None and worker_group.shares:
-        source = SharedSource(source, worker_group.link(repr(settings)))
+    expected = None if usual is None else usual.manifest
+    opened = open_reading(settings, expected, _others(settings))
+    model = usual
+    if opened is not None and opened.manifest is not None and opened.manifest is not expected:
+        model = artefact.find(opened.manifest.name, settings.instance / "models")
     return Runtime(
         settings=settings,
         artefact=model,
-        engine=make_engine(settings, model),
-        acquisition=None
-        if source is None
-        else Acquisition(source, open_path(settings, model.manifest), length=model.manifest.length),
+        engine=no_engine() if model is None else make_engine(settings, model),
+        acquisition=None if opened is None else _acquired(settings, opened, worker_group),
+        reads=opened is None or opened.manifest is not None,
         encode=encode,
         stopping=stopping,
         end=end,
         worker_group=worker_group,
     )
+
+
+def _others(settings: Settings) -> Sequence[Manifest]:
+    """Return the models that may serve where the operator names none."""
+    return artefact.manifests(settings.instance / "models") if settings.model is None else ()
+
+
+def _acquired(settings: Settings, opened: Opened, worker_group: WorkerGroup) -> Acquisition:
+    source = opened.source
+    if worker_group.shares:
+        source = SharedSource(source, worker_group.link(repr(settings)))
+    return Acquisition(source, opened.path, length=opened.length)
 
 
 def build_runtime(
@@ -66,13 +81,22 @@ def build_runtime(
     except BaseException:
         runtime.close()
         raise
-    manifest, source = runtime.artefact.manifest, runtime.pipelines.default
+    _say(runtime)
+    return runtime
+
+
+def _say(runtime: Runtime) -> None:
+    source = runtime.pipelines.default
+    name = source.name if source is not None else "to be declared"
+    if runtime.artefact is None:
+        log.info("no model, source %s", name)
+        return
+    manifest = runtime.artefact.manifest
     log.info(
         "model %s: %d channels at %g Hz, backend %s, source %s",
         manifest.name,
         manifest.channels,
         manifest.sampling_rate,
         runtime.engine.backends.best,
-        source.name if source is not None else "to be declared",
+        name,
     )
-    return runtime

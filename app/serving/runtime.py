@@ -14,6 +14,7 @@ from app.emg.signal.filters import design, group_delay_ms
 from app.errors import BusyError, NotReadyError, OverloadedError, TooFastError
 from app.inference.artefact import Artefact
 from app.inference.decision import decision_delay_ms
+from app.inference.manifest import Manifest
 from app.serving.counters.export_quota import ExportQuota
 from app.serving.counters.shared_metrics import SharedMetrics
 from app.serving.counters.stream_stats import StreamStats
@@ -29,7 +30,8 @@ from app.serving.process.cpu import CpuLoad
 from app.serving.recordings.service import ModelInfo, RecordingService
 from app.serving.sources.acquisition import Acquisition
 from app.serving.sources.declared import Declared
-from app.serving.sources.opening import open_path
+from app.serving.sources.fitting import fitting, no_model, signal_of
+from app.serving.sources.opening import read_by_model
 from app.serving.streams.client_stream import EventWriter, Stream, StreamCursor
 from app.serving.streams.detached_streams import DetachedStreams
 from app.serving.streams.events import StreamOptions
@@ -41,6 +43,10 @@ log = logging.getLogger(__name__)
 
 VERSION = "0.3.0"
 RETRY_S = 5.0  # after which a caller with too many streams may ask again
+NO_MODEL_HERE = (
+    "this server has no model (EMG_MODEL=none): record and train one, and name it in EMG_MODEL; "
+    "docs/models.md says how"
+)
 LAST_WORD_S = 2.0  # for open streams to end when the worker exits
 
 
@@ -54,10 +60,11 @@ class Runtime:
     """Everything a request may use. Made by `open_runtime`, or by a test from parts of its own."""
 
     settings: Settings
-    artefact: Artefact
-    engine: Engine
+    artefact: Artefact | None  # None: EMG_MODEL=none
+    engine: Engine  # without a model it has no backend
     encode: Encode
     acquisition: Acquisition | None = None  # of the server's own source; None where clients bring theirs
+    reads: bool = True  # whether the model reads it
     stopping: Callable[[], bool] = never
     end: Callable[[], None] | None = (
         None  # of a process that another replaces: what to do when the engine hangs
@@ -80,9 +87,9 @@ class Runtime:
     run: str = field(default_factory=lambda: format(time.time_ns() // 1_000_000, "x"))  # names this start
 
     def __post_init__(self) -> None:
-        manifest = self.artefact.manifest
-        sos = design(manifest.filters, manifest.sampling_rate, self.settings.mains_hz)
-        self.filter_delay_ms = group_delay_ms(sos, manifest.sampling_rate)
+        self.filter_delay_ms = (
+            0.0 if self.artefact is None else _filter_delay_ms(self.artefact, self.settings)
+        )
         self.stats, self.metrics = StreamStats(self.worker_group), SharedMetrics(self.worker_group)
         self.exports = ExportQuota(
             self.stats.callers, self.settings.max_exports, self.settings.max_exports_per_key
@@ -106,28 +113,50 @@ class Runtime:
             self.settings.instance / "recordings", self._model_info(), mains_hz=self.settings.mains_hz
         )
         if self.acquisition is not None:
-            self.pipelines.add(self.pipeline_of(self.acquisition.source.name, self.acquisition))
-        self.outputs = make_outputs(
-            self.settings,
-            manifest,
-            self.pipelines,
-            lambda: self.engine.backends.best,
-            self.worker_group,
-            self.metrics,
+            self.pipelines.add(self.pipeline_of(self.acquisition.source.name, self.acquisition, self.reads))
+        self.outputs = (
+            None
+            if self.artefact is None
+            else make_outputs(
+                self.settings,
+                self.artefact.manifest,
+                self.pipelines,
+                lambda: self.engine.backends.best,
+                self.worker_group,
+                self.metrics,
+            )
         )
 
-    def pipeline_of(self, name: str, acquisition: Acquisition) -> SourcePipeline:
-        """Return what this worker works out from a source; not yet started."""
+    @property
+    def manifest(self) -> Manifest:
+        """Return that of the model.
+
+        Raises:
+            NotReadyError: there is none.
+        """
+        if self.artefact is None:
+            raise NotReadyError(NO_MODEL_HERE)
+        return self.artefact.manifest
+
+    @property
+    def expected(self) -> Manifest | None:
+        """Return that of the model, where there is one."""
+        return None if self.artefact is None else self.artefact.manifest
+
+    def pipeline_of(self, name: str, acquisition: Acquisition, reads: bool = True) -> SourcePipeline:
+        """Return what this worker works out from a source, with the model where it reads it; not yet started."""
         services = PipelineServices(
             engine=self.engine,
-            manifest=self.artefact.manifest,
             encode=self.encode,
             stats=self.stats,
             cpu_percent=lambda: self.cpu.percent,
             mains_hz=self.settings.mains_hz,
             turns=self.turns,
+            no_model=lambda source, could: no_model(self.settings, signal_of(source), could),
+            fitting=lambda source: fitting(self.settings, signal_of(source)),
         )
-        return SourcePipeline(name, acquisition, services)
+        manifest = self.artefact.manifest if reads and self.artefact is not None else None
+        return SourcePipeline(name, acquisition, services, manifest)
 
     def declare(self, declared: Declared) -> tuple[SourcePipeline, bool]:
         """Return the running pipeline of a source that a client brings, and whether it is new.
@@ -141,15 +170,15 @@ class Runtime:
             raise BusyError(
                 f"EMG_MODE is {self.settings.emg_mode.value}; clients bring sources with EMG_MODE=push"
             )
-        source = declared.open(self.artefact.manifest, self.settings.source_idle_s)
+        source = declared.open(self.settings, self.expected)
         there = self.pipelines.find(declared.name)
         if there is not None:
             assert isinstance(there.source, PushSource)  # with EMG_MODE=push there is no other kind
             declared.expect_same(there.source)
             return there, False
-        manifest = self.artefact.manifest
-        path = open_path(self.settings, manifest)
-        pipeline = self.pipeline_of(declared.name, Acquisition(source, path, length=manifest.length))
+        opened = read_by_model(self.settings, source, self.expected)
+        acquisition = Acquisition(source, opened.path, length=opened.length)
+        pipeline = self.pipeline_of(declared.name, acquisition, opened.manifest is not None)
         pipeline.acquisition.on_end = lambda: self._ended(pipeline)
         self.pipelines.add(pipeline)
         pipeline.start()
@@ -183,7 +212,7 @@ class Runtime:
             reasons.append("the server is shutting down")
         if self.watchdog.hung is not None:
             reasons.append(self.watchdog.hung)
-        if not self.engine.backends.ready:
+        if self.artefact is not None and not self.engine.backends.ready:
             reasons.append("the engine is not open")
         # a source that a client brings is that client's affair, and no reason to send others elsewhere
         own = self.pipelines.default if self.acquisition is not None else None
@@ -191,7 +220,7 @@ class Runtime:
             reasons.append(f"the source {own.name} is {own.acquisition.state}")
         elif own is not None and not own.has_window:
             reasons.append(
-                f"the source {own.name} has {own.unbroken} of the {self.artefact.manifest.length} samples of a window"
+                f"the source {own.name} has {own.unbroken} of the {own.length} samples of a window"
             )
         elif own is not None and own.too_bad:
             reasons.append(f"the source {own.name} has too many bad channels: see /emg/quality")
@@ -200,9 +229,13 @@ class Runtime:
     def backend_for(self, backend: str | None, use_tensorrt: bool) -> str:
         """Return the backend a stream runs on: the one named, or else the best; without TensorRT if so asked.
 
+        Empty without a model.
+
         Raises:
             BackendUnavailableError: the one named cannot be used, with reason and cure.
         """
+        if self.artefact is None:
+            return ""
         if backend is not None:
             return self.engine.backends.named(backend)
         if use_tensorrt or self.engine.backends.best != "tensorrt":
@@ -280,14 +313,20 @@ class Runtime:
 
         return stream, close
 
-    def decision_delay_ms(self, options: StreamOptions) -> float:
-        """Compute it from window, hop, votes, filter and the latency measured so far."""
+    def decision_delay_ms(
+        self, options: StreamOptions, pipeline: SourcePipeline | None = None
+    ) -> float | None:
+        """Compute it from window, hop, votes, filter, montage and the latency measured so far; None without a model."""
+        if self.artefact is None or (pipeline is not None and pipeline.manifest is None):
+            return None
         manifest = self.artefact.manifest
+        montage = None if pipeline is None else pipeline.montage
         return decision_delay_ms(
             window_ms=1e3 * manifest.length / manifest.sampling_rate,
             hop_ms=1e3 / options.fps,
             votes=options.votes,
             filter_ms=self.filter_delay_ms,
+            montage_ms=0.0 if montage is None else montage.delay_ms,
             latency_ms=self.stats.mean_infer_ms() or 0.0,
         )
 
@@ -351,7 +390,9 @@ class Runtime:
                 pipeline.broadcast.tell(hung)
         self._telling = hung is not None
 
-    def _model_info(self) -> ModelInfo:
+    def _model_info(self) -> ModelInfo | None:
+        if self.artefact is None:
+            return None
         manifest = self.artefact.manifest
         return ModelInfo(
             name=manifest.name,
@@ -361,3 +402,9 @@ class Runtime:
             rest=manifest.rest_class,
             backend=lambda: self.engine.backends.best,
         )
+
+
+def _filter_delay_ms(model: Artefact, settings: Settings) -> float:
+    manifest = model.manifest
+    sos = design(manifest.filters, manifest.sampling_rate, settings.mains_hz)
+    return group_delay_ms(sos, manifest.sampling_rate)

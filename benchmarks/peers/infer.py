@@ -7,12 +7,12 @@ import onnxruntime
 from fastapi import FastAPI, Request
 from pydantic import BaseModel
 
-from app.config import Settings
+from app.config import DEFAULT_MODEL, Settings
 from app.inference.artefact import find
 from app.inference.prediction import normalise, predict
 
 settings = Settings.from_env()
-artefact = find(settings.model, settings.instance / "models")
+artefact = find(settings.model or DEFAULT_MODEL, settings.instance / "models")
 manifest = artefact.manifest
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = 1

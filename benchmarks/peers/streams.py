@@ -13,13 +13,13 @@ import onnxruntime
 from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 
-from app.config import Settings
+from app.config import DEFAULT_MODEL, Settings
 from app.inference.artefact import find
 from app.inference.prediction import normalise, predict
 from app.serving.sources.opening import open_path, open_source
 
 settings = Settings()
-artefact = find(settings.model, settings.instance / "models")
+artefact = find(settings.model or DEFAULT_MODEL, settings.instance / "models")
 manifest = artefact.manifest
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = 1

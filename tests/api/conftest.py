@@ -32,7 +32,7 @@ def pushed_to(artefact: Artefact, **settings: object) -> Runtime:
         max_body=MAX_BODY,
         mains_hz=None,
         max_sources=2,
-        **settings,
+        **{"model": "tiny", **settings},
     )
     runtime = Runtime(
         settings=chosen, artefact=artefact, engine=make_engine(chosen, artefact), encode=sse.encode

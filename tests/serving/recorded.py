@@ -61,7 +61,8 @@ class HandFeed:
     def __init__(self, name: str = "hand") -> None:
         self.name, self.source = name, StepwiseSource(sampling_rate=RATE)
         self.source.name = name
-        self.sampling_rate = RATE
+        self.sampling_rate = self.frame_rate_limit = RATE
+        self.manifest: object | None = object()  # a model reads it
         path = SignalPath(Ring(4000, 1), design([], RATE, None))
         self.acquisition = Acquisition(self.source, path)
         self.broadcast = HandBroadcast()

@@ -29,6 +29,7 @@ class HandFed:
         self.ring = Ring(2000, 1)
         self.state, self.length = "running", 10
         self.source = SimpleNamespace(sampling_rate=rate, name="hand")
+        self.rate = rate
 
     def feed(self, samples: int) -> None:
         self.ring.write(self.ring.newest, np.zeros((samples, 1), np.float32))

@@ -20,13 +20,13 @@ def infer_answer(answer: Answer, runtime: Runtime) -> bytes:
         cpu_percent=f"{runtime.cpu.percent:.1f}",
         shape=str(list(answer.logits.shape)),
         backend=answer.backend,
-        **_predicted(answer.prediction, runtime.artefact.manifest.classes),
+        **_predicted(answer.prediction, runtime.manifest.classes),
     )
 
 
 def backend_answer(answer: Answer, runtime: Runtime) -> bytes:
     """Return the answer of `POST /infer/<backend>`: prediction and confidence are texts too."""
-    predicted = _predicted(answer.prediction, runtime.artefact.manifest.classes)
+    predicted = _predicted(answer.prediction, runtime.manifest.classes)
     return _json(
         latency_ms=f"{answer.latency_ms:.3f}",
         prediction=str(predicted.pop("prediction")),

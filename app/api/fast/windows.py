@@ -144,7 +144,7 @@ def _inferred(
         return None
     if emg is None:
         return None
-    manifest = runtime.artefact.manifest
+    manifest = runtime.manifest
     windows = as_windows(emg, _JOB, manifest.length, manifest.channels, runtime.settings.max_batch)
     wire = ClientSocket(environ)
     answer = runtime.engine.infer(windows, backend=backend, wanted=lambda: not wire.gone)

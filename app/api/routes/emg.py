@@ -29,7 +29,9 @@ from app.api.schemas.emg import (
     SourcesSchema,
 )
 from app.api.schemas.params import DeclareJob, PushJob
+from app.emg.auxiliary import AuxStream
 from app.emg.pushed_source import PushSource
+from app.emg.source import aux_streams, channel_names
 from app.errors import BusyError
 from app.serving.sources.declared import Declared
 from app.serving.streams.pipeline import SourcePipeline
@@ -146,10 +148,17 @@ def quality() -> dict[str, Any]:
 
 def _described(pipeline: SourcePipeline) -> dict[str, Any]:
     pushed = pipeline.source if isinstance(pipeline.source, PushSource) else None
+    source, manifest = pipeline.source, pipeline.manifest
     return {
         **source_state(pipeline.acquisition.look()),
         "name": pipeline.name,
-        "channels": pipeline.source.channels,
+        "channels": source.channels,
+        "channel_names": list(channel_names(source)),
+        "model": None if manifest is None else manifest.name,
+        "advice": None if manifest is not None else pipeline.no_model,
+        "montage": None if pipeline.montage is None else str(pipeline.montage),
+        "filters": [dict(one) for one in pipeline.acquisition.path.filters],
+        "aux": [_aux(stream) for stream in aux_streams(source)],
         "sampling_rate_hz": pipeline.sampling_rate,
         "units": pipeline.source.units,
         "gesture_names": list(pipeline.source.gesture_names),
@@ -157,6 +166,15 @@ def _described(pipeline: SourcePipeline) -> dict[str, Any]:
         "scale": 1.0 if pushed is None else pushed.factor,
         "next_sample": None if pushed is None else pushed.next_sample,
         "counters": dict(getattr(pipeline.source, "sums", {})),
+    }
+
+
+def _aux(stream: AuxStream) -> dict[str, Any]:
+    return {
+        "name": stream.name,
+        "channel_names": list(stream.channel_names),
+        "units": stream.units,
+        "sampling_rate_hz": stream.sampling_rate,
     }
 
 

@@ -16,6 +16,7 @@ from app.api.schemas.health import HealthSchema, LiveSchema, ReadySchema
 from app.emg.source import SourceState
 from app.inference.manifest import Manifest
 from app.serving.runtime import VERSION
+from app.serving.streams.pipeline import SourcePipeline
 
 bp = needs(READ)(Blueprint("health", __name__, url_prefix="/health", description="How the server is doing"))
 
@@ -33,9 +34,10 @@ def health() -> dict[str, Any]:
         "tensorrt_available": backends["tensorrt"].available,
         "emg_mode": runtime.settings.emg_mode.value,
         "backends": {name: asdict(state) for name, state in backends.items()},
-        "model": _model(runtime.artefact.manifest),
+        "model": None if runtime.expected is None else _model(runtime.expected),
         "version": VERSION,
         "source": None if pipeline is None else source_state(pipeline.acquisition.look()),
+        **_could_read(pipeline),
         **({"outputs": {name: asdict(output) for name, output in outputs.items()}} if outputs else {}),
     }
 
@@ -68,6 +70,13 @@ def source_state(state: SourceState) -> dict[str, Any]:
         "last_sample_age_ms": None if age is None else round(age, 1),
         "measured_rate_hz": None if rate is None else round(rate, 2),
     }
+
+
+def _could_read(pipeline: SourcePipeline | None) -> dict[str, Any]:
+    """Return which models could read the server's source, where none does."""
+    if pipeline is None or pipeline.manifest is not None:
+        return {}
+    return {"fitting_models": [asdict(one) for one in pipeline.fitting()]}
 
 
 def _model(manifest: Manifest) -> dict[str, Any]:

@@ -90,8 +90,10 @@ def _infer_with(backend: str) -> Response:
 
 
 def _asked(runtime: Runtime, body_schema: Schema, query_schema: Schema) -> tuple[InferJob, Samples]:
-    manifest = runtime.artefact.manifest
     job, emg = load_windows(body_schema, query_schema)
+    if emg is None and runtime.artefact is None:
+        current_pipeline(job.source).expect_model()
+    manifest = runtime.manifest
     expect_shape(job, manifest.length, manifest.channels)
     most = runtime.settings.max_batch
     if job.batch is not None and job.batch > most:
@@ -105,7 +107,7 @@ def _asked(runtime: Runtime, body_schema: Schema, query_schema: Schema) -> tuple
 
 def _stepping(runtime: Runtime, job: InferJob) -> tuple[str | None, int | None]:
     """Only PyTorch can run a spiking network for other steps than it was exported with."""
-    manifest = runtime.artefact.manifest
+    manifest = runtime.manifest
     if job.steps is None or manifest.architecture != "spiking_tcn" or job.steps == manifest.steps:
         return None, None
     return "pytorch", job.steps

@@ -64,10 +64,11 @@ class Families(Collector):
         yield from self._processes()
 
     def _server(self) -> Iterator[Metric]:
-        manifest = self._runtime.artefact.manifest
+        expected = self._runtime.expected
+        model = "" if expected is None else expected.name
         info = InfoMetricFamily("myostream", "The server and its model")
         mode = self._runtime.settings.emg_mode.value
-        info.add_metric((), {"version": VERSION, "model": manifest.name, "emg_mode": mode})
+        info.add_metric((), {"version": VERSION, "model": model, "emg_mode": mode})
         yield info
         ready = not self._runtime.not_ready()
         yield GaugeMetricFamily(

@@ -65,7 +65,7 @@ def stats() -> dict[str, Any]:
     """
     runtime = current_runtime()
     latency = runtime.stats.mean_infer_ms()
-    default = StreamOptions(fps=30.0, backend=runtime.engine.backends.best)
+    default = StreamOptions(fps=30.0, backend="")
     states = [pipeline.acquisition.look() for pipeline in runtime.pipelines]
     return {
         "max_throughput_qps": None if not latency else round(1e3 / latency, 1),
@@ -74,7 +74,7 @@ def stats() -> dict[str, Any]:
         "frames_sent": runtime.stats.frames_sent,
         "frames_dropped": runtime.stats.frames_dropped,
         "gaps": sum(state.gaps for state in states),
-        "decision_delay_ms": round(runtime.decision_delay_ms(default), 1),
+        "decision_delay_ms": _rounded(runtime.decision_delay_ms(default, runtime.pipelines.default)),
         "groups": [
             {
                 "source": pipeline.name,
@@ -82,7 +82,7 @@ def stats() -> dict[str, Any]:
                 "backend": options.backend,
                 "votes": options.votes,
                 "readers": readers,
-                "decision_delay_ms": round(runtime.decision_delay_ms(options), 1),
+                "decision_delay_ms": _rounded(runtime.decision_delay_ms(options, pipeline)),
             }
             for pipeline in runtime.pipelines
             for options, readers in pipeline.broadcast.running.items()
@@ -93,6 +93,10 @@ def stats() -> dict[str, Any]:
             for stage, values in runtime.stats.percentiles().items()
         },
     }
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)
 
 
 def _opened(job: StreamJob) -> Response:
@@ -132,11 +136,15 @@ def _duration(runtime: Runtime, job: StreamJob) -> float | None:
 
 
 def _options(runtime: Runtime, pipeline: SourcePipeline, job: StreamJob) -> StreamOptions:
-    rate, most = pipeline.sampling_rate, runtime.settings.max_fps
+    rate, most = pipeline.frame_rate_limit, runtime.settings.max_fps
     if job.fps > most:
         raise InvalidBody({"fps": [f"must be at most EMG_MAX_FPS, {most:g}, got {job.fps:g}"]})
     if job.fps > rate:
         raise InvalidBody({"fps": [f"must be at most the sampling rate, {rate:g} Hz, got {job.fps:g}"]})
+    if pipeline.manifest is None:  # nothing else makes a difference
+        return StreamOptions(
+            fps=job.fps, backend="", include_signal=job.include_signal, include_aux=job.include_aux
+        )
     return StreamOptions(
         fps=job.fps,
         backend=runtime.backend_for(job.backend, job.use_tensorrt),
@@ -144,6 +152,7 @@ def _options(runtime: Runtime, pipeline: SourcePipeline, job: StreamJob) -> Stre
         votes=job.votes,
         min_confidence=job.min_confidence,
         include_signal=job.include_signal,
+        include_aux=job.include_aux,
     )
 
 

@@ -18,10 +18,31 @@ MAX_RATE_HZ = 100_000.0
 MAX_SAMPLE = 2**53 - 1  # the greatest index that JSON's numbers carry everywhere
 
 
+class AuxSchema(Schema):
+    """What a device delivers beside EMG."""
+
+    name = fields.String(required=True, metadata={"example": "accelerometer"})
+    channel_names = fields.List(fields.String(), required=True)
+    units = fields.String(required=True)
+    sampling_rate_hz = fields.Float(required=True)
+
+
 class SourceSchema(SourceHealthSchema):
     """A source and its state."""
 
     channels = fields.Integer(required=True)
+    channel_names = fields.List(fields.String(), required=True, **about("The device's own, or ch1, ch2, ..."))
+    model = fields.String(required=True, allow_none=True, **about("Which reads it; null where none does"))
+    advice = fields.String(
+        required=True, allow_none=True, **about("Where no model reads it: which could, and what to do")
+    )
+    montage = fields.String(
+        required=True, allow_none=True, **about("Between source and model; null where none is needed")
+    )
+    filters = fields.List(
+        fields.Dict(), required=True, **about("Of the signal in frames: the model's, or those for the eye")
+    )
+    aux = fields.List(fields.Nested(AuxSchema), required=True, **about("What comes beside EMG"))
     sampling_rate_hz = fields.Float(required=True, **about("Nominal"))
     units = fields.String(required=True)
     gesture_names = fields.List(fields.String(), required=True, **about("Of its labels; empty without any"))

@@ -47,6 +47,13 @@ class ModelInfoSchema(Schema):
     classes = fields.List(fields.String(), required=True)
 
 
+class FittingModelSchema(Schema):
+    """A model that could read the source."""
+
+    name = fields.String(required=True)
+    how = fields.String(required=True, **about("As it is, or through which montage"))
+
+
 class OutputStateSchema(Schema):
     """A way out that speaks no HTTP: LSL, UDP."""
 
@@ -69,10 +76,15 @@ class HealthSchema(Schema):
     tensorrt_available = fields.Boolean(required=True)
     emg_mode = fields.String(required=True, metadata={"example": "dummy"})
     backends = fields.Dict(keys=fields.String(), values=fields.Nested(BackendStateSchema), required=True)
-    model = fields.Nested(ModelInfoSchema, required=True)
+    model = fields.Nested(
+        ModelInfoSchema, required=True, allow_none=True, **about("Null with EMG_MODEL=none")
+    )
     version = fields.String(required=True)
     source = fields.Nested(
         SourceHealthSchema, required=True, allow_none=True, **about("Null while there is none yet")
+    )
+    fitting_models = fields.List(
+        fields.Nested(FittingModelSchema), **about("Where no model reads the source: those that could")
     )
     outputs = fields.Dict(
         keys=fields.String(),

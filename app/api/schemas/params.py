@@ -37,6 +37,7 @@ class StreamJob:
     votes: int = 1
     min_confidence: float = 0.0
     include_signal: bool = False
+    include_aux: bool = False
     source: str | None = None
     last_event_id: str | None = None  # of the event after which it goes on
 

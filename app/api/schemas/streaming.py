@@ -52,6 +52,12 @@ class StreamSchema(Schema):
         **about("A prediction below this confidence is no vote"),
     )
     include_signal = Flag(load_default=False, **about("Put the filtered samples into every frame"))
+    include_aux = Flag(
+        load_default=False,
+        **about(
+            "Put what the device delivers beside EMG into every frame: accelerometer, gyroscope, trigger, ..."
+        ),
+    )
     source = fields.String(
         allow_none=True,
         load_default=None,
@@ -105,7 +111,9 @@ class GroupSchema(Schema):
     backend = fields.String(required=True)
     votes = fields.Integer(required=True)
     readers = fields.Integer(required=True)
-    decision_delay_ms = fields.Float(required=True)
+    decision_delay_ms = fields.Float(
+        required=True, allow_none=True, **about("Null where no model reads the source")
+    )
 
 
 class StatsSchema(Schema):
@@ -125,7 +133,10 @@ class StatsSchema(Schema):
     gaps = fields.Integer(required=True)
     decision_delay_ms = fields.Float(
         required=True,
-        **about("From the onset of a gesture to its decision, at 30 fps and one vote; computed"),
+        allow_none=True,
+        **about(
+            "From the onset of a gesture to its decision, at 30 fps and one vote; computed; null without a model"
+        ),
     )
     groups = fields.List(fields.Nested(GroupSchema), required=True)
     source = fields.Nested(

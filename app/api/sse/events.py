@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from app.serving.streams.client_stream import ClientEvent, StreamCursor
-from app.serving.streams.events import Completed, Event, Frame, SourceChange
+from app.serving.streams.events import Completed, Event, Frame, SignalFrame, SourceChange
 
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 MIMETYPE = "text/event-stream"
@@ -60,12 +60,14 @@ def place_of(last_event_id: str | None) -> StreamCursor | None:
 def _fields(event: Event) -> dict[str, Any]:
     if isinstance(event, Frame):
         return _frame(event)
+    if isinstance(event, SignalFrame):
+        return _signal_frame(event)
     if isinstance(event, SourceChange):
+        decided = {"decision": event.decision, "decision_label": event.decision_label}
         return {
             "status": event.status,
             "timestamp": event.timestamp,
-            "decision": event.decision,
-            "decision_label": event.decision_label,
+            **(decided if event.decision is not None else {}),
             "source_state": event.source_state,
         }
     return {"error": event.error, "timestamp": event.timestamp}
@@ -90,10 +92,29 @@ def _frame(event: Frame) -> dict[str, Any]:
         "backend": window.backend,
         "cpu_percent": event.cpu_percent,
     }
-    if window.missing:
-        fields["missing_samples"] = window.missing
+    _add_seldom(fields, window.missing, event)
+    return fields
+
+
+def _signal_frame(event: SignalFrame) -> dict[str, Any]:
+    fields = {
+        "timestamp": round(event.timestamp, 6),
+        "truth": event.truth,
+        "sample_index": event.sample_index,
+        "age_ms": round(event.age_ms, 3),
+        "cpu_percent": event.cpu_percent,
+    }
+    _add_seldom(fields, event.missing, event)
+    return fields
+
+
+def _add_seldom(fields: dict[str, Any], missing: int, event: Frame | SignalFrame) -> None:
+    """Add what is there only where there is something to say, or on request."""
+    if missing:
+        fields["missing_samples"] = missing
     if event.quality:
         fields["quality"] = event.quality
     if event.signal is not None:
         fields["signal"] = event.signal
-    return fields
+    if event.aux is not None:
+        fields["aux"] = event.aux

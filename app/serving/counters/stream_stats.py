@@ -57,10 +57,13 @@ class StreamStats:
         if dropped:
             self._own[DROPPED] += dropped
 
-    def frame_made(self, *, wait_ms: float, infer_ms: float, age_ms: float) -> None:
-        self._stages["wait"].add(wait_ms)
-        self._stages["infer"].add(infer_ms)
-        self._stages["age"].add(age_ms)
+    def frame_made(
+        self, *, age_ms: float, wait_ms: float | None = None, infer_ms: float | None = None
+    ) -> None:
+        """Count one frame; without a model nothing was waited for and nothing inferred."""
+        for stage, value in (("wait", wait_ms), ("infer", infer_ms), ("age", age_ms)):
+            if value is not None:
+                self._stages[stage].add(value)
 
     def frame_encoded(self, encode_ms: float) -> None:
         self._stages["encode"].add(encode_ms)

@@ -61,7 +61,7 @@ class Backends:
         Lazy ones wait until they are asked for, unless nothing else opens.
 
         Raises:
-            BackendUnavailableError: none of them opened.
+            BackendUnavailableError: there are some, and none of them opened.
         """
         for name, opener in self.openers.items():
             if opener.lazy:
@@ -71,7 +71,7 @@ class Backends:
         if not self.opened:
             for name in [name for name, opener in self.openers.items() if opener.lazy]:
                 self._open(name)
-        if not self.opened:
+        if self.openers and not self.opened:
             reasons = "; ".join(f"{name}: {state.reason}" for name, state in self.states.items())
             raise BackendUnavailableError("no backend", reasons, "Choose another with EMG_BACKENDS")
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-from app.config import Settings
+import numpy as np
+
+from app.config import DEFAULT_MODEL, NO_MODEL, EmgMode, Settings
 from app.emg.signal.rates import same_rate
 from app.errors import ConfigError
 from app.inference import artefact
@@ -16,19 +18,30 @@ from app.serving.engine.backends import BackendOpener
 from app.serving.engine.engine import Engine, ModelInput
 
 
+def expected_artefact(settings: Settings) -> Artefact | None:
+    """Return the model that EMG_MODEL names, without it DEFAULT_MODEL; None where it says that there is none.
+
+    Raises:
+        ConfigError, ArtefactError: as `open_artefact`.
+    """
+    return None if settings.model == NO_MODEL else open_artefact(settings)
+
+
 def open_artefact(settings: Settings) -> Artefact:
-    """Return the model that EMG_MODEL names.
+    """Return the model that EMG_MODEL names, without it DEFAULT_MODEL.
 
     Raises:
         ConfigError: EMG_WIN, EMG_CH or EMG_FS contradicts it.
         ArtefactError: it is not there or damaged.
     """
-    found = artefact.find(settings.model, settings.instance / "models")
+    found = artefact.find(settings.model or DEFAULT_MODEL, settings.instance / "models")
     manifest = found.manifest
+    # of a serial device they say what it delivers, and a montage may bring that to the model
+    of_device = settings.emg_mode is EmgMode.REALTIME
     for name, chosen, own in (
         ("EMG_WIN", settings.window, manifest.length),
-        ("EMG_CH", settings.channels, manifest.channels),
-        ("EMG_FS", settings.sampling_rate, manifest.sampling_rate),
+        ("EMG_CH", None if of_device else settings.channels, manifest.channels),
+        ("EMG_FS", None if of_device else settings.sampling_rate, manifest.sampling_rate),
     ):
         if chosen is not None and not same_rate(chosen, own):
             raise ConfigError(
@@ -56,6 +69,12 @@ def make_engine(settings: Settings, model: Artefact) -> Engine:
             for name in settings.backends
         },
     )
+
+
+def no_engine() -> Engine:
+    """Return an engine without a backend, for a server without a model."""
+    nothing = np.zeros(0, np.float32)
+    return Engine(ModelInput(length=0, channels=0, mean=nothing, std=nothing), {})
 
 
 def _precision(settings: Settings, model: Artefact) -> str:

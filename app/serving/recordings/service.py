@@ -237,10 +237,10 @@ class RecordingService:
                 del self._sessions[name]
 
     def _predictions(self, pipeline: SourcePipeline) -> StreamOptions | None:
-        """Return which predictions are recorded; None without a model."""
-        if self._model_info is None:
+        """Return which predictions are recorded; None where no model reads the source."""
+        if self._model_info is None or pipeline.manifest is None:
             return None
-        return StreamOptions(fps=min(FPS, pipeline.sampling_rate), backend=self._model_info.backend())
+        return StreamOptions(fps=min(FPS, pipeline.frame_rate_limit), backend=self._model_info.backend())
 
     def _header(
         self,

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from app.emg.signal.rate_estimator import RateEstimator
+from app.emg.signal.ring import Gaps
 from app.emg.signal.signal_path import SignalPath
 from app.emg.source import Chunk, Source, SourceState, trouble_with
 from app.errors import SourceError
@@ -25,8 +26,8 @@ Tap = Callable[[Chunk, float], None]
 class Acquisition:
     """Reads a source on its own thread and keeps the filtered signal of the last seconds.
 
-    Its state is about windows of `length` samples: a source that delivers, but loses so much that there is no usable
-    window for STALL_S, is stalled.
+    Its state is about windows of `length` samples of the ring: a source that delivers, but loses so much that there
+    is no usable window for STALL_S, is stalled.
     """
 
     def __init__(
@@ -37,8 +38,8 @@ class Acquisition:
         *,
         length: int = 1,
     ) -> None:
-        self.source, self.ring = source, path.ring
-        self._path, self._clock, self.length = path, clock, length
+        self.source, self.path, self.ring = source, path, path.ring
+        self._clock, self.length = clock, length
         self.taps: list[Tap] = []  # told every raw chunk and when it arrived; must neither wait nor raise
         self.on_end: Callable[[], None] = lambda: None  # called once, when nothing will come any more
         self._rate = RateEstimator(source.sampling_rate)
@@ -50,6 +51,8 @@ class Acquisition:
         self._error: str | None = None
         self._ended = False
         self._last_at: float | None = None
+        self._next: int | None = None  # index after the newest sample of the source
+        self._gaps = Gaps()
         # the sample up to which there was a usable window; at the beginning, up to which there can be none
         self._usable_to = 0
 
@@ -65,6 +68,16 @@ class Acquisition:
         self.ring.close()
 
     @property
+    def rate(self) -> float:
+        """Return how many samples a second the ring takes, in Hz: the source's, or those behind its montage."""
+        return self.path.sampling_rate or self.source.sampling_rate
+
+    @property
+    def samples(self) -> int:
+        """Return the source's index after its newest sample; 0 before the first."""
+        return self._next or 0
+
+    @property
     def state(self) -> str:
         if self._ended:
             return "ended"
@@ -74,17 +87,17 @@ class Acquisition:
             return "starting"
         silent_s = self._clock() - self._last_at
         # counted in samples: a process that is late has not lost any
-        spoilt_s = (self.ring.newest - self._usable_to) / self.source.sampling_rate
+        spoilt_s = (self.ring.newest - self._usable_to) / self.rate
         return "stalled" if max(silent_s, spoilt_s) > STALL_S else "running"
 
     def look(self) -> SourceState:
         age = None if self._last_at is None else (self._clock() - self._last_at) * 1e3
-        gaps = self.ring.gaps
+        gaps = self._gaps
         return SourceState(
             name=self.source.name,
             state=self.state,
             last_sample_age_ms=age,
-            samples=self.ring.newest,
+            samples=self.samples,
             gaps=gaps.number,
             lost_samples=gaps.lost_samples,
             error=self._error,
@@ -115,18 +128,25 @@ class Acquisition:
             if not getattr(self.source, "numbered", True):
                 # the index decides what is contiguous, not the clock; here nobody counted what the silence took
                 chunk = replace(chunk, restart=True)
-        self._path.process(chunk, arrived)
-        if self._last_at is None:
-            self._usable_to = chunk.index + self.length
+        self.path.process(chunk, arrived)
+        self._count(chunk)
+        if not self._usable_to and self.ring.newest:
+            self._usable_to = self.ring.oldest + self.length
         if self.ring.usable(self.ring.newest, self.length):
             self._usable_to = self.ring.newest
         if self._error is not None:
             log.warning("%s delivers again", self.source.name)
         self._error, self._last_at = None, arrived
         if self._speed is not None:
-            self._rate.update(self.ring.newest, arrived * self._speed)
+            self._rate.update(self.samples, arrived * self._speed)
         for tap in self.taps.copy():  # one may be taken away meanwhile
             tap(chunk, arrived)
+
+    def _count(self, chunk: Chunk) -> None:
+        lost = 0 if self._next is None else chunk.index - self._next
+        if lost > 0:
+            self._gaps = Gaps(self._gaps.number + 1, self._gaps.lost_samples + lost)
+        self._next = chunk.index + len(chunk.samples)
 
     def _failed(self, error: Exception) -> None:
         """Wait for the next try. Logged once, not twice a second."""

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
+from app.config import Settings
+from app.emg.description import UNKNOWN_UNITS
 from app.emg.pushed_source import PushSource
-from app.emg.signal.rates import same_rate
+from app.emg.signal.fit import SourceSignal
 from app.emg.units import KNOWN, factor
 from app.errors import BusyError, DataError
 from app.inference.manifest import Manifest
+from app.serving.sources.fitting import choose
 
 log = logging.getLogger(__name__)
 
@@ -21,30 +24,38 @@ class Declared:
     name: str
     channels: int
     sampling_rate: float  # Hz
-    units: str | None  # None: the model's
+    units: str | None  # None: the model's, or unknown without one
 
-    def open(self, manifest: Manifest, idle_s: float) -> PushSource:
-        """Return the source, for that model.
+    def open(self, settings: Settings, expected: Manifest | None) -> PushSource:
+        """Return the source; in the model's units, where a model reads it.
 
         Raises:
-            DataError: the model takes another signal.
+            DataError: the operator's model cannot read it.
         """
-        fits = self.channels == manifest.channels and same_rate(self.sampling_rate, manifest.sampling_rate)
-        if not fits:
+        units = self.units or (UNKNOWN_UNITS if expected is None else expected.units)
+        scale = 1.0 if expected is None else factor(units, expected.units)
+        if expected is not None and scale is None and settings.model is not None:
             raise DataError(
-                f"the source {self.name} has {self.channels} channels at {self.sampling_rate:g} Hz; the model "
-                f"{manifest.name} takes {manifest.channels} channels at {manifest.sampling_rate:g} Hz"
+                f"units {self.units!r} cannot be made into {expected.units}, the units of the model {expected.name}; "
+                f"{', '.join(KNOWN)} can be made into one another; without units, values are taken as {expected.units}"
             )
-        scale = factor(self.units or manifest.units, manifest.units)
-        if scale is None:
-            raise DataError(
-                f"units {self.units!r} cannot be made into {manifest.units}, the units of the model {manifest.name}; "
-                f"{', '.join(KNOWN)} can be made into one another; without units, values are taken as {manifest.units}"
-            )
+        reader = None
+        if scale is not None:
+            reader = choose(settings, SourceSignal(self.channels, self.sampling_rate, units), expected)
+        if reader is None or scale is None:
+            return self._source(settings, units, 1.0)
         if scale != 1:
-            log.info("source %s: %s, times %g as %s", self.name, self.units, scale, manifest.units)
+            log.info("source %s: %s, times %g as %s", self.name, self.units, scale, reader.units)
+        return self._source(settings, reader.units, scale)
+
+    def _source(self, settings: Settings, units: str, scale: float) -> PushSource:
         return PushSource(
-            self.name, self.channels, self.sampling_rate, manifest.units, idle_s=idle_s, factor=scale
+            self.name,
+            self.channels,
+            self.sampling_rate,
+            units,
+            idle_s=settings.source_idle_s,
+            factor=scale,
         )
 
     def expect_same(self, source: PushSource) -> None:

@@ -1,139 +1,245 @@
-"""From settings to the source that EMG_MODE names, and to the signal path behind it."""
+"""From settings to the source that EMG_MODE names, as the device describes it, and to the signal path behind it."""
 
 from __future__ import annotations
 
-from pathlib import Path
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 from app.config import EmgMode, Settings
 from app.emg.brainflow.source import UNITS as BOARD_UNITS
 from app.emg.brainflow.source import BoardSource, find_board
-from app.emg.description import SourceDescription
+from app.emg.description import UNKNOWN_UNITS, SourceDescription
 from app.emg.files.gesture_names import with_class_names
-from app.emg.files.recordings import Recording, in_units, load_path
-from app.emg.lsl.finder import Query
+from app.emg.files.recordings import in_units, load_path
+from app.emg.lsl import finder
 from app.emg.lsl.source import LslSource
+from app.emg.serial_device import describe as serial
 from app.emg.serial_device.source import SerialOptions, SerialSource
+from app.emg.signal.display_filters import display_filters
 from app.emg.signal.filters import design
-from app.emg.signal.rates import same_rate
+from app.emg.signal.fit import SourceSignal
 from app.emg.signal.ring import MAX_FILLED, Ring
 from app.emg.signal.signal_path import SignalPath
 from app.emg.simulated import faults
-from app.emg.simulated.playback import Playback, require
+from app.emg.simulated.playback import Playback
 from app.emg.simulated.simulator import Simulator
 from app.emg.source import Source
-from app.errors import DataError
-from app.inference import artefact
+from app.emg.units import factor
+from app.errors import ConfigError, DataError, SourceError
 from app.inference.manifest import Manifest
 from app.serving.process.native_thread import native_thread
+from app.serving.sources.fitting import choose, montage_for, signal_of
+
+log = logging.getLogger(__name__)
 
 KEPT_S = 10.0  # of filtered signal, for readers that ask for many windows or come back late
-LSL_LOOK_S = 2.0  # at the start, for a stream that contradicts the model
+LOOK_S = 2.0  # at the start, for a device that says what it delivers
+SHOWN_S = 0.25  # without a model: of a gap, so much is filled, as a window's MAX_FILLED would be
+SIMULATED = SourceDescription(channels=16, sampling_rate=2000.0, units="uV")  # without a model that says more
+SIMULATED_GESTURES = ("rest", "fist", "open", "flexion", "extension", "pinch", "point")
 
 
-def open_source(settings: Settings, manifest: Manifest) -> Source | None:
-    """Return the source that EMG_MODE names, for that model; None where clients bring their own.
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """A source, the model that reads it (None: none does) and the empty ring behind both."""
+
+    source: Source
+    manifest: Manifest | None
+    path: SignalPath
+
+    @property
+    def length(self) -> int:
+        """Return how many samples of the ring make a window; 1 where no model reads it."""
+        return self.manifest.length if self.manifest is not None else 1
+
+
+def open_reading(
+    settings: Settings, expected: Manifest | None, others: Sequence[Manifest] = ()
+) -> Opened | None:
+    """Return the source that EMG_MODE names and the model that reads it; None where clients bring their own.
+
+    Without EMG_MODEL one of `others` may be the model.
 
     Raises:
-        DataError: the recording cannot be used; the line says which model would fit.
+        DataError: the operator's model cannot read it; the line says which could.
+        SourceError: what it delivers is not known, as it does not answer.
+        ConfigError: a setting that says so is missing.
+    """
+    source = open_source(settings, expected, others)
+    return None if source is None else read_by_model(settings, source, expected, others)
+
+
+def read_by_model(
+    settings: Settings, source: Source, expected: Manifest | None, others: Sequence[Manifest] = ()
+) -> Opened:
+    """Return what the model that fits makes of a source.
+
+    Raises:
+        DataError: the operator's model cannot read it.
+    """
+    manifest = choose(settings, signal_of(source), expected, others)
+    return Opened(source, manifest, open_path(settings, manifest, signal_of(source)))
+
+
+def open_source(
+    settings: Settings, expected: Manifest | None, others: Sequence[Manifest] = ()
+) -> Source | None:
+    """Return the source that EMG_MODE names; None where clients bring their own.
+
+    What it delivers it says itself. A device that does not answer now is taken to deliver what `expected` reads.
+
+    Raises:
+        DataError: the recording cannot be used.
+        SourceError: a device does not answer, and there is no model to go by.
+        ConfigError: the settings do not say what is needed, or a library is not there.
     """
     if settings.emg_mode is EmgMode.PUSH:
         return None
-    source = _open_source(settings, manifest)
+    source = _open_source(settings, expected, others)
     found = faults.parse(settings.faults)
     return faults.FaultInjector(source, found) if found else source
 
 
-def _open_source(settings: Settings, manifest: Manifest) -> Source:
+def _open_source(settings: Settings, expected: Manifest | None, others: Sequence[Manifest]) -> Source:
     if settings.emg_mode is EmgMode.NINAPRO:
-        assert settings.recording is not None  # Settings has seen to it
-        recordings = load_path(settings.recording, labelled=False)
-        for recording in recordings:
-            _expect_fit(recording, manifest, settings.instance / "models")
-        named = with_class_names(recordings, manifest.classes, manifest.rest_class)
-        named = tuple(in_units(recording, manifest.units) for recording in named)
-        return Playback(named, speed=settings.speed, loop=settings.loop)
+        return _open_recording(settings, expected, others)
     if settings.emg_mode is EmgMode.REALTIME:
-        return SerialSource(serial_options(settings, manifest))
+        return SerialSource(serial_options(settings, expected))
     if settings.emg_mode is EmgMode.LSL:
-        return _open_lsl(settings, manifest)
+        return _open_lsl(settings, expected)
     if settings.emg_mode is EmgMode.BRAINFLOW:
-        return _open_board(settings, manifest)
+        return _open_board(settings, expected)
+    return _simulator(settings, expected)
+
+
+def _simulator(settings: Settings, expected: Manifest | None) -> Simulator:
+    if expected is not None:
+        return Simulator(
+            expected.channels,
+            expected.sampling_rate,
+            expected.classes,
+            expected.rest_class,
+            units=expected.units,
+        )
     return Simulator(
-        manifest.channels, manifest.sampling_rate, manifest.classes, manifest.rest_class, units=manifest.units
+        settings.channels or SIMULATED.channels,
+        settings.sampling_rate or SIMULATED.sampling_rate,
+        SIMULATED_GESTURES,
     )
 
 
-def _open_lsl(settings: Settings, manifest: Manifest) -> LslSource:
+def _open_recording(settings: Settings, expected: Manifest | None, others: Sequence[Manifest]) -> Playback:
+    assert settings.recording is not None  # Settings has seen to it
+    recordings = load_path(settings.recording, labelled=False)
+    first = recordings[0]
+    signal = SourceSignal(first.channels, first.fs, units_as_read(first.units, expected))
+    try:
+        reader = choose(settings, signal, expected, others)
+    except DataError as error:
+        raise DataError(f"{first.name}: {error}") from None
+    if reader is not None:
+        recordings = with_class_names(recordings, reader.classes, reader.rest_class)
+        recordings = tuple(in_units(recording, reader.units) for recording in recordings)
+    return Playback(recordings, speed=settings.speed, loop=settings.loop)
+
+
+def _open_lsl(settings: Settings, expected: Manifest | None) -> LslSource:
     """Return the stream that EMG_LSL names; it may begin later than the server.
 
     Raises:
-        ConfigError: pylsl is not there, or the stream is there and does not fit.
+        ConfigError: pylsl is not there, or more than one stream is meant.
     """
-    source = LslSource(
-        Query.parse(settings.lsl or ""),
-        SourceDescription(
-            channels=manifest.channels, sampling_rate=manifest.sampling_rate, units=manifest.units
-        ),
-        scale=None if settings.scale == 1.0 else settings.scale,
-    )
-    source.check(LSL_LOOK_S)
-    return source
+    query, scale = finder.Query.parse(settings.lsl or ""), None if settings.scale == 1.0 else settings.scale
+    try:
+        description = finder.describe(query, LOOK_S, scale=scale)
+    except SourceError:
+        if expected is None:
+            raise
+        description = _as_read_by(expected)
+    return LslSource(query, description, scale=scale)
 
 
-def _open_board(settings: Settings, manifest: Manifest) -> BoardSource:
+def _open_board(settings: Settings, expected: Manifest | None) -> BoardSource:
     """Return the board that EMG_BOARD names; it is connected when it is first read.
 
     Raises:
         ConfigError: brainflow is not there, or BrainFlow knows no such board.
-        DataError: the model takes another signal.
     """
-    board = find_board(settings.board or "")
-    if board.channels != manifest.channels or not same_rate(board.sampling_rate, manifest.sampling_rate):
-        fitting = [
-            m.name
-            for m in artefact.manifests(settings.instance / "models")
-            if m.channels == board.channels and same_rate(m.sampling_rate, board.sampling_rate)
-        ]
-        advice = f"EMG_MODEL={' or '.join(fitting)} would fit" if fitting else "no model here fits"
-        raise DataError(
-            f"EMG_BOARD={settings.board} has {board.channels} EMG channels at {board.sampling_rate:g} Hz; the model "
-            f"takes {manifest.channels} channels at {manifest.sampling_rate:g} Hz; {advice}"
-        )
+    scaled = UNKNOWN_UNITS if expected is None else expected.units
     return BoardSource(
-        board,
+        find_board(settings.board or ""),
         port=settings.port,
-        units=BOARD_UNITS if settings.scale == 1.0 else manifest.units,
+        units=BOARD_UNITS if settings.scale == 1.0 else scaled,
         scale=settings.scale,
         aside=native_thread().run,
     )
 
 
-def serial_options(settings: Settings, manifest: Manifest) -> SerialOptions:
-    """Return the device that the settings name, delivering what the model takes.
+def serial_options(settings: Settings, expected: Manifest | None) -> SerialOptions:
+    """Return the device that the settings name, with what it delivers: by EMG_CH and EMG_FS, by itself, by the model.
 
     Raises:
-        ConfigError: the baud rate cannot carry that.
+        ConfigError: the baud rate cannot carry that, or nobody says it.
+        SourceError: the device does not answer, and there is no model to go by.
     """
-    return SerialOptions(
-        channels=manifest.channels,
-        sampling_rate=manifest.sampling_rate,
-        units=manifest.units,
+    options = SerialOptions(
+        channels=settings.channels,
+        sampling_rate=settings.sampling_rate,
+        units=UNKNOWN_UNITS if expected is None else expected.units,
         port=settings.port,
         usb=settings.usb,
         baud=settings.baud,
         format=settings.format,
         scale=settings.scale,
     )
+    try:
+        return options.as_described(serial.describe(options, LOOK_S))
+    except (SourceError, ConfigError):  # it does not answer, or cannot say all of it
+        if expected is None:
+            raise
+    told = SourceDescription(
+        channels=settings.channels or expected.channels,
+        sampling_rate=settings.sampling_rate or expected.sampling_rate,
+        units=expected.units,
+    )
+    return options.as_described(told)
 
 
-def _expect_fit(recording: Recording, manifest: Manifest, models_dir: Path) -> None:
-    models = [(m.name, m.channels, m.sampling_rate) for m in artefact.manifests(models_dir)]
-    require(recording, manifest.channels, manifest.sampling_rate, models)
+def _as_read_by(expected: Manifest) -> SourceDescription:
+    """Return what a device must deliver that does not say so now."""
+    return SourceDescription(
+        channels=expected.channels, sampling_rate=expected.sampling_rate, units=expected.units
+    )
 
 
-def open_path(settings: Settings, manifest: Manifest) -> SignalPath:
-    """Return an empty ring behind the model's filters."""
+def units_as_read(units: str, expected: Manifest | None) -> str:
+    """Return a recording's units; those of the model where nobody can know how to convert one into the other."""
+    if expected is None or factor(units, expected.units) is not None:
+        return units
+    return expected.units
+
+
+def open_path(
+    settings: Settings, manifest: Manifest | None, signal: SourceSignal | None = None
+) -> SignalPath:
+    """Return an empty ring behind the model's filters, and before those the montage from that source.
+
+    Without a model the ring has the source's own samples, filtered for the eye.
+
+    Raises:
+        DataError: the model cannot read that source.
+    """
+    if manifest is None:
+        assert signal is not None
+        rate, fill = signal.sampling_rate, round(SHOWN_S * MAX_FILLED * signal.sampling_rate)
+        ring = Ring(round(KEPT_S * rate), signal.channels, max_fill=fill)
+        shown = display_filters(rate, settings.mains_hz)
+        return SignalPath(ring, shown.sos(rate), filters=shown.specs)
     rate, length = manifest.sampling_rate, manifest.length
     # a longer gap leaves no usable window that spans it, and begins a new segment
-    ring = Ring(round(KEPT_S * rate) + length, manifest.channels, max_fill=int(MAX_FILLED * length))
-    return SignalPath(ring, design(manifest.filters, rate, settings.mains_hz))
+    fill = int(MAX_FILLED * length)
+    montage = None if signal is None else montage_for(settings, signal, manifest, fill)
+    ring = Ring(round(KEPT_S * rate) + length, manifest.channels, max_fill=fill)
+    sos = design(manifest.filters, rate, settings.mains_hz)
+    return SignalPath(ring, sos, montage, rate, manifest.filters)

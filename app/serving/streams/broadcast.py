@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 from app.emg.signal.windows import Grid
 from app.serving.counters.stream_stats import StreamStats
 from app.serving.sources.acquisition import Acquisition
 from app.serving.streams.events import StreamOptions
-from app.serving.streams.frames import FrameMaker
-from app.serving.streams.group import Encode, Group
+from app.serving.streams.group import Encode, Group, Maker
 from app.serving.streams.reader import Reader
 from app.serving.streams.turns import Turns
 
@@ -23,7 +23,7 @@ class Broadcast:
     def __init__(
         self,
         acquisition: Acquisition,
-        make: Callable[[StreamOptions], FrameMaker],
+        make: Callable[[StreamOptions], Maker],
         encode: Encode,
         stats: StreamStats,
         turns: Turns | None = None,
@@ -58,9 +58,15 @@ class Broadcast:
 
     def reached(self, options: StreamOptions) -> int:
         """Return the newest window on the grid of those options; -1 before the first."""
-        return Grid(self._acquisition.source.sampling_rate, options.fps).last_at_or_before(
-            self._acquisition.ring.newest
-        )
+        return self._grid(options).last_at_or_before(self._acquisition.ring.newest)
+
+    def move(self, acquisition: Acquisition) -> None:
+        """Have all groups go on with another source; a group that is too fast for it gets its fastest grid."""
+        with self._lock:
+            self._acquisition = acquisition
+            for options, group in self._groups.items():
+                grid = Grid(acquisition.rate, min(options.fps, acquisition.rate))
+                group.move(partial(self._make, options), grid, acquisition)
 
     def tell(self, message: str) -> None:
         """Have every reader told of a trouble."""
@@ -69,10 +75,17 @@ class Broadcast:
                 group.say(message)
 
     def _group(self, options: StreamOptions) -> Group:
-        grid = Grid(self._acquisition.source.sampling_rate, options.fps)
         return Group(
-            lambda: self._make(options), grid, self._acquisition, self._encode, self._stats, self._turns
+            partial(self._make, options),
+            self._grid(options),
+            self._acquisition,
+            self._encode,
+            self._stats,
+            self._turns,
         )
+
+    def _grid(self, options: StreamOptions) -> Grid:
+        return Grid(self._acquisition.rate, options.fps)
 
     def _leave(self, group: Group) -> None:
         with self._lock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from app.serving.streams.window_classifier import WindowResult
 
@@ -18,6 +19,7 @@ class StreamOptions:
     votes: int = 1
     min_confidence: float = 0.0
     include_signal: bool = False
+    include_aux: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +36,22 @@ class Frame:
     age_ms: float  # last sample acquired -> event made
     quality: Mapping[str, Sequence[int]] | None = None  # what is wrong with which channels; None: nothing
     signal: Sequence[Sequence[float]] | None = None  # (channels, points) of the hop, on request
+    aux: Mapping[str, Any] | None = None  # what came beside the EMG meanwhile, by its name: see AuxReader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalFrame:
+    """The same of a source that no model reads."""
+
+    timestamp: float  # Unix s, when the event was made
+    cpu_percent: float
+    sample_index: int
+    age_ms: float
+    truth: str | None
+    missing: int  # samples of the hop, lost and filled
+    quality: Mapping[str, Sequence[int]] | None = None
+    signal: Sequence[Sequence[float]] | None = None
+    aux: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +60,9 @@ class SourceChange:
 
     status: str  # stalled | recovered
     timestamp: float
-    decision: int
-    decision_label: str
     source_state: str
+    decision: int | None = None  # None: no model reads it
+    decision_label: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,4 +98,5 @@ class Completed:
         }
 
 
-Event = Frame | SourceChange | Trouble
+Event = Frame | SignalFrame | SourceChange | Trouble
+FRAMES = (Frame, SignalFrame)

@@ -5,17 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-import numpy as np
-
-from app.emg.signal.decimation import min_max
-from app.emg.signal.ring import Ring
+from app.emg.signal.montage import Montage
+from app.emg.signal.signal_path import SignalPath
 from app.inference.decision import Decider
 from app.inference.manifest import Manifest
 from app.serving.counters.stream_stats import StreamStats
 from app.serving.streams.events import Frame, SourceChange, StreamOptions
+from app.serving.streams.hop_signal import AuxReader, signal_rows
 from app.serving.streams.window_classifier import WindowClassifier
-
-SIGNAL_POINTS = 64  # per channel and frame: 1,920 a second at 30 fps, more than a screen has columns
 
 MAX_DEAD = 0.25  # share of dead channels that a model is trusted with; training drops one of them at most
 DEAD_PROBLEMS = (
@@ -31,6 +28,16 @@ def too_many_dead(quality: Mapping[str, Sequence[int]], channels: int) -> bool:
     return len(dead) > MAX_DEAD * channels
 
 
+def used_problems(
+    problems: Mapping[str, Sequence[int]], montage: Montage | None
+) -> Mapping[str, Sequence[int]]:
+    """Return the problems of those channels alone that the model reads."""
+    if montage is None:
+        return problems
+    used = {problem: [one for one in found if one in montage.columns] for problem, found in problems.items()}
+    return {problem: found for problem, found in used.items() if found}
+
+
 class FrameMaker:
     """Makes the frames of one group of readers. Holds the decision's state; used by one thread."""
 
@@ -40,20 +47,22 @@ class FrameMaker:
         *,
         classifier: WindowClassifier,
         manifest: Manifest,
-        ring: Ring,
+        path: SignalPath,
         problems: Callable[[], Mapping[str, Sequence[int]]],
         stats: StreamStats,
         cpu_percent: Callable[[], float],
+        aux: AuxReader | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._options, self._ring, self._stats = options, ring, stats
+        self._options, self._path, self._ring, self._stats = options, path, path.ring, stats
+        self._aux = aux if options.include_aux else None
         self._classifier = classifier
         self._problems = problems  # of the channels, over the last second: QualityMonitor
         self._manifest, self._classes = manifest, manifest.classes
         self._rest = manifest.classes.index(manifest.rest_class)
         self._decider = Decider(options.votes, options.min_confidence, self._rest)
         self._cpu_percent, self._clock = cpu_percent, clock
-        self._segment = ring.segment_start
+        self._segment = path.ring.segment_start
 
     def frame(self, end: int) -> Frame | None:
         """Return the frame of the window that ends before sample `end`; None where none is usable.
@@ -68,7 +77,7 @@ class FrameMaker:
         if seen.segment != self._segment:  # votes from before a break would be votes on another signal
             self._segment = seen.segment
             self._decider.reset()
-        quality = {**self._problems(), **({"dead": seen.dead} if seen.dead else {})}
+        quality = {**used_problems(self._problems(), self._path.montage), **self._dead(seen.dead)}
         if too_many_dead(quality, self._manifest.channels):
             decision = self._decider.reset()  # rest when in doubt
         else:
@@ -82,10 +91,11 @@ class FrameMaker:
             decision=decision,
             decision_label=self._classes[decision],
             cpu_percent=self._cpu_percent(),
-            sample_index=end,
+            sample_index=self._path.to_source(end),
             age_ms=age_ms,
             quality=quality or None,
             signal=self._signal(end) if options.include_signal else None,
+            aux=self._aux.take() if self._aux is not None else None,
         )
 
     def source_change(self, status: str, source_state: str) -> SourceChange:
@@ -99,10 +109,13 @@ class FrameMaker:
             source_state=source_state,
         )
 
+    def _dead(self, channels: list[int]) -> dict[str, list[int]]:
+        """Return the channels without a signal as the source counts them."""
+        montage = self._path.montage
+        named = channels if montage is None else [montage.columns[channel] for channel in channels]
+        return {"dead": named} if named else {}
+
     def _signal(self, end: int) -> list[list[float]] | None:
-        """Return the filtered samples since the frame before, (channels, points); decimated to SIGNAL_POINTS."""
+        """Return the filtered samples since the frame before, (channels, points)."""
         hop = self._ring.window(end, max(1, round(self._manifest.sampling_rate / self._options.fps)))
-        if hop is None:
-            return None
-        rows: list[list[float]] = np.round(min_max(hop, SIGNAL_POINTS).T, 3).tolist()
-        return rows
+        return None if hop is None else signal_rows(hop)

@@ -18,13 +18,16 @@ from app.emg.signal.windows import Grid
 from app.errors import MyostreamError
 from app.serving.counters.stream_stats import StreamStats
 from app.serving.sources.acquisition import STALL_S, Acquisition
-from app.serving.streams.events import Event, Frame, Trouble
+from app.serving.streams.events import FRAMES, Event, Trouble
 from app.serving.streams.frames import FrameMaker
+from app.serving.streams.signal_frames import SignalFrameMaker
 from app.serving.streams.turns import Turns
 
 log = logging.getLogger(__name__)
 
 Encode = Callable[[Event], bytes]
+
+Maker = FrameMaker | SignalFrameMaker
 
 HISTORY = 64  # events that a group keeps: 2 s at 30 fps
 STATE_POLL_S = STALL_S / 4  # how often a group without samples looks at its source
@@ -51,7 +54,7 @@ class Group:
 
     def __init__(
         self,
-        make: Callable[[], FrameMaker],
+        make: Callable[[], Maker],
         grid: Grid,
         acquisition: Acquisition,
         encode: Encode,
@@ -86,13 +89,23 @@ class Group:
         news = (event.number for event in reversed(self.history) if not isinstance(event.event, Trouble))
         return next(news, self.count)
 
-    def start(self) -> None:
-        """Follow the source from its newest window on."""
+    def start(self, stalled: bool = False) -> None:
+        """Follow the source from its newest window on; `stalled`: its readers were told so, and wait to hear more."""
         self._stop = threading.Event()  # the thread before may not have seen yet that it was stopped
+        self._stalled = stalled
         threading.Thread(target=self._run, args=(self._stop,), name="stream group", daemon=True).start()
 
     def stop(self) -> None:
         self._stop.set()
+
+    def move(self, make: Callable[[], Maker], grid: Grid, acquisition: Acquisition) -> None:
+        """Go on with another source: readers hear `stalled` now, and `recovered` before its first frame."""
+        self.stop()
+        if self.readers and not self._stalled:
+            self._publish(self._make().source_change("stalled", "disconnected"))
+        self._make, self._grid, self._acquisition = make, grid, acquisition
+        if self.readers:
+            self.start(stalled=True)
 
     def wake(self) -> None:
         """Have every reader look up, because something other than an event has happened."""
@@ -101,7 +114,7 @@ class Group:
 
     def _run(self, stop: threading.Event) -> None:
         ring, maker = self._acquisition.ring, self._make()
-        self._stalled, self._framed_to = False, ring.newest + self._acquisition.length
+        self._framed_to = ring.newest + self._acquisition.length
         # the first event is at once, for the window just past; that of a silent source says nothing of now
         silent = self._acquisition.state in SILENT
         k = max(self._grid.last_at_or_before(ring.newest) + silent, self._k + 1, 0)
@@ -117,7 +130,7 @@ class Group:
                 self.say("internal error; the server's log has it")
                 self._k += 1
 
-    def _waited(self, maker: FrameMaker, stop: threading.Event) -> None:
+    def _waited(self, maker: Maker, stop: threading.Event) -> None:
         """Make the next frame when its last sample has come, and its turn."""
         came = self._acquisition.ring.wait_beyond(self._grid.end_of(self._k + 1) - 1, timeout=STATE_POLL_S)
         if stop.is_set():  # a newer thread may have gone on meanwhile
@@ -129,7 +142,7 @@ class Group:
             if not stop.is_set():
                 self._step(maker, stop)
 
-    def _step(self, maker: FrameMaker, stop: threading.Event) -> None:
+    def _step(self, maker: Maker, stop: threading.Event) -> None:
         """Make the next frame; its last sample is there."""
         ring, k = self._acquisition.ring, self._k + 1
         late = self._grid.last_at_or_before(ring.newest) - k
@@ -161,7 +174,7 @@ class Group:
             self._publish(maker.source_change("recovered", "running"))
         self._publish(frame)
 
-    def _look_at_source(self, maker: FrameMaker) -> None:
+    def _look_at_source(self, maker: Maker) -> None:
         state = self._acquisition.state
         if state in SILENT:
             self._say_stalled(maker, state)
@@ -169,7 +182,7 @@ class Group:
             self.ended = True
             self.wake()
 
-    def _say_stalled(self, maker: FrameMaker, state: str = "stalled") -> None:
+    def _say_stalled(self, maker: Maker, state: str = "stalled") -> None:
         """Say once that decisions would hang on an old window."""
         if not self._stalled:
             self._stalled = True
@@ -186,7 +199,7 @@ class Group:
         began = self._clock()
         body = self._encode(event)
         position = -1
-        if isinstance(event, Frame):
+        if isinstance(event, FRAMES):
             self._stats.frame_encoded((self._clock() - began) * 1e3)
             position = self._position
             self._position += 1

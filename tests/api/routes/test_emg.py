@@ -207,8 +207,8 @@ def test_a_client_that_outruns_its_rate_is_told_when_to_go_on(pushing: FlaskClie
     ("body", "says"),
     [
         ({}, "required"),
-        ({**DECLARED, "channels": 5}, "takes 4 channels at 200 Hz"),
-        ({**DECLARED, "sampling_rate_hz": 2000}, "takes 4 channels at 200 Hz"),
+        ({**DECLARED, "channels": 5}, "the source has 5 channels and the model tiny reads 4"),
+        ({**DECLARED, "sampling_rate_hz": 20}, "a source of 20 Hz holds nothing above 10 Hz"),
         ({**DECLARED, "channels": "4"}, "whole number"),
         ({**DECLARED, "channels": 0}, "whole number"),
         ({**DECLARED, "sampling_rate_hz": -1}, "above 0"),

@@ -56,9 +56,8 @@ def test_the_ring_keeps_ten_seconds_and_a_window_and_fills_ten_milliseconds(inst
 @pytest.mark.parametrize(
     ("channels", "rate", "advice"),
     [
-        pytest.param(6, 2000, "wide would fit", id="another model's"),
+        pytest.param(6, 2000, "EMG_MODEL=wide would fit (as it is)", id="another model's"),
         pytest.param(6, 200, "no model here fits", id="nobody's channels"),
-        pytest.param(4, 2000, "no model here fits", id="nobody's rate"),
     ],
 )
 def test_a_recording_that_does_not_fit_says_which_model_would(
@@ -69,7 +68,8 @@ def test_a_recording_that_does_not_fit_says_which_model_would(
     with pytest.raises(DataError) as caught:
         open_source(settings, open_artefact(settings).manifest)
     assert str(caught.value) == (
-        f"S01.npz: has {channels} channels at {rate} Hz; the model takes 4 channels at 200 Hz; {advice}"
+        f"S01.npz: the source has {channels} channels and the model tiny reads 4: choose channels with "
+        f"EMG_CHANNELS=1-4; {advice}"
     )
 
 

@@ -22,7 +22,8 @@ from app.serving.engine.engine import Engine, ModelInput
 from app.serving.runtime import Runtime
 from app.serving.sources.acquisition import STALL_S, Acquisition
 from app.serving.streams.events import Frame, StreamOptions
-from app.serving.streams.frames import SIGNAL_POINTS, FrameMaker
+from app.serving.streams.frames import FrameMaker
+from app.serving.streams.hop_signal import SIGNAL_POINTS
 from app.serving.streams.window_classifier import WindowClassifier
 from tests.emg.fakes import ScriptedSource
 from tests.fakes import FakeBackend, FakeClock, StepwiseSource
@@ -68,7 +69,7 @@ class Scene:
             StreamOptions(fps=20, backend="fake", **options),  # type: ignore[arg-type]
             classifier=WindowClassifier(engine, MANIFEST, self.path.ring, ()),
             manifest=MANIFEST,
-            ring=self.path.ring,
+            path=self.path,
             problems=dict,
             stats=StreamStats(),
             cpu_percent=lambda: 0.0,
