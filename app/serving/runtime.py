@@ -197,6 +197,10 @@ class Runtime:
         left_out = BackendState(
             available=False, reason="it is not among EMG_BACKENDS", cure="Name it in EMG_BACKENDS"
         )
+        if self.artefact is None:
+            left_out = BackendState(
+                available=False, reason="there is no model to run", cure="Name one in EMG_MODEL"
+            )
         return {name: self.engine.backends.states.get(name, left_out) for name in BACKENDS}
 
     def output_states(self) -> dict[str, OutputState]:

@@ -34,7 +34,7 @@ from app.serving.sources.fitting import choose, montage_for, signal_of
 log = logging.getLogger(__name__)
 
 KEPT_S = 10.0  # of filtered signal, for readers that ask for many windows or come back late
-LOOK_S = 2.0  # at the start, for a device that says what it delivers
+LOOK_S = 3.0  # at the start, for a device that says what it delivers
 SHOWN_S = 0.25  # without a model: of a gap, so much is filled, as a window's MAX_FILLED would be
 SIMULATED = SourceDescription(channels=16, sampling_rate=2000.0, units="uV")  # without a model that says more
 SIMULATED_GESTURES = ("rest", "fist", "open", "flexion", "extension", "pinch", "point")

@@ -12,7 +12,7 @@ from app.emg.source import Samples
 
 SIGNAL_POINTS = 64  # per channel and frame: 1,920 a second at 30 fps, more than a screen has columns
 DECIMALS = 3  # of values in the hundreds; smaller ones keep as many digits that count
-DIGITS = 5
+DIGITS = 4
 
 
 def signal_rows(hop: Samples) -> list[list[float]]:
