@@ -9,7 +9,7 @@ value, as a source with a bad radio link delivers it. Windows count where they h
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,9 +23,10 @@ from app.emg.signal.windows import Grid
 from app.emg.source import UNLABELLED, Chunk, Samples
 from app.inference import artefact
 from app.inference.artefact import Artefact
-from app.inference.networks import Classifier, folded
+from app.inference.networks import folded
 from app.inference.prediction import normalise
 from app.learning import datasets, lda, recipes
+from app.learning.datasets import Dataset
 from app.learning.evaluation import Networks
 from app.learning.metrics import Scores, confusion
 
@@ -84,12 +85,7 @@ def judge(model: Artefact, people: Sequence[Recording]) -> None:
     networks = Networks(model)
     rest = manifest.classes.index(manifest.rest_class)
     data = datasets.read(people, manifest)
-    features = np.concatenate(
-        [lda.hudgins(data.windows(rows)) for rows in np.array_split(np.arange(len(data.label)), 64)]
-    )
-    classic = [
-        lda.fit(features[data.person != who], data.label[data.person != who]) for who in range(len(people))
-    ]
+    classic = classics(data)
     print(f"{manifest.name}: {len(people)} people, windows of {manifest.length} samples, ", end="")
     print(f"chance {1 / len(manifest.classes):.3f}")
     print("filled | windows | balanced accuracy | LDA")
@@ -97,8 +93,7 @@ def judge(model: Artefact, people: Sequence[Recording]) -> None:
         scores, lda_scores, count = [], [], 0
         for who, recording in enumerate(people):
             windows, labels, _ = windows_of(recording, model, sos, share)
-            network = networks.unseen_by(datasets.content_hashes(recording).values())
-            predicted = _predicted(network, windows, model)
+            predicted = predict_unseen(networks, datasets.content_hashes(recording).values(), windows)
             table = confusion(np.array(labels), predicted, len(manifest.classes))
             scores.append(Scores(table, rest).balanced_accuracy)
             table = confusion(
@@ -109,8 +104,21 @@ def judge(model: Artefact, people: Sequence[Recording]) -> None:
         print(f"{share:4.0%} | {count} | {np.nanmean(scores):.3f} | {np.nanmean(lda_scores):.3f}", flush=True)
 
 
-def _predicted(network: Classifier, windows: Samples, model: Artefact) -> np.ndarray:
-    batch = torch.from_numpy(normalise(windows, model.manifest.mean, model.manifest.std))
+def classics(data: Dataset) -> list[lda.Lda]:
+    """For each person an LDA of all the others."""
+    features = np.concatenate(
+        [lda.hudgins(data.windows(rows)) for rows in np.array_split(np.arange(len(data.label)), 64)]
+    )
+    return [
+        lda.fit(features[data.person != who], data.label[data.person != who])
+        for who in range(len(data.people))
+    ]
+
+
+def predict_unseen(networks: Networks, content: Collection[str], windows: Samples) -> np.ndarray:
+    """Classes (n,) by the weights that have never seen a recording of that content."""
+    network, manifest = networks.unseen_by(content)
+    batch = torch.from_numpy(normalise(windows, manifest.mean, manifest.std))
     plain = folded(network)
     with torch.inference_mode():
         return np.concatenate([plain(some).argmax(1).numpy() for some in batch.split(1024)])
