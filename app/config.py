@@ -22,6 +22,8 @@ __all__ = ["BACKENDS", "VARIABLES", "EmgMode", "Settings", "expect_alone", "refu
 
 ROOT = Path(__file__).resolve().parent.parent
 DOTENV = ROOT / ".env"
+OF_BOARDS = (EmgMode.BRAINFLOW, EmgMode.MINDROVE)
+ALSO_FOR = {"EMG_PORT": OF_BOARDS, "EMG_BOARD": (EmgMode.MINDROVE,)}  # besides the mode that needs it
 OF_CLIENTS = ("EMG_API_KEY",)  # of our own clients, which may run in the same shell
 
 
@@ -40,7 +42,8 @@ class Settings:
     usb: str | None = None  # vendor:product[:serial]: finds the device again under another name
     scale: float = 1.0  # the model's units for one count of the device
     lsl: str | None = None  # name=..., type=... or source_id=...
-    board: str | None = None  # BrainFlow's name or number
+    board: str | None = None  # BrainFlow's name or number, or MindRove's
+    board_params: str = ""  # what the board needs besides, as name=value,name=value
     lsl_outlet: bool = False
     udp: tuple[str, int] | None = None  # where every frame is sent as a line of text
     max_sources: int = 32  # for EMG_MODE=push
@@ -105,6 +108,11 @@ class Settings:
             ("EMG_PORT", self.port or self.usb, EmgMode.REALTIME, "a serial port, such as /dev/ttyUSB0"),
         ):
             _expect_for_mode(name, value, mode, what, self.emg_mode)
+        if self.board_params and self.emg_mode not in OF_BOARDS:
+            raise ConfigError(
+                f"EMG_BOARD_PARAMS={self.board_params} is for EMG_MODE=brainflow or mindrove only, "
+                f"but EMG_MODE is {self.emg_mode.value}"
+            )
 
     @property
     def asks_for_keys(self) -> bool:
@@ -176,7 +184,7 @@ def _expect_for_mode(name: str, value: object, mode: EmgMode, what: str, chosen:
     """See that a setting is there for the mode that needs it, and for no mode that would ignore it."""
     if chosen is mode and value is None:
         raise ConfigError(f"{name} is empty, but EMG_MODE={mode.value} needs it: name {what}")
-    takers = (mode, EmgMode.BRAINFLOW) if name == "EMG_PORT" else (mode,)
+    takers = (mode, *ALSO_FOR.get(name, ()))
     if value is not None and chosen not in takers:
         raise ConfigError(f"{name}={value} is for EMG_MODE={mode.value} only, but EMG_MODE is {chosen.value}")
 

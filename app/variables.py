@@ -29,6 +29,7 @@ class EmgMode(str, Enum):
     PUSH = "push"  # clients send them
     LSL = "lsl"  # a Lab Streaming Layer stream
     BRAINFLOW = "brainflow"  # a board that BrainFlow knows
+    MINDROVE = "mindrove"  # a MindRove armband, by its own SDK
 
 
 class Variable(NamedTuple):
@@ -176,7 +177,7 @@ VARIABLES = (
         "emg_mode",
         lambda env, name: EmgMode(env.str(name).strip().lower()),
         "dummy (the simulator), ninapro (a recording), realtime (a serial device), push (clients send samples), "
-        "lsl or brainflow",
+        "lsl, brainflow or mindrove",
     ),
     Variable("EMG_RECORDING", "recording", _path, "a .mat or .npz file, or a folder of them"),
     Variable("EMG_SPEED", "speed", _speed, "a number above 0, 1 for real time, or max"),
@@ -199,6 +200,12 @@ VARIABLES = (
         "name=..., type=... or source_id=... of a stream",
     ),
     Variable("EMG_BOARD", "board", _text, "a BrainFlow board's name or number, such as synthetic"),
+    Variable(
+        "EMG_BOARD_PARAMS",
+        "board_params",
+        _text,
+        "name=value, separated by commas, such as ip_address=192.168.4.1,ip_port=6677",
+    ),
     Variable("EMG_LSL_OUTLET", "lsl_outlet", _flag, "1 or 0"),
     Variable("EMG_UDP", "udp", _host_port, "host:port, such as 127.0.0.1:12346"),
     Variable("EMG_MAX_SOURCES", "max_sources", _positive_int, "a whole number above 0"),

@@ -199,3 +199,15 @@ def test_a_dotenv_that_would_silently_not_count_stops_the_start(
     with pytest.raises(ConfigError, match=said) as error:
         Settings.from_env(tmp_path / ".env")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("mode", ["brainflow", "mindrove"])
+def test_a_boards_parameters_are_for_boards(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMG_BOARD_PARAMS", "ip_address=192.168.4.1")
+    with pytest.raises(
+        ConfigError, match="is for EMG_MODE=brainflow or mindrove only, but EMG_MODE is dummy"
+    ):
+        Settings.from_env(dotenv=None)
+    monkeypatch.setenv("EMG_MODE", mode)
+    monkeypatch.setenv("EMG_BOARD", "synthetic")
+    assert Settings.from_env(dotenv=None).board_params == "ip_address=192.168.4.1"

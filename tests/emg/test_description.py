@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.emg.brainflow.source import find_board, load_brainflow
+from app.emg.brainflow.boards import find_board
+from app.emg.brainflow.sdk import load_brainflow
 from app.emg.serial_device.describe import describe
 from app.emg.serial_device.source import SerialOptions
 from app.errors import ConfigError, SourceError

@@ -18,9 +18,9 @@ from app.emg.description import SourceDescription
 from app.emg.lsl.finder import CALL_WAIT_S, POLL_S, Query, StreamFinder
 from app.emg.lsl.library import load_pylsl
 from app.emg.lsl.stream_description import Selection, select
-from app.emg.lsl.timestamps import Stamps, TimestampFit
 from app.emg.signal.rates import same_rate
 from app.emg.signal.segments import never_numbers, pieces
+from app.emg.signal.timestamps import Stamps, TimestampFit
 from app.emg.simulated.pacing import Clock, Sleep
 from app.emg.source import Chunk, Samples
 from app.errors import ConfigError, SourceError

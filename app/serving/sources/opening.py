@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.config import EmgMode, Settings
-from app.emg.brainflow.source import UNITS as BOARD_UNITS
-from app.emg.brainflow.source import BoardSource, find_board
+from app.emg.brainflow.boards import UNITS as BOARD_UNITS
+from app.emg.brainflow.boards import find_board
+from app.emg.brainflow.sdk import LOADERS
+from app.emg.brainflow.source import BoardSource
 from app.emg.description import SourceDescription
 from app.emg.files.gesture_names import with_class_names
 from app.emg.files.recordings import Recording, in_units, load_path
@@ -27,6 +29,7 @@ from app.inference.manifest import Manifest
 from app.serving.process.native_thread import native_thread
 
 KEPT_S = 10.0  # of filtered signal, for readers that ask for many windows or come back late
+ARMBAND = "wifi"  # MindRove's board where EMG_BOARD says nothing
 LSL_LOOK_S = 2.0  # at the start, for a stream that contradicts the model
 
 
@@ -56,7 +59,7 @@ def _open_source(settings: Settings, manifest: Manifest) -> Source:
         return SerialSource(serial_options(settings, manifest))
     if settings.emg_mode is EmgMode.LSL:
         return _open_lsl(settings, manifest)
-    if settings.emg_mode is EmgMode.BRAINFLOW:
+    if settings.emg_mode in (EmgMode.BRAINFLOW, EmgMode.MINDROVE):
         return _open_board(settings, manifest)
     return Simulator(
         manifest.channels, manifest.sampling_rate, manifest.classes, manifest.rest_class, units=manifest.units
@@ -87,7 +90,8 @@ def _open_board(settings: Settings, manifest: Manifest) -> BoardSource:
         ConfigError: brainflow is not there, or BrainFlow knows no such board.
         DataError: the model takes another signal.
     """
-    board = find_board(settings.board or "")
+    sdk = LOADERS[settings.emg_mode.value]()
+    board = find_board(settings.board or ARMBAND, settings.board_params, port=settings.port, sdk=sdk)
     if board.channels != manifest.channels or not same_rate(board.sampling_rate, manifest.sampling_rate):
         fitting = [
             m.name
@@ -96,14 +100,15 @@ def _open_board(settings: Settings, manifest: Manifest) -> BoardSource:
         ]
         advice = f"EMG_MODEL={' or '.join(fitting)} would fit" if fitting else "no model here fits"
         raise DataError(
-            f"EMG_BOARD={settings.board} has {board.channels} EMG channels at {board.sampling_rate:g} Hz; the model "
-            f"takes {manifest.channels} channels at {manifest.sampling_rate:g} Hz; {advice}"
+            f"EMG_BOARD={settings.board or ARMBAND} has {board.channels} EMG channels at {board.sampling_rate:g} Hz; "
+            f"the model takes {manifest.channels} channels at {manifest.sampling_rate:g} Hz; {advice}"
         )
     return BoardSource(
         board,
-        port=settings.port,
         units=BOARD_UNITS if settings.scale == 1.0 else manifest.units,
         scale=settings.scale,
+        loop=settings.loop,
+        sdk=sdk,
         aside=native_thread().run,
     )
 
