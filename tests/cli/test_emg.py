@@ -62,7 +62,7 @@ def test_ports_says_how_to_do_without(monkeypatch: pytest.MonkeyPatch) -> None:
         ([], {"EMG_FORMAT": "binary", "EMG_BAUD": "921600"}),
         (["--format", "csv"], {"EMG_FORMAT": "csv", "EMG_BAUD": "2000000"}),
         (["--channels", "8", "--rate", "200", "--format", "csv"], {"EMG_BAUD": "115200"}),
-        (["--scale", "0.25"], {"EMG_SCALE": "0.25"}),
+        (["--scale", "0.25", "--frame", "1"], {"EMG_SCALE": "0.25"}),
     ],
 )
 def test_simulate_prints_the_settings_that_read_it(tmp_path: Path, arguments: list, setting: dict) -> None:
@@ -79,7 +79,9 @@ def test_simulate_prints_the_settings_that_read_it(tmp_path: Path, arguments: li
     ("arguments", "words"),
     [
         (["--baud", "9600"], "EMG_BAUD=9600 carries 960 bytes/s"),
-        (["--per-frame", "200"], "a frame holds at most 128 samples of 16 channels"),
+        (["--per-frame", "200"], "a frame holds at most 127 samples of 16 channels"),
+        (["--per-frame", "200", "--frame", "1"], "a frame holds at most 128 samples of 16 channels"),
+        (["--tilt", "50", "--frame", "1"], "--tilt needs --format binary and --frame 2"),
         (["--faults", "explode@5:1"], "kind one of gap"),
         (["--faults", "flat@0:ch99"], "channels 0 to 15"),
         (["--recording", "nothing.npz"], "nothing.npz"),
