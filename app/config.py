@@ -44,6 +44,7 @@ class Settings:
     lsl: str | None = None  # name=..., type=... or source_id=...
     board: str | None = None  # BrainFlow's name or number, or MindRove's
     board_params: str = ""  # what the board needs besides, as name=value,name=value
+    lsl_aux: str = ""  # streams beside it, such as type=ACC,name=trigger
     lsl_outlet: bool = False
     udp: tuple[str, int] | None = None  # where every frame is sent as a line of text
     max_sources: int = 32  # for EMG_MODE=push
@@ -108,6 +109,10 @@ class Settings:
             ("EMG_PORT", self.port or self.usb, EmgMode.REALTIME, "a serial port, such as /dev/ttyUSB0"),
         ):
             _expect_for_mode(name, value, mode, what, self.emg_mode)
+        if self.lsl_aux and self.emg_mode is not EmgMode.LSL:
+            raise ConfigError(
+                f"EMG_LSL_AUX={self.lsl_aux} is for EMG_MODE=lsl only, but EMG_MODE is {self.emg_mode.value}"
+            )
         if self.board_params and self.emg_mode not in OF_BOARDS:
             raise ConfigError(
                 f"EMG_BOARD_PARAMS={self.board_params} is for EMG_MODE=brainflow or mindrove only, "

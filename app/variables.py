@@ -206,6 +206,7 @@ VARIABLES = (
         _text,
         "name=value, separated by commas, such as ip_address=192.168.4.1,ip_port=6677",
     ),
+    Variable("EMG_LSL_AUX", "lsl_aux", _text, "streams such as type=ACC, separated by commas"),
     Variable("EMG_LSL_OUTLET", "lsl_outlet", _flag, "1 or 0"),
     Variable("EMG_UDP", "udp", _host_port, "host:port, such as 127.0.0.1:12346"),
     Variable("EMG_MAX_SOURCES", "max_sources", _positive_int, "a whole number above 0"),

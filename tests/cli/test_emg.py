@@ -134,7 +134,9 @@ def test_check_reads_a_serial_device_and_its_counters(tmp_path: Path) -> None:
         result = run("check", "--seconds", "3", "--json", EMG_MODE="realtime", EMG_PORT=str(link))
     report = json.loads(result.stdout)
     assert (result.exit_code, report["source"]) == (1, "serial")
-    assert report["lost_samples"] == 2 * report["device"]["lost_frames"] > 0  # two a frame go through 921600 baud
+    assert (
+        report["lost_samples"] == 2 * report["device"]["lost_frames"] > 0
+    )  # two a frame go through 921600 baud
     assert report["samples"] >= 5000
 
 
