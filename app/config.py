@@ -44,6 +44,9 @@ class Settings:
     lsl: str | None = None  # name=..., type=... or source_id=...
     board: str | None = None  # BrainFlow's name or number, or MindRove's
     board_params: str = ""  # what the board needs besides, as name=value,name=value
+    otb: str | None = None  # which probe
+    otb_params: str = ""  # what it is asked for, as name=value,name=value
+    otb_bind: tuple[str, int] = ("127.0.0.1", 0)  # where it dials in; port 0: its usual one
     lsl_aux: str = ""  # streams beside it, such as type=ACC,name=trigger
     lsl_outlet: bool = False
     udp: tuple[str, int] | None = None  # where every frame is sent as a line of text
@@ -106,18 +109,20 @@ class Settings:
             ("EMG_RECORDING", self.recording, EmgMode.NINAPRO, "a .mat or .npz file, or a folder of them"),
             ("EMG_LSL", self.lsl, EmgMode.LSL, "a stream, such as type=EMG"),
             ("EMG_BOARD", self.board, EmgMode.BRAINFLOW, "a board, such as synthetic"),
+            ("EMG_OTB", self.otb, EmgMode.OTB, "a probe, such as muovi"),
             ("EMG_PORT", self.port or self.usb, EmgMode.REALTIME, "a serial port, such as /dev/ttyUSB0"),
         ):
             _expect_for_mode(name, value, mode, what, self.emg_mode)
-        if self.lsl_aux and self.emg_mode is not EmgMode.LSL:
-            raise ConfigError(
-                f"EMG_LSL_AUX={self.lsl_aux} is for EMG_MODE=lsl only, but EMG_MODE is {self.emg_mode.value}"
-            )
-        if self.board_params and self.emg_mode not in OF_BOARDS:
-            raise ConfigError(
-                f"EMG_BOARD_PARAMS={self.board_params} is for EMG_MODE=brainflow or mindrove only, "
-                f"but EMG_MODE is {self.emg_mode.value}"
-            )
+        for name, text, modes in (
+            ("EMG_LSL_AUX", self.lsl_aux, (EmgMode.LSL,)),
+            ("EMG_BOARD_PARAMS", self.board_params, OF_BOARDS),
+            ("EMG_OTB_PARAMS", self.otb_params, (EmgMode.OTB,)),
+        ):
+            if text and self.emg_mode not in modes:
+                names = " or ".join(mode.value for mode in modes)
+                raise ConfigError(
+                    f"{name}={text} is for EMG_MODE={names} only, but EMG_MODE is {self.emg_mode.value}"
+                )
 
     @property
     def asks_for_keys(self) -> bool:

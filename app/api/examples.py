@@ -20,6 +20,7 @@ SOURCES = {  # by the mode: what its source is called
     EmgMode.LSL: "lsl",
     EmgMode.BRAINFLOW: "brainflow",
     EmgMode.MINDROVE: "mindrove",
+    EmgMode.OTB: "otb",
 }
 NEED_PUSH = frozenset(
     ("POST /emg/sources/{name}", "DELETE /emg/sources/{name}", "POST /emg/sources/{name}/samples")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ import click
 from app.cli import named_recordings
 from app.cli.options import as_json, one_line_errors
 from app.errors import ConfigError, DataError
+from app.variables import OTB_PROBES as KINDS
 
 if TYPE_CHECKING:
     from app.emg.serial_device.fake_device import Encoder
@@ -32,7 +34,7 @@ above_0 = click.FloatRange(0.0, min_open=True)
     required=True,
     type=click.Path(path_type=Path),
     help="A new path such as /tmp/emg0, which becomes a link to a pseudo-terminal; or a serial port, such as "
-    "the other end of a null-modem cable.",
+    "the other end of a null-modem cable. With --otb: address:port to dial, such as 127.0.0.1:54321.",
 )
 @click.option(
     "--format",
@@ -67,6 +69,11 @@ above_0 = click.FloatRange(0.0, min_open=True)
     "--tilt", type=above_0, help="An accelerometer's rate, in Hz, beside the EMG. binary, --frame 2."
 )
 @click.option("--counter/--no-counter", default=True, help="In front of every line; csv.")
+@click.option(
+    "--otb",
+    type=click.Choice(KINDS),
+    help="Be a probe of OT Bioelettronica, which does as it is told by its server.",
+)
 @click.option("--baud", type=click.IntRange(1), help="Default: one that carries it.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The simulated person and day.")
 @click.option(
@@ -74,10 +81,15 @@ above_0 = click.FloatRange(0.0, min_open=True)
 )
 @as_json
 @one_line_errors
-def simulate(to: Path, as_json: bool, seconds: float | None, damage: float, **options: Any) -> None:
+def simulate(
+    to: Path, as_json: bool, seconds: float | None, damage: float, otb: str | None, **options: Any
+) -> None:
     """Be a fake device that sends samples in real time. Ctrl-C pulls its plug."""
     from app.emg.serial_device.fake_device import FakeDevice
 
+    if otb is not None:
+        _be_probe(otb, str(to), as_json, seconds, **options)
+        return
     source = _source(**options)
     options["per_frame"] = options["per_frame"] or _per_frame(source, **options)
     options["baud"] = _baud(source, **options)
@@ -103,6 +115,41 @@ def simulate(to: Path, as_json: bool, seconds: float | None, damage: float, **op
             f"{device.overruns} lost because nobody read fast enough",
             err=True,
         )
+
+
+def _be_probe(
+    kind: str, to: str, as_json: bool, seconds: float | None, *, speed: float, seed: int, **_: Any
+) -> None:
+    """Dial in, again and again, until Ctrl-C or the end of the seconds."""
+    from app.emg.otb.fake_probe import FakeProbe
+    from app.emg.otb.probes import PORTS
+
+    host, _colon, port = to.rpartition(":") if ":" in to else (to, "", str(PORTS[kind]))
+    if not port.isdigit():
+        raise ConfigError(f"--to {to}: with --otb it is address:port, such as 127.0.0.1:{PORTS[kind]}")
+    settings = {"EMG_MODE": "otb", "EMG_OTB": kind, "EMG_OTB_BIND": f"{host}:{port}"}
+    named = " ".join(f"{name}={value}" for name, value in settings.items())
+    click.echo(
+        json.dumps(settings)
+        if as_json
+        else f"a {kind} that dials {host}:{port}. In another terminal, with a model that takes what it sends:\n\n"
+        f"  {named} make serve\n\nCtrl-C switches it off."
+    )
+    sys.stdout.flush()
+    probe = FakeProbe(kind, lambda channels, rate: _simulator(channels, rate, speed, seed))
+    timer = threading.Timer(seconds or threading.TIMEOUT_MAX, probe.close)
+    timer.daemon = True
+    timer.start()
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        while not probe.closed:
+            probe.run(host, int(port), threading.TIMEOUT_MAX)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        timer.cancel()
+        signal.signal(signal.SIGTERM, before)
+        click.echo(f"sent {probe.samples} samples", err=True)
 
 
 def _source(

@@ -193,3 +193,21 @@ def test_check_refuses_a_baud_rate_that_cannot_carry_the_model() -> None:
 def test_check_has_nothing_to_check_where_clients_push() -> None:
     result = run("check", EMG_MODE="push")
     assert (result.exit_code, "GET /emg/quality" in result.stderr) == (1, True)
+
+
+def test_simulate_is_a_probe_that_dials_in(tmp_path: Path) -> None:
+    from app.emg.otb.probes import probe_of
+    from app.emg.otb.source import OtbSource
+
+    source = OtbSource(probe_of("sessantaquattro+", "channels=16,rate=1000"), ("127.0.0.1", 0))
+    source.listen()
+    to = f"127.0.0.1:{source.port}"
+    with fake_device(Path(to), "--otb", "sessantaquattro+"):
+        count, until = 0, time.monotonic() + 30.0
+        while count < 1000:
+            assert time.monotonic() < until
+            chunk = source.read()
+            assert chunk is not None
+            count += len(chunk.samples)
+    source.close()
+    assert source.sums["lost_samples"] == source.sums["slips"] == 0

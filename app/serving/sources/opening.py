@@ -5,10 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 from app.config import EmgMode, Settings
-from app.emg.brainflow.boards import UNITS as BOARD_UNITS
-from app.emg.brainflow.boards import find_board
-from app.emg.brainflow.sdk import LOADERS
-from app.emg.brainflow.source import BoardSource
 from app.emg.description import SourceDescription
 from app.emg.files.gesture_names import with_class_names
 from app.emg.files.recordings import Recording, in_units, load_path
@@ -26,10 +22,9 @@ from app.emg.source import Source
 from app.errors import DataError
 from app.inference import artefact
 from app.inference.manifest import Manifest
-from app.serving.process.native_thread import native_thread
+from app.serving.sources.device_opening import ARMBAND, describe_device, open_device
 
 KEPT_S = 10.0  # of filtered signal, for readers that ask for many windows or come back late
-ARMBAND = "wifi"  # MindRove's board where EMG_BOARD says nothing
 LSL_LOOK_S = 2.0  # at the start, for a stream that contradicts the model
 
 
@@ -56,11 +51,11 @@ def _open_source(settings: Settings, manifest: Manifest) -> Source:
         named = tuple(in_units(recording, manifest.units) for recording in named)
         return Playback(named, speed=settings.speed, loop=settings.loop)
     if settings.emg_mode is EmgMode.REALTIME:
-        return SerialSource(serial_options(settings, manifest))
+        return SerialSource(_serial_options(settings, manifest))
     if settings.emg_mode is EmgMode.LSL:
         return _open_lsl(settings, manifest)
-    if settings.emg_mode in (EmgMode.BRAINFLOW, EmgMode.MINDROVE):
-        return _open_board(settings, manifest)
+    if settings.emg_mode in (EmgMode.BRAINFLOW, EmgMode.MINDROVE, EmgMode.OTB):
+        return _open_known(settings, manifest)
     return Simulator(
         manifest.channels, manifest.sampling_rate, manifest.classes, manifest.rest_class, units=manifest.units
     )
@@ -83,37 +78,30 @@ def _open_lsl(settings: Settings, manifest: Manifest) -> LslSource:
     return source
 
 
-def _open_board(settings: Settings, manifest: Manifest) -> BoardSource:
-    """Return the board that EMG_BOARD names; it is connected when it is first read.
+def _open_known(settings: Settings, manifest: Manifest) -> Source:
+    """Return the board or probe that the settings name; it is connected when it is first read.
 
     Raises:
-        ConfigError: brainflow is not there, or BrainFlow knows no such board.
+        ConfigError: what it needs is not installed, or there is no such board.
         DataError: the model takes another signal.
     """
-    sdk = LOADERS[settings.emg_mode.value]()
-    board = find_board(settings.board or ARMBAND, settings.board_params, port=settings.port, sdk=sdk)
-    if board.channels != manifest.channels or not same_rate(board.sampling_rate, manifest.sampling_rate):
+    found = describe_device(settings)
+    if found.channels != manifest.channels or not same_rate(found.sampling_rate, manifest.sampling_rate):
         fitting = [
             m.name
             for m in artefact.manifests(settings.instance / "models")
-            if m.channels == board.channels and same_rate(m.sampling_rate, board.sampling_rate)
+            if m.channels == found.channels and same_rate(m.sampling_rate, found.sampling_rate)
         ]
         advice = f"EMG_MODEL={' or '.join(fitting)} would fit" if fitting else "no model here fits"
+        named = f"EMG_OTB={settings.otb}" if settings.otb else f"EMG_BOARD={settings.board or ARMBAND}"
         raise DataError(
-            f"EMG_BOARD={settings.board or ARMBAND} has {board.channels} EMG channels at {board.sampling_rate:g} Hz; "
+            f"{named} has {found.channels} EMG channels at {found.sampling_rate:g} Hz; "
             f"the model takes {manifest.channels} channels at {manifest.sampling_rate:g} Hz; {advice}"
         )
-    return BoardSource(
-        board,
-        units=BOARD_UNITS if settings.scale == 1.0 else manifest.units,
-        scale=settings.scale,
-        loop=settings.loop,
-        sdk=sdk,
-        aside=native_thread().run,
-    )
+    return open_device(settings, found)
 
 
-def serial_options(settings: Settings, manifest: Manifest) -> SerialOptions:
+def _serial_options(settings: Settings, manifest: Manifest) -> SerialOptions:
     """Return the device that the settings name, delivering what the model takes.
 
     Raises:
