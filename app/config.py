@@ -24,6 +24,8 @@ ROOT = Path(__file__).resolve().parent.parent
 DOTENV = ROOT / ".env"
 DEFAULT_MODEL = "synthetic-16ch-2khz"  # where nobody names one, and the source does not say otherwise
 NO_MODEL = "none"
+OF_BOARDS = (EmgMode.BRAINFLOW, EmgMode.MINDROVE)
+ALSO_FOR = {"EMG_PORT": OF_BOARDS, "EMG_BOARD": (EmgMode.MINDROVE,)}  # besides the mode that needs it
 OF_CLIENTS = ("EMG_API_KEY",)  # of our own clients, which may run in the same shell
 
 
@@ -42,7 +44,12 @@ class Settings:
     usb: str | None = None  # vendor:product[:serial]: finds the device again under another name
     scale: float = 1.0  # the model's units for one count of the device
     lsl: str | None = None  # name=..., type=... or source_id=...
-    board: str | None = None  # BrainFlow's name or number
+    board: str | None = None  # BrainFlow's name or number, or MindRove's
+    board_params: str = ""  # what the board needs besides, as name=value,name=value
+    otb: str | None = None  # which probe
+    otb_params: str = ""  # what it is asked for, as name=value,name=value
+    otb_bind: tuple[str, int] = ("127.0.0.1", 0)  # where it dials in; port 0: its usual one
+    lsl_aux: str = ""  # streams beside it, such as type=ACC,name=trigger
     lsl_outlet: bool = False
     udp: tuple[str, int] | None = None  # where every frame is sent as a line of text
     max_sources: int = 32  # for EMG_MODE=push
@@ -105,9 +112,20 @@ class Settings:
             ("EMG_RECORDING", self.recording, EmgMode.NINAPRO, "a .mat or .npz file, or a folder of them"),
             ("EMG_LSL", self.lsl, EmgMode.LSL, "a stream, such as type=EMG"),
             ("EMG_BOARD", self.board, EmgMode.BRAINFLOW, "a board, such as synthetic"),
+            ("EMG_OTB", self.otb, EmgMode.OTB, "a probe, such as muovi"),
             ("EMG_PORT", self.port or self.usb, EmgMode.REALTIME, "a serial port, such as /dev/ttyUSB0"),
         ):
             _expect_for_mode(name, value, mode, what, self.emg_mode)
+        for name, text, modes in (
+            ("EMG_LSL_AUX", self.lsl_aux, (EmgMode.LSL,)),
+            ("EMG_BOARD_PARAMS", self.board_params, OF_BOARDS),
+            ("EMG_OTB_PARAMS", self.otb_params, (EmgMode.OTB,)),
+        ):
+            if text and self.emg_mode not in modes:
+                names = " or ".join(mode.value for mode in modes)
+                raise ConfigError(
+                    f"{name}={text} is for EMG_MODE={names} only, but EMG_MODE is {self.emg_mode.value}"
+                )
 
     @property
     def asks_for_keys(self) -> bool:
@@ -179,7 +197,7 @@ def _expect_for_mode(name: str, value: object, mode: EmgMode, what: str, chosen:
     """See that a setting is there for the mode that needs it, and for no mode that would ignore it."""
     if chosen is mode and value is None:
         raise ConfigError(f"{name} is empty, but EMG_MODE={mode.value} needs it: name {what}")
-    takers = (mode, EmgMode.BRAINFLOW) if name == "EMG_PORT" else (mode,)
+    takers = (mode, *ALSO_FOR.get(name, ()))
     if value is not None and chosen not in takers:
         raise ConfigError(f"{name}={value} is for EMG_MODE={mode.value} only, but EMG_MODE is {chosen.value}")
 

@@ -16,6 +16,7 @@ from app.errors import ConfigError
 from app.keys import Key
 from app.keys import parse as parse_key
 
+OTB_PROBES = ("muovi", "muovi+", "sessantaquattro", "sessantaquattro+")
 BACKENDS = ("tensorrt", "onnxruntime", "pytorch")
 MAX_BATCH = 256  # windows of one request
 
@@ -29,6 +30,8 @@ class EmgMode(str, Enum):
     PUSH = "push"  # clients send them
     LSL = "lsl"  # a Lab Streaming Layer stream
     BRAINFLOW = "brainflow"  # a board that BrainFlow knows
+    MINDROVE = "mindrove"  # a MindRove armband, by its own SDK
+    OTB = "otb"  # a probe of OT Bioelettronica
 
 
 class Variable(NamedTuple):
@@ -121,6 +124,15 @@ def _host_port(env: Env, name: str) -> tuple[str, int]:
     return host.strip("[]"), int(port)
 
 
+def _otb_bind(env: Env, name: str) -> tuple[str, int]:
+    """An address, and a port where one is said; else 0: the probe's usual one."""
+    value = env.str(name).strip()
+    host, colon, port = value.rpartition(":") if value.count(":") == 1 or "]" in value else (value, "", "")
+    if colon and not (port.isdigit() and 1 <= int(port) <= 65535):
+        raise ValueError
+    return str(ipaddress.ip_address(host.strip("[]"))), int(port or 0)
+
+
 def _text(env: Env, name: str) -> str:
     return str(env.str(name)).strip()
 
@@ -183,7 +195,7 @@ VARIABLES = (
         "emg_mode",
         lambda env, name: EmgMode(env.str(name).strip().lower()),
         "dummy (the simulator), ninapro (a recording), realtime (a serial device), push (clients send samples), "
-        "lsl or brainflow",
+        "lsl, brainflow, mindrove or otb",
     ),
     Variable("EMG_RECORDING", "recording", _path, "a .mat or .npz file, or a folder of them"),
     Variable("EMG_SPEED", "speed", _speed, "a number above 0, 1 for real time, or max"),
@@ -206,6 +218,21 @@ VARIABLES = (
         "name=..., type=... or source_id=... of a stream",
     ),
     Variable("EMG_BOARD", "board", _text, "a BrainFlow board's name or number, such as synthetic"),
+    Variable(
+        "EMG_BOARD_PARAMS",
+        "board_params",
+        _text,
+        "name=value, separated by commas, such as ip_address=192.168.4.1,ip_port=6677",
+    ),
+    Variable("EMG_LSL_AUX", "lsl_aux", _text, "streams such as type=ACC, separated by commas"),
+    Variable("EMG_OTB", "otb", _one_of(*OTB_PROBES), f"{', '.join(OTB_PROBES[:-1])} or {OTB_PROBES[-1]}"),
+    Variable(
+        "EMG_OTB_PARAMS",
+        "otb_params",
+        _text,
+        "name=value, separated by commas, such as channels=32,rate=1000",
+    ),
+    Variable("EMG_OTB_BIND", "otb_bind", _otb_bind, "an address, or address:port, such as 0.0.0.0"),
     Variable("EMG_LSL_OUTLET", "lsl_outlet", _flag, "1 or 0"),
     Variable("EMG_UDP", "udp", _host_port, "host:port, such as 127.0.0.1:12346"),
     Variable("EMG_MAX_SOURCES", "max_sources", _positive_int, "a whole number above 0"),

@@ -104,6 +104,7 @@ def test_a_mistyped_url_is_named_without_its_password(
         ("realtime", "EMG_PORT"),
         ("lsl", "EMG_LSL"),
         ("brainflow", "EMG_BOARD"),
+        ("otb", "EMG_OTB"),
     ],
 )
 def test_a_mode_without_what_it_reads_says_what_to_name(
@@ -199,3 +200,40 @@ def test_a_dotenv_that_would_silently_not_count_stops_the_start(
     with pytest.raises(ConfigError, match=said) as error:
         Settings.from_env(tmp_path / ".env")
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("mode", ["brainflow", "mindrove"])
+def test_a_boards_parameters_are_for_boards(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMG_BOARD_PARAMS", "ip_address=192.168.4.1")
+    with pytest.raises(
+        ConfigError, match="is for EMG_MODE=brainflow or mindrove only, but EMG_MODE is dummy"
+    ):
+        Settings.from_env(dotenv=None)
+    monkeypatch.setenv("EMG_MODE", mode)
+    monkeypatch.setenv("EMG_BOARD", "synthetic")
+    assert Settings.from_env(dotenv=None).board_params == "ip_address=192.168.4.1"
+
+
+@pytest.mark.parametrize(
+    ("text", "bind"),
+    [
+        ("0.0.0.0", ("0.0.0.0", 0)),
+        ("192.168.1.7:5000", ("192.168.1.7", 5000)),
+        ("[::1]:5000", ("::1", 5000)),
+        ("::", ("::", 0)),
+    ],
+)
+def test_a_probe_dials_in_at_an_address(
+    text: str, bind: tuple[str, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMG_MODE", "otb")
+    monkeypatch.setenv("EMG_OTB", "muovi+")
+    monkeypatch.setenv("EMG_OTB_BIND", text)
+    assert Settings.from_env(dotenv=None).otb_bind == bind
+
+
+@pytest.mark.parametrize("text", ["localhost", "1.2.3.4:0", "1.2.3.4:x", ":54321"])
+def test_and_at_nothing_else(text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMG_OTB_BIND", text)
+    with pytest.raises(ConfigError, match=r"EMG_OTB_BIND=.* is not allowed: an address"):
+        Settings.from_env(dotenv=None)

@@ -19,6 +19,8 @@ SOURCES = {  # by the mode: what its source is called
     EmgMode.PUSH: PUSHED,
     EmgMode.LSL: "lsl",
     EmgMode.BRAINFLOW: "brainflow",
+    EmgMode.MINDROVE: "mindrove",
+    EmgMode.OTB: "otb",
 }
 NEED_PUSH = frozenset(
     ("POST /emg/sources/{name}", "DELETE /emg/sources/{name}", "POST /emg/sources/{name}/samples")

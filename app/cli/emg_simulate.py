@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ import click
 from app.cli import named_recordings
 from app.cli.options import as_json, one_line_errors
 from app.errors import ConfigError, DataError
+from app.variables import OTB_PROBES as KINDS
 
 if TYPE_CHECKING:
     from app.emg.serial_device.fake_device import Encoder
@@ -32,7 +34,7 @@ above_0 = click.FloatRange(0.0, min_open=True)
     required=True,
     type=click.Path(path_type=Path),
     help="A new path such as /tmp/emg0, which becomes a link to a pseudo-terminal; or a serial port, such as "
-    "the other end of a null-modem cable.",
+    "the other end of a null-modem cable. With --otb: address:port to dial, such as 127.0.0.1:54321.",
 )
 @click.option(
     "--format",
@@ -45,16 +47,33 @@ above_0 = click.FloatRange(0.0, min_open=True)
 @click.option("--recording", help=f"What it plays. {named_recordings.HELP} Default: simulated muscles.")
 @click.option("--faults", default="", help="Such as gap@20000:500,flat@40000:ch3,hum@0:50=20,stall@60000:2.")
 @click.option("--damage", type=a_share, default=0.0, help="The share of frames or lines with a wrong byte.")
-@click.option("--channels", type=click.IntRange(1, 255), help="Default: as EMG_MODEL takes.")
+@click.option("--channels", type=click.IntRange(1, 256), help="Default: as EMG_MODEL takes.")
 @click.option("--rate", type=above_0, help="Nominal, in Hz. Default: as EMG_MODEL takes.")
 @click.option("--speed", type=above_0, default=1.0, help="True rate over nominal: 1.06 is a device 6 % fast.")
 @click.option(
     "--scale", type=above_0, default=1.0, show_default=True, help="Units (microvolt) for one count."
 )
 @click.option(
-    "--per-frame", type=click.IntRange(1, 255), default=1, show_default=True, help="Samples; binary."
+    "--per-frame",
+    type=click.IntRange(1, 255),
+    help="Samples; binary. Default: as few as fit through the usual baud rate.",
+)
+@click.option(
+    "--frame",
+    type=click.IntRange(1, 2),
+    default=2,
+    show_default=True,
+    help="The version of the frame; 2 says rate and scale. binary.",
+)
+@click.option(
+    "--tilt", type=above_0, help="An accelerometer's rate, in Hz, beside the EMG. binary, --frame 2."
 )
 @click.option("--counter/--no-counter", default=True, help="In front of every line; csv.")
+@click.option(
+    "--otb",
+    type=click.Choice(KINDS),
+    help="Be a probe of OT Bioelettronica, which does as it is told by its server.",
+)
 @click.option("--baud", type=click.IntRange(1), help="Default: one that carries it.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The simulated person and day.")
 @click.option(
@@ -62,11 +81,17 @@ above_0 = click.FloatRange(0.0, min_open=True)
 )
 @as_json
 @one_line_errors
-def simulate(to: Path, as_json: bool, seconds: float | None, damage: float, **options: Any) -> None:
+def simulate(
+    to: Path, as_json: bool, seconds: float | None, damage: float, otb: str | None, **options: Any
+) -> None:
     """Be a fake device that sends samples in real time. Ctrl-C pulls its plug."""
     from app.emg.serial_device.fake_device import FakeDevice
 
+    if otb is not None:
+        _be_probe(otb, str(to), as_json, seconds, **options)
+        return
     source = _source(**options)
+    options["per_frame"] = options["per_frame"] or _per_frame(source, **options)
     options["baud"] = _baud(source, **options)
     encoder, settings = _encoder(source, **options), _settings(to, **options)
     line = _line(to, options["baud"])
@@ -90,6 +115,41 @@ def simulate(to: Path, as_json: bool, seconds: float | None, damage: float, **op
             f"{device.overruns} lost because nobody read fast enough",
             err=True,
         )
+
+
+def _be_probe(
+    kind: str, to: str, as_json: bool, seconds: float | None, *, speed: float, seed: int, **_: Any
+) -> None:
+    """Dial in, again and again, until Ctrl-C or the end of the seconds."""
+    from app.emg.otb.fake_probe import FakeProbe
+    from app.emg.otb.probes import PORTS
+
+    host, _colon, port = to.rpartition(":") if ":" in to else (to, "", str(PORTS[kind]))
+    if not port.isdigit():
+        raise ConfigError(f"--to {to}: with --otb it is address:port, such as 127.0.0.1:{PORTS[kind]}")
+    settings = {"EMG_MODE": "otb", "EMG_OTB": kind, "EMG_OTB_BIND": f"{host}:{port}"}
+    named = " ".join(f"{name}={value}" for name, value in settings.items())
+    click.echo(
+        json.dumps(settings)
+        if as_json
+        else f"a {kind} that dials {host}:{port}. In another terminal, with a model that takes what it sends:\n\n"
+        f"  {named} make serve\n\nCtrl-C switches it off."
+    )
+    sys.stdout.flush()
+    probe = FakeProbe(kind, lambda channels, rate: _simulator(channels, rate, speed, seed))
+    timer = threading.Timer(seconds or threading.TIMEOUT_MAX, probe.close)
+    timer.daemon = True
+    timer.start()
+    before = signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        while not probe.closed:
+            probe.run(host, int(port), threading.TIMEOUT_MAX)
+    except KeyboardInterrupt:
+        pass
+    finally:
+        timer.cancel()
+        signal.signal(signal.SIGTERM, before)
+        click.echo(f"sent {probe.samples} samples", err=True)
 
 
 def _source(
@@ -143,26 +203,51 @@ def _simulator(channels: int | None, rate: float | None, speed: float, seed: int
 
 
 def _encoder(
-    source: Source, *, format_: str, scale: float, per_frame: int, counter: bool, **_: Any
+    source: Source,
+    *,
+    format_: str,
+    frame: int,
+    scale: float,
+    per_frame: int,
+    counter: bool,
+    tilt: float | None,
+    **_: Any,
 ) -> Encoder:
     from app.emg.serial_device.fake_device import CsvEncoder, PacketEncoder
-    from app.emg.serial_device.packets import most_samples
+    from app.emg.serial_device.frames import most_samples, most_samples2
 
+    if tilt is not None and (format_ == "csv" or frame == 1):
+        raise ConfigError("--tilt needs --format binary and --frame 2: nothing else has room for it")
     if format_ == "csv":
         return CsvEncoder(scale, counter)
-    if per_frame > most_samples(source.channels):
+    if frame == 1 and source.channels > 255:
+        raise ConfigError(f"--frame 1 holds at most 255 channels, not {source.channels}")
+    most = (most_samples if frame == 1 else most_samples2)(source.channels)
+    if per_frame > most:
         raise ConfigError(
-            f"--per-frame {per_frame} is too many: a frame holds at most {most_samples(source.channels)} "
+            f"--per-frame {per_frame} is too many: a frame holds at most {most} "
             f"samples of {source.channels} channels"
         )
-    return PacketEncoder(source.channels, scale, per_frame)
+    if tilt is None:
+        return PacketEncoder(
+            source.channels, scale, per_frame, rate=None if frame == 1 else source.sampling_rate
+        )
+    every = max(1, round(source.sampling_rate / tilt / per_frame)) * per_frame
+    return PacketEncoder(source.channels, scale, per_frame, rate=source.sampling_rate, tilt_every=every)
 
 
-def _baud(source: Source, *, format_: str, per_frame: int, baud: int | None, **_: Any) -> int:
+def _per_frame(source: Source, *, frame: int, baud: int | None, **_: Any) -> int:
+    from app.emg.serial_device import baud as bauds
+
+    wanted = baud or bauds.DEFAULT["binary"]
+    return bauds.fewest_samples(wanted, source.channels, source.sampling_rate, frame)
+
+
+def _baud(source: Source, *, format_: str, frame: int, per_frame: int, baud: int | None, **_: Any) -> int:
     from app.emg.serial_device import baud as bauds
 
     if baud is None:
-        baud = bauds.suited(source.channels, source.sampling_rate, format_, per_frame)
+        baud = bauds.suited(source.channels, source.sampling_rate, format_, per_frame, frame)
     bauds.require(baud or max(bauds.RATES), source.channels, source.sampling_rate, format_)
     return baud or max(bauds.RATES)
 
@@ -176,13 +261,14 @@ def _line(to: Path, baud: int) -> PseudoTerminal | SerialPort:
     return PseudoTerminal(to)
 
 
-def _settings(to: Path, *, baud: int, format_: str, scale: float, **_: Any) -> dict[str, str]:
+def _settings(to: Path, *, baud: int, format_: str, frame: int, scale: float, **_: Any) -> dict[str, str]:
+    says_scale = format_ == "binary" and frame == 2
     return {
         "EMG_MODE": "realtime",
         "EMG_PORT": str(to),
         "EMG_FORMAT": format_,
         "EMG_BAUD": str(baud),
-        **({} if scale == 1.0 else {"EMG_SCALE": f"{scale:g}"}),
+        **({} if scale == 1.0 or says_scale else {"EMG_SCALE": f"{scale:g}"}),
     }
 
 

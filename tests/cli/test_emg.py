@@ -62,7 +62,7 @@ def test_ports_says_how_to_do_without(monkeypatch: pytest.MonkeyPatch) -> None:
         ([], {"EMG_FORMAT": "binary", "EMG_BAUD": "921600"}),
         (["--format", "csv"], {"EMG_FORMAT": "csv", "EMG_BAUD": "2000000"}),
         (["--channels", "8", "--rate", "200", "--format", "csv"], {"EMG_BAUD": "115200"}),
-        (["--scale", "0.25"], {"EMG_SCALE": "0.25"}),
+        (["--scale", "0.25", "--frame", "1"], {"EMG_SCALE": "0.25"}),
     ],
 )
 def test_simulate_prints_the_settings_that_read_it(tmp_path: Path, arguments: list, setting: dict) -> None:
@@ -79,7 +79,9 @@ def test_simulate_prints_the_settings_that_read_it(tmp_path: Path, arguments: li
     ("arguments", "words"),
     [
         (["--baud", "9600"], "EMG_BAUD=9600 carries 960 bytes/s"),
-        (["--per-frame", "200"], "a frame holds at most 128 samples of 16 channels"),
+        (["--per-frame", "200"], "a frame holds at most 127 samples of 16 channels"),
+        (["--per-frame", "200", "--frame", "1"], "a frame holds at most 128 samples of 16 channels"),
+        (["--tilt", "50", "--frame", "1"], "--tilt needs --format binary and --frame 2"),
         (["--faults", "explode@5:1"], "kind one of gap"),
         (["--faults", "flat@0:ch99"], "channels 0 to 15"),
         (["--recording", "nothing.npz"], "nothing.npz"),
@@ -132,7 +134,9 @@ def test_check_reads_a_serial_device_and_its_counters(tmp_path: Path) -> None:
         result = run("check", "--seconds", "3", "--json", EMG_MODE="realtime", EMG_PORT=str(link))
     report = json.loads(result.stdout)
     assert (result.exit_code, report["source"]) == (1, "serial")
-    assert report["lost_samples"] == report["device"]["lost_frames"] > 0
+    assert (
+        report["lost_samples"] == 2 * report["device"]["lost_frames"] > 0
+    )  # two a frame go through 921600 baud
     assert report["samples"] >= 5000
 
 
@@ -189,3 +193,21 @@ def test_check_refuses_a_baud_rate_that_cannot_carry_the_model() -> None:
 def test_check_has_nothing_to_check_where_clients_push() -> None:
     result = run("check", EMG_MODE="push")
     assert (result.exit_code, "GET /emg/quality" in result.stderr) == (1, True)
+
+
+def test_simulate_is_a_probe_that_dials_in(tmp_path: Path) -> None:
+    from app.emg.otb.probes import probe_of
+    from app.emg.otb.source import OtbSource
+
+    source = OtbSource(probe_of("sessantaquattro+", "channels=16,rate=1000"), ("127.0.0.1", 0))
+    source.listen()
+    to = f"127.0.0.1:{source.port}"
+    with fake_device(Path(to), "--otb", "sessantaquattro+"):
+        count, until = 0, time.monotonic() + 30.0
+        while count < 1000:
+            assert time.monotonic() < until
+            chunk = source.read()
+            assert chunk is not None
+            count += len(chunk.samples)
+    source.close()
+    assert source.sums["lost_samples"] == source.sums["slips"] == 0

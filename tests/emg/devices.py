@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from app.emg.serial_device.packets import encode
+from app.emg.serial_device.frames import encode
 from app.emg.serial_device.pseudo_terminal import PseudoTerminal
 from app.emg.serial_device.source import SerialOptions
 

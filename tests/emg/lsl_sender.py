@@ -29,24 +29,39 @@ def main() -> None:
         "--chunk", type=int, default=0, help="samples sent at once, about one a second stamped 52 ms late"
     )
     parser.add_argument("--noise", action="store_true", help="instead of numbers")
+    parser.add_argument("--types", help="of the channels, separated by commas; default: all EMG")
+    parser.add_argument(
+        "--beside",
+        type=float,
+        help="rate of a second stream NAME-beside, of whose samples each tells its time in s",
+    )
     chosen = parser.parse_args()
     info = pylsl.StreamInfo(
         chosen.name, chosen.type, chosen.channels, chosen.rate, "float32", chosen.source_id or chosen.name
     )
     info.set_channel_labels([f"E{channel + 1}" for channel in range(chosen.channels)])
-    info.set_channel_types(["EMG"] * chosen.channels)
+    info.set_channel_types(chosen.types.split(",") if chosen.types else ["EMG"] * chosen.channels)
     info.set_channel_units(chosen.unit)
-    send(pylsl.StreamOutlet(info), chosen)
+    beside = None
+    if chosen.beside:
+        name = f"{chosen.name}-beside"
+        beside = pylsl.StreamOutlet(pylsl.StreamInfo(name, "ACC", 1, chosen.beside, "float32", name))
+    send(pylsl.StreamOutlet(info), chosen, beside)
 
 
-def send(outlet: pylsl.StreamOutlet, chosen: argparse.Namespace) -> None:
+def send(
+    outlet: pylsl.StreamOutlet, chosen: argparse.Namespace, beside: pylsl.StreamOutlet | None = None
+) -> None:
     random = np.random.default_rng(1)
     began, sent = pylsl.local_clock(), 0
     sys.stdout.write("sending\n")
     sys.stdout.flush()
-    late = 0
+    late = sent_beside = 0
     while True:
         time.sleep(0.01)
+        while beside and sent_beside / chosen.beside < pylsl.local_clock() - began:
+            beside.push_sample([sent_beside / chosen.beside], began + sent_beside / chosen.beside)
+            sent_beside += 1
         due = int((pylsl.local_clock() - began) * chosen.rate)
         if chosen.chunk:
             due = max(due // chosen.chunk * chosen.chunk, sent)

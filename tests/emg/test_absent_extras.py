@@ -41,7 +41,7 @@ def run(code: str) -> str:
             "LSL",
         ),
         ("import app.emg.lsl.outlet as m; m.LslOutlets('a', 'b', ['rest'], 'rest')", "LSL"),
-        ("import app.emg.brainflow.source as m; m.find_board('synthetic')", "EMG_MODE=brainflow"),
+        ("import app.emg.brainflow.boards as m; m.find_board('synthetic')", "EMG_MODE=brainflow"),
     ],
     ids=["lsl", "outlet", "brainflow"],
 )

@@ -12,6 +12,7 @@ import pytest
 
 from app.emg.serial_device import baud
 from app.emg.serial_device.csv_lines import CsvDecoder
+from app.emg.serial_device.frames import FRAME2_BYTES, encode2
 from app.emg.serial_device.packets import PacketDecoder
 
 DOC = (Path(__file__).parents[2] / "docs" / "devices.md").read_text()
@@ -22,6 +23,7 @@ ARDUINO = """
 #include <cstdint>
 #include <cstdio>
 #include <cstddef>
+#include <cstring>
 enum { A0 = 0, A3 = 3, A6 = 6, A7 = 7 };
 static uint32_t now_us = 0xFFFFFF00u;  // micros() wraps on the way
 uint32_t micros() { return now_us; }
@@ -40,7 +42,10 @@ def test_the_table_of_baud_rates_is_what_the_code_says() -> None:
         columns = [("binary", 4, 1), ("binary", 8, 1), ("binary", 16, 1), ("binary", 16, 10)]
         columns += [("csv", channels, 1) for channels in (4, 8, 16)]
         room = baud.bytes_per_second(int(bits))
-        found = [int(room / baud.sample_bytes(channels, form, n)) for form, channels, n in columns]
+        found = [
+            int(room / baud.sample_bytes(channels, form, n, frame_bytes=FRAME2_BYTES))
+            for form, channels, n in columns
+        ]
         assert [int(cell) for cell in cells.split(" | ")] == found
 
 
@@ -57,10 +62,14 @@ def sent_by(sketch: str, folder: Path) -> bytes:
 
 
 def test_the_binary_sketch_sends_frames_that_are_read(tmp_path: Path) -> None:
-    decoder = PacketDecoder(4)
-    (run,) = decoder.feed(sent_by("binary", tmp_path))
+    sent = sent_by("binary", tmp_path)
+    decoder = PacketDecoder(4, 1000.0)
+    (run,) = decoder.feed(sent)
     np.testing.assert_array_equal(run.samples, np.tile(np.float32([-50, -20, 10, 20]), (1000, 1)))
     assert decoder.garbage_bytes == decoder.crc_errors == decoder.lost_frames == 0
+    assert run.scale == pytest.approx(0.8056641)
+    sample = np.array([[-50, -20, 10, 20]], np.int16)
+    assert sent == b"".join(encode2(sample, counter, 1000.0, 3.3e6 / 4096 / 1000) for counter in range(1000))
 
 
 def test_the_csv_sketch_sends_lines_that_are_read(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from app.emg.brainflow.source import load_brainflow
+from app.emg.brainflow.sdk import load_brainflow
 from tests.emg.extras import require_extra
 from tests.inference.artefacts import make_artefact
 from tests.server.live import LATE_S, START_S, connecting, gunicorn, until

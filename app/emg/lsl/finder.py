@@ -6,13 +6,13 @@ Nothing here waits in native code for longer than CALL_WAIT_S: under gevent that
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from app.emg.description import SourceDescription
 from app.emg.lsl.library import load_pylsl
-from app.emg.lsl.stream_description import StreamDescription, described
+from app.emg.lsl.stream_description import StreamDescription, described, described_beside
 from app.emg.simulated.pacing import Clock, Sleep
 from app.errors import ConfigError, SourceError
 
@@ -34,14 +34,19 @@ class Query:
     value: str
 
     @classmethod
-    def parse(cls, text: str) -> Query:
+    def parse(cls, text: str, setting: str = "EMG_LSL") -> Query:
         """Read it; raise ConfigError where it is not name=..., type=... or source_id=..."""
         prop, _, value = text.partition("=")
         if prop not in ("name", "type", "source_id") or not value:
             raise ConfigError(
-                f"EMG_LSL={text!r} is not allowed: name=..., type=... or source_id=... of a stream"
+                f"{setting}={text!r} is not allowed: name=..., type=... or source_id=... of a stream"
             )
         return cls(prop, value)
+
+    @classmethod
+    def parse_several(cls, text: str, setting: str) -> tuple[Query, ...]:
+        """Read none or more, separated by commas; raise ConfigError as `parse` does."""
+        return tuple(cls.parse(part.strip(), setting) for part in text.split(",") if part.strip())
 
     def __str__(self) -> str:
         return f"{self.prop}={self.value}"
@@ -60,6 +65,14 @@ class StreamFinder:
         self._resolver: Any = None
         self._asked_at = 0.0  # when it was made
         self.closed = False
+
+    def now(self) -> float:
+        """Return the time of its clock, in s."""
+        return self._clock()
+
+    def nap(self) -> None:
+        """Wait a little for streams that answer late."""
+        self._sleep(POLL_S)
 
     @property
     def asking_s(self) -> float:
@@ -130,24 +143,33 @@ def describe(
     seconds: float,
     *,
     scale: float | None = None,
+    aux: Sequence[Query] = (),
     clock: Clock = time.monotonic,
     sleep: Sleep = time.sleep,
 ) -> SourceDescription:
-    """Return what the stream says of itself; look for it for so many `seconds`. `scale` makes microvolts of it.
+    """Return what the stream says of itself, and the `aux` streams beside it; look for each for so many `seconds`.
+
+    `scale` makes microvolts of the stream's numbers.
 
     Raises:
         SourceError: there is none.
         ConfigError: pylsl is not there, more than one stream is meant, or it carries no signal.
     """
-    finder = StreamFinder(query, load_pylsl(), clock, sleep)
-    until = clock() + seconds
+    lsl = load_pylsl()
+    found = described(_said(StreamFinder(query, lsl, clock, sleep), seconds), scale)
+    further = [described_beside(_said(StreamFinder(one, lsl, clock, sleep), seconds)) for one in aux]
+    return replace(found, aux_streams=(*found.aux_streams, *further))
+
+
+def _said(finder: StreamFinder, seconds: float) -> StreamDescription:
+    until = finder.now() + seconds
     while True:
         try:
-            return described(finder.inlet(finder.find())[1], scale)
+            return finder.inlet(finder.find())[1]
         except SourceError:
-            if clock() >= until:
+            if finder.now() >= until:
                 raise
-            sleep(POLL_S)
+            finder.nap()
 
 
 def _description(info: Any) -> StreamDescription:

@@ -10,17 +10,20 @@ import logging
 import time
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, NoReturn
 
 import numpy as np
 
+from app.emg.auxiliary import AuxChunk
 from app.emg.description import SourceDescription
+from app.emg.lsl.aux_inlet import AuxInlet
 from app.emg.lsl.finder import CALL_WAIT_S, POLL_S, Query, StreamFinder
 from app.emg.lsl.library import load_pylsl
 from app.emg.lsl.stream_description import Selection, select
-from app.emg.lsl.timestamps import Stamps, TimestampFit
 from app.emg.signal.rates import same_rate
-from app.emg.signal.segments import never_numbers, pieces
+from app.emg.signal.segments import Indices, never_numbers, pieces, runs
+from app.emg.signal.timestamps import Stamps, TimestampFit
 from app.emg.simulated.pacing import Clock, Sleep
 from app.emg.source import Chunk, Samples
 from app.errors import ConfigError, SourceError
@@ -37,6 +40,7 @@ class LslSource:
 
     Samples are numbered by the stream's own time stamps, on this machine's clock: what is missing between them is a
     gap. Where the stream says its units, they are converted to those of the description, unless `scale` is given.
+    `aux` are the streams that the description has as the last of its auxiliary ones; they may come and go.
     """
 
     name = "lsl"
@@ -48,13 +52,20 @@ class LslSource:
         description: SourceDescription,
         *,
         scale: float | None = None,
+        aux: Sequence[Query] = (),
         clock: Clock = time.monotonic,
         sleep: Sleep = time.sleep,
     ) -> None:
         self.query, self.channels, self.sampling_rate = query, description.channels, description.sampling_rate
         self.units, self.channel_names = description.units, description.channel_names
+        self.aux_streams = description.aux_streams
         self._scale, self._clock, self._sleep = scale, clock, sleep
         self._lsl = load_pylsl()
+        first = len(self.aux_streams) - len(aux)
+        self._inlets = [
+            AuxInlet(first + number, one, self.aux_streams[first + number], self._lsl)
+            for number, one in enumerate(aux)
+        ]
         self._line = TimestampFit(description.sampling_rate)
         self._ready: deque[Chunk] = deque()
         self._finder = StreamFinder(query, self._lsl, clock, sleep)
@@ -66,7 +77,7 @@ class LslSource:
         self._heard = False  # whether any came, or that none came has been said
         self._restart = False
         self._nothing_since: float | None = None  # when samples began to come of which none can be used
-        self._closed = False
+        self._begun = self._closed = False
         self.opened = 0  # times
 
     @property
@@ -99,6 +110,7 @@ class LslSource:
             SourceError: there is no such stream now, or it does not fit.
         """
         while not self._ready and not self._closed:
+            self._begin_beside()
             if self._inlet is None:
                 try:
                     self._connect()
@@ -115,6 +127,8 @@ class LslSource:
 
     def close(self) -> None:
         self._closed = self._finder.closed = True
+        for inlet in self._inlets:
+            inlet.close()
 
     def _connect(self) -> None:
         info = self._find()
@@ -153,18 +167,21 @@ class LslSource:
         Raises:
             SourceError: the stream has gone.
         """
-        samples, stamps = self._pulled()
+        table, stamps = self._pulled()
         if not len(stamps):
             return False
         if self._line.doubts(stamps):  # the rest of a burst may be on its way
             self._sleep(POLL_S)
             more, later = self._pulled()
-            samples, stamps = np.concatenate([samples, more]), np.concatenate([stamps, later])
+            table, stamps = np.concatenate([table, more]), np.concatenate([stamps, later])
         self._heard_at, self._heard = self._clock(), True
         self._finder.rest()
         placed = self._line.place(stamps, self._heard_at)
+        samples = self._of_emg(table)
         found = pieces(placed.indices, samples, placed.restart or self._restart)
         self._expect_numbers(samples, bool(found))
+        if found:
+            found[0] = replace(found[0], aux=tuple(self._beside(table, placed.indices)))
         self._ready.extend(found)
         self._restart = self._restart and not found
         return True
@@ -182,8 +199,8 @@ class LslSource:
         if self._heard_at - self._nothing_since > SILENT_S:
             raise SourceError(f"the LSL stream {self.query} is there, but {never_numbers(samples)}")
 
-    def _pulled(self) -> tuple[Samples, Stamps]:
-        """(n, channels) in our units, and (n,) on our clock."""
+    def _pulled(self) -> tuple[Stamps, Stamps]:
+        """All channels (n, of the stream) as they are, and (n,) on our clock."""
         assert self._selection is not None
         values: Any = ()
         stamps: Any = ()
@@ -195,8 +212,36 @@ class LslSource:
         except self._lsl.util.LostError:
             self._lose("has gone")
         table = np.asarray(values, np.float64).reshape(len(stamps), self._selection.of)
-        samples = (table[:, self._selection.columns] * np.array(self._selection.factors)).astype(np.float32)
-        return samples, np.asarray(stamps, np.float64) + self._offset_s
+        return table, np.asarray(stamps, np.float64) + self._offset_s
+
+    def _of_emg(self, table: Stamps) -> Samples:
+        """Return the EMG channels (n, channels) in our units."""
+        assert self._selection is not None
+        scaled = table[:, self._selection.columns] * np.array(self._selection.factors)
+        samples: Samples = scaled.astype(np.float32)
+        return samples
+
+    def _begin_beside(self) -> None:
+        if not self._begun:
+            self._begun = True
+            for inlet in self._inlets:
+                inlet.start()
+
+    def _beside(self, table: Stamps, index: Indices) -> list[AuxChunk]:
+        """Return what came in the stream's other channels, and in the auxiliary streams."""
+        assert self._selection is not None
+        names = [stream.name for stream in self.aux_streams]
+        same = [
+            AuxChunk(
+                stream=names.index(kind),
+                at=float(index[run.start]),
+                samples=table[run][:, columns].astype(np.float32),
+            )
+            for kind, columns in self._selection.beside.items()
+            if kind in names
+            for run in runs(index)
+        ]
+        return same + [chunk for inlet in self._inlets for chunk in inlet.chunks(self._line)]
 
     def _look_whether_gone(self) -> None:
         """Ask anew for a sender that is silent: the connection of one whose cable was cut never breaks."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from app.emg.auxiliary import AuxStream
 from app.emg.description import UNKNOWN_UNITS, SourceDescription
 from app.emg.signal.rates import same_rate
 from app.emg.units import KNOWN, factor, standard
@@ -37,6 +38,7 @@ class Selection:
     of: int  # channels in the stream
     labels: tuple[str, ...]
     factors: tuple[float, ...]  # of each of these channels
+    beside: dict[str, list[int]] = field(default_factory=dict)  # other columns by their type
 
     def __str__(self) -> str:
         names = ", ".join(self.labels) or ", ".join(str(column + 1) for column in self.columns)
@@ -60,6 +62,38 @@ def described(stream: StreamDescription, scale: float | None = None) -> SourceDe
         sampling_rate=stream.rate,
         units=_own_units([_said(stream, column) for column in columns]) if scale is None else "uV",
         channel_names=labels,
+        aux_streams=tuple(_aux(stream, kind, columns) for kind, columns in beside(stream).items()),
+    )
+
+
+def described_beside(stream: StreamDescription) -> AuxStream:
+    """Return what a stream is that comes beside the EMG's.
+
+    Raises:
+        ConfigError: it carries no signal.
+    """
+    _expect_signal(stream)
+    return _aux(stream, stream.name, list(range(stream.channels)))
+
+
+def beside(stream: StreamDescription) -> dict[str, list[int]]:
+    """Return the channels that are not EMG, by type, of a stream that says which are."""
+    found: dict[str, list[int]] = {}
+    emg = _of_type_emg(stream)
+    for column, kind in enumerate(stream.types):
+        if emg and column not in emg:
+            found.setdefault(kind.strip().lower() or "other", []).append(column)
+    return found
+
+
+def _aux(stream: StreamDescription, name: str, columns: list[int]) -> AuxStream:
+    labels = [stream.labels[column] if stream.labels else "" for column in columns]
+    units = {stream.units[column].strip() if stream.units else "" for column in columns}
+    return AuxStream(
+        name=name,
+        channel_names=tuple(label or f"{name}{number}" for number, label in enumerate(labels, 1)),
+        units=(units.pop() or UNKNOWN_UNITS) if len(units) == 1 else UNKNOWN_UNITS,
+        sampling_rate=stream.rate,
     )
 
 
@@ -112,6 +146,7 @@ def select(
         of=stream.channels,
         labels=labels,
         factors=_factors(stream.name, said, units, scale, channels),
+        beside=beside(stream) if len(columns) < stream.channels else {},
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import ceil
 
-from app.emg.serial_device.packets import FRAME_BYTES, most_samples
+from app.emg.serial_device.frames import FRAME2_BYTES, FRAME_BYTES, MAX_CHANNELS2, most_samples
 from app.errors import ConfigError
 
 BITS_PER_BYTE = 10  # 8N1: a start bit, eight of data, a stop bit
@@ -34,11 +34,20 @@ def bytes_per_second(baud: int) -> float:
     return baud / BITS_PER_BYTE
 
 
-def sample_bytes(channels: int, format: str, per_frame: int = 1, value_bytes: int = CSV_USUAL_BYTES) -> float:
-    """Bytes that one sample takes; in `csv` with numbers of `value_bytes`, in `binary` by samples in a frame."""
+def sample_bytes(
+    channels: int,
+    format: str,
+    per_frame: int = 1,
+    value_bytes: int = CSV_USUAL_BYTES,
+    frame_bytes: int = FRAME_BYTES,
+) -> float:
+    """Bytes that one sample takes; in `csv` with numbers of `value_bytes`, in `binary` by samples in a frame.
+
+    `frame_bytes` are those around the samples.
+    """
     if format == "csv":
         return channels * value_bytes
-    return FRAME_BYTES / per_frame + 2 * channels
+    return frame_bytes / per_frame + 2 * channels
 
 
 def least_bytes(channels: int, format: str) -> float:
@@ -54,8 +63,8 @@ def require(baud: int, channels: int, rate: float, format: str) -> None:
     """
     if format not in DEFAULT:
         raise ConfigError(f"EMG_FORMAT={format!r} is not allowed: csv or binary")
-    if not 1 <= channels <= 255:
-        raise ConfigError(f"{channels} channels are not allowed: a serial device has 1 to 255")
+    if not 1 <= channels <= MAX_CHANNELS2:
+        raise ConfigError(f"{channels} channels are not allowed: a serial device has 1 to {MAX_CHANNELS2}")
     needed = least_bytes(channels, format) * rate
     if needed <= bytes_per_second(baud):
         return
@@ -81,6 +90,14 @@ def note(baud: int, channels: int, rate: float, format: str) -> str | None:
     )
 
 
+def fewest_samples(baud: int, channels: int, rate: float, version: int = 1) -> int:
+    """Return how few samples a frame of that version may hold for the line to carry them; 1 where none are enough."""
+    around = FRAME_BYTES if version == 1 else FRAME2_BYTES
+    room = bytes_per_second(baud) / rate - 2 * channels  # what is left of a sample's time
+    fewest = ceil(around / room) if room > 0 else 1
+    return fewest if fewest <= most_samples(channels) else 1
+
+
 def _fitting(baud: int, channels: int, rate: float, format: str) -> list[str]:
     """Each a change of one thing."""
     found = []
@@ -100,7 +117,11 @@ def _named(channels: int) -> str:
     return "1 channel" if channels == 1 else f"{channels} channels"
 
 
-def suited(channels: int, rate: float, format: str, per_frame: int = 1) -> int | None:
-    """Return the usual baud rate of the format if it carries that, else the lowest that does; None: none does."""
-    needed = sample_bytes(channels, format, per_frame) * rate
+def suited(channels: int, rate: float, format: str, per_frame: int = 1, version: int = 1) -> int | None:
+    """Return the usual baud rate of the format if it carries that, else the lowest that does; None: none does.
+
+    `version` is that of the binary frame.
+    """
+    around = FRAME_BYTES if version == 1 else FRAME2_BYTES
+    needed = sample_bytes(channels, format, per_frame, frame_bytes=around) * rate
     return next((b for b in (DEFAULT[format], *RATES) if needed <= bytes_per_second(b)), None)

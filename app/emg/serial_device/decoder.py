@@ -5,9 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+import numpy as np
+
 from app.emg.source import Samples
 
 NO_LIMIT = 2**62
+
+
+@dataclass(frozen=True, slots=True)
+class AuxPart:
+    """Consecutive samples of one kind that came beside a run's."""
+
+    kind: int
+    offset: int  # of the first, in samples of the run
+    every: int  # EMG samples from one to the next
+    samples: Samples  # (n, channels), in the kind's units
+
+    def with_more(self, samples: Samples) -> AuxPart:
+        """Return these and the ones that follow them."""
+        return AuxPart(self.kind, self.offset, self.every, np.concatenate([self.samples, samples]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -15,12 +31,14 @@ class Run:
     """Samples that follow one another without a loss among them.
 
     `lost` are known to be missing before the first. `restart`: the device's counter began anew, so how
-    many are missing is not known.
+    many are missing is not known. `scale` is what the device says of its counts.
     """
 
     samples: Samples  # (n, channels), counts
     lost: int = 0
     restart: bool = False
+    scale: float | None = None  # uV for one; None: it does not say
+    aux: tuple[AuxPart, ...] = ()
 
 
 class Decoder(Protocol):

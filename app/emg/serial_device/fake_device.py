@@ -7,12 +7,13 @@ from typing import Protocol
 
 import numpy as np
 
-from app.emg.serial_device import packets
+from app.emg.serial_device import frames
 from app.emg.source import Chunk, Samples, Source
 
 # What a reader that is late finds again: a serial driver of Linux keeps 64 KiB at least (tty_buffer.c), a
 # pseudo-terminal 12 KiB only. What goes beyond is lost, for a converter does not wait.
 FIFO_BYTES = 65536
+ACCELEROMETER, TILT_SCALE, TURN_S = 1, 0.001, 10.0  # its kind; g for one count; for a turn
 
 
 class Line(Protocol):
@@ -29,10 +30,22 @@ class Encoder(Protocol):
 
 
 class PacketEncoder:
-    """Binary frames. Frame k holds the samples from k x per_frame on; one that misses a sample is not made."""
+    """Binary frames. Frame k holds the samples from k x per_frame on; one that misses a sample is not made.
 
-    def __init__(self, channels: int, scale: float = 1.0, per_frame: int = 1) -> None:
-        self._scale, self._per_frame = scale, per_frame
+    With a `rate` they are of version 2, and say it and the scale; else of version 1. `tilt_every`: so many EMG samples
+    lie between two of an accelerometer that is slowly turned, beside the EMG; it needs version 2.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        scale: float = 1.0,
+        per_frame: int = 1,
+        *,
+        rate: float | None = None,
+        tilt_every: int | None = None,
+    ) -> None:
+        self._scale, self._per_frame, self._rate, self._tilt_every = scale, per_frame, rate, tilt_every
         self._held = np.zeros((0, channels), np.int16)  # of a frame that is not full yet
         self._next = 0  # sample index
 
@@ -46,11 +59,25 @@ class PacketEncoder:
         whole = max(0, len(samples) - start) // self._per_frame
         end = start + whole * self._per_frame
         self._held = samples[end:]
-        if not whole:
+        size = self._per_frame
+        return [
+            self._frame(samples[at : at + size], (first + at) // size, first + at)
+            for at in range(start, end, size)
+        ]
+
+    def _frame(self, samples: frames.Counts, counter: int, index: int) -> bytes:
+        if self._rate is None:
+            return frames.encode(samples, counter, len(samples))
+        blocks = [] if self._tilt_every is None else self._tilt(index, self._tilt_every)
+        return frames.encode2(samples, counter, self._rate, self._scale, blocks=blocks)
+
+    def _tilt(self, index: int, every: int) -> list[bytes]:
+        """Return the accelerometer's block of the first frame that begins `every` samples after the last one's."""
+        if index % every >= self._per_frame or self._rate is None:
             return []
-        stream = packets.encode(samples[start:end], (first + start) // self._per_frame, self._per_frame)
-        size = len(stream) // whole
-        return [stream[at : at + size] for at in range(0, len(stream), size)]
+        angle = 2.0 * np.pi * index / self._rate / TURN_S
+        tilted = np.array([[np.sin(angle), 0.0, np.cos(angle)]], np.float32)
+        return [frames.encode_block(ACCELEROMETER, counts(tilted, TILT_SCALE), every, TILT_SCALE)]
 
 
 class CsvEncoder:
@@ -66,9 +93,9 @@ class CsvEncoder:
         return [(",".join(map(str, row)) + "\r\n").encode() for row in rows]
 
 
-def counts(samples: Samples, scale: float) -> packets.Counts:
+def counts(samples: Samples, scale: float) -> frames.Counts:
     """Return what a 16-bit converter with `scale` units a count makes of the samples."""
-    rounded: packets.Counts = np.clip(np.rint(samples / scale), -32768, 32767).astype(np.int16)
+    rounded: frames.Counts = np.clip(np.rint(samples / scale), -32768, 32767).astype(np.int16)
     return rounded
 
 

@@ -9,10 +9,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
+from app.emg.auxiliary import AuxChunk, AuxStream
 from app.emg.description import SourceDescription
 from app.emg.serial_device import baud as bauds
 from app.emg.serial_device.csv_lines import CsvDecoder
 from app.emg.serial_device.decoder import Decoder, Run
+from app.emg.serial_device.frames import aux_name
 from app.emg.serial_device.packets import PacketDecoder
 from app.emg.serial_device.port import PortInfo, SerialPort, find_usb, list_ports, parse_usb
 from app.emg.source import Chunk
@@ -44,7 +48,9 @@ class SerialOptions:
     baud: int | None = None  # None: the usual one of the format
     format: str = "binary"  # or csv
     units: str = "uV"
-    scale: float = 1.0  # units for one count
+    scale: float = 1.0  # units for one count; 1 leaves it to the device, if it says it
+    channel_names: tuple[str, ...] = ()
+    aux_streams: tuple[AuxStream, ...] = ()  # what it delivers beside EMG
 
     def __post_init__(self) -> None:
         if self.port is None and self.usb is None:
@@ -83,6 +89,8 @@ class SerialOptions:
             channels=description.channels,
             sampling_rate=description.sampling_rate,
             units=description.units,
+            channel_names=description.channel_names,
+            aux_streams=description.aux_streams,
         )
 
 
@@ -105,6 +113,8 @@ class SerialSource:
             raise ConfigError("a serial source needs channels and rate: `describe` asks the device for them")
         self.options = options
         self.channels, self.sampling_rate, self.units = options.channels, options.sampling_rate, options.units
+        self.channel_names, self.aux_streams = options.channel_names, options.aux_streams
+        self._aux_numbers = {stream.name: number for number, stream in enumerate(options.aux_streams)}
         self.gesture_names: Sequence[str] = ()
         self.opened = 0  # times
         self._list_ports, self._clock = list_ports, clock
@@ -208,7 +218,18 @@ class SerialSource:
         index, restart = self._index + run.lost, run.restart or self._restart
         self._index = index + len(run.samples)
         self._restart = False
-        return Chunk(index=index, samples=run.samples * self.options.scale, restart=restart)
+        scale = self.options.scale if self.options.scale != 1.0 or run.scale is None else run.scale
+        samples = run.samples * np.float32(scale)
+        return Chunk(index=index, samples=samples, restart=restart, aux=self._aux(run, index))
+
+    def _aux(self, run: Run, index: int) -> tuple[AuxChunk, ...]:
+        """Return what came beside the run, of the streams that were there when the device was described."""
+        named = ((self._aux_numbers.get(aux_name(part.kind)[0]), part) for part in run.aux)
+        return tuple(
+            AuxChunk(stream=number, at=float(index + part.offset), samples=part.samples)
+            for number, part in named
+            if number is not None and part.samples.shape[1] == self.aux_streams[number].channels
+        )
 
     def _expect_samples(self, n_bytes: int, got_some: bool, now: float) -> None:
         """Bytes without samples for 2 s are not waited for in silence."""
@@ -232,4 +253,4 @@ class SerialSource:
 def _decoder(options: SerialOptions, channels: int) -> Decoder:
     if options.format == "csv":
         return CsvDecoder(channels, options.sampling_rate)
-    return PacketDecoder(channels)
+    return PacketDecoder(channels, options.sampling_rate)

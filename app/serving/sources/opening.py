@@ -4,18 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.config import EmgMode, Settings
-from app.emg.brainflow.source import UNITS as BOARD_UNITS
-from app.emg.brainflow.source import BoardSource, find_board
 from app.emg.description import UNKNOWN_UNITS, SourceDescription
 from app.emg.files.gesture_names import with_class_names
 from app.emg.files.recordings import in_units, load_path
-from app.emg.lsl import finder
-from app.emg.lsl.source import LslSource
-from app.emg.serial_device import describe as serial
-from app.emg.serial_device.source import SerialOptions, SerialSource
 from app.emg.signal.display_filters import display_filters
 from app.emg.signal.filters import design
 from app.emg.signal.fit import SourceSignal
@@ -28,13 +22,12 @@ from app.emg.source import Source
 from app.emg.units import factor
 from app.errors import ConfigError, DataError, SourceError
 from app.inference.manifest import Manifest
-from app.serving.process.native_thread import native_thread
+from app.serving.sources.device_opening import OF_DEVICES, describe_device, open_device
 from app.serving.sources.fitting import choose, montage_for, signal_of
 
 log = logging.getLogger(__name__)
 
 KEPT_S = 10.0  # of filtered signal, for readers that ask for many windows or come back late
-LOOK_S = 3.0  # at the start, for a device that says what it delivers
 SHOWN_S = 0.25  # without a model: of a gap, so much is filled, as a window's MAX_FILLED would be
 SIMULATED = SourceDescription(channels=16, sampling_rate=2000.0, units="uV")  # without a model that says more
 SIMULATED_GESTURES = ("rest", "fist", "open", "flexion", "extension", "pinch", "point")
@@ -104,12 +97,8 @@ def open_source(
 def _open_source(settings: Settings, expected: Manifest | None, others: Sequence[Manifest]) -> Source:
     if settings.emg_mode is EmgMode.NINAPRO:
         return _open_recording(settings, expected, others)
-    if settings.emg_mode is EmgMode.REALTIME:
-        return SerialSource(serial_options(settings, expected))
-    if settings.emg_mode is EmgMode.LSL:
-        return _open_lsl(settings, expected)
-    if settings.emg_mode is EmgMode.BRAINFLOW:
-        return _open_board(settings, expected)
+    if settings.emg_mode in OF_DEVICES:
+        return _open_device(settings, expected)
     return _simulator(settings, expected)
 
 
@@ -144,72 +133,34 @@ def _open_recording(settings: Settings, expected: Manifest | None, others: Seque
     return Playback(recordings, speed=settings.speed, loop=settings.loop)
 
 
-def _open_lsl(settings: Settings, expected: Manifest | None) -> LslSource:
-    """Return the stream that EMG_LSL names; it may begin later than the server.
+def _open_device(settings: Settings, expected: Manifest | None) -> Source:
+    """Return the device of EMG_MODE as it describes itself.
 
     Raises:
-        ConfigError: pylsl is not there, or more than one stream is meant.
+        SourceError, ConfigError: as `describe_device`; where a model is expected, only for a wrong setting.
     """
-    query, scale = finder.Query.parse(settings.lsl or ""), None if settings.scale == 1.0 else settings.scale
     try:
-        description = finder.describe(query, LOOK_S, scale=scale)
+        description = describe_device(settings)
     except SourceError:
         if expected is None:
             raise
-        description = _as_read_by(expected)
-    return LslSource(query, description, scale=scale)
-
-
-def _open_board(settings: Settings, expected: Manifest | None) -> BoardSource:
-    """Return the board that EMG_BOARD names; it is connected when it is first read.
-
-    Raises:
-        ConfigError: brainflow is not there, or BrainFlow knows no such board.
-    """
-    scaled = UNKNOWN_UNITS if expected is None else expected.units
-    return BoardSource(
-        find_board(settings.board or ""),
-        port=settings.port,
-        units=BOARD_UNITS if settings.scale == 1.0 else scaled,
-        scale=settings.scale,
-        aside=native_thread().run,
-    )
-
-
-def serial_options(settings: Settings, expected: Manifest | None) -> SerialOptions:
-    """Return the device that the settings name, with what it delivers: by EMG_CH and EMG_FS, by itself, by the model.
-
-    Raises:
-        ConfigError: the baud rate cannot carry that, or nobody says it.
-        SourceError: the device does not answer, and there is no model to go by.
-    """
-    options = SerialOptions(
-        channels=settings.channels,
-        sampling_rate=settings.sampling_rate,
-        units=UNKNOWN_UNITS if expected is None else expected.units,
-        port=settings.port,
-        usb=settings.usb,
-        baud=settings.baud,
-        format=settings.format,
-        scale=settings.scale,
-    )
-    try:
-        return options.as_described(serial.describe(options, LOOK_S))
-    except (SourceError, ConfigError):  # it does not answer, or cannot say all of it
-        if expected is None:
+        description = _as_read_by(settings, expected)  # it may begin later than the server
+    except ConfigError:
+        if expected is None or settings.emg_mode is not EmgMode.REALTIME:
             raise
-    told = SourceDescription(
-        channels=settings.channels or expected.channels,
-        sampling_rate=settings.sampling_rate or expected.sampling_rate,
-        units=expected.units,
-    )
-    return options.as_described(told)
+        description = _as_read_by(settings, expected)  # CSV, or frames of version 1, say only half of it
+    if description.units == UNKNOWN_UNITS and expected is not None:
+        description = replace(description, units=expected.units)
+    return open_device(settings, description)
 
 
-def _as_read_by(expected: Manifest) -> SourceDescription:
+def _as_read_by(settings: Settings, expected: Manifest) -> SourceDescription:
     """Return what a device must deliver that does not say so now."""
+    of_device = settings.emg_mode is EmgMode.REALTIME
     return SourceDescription(
-        channels=expected.channels, sampling_rate=expected.sampling_rate, units=expected.units
+        channels=(settings.channels if of_device else None) or expected.channels,
+        sampling_rate=(settings.sampling_rate if of_device else None) or expected.sampling_rate,
+        units=expected.units,
     )
 
 

@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.emg.brainflow.source import SILENT_S, Board, BoardSource, find_board, load_brainflow
+from app.emg.brainflow.boards import Board, find_board
+from app.emg.brainflow.sdk import Sdk, load_brainflow
+from app.emg.brainflow.source import SILENT_S, BoardSource
 from app.errors import ConfigError, SourceError
 from tests.emg.extras import require_extra
 from tests.fakes import FakeClock
@@ -24,9 +26,6 @@ class FakeError(Exception):
 class FakeShim:
     """Stands where brainflow.board_shim does: a board that the test feeds, and that may not be there."""
 
-    BrainFlowError = FakeError
-    BrainFlowInputParams = SimpleNamespace
-
     def __init__(self) -> None:
         self.calls: list[str] = []
         self.data: list[np.ndarray] = []
@@ -37,6 +36,10 @@ class FakeShim:
     def BoardShim(self, board_id: int, parameters: Any) -> FakeShim:  # noqa: N802
         self.parameters = parameters
         return self
+
+    @property
+    def sdk(self) -> Sdk:
+        return Sdk(mode="brainflow", title="BrainFlow", api=self, error=FakeError, parameters=SimpleNamespace)
 
     def give(self, count: int, skip: int = 0) -> None:
         numbers = self._counter + skip + np.arange(count)
@@ -73,7 +76,7 @@ def clock() -> FakeClock:
 
 @pytest.fixture
 def source(shim: FakeShim, clock: FakeClock) -> BoardSource:
-    return BoardSource(BOARD, api=shim, clock=clock, sleep=clock.advance)
+    return BoardSource(BOARD, sdk=shim.sdk, clock=clock, sleep=clock.advance)
 
 
 def test_the_rows_of_the_board_become_channels(source: BoardSource, shim: FakeShim) -> None:
@@ -106,7 +109,7 @@ def test_a_ganglions_numbers_are_no_gaps(source: BoardSource, shim: FakeShim) ->
 
 
 def test_the_scale_makes_the_models_units(shim: FakeShim, clock: FakeClock) -> None:
-    source = BoardSource(BOARD, api=shim, scale=0.5, units="mV", clock=clock, sleep=clock.advance)
+    source = BoardSource(BOARD, sdk=shim.sdk, scale=0.5, units="mV", clock=clock, sleep=clock.advance)
     shim.give(5)
     chunk = source.read()
     assert chunk is not None
@@ -153,7 +156,7 @@ def test_a_board_that_is_slow_to_speak_is_waited_for_again_after_it_came_back(
     [
         (FakeError("INVALID_ARGUMENTS_ERROR:13 x", 13), "name its serial port in EMG_PORT"),
         (FakeError("UNABLE_TO_OPEN_PORT_ERROR:2 x", 2), "is EMG_PORT right, and may you use it"),
-        (FakeError("GENERAL_ERROR:17 x", 17), "Fake: BrainFlow says GENERAL_ERROR"),
+        (FakeError("SYNC_TIMEOUT_ERROR:10 x", 10), "Fake: BrainFlow says SYNC_TIMEOUT_ERROR"),
     ],
     ids=["no port", "bad port", "anything else"],
 )
@@ -176,7 +179,7 @@ def test_what_may_take_long_goes_aside_and_nothing_else_does(shim: FakeShim, clo
         asked.append(shim.calls[before:])
         return True
 
-    source = BoardSource(BOARD, api=shim, aside=aside, clock=clock, sleep=clock.advance)
+    source = BoardSource(BOARD, sdk=shim.sdk, aside=aside, clock=clock, sleep=clock.advance)
     shim.give(10)
     source.read()
     source.close()
@@ -185,7 +188,7 @@ def test_what_may_take_long_goes_aside_and_nothing_else_does(shim: FakeShim, clo
 
 def test_a_board_that_takes_too_long_is_an_error(shim: FakeShim, clock: FakeClock) -> None:
     source = BoardSource(
-        BOARD, api=shim, aside=lambda job, timeout_s: False, clock=clock, sleep=clock.advance
+        BOARD, sdk=shim.sdk, aside=lambda job, timeout_s: False, clock=clock, sleep=clock.advance
     )
     with pytest.raises(SourceError, match="Fake does not begin within 60 s"):
         source.read()
@@ -220,7 +223,7 @@ class TestBrainFlow:
         [
             ("synthetc", r"did you mean synthetic\?"),
             ("muse_2", "by its own description it has no EMG channels, but eeg_channels"),
-            ("playback_file", "BrainFlow knows no such board"),
+            ("playback_file", "needs master_board and file, such as EMG_BOARD_PARAMS="),
             ("-100", "BrainFlow knows no board of that number"),
         ],
     )
@@ -243,15 +246,17 @@ class TestBrainFlow:
             assert source.read() is None
 
     def test_a_board_on_no_port_says_so(self) -> None:
-        with pytest.raises(SourceError, match="EMG_PORT"):
-            BoardSource(find_board("cyton")).read()
+        with pytest.raises(
+            ConfigError, match="EMG_BOARD=cyton: it needs serial_port, such as EMG_PORT=/dev/ttyUSB0"
+        ):
+            find_board("cyton")
         with pytest.raises(SourceError, match="Cyton: the port cannot be opened"):
-            BoardSource(find_board("cyton"), port="/dev/no-such-port").read()
+            BoardSource(find_board("cyton", port="/dev/no-such-port")).read()
 
     def test_every_cure_is_for_a_code_that_brainflow_has(self) -> None:
         from brainflow.exit_codes import BrainFlowExitCodes
 
-        from app.emg.brainflow.source import CURES
+        from app.emg.brainflow.troubles import CURES
 
         assert issubclass(BrainFlowExitCodes, enum.IntEnum)
         assert set(CURES) <= {int(code) for code in BrainFlowExitCodes}

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.emg.auxiliary import AuxChunk
 from app.emg.description import SourceDescription
 from app.emg.lsl.finder import Query, describe
 from app.emg.lsl.library import load_pylsl
@@ -304,3 +305,46 @@ def test_a_stream_says_what_it_is_before_there_is_a_model() -> None:
 def test_a_stream_that_is_not_there_says_nothing() -> None:
     with pytest.raises(SourceError, match="no LSL stream with name=absent"):
         describe(Query("name", "absent"), 0.1)
+
+
+def read_some(made: LslSource, beside: int) -> tuple[list[Chunk], list[AuxChunk]]:
+    """Read until so many auxiliary samples have come."""
+    chunks = [patiently(made)]
+    while sum(len(aux.samples) for chunk in chunks for aux in chunk.aux) < beside:
+        chunks.append(patiently(made))
+    return chunks, [aux for chunk in chunks for aux in chunk.aux]
+
+
+def test_another_stream_of_the_device_lies_beside_the_emg_by_its_time() -> None:
+    name = own("beside")
+    query, other = Query("name", name), Query("name", f"{name}-beside")
+    with sending(name, CHANNELS, RATE, "--beside", "50"):
+        described = describe(query, LATE_S, aux=[other])
+        (stream,) = described.aux_streams
+        assert (stream.name, stream.sampling_rate, stream.units) == (other.value, 50.0, "unknown")
+        made = LslSource(query, described, aux=[other])
+        chunks, found = read_some(made, 100)
+        made.close()
+        assert made.read() is None
+    (offset,) = offsets(chunks)
+    for aux in found:
+        numbers = aux.at + np.arange(len(aux.samples)) * RATE / 50.0 + offset
+        np.testing.assert_allclose(numbers, aux.samples[:, 0] * RATE, atol=2.0)
+
+
+def test_channels_of_another_type_come_beside_those_of_the_emg() -> None:
+    name = own("types")
+    with sending(name, 5, RATE, "--types", "EMG,EMG,ACC,TRIG,ACC"):
+        described = describe(Query("name", name), LATE_S)
+        assert (described.channels, described.channel_names) == (2, ("E1", "E2"))
+        assert [(stream.name, stream.channel_names) for stream in described.aux_streams] == [
+            ("acc", ("E3", "E5")),
+            ("trig", ("E4",)),
+        ]
+        made = LslSource(Query("name", name), described)
+        chunks, found = read_some(made, 200)
+        made.close()
+    (offset,) = offsets(chunks)
+    for aux in found:
+        first = aux.at + offset + (2000.0 if aux.stream == 0 else 3000.0)
+        np.testing.assert_array_equal(aux.samples[:, 0], first + np.arange(len(aux.samples)))

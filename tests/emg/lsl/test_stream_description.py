@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from app.emg.lsl.stream_description import StreamDescription, select
+from app.emg.lsl.stream_description import StreamDescription, described, described_beside, select
 from app.errors import ConfigError
 
 AUX = ("EMG", "EMG", "Trigger", "EMG")
@@ -97,3 +97,27 @@ def test_a_stream_that_does_not_fit_is_refused_with_both_values(changes: dict[st
 
 def test_a_rate_that_is_off_by_a_rounding_fits() -> None:
     assert select(stream(rate=199.99), 4, 200.0, "uV").factors == (1.0,) * 4
+
+
+@pytest.mark.parametrize(
+    ("units", "told"),
+    [
+        ((), "unknown"),
+        (("millivolts",) * 4, "mV"),
+        (("uV", "mV", "uV", "V"), "uV"),
+        (("uV", "", "uV", "uV"), "unknown"),
+        (("counts",) * 4, "counts"),
+    ],
+    ids=["none", "all alike", "mixed voltages", "one unsaid", "no voltage"],
+)
+def test_a_stream_keeps_its_own_units(units: tuple[str, ...], told: str) -> None:
+    found = described(stream(units=units))
+    assert (found.channels, found.sampling_rate, found.units) == (4, 200.0, told)
+    assert described(stream(units=units), scale=2.0).units == "uV"
+    assert select(stream(units=units), 4, 200.0, found.units).factors[0] == 1.0
+
+
+def test_a_stream_without_a_rate_is_no_signal_and_none_beside_one() -> None:
+    for take in (described, described_beside):
+        with pytest.raises(ConfigError, match="samples at irregular times"):
+            take(stream(rate=0.0))

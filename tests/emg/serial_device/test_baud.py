@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.emg.serial_device import baud
-from app.emg.serial_device.packets import encode, most_samples
+from app.emg.serial_device.frames import encode, most_samples
 from app.errors import ConfigError
 
 
@@ -85,7 +85,13 @@ def test_what_fits_only_just_is_said(
     assert note is None if words is None else words in str(note)
 
 
-@pytest.mark.parametrize(("channels", "form"), [(0, "csv"), (256, "binary"), (8, "hex")])
+@pytest.mark.parametrize(("channels", "form"), [(0, "csv"), (257, "binary"), (8, "hex")])
 def test_what_is_no_device_is_refused(channels: int, form: str) -> None:
     with pytest.raises(ConfigError, match="not allowed"):
         baud.require(115200, channels, 100, form)
+
+
+@pytest.mark.parametrize(("version", "fewest"), [(1, 1), (2, 2)])
+def test_frames_are_as_small_as_the_line_allows(version: int, fewest: int) -> None:
+    assert baud.fewest_samples(921_600, 16, 2000.0, version) == fewest
+    assert baud.fewest_samples(9600, 16, 2000.0, version) == 1, "nothing would help"

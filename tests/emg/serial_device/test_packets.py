@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.emg.serial_device.decoder import Run
-from app.emg.serial_device.packets import FRAME_BYTES, SYNC, PacketDecoder, crc16, encode, most_samples
+from app.emg.serial_device.frames import FRAME_BYTES, SYNC, crc16, encode, most_samples
+from app.emg.serial_device.packets import PacketDecoder
 
 CHANNELS = 4
 SAMPLES = np.random.default_rng(0).integers(-32768, 32768, (240, CHANNELS)).astype(np.int16)
@@ -98,7 +99,7 @@ def test_garbage_that_looks_like_the_beginning_of_frames_costs_none_either(
 def test_noise_alone_makes_no_sample_and_keeps_no_heap_of_bytes(noise: bytes, piece: int) -> None:
     decoder, runs = decoded(noise * 8, piece)
     assert runs == []
-    assert len(decoder._buffer) <= 4096 + FRAME_BYTES
+    assert decoder.waiting <= 4096 + FRAME_BYTES
 
 
 @pytest.mark.parametrize("kept", range(SIZE))

@@ -354,7 +354,7 @@ def test_faults_of_a_fake_device_arrive_as_gaps_and_crc_errors(link: Path) -> No
         ({"format": "hex"}, "csv or binary"),
         ({"port": None}, "EMG_PORT is empty"),
         ({"usb": "arduino"}, "EMG_USB='arduino' is not allowed"),
-        ({"channels": 300}, "1 to 255"),
+        ({"channels": 300}, "1 to 256"),
     ],
 )
 def test_options_that_cannot_be_are_refused_before_anything_is_opened(changes: dict, words: str) -> None:

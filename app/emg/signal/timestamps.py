@@ -40,15 +40,31 @@ class TimestampFit:
 
     def __init__(self, rate: float) -> None:
         self._rate = rate
+        self._jump_s = max(JUMP_S, 1.5 / rate)  # of slow streams less than a sample is jitter, too
         self._next = 0  # index of the next sample
         self._due: float | None = None  # its stamp
         self._chunk = 0  # samples that came last
         self._doubted = 0  # samples that were late, and of which the next ones will tell
         self._lead: float | None = None  # s by which stamps are before their arrival, at most
 
+    @property
+    def next(self) -> int:
+        """The index of the next sample."""
+        return self._next
+
+    def index_at(self, stamp: float) -> float:
+        """Return where on the line a stamp lies, in samples with a fraction. Only once samples were placed."""
+        assert self._due is not None
+        return self._next + (stamp - self._due) * self._rate
+
+    def stamp_of(self, index: int) -> float:
+        """Return the stamp of a sample by the line. Only once samples were placed."""
+        assert self._due is not None
+        return self._due + (index - self._next) / self._rate
+
     def doubts(self, stamps: Stamps) -> bool:
         """Whether these alone would make a gap that samples just behind them may still explain."""
-        return self._due is not None and bool(stamps[-1] - self._expected(len(stamps))[-1] > JUMP_S)
+        return self._due is not None and bool(stamps[-1] - self._expected(len(stamps))[-1] > self._jump_s)
 
     def place(self, stamps: Stamps, arrived: float | None = None) -> Placed:
         """Return the indices of samples with these stamps (n,), in s, that came at `arrived` of any steady clock.
@@ -90,7 +106,7 @@ class TimestampFit:
             ahead_s = 0.0 if self._lead is None else lead - self._lead
             slowly = min(len(stamps) / self._rate / LEAD_S, 1.0)
             self._lead = lead - min(ahead_s, 0.0) * (1.0 - slowly)
-        return jump > CLOCK_SET_S or jump < -BACK_S or (missing > 0 and ahead_s > JUMP_S)
+        return jump > CLOCK_SET_S or jump < -BACK_S or (missing > 0 and ahead_s > self._jump_s)
 
     def _missing(self, late: Stamps) -> Indices:
         """How many samples are missing before each, (n,)."""
@@ -98,10 +114,10 @@ class TimestampFit:
         missing = np.zeros(len(late), np.int64)
         chunk, self._chunk = max(len(late), self._chunk), len(late)
         one_more_s = 0.0 if self._doubted >= chunk else min(chunk / self._rate, LONGEST_CHUNK_S)
-        while len(jumps := np.flatnonzero(at_least - missing / self._rate > JUMP_S + one_more_s)):
+        while len(jumps := np.flatnonzero(at_least - missing / self._rate > self._jump_s + one_more_s)):
             at = int(jumps[0])
             missing[at:] += round((at_least[at] - missing[at] / self._rate) * self._rate)
-        late_now = bool(late[-1] - missing[-1] / self._rate > JUMP_S)
+        late_now = bool(late[-1] - missing[-1] / self._rate > self._jump_s)
         self._doubted = self._doubted + len(late) if late_now else 0
         return missing
 

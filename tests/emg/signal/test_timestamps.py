@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.emg.lsl.timestamps import JUMP_S, TimestampFit
+from app.emg.signal.timestamps import JUMP_S, TimestampFit
 from app.errors import SourceError
 
 RATE = 2000.0
