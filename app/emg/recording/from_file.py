@@ -1,0 +1,290 @@
+"""From files of the field to a recording in its folder, which is there in full or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+
+from app.emg.files.imported import ImportedFile
+from app.emg.recording import folder as folders
+from app.emg.recording.header import Imported, RecordingHeader
+from app.emg.recording.header import encode as encode_header
+from app.emg.recording.label_plan import MAX_LABEL
+from app.emg.recording.plain_text import plain
+from app.emg.recording.progress import RecordingProgress
+from app.emg.recording.writer import RecordingWriter
+from app.emg.source import Chunk
+from app.errors import DataError
+
+MAX_CHANNELS = 256
+MAX_GESTURES = 256  # more are a column of numbers, taken for one of labels
+MAX_LINES, MAX_LINE = 100, 400  # of what was found or assumed, and characters of each
+BATCH_BYTES = 2**21
+PIECE_ROWS = 2**14
+NAMES_TRIED = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What came of an import."""
+
+    header: RecordingHeader
+    progress: RecordingProgress
+
+    @property
+    def name(self) -> str:
+        return self.header.name
+
+
+def write_recording(
+    found: ImportedFile,
+    files: Sequence[Path],
+    *,
+    aside: Path,
+    root: Path,
+    name: str | None,
+    now: float,
+    most_bytes: int,
+    tell: Callable[[int], object] | None = None,
+) -> Made:
+    """Make a recording below `root` of what the files hold; it takes `name`, or one after the first file.
+
+    It is written in `aside`, an empty folder on the same file system, and moved when it is whole. `tell` is told of
+    the samples as they are written.
+
+    Raises:
+        DataError: what is wrong with the files, or with the name.
+        FileExistsError: there is a recording of that name.
+        OSError: the disk does not take it.
+    """
+    header = header_of(found, files, _plain_name(files) if name is None else folders.check_name(name), now)
+    writer = RecordingWriter(aside, header)
+    sound = _Sound(found)
+    try:
+        for batch in _batches(sound.checked()):
+            writer.append(batch)
+            if tell is not None:
+                tell(sum(len(chunk.samples) for chunk in batch))
+            if writer.bytes > most_bytes:
+                raise DataError(
+                    f"{found.path.name}: holds more than a recording may, {most_bytes / 2**30:.3g} GiB; "
+                    "import a part of it"
+                )
+        sound.expect_signal()
+    finally:
+        progress = writer.finish("complete")
+    if sound.lines:
+        header = _also_found(header, sound.lines)
+        folders.replace_header(aside, header.name, encode_header(header))
+    return Made(_moved(aside, root, header, chosen=name is not None), progress)
+
+
+def header_of(found: ImportedFile, files: Sequence[Path], name: str, now: float) -> RecordingHeader:
+    """Return the header of a recording of what the files hold.
+
+    Raises:
+        DataError: a recording cannot hold that many channels or gestures, or samples at that rate.
+    """
+    file = found.path.name
+    if not 1 <= found.channels <= MAX_CHANNELS:
+        said = f"{file}: has {found.channels} channels; 1 to {MAX_CHANNELS} are recorded"
+        raise DataError(f"{said}: choose them with emg, such as 1-8")
+    if len(found.gesture_names) > MAX_GESTURES:
+        said = f"{file}: has {len(found.gesture_names)} labels; a recording has up to {MAX_GESTURES}"
+        raise DataError(f"{said}: name the column of labels with label, or none")
+    if not (np.isfinite(found.sampling_rate) and 1e-3 <= found.sampling_rate <= 1e6):
+        raise DataError(f"{file}: a rate of {found.sampling_rate:g} Hz cannot be right; say it with rate")
+    names = _distinct(found.gesture_names)
+    at = found.gesture_names.index(found.rest) if found.rest in found.gesture_names else None
+    return RecordingHeader(
+        name=name,
+        source=plain(found.format)[:64],
+        subject=_subject(found.subject),
+        started_at=now,
+        sampling_rate=found.sampling_rate,
+        channels=found.channels,
+        units=plain(found.units)[:MAX_LABEL] or "unknown",
+        gesture_names=names,
+        mains_hz=None,
+        model=None,
+        plan=None,
+        channel_names=tuple(plain(name).strip()[:MAX_LABEL] for name in found.channel_names),
+        aux=found.aux,
+        rest=None if at is None else names[at],
+        imported=Imported(
+            format=found.format,
+            files=tuple(plain(file.name) for file in files),
+            sha256=tuple(_sha256(file) for file in files),
+            rate_source=found.rate_source,
+            found=_lines(found.found),
+            assumed=_lines(found.assumed),
+        ),
+    )
+
+
+class _Sound:
+    """Passes on what a recording can hold: rows of numbers, with an index that only grows."""
+
+    def __init__(self, found: ImportedFile) -> None:
+        self._found = found
+        self._dropped = self._samples = 0
+        self._least, self._most = np.inf, -np.inf
+
+    def checked(self) -> Iterator[Chunk]:
+        shift, end = 0, None
+        for chunk in self._found.chunks():
+            if end is not None and chunk.index + shift < end:  # it counts anew
+                shift = end - chunk.index
+            moved = replace(
+                chunk,
+                index=chunk.index + shift,
+                aux=tuple(replace(aux, at=aux.at + shift) for aux in chunk.aux),
+            )
+            end = moved.index + len(moved.samples)
+            for part in _parts(moved):
+                yield from self._numbers(part)
+
+    def _numbers(self, chunk: Chunk) -> Iterator[Chunk]:
+        """Yield the rows in which all values are numbers; the rest becomes gaps."""
+        with np.errstate(over="ignore", invalid="ignore"):
+            least, most = chunk.samples.min(initial=np.inf), chunk.samples.max(initial=-np.inf)
+        if np.isfinite(least) and np.isfinite(most):
+            self._count(len(chunk.samples), float(least), float(most))
+            yield chunk
+            return
+        good = np.isfinite(chunk.samples).all(axis=1)
+        self._dropped += int((~good).sum())
+        edges = np.flatnonzero(np.diff(np.r_[False, good, False]))
+        restart, aux = chunk.restart, chunk.aux
+        for begin, stop in edges.reshape(-1, 2).tolist():
+            part = _cut(chunk, begin, stop)
+            self._count(stop - begin, float(part.samples.min()), float(part.samples.max()))
+            yield replace(part, restart=restart, aux=aux)
+            restart, aux = False, ()
+        if aux and not len(edges):
+            yield replace(_cut(chunk, 0, 0), restart=restart, aux=aux)
+
+    def _count(self, samples: int, least: float, most: float) -> None:
+        self._samples += samples
+        self._least, self._most = min(self._least, least), max(self._most, most)
+
+    def expect_signal(self) -> None:
+        """See that there was one.
+
+        Raises:
+            DataError: no sample came, or all are one value.
+        """
+        file = self._found.path.name
+        if not self._samples:
+            raise DataError(f"{file}: holds no sample of EMG")
+        if self._least == self._most:
+            said = f"{file}: every value of its {self._found.channels} channels is {self._least:g}"
+            raise DataError(f"{said}; name the columns of the signal with emg")
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """What was found meanwhile."""
+        if not self._dropped:
+            return ()
+        return (f"{self._dropped} rows hold values that are no numbers; they are gaps",)
+
+
+def _parts(chunk: Chunk) -> Iterator[Chunk]:
+    """Yield a chunk in pieces that a record can hold; what came beside it stays with the first."""
+    if len(chunk.samples) <= PIECE_ROWS:
+        yield chunk
+        return
+    for begin in range(0, len(chunk.samples), PIECE_ROWS):
+        part = _cut(chunk, begin, begin + PIECE_ROWS)
+        yield part if begin == 0 else replace(part, restart=False, aux=())
+
+
+def _cut(chunk: Chunk, begin: int, stop: int) -> Chunk:
+    return replace(
+        chunk,
+        index=chunk.index + begin,
+        samples=chunk.samples[begin:stop],
+        labels=None if chunk.labels is None else chunk.labels[begin:stop],
+        repetitions=None if chunk.repetitions is None else chunk.repetitions[begin:stop],
+    )
+
+
+def _batches(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
+    """Yield chunks together that are worth a write."""
+    batch: list[Chunk] = []
+    size = 0
+    for chunk in chunks:
+        batch.append(chunk)
+        size += chunk.samples.nbytes + sum(aux.samples.nbytes for aux in chunk.aux)
+        if size >= BATCH_BYTES:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _moved(aside: Path, root: Path, header: RecordingHeader, chosen: bool) -> RecordingHeader:
+    """Return the header as it is after the recording is moved to where recordings are, under a name that is free."""
+    with folders.beginning(root):
+        free = header.name if chosen else _free_name(root, header.name)
+        if free != header.name:
+            renamed = replace(header, name=free)
+            folders.replace_header(aside, header.name, encode_header(renamed))
+        folders.move(aside / header.name, root / free)
+    return replace(header, name=free)
+
+
+def _free_name(root: Path, name: str) -> str:
+    for number in range(1, NAMES_TRIED):
+        tried = name if number == 1 else f"{name[:58]}-{number}"
+        if not os.path.lexists(root / tried):
+            return tried
+    raise DataError(f"there are {NAMES_TRIED} recordings called {name}; choose another name")
+
+
+def _plain_name(files: Sequence[Path]) -> str:
+    """Return what a recording of the files is called: after the only one, or after the folder of all."""
+    parents = {file.parent for file in files}
+    text = files[0].stem if len(files) == 1 or len(parents) > 1 else files[0].parent.name
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:64]
+    return name or "imported"
+
+
+def _also_found(header: RecordingHeader, lines: Sequence[str]) -> RecordingHeader:
+    assert header.imported is not None
+    return replace(header, imported=replace(header.imported, found=_lines([*header.imported.found, *lines])))
+
+
+def _lines(lines: Sequence[str]) -> tuple[str, ...]:
+    kept = tuple(plain(line, " ")[:MAX_LINE] for line in lines[:MAX_LINES])
+    return (*kept, f"and {len(lines) - MAX_LINES} more") if len(lines) > MAX_LINES else kept
+
+
+def _distinct(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names as gestures may have them, each once."""
+    found: dict[str, None] = {}
+    for number, name in enumerate(names):
+        text = " ".join(plain(name, " ").split())[:MAX_LABEL].strip() or f"gesture_{number}"
+        others = (text if k == 0 else f"{text[: MAX_LABEL - 5]}_{k}" for k in count())
+        found[next(other for other in others if other not in found)] = None
+    return tuple(found)
+
+
+def _subject(text: str | None) -> str | None:
+    code = re.sub(r"[^A-Za-z0-9]", "", text or "")[:32]
+    return code or None
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while piece := file.read(2**20):
+            digest.update(piece)
+    return digest.hexdigest()
