@@ -17,7 +17,6 @@ from app.errors import BusyError, DataError, MyostreamError
 
 if TYPE_CHECKING:
     from app.emg.files.imported import ImportedFile, ImportHints
-    from app.emg.recording.contents import Contents
     from app.emg.recording.from_file import Made
 
 MOST_BYTES = 4 * 2**30  # of a recording; an hour of 64 channels at 2 kHz is 1.7 GiB
@@ -73,8 +72,8 @@ def _imported(
 
     from app.config import Settings
     from app.emg.files.importing import import_files
-    from app.emg.recording.contents import opened
     from app.emg.recording.export_npz import write_npz
+    from app.emg.recording.import_report import report_of
     from app.serving.recordings.export_folder import export_folder
 
     root = Settings.from_env().instance / "recordings"
@@ -83,19 +82,25 @@ def _imported(
     try:
         with export_folder(root) as folder:
             into = root if out is None else folder / "made"
-            made = _made(found, files, folder / "aside", into, name)
-            with opened(into, made.name) as held:
-                report = _report(found, files, made, held)
+            made = _made(found, files, folder / "aside", into, name, _called(paths[0]))
+            report = report_of(into, made, files)
             if out is not None:
                 write_npz(into, made.name, out)
     except FileExistsError:
         raise BusyError(f"there is a recording {name} already; choose another name or delete it") from None
     except OSError as error:
         raise MyostreamError(f"the recording cannot be written: {error.strerror or error}") from None
-    return {"recording": str(into / made.name if out is None else out), "name": made.name, **report}
+    return {"recording": str(into / made.name if out is None else out), **report}
 
 
-def _made(found: ImportedFile, files: Sequence[Path], aside: Path, root: Path, name: str | None) -> Made:
+def _called(path: Path) -> str:
+    """Return what a recording is called after."""
+    return path.resolve().name if path.is_dir() else path.stem
+
+
+def _made(
+    found: ImportedFile, files: Sequence[Path], aside: Path, root: Path, name: str | None, called: str
+) -> Made:
     from app.emg.recording.from_file import write_recording
 
     aside.mkdir()
@@ -106,6 +111,7 @@ def _made(found: ImportedFile, files: Sequence[Path], aside: Path, root: Path, n
             aside=aside,
             root=root,
             name=name,
+            called=called,
             now=time.time(),
             most_bytes=MOST_BYTES,
             tell=bar.update,
@@ -122,43 +128,13 @@ def _bar() -> Iterator[Any]:
         yield bar
 
 
-def _report(found: ImportedFile, files: Sequence[Path], made: Made, held: Contents) -> dict[str, Any]:
-    header, rate = made.header, made.header.sampling_rate
-    assert header.imported is not None
-    labelled = held.labelled_samples() if header.gesture_names else {}
-    return {
-        "files": [str(file) for file in files],
-        "format": found.format,
-        "channels": header.channels,
-        "channel_names": list(header.channel_names),
-        "sampling_rate_hz": rate,
-        "rate_source": found.rate_source,
-        "units": header.units,
-        "subject": header.subject,
-        "gesture_names": list(header.gesture_names),
-        "rest": header.rest,
-        "aux": [
-            {"name": aux.name, "channels": list(aux.channel_names), "sampling_rate_hz": aux.sampling_rate}
-            for aux in header.aux
-        ],
-        "samples": held.samples,
-        "seconds": round(held.seconds, 3),
-        "gaps": held.gaps,
-        "lost_samples": held.lost_samples,
-        "restarts": held.restarts,
-        "labelled_seconds": {label: round(count / rate, 3) for label, count in labelled.items()},
-        "found": list(header.imported.found),
-        "assumed": list(header.imported.assumed),
-    }
-
-
 def _words(report: dict[str, Any]) -> str:
     files = report["files"]
     which = files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
     rate = f"{report['sampling_rate_hz']:.6g} Hz ({report['rate_source']})"
     lines = [f"{which}: {report['format']}, {report['channels']} channels at {rate}, {report['units']}"]
     lines += [
-        f"beside it: {aux['name']}, {len(aux['channels'])} channels at {aux['sampling_rate_hz']:.6g} Hz"
+        f"beside it: {aux['name']}, {len(aux['channel_names'])} channels at {aux['sampling_rate_hz']:.6g} Hz"
         for aux in report["aux"]
     ]
     lines += [f"found: {line}" for line in report["found"]]

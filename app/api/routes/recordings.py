@@ -49,7 +49,7 @@ def start() -> dict[str, Any]:
     if runtime.stopping():
         raise NotReadyError("the server is shutting down")
     pipeline, recorder = current_pipeline(job.source), runtime.recorder
-    return _described(recorder.start(pipeline, job.name, job.subject, job.plan_with(recorder.rest)))
+    return described(recorder.start(pipeline, job.name, job.subject, job.plan_with(recorder.rest)))
 
 
 @bp.get("")
@@ -58,7 +58,7 @@ def start() -> dict[str, Any]:
 @needs(READ)
 def recordings() -> dict[str, Any]:
     """All recordings, the newest first."""
-    return {"recordings": [_described(state) for state in current_runtime().recorder.states()]}
+    return {"recordings": [described(state) for state in current_runtime().recorder.states()]}
 
 
 @bp.post("/<name>/stop", parameters=named(NAME.pattern))
@@ -66,7 +66,7 @@ def recordings() -> dict[str, Any]:
 @fails(bp, 404, 422, 503)
 def stop(name: str) -> dict[str, Any]:
     """End a recording; when the answer comes, all of it is on the disk. One that has ended stays as it is."""
-    return _described(current_runtime().recorder.stop(name))
+    return described(current_runtime().recorder.stop(name))
 
 
 @bp.get("/<name>/download", parameters=named(NAME.pattern))
@@ -110,7 +110,7 @@ def download(name: str) -> Response:
 @needs(READ)
 def recording(name: str) -> dict[str, Any]:
     """One recording: its state, and while it runs with a plan, the prompt."""
-    return _described(current_runtime().recorder.state(name))
+    return described(current_runtime().recorder.state(name))
 
 
 @bp.delete("/<name>", parameters=named(NAME.pattern))
@@ -128,7 +128,8 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
         time.sleep(0)
 
 
-def _described(state: RecordingInfo) -> dict[str, Any]:
+def described(state: RecordingInfo) -> dict[str, Any]:
+    """Return a look at a recording, for JSON."""
     return {**asdict(state), "seconds": round(state.seconds, 3), "prompt": _prompt(state)}
 
 

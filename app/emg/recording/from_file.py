@@ -50,11 +50,12 @@ def write_recording(
     aside: Path,
     root: Path,
     name: str | None,
+    called: str,
     now: float,
     most_bytes: int,
     tell: Callable[[int], object] | None = None,
 ) -> Made:
-    """Make a recording below `root` of what the files hold; it takes `name`, or one after the first file.
+    """Make a recording below `root` of what the files hold; it takes `name`, or one like `called`.
 
     It is written in `aside`, an empty folder on the same file system, and moved when it is whole. `tell` is told of
     the samples as they are written.
@@ -64,7 +65,7 @@ def write_recording(
         FileExistsError: there is a recording of that name.
         OSError: the disk does not take it.
     """
-    header = header_of(found, files, _plain_name(files) if name is None else folders.check_name(name), now)
+    header = header_of(found, files, _plain_name(called) if name is None else folders.check_name(name), now)
     writer = RecordingWriter(aside, header)
     sound = _Sound(found)
     try:
@@ -249,12 +250,9 @@ def _free_name(root: Path, name: str) -> str:
     raise DataError(f"there are {NAMES_TRIED} recordings called {name}; choose another name")
 
 
-def _plain_name(files: Sequence[Path]) -> str:
-    """Return what a recording of the files is called: after the only one, or after the folder of all."""
-    parents = {file.parent for file in files}
-    text = files[0].stem if len(files) == 1 or len(parents) > 1 else files[0].parent.name
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:64]
-    return name or "imported"
+def _plain_name(text: str) -> str:
+    """Return what a recording may be called, as like the text as can be."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-._")[:64] or "imported"
 
 
 def _also_found(header: RecordingHeader, lines: Sequence[str]) -> RecordingHeader:

@@ -22,6 +22,7 @@ from app.emg.recording.writer import RecordingWriter, expect_over, is_being_writ
 from app.errors import BusyError, DataError, NotReadyError, RecordingNameError, no_descriptor
 from app.serving.process.offload import BlockingWorker
 from app.serving.recordings.export_folder import clear_exports, export_folder
+from app.serving.recordings.file_imports import FileImports
 from app.serving.recordings.headers import header_of
 from app.serving.recordings.info import RecordingInfo, state_of, unreadable
 from app.serving.recordings.session import STOP_S, RecordingSession
@@ -65,6 +66,7 @@ class RecordingService:
             str, RecordingSession
         ] = {}  # those running, and those whose end the disk could not take
         self._lock = threading.Lock()
+        self.imports = FileImports(root)
         self._writing, self._reading, self._exporting = BlockingWorker(), BlockingWorker(), BlockingWorker()
 
     @property
@@ -227,6 +229,7 @@ class RecordingService:
         """End all recordings; all of them are on the disk when this returns."""
         for session in list(self._sessions.values()):
             session.stop()
+        self.imports.close()
         for worker in (self._writing, self._reading, self._exporting):
             worker.close()
 

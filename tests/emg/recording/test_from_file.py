@@ -38,6 +38,7 @@ def imported(
         aside=aside,
         root=folder / "recordings",
         name=name,
+        called=path.stem,
         now=1.7e9,
         most_bytes=most_bytes,
         **more,
