@@ -30,7 +30,11 @@ bp = needs(CONTROL)(
 )
 
 PIECE_BYTES = 2**18
-_KINDS = {"npz": "application/octet-stream", "zip": "application/zip"}  # by the file's suffix
+_KINDS = {  # by the file's suffix
+    "npz": "application/octet-stream",
+    "zip": "application/zip",
+    "xdf": "application/octet-stream",
+}
 _start, _download = RecordingStartSchema(), DownloadSchema()
 
 
@@ -75,7 +79,10 @@ def stop(name: str) -> dict[str, Any]:
     responses={
         HTTPStatus.OK: {
             "description": "The file",
-            "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _KINDS.values()},
+            "content": {
+                kind: {"schema": {"type": "string", "format": "binary"}}
+                for kind in sorted(set(_KINDS.values()))
+            },
         }
     },
 )

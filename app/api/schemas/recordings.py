@@ -139,7 +139,10 @@ class DownloadSchema(Schema):
     format = fields.String(
         load_default="npz",
         validate=OneOf(tuple(FORMATS), error="must be one of {choices}"),
-        **about("npz: for `flask model train`. bdf: BDF+ with the side files of BIDS-EMG, as .zip"),
+        **about(
+            "npz: for `flask model train`. bdf: BDF+ with the side files of BIDS-EMG, as .zip. xdf: for pyxdf, EEGLAB "
+            "and SigViewer"
+        ),
     )
 
     @post_load

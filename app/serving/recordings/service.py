@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from app.emg.recording import export_bids as bids
 from app.emg.recording import export_npz as recording_export
+from app.emg.recording import export_xdf
 from app.emg.recording import folder as folders
 from app.emg.recording.folder import LOG
 from app.emg.recording.header import Model, RecordingHeader
@@ -33,7 +34,11 @@ log = logging.getLogger(__name__)
 
 FPS = 30.0  # predictions recorded a second, where the source has as many samples
 STOP_POLL_S = 0.05  # how often a recording is looked at that another worker is to stop
-FORMATS = {"npz": ("npz", recording_export.write_npz), "bdf": ("zip", bids.write_zip)}
+FORMATS = {
+    "npz": ("npz", recording_export.write_npz),
+    "bdf": ("zip", bids.write_zip),
+    "xdf": ("xdf", export_xdf.write_xdf),
+}
 
 
 @dataclass(frozen=True, slots=True)
