@@ -87,7 +87,8 @@ def test_what_fails_says_why_in_one_line_and_leaves_nothing(
     tmp_path: Path, run: Run, file: Path, words: tuple[str, ...], says: str
 ) -> None:
     (tmp_path / "damaged.npz").write_bytes(b"PK\x03\x04 and nothing more")
-    np.savez(tmp_path / "flat.npz", emg=np.zeros((9, 2), np.float32), fs=100.0)
+    flat = np.zeros((9, 2), np.float32)
+    np.savez(tmp_path / "flat.npz", emg=flat, fs=100.0, sample_index=np.arange(9))
     paths = {name: tmp_path / f"{name}.npz" for name in ("damaged", "flat")}
     done = run(*(word.format(**paths, file=file, nowhere=tmp_path / "nowhere") for word in words))
     assert done.exit_code == 1

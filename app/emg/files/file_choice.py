@@ -15,6 +15,7 @@ SUFFIXES = (
 MOST_FILES = 10_000
 DEPTH = 6  # folders below the one that is named
 
+TEXT = {".csv", ".tsv", ".txt", ".dat"}
 _SIGNALS = {".edf", ".bdf", ".xdf", ".set"}  # beside which tables are about the signal
 _ABOUT = {".tsv", ".json", ".md", ".bib"}
 _PROSE = re.compile(r"(?i)(readme|licen[cs]e|changes|changelog|copying|authors|notice)\b")
@@ -29,21 +30,22 @@ def data_files(paths: Sequence[Path]) -> tuple[Path, ...]:
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
-            found += _of_folder(path)
+            found += files_of(path)
         elif path.exists():
             found.append(path)
         else:
             raise DataError(f"{path}: no such file")
-    if any(
-        path.suffix.lower() in _SIGNALS for path in found
-    ):  # BIDS: what else is there says what the signal is
-        found = [path for path in found if path.suffix.lower() not in _ABOUT]
     if not found:
         raise DataError("there is no file to import")
-    return tuple(dict.fromkeys(found))
+    return tuple(dict.fromkeys(_signals(found)))
 
 
-def _of_folder(folder: Path) -> list[Path]:
+def files_of(folder: Path) -> list[Path]:
+    """Return the files of a folder and its folders that may be read, in natural order.
+
+    Raises:
+        DataError: it holds none, or too many.
+    """
     files: list[Path] = []
     for path in _walk(folder, DEPTH):
         if path.suffix.lower() in SUFFIXES and not _PROSE.match(path.name):
@@ -52,7 +54,14 @@ def _of_folder(folder: Path) -> list[Path]:
             raise DataError(f"{folder}: holds over {MOST_FILES} files; name fewer of them")
     if not files:
         raise DataError(f"{folder}: holds no file that can be imported (such as {', '.join(SUFFIXES[:8])})")
-    return files
+    return _signals(files)
+
+
+def _signals(files: list[Path]) -> list[Path]:
+    """Leave out what only says what the signal beside it is, as BIDS has it."""
+    if not any(path.suffix.lower() in _SIGNALS for path in files):
+        return files
+    return [path for path in files if path.suffix.lower() not in _ABOUT]
 
 
 def _walk(folder: Path, depth: int) -> Iterator[Path]:

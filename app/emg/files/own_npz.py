@@ -32,12 +32,12 @@ class _Aux:
 
 
 def matches(head: FileHead) -> bool:
-    """Return whether it is a zip file with an array called emg."""
+    """Return whether it is a zip file with the arrays that an export of ours has, and nobody else's."""
     if not head.head.startswith(_ZIP):
         return False
     try:
         with zipfile.ZipFile(head.path) as file:
-            return "emg.npy" in file.namelist()
+            return {"emg.npy", "sample_index.npy"} <= set(file.namelist())
     except (OSError, zipfile.BadZipFile):
         return False
 

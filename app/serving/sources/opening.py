@@ -9,7 +9,8 @@ from app.emg.brainflow.source import UNITS as BOARD_UNITS
 from app.emg.brainflow.source import BoardSource, find_board
 from app.emg.description import SourceDescription
 from app.emg.files.gesture_names import with_class_names
-from app.emg.files.recordings import Recording, in_units, load_path
+from app.emg.files.loading import load_path
+from app.emg.files.recordings import Recording, in_units
 from app.emg.lsl.finder import Query
 from app.emg.lsl.source import LslSource
 from app.emg.serial_device.source import SerialOptions, SerialSource

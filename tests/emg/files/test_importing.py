@@ -10,7 +10,7 @@ import pytest
 
 from app.emg.auxiliary import AuxChunk, AuxStream
 from app.emg.files.file_choice import data_files
-from app.emg.files.imported import ImportHints
+from app.emg.files.imported import FileHead, ImportedFile, ImportHints
 from app.emg.files.importing import import_file, import_files
 from app.emg.files.merged import merged
 from app.emg.source import UNLABELLED, Chunk
@@ -65,6 +65,32 @@ def test_the_side_files_of_bids_are_no_signals_of_their_own(tmp_path: Path) -> N
     assert [path.name for path in data_files([tmp_path])] == ["s_emg.edf"]
     beside = [tmp_path / "sub-1" / "emg" / name for name in ("s_emg.edf", "s_channels.tsv")]
     assert [path.name for path in data_files(beside)] == ["s_emg.edf"]
+
+
+class Folder(Lines):
+    """Reads a folder as one recording."""
+
+    NAME = "folder"
+
+    def matches(self, head: FileHead) -> bool:
+        return head.path.is_dir()
+
+    def read(self, path: Path, hints: ImportHints) -> ImportedFile:
+        return found([Chunk(index=0, samples=samples(4))], path, format="folder")
+
+
+def test_a_folder_of_text_is_one_recording_where_a_format_reads_it_so(tmp_path: Path) -> None:
+    for name in ("a.csv", "b/c.txt"):
+        lines(tmp_path / "texts" / name)
+        lines(tmp_path / "mixed" / name)
+    lines(tmp_path / "mixed" / "d.npz")
+    formats = (Folder(), Lines())
+    one, files = import_files([tmp_path / "texts"], ImportHints(), formats)
+    assert (one.format, len(files)) == ("folder", 2)
+    three, files = import_files([tmp_path / "mixed"], ImportHints(), formats)
+    assert (three.format, len(files), len(list(three.chunks()))) == ("lines", 3, 3)
+    twice, files = import_files([tmp_path / "texts" / "a.csv"] * 2, ImportHints(), formats)
+    assert (len(files), len(list(twice.chunks()))) == (1, 1)
 
 
 def test_files_become_one_with_a_restart_at_each_and_their_gestures_united() -> None:

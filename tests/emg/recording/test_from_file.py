@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.emg.files import own_npz
+from app.emg.files import own_npz, sound_rows
 from app.emg.files.imported import ImportedFile
 from app.emg.files.importing import head_of, import_file
 from app.emg.recording import folder as folders
@@ -123,7 +123,7 @@ def test_an_index_that_begins_anew_is_counted_on(tmp_path: Path) -> None:
 def test_a_chunk_larger_than_a_record_is_written_in_parts(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(from_file, "PIECE_ROWS", 7)
+    monkeypatch.setattr(sound_rows, "PIECE_ROWS", 7)
     monkeypatch.setattr(from_file, "BATCH_BYTES", 100)
     told: list[int] = []
     beside = (aux(0, 3.0, 4),)

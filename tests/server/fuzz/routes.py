@@ -73,9 +73,8 @@ FLOATS = bytes(4 * CHANNELS * LENGTH)
 def _npz() -> bytes:
     """A file that becomes a recording."""
     file = io.BytesIO()
-    np.savez(
-        file, emg=np.arange(200, dtype=np.float32).reshape(-1, 2), fs=200.0, label=np.zeros(100, np.int16)
-    )
+    emg = np.arange(200, dtype=np.float32).reshape(-1, 2)
+    np.savez(file, emg=emg, fs=200.0, label=np.zeros(100, np.int16), sample_index=np.arange(100))
     return file.getvalue()
 
 
