@@ -14,6 +14,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
+from app.emg.files.file_choice import TEXT
 from app.emg.files.imported import ImportHints
 from app.emg.recording import import_process
 from app.errors import BusyError, DataError, NotReadyError
@@ -132,7 +133,7 @@ class Received:
         report = self._make(
             self._folder,
             {
-                "paths": [str(path) for path in self.paths],
+                "paths": [str(path) for path in self._read()],
                 "hints": asdict(hints),
                 "aside": str(self._folder / "aside"),
                 "name": name,
@@ -148,6 +149,11 @@ class Received:
             kinds = {import_process.BUSY: BusyError, import_process.DISK: NotReadyError}
             raise kinds.get(report["kind"], DataError)(report["error"])
         return report
+
+    def _read(self) -> list[Path]:
+        """Return what is read: each file, or the folder of them all, which may be one recording of LibEMG."""
+        several = len(self.paths) > 1 and all(path.suffix.lower() in TEXT for path in self.paths)
+        return [self._folder / "files"] if several else self.paths
 
     def _free(self, name: str) -> Path:
         path = self._folder / "files" / name
