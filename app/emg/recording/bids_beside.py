@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -124,7 +125,7 @@ def _repeated(row: Samples, count: int) -> Iterator[Samples]:
 
 def _scales(held: Contents, stream: int) -> tuple[Scale, ...]:
     peak = np.zeros(held.header.aux[stream].channels, np.float32)
-    whole = np.ones(len(peak), bool)
+    whole: Any = np.ones(len(peak), bool)
     for chunk in held.aux_chunks(stream):
         samples = chunk.samples[_numbers(chunk.samples)]
         peak = np.maximum(peak, np.abs(samples).max(axis=0, initial=0))
