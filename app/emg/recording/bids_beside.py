@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -113,9 +112,7 @@ def _placed(held: Contents, beside: Beside, rows: int) -> Iterator[tuple[npt.NDA
 
 def _numbers(samples: Samples) -> npt.NDArray[np.bool_]:
     """Return which rows are numbers, (n,)."""
-    finite: npt.NDArray[np.bool_] = np.isfinite(samples)
-    good: npt.NDArray[np.bool_] = finite.all(axis=1)
-    return good
+    return np.asarray(np.isfinite(samples).all(axis=1), np.bool_)
 
 
 def _repeated(row: Samples, count: int) -> Iterator[Samples]:
@@ -125,7 +122,7 @@ def _repeated(row: Samples, count: int) -> Iterator[Samples]:
 
 def _scales(held: Contents, stream: int) -> tuple[Scale, ...]:
     peak = np.zeros(held.header.aux[stream].channels, np.float32)
-    whole: Any = np.ones(len(peak), bool)
+    whole = np.ones(len(peak), bool)
     for chunk in held.aux_chunks(stream):
         samples = chunk.samples[_numbers(chunk.samples)]
         peak = np.maximum(peak, np.abs(samples).max(axis=0, initial=0))
