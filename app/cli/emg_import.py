@@ -139,7 +139,8 @@ def _words(report: dict[str, Any]) -> str:
     ]
     lines += [f"found: {line}" for line in report["found"]]
     lines += [f"assumed: {line}" for line in report["assumed"]]
-    labelled = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in report["labelled_seconds"].items())
+    times = report["labelled_seconds"].items()
+    labelled = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in times if seconds)
     lost = (
         f"; {report['lost_samples']} samples are missing in {report['gaps']} gaps" if report["gaps"] else ""
     )

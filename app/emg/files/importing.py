@@ -39,7 +39,8 @@ def _units(paths: Sequence[Path], files: set[Path], formats: Sequence[FileFormat
 
 
 def _is_one(folder: Path, formats: Sequence[FileFormat]) -> bool:
-    text = all(path.suffix.lower() in TEXT for path in files_of(folder))
+    files = files_of(folder)
+    text = len(files) > 1 and all(path.suffix.lower() in TEXT for path in files)
     return text and any(known.matches(_head_of_folder(folder)) for known in formats)
 
 

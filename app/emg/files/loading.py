@@ -10,7 +10,6 @@ import numpy as np
 
 from app.emg.files.arrays import MAX_BYTES, SUFFIXES
 from app.emg.files.imported import ImportedFile
-from app.emg.files.importing import import_files
 from app.emg.files.recordings import MAX_ID, Recording, load, load_folder, numbered
 from app.emg.files.sound_rows import SoundRows
 from app.emg.source import UNLABELLED, Chunk
@@ -49,6 +48,10 @@ def load_imported(path: Path) -> Recording:
     Raises:
         DataError: it cannot be imported, or is too large.
     """
+    from app.emg.files.importing import (
+        import_files,
+    )  # all importers: 20 MB and half a second, which most never need
+
     found, _ = import_files([path])
     rows = SoundRows(found)
     chunks, size = [], 0

@@ -22,22 +22,14 @@ from typing import Any
 from app.emg.files.imported import ImportHints
 from app.emg.files.importing import import_files
 from app.emg.recording.from_file import write_recording
+from app.emg.recording.import_job import BUSY, DATA, DISK, too_much
 from app.emg.recording.import_report import report_of
-from app.errors import DataError, MyostreamError
+from app.errors import MyostreamError
 
-DATA, BUSY, DISK = "data", "busy", "disk"  # what went wrong
 NICENESS = 10
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 log = logging.getLogger(__name__)
-
-
-def too_much(memory: int, seconds: int) -> str:
-    """Return what is said of a file that takes more than this process may."""
-    return (
-        f"the file takes more than {memory / 2**30:g} GiB of memory or {seconds} s of a processor to read; "
-        "import it with `flask emg import`"
-    )
 
 
 def done(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,15 +94,6 @@ def main(job_file: str, result_file: str) -> None:
     part = Path(f"{result_file}.part")
     part.write_text(text, encoding="utf-8")
     part.replace(result_file)
-
-
-def result_in(path: Path, job: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a process wrote; one that wrote nothing took more than it may."""
-    try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise DataError(too_much(job["memory"], job["seconds"])) from None
-    return found
 
 
 if __name__ == "__main__":

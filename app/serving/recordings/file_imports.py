@@ -16,7 +16,7 @@ from typing import IO, Any
 
 from app.emg.files.file_choice import TEXT
 from app.emg.files.imported import ImportHints
-from app.emg.recording import import_process
+from app.emg.recording import import_job
 from app.errors import BusyError, DataError, NotReadyError
 from app.serving.process.offload import BlockingWorker
 from app.serving.recordings.export_folder import export_folder
@@ -79,7 +79,7 @@ class FileImports:
         before = os.environ.get("PYTHONPATH")
         path = str(PROJECT) if not before else f"{PROJECT}{os.pathsep}{before}"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", import_process.__name__, str(said), str(result)],
+            [sys.executable, "-m", import_job.PROCESS, str(said), str(result)],
             env={**os.environ, **_ONE_THREAD, "PYTHONPATH": path},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
@@ -90,7 +90,7 @@ class FileImports:
             self._process = None
         if self._closed:
             raise NotReadyError("the server is shutting down")
-        return import_process.result_in(result, job)
+        return import_job.result_in(result, job)
 
 
 class Received:
@@ -146,7 +146,7 @@ class Received:
             },
         )
         if "error" in report:
-            kinds = {import_process.BUSY: BusyError, import_process.DISK: NotReadyError}
+            kinds = {import_job.BUSY: BusyError, import_job.DISK: NotReadyError}
             raise kinds.get(report["kind"], DataError)(report["error"])
         return report
 

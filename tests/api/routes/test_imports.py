@@ -19,7 +19,7 @@ from app.api.codec import forms
 from app.api.sse import events as sse
 from app.config import EmgMode, Settings
 from app.emg.recording import folder as folders
-from app.emg.recording import import_process
+from app.emg.recording import import_job, import_process
 from app.emg.recording.export_npz import write_npz
 from app.errors import DataError
 from app.serving.engine.opening import make_engine
@@ -248,4 +248,4 @@ def test_what_a_reader_does_not_foresee_is_no_fault_of_the_clients(
         "error": "the file cannot be read; the server's log has the reason",
     }
     with pytest.raises(DataError, match="takes more than 3 GiB of memory or 300 s"):
-        import_process.result_in(tmp_path / "none", {"memory": 3 * 2**30, "seconds": 300})
+        import_job.result_in(tmp_path / "none", {"memory": 3 * 2**30, "seconds": 300})

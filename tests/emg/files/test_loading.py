@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.emg.files import loading
+from app.emg.files import importing, loading
 from app.emg.files.imported import ImportedFile
 from app.emg.files.loading import load_path
 from app.emg.simulated.playback import Playback
@@ -21,7 +21,7 @@ from tests.emg.files.made_files import found, samples
 def imports(monkeypatch: pytest.MonkeyPatch) -> list[ImportedFile]:
     """What the importer finds in the next file."""
     waiting: list[ImportedFile] = []
-    monkeypatch.setattr(loading, "import_files", lambda paths: (waiting.pop(0), tuple(paths)))
+    monkeypatch.setattr(importing, "import_files", lambda paths: (waiting.pop(0), tuple(paths)))
     return waiting
 
 
