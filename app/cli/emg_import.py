@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.cli.options import as_gestures, as_json, expect_free_file, force, one_line_errors
+from app.cli.exports import as_format, expect_target, write
+from app.cli.options import as_gestures, as_json, force, one_line_errors
 from app.errors import BusyError, DataError, MyostreamError
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ MOST_BYTES = 4 * 2**30  # of a recording; an hour of 64 channels at 2 kHz is 1.7
 
 @click.command("import")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Write this .npz, and keep no recording.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write this file, and keep no recording.")
+@as_format
 @click.option("--name", help="Of the recording in instance/recordings; by default the file's.")
 @click.option("--emg", help="Columns, variables or stream of the signal: 1-8, 3,1,2, raw.")
 @click.option("--label", help="Column, variable or stream of the labels.")
@@ -39,7 +41,12 @@ MOST_BYTES = 4 * 2**30  # of a recording; an hour of 64 channels at 2 kHz is 1.7
 @as_json
 @one_line_errors
 def import_(
-    files: tuple[Path, ...], out: Path | None, name: str | None, subject: str | None, **said: Any
+    files: tuple[Path, ...],
+    out: Path | None,
+    form: str | None,
+    name: str | None,
+    subject: str | None,
+    **said: Any,
 ) -> None:
     """Import files, or folders of them, as one recording; each file begins another stretch of signal.
 
@@ -48,11 +55,13 @@ def import_(
     """
     as_json, force = said.pop("as_json"), said.pop("force")
     if out is not None:
-        _expect_target(out, force)
+        form = expect_target(out, form, force)
         if name is not None:
             raise DataError("--name is of a recording in instance/recordings; with --out there is none")
+    elif form is not None:
+        raise DataError("--format is of the file that --out names")
     _expect_codes(name, subject)
-    report = _imported(files, _hints(**said), out, name, subject)
+    report = _imported(files, _hints(**said), out, form, name, subject)
     click.echo(json.dumps(report) if as_json else _words(report))
 
 
@@ -66,13 +75,17 @@ def _hints(
 
 
 def _imported(
-    paths: Sequence[Path], hints: ImportHints, out: Path | None, name: str | None, subject: str | None
+    paths: Sequence[Path],
+    hints: ImportHints,
+    out: Path | None,
+    form: str | None,
+    name: str | None,
+    subject: str | None,
 ) -> dict[str, Any]:
     from dataclasses import replace
 
     from app.config import Settings
     from app.emg.files.importing import import_files
-    from app.emg.recording.export_npz import write_npz
     from app.emg.recording.import_report import report_of
     from app.serving.recordings.export_folder import export_folder
 
@@ -84,8 +97,8 @@ def _imported(
             into = root if out is None else folder / "made"
             made = _made(found, files, folder / "aside", into, name, _called(paths[0]))
             report = report_of(into, made, files)
-            if out is not None:
-                write_npz(into, made.name, out)
+            if out is not None and form is not None:
+                write(form, into, made.name, out)
     except FileExistsError:
         raise BusyError(f"there is a recording {name} already; choose another name or delete it") from None
     except OSError as error:
@@ -146,14 +159,6 @@ def _words(report: dict[str, Any]) -> str:
     )
     said = labelled or "no labels"
     return "\n".join([*lines, f"wrote {report['recording']}: {report['seconds']:.1f} s: {said}{lost}"])
-
-
-def _expect_target(out: Path, force: bool) -> None:
-    if out.suffix.lower() != ".npz":
-        raise DataError(f"--out {out} must end in .npz")
-    expect_free_file(out, force)
-    if not out.parent.is_dir():
-        raise DataError(f"{out.parent} is not a folder")
 
 
 def _expect_codes(name: str | None, subject: str | None) -> None:

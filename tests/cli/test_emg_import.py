@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -78,7 +79,9 @@ def test_files_become_one_npz_and_no_recording_with_out(tmp_path: Path, run: Run
         (("{file}", "--name", "../x"), "is no name of a recording"),
         (("{file}", "--name", "one", "--out", "{nowhere}.npz"), "with --out there is none"),
         (("{file}", "--subject", "Anna B"), "--subject must be 1 to 32 letters"),
-        (("{file}", "--out", "x.txt"), "must end in .npz"),
+        (("{file}", "--out", "x.txt"), "must end in .npz, .zip (BDF+ with the side files of BIDS) or .xdf"),
+        (("{file}", "--out", "x.npz", "--format", "xdf"), "--out x.npz must end in .xdf"),
+        (("{file}", "--format", "xdf"), "--format is of the file that --out names"),
         (("{file}", "--out", "{nowhere}/x.npz"), "is not a folder"),
         (("{flat}",), "every value of its 2 channels is 0"),
     ],
@@ -99,6 +102,16 @@ def test_what_fails_says_why_in_one_line_and_leaves_nothing(
     assert names(tmp_path) == []
     held = tmp_path / "instance" / "recordings"
     assert not held.exists() or list(held.iterdir()) == []
+
+
+@pytest.mark.parametrize(("ending", "begin"), [(".xdf", b"XDF:"), (".zip", b"PK"), (".npz", b"PK")])
+def test_what_out_ends_in_is_what_it_becomes(
+    tmp_path: Path, run: Run, file: Path, ending: str, begin: bytes
+) -> None:
+    out = tmp_path / f"out{ending}"
+    assert run(file, "--out", out).exit_code == 0
+    assert out.read_bytes().startswith(begin)
+    assert zipfile.is_zipfile(out) == (ending != ".xdf")
 
 
 def test_a_chosen_name_that_is_taken_is_not_written_over(tmp_path: Path, run: Run, file: Path) -> None:
