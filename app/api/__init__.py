@@ -30,6 +30,7 @@ def register(app: Flask, title: str, manifest: Manifest | None = None) -> None:
         dashboard,
         emg,
         health,
+        imports,
         inference,
         metrics,
         recordings,
@@ -61,8 +62,8 @@ def register(app: Flask, title: str, manifest: Manifest | None = None) -> None:
     plugins = [description.Guarded(app, settings), examples.Examples(settings, manifest)]
     api = errors.Api(app, spec_kwargs={"extra_plugins": plugins})
     description.describe(api, settings)
-    routes = (health, inference, streaming, benchmark, emg, recordings, dashboard, stream_tickets, metrics)
-    for module in routes:
+    routes = (health, inference, streaming, benchmark, emg, recordings, imports)
+    for module in (*routes, dashboard, stream_tickets, metrics):
         api.register_blueprint(module.bp)
     errors.register(app)
     around: WSGIApplication = fast_windows.FastPath(

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.cli.options import as_json, expect_free_file, force, one_line_errors
+from app.cli.exports import as_format, expect_target, write
+from app.cli.options import as_json, force, one_line_errors
 from app.errors import DataError, MyostreamError
 
 if TYPE_CHECKING:
@@ -34,12 +35,13 @@ PATIENCE_S = 10.0  # for the first sample
     required=True,
     help="`rest:3,fist:3 x 3`, or a file with that or with JSON: gestures, repetitions, seconds, ...",
 )
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="The .npz to write.")
+@click.option("--out", required=True, type=click.Path(path_type=Path), help="The file to write.")
+@as_format
 @click.option("--subject", help="Who is recorded: a code of letters and digits, such as S01.")
 @force
 @as_json
 @one_line_errors
-def record(text: str, out: Path, subject: str | None, force: bool, as_json: bool) -> None:
+def record(text: str, out: Path, form: str | None, subject: str | None, force: bool, as_json: bool) -> None:
     """Record a person who follows the prompts; labels go by sample index. Ctrl-C ends early and keeps what there is.
 
     The source is that of EMG_MODE, and no server may have it open meanwhile. The simulator's person follows, too.
@@ -51,7 +53,7 @@ def record(text: str, out: Path, subject: str | None, force: bool, as_json: bool
     from app.serving.sources.opening import open_reading
 
     settings = Settings.from_env()
-    _expect_target(out, force)
+    form = expect_target(out, form, force)
     _expect_subject(subject)
     usual = expected_artefact(settings)
     opened = open_reading(settings, None if usual is None else usual.manifest)
@@ -64,7 +66,7 @@ def record(text: str, out: Path, subject: str | None, force: bool, as_json: bool
             click.echo(f"note: {manifest.name} does not know {name}; it cannot be trained on this", err=True)
     if isinstance(source, Simulator):
         source.follow([(None, plan.countdown_s), *((step.label, step.seconds) for step in plan.steps)])
-    held, complete = _recorded(settings, opened, plan, subject, out)
+    held, complete = _recorded(settings, opened, plan, subject, out, form)
     report = _report(held, out, complete)
     click.echo(json.dumps(report) if as_json else _words(report))
 
@@ -75,13 +77,13 @@ def _recorded(
     plan: LabelPlan,
     subject: str | None,
     out: Path,
+    form: str,
 ) -> tuple[Summary, bool]:
     """Record, export, and delete what was exported; what that was, and whether the plan came to its end.
 
     Until the export is written, the recording lies in instance/recordings, where a server lists it too.
     """
     from app.emg.recording import folder as recording_folder
-    from app.emg.recording.export_npz import write_npz
     from app.emg.recording.writer import RecordingWriter
     from app.serving.process.offload import BlockingWorker
     from app.serving.recordings.headers import header_of
@@ -111,9 +113,11 @@ def _recorded(
         trouble = acquisition.look().error
         raise MyostreamError(trouble or f"the source {source.name} delivered no sample")
     try:
-        held = write_npz(root, header.name, out)
+        held = write(form, root, header.name, out)
     except OSError as error:
         raise MyostreamError(f"{out} cannot be written: {error.strerror or error}; {kept}") from None
+    except DataError as error:
+        raise DataError(f"{error}; {kept}") from None
     recording_folder.remove(root, header.name)
     return held, complete
 
@@ -194,14 +198,6 @@ def _can_draw() -> bool:
         return sys.stderr.isatty() and os.get_terminal_size(sys.stderr.fileno()).lines > 1
     except OSError:
         return False
-
-
-def _expect_target(out: Path, force: bool) -> None:
-    if out.suffix.lower() != ".npz":
-        raise DataError(f"--out {out} must end in .npz")
-    expect_free_file(out, force)
-    if not out.parent.is_dir():
-        raise DataError(f"{out.parent} is not a folder")
 
 
 def _expect_subject(subject: str | None) -> None:

@@ -173,7 +173,7 @@ def _source(
 
 
 def _playback(recording: str, channels: int | None, rate: float | None, speed: float) -> Source:
-    from app.emg.files.recordings import load_path
+    from app.emg.files.loading import load_path
     from app.emg.simulated.playback import Playback
 
     with named_recordings.recording_path(recording) as path:

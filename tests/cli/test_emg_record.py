@@ -97,6 +97,14 @@ def test_a_gesture_that_the_model_lacks_is_noted(run: Run, tmp_path: Path) -> No
     assert "tiny does not know wave" in result.stderr
 
 
+def test_a_recording_is_written_in_the_format_that_is_told(run: Run, tmp_path: Path) -> None:
+    out, plan = tmp_path / "r.xdf", '{"gestures": ["手を握る"], "seconds": 0.1, "countdown_seconds": 0}'
+    result = run("--label-plan", plan, "--out", out, "--format", "xdf", "--json")
+    assert result.exit_code == 0, result.output
+    assert out.read_bytes().startswith(b"XDF:")
+    assert json.loads(result.stdout)["labelled_seconds"]["手を握る"] == pytest.approx(0.3)
+
+
 def test_a_recording_is_replaced_when_told(run: Run, tmp_path: Path) -> None:
     out = tmp_path / "r.npz"
     out.write_bytes(b"older")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -28,6 +29,17 @@ ARRAYS = ("emg", "samples")
 UNDECLARED = ("", "application/x-www-form-urlencoded")
 
 
+def expect_plain() -> None:
+    """See that the body is not compressed.
+
+    Raises:
+        UnsupportedMediaType: it is.
+    """
+    coding = request.headers.get("Content-Encoding", "").strip()
+    if coding.lower() not in ("", "identity"):
+        raise UnsupportedMediaType(f"Content-Encoding: {coding[:64]} is not taken; send the body as it is")
+
+
 @lru_cache
 def _defaults(schema: Schema) -> Any:
     """Return the job that says nothing; jobs are frozen, so all may share it."""
@@ -42,9 +54,7 @@ def whole_body() -> bytes:
         BadRequest: it ended before its declared length.
         RequestEntityTooLarge: it is chunked, and goes on after EMG_MAX_BODY; werkzeug takes these bytes for all.
     """
-    coding = request.headers.get("Content-Encoding", "").strip()
-    if coding.lower() not in ("", "identity"):
-        raise UnsupportedMediaType(f"Content-Encoding: {coding[:64]} is not taken; send the body as it is")
+    expect_plain()
     body = request.get_data()
     if request.content_length is not None and len(body) < request.content_length:
         raise BadRequest(f"the body ended after {len(body)} of its {request.content_length} bytes")
@@ -95,9 +105,12 @@ def load_query(schema: Schema) -> Any:
     """Return the job in the query; a value is read as JSON would be, unless its field is a text or it is no JSON."""
     if not request.query_string:
         return _defaults(schema)
-    return validated(
-        schema, {name: _plain(value, schema.fields.get(name)) for name, value in request.args.items()}
-    )
+    return validated(schema, query_values(schema, request.args))
+
+
+def query_values(schema: Schema, texts: Mapping[str, str]) -> dict[str, Any]:
+    """Return texts by the names of fields as what these fields take."""
+    return {name: _plain(value, schema.fields.get(name)) for name, value in texts.items()}
 
 
 def load_json_or_query(schema: Schema) -> Any:

@@ -30,7 +30,11 @@ bp = needs(CONTROL)(
 )
 
 PIECE_BYTES = 2**18
-_KINDS = {"npz": "application/octet-stream", "zip": "application/zip"}  # by the file's suffix
+_KINDS = {  # by the file's suffix
+    "npz": "application/octet-stream",
+    "zip": "application/zip",
+    "xdf": "application/octet-stream",
+}
 _start, _download = RecordingStartSchema(), DownloadSchema()
 
 
@@ -49,7 +53,7 @@ def start() -> dict[str, Any]:
     if runtime.stopping():
         raise NotReadyError("the server is shutting down")
     pipeline, recorder = current_pipeline(job.source), runtime.recorder
-    return _described(recorder.start(pipeline, job.name, job.subject, job.plan_with(recorder.rest)))
+    return described(recorder.start(pipeline, job.name, job.subject, job.plan_with(recorder.rest)))
 
 
 @bp.get("")
@@ -58,7 +62,7 @@ def start() -> dict[str, Any]:
 @needs(READ)
 def recordings() -> dict[str, Any]:
     """All recordings, the newest first."""
-    return {"recordings": [_described(state) for state in current_runtime().recorder.states()]}
+    return {"recordings": [described(state) for state in current_runtime().recorder.states()]}
 
 
 @bp.post("/<name>/stop", parameters=named(NAME.pattern))
@@ -66,7 +70,7 @@ def recordings() -> dict[str, Any]:
 @fails(bp, 404, 422, 503)
 def stop(name: str) -> dict[str, Any]:
     """End a recording; when the answer comes, all of it is on the disk. One that has ended stays as it is."""
-    return _described(current_runtime().recorder.stop(name))
+    return described(current_runtime().recorder.stop(name))
 
 
 @bp.get("/<name>/download", parameters=named(NAME.pattern))
@@ -75,7 +79,10 @@ def stop(name: str) -> dict[str, Any]:
     responses={
         HTTPStatus.OK: {
             "description": "The file",
-            "content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in _KINDS.values()},
+            "content": {
+                kind: {"schema": {"type": "string", "format": "binary"}}
+                for kind in sorted(set(_KINDS.values()))
+            },
         }
     },
 )
@@ -110,7 +117,7 @@ def download(name: str) -> Response:
 @needs(READ)
 def recording(name: str) -> dict[str, Any]:
     """One recording: its state, and while it runs with a plan, the prompt."""
-    return _described(current_runtime().recorder.state(name))
+    return described(current_runtime().recorder.state(name))
 
 
 @bp.delete("/<name>", parameters=named(NAME.pattern))
@@ -128,7 +135,8 @@ def _pieces(file: BinaryIO) -> Iterator[bytes]:
         time.sleep(0)
 
 
-def _described(state: RecordingInfo) -> dict[str, Any]:
+def described(state: RecordingInfo) -> dict[str, Any]:
+    """Return a look at a recording, for JSON."""
     return {**asdict(state), "seconds": round(state.seconds, 3), "prompt": _prompt(state)}
 
 

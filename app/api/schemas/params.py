@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from app.emg.files.imported import ImportHints
 from app.emg.recording.label_plan import LabelPlan, plan_of
 from app.emg.source import Samples
 
@@ -48,6 +49,16 @@ class BenchmarkJob:
 
     num_iterations: int = 1000
     backends: tuple[str, ...] | None = None  # None: those that are open
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportJob:
+    """What is said of a file that becomes a recording."""
+
+    filename: str = "file"
+    name: str | None = None
+    subject: str | None = None
+    hints: ImportHints = field(default_factory=ImportHints)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,8 +17,11 @@ from app.errors import DataError
 from app.serving.recordings.service import FORMATS
 
 
-def _matches(pattern: re.Pattern[str], allowed: str) -> Callable[[str], None]:
-    """marshmallow's own Regexp looks at the beginning only, and `$` lets a line's end through."""
+def matches(pattern: re.Pattern[str], allowed: str) -> Callable[[str], None]:
+    """Return a validator of whole texts.
+
+    marshmallow's own Regexp looks at the beginning only, and `$` lets a line's end through.
+    """
 
     def validate(text: str) -> None:
         if pattern.fullmatch(text) is None:
@@ -54,7 +57,7 @@ class RecordingStartSchema(Schema):
     name = fields.String(
         allow_none=True,
         load_default=None,
-        validate=_matches(NAME, ALLOWED),
+        validate=matches(NAME, ALLOWED),
         **about(
             "Of the recording; by default time and source", example="anna-1", pattern=f"^{NAME.pattern}$"
         ),
@@ -65,7 +68,7 @@ class RecordingStartSchema(Schema):
     subject = fields.String(
         allow_none=True,
         load_default=None,
-        validate=_matches(SUBJECT, SUBJECT_ALLOWED),
+        validate=matches(SUBJECT, SUBJECT_ALLOWED),
         **about("Who is recorded: a code, not a name", example="S01", pattern=f"^{SUBJECT.pattern}$"),
     )
     plan = fields.Nested(PlanSchema, allow_none=True, load_default=None, **about("None: nothing is prompted"))
@@ -136,7 +139,10 @@ class DownloadSchema(Schema):
     format = fields.String(
         load_default="npz",
         validate=OneOf(tuple(FORMATS), error="must be one of {choices}"),
-        **about("npz: for `flask model train`. bdf: BDF+ with the side files of BIDS-EMG, as .zip"),
+        **about(
+            "npz: for `flask model train`. bdf: BDF+ with the side files of BIDS-EMG, as .zip. xdf: for pyxdf, EEGLAB "
+            "and SigViewer"
+        ),
     )
 
     @post_load

@@ -176,11 +176,6 @@ def load_folder(path: Path | str, **options: Any) -> tuple[Recording, ...]:
     return tuple(load(file, **options) for file in list_folder(path))
 
 
-def load_path(path: Path | str, **options: Any) -> tuple[Recording, ...]:
-    """Return what a setting such as EMG_RECORDING names: one file, or a folder of them."""
-    return load_folder(path, **options) if Path(path).is_dir() else (load(path, **options),)
-
-
 def numbered(highest: int) -> tuple[str, ...]:
     """Return what classes are called that have a number only."""
     return ("rest", *(f"gesture_{k}" for k in range(1, int(highest) + 1)))

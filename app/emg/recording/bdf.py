@@ -8,7 +8,7 @@ record's to be an exact multiple of the duration in the header, to seven decimal
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -31,6 +31,7 @@ MAX_RECORD_SAMPLES = 10_000
 MAX_RECORD_BYTES = 2**22  # EDFlib takes 15 MiB
 MAX_RECORDS = 10**8 - 1  # a header field has eight digits
 BLOCK_VALUES = 2**17  # that are packed at a time
+BESIDE_ERROR = 1e-6  # relative, of a rate beside: 4 ms an hour
 RATE_ERROR = 1e-8  # relative: 36 us an hour, where a crystal is off by 1e-5
 MAX_ERA = 2084  # the years that the header can hold begin with 1985
 NO_DATE = "01.01.85"
@@ -81,6 +82,16 @@ class Scale:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BdfGroup:
+    """Channels beside the signal, of a rate of their own."""
+
+    labels: tuple[str, ...]
+    units: str
+    scales: tuple[Scale, ...]
+    samples: int  # in a data record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BdfHeader:
     """What the file says of itself."""
 
@@ -92,6 +103,7 @@ class BdfHeader:
     scales: tuple[Scale, ...]
     record: RecordLength
     samples: int  # of each channel; the last data record is filled with the last of them
+    beside: tuple[BdfGroup, ...] = ()
 
     @property
     def records(self) -> int:
@@ -103,11 +115,12 @@ class BdfHeader:
         return self.records * self.record.samples - self.samples
 
 
-def record_length(rate: float, samples: int, channels: int) -> RecordLength:
+def record_length(rate: float, samples: int, channels: int, beside: Sequence[float] = ()) -> RecordLength:
     """Return the data records for a file: of a duration that the header can hold, short, and with little padding.
 
     The duration is whole microseconds. Of those that give the rate to RATE_ERROR, or as nearly as can be, the one is
-    taken that leaves the least of the last record to be filled; of these the one nearest to what is wanted.
+    taken that leaves the least of the last record to be filled; of these the one nearest to what is wanted. Where
+    there are some with whole samples also at the rates `beside`, it is one of these.
 
     Raises:
         DataError: there is none for that rate.
@@ -121,12 +134,21 @@ def record_length(rate: float, samples: int, channels: int) -> RecordLength:
     rounded = np.maximum(np.rint(exact / step), 1) * step
     error = np.abs(rounded - exact) / exact
     good = error <= max(RATE_ERROR, 1.5 * error.min())
+    for other in beside:
+        fits = good & whole_samples(other, rounded / 1e6)
+        good = fits if fits.any() else good
     short = good & (exact < MIN_RECORD_S * 1e6)
     good = good & ~short if (good & ~short).any() else good
     wanted = min(max(RECORD_S, RECORD_BYTES / (3 * channels * rate)), MAX_RECORD_S)
     padding, distance = -samples % count, np.abs(np.log(exact / (wanted * 1e6)))
     best = np.lexsort((distance[good], padding[good]))[0]
     return RecordLength(int(count[good][best]), int(rounded[good][best]) * (TICKS // 10**6))
+
+
+def whole_samples(rate: float, seconds: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Return whether a data record of so many seconds has a whole number of samples of that rate."""
+    exact = rate * seconds
+    return (np.rint(exact) >= 1) & (np.abs(np.rint(exact) - exact) <= BESIDE_ERROR * exact)
 
 
 def scale_of(peak: float, whole: bool, factor: float) -> Scale:
@@ -147,11 +169,16 @@ def scale_of(peak: float, whole: bool, factor: float) -> Scale:
 
 
 def write(
-    file: IO[bytes], header: BdfHeader, samples: Iterable[Samples], notes: Callable[[], Iterable[Annotation]]
+    file: IO[bytes],
+    header: BdfHeader,
+    samples: Iterable[Samples],
+    notes: Callable[[], Iterable[Annotation]],
+    beside: Sequence[Iterable[Samples]] = (),
 ) -> None:
     """Write a file of `header.samples` rows, in pieces (any number, channels) as they come.
 
-    `notes` gives the annotations, and is asked twice: how much room they take is part of the header.
+    `notes` gives the annotations, and is asked twice: how much room they take is part of the header. `beside` gives as
+    many samples of each group as its data records hold.
 
     Raises:
         DataError: more records than a header can count.
@@ -162,12 +189,26 @@ def write(
     room = _room(header, notes())
     file.write(_header(header, room))
     lists = _annotation_records(header, notes(), room)
-    gain = np.array([scale.gain for scale in header.scales])
-    rows = header.record.samples
-    for block in _blocks(samples, rows, max(1, BLOCK_VALUES // (rows * len(gain)))):
-        packed = _packed(block, rows, gain)
-        texts = np.frombuffer(b"".join(next(lists) for _ in packed), np.uint8).reshape(len(packed), room)
-        file.write(np.concatenate([packed, texts], axis=1).tobytes())
+    groups = [
+        (header.record.samples, header.scales),
+        *((group.samples, group.scales) for group in header.beside),
+    ]
+    together = max(1, BLOCK_VALUES // sum(rows * len(scales) for rows, scales in groups))
+    parts = [
+        _packed_blocks(pieces, rows, scales, together)
+        for pieces, (rows, scales) in zip([samples, *beside], groups, strict=True)
+    ]
+    for packed in zip(*parts, strict=True):
+        records = len(packed[0])
+        texts = np.frombuffer(b"".join(next(lists) for _ in range(records)), np.uint8).reshape(records, room)
+        file.write(np.concatenate([*packed, texts], axis=1).tobytes())
+
+
+def _packed_blocks(
+    pieces: Iterable[Samples], rows: int, scales: Sequence[Scale], records: int
+) -> Iterator[npt.NDArray[np.uint8]]:
+    gain = np.array([scale.gain for scale in scales])
+    return (_packed(block, rows, gain) for block in _blocks(pieces, rows, records))
 
 
 def _blocks(samples: Iterable[Samples], rows: int, records: int) -> Iterator[Samples]:
@@ -244,7 +285,11 @@ def _plain(number: Decimal) -> str:
 
 
 def _header(header: BdfHeader, room: int) -> bytes:
-    n, record = len(header.labels), header.record
+    groups, record = header.beside, header.record
+    labels = [*header.labels, *(label for group in groups for label in group.labels)]
+    units = [header.units] * len(header.labels) + [group.units for group in groups for _ in group.labels]
+    counts = [record.samples] * len(header.labels) + [group.samples for group in groups for _ in group.labels]
+    n = len(labels)
     in_era = 1985 <= header.began.year <= MAX_ERA
     date = f"{header.began.day:02d}-{MONTHS[header.began.month - 1]}-{header.began.year}" if in_era else "X"
     fields: list[tuple[str, int]] = [
@@ -258,17 +303,17 @@ def _header(header: BdfHeader, room: int) -> bytes:
         (_seconds(record.ticks).decode(), 8),
         (str(n + 1), 4),
     ]
-    bounds = [scale.bound for scale in header.scales]
+    bounds = [scale.bound for scales in (header.scales, *(g.scales for g in groups)) for scale in scales]
     columns: list[tuple[list[str], int]] = [
-        ([*header.labels, "BDF Annotations"], 16),
+        ([*labels, "BDF Annotations"], 16),
         ([""] * (n + 1), 80),  # transducers
-        ([*[header.units] * n, ""], 8),
+        ([*units, ""], 8),
         ([*(f"-{bound}" for bound in bounds), "-1"], 8),
         ([*bounds, "1"], 8),
         ([*[str(-DIGITAL_MAX)] * n, str(-DIGITAL_MAX - 1)], 8),
         ([str(DIGITAL_MAX)] * (n + 1), 8),
         ([""] * (n + 1), 80),  # filters
-        ([*[str(record.samples)] * n, str(room // 3)], 8),
+        ([*map(str, counts), str(room // 3)], 8),
         ([""] * (n + 1), 32),
     ]
     fields += [(text, width) for texts, width in columns for text in texts]

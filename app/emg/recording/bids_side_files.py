@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from app.emg.recording import bdf
 from app.emg.recording.bdf import Annotation, BdfHeader, RecordLength
+from app.emg.recording.bids_beside import Beside
 from app.emg.recording.contents import Contents
 from app.emg.recording.header import RecordingHeader
 from app.emg.recording.plain_text import plain
@@ -28,6 +29,9 @@ EMGPlacementScheme, EMGReference and the electrodes are not known to the recorde
 {GAP} in *_events.tsv: the samples were lost and are filled with the last one before.
 {PADDING}: fills the last data record with the last sample; nothing was recorded there.
 {RESTART}: the signal does not continue the one before (reconnected, or played from its beginning).
+What came beside the EMG (types other than EMG) has its own rate where a data record has whole samples of it. Where it
+says "held" in the description in *_channels.tsv, it has that of the EMG, each value repeated until the next; what was
+not there is the value before it.
 {UNCALIBRATED}: the values are in the units that it names, not in volts, and *_channels.tsv has n/a; MNE shows volts.
 """
 
@@ -53,19 +57,19 @@ def task(header: RecordingHeader) -> str:
     return _label(header.name)
 
 
-def side_files(held: Contents, about: BdfHeader) -> dict[str, bytes]:
+def side_files(held: Contents, about: BdfHeader, beside: Sequence[Beside] = ()) -> dict[str, bytes]:
     """Return the content of all files but the events and the signal, by their paths in the dataset."""
     header = held.header
     person = f"sub-{subject(header)}"
-    beside = f"{person}/emg/{stem(header)}"
+    prefix = f"{person}/emg/{stem(header)}"
     return {
         "dataset_description.json": _json(_dataset(header)),
         "README": README.encode(),
         "participants.tsv": _tsv([("participant_id",), (person,)]),
         f"{person}/{person}_scans.tsv": _tsv(_scans(header, about.began)),
-        f"{beside}_emg.json": _json(_signal(held)),
-        f"{beside}_channels.tsv": _tsv(_channels(header, about.units)),
-        f"{beside}_events.json": _json(_event_columns(held, about)),
+        f"{prefix}_emg.json": _json(_signal(held, beside)),
+        f"{prefix}_channels.tsv": _tsv(_channels(header, about, beside)),
+        f"{prefix}_events.json": _json(_event_columns(held, about)),
     }
 
 
@@ -104,13 +108,20 @@ def _scans(header: RecordingHeader, began: datetime) -> Iterator[tuple[str, ...]
     yield f"emg/{stem(header)}_emg.bdf", f"{began.replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
-def _channels(header: RecordingHeader, units: str) -> Iterator[tuple[str, ...]]:
-    yield ("name", "type", "units", "sampling_frequency", "signal_electrode", "reference")
-    for k in range(header.channels):
-        yield f"EMG{k + 1}", "EMG", units or NA, f"{header.sampling_rate:.12g}", NA, NA
+def _channels(
+    header: RecordingHeader, about: BdfHeader, beside: Sequence[Beside]
+) -> Iterator[tuple[str, ...]]:
+    yield ("name", "type", "units", "sampling_frequency", "signal_electrode", "reference", "description")
+    for label in about.labels:
+        yield label, "EMG", about.units or NA, f"{header.sampling_rate:.12g}", NA, NA, NA
+    for one in beside:
+        rate = one.rate if one.held else one.about.sampling_rate
+        said = f"{one.about.name}, {one.about.sampling_rate:.6g} Hz held" if one.held else one.about.name
+        for label in one.group.labels:
+            yield label, one.type, one.group.units or NA, f"{rate:.12g}", NA, NA, _cell(said)
 
 
-def _signal(held: Contents) -> dict[str, Any]:
+def _signal(held: Contents, beside: Sequence[Beside]) -> dict[str, Any]:
     header = held.header
     return {
         "TaskName": task(header),
@@ -121,10 +132,20 @@ def _signal(held: Contents) -> dict[str, Any]:
         "PowerLineFrequency": header.mains_hz if header.mains_hz is not None else NA,
         "SoftwareFilters": NA,  # what is recorded is the signal before the model's filters
         "EMGChannelCount": header.channels,
+        **_counts(beside),
         "RecordingType": "continuous",  # gaps are filled, see *_events.tsv
         "RecordingDuration": held.places / header.sampling_rate,
         "ManufacturersModelName": header.source,
     }
+
+
+def _counts(beside: Sequence[Beside]) -> dict[str, int]:
+    """Return how many channels there are that BIDS has a count for."""
+    found: dict[str, int] = {}
+    for one in beside:
+        key = {"TRIG": "TriggerChannelCount"}.get(one.type, f"{one.type}ChannelCount")
+        found[key] = found.get(key, 0) + one.about.channels
+    return found
 
 
 def _dataset(header: RecordingHeader) -> dict[str, Any]:

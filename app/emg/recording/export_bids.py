@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from heapq import merge
 from itertools import pairwise
@@ -17,8 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from app.emg.recording import bdf, bids_side_files
+from app.emg.recording import bdf, bids_beside, bids_side_files
 from app.emg.recording.bdf import Annotation, BdfHeader, Scale
+from app.emg.recording.bids_beside import Beside
 from app.emg.recording.bids_side_files import GAP, PADDING, RESTART, stem, subject, uncalibrated
 from app.emg.recording.contents import Contents, opened
 from app.emg.recording.export_npz import replacing
@@ -48,35 +49,50 @@ def write_zip(root: Path, name: str, target: Path) -> None:
                 f"the recording {name} lost {held.lost_samples} of {held.places} samples; BDF+ would be mostly "
                 "filling: take format=npz, which keeps the gaps as they are"
             )
-        about = _bdf_header(held)
+        about, beside = _bdf_header(held)
         with replacing(target) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as file:
-            _write_dataset(file, held, about)
+            _write_dataset(file, held, about, beside)
 
 
-def _write_dataset(file: zipfile.ZipFile, held: Contents, about: BdfHeader) -> None:
-    for path, content in bids_side_files.side_files(held, about).items():
+def _write_dataset(file: zipfile.ZipFile, held: Contents, about: BdfHeader, beside: Sequence[Beside]) -> None:
+    for path, content in bids_side_files.side_files(held, about, beside).items():
         file.writestr(path, content)
-    beside = f"sub-{subject(held.header)}/emg/{stem(held.header)}"
-    with file.open(f"{beside}_events.tsv", "w", force_zip64=True) as member:
+    prefix = f"sub-{subject(held.header)}/emg/{stem(held.header)}"
+    with file.open(f"{prefix}_events.tsv", "w", force_zip64=True) as member:
         for line in bids_side_files.event_lines(_events(held, about), about.record):
             member.write(line)
-    with file.open(f"{beside}_emg.bdf", "w", force_zip64=True) as member:
-        bdf.write(member, about, held.filled(ROWS), lambda: _events(held, about))
+    with file.open(f"{prefix}_emg.bdf", "w", force_zip64=True) as member:
+        others = [bids_beside.filled(held, one) for one in beside]
+        bdf.write(member, about, held.filled(ROWS), lambda: _events(held, about), others)
 
 
-def _bdf_header(held: Contents) -> BdfHeader:
+def _bdf_header(held: Contents) -> tuple[BdfHeader, tuple[Beside, ...]]:
+    """Return what the file says of itself, and what is in it beside the EMG."""
     header = held.header
     units, factor = _units(header)
-    return BdfHeader(
+    labels, channels = _labels(header), header.channels + sum(header.aux_channels)
+    rates = [aux.sampling_rate for aux in header.aux]
+    record = bdf.record_length(header.sampling_rate, held.places, channels, rates)
+    beside = bids_beside.all_beside(held, record, set(labels))
+    about = BdfHeader(
         patient=subject(header),
         equipment=_ascii(header.source, 40),
         began=datetime.fromtimestamp(header.started_at, timezone.utc),
-        labels=tuple(f"EMG{k + 1}" for k in range(header.channels)),
+        labels=labels,
         units=units,
         scales=_scales(held, factor),
-        record=bdf.record_length(header.sampling_rate, held.places, header.channels),
+        record=record,
         samples=held.places,
+        beside=tuple(one.group for one in beside),
     )
+    return about, beside
+
+
+def _labels(header: RecordingHeader) -> tuple[str, ...]:
+    """Return the device's own names, where the file can hold them all and they differ; else EMG1, EMG2, ..."""
+    own = tuple(_ascii(name, 80) for name in header.channel_names)
+    fits = all(0 < len(name) <= bids_beside.MAX_LABEL for name in own) and len(set(own)) == len(own)
+    return own if own and fits else tuple(f"EMG{k + 1}" for k in range(header.channels))
 
 
 def _units(header: RecordingHeader) -> tuple[str, float]:

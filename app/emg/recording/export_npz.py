@@ -64,9 +64,14 @@ def write_npz(root: Path, name: str, target: Path) -> Summary:
         for key, array in _arrays(held).items():
             with file.open(f"{key}.npy", "w") as member:
                 np.lib.format.write_array(member, np.asarray(array), version=(1, 0), allow_pickle=False)
-        rate = held.header.sampling_rate
-        labelled = {label: round(count / rate, 3) for label, count in held.labelled_samples().items()}
-        return Summary(held.samples, held.seconds, held.gaps, held.lost_samples, labelled)
+        return summary_of(held)
+
+
+def summary_of(held: Contents) -> Summary:
+    """Return what a recording holds, in numbers."""
+    rate = held.header.sampling_rate
+    labelled = {label: round(count / rate, 3) for label, count in held.labelled_samples().items()}
+    return Summary(held.samples, held.seconds, held.gaps, held.lost_samples, labelled)
 
 
 @contextmanager

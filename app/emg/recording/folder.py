@@ -111,6 +111,29 @@ def write_header(root: Path, name: str, text: bytes) -> None:
     _sync(root)
 
 
+def replace_header(root: Path, name: str, text: bytes) -> None:
+    """Have it say something else, of a recording that nobody else knows yet.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    (root / name / HEADER).unlink()
+    write_header(root, name, text)
+
+
+def move(made: Path, target: Path) -> None:
+    """Give a recording that was made elsewhere on the same file system its place; within `beginning`.
+
+    Raises:
+        FileExistsError: there is something of that name.
+        OSError: it cannot be moved.
+    """
+    if os.path.lexists(target):
+        raise FileExistsError(errno.EEXIST, "there is a recording of that name", str(target))
+    made.rename(target)
+    _sync(target.parent)
+
+
 def read_header(root: Path, name: str) -> RecordingHeader:
     """Return the header of a recording.
 

@@ -71,15 +71,23 @@ class RecordingWriter:
         Raises:
             OSError: it cannot be written. Cut off where the last whole record ends, the log stays readable.
         """
+        if self.append(entries):
+            os.fsync(self._file.fileno())
+            self._say()
+
+    def append(self, entries: Iterable[Entry]) -> int:
+        """Append, and return how many records that were: with the kernel, and on the disk some time, or at the end.
+
+        Raises:
+            OSError: as `write`.
+        """
         records = self._records(list(entries))
         for record in records:
             content = encode(record)
             _write_all(self._file, content)
             self.bytes += len(content)
             self.progress.count(record)
-        if records:
-            os.fsync(self._file.fileno())
-            self._say()
+        return len(records)
 
     def _records(self, entries: list[Entry]) -> list[Entry]:
         """Return what is written of them: what continues as one, and what came beside the EMG for itself."""
@@ -124,6 +132,7 @@ class RecordingWriter:
         try:
             with suppress(OSError):
                 os.ftruncate(self._file.fileno(), self.bytes)  # the torn record of a full disk
+                os.fsync(self._file.fileno())
             folders.write_end(self._root, self.header.name, ended)
             (self._root / self.header.name / STOP).unlink(missing_ok=True)
         except (OSError, DataError) as reason:

@@ -1,4 +1,4 @@
-"""How many recordings are taken home at a time: each holds a file, and a place, until its client has read it."""
+"""How many recordings are taken home, or brought, at a time: each holds a file, and a place, until it is there."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class ExportQuota:
             TooFastError: EMG_MAX_EXPORTS_PER_KEY are open for the caller.
         """
         if not self._quota.opened(_ALL, self._most):
-            raise OverloadedError(f"{self._most} downloads are open, as many as EMG_MAX_EXPORTS")
+            raise OverloadedError(f"{self._most} downloads and imports are open, as many as EMG_MAX_EXPORTS")
         own = f"{_ALL} of {caller}"
         if not self._quota.opened(own, self._most_per_key):
             self._quota.closed(_ALL)
             raise TooFastError(
-                f"{self._most_per_key} downloads of yours are open, as many as EMG_MAX_EXPORTS_PER_KEY",
+                f"{self._most_per_key} downloads and imports of yours are open, as many as EMG_MAX_EXPORTS_PER_KEY",
                 RETRY_S,
             )
 

@@ -1,4 +1,4 @@
-"""Where an export is written: a folder of its own, which no other process writes into or finds by guessing."""
+"""Where an export or import is made: a folder of its own, which no other process writes into or finds by guessing."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from app.emg.recording import export_bids as bids
 from app.emg.recording import export_npz as recording_export
+from app.emg.recording import export_xdf
 from app.emg.recording import folder as folders
 from app.emg.recording.folder import LOG
 from app.emg.recording.header import Model, RecordingHeader
@@ -22,6 +23,7 @@ from app.emg.recording.writer import RecordingWriter, expect_over, is_being_writ
 from app.errors import BusyError, DataError, NotReadyError, RecordingNameError, no_descriptor
 from app.serving.process.offload import BlockingWorker
 from app.serving.recordings.export_folder import clear_exports, export_folder
+from app.serving.recordings.file_imports import FileImports
 from app.serving.recordings.headers import header_of
 from app.serving.recordings.info import RecordingInfo, state_of, unreadable
 from app.serving.recordings.session import STOP_S, RecordingSession
@@ -32,7 +34,11 @@ log = logging.getLogger(__name__)
 
 FPS = 30.0  # predictions recorded a second, where the source has as many samples
 STOP_POLL_S = 0.05  # how often a recording is looked at that another worker is to stop
-FORMATS = {"npz": ("npz", recording_export.write_npz), "bdf": ("zip", bids.write_zip)}
+FORMATS = {
+    "npz": ("npz", recording_export.write_npz),
+    "bdf": ("zip", bids.write_zip),
+    "xdf": ("xdf", export_xdf.write_xdf),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,7 @@ class RecordingService:
             str, RecordingSession
         ] = {}  # those running, and those whose end the disk could not take
         self._lock = threading.Lock()
+        self.imports = FileImports(root)
         self._writing, self._reading, self._exporting = BlockingWorker(), BlockingWorker(), BlockingWorker()
 
     @property
@@ -227,6 +234,7 @@ class RecordingService:
         """End all recordings; all of them are on the disk when this returns."""
         for session in list(self._sessions.values()):
             session.stop()
+        self.imports.close()
         for worker in (self._writing, self._reading, self._exporting):
             worker.close()
 

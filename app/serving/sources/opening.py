@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from app.config import EmgMode, Settings
 from app.emg.description import UNKNOWN_UNITS, SourceDescription
 from app.emg.files.gesture_names import with_class_names
-from app.emg.files.recordings import in_units, load_path
+from app.emg.files.loading import load_path
+from app.emg.files.recordings import in_units
 from app.emg.signal.display_filters import display_filters
 from app.emg.signal.filters import design
 from app.emg.signal.fit import SourceSignal

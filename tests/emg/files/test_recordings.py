@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from scipy import io
 
 from app.emg.files import arrays as recording_files
-from app.emg.files.recordings import in_units, list_folder, load, load_folder, load_path
+from app.emg.files.loading import load_path
+from app.emg.files.recordings import in_units, list_folder, load, load_folder
 from app.errors import DataError
 from tests.emg.recording_makers import SHARED, mat_arrays, npz_arrays, write_mat, write_npz
 

@@ -8,10 +8,12 @@ import os
 import subprocess
 import sys
 import zipfile
+from dataclasses import replace
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+import edfio
 import numpy as np
 import pytest
 
@@ -19,7 +21,7 @@ from app.emg.recording import export_bids
 from app.emg.recording.label_plan import LabelPlan, Step
 from app.emg.source import Chunk
 from tests.emg.recording.bdf_readers import READERS, Reader
-from tests.emg.written import CHANNELS, chunk, written
+from tests.emg.written import ACCELEROMETER, BATTERY, CHANNELS, aux, chunk, written
 
 PLAN = LabelPlan((Step("rest", 0.1, 1), Step("point", 0.2, 1), Step("rest", 0.1, 2)), countdown_s=0.05)
 GAPPY = [chunk(100, 20), chunk(125, 20), chunk(145, 10, restart=True), chunk(155, 51)]
@@ -40,6 +42,18 @@ RECORDINGS: dict[str, dict[str, Any]] = {
     "volts": {"units": "V"},
     "other scripts": {"source": "Armband Übung 手", "plan": STRANGE},
     "a source without a name": {"source": ""},
+    "with more than EMG": {
+        "entries": [replace(chunk(100, 20), aux=(aux(0, 101.0, 9), aux(1, 99.0, 1))), chunk(125, 20)],
+        "aux": (ACCELEROMETER, BATTERY),
+        "channel_names": ("biceps", "triceps", "deltoid"),
+    },
+    "with motion and a trigger": {
+        "entries": [replace(chunk(100, 40), aux=(aux(0, 101.0, 9),))],
+        "aux": (
+            replace(ACCELEROMETER, name="gyroscope", units="\u00b0/s", sampling_rate=50.0),
+            replace(BATTERY, name="Trigger in", units="unknown"),
+        ),
+    },
     "slow": {"sampling_rate": 0.3},
     "a clock that was never set": {"started_at": 12.345678},
     "far ahead": {"started_at": 253_402_214_400.0},
@@ -160,3 +174,45 @@ def test_units_that_are_no_voltage_are_left_empty_and_named_in_the_file(
     assert found.notes == [(0.0, 0.0, word)]
     assert {one["units"] for one in table(folder, "channels")} == {"n/a"}
     assert [one["trial_type"] for one in table(folder, "events")] == [word]
+
+
+def test_what_came_beside_the_emg_has_its_own_rate_where_a_record_has_whole_samples_of_it(
+    tmp_path: Path,
+) -> None:
+    """A value lies at its time; before the first, and in a hole, there is the one that is nearest before or first."""
+    motion = replace(ACCELEROMETER, sampling_rate=50.0)  # EMG: 200 Hz
+    first, second = aux(0, 108.0, 3), aux(0, 140.0, 2)
+    entries = [replace(chunk(100, 30), aux=(first,)), replace(chunk(130, 30), aux=(second,))]
+    folder = dataset(tmp_path, entries=entries, aux=(motion,), channel_names=("biceps", "triceps", "x y"))
+    (motion_rows,) = [[row for row in table(folder, "channels") if row["type"] == "ACCEL"]]
+    assert [row["name"] for row in motion_rows] == ["accelerometer_X", "accelerometer_Y", "accelerometer_Z"]
+    assert {row["sampling_frequency"] for row in motion_rows} == {"50"}
+    assert [row["name"] for row in table(folder, "channels")[:3]] == ["biceps", "triceps", "x_y"]
+    signals = edfio.read_bdf(bdf_of(folder)).signals
+    assert [signal.sampling_frequency for signal in signals] == [200.0] * 3 + [50.0] * 3
+    assert [signal.physical_dimension for signal in signals] == ["uV"] * 3 + ["g"] * 3
+    found = np.stack([signal.data for signal in signals[3:]], axis=1)
+    at = [0, 0, 0, 1, 2, 2, 2, 2, 2, 2, 3, 4]  # slots of 4 EMG samples: values at 2, 3, 4, 10 and 11
+    values = np.concatenate([first.samples, second.samples])[at]
+    assert np.abs(found[: len(at)] - values).max() < 1e-6
+    assert (found[len(at) :] == found[len(at) - 1]).all()
+
+
+def test_what_has_no_whole_samples_in_a_record_is_held_at_the_rate_of_the_emg_and_that_is_said(
+    tmp_path: Path,
+) -> None:
+    beside = replace(BATTERY, sampling_rate=31.7)
+    level = replace(aux(1, 90.0, 20), stream=0)
+    folder = dataset(tmp_path, entries=[replace(chunk(100, 60), aux=(level,))], aux=(beside,))
+    row = table(folder, "channels")[-1]
+    assert (row["name"], row["type"], row["units"]) == ("level", "MISC", "%")
+    assert (row["sampling_frequency"], row["description"]) == ("200", "battery, 31.7 Hz held")
+    signal = edfio.read_bdf(bdf_of(folder)).signals[-1]
+    places = np.rint(90 + 200 / 31.7 * np.arange(20)).astype(int) - 100
+    newest = [np.flatnonzero(places <= k)[-1] for k in range(60)]
+    assert np.abs(signal.data[:60] - level.samples[newest, 0]).max() < 1e-6
+
+
+def test_a_stream_without_samples_is_zero(tmp_path: Path) -> None:
+    folder = dataset(tmp_path, entries=[chunk(0, 60)], aux=(BATTERY,))
+    assert set(edfio.read_bdf(bdf_of(folder)).signals[-1].data.tolist()) == {0.0}

@@ -22,6 +22,7 @@ from app.emg.files.recordings import load
 from app.emg.recording import export_bids as bids
 from app.emg.recording.contents import opened
 from app.emg.recording.export_npz import aux_keys, write_npz
+from app.emg.recording.export_xdf import write_xdf
 from app.emg.recording.header import MAX_CHANNELS
 from app.emg.recording.label_plan import LabelPlan, Step
 from app.emg.recording.log_format import RecordedPrediction
@@ -157,7 +158,7 @@ def test_more_pieces_than_an_id_can_count_still_differ_from_their_neighbours(tmp
     assert len(load(tmp_path / "one.npz").pieces) == 33_000
 
 
-@pytest.mark.parametrize("write", [write_npz, bids.write_zip])
+@pytest.mark.parametrize("write", [write_npz, bids.write_zip, write_xdf])
 def test_an_export_needs_little_memory_however_long_the_recording(
     tmp_path: Path, write: Callable[[Path, str, Path], object]
 ) -> None:
@@ -183,7 +184,7 @@ def test_an_export_needs_little_memory_however_long_the_recording(
 
 def test_a_recording_without_samples_says_so(tmp_path: Path) -> None:
     written(tmp_path / "r", [RecordedPrediction(1, 0, 1.0, 0)])
-    for write in (write_npz, bids.write_zip):
+    for write in (write_npz, bids.write_zip, write_xdf):
         with pytest.raises(DataError, match="the recording one holds no sample"):
             write(tmp_path / "r", "one", tmp_path / "out")
     assert [path.name for path in tmp_path.iterdir()] == ["r"]
@@ -385,7 +386,7 @@ def test_names_in_another_script_do_not_break_the_headers(tmp_path: Path) -> Non
     assert file.annotations[0].text == "握拳"
 
 
-@pytest.mark.parametrize("write", [write_npz, bids.write_zip])
+@pytest.mark.parametrize("write", [write_npz, bids.write_zip, write_xdf])
 def test_an_export_writes_through_no_link_beside_its_target(write: Any, tmp_path: Path) -> None:
     """Its first name could be guessed, and what the link pointed to was written over."""
     written(tmp_path / "r", GAPPY)
@@ -394,7 +395,7 @@ def test_an_export_writes_through_no_link_beside_its_target(write: Any, tmp_path
         (tmp_path / f".out.{os.getpid()}.{suffix}").symlink_to(tmp_path / "outside")
     write(tmp_path / "r", "one", tmp_path / "out")
     assert (tmp_path / "outside").read_text() == "mine"
-    assert zipfile.is_zipfile(tmp_path / "out")
+    assert zipfile.is_zipfile(tmp_path / "out") or (tmp_path / "out").read_bytes().startswith(b"XDF:")
 
 
 def test_what_came_beside_the_emg_has_its_own_rate_and_its_place_on_the_emgs_axis(tmp_path: Path) -> None:

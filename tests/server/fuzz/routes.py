@@ -5,6 +5,7 @@ A route that is not in ROUTES fails test_routes.py: nobody would send garbage to
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlencode
 
+import numpy as np
 from flask import Flask
 
 JSON, NPY, RAW = "application/json", "application/x-npy", "application/octet-stream"
@@ -66,6 +68,14 @@ SHAPE = {"batch": 1, "channels": CHANNELS, "length": LENGTH, "preprocess": True}
 PLAN = {"gestures": ["rest", "fist"], "repetitions": 2, "seconds": 1.0, "rest_seconds": 0.5}
 DECLARED = {"channels": CHANNELS, "sampling_rate_hz": RATE_HZ, "units": "uV"}
 FLOATS = bytes(4 * CHANNELS * LENGTH)
+
+
+def _npz() -> bytes:
+    """A file that becomes a recording."""
+    file = io.BytesIO()
+    emg = np.arange(200, dtype=np.float32).reshape(-1, 2)
+    np.savez(file, emg=emg, fs=200.0, label=np.zeros(100, np.int16), sample_index=np.arange(100))
+    return file.getvalue()
 
 
 def _get(rule: str, **more: Any) -> Sound:
@@ -123,6 +133,8 @@ ROUTES: tuple[Sound, ...] = (
     _post(f"{_RECORDING}/stop", parts=_GONE),
     _get(f"{_RECORDING}/download", parts=_KEPT, query={"format": "npz"}),
     _get(f"{_RECORDING}/download", parts=_KEPT, query={"format": "bdf"}),
+    Sound(rule=_RECORDING, method="DELETE", parts=_GONE, status=NO_CONTENT),
+    _post("/recordings/import", raw=_npz(), query={"name": GONE, "filename": "a.npz"}, status=CREATED),
     Sound(rule=_RECORDING, method="DELETE", parts=_GONE, status=NO_CONTENT),
 )
 PUSHING = {(_SOURCE, "POST"), (_SOURCE, "DELETE"), (f"{_SOURCE}/samples", "POST")}

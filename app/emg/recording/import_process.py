@@ -1,0 +1,100 @@
+"""An import in a process of its own: `python -m app.emg.recording.import_process JOB RESULT`, both JSON.
+
+Whatever a file does to the library that reads it, it does to this process: it has a bound on memory and on time of a
+processor, comes after the streams where both want one, and ends with the server that began it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import logging
+import os
+import resource
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from app.emg.files.imported import ImportHints
+from app.emg.files.importing import import_files
+from app.emg.recording.from_file import write_recording
+from app.emg.recording.import_job import BUSY, DATA, DISK, too_much
+from app.emg.recording.import_report import report_of
+from app.errors import MyostreamError
+
+NICENESS = 10
+_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+
+log = logging.getLogger(__name__)
+
+
+def done(job: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the report of an import, or `error` and its `kind`."""
+    try:
+        return _imported(job)
+    except FileExistsError:
+        name = job["name"]
+        return _failed(BUSY, f"there is a recording {name} already; choose another name or delete it")
+    except MemoryError:
+        return _failed(DATA, too_much(job["memory"], job["seconds"]))
+    except MyostreamError as error:
+        return _failed(DATA, str(error))
+    except OSError as error:
+        return _failed(DISK, f"the recording cannot be written: {error.strerror or error}")
+    except Exception:
+        log.exception("an import failed")
+        return _failed(DATA, "the file cannot be read; the server's log has the reason")
+
+
+def _imported(job: Mapping[str, Any]) -> dict[str, Any]:
+    hints = dict(job["hints"])
+    if hints["gesture_names"] is not None:
+        hints["gesture_names"] = tuple(hints["gesture_names"])
+    found, files = import_files([Path(path) for path in job["paths"]], ImportHints(**hints))
+    if job["subject"] is not None:
+        found = replace(found, subject=job["subject"])
+    root = Path(job["root"])
+    made = write_recording(
+        found,
+        files,
+        aside=Path(job["aside"]),
+        root=root,
+        name=job["name"],
+        called=job["called"],
+        now=job["now"],
+        most_bytes=job["most_bytes"],
+    )
+    return report_of(root, made, [Path(file.name) for file in files])
+
+
+def _failed(kind: str, text: str) -> dict[str, Any]:
+    return {"kind": kind, "error": text}
+
+
+def _bound(memory: int, seconds: int) -> None:
+    """Bound this process; on a system without these bounds it has none."""
+    os.nice(NICENESS)
+    for what, most in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, seconds)):
+        with suppress(ValueError, OSError):
+            resource.setrlimit(what, (most, most))
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def main(job_file: str, result_file: str) -> None:
+    """Do the job in the one file, and write what came of it into the other."""
+    job = json.loads(Path(job_file).read_text(encoding="utf-8"))
+    _bound(job["memory"], job["seconds"])
+    os.umask(0o077)  # recordings are for this user alone
+    text = json.dumps(done(job))
+    part = Path(f"{result_file}.part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(result_file)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
