@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from app.emg.auxiliary import AuxStream
 from app.emg.files.imported import ImportedFile, ImportHints
 from app.emg.files.table.chunks import AuxPlace, Chunks
@@ -26,6 +24,7 @@ from app.errors import DataError
 HELD = 0.5  # share of the rows that differ from the one before; below, values are held to a higher rate
 FEWEST_HELD = 100  # rows for that to be told
 LONG_RUNS = 20  # rows that a label lasts, in the mean
+TOLD_BEYOND = 1e-5  # of a rate, by which the measured one differs
 SPARSE = 0.6  # of the rows have a value, below which an auxiliary column has a lower rate
 
 
@@ -82,14 +81,26 @@ def assemble(table: Table, layout: Layout, hints: ImportHints) -> ImportedFile:
         rest=labels.rest if labels else layout.fixed.rest if layout.fixed else None,
         subject=layout.subject,
         aux=tuple(place.stream for place in aux),
-        found=(*layout.found, *numbered.found, *told, *told_oddities(survey.oddities), *_told_signal(table, layout, survey)),
-        assumed=(*layout.assumed, *assumed, *(("units are unknown; --units says them",) if units == "unknown" else ())),
+        found=(
+            *layout.found,
+            *numbered.found,
+            *told,
+            *told_oddities(survey.oddities),
+            *_told_signal(table, layout, survey),
+        ),
+        assumed=(
+            *layout.assumed,
+            *assumed,
+            *(("units are unknown; --units says them",) if units == "unknown" else ()),
+        ),
     )
 
 
 def _expect_channels(table: Table, layout: Layout) -> None:
     if not layout.emg:
-        raise DataError(f"{table.file}: no column of it looks like EMG; --emg says which are, such as --emg 2-9")
+        raise DataError(
+            f"{table.file}: no column of it looks like EMG; --emg says which are, such as --emg 2-9"
+        )
     if len(layout.emg) > MAX_CHANNELS:
         raise DataError(
             f"{table.file}: has {len(layout.emg)} channels, at most {MAX_CHANNELS} are recorded; --emg says which, such as --emg 1-64"
@@ -104,7 +115,9 @@ def _settled(table: Table, layout: Layout, survey: Survey) -> Layout:
     fitting = [
         column
         for column in layout.perhaps_labels
-        if notes[column].whole and 2 <= len(notes[column].values or ()) <= MOST and notes[column].lowest >= -1
+        if notes[column].whole
+        and 2 <= len(notes[column].values or ()) <= MOST
+        and notes[column].lowest >= -1
         and notes[column].changes * LONG_RUNS <= survey.rows
     ]
     if not fitting or len(fitting) == len(layout.emg):
@@ -117,14 +130,19 @@ def _settled(table: Table, layout: Layout, survey: Survey) -> Layout:
         channel_names=tuple(layout.channel_names[k] for k in keep),
         offsets=tuple(layout.offsets[k] for k in keep) if layout.offsets else (),
         label=label,
-        assumed=(*layout.assumed, f"{called(table.dialect, label)} holds few whole numbers, each for long: taken as the label; --label none, or another column, overrides"),
+        assumed=(
+            *layout.assumed,
+            f"{called(table.dialect, label)} holds few whole numbers, each for long: taken as the label; --label none, or another column, overrides",
+        ),
     )
 
 
 def _expect_signal(table: Table, layout: Layout, survey: Survey) -> None:
     never = [column for column in layout.emg if not survey.notes[column].known]
     if never:
-        raise DataError(f"{table.file}: {called(table.dialect, never[0])} is never a number; --emg says which columns are EMG")
+        raise DataError(
+            f"{table.file}: {called(table.dialect, never[0])} is never a number; --emg says which columns are EMG"
+        )
     if all(survey.notes[column].constant for column in layout.emg):
         raise DataError(
             f"{table.file}: no channel has two different values (fewer than two distinct values); a signal is expected, --emg says which columns are EMG"
@@ -142,23 +160,38 @@ def _numbering(table: Table, layout: Layout, survey: Survey) -> Numbering:
     columns = []
     for column in (layout.counter, layout.clock):
         name = "" if column is None or column >= len(table.dialect.names) else table.dialect.names[column]
-        columns.append(None if column is None else Column(said.index(column), called(table.dialect, column), units_of(name)))
+        columns.append(
+            None
+            if column is None
+            else Column(said.index(column), called(table.dialect, column), units_of(name))
+        )
     spool = survey.numbering if said else survey.samples
     return Numbering(spool, *columns)
 
 
-def _rate(table: Table, layout: Layout, numbered: Numbered, hints: ImportHints) -> tuple[float, str, list[str]]:
+def _rate(
+    table: Table, layout: Layout, numbered: Numbered, hints: ImportHints
+) -> tuple[float, str, list[str]]:
     """Return the rate, how it was found, and what is to be told of it."""
     measured, said = numbered.rate_hz, layout.rate_hz
     if hints.rate_hz is not None:
         if not (math.isfinite(hints.rate_hz) and hints.rate_hz > 0):
             raise DataError(f"{table.file}: --rate {hints.rate_hz:g}: a rate in Hz above 0 is expected")
-        told = _told_other(measured or said, hints.rate_hz, "the clock shows" if measured else f"{layout.rate_said_by} says", "what --rate says is taken")
+        told = _told_other(
+            measured or said,
+            hints.rate_hz,
+            "the clock shows" if measured else f"{layout.rate_said_by} says",
+            "what --rate says is taken",
+        )
         return hints.rate_hz, "as given by --rate", told
     if measured is not None and layout.clock is not None:
         rate = nominal(measured, said)
-        told = [f"the clock shows {measured:.2f} Hz"] if rate != measured else []
-        told += _told_other(said, measured, f"{layout.rate_said_by} says", "the clock is believed") if said else []
+        told = [f"the clock shows {measured:.2f} Hz"] if abs(rate - measured) > TOLD_BEYOND * rate else []
+        told += (
+            _told_other(said, measured, f"{layout.rate_said_by} says", "the clock is believed")
+            if said
+            else []
+        )
         return rate, f"from the clock in {called(table.dialect, layout.clock)}", told
     if said is not None:
         return said, f"from {layout.rate_said_by}", []
@@ -201,9 +234,13 @@ def _aux(layout: Layout, survey: Survey, rate: float) -> Iterator[AuxPlace]:
         own = one.rate_hz is not None
         share = known / survey.rows
         sparse = not own and share < SPARSE
-        aux_rate = one.rate_hz if one.rate_hz is not None else rate * share if sparse else rate
-        stream = AuxStream(name=one.name, channel_names=one.channel_names, units=one.units, sampling_rate=round(aux_rate, 3))
-        yield AuxPlace(stream, tuple(survey.places(one.columns)), known if own else None, one.begins_s * rate, sparse)
+        aux_rate = one.rate_hz if one.rate_hz is not None else round(rate * share, 3) if sparse else rate
+        stream = AuxStream(
+            name=one.name, channel_names=one.channel_names, units=one.units, sampling_rate=aux_rate
+        )
+        yield AuxPlace(
+            stream, tuple(survey.places(one.columns)), known if own else None, one.begins_s * rate, sparse
+        )
 
 
 def default_names(count: int) -> tuple[str, ...]:
@@ -217,5 +254,3 @@ def names_of(dialect: Dialect, columns: tuple[int, ...]) -> tuple[str, ...]:
     if all(found) and len(set(found)) == len(found):
         return tuple(found)
     return tuple(f"{name} {k + 1}" if name else f"ch{k + 1}" for k, name in enumerate(found))
-
-

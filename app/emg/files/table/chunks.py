@@ -46,7 +46,9 @@ class _OwnAxis:
         rows = self._place.rows or 0
         end = min(int(np.ceil((index - self._place.begins_at) / self._ratio)), rows)
         while self._next < end:
-            samples = self._survey.samples.read(self._next, min(end - self._next, PIECE))[:, list(self._place.columns)]
+            samples = self._survey.samples.read(self._next, min(end - self._next, PIECE))[
+                :, list(self._place.columns)
+            ]
             at = self._place.begins_at + self._next * self._ratio
             yield AuxChunk(stream=self._number, at=at, samples=np.ascontiguousarray(samples))
             self._next += len(samples)
@@ -73,14 +75,20 @@ class Chunks:
 
     def read(self) -> Iterator[Chunk]:
         """Yield all samples in order. A sample of which a channel is no number is lost."""
-        own = [_OwnAxis(self._survey, k, place, self._rate) for k, place in enumerate(self._aux) if place.rows is not None]
+        own = [
+            _OwnAxis(self._survey, k, place, self._rate)
+            for k, place in enumerate(self._aux)
+            if place.rows is not None
+        ]
         held = None if self._held_share is None else _Held(self._held_share)
         restart, first = False, True
         for begin in range(0, self._survey.rows, PIECE):
             rows = self._survey.samples.read(begin, PIECE)
             index = self._numbered.index.read(begin, PIECE)[:, 0]
             begun = np.zeros(len(rows), np.bool_)
-            begun[self._restarts[(self._restarts >= begin) & (self._restarts < begin + len(rows))] - begin] = True
+            begun[
+                self._restarts[(self._restarts >= begin) & (self._restarts < begin + len(rows))] - begin
+            ] = True
             emg = rows[:, self._emg]
             keep = np.isfinite(emg).all(axis=1)
             if held is not None:
@@ -91,7 +99,9 @@ class Chunks:
             for part in _parts(index, begun):
                 next_index = int(index[part.stop - 1]) + 1
                 beside = tuple(one for stream in own for one in stream.until(next_index))
-                yield self._chunk(rows[part], emg[part], index[part], bool(begun[part.start]) and not first, beside)
+                yield self._chunk(
+                    rows[part], emg[part], index[part], bool(begun[part.start]) and not first, beside
+                )
                 first = False
 
     def _chunk(

@@ -16,9 +16,15 @@ UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 SPELLINGS = {"sec": "s", "seconds": "s", "\u00b5s": "us", "\u03bcs": "us"}
 SLOWEST_HZ, FASTEST_HZ = 40.0, 12_000.0  # a little more than sources may have, for times that are rounded
 EPOCHS = ((1e17, "ns"), (1e14, "us"), (1e11, "ms"), (1e8, "s"))  # a time since 1970 from 1973 on is larger
-WRAPS = tuple(sorted({*(2.0**k for k in (16, 24, 32)), *(60.0 * k for k in (1, 60)), *(DAY_S * k for k in (1, 1e3, 1e6))}))
+WRAPS = tuple(
+    sorted(
+        {*(2.0**k for k in (16, 24, 32)), *(60.0 * k for k in (1, 60)), *(DAY_S * k for k in (1, 1e3, 1e6))}
+    )
+)
 NEAR = 50  # usual steps that may be missing where a time wraps
-BACK_S = 1.0  # a clock that is set, or packets out of order, go back by less; beyond, another recording begins
+BACK_S = (
+    1.0  # a clock that is set, or packets out of order, go back by less; beyond, another recording begins
+)
 EVERY = 64  # rows between those that the period is found from
 WINDOW_S = 2.0  # of which one slope is taken
 
@@ -94,7 +100,11 @@ class Unwrapped:
         fell = before + self.step - after
         for turn in WRAPS:
             missing = (turn - fell) / self.step
-            if -NEAR <= missing <= max(NEAR, 0.001 * turn / self.step) and before <= turn + self.step and after >= 0:
+            if (
+                -NEAR <= missing <= max(NEAR, 0.001 * turn / self.step)
+                and before <= turn + self.step
+                and after >= 0
+            ):
                 return turn
         return None
 

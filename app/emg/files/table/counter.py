@@ -11,7 +11,10 @@ Floats = npt.NDArray[np.float64]
 Whole = npt.NDArray[np.int64]
 
 MOST_PAIRS = 100_000  # numbers that follow one another unevenly; more of them are not remembered
-RECURS = 0.5  # of all turns: a jump that comes in so many is the way that it counts
+SURE_TURNS = 20  # after which the largest number was seen
+SOME_TURNS = 5  # in all of which nothing is lost at the same number
+FEW_PAIRS = 2  # uneven steps: its end, and one more
+RECURS = 0.5  # of many turns: a jump that comes in so many is the way that it counts
 LONGEST_RUN = 64  # rows that share a number and are counted; a counter that stays at its end has no use
 
 
@@ -33,8 +36,19 @@ class CounterColumn:
 
     @property
     def size(self) -> int:
-        """How many numbers a turn has, as seen: the largest, the smallest and what lies between."""
-        return round(self.highest - self.lowest) + abs(self.step)
+        """How many numbers a turn has, as seen: the largest, the smallest and what lies between.
+
+        Where samples are missing, and few turns were seen, a round number that is hardly larger.
+        """
+        seen = round(self.highest - self.lowest) + abs(self.step)
+        if self.falls >= SURE_TURNS or not self._lossy:
+            return seen
+        rounds = [*(2**k for k in range(4, 33)), *(10**k for k in range(2, 10)), -(-seen // 100) * 100]
+        return min((one for one in rounds if seen <= one <= seen + max(2, seen // 100)), default=seen)
+
+    @property
+    def _lossy(self) -> bool:
+        return any(after > before for before, after in self._pairs)
 
     @property
     def sharing(self) -> int:
@@ -74,8 +88,14 @@ class CounterColumn:
         return np.maximum(1 + (np.rint(packets).astype(np.int64) - 1) * self.sharing, 1)
 
     def _recurs(self, before: float, after: float) -> bool:
-        """Whether the counter goes on so in most of its turns: it is then no loss."""
-        return self._pairs[before, after] >= max(RECURS * self.falls, 3)
+        """Whether the counter goes on so in most of its turns: it is then no loss.
+
+        By chance the same number is missing in a few turns; not in many, and not alone.
+        """
+        seen = self._pairs[before, after]
+        if self.falls >= SURE_TURNS or len(self._pairs) <= FEW_PAIRS:
+            return seen >= max(RECURS * self.falls, 2)
+        return self.falls >= SOME_TURNS and seen >= self.falls
 
 
 def counting_step(numbers: Floats) -> int | None:

@@ -14,7 +14,15 @@ BLANKS = ""  # the delimiter of columns that any number of blanks parts
 COMMA_BLANK = ", "
 LOOKED_AT = 200  # lines at the sample's end
 DELIMITERS = ("\t", ";", ",", COMMA_BLANK, "|", BLANKS)
-SPOKEN = {"\t": "tab", ";": "semicolon", ",": "comma", COMMA_BLANK: "comma and blank", "|": "bar", BLANKS: "blanks"}
+SPOKEN = {
+    "\t": "tab",
+    ";": "semicolon",
+    ",": "comma",
+    COMMA_BLANK: "comma and blank",
+    "|": "bar",
+    BLANKS: "blanks",
+}
+ABOVE = 20  # lines at the beginning among which names are looked for
 MIN_LINES = 2
 
 
@@ -63,7 +71,12 @@ class _Reading:
 def split(line: str, delimiter: str) -> list[str]:
     """Return the fields of a line without blanks and quotes around."""
     parts = line.split() if delimiter == BLANKS else line.split(delimiter)
-    return [part.strip().strip('"').strip() for part in parts]
+    return [_bare(part.strip()) for part in parts]
+
+
+def _bare(field: str) -> str:
+    """Return a field without quotes; one that was cut within quotes keeps its one."""
+    return field.strip('"').strip() if field.count('"') % 2 == 0 else field
 
 
 def find_dialect(name: str, lines: Sequence[str], whole: bool) -> Dialect:
@@ -117,8 +130,14 @@ def _read_by(filled: Sequence[str], tail: Sequence[str], delimiter: str, decimal
             kinds = found
         run += 1
         dots = dots or any(kind is Kind.NUMBER and "." in f for kind, f in zip(found, fields, strict=True))
-    above = filled[len(filled) - run - 1] if len(filled) > run else ""
-    return _Reading(delimiter, decimal, run, tuple(kinds), dots, len(split(above, delimiter)) == len(kinds))
+    return _Reading(delimiter, decimal, run, tuple(kinds), dots, _is_named(filled, delimiter, len(kinds)))
+
+
+def _is_named(filled: Sequence[str], delimiter: str, width: int) -> bool:
+    """Whether the last line without numbers at the file's beginning has so many fields."""
+    rows = [split(line, delimiter) for line in filled[:ABOVE]]
+    wordy = [row for row in rows if all(kind_of(one, ".") in (Kind.TEXT, Kind.EMPTY) for one in row)]
+    return bool(wordy) and len(wordy[-1]) == width
 
 
 def _fields(line: str, delimiter: str, decimal: str) -> list[str]:
@@ -180,7 +199,11 @@ def _first_line(best: _Reading, lines: Sequence[str]) -> int:
             continue
         fields = _fields(line, best.delimiter, best.decimal)
         found = [kind_of(field, best.decimal) for field in fields]
-        if len(found) == len(best.kinds) and _merge(list(best.kinds), found) and not _counts_columns(lines, at, fields):
+        if (
+            len(found) == len(best.kinds)
+            and _merge(list(best.kinds), found)
+            and not _counts_columns(lines, at, fields)
+        ):
             return at
     return len(lines)
 
@@ -199,7 +222,12 @@ def _names(header: Sequence[str], best: _Reading) -> tuple[str, ...]:
         text = line.strip().lstrip("#%").strip() if best.delimiter != "\t" else line.lstrip("#%")
         for delimiter in (best.delimiter, "\t", ";", ",", BLANKS):
             fields = split(text, delimiter)
-            if len(fields) == len(best.kinds) - 1 and fields[-1] and best.delimiter != BLANKS and len(fields) > 1:
+            if (
+                len(fields) == len(best.kinds) - 1
+                and fields[-1]
+                and best.delimiter != BLANKS
+                and len(fields) > 1
+            ):
                 short = ("", *fields)  # R names no column of row names; and some lines end with a delimiter
                 return (*fields, "") if best.kinds[-1] is Kind.EMPTY else short
             if len(fields) == len(best.kinds) and any(kind_of(f, ".") is Kind.TEXT for f in fields):

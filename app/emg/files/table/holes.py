@@ -12,7 +12,10 @@ Whole = npt.NDArray[np.int64]
 
 COUNTED_S = 0.25  # by so much a clock must contradict a counter to be believed
 BURSTS_S = 0.1  # that packets may be held back by the radio and the system
-BEHIND_S, MOST_BEHIND = 2.0, 20_000  # rows on either side that are looked at: seconds of them, and at most so many
+BEHIND_S, MOST_BEHIND = (
+    2.0,
+    20_000,
+)  # rows on either side that are looked at: seconds of them, and at most so many
 
 
 @dataclass(slots=True)

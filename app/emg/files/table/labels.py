@@ -15,7 +15,19 @@ from app.errors import DataError
 
 MOST = 64  # gestures of a recording
 MOST_VALUES = 256  # different numbers in a column, beyond which it is no label
-RESTS = ("rest", "no motion", "no_motion", "nomotion", "no movement", "neutral", "relax", "relaxed", "idle", "none", "ruhe")
+RESTS = (
+    "rest",
+    "no motion",
+    "no_motion",
+    "nomotion",
+    "no movement",
+    "neutral",
+    "relax",
+    "relaxed",
+    "idle",
+    "none",
+    "ruhe",
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,16 +76,22 @@ def of_numbers(file: str, found: Sequence[float], hints: ImportHints, rest: int 
     """
     values = np.array(sorted(value for value in found if np.isfinite(value)))
     if (values != np.rint(values)).any():
-        raise DataError(f"{file}: the label column holds {values[values != np.rint(values)][0]:g}; whole numbers or words are expected")
+        raise DataError(
+            f"{file}: the label column holds {values[values != np.rint(values)][0]:g}; whole numbers or words are expected"
+        )
     classes = values[values >= 0].astype(int).tolist()
     names, assumed = _names(file, classes, hints, rest)
-    compact = hints.gesture_names is None and len(names) == len(classes) and bool(classes) and classes[-1] >= MOST
+    compact = (
+        hints.gesture_names is None and len(names) == len(classes) and bool(classes) and classes[-1] >= MOST
+    )
     ids = [(classes.index(int(v)) if compact else int(v)) if v >= 0 else UNLABELLED for v in values]
     known = _named_rest(file, names, hints)
     return LabelNames(tuple(names), known or rest_of(names), values, np.array(ids, np.int16), tuple(assumed))
 
 
-def _names(file: str, classes: list[int], hints: ImportHints, rest: int | None) -> tuple[list[str], list[str]]:
+def _names(
+    file: str, classes: list[int], hints: ImportHints, rest: int | None
+) -> tuple[list[str], list[str]]:
     _expect_few(file, len(classes))
     highest = max(classes, default=0)
     if hints.gesture_names is not None:
@@ -95,7 +113,9 @@ def _names(file: str, classes: list[int], hints: ImportHints, rest: int | None) 
     else:
         names = ["rest" if k == resting else f"gesture_{k}" for k in classes]
     if rest is None:
-        return names, ["label 0 is taken as rest, the others are numbered; --rest N says which is, --gestures names them"]
+        return names, [
+            "label 0 is taken as rest, the others are numbered; --rest N says which is, --gestures names them"
+        ]
     return names, []
 
 
@@ -113,4 +133,6 @@ def _named_rest(file: str, names: Sequence[str], hints: ImportHints) -> str | No
 
 def _expect_few(file: str, count: int) -> None:
     if count > MOST:
-        raise DataError(f"{file}: the label column holds {count} gestures, at most {MOST} are read; --label says another column, or none")
+        raise DataError(
+            f"{file}: the label column holds {count} gestures, at most {MOST} are read; --label says another column, or none"
+        )

@@ -82,7 +82,9 @@ def columns_of(file: str, option: str, said: str, names: Sequence[str], width: i
         elif span and 1 <= int(span[1]) <= int(span[2] or span[1]) <= width:
             found += range(int(span[1]) - 1, int(span[2] or span[1]))
         else:
-            there = f"1 to {width}" + (f", called {', '.join(filter(None, names))[:300]}" if any(names) else "")
+            there = f"1 to {width}" + (
+                f", called {', '.join(filter(None, names))[:300]}" if any(names) else ""
+            )
             raise DataError(f"{file}: {option} {said}: there is no column {word!r}; the columns are {there}")
     if len(set(found)) != len(found):
         raise DataError(f"{file}: {option} {said}: a column is named twice")

@@ -16,14 +16,28 @@ _AUX = {
     "force": r"force|fsr|load|torque|pressure|angle\w*|glove",
     "heart": r"ecg|ekg|ppg|eda|gsr|resp\w*|eeg|eog",
 }
-_TIME = re.compile(r"time|timestamps?|t|zeit|zeitstempel|tiempo|temps|tempo|clock|date|datetime|unix|epoch|x\[s\]|seconds?|secs?|ms|millis|millisekunden|micros|us", re.I)
+_TIME = re.compile(
+    r"time|timestamps?|t|zeit|zeitstempel|tiempo|temps|tempo|clock|date|datetime|unix|epoch|x\[s\]|seconds?|secs?|ms|millis|millisekunden|micros|us",
+    re.I,
+)
 _TIME_IN = re.compile(r"time ?stamps?|\btime\b|zeit|\bclock\b|datetime", re.I)
-_COUNTER = re.compile(r"(sample|packet|package|frame|row)?[ _]?(index|idx|no\.?|nr|num|number|count|counter|id|seq|nseq)|nseq|samples?|packet|package|frame|#|n", re.I)
-_LABEL = re.compile(r"labels?|class|classe?s?|klasse|gestures?|gesture[ _]?(id|label|name|class)|target|stimulus|restimulus|relabel|movement|activity|action|y|class[ _]?(id|label)|label[ _]?id|pose|motion", re.I)
+_COUNTER = re.compile(
+    r"(sample|packet|package|frame|row)?[ _]?(index|idx|no\.?|nr|num|number|count|counter|id|seq|nseq)|nseq|samples?|packet|package|frame|#|n",
+    re.I,
+)
+_LABEL = re.compile(
+    r"labels?|class|classe?s?|klasse|gestures?|gesture[ _]?(id|label|name|class)|target|stimulus|restimulus|relabel|movement|activity|action|y|class[ _]?(id|label)|label[ _]?id|pose|motion",
+    re.I,
+)
 _REPETITION = re.compile(r"rep|reps|repetitions?|rerepetition|trial|trials|repeat", re.I)
-_PERSON = re.compile(r"subject|person|participant|user|session|exercise|day|group|block|subject[ _]?id|id|side|hand", re.I)
+_PERSON = re.compile(
+    r"subject|person|participant|user|session|exercise|day|group|block|subject[ _]?id|id|side|hand", re.I
+)
 _EMG = re.compile(r"emg|exg|semg|myo", re.I)
-_UNITS = re.compile(r"[\[(]\s*(s|sec|seconds|ms|us|µs|μs|ns|V|mV|uV|µV|μV|nV|g|G|deg/s|°/s|m/s\^?2|counts?|adc)\s*[\])]|[_ ](s|ms|us|ns|mV|uV|µV|μV)$", re.I)
+_UNITS = re.compile(
+    r"[\[(]\s*(s|sec|seconds|ms|us|µs|μs|ns|V|mV|uV|µV|μV|nV|g|G|deg/s|°/s|m/s\^?2|counts?|adc)\s*[\])]|[_ ](s|ms|us|ns|mV|uV|µV|μV)$",
+    re.I,
+)
 _WORDS = re.compile(r"[^\W\d_]+(?:\.)?")
 
 
@@ -39,7 +53,7 @@ def units_of(name: str) -> str | None:
 
 
 def is_time(name: str) -> bool:
-    return bool(_TIME.fullmatch(_bare(name)) or _TIME_IN.search(name))
+    return bool(_TIME.fullmatch(_bare(name)) or _TIME.fullmatch(name.strip()) or _TIME_IN.search(name))
 
 
 def is_counter(name: str) -> bool:

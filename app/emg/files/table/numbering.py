@@ -139,8 +139,8 @@ class Numbering:
             first = first or piece
             where = at + np.cumsum(piece.steps)
             at = int(where[-1])
-            times.append(piece.times[::EVERY if len(self._spool) > 64 * EVERY else 1].copy())
-            places.append(where[::EVERY if len(self._spool) > 64 * EVERY else 1].astype(np.float64))
+            times.append(piece.times[:: EVERY if len(self._spool) > 64 * EVERY else 1].copy())
+            places.append(where[:: EVERY if len(self._spool) > 64 * EVERY else 1].astype(np.float64))
         assert first is not None
         period = period_of(np.concatenate(times), np.concatenate(places))
         even = even_period(first.times) if self._counter is None else even_period(_per_sample(first))
@@ -193,12 +193,18 @@ class Numbering:
         rate = None if pace is None else 1 / pace.period_s
         found = [*self._found, *self._told_clock(), *told.said(rate)]
         if restarts:
-            found.append(f"the clock begins anew {len(restarts)} times: each is another piece of the recording")
+            found.append(
+                f"the clock begins anew {len(restarts)} times: each is another piece of the recording"
+            )
         return Numbered(index, tuple(restarts), rate, told.gaps, told.lost, tuple(found))
 
     def _told_clock(self) -> Iterator[str]:
         if self._unit and self._clock_column is not None:
-            over = f", and goes on over {self._clock.wraps} wraps (such as midnight)" if self._clock.wraps else ""
+            over = (
+                f", and goes on over {self._clock.wraps} wraps (such as midnight)"
+                if self._clock.wraps
+                else ""
+            )
             yield f"{self._clock_column.name} is a clock in {self._unit}{over}"
 
 
@@ -221,7 +227,8 @@ class _Gaps:
         if not self.gaps:
             return
         long = f"{self._longest} samples" + (f" ({self._longest / rate:.3g} s)" if rate else "")
-        yield f"{self.gaps} gaps, {self.lost} samples are missing; the longest is {long}, before row {self._longest_row}"
+        gaps = "1 gap" if self.gaps == 1 else f"{self.gaps} gaps, the longest of"
+        yield f"{self.lost} samples are missing in {gaps}{' of' if self.gaps == 1 else ''} {long}, before row {self._longest_row}"
         if self._counter and self._against:
             yield f"counter and clock disagree in {self._against} places, by more than packets are late: the clock is believed"
 

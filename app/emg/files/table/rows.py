@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -36,7 +36,6 @@ class Oddities:
     comments: int = 0  # without any number: a header once more, say
     cut: bool = False  # the last line has no end, and too few fields
     rows: int = 0
-    _lines: int = field(default=0, repr=False)  # before the block that is being read
 
 
 class Rows:
@@ -45,30 +44,34 @@ class Rows:
     def __init__(self, text: TextFile, dialect: Dialect) -> None:
         self.text, self.dialect = text, dialect
         self.oddities = Oddities()
+        self._lines = 0  # before the block that is being read
         self._comma = dialect.decimal == ","
-        self._delimiter = ";" if dialect.delimiter == COMMA_BLANK and self._comma else dialect.delimiter.strip(" ")
+        self._delimiter = (
+            ";" if dialect.delimiter == COMMA_BLANK and self._comma else dialect.delimiter.strip(" ")
+        )
         self._words = tuple(k for k, kind in enumerate(dialect.kinds) if kind in (Kind.TEXT, Kind.DATE))
         self._clocks = () if self._words else _of_kind(dialect, Kind.CLOCK)
         self._mixed = (*self._words, *_of_kind(dialect, Kind.CLOCK)) if self._words else ()
 
     def blocks(self) -> Iterator[Block]:
         """Yield all rows in order. A line that is no row gives a row of NaN: a sample was lost there."""
-        self.oddities = Oddities()
-        skip = len(self.dialect.header)
+        self.oddities, self._lines = Oddities(), 0
+        above = len(self.dialect.header)
         for text in self.text.blocks():
-            whole = text.endswith("\n")
-            lines = text.count("\n") + (not whole)
-            while skip and text:  # lines above the table
-                _, _, text = text.partition("\n")
-                skip -= 1
-                self.oddities._lines += 1
-                lines -= 1
-            if text.strip():
-                block = self._block(self._plain(text), whole)
+            table, above = self._below(text, above)
+            if table.strip():
+                block = self._block(self._plain(table), text.endswith("\n"))
                 self.oddities.rows += len(block.numbers)
                 if len(block.numbers):
                     yield block
-            self.oddities._lines += lines
+            self._lines += table.count("\n")
+
+    def _below(self, text: str, above: int) -> tuple[str, int]:
+        """Return what is of the table, and how many lines above it are still to come."""
+        while above and text:
+            _, _, text = text.partition("\n")
+            above, self._lines = above - 1, self._lines + 1
+        return text, above
 
     def _plain(self, text: str) -> str:
         """Return the text with decimal points, and without quotes."""
@@ -81,24 +84,30 @@ class Rows:
         return text
 
     def _unquoted(self, found: re.Match[str]) -> str:
-        return found[1].replace(",", ".") if self._comma else found[1].replace(self._delimiter or " ", " ").strip()
+        return (
+            found[1].replace(",", ".")
+            if self._comma
+            else found[1].replace(self._delimiter or " ", " ").strip()
+        )
 
     def _block(self, text: str, whole: bool) -> Block:
         read = self._read_mixed if self._words else self._read_numbers
-        for ready in (text, self._filled(text)):
-            if ready is None:
-                break
+        for prepare in (str, self._filled):
             try:
-                return read(ready)
-            except ValueError:
+                return read(prepare(text))
+            except ValueError:  # numpy's, or our own
                 continue
         return self._line_by_line(text, whole)
 
-    def _filled(self, text: str) -> str | None:
-        """Return the text with nan where a field is empty; None where columns are parted by blanks."""
+    def _filled(self, text: str) -> str:
+        """Return the text with nan where a field is empty.
+
+        Raises:
+            ValueError: no field can be, for blanks part the columns or there are words.
+        """
         mark = self._delimiter
         if not mark or self._words:
-            return None
+            raise ValueError("no field can be empty")
         for _ in range(2):
             text = text.replace(mark + mark, f"{mark}nan{mark}")
         text = text.replace("\n" + mark, f"\nnan{mark}")
@@ -112,14 +121,12 @@ class Rows:
         Raises:
             ValueError: it is not so.
         """
-        mark, width, parts = self._delimiter or None, self.dialect.width, self._parts()
-        rows = text.count("\n") + (not text.endswith("\n"))
-        if mark and text.count(mark) != rows * (width - 1 + self.dialect.trailing):
-            raise ValueError("rows of unequal width")
+        mark, parts = self._delimiter or None, self._parts()
         if self._clocks:
-            if text.count(":") != rows * sum(parts[k] - 1 for k in self._clocks):
-                raise ValueError("times of day of unequal form")
+            self._expect(text, ":", sum(parts) - len(parts))
             text = text.replace(":", mark or " ")
+        if self.dialect.trailing and mark:  # numpy counts the fields only where it reads all
+            self._expect(text, mark, sum(parts))
         read = np.loadtxt(
             text.rstrip("\n").split("\n"),
             np.float64,
@@ -128,9 +135,14 @@ class Rows:
             ndmin=2,
             usecols=range(sum(parts)) if self.dialect.trailing else None,
         )
-        if read.shape[1] != sum(parts) or len(read) != rows:
-            raise ValueError("rows of unequal width")
+        if read.shape[1] != sum(parts):
+            raise ValueError("rows of another width")
         return Block(_joined(read, parts) if self._clocks else read, {})
+
+    def _expect(self, text: str, mark: str, count: int) -> None:
+        """Raise ValueError where the lines hold not so many of a mark each, all together."""
+        if text.count(mark) != count * (text.count("\n") + (not text.endswith("\n"))):
+            raise ValueError("rows of unequal width")
 
     def _parts(self) -> list[int]:
         """Return of how many numbers each column is made: a time of day of hours, minutes and seconds."""
@@ -144,16 +156,17 @@ class Rows:
         """
         width = self.dialect.width
         kinds = [(f"f{k}", f"U{TEXT_CHARS}" if k in self._mixed else "f8") for k in range(width)]
-        rows = text.count("\n") + (not text.endswith("\n"))
-        mark = self._delimiter or None
-        if mark is None or text.count(mark) != rows * (width - 1 + self.dialect.trailing):
-            raise ValueError("rows of unequal width")
+        mark = self._delimiter
+        if not mark:
+            raise ValueError("words may hold blanks")
+        self._expect(text, mark, width - 1 + self.dialect.trailing)
         read = np.loadtxt(
             text.rstrip("\n").split("\n"), kinds, comments=None, delimiter=mark, ndmin=1, usecols=range(width)
         )
-        if len(read) != rows:
-            raise ValueError("empty lines")
-        columns = [[word.strip() for word in read[f"f{k}"].tolist()] if k in self._mixed else read[f"f{k}"] for k in range(width)]
+        columns = [
+            [word.strip() for word in read[f"f{k}"].tolist()] if k in self._mixed else read[f"f{k}"]
+            for k in range(width)
+        ]
         return self._assembled(columns, len(read))
 
     def _assembled(self, columns: Sequence[Sequence[str] | Numbers], rows: int) -> Block:
@@ -186,9 +199,14 @@ class Rows:
             elif not any(character.isdigit() for character in line):
                 self.oddities.comments += 1
             else:
-                self._count_broken(self.oddities._lines + at + 1, line)
+                self._count_broken(self._lines + at + 1, line)
                 rows.append(["" if k in self._mixed else np.nan for k in range(width)])
-        columns: list[Sequence[str] | Numbers] = [[str(row[k]) for row in rows] if k in self._mixed else np.array([row[k] for row in rows], np.float64) for k in range(width)]
+        columns: list[Sequence[str] | Numbers] = [
+            [str(row[k]) for row in rows]
+            if k in self._mixed
+            else np.array([row[k] for row in rows], np.float64)
+            for k in range(width)
+        ]
         return self._assembled(columns, len(rows))
 
     def _row(self, fields: list[str]) -> list[str | float] | None:

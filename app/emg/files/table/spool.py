@@ -48,7 +48,11 @@ class RowSpool:
         """Return up to `count` rows from `begin` on, (n, columns)."""
         count = max(min(count, self._rows - begin), 0)
         size, at = count * self._row_bytes, begin * self._row_bytes
-        data = bytes(self._memory[at : at + size]) if self._memory is not None else os.pread(self._descriptor, size, at)
+        data = (
+            bytes(self._memory[at : at + size])
+            if self._memory is not None
+            else os.pread(self._descriptor, size, at)
+        )
         return np.frombuffer(data, self.dtype).reshape(count, max(self.columns, 1))
 
     def _move_to_disk(self) -> None:
@@ -67,4 +71,6 @@ class RowSpool:
             while data:
                 data = data[os.write(self._descriptor, data) :]
         except OSError as error:
-            raise DataError(f"the samples find no place in {tempfile.gettempdir()} ({error.strerror})") from None
+            raise DataError(
+                f"the samples find no place in {tempfile.gettempdir()} ({error.strerror})"
+            ) from None

@@ -49,7 +49,9 @@ class ColumnNotes:
         moved = np.flatnonzero(np.diff(finite, prepend=self._last) != 0)
         self.changes += len(moved)
         self._last = float(finite[-1])
-        self.values.update(finite[moved].tolist() if len(moved) <= MOST_VALUES else np.unique(finite).tolist())
+        self.values.update(
+            finite[moved].tolist() if len(moved) <= MOST_VALUES else np.unique(finite).tolist()
+        )
         if len(self.values) > MOST_VALUES:
             self.values = None
 
@@ -88,7 +90,9 @@ def look_through(text: TextFile, dialect: Dialect, layout: Layout) -> Survey:
     distinct = {*labels, *layout.perhaps_labels}
     signal = [column for column in layout.emg if column not in layout.perhaps_labels] or list(layout.emg)
     rows = Rows(text, dialect)
-    survey = Survey(RowSpool(len(kept), np.float32), RowSpool(len(numbering), np.float64), kept, {}, {}, 0, rows.oddities)
+    survey = Survey(
+        RowSpool(len(kept), np.float32), RowSpool(len(numbering), np.float64), kept, {}, {}, 0, rows.oddities
+    )
     survey.notes = {column: ColumnNotes() for column in kept}
     codes: dict[int, dict[str, int]] = {}
     changes = _Changes()
@@ -130,7 +134,9 @@ class _Changes:
 def _expect_a_table(text: TextFile, dialect: Dialect, survey: Survey) -> None:
     odd = survey.oddities
     if survey.rows < 2:
-        raise DataError(f"{text.path.name}: has a header and no samples; a table of numbers is expected, one sample a line")
+        raise DataError(
+            f"{text.path.name}: has a header and no samples; a table of numbers is expected, one sample a line"
+        )
     if odd.broken > max(MOST_BROKEN * survey.rows, 3):
         raise DataError(
             f"{text.path.name}: {odd.broken} of {survey.rows} lines are no rows of the table ({odd.first_broken}); "

@@ -29,7 +29,10 @@ _SIGNAL = re.compile(
     r".*?Unit:\s*(?P<units>\S*)",
     re.IGNORECASE,
 )
-_PART = re.compile(r"^(?P<before>.*?)\b(?P<kind>acc|gyro|mag|emg|imu|orientation)[. ]?(?P<axis>[xyzw])?\b(?P<after>.*)$", re.IGNORECASE)
+_PART = re.compile(
+    r"^(?P<before>.*?)\b(?P<kind>acc|gyro|mag|emg|imu|orientation)[. ]?(?P<axis>[xyzw])?\b(?P<after>.*)$",
+    re.IGNORECASE,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +63,15 @@ def _is_paired(text: str) -> bool:
         for mark in ",;\t":
             names = [name.strip().strip('"') for name in line.split(mark)]
             times = [k for k, name in enumerate(names) if is_time(name) or "time series" in name.lower()]
-            if len(times) >= 2 and times[0] == 0 and len(names) >= 2 * len(times) and times[1] - times[0] >= 2:
-                return times[1] - times[0] == 2 or all(b - a >= 2 for a, b in zip(times, times[1:], strict=False))
+            if (
+                len(times) >= 2
+                and times[0] == 0
+                and len(names) >= 2 * len(times)
+                and times[1] - times[0] >= 2
+            ):
+                return times[1] - times[0] == 2 or all(
+                    b - a >= 2 for a, b in zip(times, times[1:], strict=False)
+                )
     return False
 
 
@@ -82,7 +92,9 @@ def _signals(table: Table, hints: ImportHints) -> Iterator[_Signal]:
     said = {m["label"].strip().lower(): m for line in table.dialect.header if (m := _SIGNAL.search(line))}
     block = next(iter(Rows(table.text, table.dialect).blocks()), None)
     if block is None or not names:
-        raise DataError(f"{table.file}: no column names stand above its table; each signal's is expected beside its time")
+        raise DataError(
+            f"{table.file}: no column names stand above its table; each signal's is expected beside its time"
+        )
     clock = None
     for k, name in enumerate(names):
         if is_time(name) or "time series" in name.lower():
@@ -114,12 +126,17 @@ def _layout(table: Table, signals: tuple[_Signal, ...], hints: ImportHints) -> L
     emgworks = any(signal.points is not None for signal in signals)
     named = [signal for signal in signals if signal.emg]
     fastest = max((signal.rate_hz for signal in signals), default=0.0)
-    proposed = tuple(s.column for s in named or [s for s in signals if same_rate(s.rate_hz, fastest) and aux_of(s.name) is None])
+    proposed = tuple(
+        s.column
+        for s in named or [s for s in signals if same_rate(s.rate_hz, fastest) and aux_of(s.name) is None]
+    )
     columns = chosen_emg(table.file, hints, table.dialect.names, table.dialect.width, proposed)
     by_column = {signal.column: signal for signal in signals}
     emg = [by_column[k] for k in columns if k in by_column]
     if len(emg) != len(columns) or not emg:
-        raise DataError(f"{table.file}: no signal of it is an EMG ({', '.join(s.name for s in signals)[:200]}); --emg says which columns are")
+        raise DataError(
+            f"{table.file}: no signal of it is an EMG ({', '.join(s.name for s in signals)[:200]}); --emg says which columns are"
+        )
     rates = sorted({signal.rate_hz for signal in emg})
     if not same_rate(rates[0], rates[-1]):
         raise DataError(
@@ -139,7 +156,11 @@ def _layout(table: Table, signals: tuple[_Signal, ...], hints: ImportHints) -> L
         rate_hz=emg[0].rate_hz,
         rate_said_by="the header" if emgworks else "its time column",
         found=(table.dialect.said, *_told(table, signals, emg)),
-        assumed=() if named or hints.emg else (f"{called(table.dialect, columns[0])} and those at its rate are taken as EMG; --emg says which are",),
+        assumed=()
+        if named or hints.emg
+        else (
+            f"{called(table.dialect, columns[0])} and those at its rate are taken as EMG; --emg says which are",
+        ),
     )
 
 
@@ -148,7 +169,7 @@ def _beside(signals: list[_Signal], emg: _Signal) -> Iterator[AuxColumns]:
     groups: dict[tuple[str, float, str, float], list[_Signal]] = {}
     for signal in signals:
         part = _PART.match(signal.name)
-        sensor = " ".join((part["before"] + part["after"]).split()).strip(" :.-") if part else ""
+        sensor = (part["before"].strip(" :.-_") or part["after"].strip(" :.-_")) if part else ""
         kind = aux_of(signal.name) or (part["kind"].lower() if part else signal.name)
         title = f"{kind} {sensor}".strip()
         groups.setdefault((title, signal.rate_hz, signal.units, signal.begins_s), []).append(signal)
@@ -166,7 +187,9 @@ def _beside(signals: list[_Signal], emg: _Signal) -> Iterator[AuxColumns]:
 def _told(table: Table, signals: tuple[_Signal, ...], emg: list[_Signal]) -> Iterator[str]:
     others = sorted({signal.rate_hz for signal in signals} - {signal.rate_hz for signal in emg})
     yield f"{len(emg)} EMG signals at {emg[0].rate_hz:g} Hz" + (
-        f"; {len(signals) - len(emg)} others at {', '.join(f'{rate:g}' for rate in others)} Hz, aligned by their own times" if others else ""
+        f"; {len(signals) - len(emg)} others at {', '.join(f'{rate:g}' for rate in others)} Hz, aligned by their own times"
+        if others
+        else ""
     )
     if emg[0].points is not None:
         yield f"the header speaks of {emg[0].points} points; the file's own rows are counted"

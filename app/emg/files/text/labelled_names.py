@@ -10,7 +10,10 @@ from app.emg.files.imported import ImportHints
 from app.emg.files.table.labels import MOST, of_numbers, rest_of
 from app.emg.files.table.layout import FixedLabel, Layout, says_none
 
-_LIBEMG = re.compile(r"(?<![A-Za-z0-9])R_(\d{1,3})_C_(\d{1,3})(?![0-9])|(?<![A-Za-z0-9])C_(\d{1,3})_R_(\d{1,3})(?![0-9])", re.IGNORECASE)
+_LIBEMG = re.compile(
+    r"(?<![A-Za-z0-9])R_(\d{1,3})_C_(\d{1,3})(?![0-9])|(?<![A-Za-z0-9])C_(\d{1,3})_R_(\d{1,3})(?![0-9])",
+    re.IGNORECASE,
+)
 _WORDED = re.compile(r"[^_]+(?:_[^_]+)*?_(?P<gesture>[^\W_][^_]*(?:-[^_]+)?)_(?P<n>\d{1,3})")
 _NO_GESTURES = frozenset(
     "session trial run rec recording day part subject s p raw data sample samples test emg left right file series set "
@@ -63,11 +66,21 @@ def fixed_label(file: str, named: NamedLabel, hints: ImportHints) -> tuple[Fixed
         names = hints.gesture_names or (named.gesture,)
         if named.gesture not in names:
             names = (*names, named.gesture)
-        fixed = FixedLabel(gesture_names=names, gesture=names.index(named.gesture), repetition=named.repetition, rest=rest_of(names))
+        fixed = FixedLabel(
+            gesture_names=names,
+            gesture=names.index(named.gesture),
+            repetition=named.repetition,
+            rest=rest_of(names),
+        )
         return fixed, (said,)
     assert named.number is not None
     labels = of_numbers(file, [float(named.number)], hints)
-    fixed = FixedLabel(gesture_names=labels.gesture_names, gesture=named.number, repetition=named.repetition, rest=labels.rest)
+    fixed = FixedLabel(
+        gesture_names=labels.gesture_names,
+        gesture=named.number,
+        repetition=named.repetition,
+        rest=labels.rest,
+    )
     return fixed, (said, *labels.assumed)
 
 

@@ -23,7 +23,12 @@ _CHANNELS = re.compile(r"number of channels\s*=\s*(\d+)", re.IGNORECASE)
 _BOARD = re.compile(r"board\s*=\s*(\S+)", re.IGNORECASE)
 _EPOCH_S = 1e8
 AXES = 3  # of the accelerometer
-_GROUPS = (("accelerometer", "accel", "g"), ("analog", "analog", "unknown"), ("digital", "digital", "unknown"), ("marker", "marker", "unknown"))
+_GROUPS = (
+    ("accelerometer", "accel", "g"),
+    ("analog", "analog", "unknown"),
+    ("digital", "digital", "unknown"),
+    ("marker", "marker", "unknown"),
+)
 
 
 def matches(head: FileHead) -> bool:
@@ -39,7 +44,11 @@ def read(path: Path, hints: ImportHints) -> ImportedFile:
     """
     table = open_table(path)
     names = [name.lower() for name in table.dialect.names]
-    layout = _named(table, names, hints) if any(name.startswith("exg") for name in names) else _unnamed(table, hints)
+    layout = (
+        _named(table, names, hints)
+        if any(name.startswith("exg") for name in names)
+        else _unnamed(table, hints)
+    )
     return assemble(table, with_name(layout, path, hints), hints)
 
 
@@ -65,7 +74,9 @@ def _unnamed(table: Table, hints: ImportHints) -> Layout:
     end = min(clocks, default=table.dialect.width)
     between = range(first + 1, end)
     said = _CHANNELS.search(header)
-    count = int(said[1]) if said else len(between) - (AXES if "accel" in header and len(between) > AXES else 0)
+    count = (
+        int(said[1]) if said else len(between) - (AXES if "accel" in header and len(between) > AXES else 0)
+    )
     if not 1 <= count <= len(between):
         raise DataError(
             f"{table.file}: its header says {count} channels, and {len(between)} columns stand between sample index and time"
@@ -109,7 +120,9 @@ def _layout(
 
 
 def _aux(table: Table, name: str, columns: tuple[int, ...], units: str) -> AuxColumns:
-    called = [table.dialect.names[k] if table.dialect.names else f"{name} {n + 1}" for n, k in enumerate(columns)]
+    called = [
+        table.dialect.names[k] if table.dialect.names else f"{name} {n + 1}" for n, k in enumerate(columns)
+    ]
     return AuxColumns(name=name, columns=columns, channel_names=tuple(called), units=units)
 
 

@@ -90,9 +90,17 @@ def _layout(table: Table, devices: tuple[_Device, ...], hints: ImportHints) -> L
         raise DataError(
             f"{table.file}: its devices have rates of {' and '.join(f'{rate:g}' for rate in sorted(rates))} Hz in one table; --rate says that of its rows"
         )
-    sensors = {k: sensor for device in devices for k, sensor in zip(device.analog, device.sensors, strict=True)}
+    sensors = {
+        k: sensor for device in devices for k, sensor in zip(device.analog, device.sensors, strict=True)
+    }
     bits = {k: bit for device in devices for k, bit in zip(device.analog, device.bits, strict=False)}
-    emg = chosen_emg(table.file, hints, names, len(names), tuple(k for k, s in sensors.items() if s.upper().startswith("EMG")))
+    emg = chosen_emg(
+        table.file,
+        hints,
+        names,
+        len(names),
+        tuple(k for k, s in sensors.items() if s.upper().startswith("EMG")),
+    )
     if not emg:
         raise DataError(
             f"{table.file}: by its header no sensor is an EMG ({', '.join(sensors.values())}); --emg says which columns are, such as --emg {names[-1]}"
@@ -108,16 +116,25 @@ def _layout(table: Table, devices: tuple[_Device, ...], hints: ImportHints) -> L
         units="counts",
         offsets=offsets,
         counter=counter,
-        clock=None if says_none(hints.time) else column_of(table.file, "--time", hints.time, names, len(names)),
+        clock=None
+        if says_none(hints.time)
+        else column_of(table.file, "--time", hints.time, names, len(names)),
         label=label,
         aux=tuple(_beside(names, sensors, rest)),
         rate_hz=rates.pop() if len(rates) == 1 else None,
-        found=(f"{table.dialect.said}; device {', '.join(device.address for device in devices)}", *_told(table, sensors, emg, offsets, bits)),
+        found=(
+            f"{table.dialect.said}; device {', '.join(device.address for device in devices)}",
+            *_told(table, sensors, emg, offsets, bits),
+        ),
     )
 
 
 def _told(
-    table: Table, sensors: Mapping[int, str], emg: tuple[int, ...], offsets: tuple[float, ...], bits: Mapping[int, int]
+    table: Table,
+    sensors: Mapping[int, str],
+    emg: tuple[int, ...],
+    offsets: tuple[float, ...],
+    bits: Mapping[int, int],
 ) -> Iterator[str]:
     yield f"{', '.join(called(table.dialect, k) for k in emg)}: EMG by the header's list of sensors ({', '.join(sensors.values())})"
     if any(offsets):
@@ -131,7 +148,12 @@ def _beside(names: list[str], sensors: Mapping[int, str], rest: list[int]) -> It
         kind = "digital" if sensor is None else _AUX.get(sensor.upper()) or aux_of(sensor) or sensor.lower()
         groups.setdefault(kind, []).append(k)
     for kind, columns in groups.items():
-        yield AuxColumns(name=kind, columns=tuple(columns), channel_names=tuple(_unique([names[k] for k in columns])), units="counts")
+        yield AuxColumns(
+            name=kind,
+            columns=tuple(columns),
+            channel_names=tuple(_unique([names[k] for k in columns])),
+            units="counts",
+        )
 
 
 def _unique(names: list[str]) -> Iterator[str]:
