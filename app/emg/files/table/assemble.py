@@ -54,6 +54,7 @@ def assemble(table: Table, layout: Layout, hints: ImportHints) -> ImportedFile:
     survey = look_through(table.text, table.dialect, layout)
     layout = _settled(table, layout, survey)
     _expect_signal(table, layout, survey)
+    labels, assumed = _labels(table, layout, survey, hints)
     numbered = _numbering(table, layout, survey).numbered(table.file, hints.rate_hz or layout.rate_hz)
     rate, source, told = _rate(table, layout, numbered, hints)
     share = survey.changed / survey.rows
@@ -61,10 +62,10 @@ def assemble(table: Table, layout: Layout, hints: ImportHints) -> ImportedFile:
     if held:
         told.append(
             f"{1 - share:.0%} of the rows only repeat the one before: values held to {rate:g} Hz; "
-            f"the device delivered {share * rate:.1f} samples a second, and only those are taken (--rate {rate:g} keeps all rows)"
+            f"the device delivered {share * rate:.1f} samples a second, and only those are taken "
+            f"(--rate {rate:g} keeps all rows)"
         )
         rate, source = round(share * rate, 1), f"new values in {share:.1%} of the rows, {source}"
-    labels, assumed = _labels(table, layout, survey, hints)
     aux = tuple(_aux(layout, survey, rate))
     units = hints.units or layout.units
     chunks = Chunks(survey, numbered, layout, labels, aux, rate, share if held else None)
@@ -103,7 +104,8 @@ def _expect_channels(table: Table, layout: Layout) -> None:
         )
     if len(layout.emg) > MAX_CHANNELS:
         raise DataError(
-            f"{table.file}: has {len(layout.emg)} channels, at most {MAX_CHANNELS} are recorded; --emg says which, such as --emg 1-64"
+            f"{table.file}: has {len(layout.emg)} channels, at most {MAX_CHANNELS} are recorded; "
+            "--emg says which, such as --emg 1-64"
         )
 
 
@@ -132,7 +134,8 @@ def _settled(table: Table, layout: Layout, survey: Survey) -> Layout:
         label=label,
         assumed=(
             *layout.assumed,
-            f"{called(table.dialect, label)} holds few whole numbers, each for long: taken as the label; --label none, or another column, overrides",
+            f"{called(table.dialect, label)} holds few whole numbers, each for long: taken as the "
+            "label; --label none, or another column, overrides",
         ),
     )
 
@@ -145,7 +148,8 @@ def _expect_signal(table: Table, layout: Layout, survey: Survey) -> None:
         )
     if all(survey.notes[column].constant for column in layout.emg):
         raise DataError(
-            f"{table.file}: no channel has two different values (fewer than two distinct values); a signal is expected, --emg says which columns are EMG"
+            f"{table.file}: no channel has two different values (fewer than two distinct values); a "
+            "signal is expected, --emg says which columns are EMG"
         )
 
 
@@ -197,7 +201,8 @@ def _rate(
         return said, f"from {layout.rate_said_by}", []
     hint = ""
     if layout.counter is not None:
-        hint = f" ({called(table.dialect, layout.counter)} counts the rows: where it is a clock in ms, --time {layout.counter + 1} says so)"
+        hint = f" ({called(table.dialect, layout.counter)} counts the rows: where it is a clock in "
+        f"ms, --time {layout.counter + 1} says so)"
     raise DataError(
         f"{table.file}: no sampling rate can be found: neither a clock nor a header says it{hint}; --rate says it in Hz"
     )
@@ -220,7 +225,8 @@ def _labels(
         values = survey.notes[layout.label].values
         if values is None:
             raise DataError(
-                f"{table.file}: {called(table.dialect, layout.label)} holds too many different numbers for a label; --label says another column, or none"
+                f"{table.file}: {called(table.dialect, layout.label)} holds too many different "
+                "numbers for a label; --label says another column, or none"
             )
         labels = of_numbers(table.file, sorted(values), hints)
     return labels, labels.assumed

@@ -222,11 +222,13 @@ class Chooser:
         beside = [(k, aux_of(self._names[k]) or "other") for k in rest if k not in emg]
         if beside:
             choice.assumed.append(
-                f"{', '.join(self._called(k) for k, _ in beside)} {'is' if len(beside) == 1 else 'are'} taken as no EMG, by name; --emg says which columns are"
+                f"{', '.join(self._called(k) for k, _ in beside)} "
+                f"{'is' if len(beside) == 1 else 'are'} taken as no EMG, by name; --emg says which columns are"
             )
         if emg and not named:
             choice.assumed.append(
-                f"{len(emg)} columns are taken as EMG ({self._called(emg[0])} to {self._called(emg[-1])}); --emg says which are"
+                f"{len(emg)} columns are taken as EMG ({self._called(emg[0])} to "
+                f"{self._called(emg[-1])}); --emg says which are"
             )
         return tuple(emg), tuple(self._grouped(iter(beside)))
 

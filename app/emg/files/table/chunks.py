@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from app.emg.auxiliary import AuxChunk, AuxStream
 from app.emg.files.table.labels import LabelNames
-from app.emg.files.table.layout import Layout
+from app.emg.files.table.layout import Layout, picked
 from app.emg.files.table.numbering import Numbered
 from app.emg.files.table.survey import Survey
 from app.emg.source import Chunk, Labels
@@ -69,7 +69,7 @@ class Chunks:
     ) -> None:
         self._survey, self._numbered, self._layout, self._labels = survey, numbered, layout, labels
         self._aux, self._rate, self._held_share = aux, rate, held_share
-        self._emg = survey.places(layout.emg)
+        self._emg = picked(survey.places(layout.emg))
         self._offsets = np.array(layout.offsets or [0.0], np.float32)
         self._restarts = np.array(numbered.restarts, np.int64)
 
@@ -95,7 +95,8 @@ class Chunks:
                 changed, index = held.thinned(emg, index)
                 keep &= changed
             begun, restart = _carried(begun, keep, restart)
-            rows, emg, index = rows[keep], emg[keep], index[keep]
+            if not keep.all():
+                rows, emg, index = rows[keep], emg[keep], index[keep]
             for part in _parts(index, begun):
                 next_index = int(index[part.stop - 1]) + 1
                 beside = tuple(one for stream in own for one in stream.until(next_index))

@@ -77,7 +77,8 @@ def of_numbers(file: str, found: Sequence[float], hints: ImportHints, rest: int 
     values = np.array(sorted(value for value in found if np.isfinite(value)))
     if (values != np.rint(values)).any():
         raise DataError(
-            f"{file}: the label column holds {values[values != np.rint(values)][0]:g}; whole numbers or words are expected"
+            f"{file}: the label column holds {values[values != np.rint(values)][0]:g}; whole numbers "
+            "or words are expected"
         )
     classes = values[values >= 0].astype(int).tolist()
     names, assumed = _names(file, classes, hints, rest)
@@ -134,5 +135,6 @@ def _named_rest(file: str, names: Sequence[str], hints: ImportHints) -> str | No
 def _expect_few(file: str, count: int) -> None:
     if count > MOST:
         raise DataError(
-            f"{file}: the label column holds {count} gestures, at most {MOST} are read; --label says another column, or none"
+            f"{file}: the label column holds {count} gestures, at most {MOST} are read; --label says "
+            "another column, or none"
         )

@@ -106,6 +106,7 @@ def column_of(file: str, option: str, said: str | None, names: Sequence[str], wi
 
 
 def says_none(said: str | None) -> bool:
+    """Return whether a person says that there is no such column."""
     return said is not None and said.strip().lower() == NONE
 
 
@@ -114,3 +115,10 @@ def chosen_emg(
 ) -> tuple[int, ...]:
     """Return the EMG columns: what a person says before what was found."""
     return proposed if hints.emg is None else columns_of(file, "--emg", hints.emg, names, width)
+
+
+def picked(columns: Sequence[int]) -> slice | list[int]:
+    """Return what picks these columns of an array: a slice, which copies nothing, where they stand side by side."""
+    first = columns[0] if columns else 0
+    side_by_side = list(columns) == list(range(first, first + len(columns)))
+    return slice(first, first + len(columns)) if side_by_side else list(columns)

@@ -62,21 +62,30 @@ class TextFile:
                 end = text.rfind("\n") + 1
                 block, rest = text[:end], text[end:]
                 if len(rest) > MAX_LINE_CHARS:
-                    raise DataError(
-                        f"{self.path.name}: has a line of more than {MAX_LINE_CHARS} characters; "
-                        "a table of numbers has one sample a line"
-                    )
+                    raise self._endless()
                 if block:
                     yield block
             if rest:
                 yield rest
 
+    def _endless(self) -> DataError:
+        return DataError(
+            f"{self.path.name}: has a line of more than {MAX_LINE_CHARS} characters; "
+            "a table of numbers has one sample a line"
+        )
+
     def sample(self) -> tuple[list[str], bool]:
-        """Return the first whole lines, and whether they are all that the file has."""
+        """Return the first whole lines, and whether they are all that the file has.
+
+        Raises:
+            DataError: the first line is longer than any line of numbers.
+        """
         with self.path.open(encoding=self.encoding, errors="replace") as file:
             text = file.read(SAMPLE_CHARS)
             whole = not file.read(1)
         lines = text.split("\n")
+        if not whole and len(lines) == 1:
+            raise self._endless()
         if not whole or not lines[-1]:
             lines.pop()
         return lines, whole

@@ -228,9 +228,15 @@ class _Gaps:
             return
         long = f"{self._longest} samples" + (f" ({self._longest / rate:.3g} s)" if rate else "")
         gaps = "1 gap" if self.gaps == 1 else f"{self.gaps} gaps, the longest of"
-        yield f"{self.lost} samples are missing in {gaps}{' of' if self.gaps == 1 else ''} {long}, before row {self._longest_row}"
+        yield (
+            f"{self.lost} samples are missing in {gaps}{' of' if self.gaps == 1 else ''} {long}, "
+            f"before row {self._longest_row}"
+        )
         if self._counter and self._against:
-            yield f"counter and clock disagree in {self._against} places, by more than packets are late: the clock is believed"
+            yield (
+                f"counter and clock disagree in {self._against} places, by more than packets are "
+                "late: the clock is believed"
+            )
 
 
 def _counted(counter: CounterColumn, numbers: Floats, last: float) -> tuple[Whole, float]:
@@ -253,18 +259,19 @@ def _filled(times: Floats, last: float, step: float) -> Floats:
         return times
     known = np.isfinite(times)
     if not known.any():
-        return (0.0 if np.isnan(last) else last) + step * np.arange(1, len(times) + 1)
+        first = 0.0 if np.isnan(last) else last
+        return np.asarray(first + step * np.arange(1, len(times) + 1), np.float64)
     where = np.where(known, np.arange(len(times)), -1)
     behind = np.maximum.accumulate(where)
     start = last if np.isfinite(last) else times[known][0] - step * (np.flatnonzero(known)[0] + 1)
-    base = np.where(behind >= 0, times[behind], start)
-    return base + step * (np.arange(len(times)) - behind)
+    base: Floats = np.where(behind >= 0, times[behind], start)
+    return np.asarray(base + step * (np.arange(len(times)) - behind), np.float64)
 
 
 def _per_sample(piece: _Piece) -> Floats:
     """Return times without what the counter knows to be missing: the time per sample, summed."""
-    moved = np.diff(piece.times) / piece.steps[1:]
-    return np.concatenate(([0.0], np.cumsum(moved)))
+    moved: Floats = np.diff(piece.times) / piece.steps[1:]
+    return np.concatenate((np.zeros(1), np.cumsum(moved, dtype=np.float64)))
 
 
 def _by_clock(piece: _Piece, last: float | None, period: float) -> Whole:

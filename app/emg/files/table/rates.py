@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 SAID_TOLERANCE = 0.02  # clocks of computers and devices differ by less
 COMMON_TOLERANCE = 0.002
+ALIKE = 0.005
 COMMON_HZ = (
     *(
         50,
@@ -33,10 +36,15 @@ COMMON_HZ = (
 
 
 def nominal(measured_hz: float, said_hz: float | None = None) -> float:
-    """Return the rate that is meant: what the file says where the clock is near it, else a usual one, else as measured."""
+    """Return the rate that is meant: the file's word where the clock is near it, else a usual one, else as measured."""
     if said_hz and abs(measured_hz - said_hz) <= SAID_TOLERANCE * said_hz:
         return said_hz
     near = min(COMMON_HZ, key=lambda common: abs(common - measured_hz))
     if abs(near - measured_hz) <= COMMON_TOLERANCE * near:
         return float(near)
     return round(measured_hz, 3)
+
+
+def alike(one_hz: float, other_hz: float) -> bool:
+    """Return whether two rates are one, as headers round them."""
+    return math.isclose(one_hz, other_hz, rel_tol=ALIKE)

@@ -36,13 +36,13 @@ class RowSpool:
         """
         plain = np.ascontiguousarray(rows, self.dtype)
         self._rows += len(plain)
-        data = plain.reshape(-1).view(np.uint8)
+        data = plain.data.cast("B") if plain.size else memoryview(b"")
         if self._memory is not None:
-            self._memory += data.tobytes()
+            self._memory += data
             if len(self._memory) > IN_MEMORY:
                 self._move_to_disk()
         else:
-            self._write(memoryview(data))
+            self._write(data)
 
     def read(self, begin: int, count: int) -> npt.NDArray[Any]:
         """Return up to `count` rows from `begin` on, (n, columns)."""

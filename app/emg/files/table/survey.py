@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from app.emg.files.table.dialect import Dialect
 from app.emg.files.table.labels import MOST_VALUES
-from app.emg.files.table.layout import Layout
+from app.emg.files.table.layout import Layout, picked
 from app.emg.files.table.lines import TextFile
 from app.emg.files.table.rows import Block, Oddities, Rows
 from app.emg.files.table.spool import RowSpool
@@ -100,10 +100,10 @@ def look_through(text: TextFile, dialect: Dialect, layout: Layout) -> Survey:
         numbers = _coded(block, labels, codes)
         for column in kept:
             survey.notes[column].look(numbers[:, column], column in distinct)
-        survey.samples.append(numbers[:, list(kept)])
+        survey.samples.append(numbers[:, picked(kept)])
         if numbering:
-            survey.numbering.append(numbers[:, numbering])
-        survey.changed += changes.count(numbers[:, signal])
+            survey.numbering.append(numbers[:, picked(numbering)])
+        survey.changed += changes.count(numbers[:, picked(signal)])
     survey.oddities = rows.oddities
     survey.words = {column: list(known) for column, known in codes.items()}
     _expect_a_table(text, dialect, survey)

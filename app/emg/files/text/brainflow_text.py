@@ -38,7 +38,7 @@ _AUX = {
 
 
 def matches(head: FileHead) -> bool:
-    """Return whether it is a table without names that has whole numbers first and the seconds since 1970 near its end."""
+    """Return whether it has no names, whole numbers first, and the seconds since 1970 near its end."""
     encoding = encoding_of(head.head)
     if encoding is None or head.path.is_dir():
         return False
@@ -77,13 +77,16 @@ def read(path: Path, hints: ImportHints) -> ImportedFile:
         return read_any(path, hints)
     if hints.board is None:
         raise DataError(
-            f"{path.name}: looks like a file that BrainFlow wrote ({table.dialect.width} columns without names, the time in seconds "
-            "since 1970 among the last); --board says of which board, such as --board cyton, or --emg which columns are EMG"
+            f"{path.name}: looks like a file that BrainFlow wrote ({table.dialect.width} columns "
+            "without names, the time in seconds "
+            "since 1970 among the last); --board says of which board, such as --board cyton, or "
+            "--emg which columns are EMG"
         )
     said = describe(path.name, hints.board)
     if said["num_rows"] != table.dialect.width:
         raise DataError(
-            f"{path.name}: has {table.dialect.width} columns, and --board {hints.board} ({said['name']}) writes {said['num_rows']}; "
+            f"{path.name}: has {table.dialect.width} columns, and --board {hints.board} "
+            f"({said['name']}) writes {said['num_rows']}; "
             "--board says of which board it is"
         )
     return assemble(table, with_name(_layout(table, said, hints), path, hints), hints)

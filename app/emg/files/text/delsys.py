@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,10 @@ from app.emg.files.table.assemble import Table, assemble
 from app.emg.files.table.clock import UNITS, unit_of, usual_step
 from app.emg.files.table.layout import AuxColumns, Layout, called, chosen_emg, columns_of, says_none
 from app.emg.files.table.names import aux_of, is_emg, is_time, units_of
-from app.emg.files.table.rates import nominal
+from app.emg.files.table.rates import alike, nominal
 from app.emg.files.table.rows import Numbers, Rows
 from app.emg.files.text.csv_text import open_table
 from app.emg.files.text.labelled_names import with_name
-from app.emg.signal.rates import same_rate
 from app.errors import DataError
 
 NAME = "Delsys EMGworks CSV"
@@ -69,9 +69,7 @@ def _is_paired(text: str) -> bool:
                 and len(names) >= 2 * len(times)
                 and times[1] - times[0] >= 2
             ):
-                return times[1] - times[0] == 2 or all(
-                    b - a >= 2 for a, b in zip(times, times[1:], strict=False)
-                )
+                return times[1] - times[0] == 2 or all(b - a >= 2 for a, b in pairwise(times))
     return False
 
 
@@ -128,19 +126,21 @@ def _layout(table: Table, signals: tuple[_Signal, ...], hints: ImportHints) -> L
     fastest = max((signal.rate_hz for signal in signals), default=0.0)
     proposed = tuple(
         s.column
-        for s in named or [s for s in signals if same_rate(s.rate_hz, fastest) and aux_of(s.name) is None]
+        for s in named or [s for s in signals if alike(s.rate_hz, fastest) and aux_of(s.name) is None]
     )
     columns = chosen_emg(table.file, hints, table.dialect.names, table.dialect.width, proposed)
     by_column = {signal.column: signal for signal in signals}
     emg = [by_column[k] for k in columns if k in by_column]
     if len(emg) != len(columns) or not emg:
         raise DataError(
-            f"{table.file}: no signal of it is an EMG ({', '.join(s.name for s in signals)[:200]}); --emg says which columns are"
+            f"{table.file}: no signal of it is an EMG ({', '.join(s.name for s in signals)[:200]}); "
+            "--emg says which columns are"
         )
     rates = sorted({signal.rate_hz for signal in emg})
-    if not same_rate(rates[0], rates[-1]):
+    if not alike(rates[0], rates[-1]):
         raise DataError(
-            f"{table.file}: its EMG signals have rates of {' and '.join(f'{rate:g}' for rate in rates)} Hz; --emg names those of one rate"
+            f"{table.file}: its EMG signals have rates of "
+            f"{' and '.join(f'{rate:g}' for rate in rates)} Hz; --emg names those of one rate"
         )
     units = {signal.units for signal in emg}
     clock = emg[0].clock
@@ -155,7 +155,7 @@ def _layout(table: Table, signals: tuple[_Signal, ...], hints: ImportHints) -> L
         aux=tuple(_beside([s for s in signals if s.column not in columns], emg[0])),
         rate_hz=emg[0].rate_hz,
         rate_said_by="the header" if emgworks else "its time column",
-        found=(table.dialect.said, *_told(table, signals, emg)),
+        found=(table.dialect.said, *_told(signals, emg)),
         assumed=()
         if named or hints.emg
         else (
@@ -184,10 +184,11 @@ def _beside(signals: list[_Signal], emg: _Signal) -> Iterator[AuxColumns]:
         )
 
 
-def _told(table: Table, signals: tuple[_Signal, ...], emg: list[_Signal]) -> Iterator[str]:
+def _told(signals: tuple[_Signal, ...], emg: list[_Signal]) -> Iterator[str]:
     others = sorted({signal.rate_hz for signal in signals} - {signal.rate_hz for signal in emg})
     yield f"{len(emg)} EMG signals at {emg[0].rate_hz:g} Hz" + (
-        f"; {len(signals) - len(emg)} others at {', '.join(f'{rate:g}' for rate in others)} Hz, aligned by their own times"
+        f"; {len(signals) - len(emg)} others at {', '.join(f'{rate:g}' for rate in others)} Hz, "
+        "aligned by their own times"
         if others
         else ""
     )

@@ -13,9 +13,9 @@ from app.emg.auxiliary import AuxChunk
 from app.emg.files.imported import HEAD_BYTES, FileFormat, FileHead, ImportedFile, ImportHints
 from app.emg.files.table.labels import rest_of
 from app.emg.files.table.layout import says_none
+from app.emg.files.table.rates import alike
 from app.emg.files.text import brainflow_text, csv_text, delsys, libemg, openbci, opensignals
 from app.emg.files.text.labelled_names import NamedLabel, from_folder, from_name
-from app.emg.signal.rates import same_rate
 from app.emg.source import UNLABELLED, Chunk
 from app.errors import DataError
 
@@ -90,7 +90,7 @@ def read(path: Path, hints: ImportHints) -> ImportedFile:
         members.append(_Member(file, form, ids, label.repetition if label else None))
         for line in one.found:
             found[line] = found.get(line, 0) + 1
-        assumed.update(dict.fromkeys(_general(file, one.assumed)))
+        assumed.update(dict.fromkeys(_general(one.assumed)))
         if label:
             assumed["gestures are named by the files' names or folders; --label none overrides"] = None
     assert first is not None
@@ -128,11 +128,13 @@ def _label_of(file: Path, folder: Path) -> NamedLabel | None:
 def _expect_alike(folder: Path, first: ImportedFile, one: ImportedFile) -> None:
     if one.channels != first.channels:
         raise DataError(
-            f"{folder.name}: {one.path.name} has {one.channels} channels, {first.path.name} has {first.channels}; all files of a folder must have the same"
+            f"{folder.name}: {one.path.name} has {one.channels} channels, {first.path.name} has "
+            f"{first.channels}; all files of a folder must have the same"
         )
-    if not same_rate(one.sampling_rate, first.sampling_rate):
+    if not alike(one.sampling_rate, first.sampling_rate):
         raise DataError(
-            f"{folder.name}: {one.path.name} runs at {one.sampling_rate:g} Hz, {first.path.name} at {first.sampling_rate:g} Hz; all files of a folder must have one rate, --rate says it"
+            f"{folder.name}: {one.path.name} runs at {one.sampling_rate:g} Hz, {first.path.name} at "
+            f"{first.sampling_rate:g} Hz; all files of a folder must have one rate, --rate says it"
         )
     if len(one.aux) != len(first.aux):
         raise DataError(
@@ -140,7 +142,7 @@ def _expect_alike(folder: Path, first: ImportedFile, one: ImportedFile) -> None:
         )
 
 
-def _general(file: Path, assumed: Sequence[str]) -> Iterator[str]:
+def _general(assumed: Sequence[str]) -> Iterator[str]:
     """Yield what was assumed of every file alike: not what its own name says."""
     return (line for line in assumed if not line.startswith("the file's name says"))
 

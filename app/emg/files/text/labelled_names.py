@@ -15,10 +15,11 @@ _LIBEMG = re.compile(
     re.IGNORECASE,
 )
 _WORDED = re.compile(r"[^_]+(?:_[^_]+)*?_(?P<gesture>[^\W_][^_]*(?:-[^_]+)?)_(?P<n>\d{1,3})")
-_NO_GESTURES = frozenset(
-    "session trial run rec recording day part subject s p raw data sample samples test emg left right file series set "
-    "block rep repetition take exp experiment log ch channel v version filtered processed signal hand arm "
-    "hz khz fs ms min sec truncated copy new old openbci raw-data eeg imu acc".split()
+_NO_GESTURES = re.compile(
+    r"session|trial|run|rec(ording)?|day|part|subject|[sp]|raw|data|samples?|test|emg|left|right|file|series|set|block|"
+    r"rep(etition)?|take|exp(eriment)?|log|ch(annel)?|v(ersion)?|filtered|processed|signal|hand|arm|k?hz|fs|ms|min|sec|"
+    r"truncated|copy|new|old|openbci|raw-data|eeg|imu|acc",
+    re.IGNORECASE,
 )
 _MONTHS = re.compile(r"(19|20)\d\d|\d{5,}|\d{1,2}-\d{1,2}.*|s\d+|p\d+|day\d+", re.IGNORECASE)
 
@@ -42,7 +43,7 @@ def from_name(path: Path) -> NamedLabel | None:
     if worded is None:
         return None
     gesture, repetition = worded["gesture"], int(worded["n"])
-    if gesture.lower() in _NO_GESTURES or _MONTHS.fullmatch(gesture):
+    if _NO_GESTURES.fullmatch(gesture) or _MONTHS.fullmatch(gesture):
         return None
     if gesture.isdigit():
         return NamedLabel(None, int(gesture), repetition) if int(gesture) < MOST else None
@@ -50,7 +51,7 @@ def from_name(path: Path) -> NamedLabel | None:
 
 
 def from_folder(path: Path) -> NamedLabel | None:
-    """Return the label of a file in a folder of a gesture's name, such as `fist/3.csv`; the file's number is the repetition."""
+    """Return the label of a file in a folder of a gesture's name: `fist/3.csv` is fist, repetition 3."""
     number = re.findall(r"\d{1,3}", path.stem)
     gesture = path.parent.name
     repetition = int(number[-1]) if number else 1
@@ -61,7 +62,8 @@ def from_folder(path: Path) -> NamedLabel | None:
 
 def fixed_label(file: str, named: NamedLabel, hints: ImportHints) -> tuple[FixedLabel, tuple[str, ...]]:
     """Return the label of a whole file, and what was assumed of it."""
-    said = f"the file's name says {f'class {named.number}' if named.gesture is None else named.gesture}, repetition {named.repetition}; --label none overrides"
+    what = f"class {named.number}" if named.gesture is None else named.gesture
+    said = f"the file's name says {what}, repetition {named.repetition}; --label none overrides"
     if named.gesture is not None:
         names = hints.gesture_names or (named.gesture,)
         if named.gesture not in names:

@@ -11,9 +11,9 @@ import numpy as np
 from app.emg.files.imported import FileHead, ImportedFile, ImportHints
 from app.emg.files.table.assemble import Table, assemble
 from app.emg.files.table.choose import Chooser
-from app.emg.files.table.lines import encoding_of
-from app.emg.files.table.layout import FixedLabel, Layout, says_none
 from app.emg.files.table.labels import of_numbers, rest_of
+from app.emg.files.table.layout import FixedLabel, Layout, says_none
+from app.emg.files.table.lines import encoding_of
 from app.emg.files.table.rows import Rows
 from app.emg.files.text.csv_text import open_table
 from app.emg.files.text.labelled_names import NamedLabel, from_name
@@ -57,7 +57,8 @@ def read(path: Path, hints: ImportHints) -> ImportedFile:
             rate_said_by="its 8 channels of whole numbers from -128 to 127, a Myo armband's",
             assumed=(
                 *layout.assumed,
-                "8 channels of whole numbers from -128 to 127 are taken for a Myo armband's, which runs at 200 Hz; --rate overrides",
+                "8 channels of whole numbers from -128 to 127 are taken for a Myo armband's, which "
+                "runs at 200 Hz; --rate overrides",
             ),
         )
     return assemble(table, layout, hints)
@@ -69,7 +70,8 @@ def _labelled(table: Table, layout: Layout, named: NamedLabel, hints: ImportHint
     if known is not None and hints.gesture_names is None:
         names, rest = known, CLASSES[REST]
         assumed = [
-            f"classes are LibEMG's own ({', '.join(f'{k} {name}' for k, name in enumerate(CLASSES))}); --gestures names others, counted from 0"
+            "classes are LibEMG's own "
+            f"({', '.join(f'{k} {name}' for k, name in enumerate(CLASSES))}); --gestures names others, counted from 0"
         ]
     else:
         labels = of_numbers(table.file, [float(named.number)], hints, rest=REST)

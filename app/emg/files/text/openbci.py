@@ -79,7 +79,8 @@ def _unnamed(table: Table, hints: ImportHints) -> Layout:
     )
     if not 1 <= count <= len(between):
         raise DataError(
-            f"{table.file}: its header says {count} channels, and {len(between)} columns stand between sample index and time"
+            f"{table.file}: its header says {count} channels, and {len(between)} columns stand "
+            "between sample index and time"
         )
     emg, rest = tuple(between[:count]), tuple(between[count:])
     aux = [_aux(table, "accelerometer", rest[:AXES], "g")] if len(rest) >= AXES else []

@@ -88,7 +88,8 @@ def _layout(table: Table, devices: tuple[_Device, ...], hints: ImportHints) -> L
     rates = {device.rate_hz for device in devices}
     if len(rates) > 1 and hints.rate_hz is None:
         raise DataError(
-            f"{table.file}: its devices have rates of {' and '.join(f'{rate:g}' for rate in sorted(rates))} Hz in one table; --rate says that of its rows"
+            f"{table.file}: its devices have rates of "
+            f"{' and '.join(f'{rate:g}' for rate in sorted(rates))} Hz in one table; --rate says that of its rows"
         )
     sensors = {
         k: sensor for device in devices for k, sensor in zip(device.analog, device.sensors, strict=True)
@@ -103,7 +104,8 @@ def _layout(table: Table, devices: tuple[_Device, ...], hints: ImportHints) -> L
     )
     if not emg:
         raise DataError(
-            f"{table.file}: by its header no sensor is an EMG ({', '.join(sensors.values())}); --emg says which columns are, such as --emg {names[-1]}"
+            f"{table.file}: by its header no sensor is an EMG ({', '.join(sensors.values())}); --emg "
+            f"says which columns are, such as --emg {names[-1]}"
         )
     counter = next((k for k, name in enumerate(names) if name.lower() == _COUNTER), None)
     label = column_of(table.file, "--label", hints.label, names, len(names))
@@ -136,7 +138,10 @@ def _told(
     offsets: tuple[float, ...],
     bits: Mapping[int, int],
 ) -> Iterator[str]:
-    yield f"{', '.join(called(table.dialect, k) for k in emg)}: EMG by the header's list of sensors ({', '.join(sensors.values())})"
+    yield (
+        f"{', '.join(called(table.dialect, k) for k in emg)}: EMG by the header's list of sensors "
+        f"({', '.join(sensors.values())})"
+    )
     if any(offsets):
         yield f"counts of {bits[emg[0]]} bits around mid-scale: {offsets[0]:g} is taken off"
 
