@@ -119,7 +119,7 @@ def _settled(table: Table, layout: Layout, survey: Survey) -> Layout:
         for column in layout.perhaps_labels
         if notes[column].whole
         and 2 <= len(notes[column].values or ()) <= MOST
-        and notes[column].lowest >= -1
+        and min(notes[column].values or {0.0}) >= -1
         and notes[column].changes * LONG_RUNS <= survey.rows
     ]
     if not fitting or len(fitting) == len(layout.emg):

@@ -70,6 +70,7 @@ class Chunks:
         self._survey, self._numbered, self._layout, self._labels = survey, numbered, layout, labels
         self._aux, self._rate, self._held_share = aux, rate, held_share
         self._emg = picked(survey.places(layout.emg))
+        self._all_known = all(survey.notes[column].known == survey.rows for column in layout.emg)
         self._offsets = np.array(layout.offsets or [0.0], np.float32)
         self._restarts = np.array(numbered.restarts, np.int64)
 
@@ -90,7 +91,7 @@ class Chunks:
                 self._restarts[(self._restarts >= begin) & (self._restarts < begin + len(rows))] - begin
             ] = True
             emg = rows[:, self._emg]
-            keep = np.isfinite(emg).all(axis=1)
+            keep = np.ones(len(rows), np.bool_) if self._all_known else np.isfinite(emg).all(axis=1)
             if held is not None:
                 changed, index = held.thinned(emg, index)
                 keep &= changed

@@ -59,12 +59,14 @@ class Rows:
         above = len(self.dialect.header)
         for text in self.text.blocks():
             table, above = self._below(text, above)
-            if table.strip():
-                block = self._block(self._plain(table), text.endswith("\n"))
-                self.oddities.rows += len(block.numbers)
-                if len(block.numbers):
-                    yield block
-            self._lines += table.count("\n")
+            if not table.strip():
+                self._lines += table.count("\n")
+                continue
+            block, lines = self._block(self._plain(table), text.endswith("\n"))
+            self._lines += lines
+            self.oddities.rows += len(block.numbers)
+            if len(block.numbers):
+                yield block
 
     def _below(self, text: str, above: int) -> tuple[str, int]:
         """Return what is of the table, and how many lines above it are still to come."""
@@ -90,14 +92,17 @@ class Rows:
             else found[1].replace(self._delimiter or " ", " ").strip()
         )
 
-    def _block(self, text: str, whole: bool) -> Block:
+    def _block(self, text: str, whole: bool) -> tuple[Block, int]:
+        """Return the rows of a block, and how many lines it has."""
         read = self._read_mixed if self._words else self._read_numbers
         for prepare in (str, self._filled):
             try:
-                return read(prepare(text))
+                lines = _lines(prepare(text))
+                return read(lines), len(lines)
             except ValueError:  # numpy's, or our own
                 continue
-        return self._line_by_line(text, whole)
+        lines = _lines(text)
+        return self._line_by_line(lines, whole), len(lines)
 
     def _filled(self, text: str) -> str:
         """Return the text with nan where a field is empty.
@@ -115,7 +120,7 @@ class Rows:
             text = "nan" + text
         return text if self.dialect.trailing else text.replace(mark + "\n", f"{mark}nan\n")
 
-    def _read_numbers(self, text: str) -> Block:
+    def _read_numbers(self, lines: list[str]) -> Block:
         """Read a block in which every field is a number or a time of day.
 
         Raises:
@@ -123,12 +128,12 @@ class Rows:
         """
         mark, parts = self._delimiter or None, self._parts()
         if self._clocks:
-            self._expect(text, ":", sum(parts) - len(parts))
-            text = text.replace(":", mark or " ")
+            _expect(lines, ":", sum(parts) - len(parts))
+            lines = [line.replace(":", mark or " ") for line in lines]
         if self.dialect.trailing and mark:  # numpy counts the fields only where it reads all
-            self._expect(text, mark, sum(parts))
+            _expect(lines, mark, sum(parts))
         read = np.loadtxt(
-            text.rstrip("\n").split("\n"),
+            lines,
             np.float64,
             comments=None,
             delimiter=mark,
@@ -139,16 +144,11 @@ class Rows:
             raise ValueError("rows of another width")
         return Block(_joined(read, parts) if self._clocks else read, {})
 
-    def _expect(self, text: str, mark: str, count: int) -> None:
-        """Raise ValueError where the lines hold not so many of a mark each, all together."""
-        if text.count(mark) != count * (text.count("\n") + (not text.endswith("\n"))):
-            raise ValueError("rows of unequal width")
-
     def _parts(self) -> list[int]:
         """Return of how many numbers each column is made: a time of day of hours, minutes and seconds."""
         return [3 if k in self._clocks else 1 for k in range(self.dialect.width)]
 
-    def _read_mixed(self, text: str) -> Block:
+    def _read_mixed(self, lines: list[str]) -> Block:
         """Read a block in which some columns hold words.
 
         Raises:
@@ -159,10 +159,8 @@ class Rows:
         mark = self._delimiter
         if not mark:
             raise ValueError("words may hold blanks")
-        self._expect(text, mark, width - 1 + self.dialect.trailing)
-        read = np.loadtxt(
-            text.rstrip("\n").split("\n"), kinds, comments=None, delimiter=mark, ndmin=1, usecols=range(width)
-        )
+        _expect(lines, mark, width - 1 + self.dialect.trailing)
+        read = np.loadtxt(lines, kinds, comments=None, delimiter=mark, ndmin=1, usecols=range(width))
         columns = [
             [word.strip() for word in read[f"f{k}"].tolist()] if k in self._mixed else read[f"f{k}"]
             for k in range(width)
@@ -183,9 +181,8 @@ class Rows:
                 numbers[:, k] = column
         return Block(numbers, words)
 
-    def _line_by_line(self, text: str, whole: bool) -> Block:
+    def _line_by_line(self, lines: list[str], whole: bool) -> Block:
         """Read what numpy does not: rows with empty fields, words for missing numbers, lines that are no rows."""
-        lines = text.rstrip("\n").split("\n")
         rows: list[list[str | float]] = []
         width = self.dialect.width
         for at, line in enumerate(lines):
@@ -233,6 +230,19 @@ class Rows:
             fields = len(split(text, self._delimiter or BLANKS))
             seen = f"{fields} fields" if fields != self.dialect.width else "something that is no number"
             self.oddities.first_broken = f"line {line} has {seen}"
+
+
+def _lines(text: str) -> list[str]:
+    lines = text.split("\n")
+    if not lines[-1]:
+        lines.pop()
+    return lines
+
+
+def _expect(lines: list[str], mark: str, count: int) -> None:
+    """Raise ValueError where lines do not hold so many of a mark each."""
+    if any(line.count(mark) != count for line in lines):
+        raise ValueError("rows of unequal width")
 
 
 def _of_kind(dialect: Dialect, kind: Kind) -> tuple[int, ...]:

@@ -23,7 +23,7 @@ class ColumnNotes:
     """What all rows of a column tell."""
 
     def __init__(self) -> None:
-        self.lowest, self.highest = np.inf, -np.inf
+        self.lowest, self.highest = np.inf, -np.inf  # until they differ
         self.known = 0  # rows with a number
         self.values: set[float] | None = set()  # None: too many
         self.changes = 0
@@ -37,14 +37,17 @@ class ColumnNotes:
     def whole(self) -> bool:
         return self.values is not None and all(value == round(value) for value in self.values)
 
-    def look(self, column: npt.NDArray[np.float64], distinct: bool) -> None:
-        """Learn from the next rows; the different values only where they are asked for."""
+    def see(self, column: npt.NDArray[np.float64]) -> None:
+        """Count the numbers of the next rows, and take in their extremes."""
         finite = column[np.isfinite(column)]
         self.known += len(finite)
-        if not len(finite):
-            return
-        self.lowest, self.highest = min(self.lowest, finite.min()), max(self.highest, finite.max())
-        if not distinct or self.values is None:
+        if len(finite):
+            self.lowest, self.highest = min(self.lowest, finite.min()), max(self.highest, finite.max())
+
+    def look(self, column: npt.NDArray[np.float64]) -> None:
+        """Note the different values of the next rows, and how often they change."""
+        finite = column[np.isfinite(column)]
+        if self.values is None or not len(finite):
             return
         moved = np.flatnonzero(np.diff(finite, prepend=self._last) != 0)
         self.changes += len(moved)
@@ -54,6 +57,16 @@ class ColumnNotes:
         )
         if len(self.values) > MOST_VALUES:
             self.values = None
+
+
+def _see(numbers: npt.NDArray[np.float64], notes: dict[int, ColumnNotes]) -> None:
+    """Take the next rows into the notes of their columns; of a signal that moves, all is known but its gaps."""
+    complete = bool(np.isfinite(numbers).all())
+    for column, note in notes.items():
+        if complete and not note.constant:
+            note.known += len(numbers)
+        else:
+            note.see(numbers[:, column])
 
 
 @dataclass(eq=False, slots=True)
@@ -98,8 +111,9 @@ def look_through(text: TextFile, dialect: Dialect, layout: Layout) -> Survey:
     changes = _Changes()
     for block in rows.blocks():
         numbers = _coded(block, labels, codes)
-        for column in kept:
-            survey.notes[column].look(numbers[:, column], column in distinct)
+        _see(numbers, survey.notes)
+        for column in distinct:
+            survey.notes[column].look(numbers[:, column])
         survey.samples.append(numbers[:, picked(kept)])
         if numbering:
             survey.numbering.append(numbers[:, picked(numbering)])
@@ -126,9 +140,10 @@ class _Changes:
 
     def count(self, signal: npt.NDArray[np.float64]) -> int:
         first = 1 if self._last is None else int((signal[0] != self._last).any())
-        differs = signal[1:] != signal[:-1]
+        same = np.flatnonzero(signal[1:, 0] == signal[:-1, 0])  # few of a signal: the others need no look
+        repeated = int((signal[same + 1] == signal[same]).all(axis=1).sum())
         self._last = signal[-1].copy()
-        return first + int(np.count_nonzero(differs.any(axis=1)))
+        return first + len(signal) - 1 - repeated
 
 
 def _expect_a_table(text: TextFile, dialect: Dialect, survey: Survey) -> None:
