@@ -26,12 +26,16 @@ _NO_SIGNALS = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Signal:
-    """One signal of a file as the file describes it; `kind` is EMG, accelerometer, ...; empty where it does not say."""
+    """One signal of a file as the file describes it; `kind` is EMG, accelerometer, ...; empty where it does not say.
+
+    Those of one `clock` have as many samples as their rates say.
+    """
 
     name: str
     kind: str
     units: str
     rate: float  # Hz
+    clock: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,11 +147,12 @@ def _units(said: Sequence[str], hints: ImportHints) -> tuple[str, tuple[float, .
 
 
 def _aux(places: Sequence[int], signals: Sequence[Signal], names: Sequence[str]) -> tuple[AuxGroup, ...]:
-    groups: dict[tuple[str, float, str], list[int]] = {}
+    groups: dict[tuple[str, float, str, int], list[int]] = {}
     for k in places:
-        groups.setdefault((signals[k].kind, signals[k].rate, standard(signals[k].units)), []).append(k)
+        one = signals[k]
+        groups.setdefault((one.kind, one.rate, standard(one.units), one.clock), []).append(k)
     made = []
-    for (kind, rate, units), members in groups.items():
+    for (kind, rate, units, _), members in groups.items():
         stream = AuxStream(
             name=kind or (names[members[0]] if len(members) == 1 else "other"),
             channel_names=tuple(names[k] for k in members),
