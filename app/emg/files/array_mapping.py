@@ -56,6 +56,7 @@ _NAMES = (
     "muscles",
     "names",
 )
+_GESTURES = ("gesturenames", "classnames", "labelnames", "movementnames", "gesturelabels")
 _UNITS = ("units", "unit", "emgunits")
 _SUBJECTS = ("subject", "subj", "subjectid", "participant")
 
@@ -104,6 +105,7 @@ class Mapping:
     rate: ArrayInfo | None
     time: ArrayInfo | None
     names: ArrayInfo | None
+    gestures: ArrayInfo | None  # what classes 0, 1, ... are called
     units: ArrayInfo | None
     subject: ArrayInfo | None
     aux: tuple[ArrayInfo, ...]
@@ -141,6 +143,7 @@ def propose(path: Path, arrays: Sequence[ArrayInfo], hints: ImportHints) -> Mapp
         rate=_first([array for array in others if array.size == 1], _RATES),
         time=_time(path, others, emg, hints),
         names=_first([array for array in arrays if array.text], _NAMES),
+        gestures=_first([array for array in arrays if array.text], _GESTURES),
         units=_first([array for array in arrays if array.text], _UNITS),
         subject=_first([array for array in arrays if array.text or array.size == 1], _SUBJECTS),
         aux=tuple(_aux(others, emg)),

@@ -43,24 +43,25 @@ def kind_of(name: str, units: str = "") -> str:
     return {"g": "accelerometer", "deg/s": "gyroscope", "dps": "gyroscope"}.get(units.strip().lower(), "")
 
 
-def chosen(path: Path, names: Sequence[str], said: str, setting: str = "--emg") -> tuple[int, ...]:
+def chosen(path: Path, names: Sequence[str], said: str) -> tuple[int, ...]:
     """Return the places of the channels that `said` names, by name or by number from 1: `1-8`, `3,1,2`, `EMG1,EMG2`.
 
     Raises:
         DataError: there is no such channel, or one is named twice; lists what there is.
     """
-    places = [place for part in _parts(names, said) for place in _places(path, names, part, setting)]
+    places = [place for part in _parts(names, said) for place in _places(path, names, part)]
     if len(set(places)) != len(places) or not places:
-        raise DataError(f"{path.name}: {setting} {said!r} names a channel twice, or none")
+        raise DataError(f"{path.name}: --emg {said!r} names a channel twice, or none")
     return tuple(places)
 
 
-def expect_few(path: Path, channels: int, setting: str = "--emg") -> None:
-    """Raise DataError for more channels than a source may have."""
+def expect_few(path: Path, channels: int, array: str = "") -> None:
+    """Raise DataError for more channels than a source may have; `array` is how `--emg` calls what they are of."""
     if channels > MAX_CHANNELS:
+        of_it = f"{array}:" if array else ""
         raise DataError(
             f"{path.name}: has {channels} EMG channels; at most {MAX_CHANNELS} can be used: choose them, "
-            f"such as {setting} 1-{MAX_CHANNELS}"
+            f"such as --emg {of_it}1-{MAX_CHANNELS}"
         )
 
 
@@ -88,7 +89,7 @@ def _parts(names: Sequence[str], said: str) -> list[str]:
     return [said] if said in names else [part.strip() for part in said.split(",") if part.strip()]
 
 
-def _places(path: Path, names: Sequence[str], part: str, setting: str) -> range | list[int]:
+def _places(path: Path, names: Sequence[str], part: str) -> range | list[int]:
     same = [k for k, name in enumerate(names) if name.lower() == part.lower()]
     exact = [k for k in same if names[k] == part]
     if same:
@@ -98,4 +99,4 @@ def _places(path: Path, names: Sequence[str], part: str, setting: str) -> range 
         first, last = int(numbered[1]), int(numbered[2] or numbered[1])
         if 1 <= first <= last <= len(names):
             return range(first - 1, last)
-    raise DataError(f"{path.name}: {setting} {part!r} is not there; there is {listed(names) or 'nothing'}")
+    raise DataError(f"{path.name}: --emg {part!r} is not there; there is {listed(names) or 'nothing'}")

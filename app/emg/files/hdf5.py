@@ -15,6 +15,7 @@ from app.errors import DataError
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 MAX_OBJECTS = 20_000
 MAX_DEPTH = 12
+BOMB_BYTES, BOMB_RATIO = 256 * 2**20, 200  # unpacked, and by how much: no signal is packed so well
 MAX_BLOCK = 256 * 2**20  # bytes that one compressed block of a dataset may unpack to
 
 
@@ -53,8 +54,8 @@ def opened(path: Path) -> Iterator[Any]:
         yield file
 
 
-def datasets(file: Any, path: Path) -> Iterator[tuple[str, Any]]:
-    """Yield name and dataset of all that lie in the file, in the order of their names.
+def contents(file: Any, path: Path) -> Iterator[tuple[str, Any]]:
+    """Yield name and item of all groups and datasets that lie in the file; the file itself has no name.
 
     Left out are links to other files, and data that lie in one.
 
@@ -64,6 +65,7 @@ def datasets(file: Any, path: Path) -> Iterator[tuple[str, Any]]:
     waiting, seen = [("", file, 0)], 0
     while waiting:
         prefix, group, depth = waiting.pop()
+        yield prefix.rstrip("/"), group
         if depth > MAX_DEPTH:
             raise DataError(
                 f"{path.name}: nests groups more than {MAX_DEPTH} deep; no signal is looked for there"
@@ -74,6 +76,7 @@ def datasets(file: Any, path: Path) -> Iterator[tuple[str, Any]]:
                 raise DataError(f"{path.name}: holds more than {MAX_OBJECTS} objects; it is no recording")
             if hasattr(item, "shape"):
                 if own(item):
+                    expect_real(path, prefix + name, item)
                     yield prefix + name, item
             elif hasattr(item, "keys") and not name.startswith("#"):  # #refs#, #subsystem# of MATLAB
                 waiting.append((f"{prefix}{name}/", item, depth + 1))
@@ -93,6 +96,16 @@ def own(dataset: Any) -> bool:
         return False
     block = np.prod(dataset.chunks, dtype=np.float64) if dataset.chunks else 0
     return bool(block * dataset.dtype.itemsize <= MAX_BLOCK)
+
+
+def expect_real(path: Path, name: str, dataset: Any) -> None:
+    """Raise DataError for a dataset that is nearly all of it not in the file: read, it would fill memory or time."""
+    unpacked, stored = dataset.size * dataset.dtype.itemsize, dataset.id.get_storage_size()
+    if unpacked > BOMB_BYTES and unpacked > BOMB_RATIO * stored:
+        raise DataError(
+            f"{path.name}: {name} would unpack from {stored / 2**20:.3g} MiB to {unpacked / 2**30:.3g} GiB, "
+            "which no signal does"
+        )
 
 
 def attribute(item: Any, name: str) -> Any:

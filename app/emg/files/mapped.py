@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,7 @@ def imported(
     """
     mapping = propose(path, arrays, hints)
     channels = mapping.places or tuple(range(mapping.channels))
-    expect_few(path, len(channels), f"--emg {mapping.emg.name}:1-256, as in --emg")
+    expect_few(path, len(channels), mapping.emg.name)
     clock = _clock(path, mapping, hints)
     classes = _classes(path, mapping, hints)
     names = _names(mapping, channels)
@@ -152,6 +152,8 @@ def _classes(path: Path, mapping: Mapping, hints: ImportHints) -> _Classes:
         raise DataError(
             f"{path.name}: {mapping.label} is not numbers; --label names others, --label none takes none"
         )
+    called = tuple(_texts(mapping.gestures))
+    hints = replace(hints, gesture_names=hints.gesture_names or called or None)
     ids, names, rest, assumed = gestures(path, values, hints)
     labels = _mapped(values, ids)
     repetitions = _whole(mapping.repetition, rows)

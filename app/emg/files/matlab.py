@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import numpy.typing as npt
 from app.emg.files import mat_variables
 from app.emg.files.array_mapping import ArrayInfo
 from app.emg.files.damage import in_one_line
-from app.emg.files.hdf5 import attribute, datasets, is_hdf5, load_h5py, opened
+from app.emg.files.hdf5 import attribute, contents, is_hdf5, load_h5py, opened
 from app.emg.files.imported import FileHead, ImportedFile, ImportHints
 from app.emg.files.mapped import imported
 from app.emg.files.mat_variables import Leaf, is_mat5
@@ -54,20 +55,31 @@ def _of_mat5(path: Path, leaves: tuple[Leaf, ...]) -> Iterator[ArrayInfo]:
     load = lru_cache(maxsize=2)(
         lambda leaf: mat_variables.load(path, leaf)
     )  # the EMG's, and what is beside it
-    for leaf in leaves:
+    for name, parts in _cells(leaves).items():
+        first = parts[0]
         yield ArrayInfo(
-            name=leaf.name,
-            shape=_sides(leaf.shape),
-            text=leaf.text,
-            value=_mat5_value(load, leaf),
-            rows=_mat5_rows(load, leaf),
+            name=name,
+            shape=_sides(first.shape) if len(parts) == 1 else (len(parts),),
+            text=first.text,
+            value=_mat5_value(load, parts),
+            rows=_mat5_rows(load, first),
         )
 
 
-def _mat5_value(load: Callable[[Leaf], npt.NDArray[Any]], leaf: Leaf) -> Callable[[], Any]:
+def _cells(leaves: Sequence[Leaf]) -> dict[str, list[Leaf]]:
+    """Return the arrays by name; texts that are the parts of one cell together."""
+    made: dict[str, list[Leaf]] = {}
+    for leaf in leaves:
+        name = re.sub(r"\(\d+\)$", "", leaf.name) if leaf.text else leaf.name
+        made.setdefault(name, []).append(leaf)
+    return made
+
+
+def _mat5_value(load: Callable[[Leaf], npt.NDArray[Any]], parts: Sequence[Leaf]) -> Callable[[], Any]:
     def value() -> Any:
-        found = load(leaf)
-        return [str(text) for text in found.reshape(-1)[:MAX_TEXTS]] if leaf.text else _numbers(found)
+        if not parts[0].text:
+            return _numbers(load(parts[0]))
+        return [str(text) for part in parts[:MAX_TEXTS] for text in load(part).reshape(-1)[:MAX_TEXTS]]
 
     return value
 
@@ -84,10 +96,10 @@ def _mat5_rows(
 
 def _of_hdf5(path: Path, file: Any) -> Iterator[ArrayInfo]:
     """Yield what lies in the file; MATLAB writes its arrays turned, and texts as numbers of letters."""
-    yield from _attributes("", file)
-    for name, item in datasets(file, path):
+    for name, item in contents(file, path):
+        yield from _attributes(name, item)
         kind = attribute(item, "MATLAB_class")
-        if item.attrs.get("MATLAB_empty"):
+        if item.attrs.get("MATLAB_empty") or not hasattr(item, "shape"):
             continue
         if kind == "char" or (kind == "cell" and item.dtype.kind == "O") or item.dtype.kind in "OS":
             yield _texts(path, name, item)
@@ -99,7 +111,6 @@ def _of_hdf5(path: Path, file: Any) -> Iterator[ArrayInfo]:
                 value=_hdf5_value(path, name),
                 rows=_hdf5_rows(path, name, turned=bool(kind), shape=item.shape),
             )
-        yield from _attributes(name, item)
 
 
 def _attributes(name: str, item: Any) -> Iterator[ArrayInfo]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from app.emg.files.channel_choice import kind_of
 from app.emg.files.damage import in_one_line, iterated_in_one_line
-from app.emg.files.hdf5 import attribute, is_hdf5, load_h5py, members, opened, own
+from app.emg.files.hdf5 import attribute, expect_real, is_hdf5, load_h5py, members, opened, own
 from app.emg.files.imported import FileHead, ImportedFile, ImportHints
 from app.emg.files.layout import AuxTrack, Layout, Segment, gap_lines, survey
 from app.emg.files.packet_counter import counted_segments
@@ -73,7 +73,7 @@ def read(path: Path, hints: ImportHints) -> ImportedFile:
         channels = [
             channel
             for number, group in enumerate(groups)
-            for channel in _channels(group, number, devices[number].rate, several)
+            for channel in _channels(path, group, number, devices[number].rate, several)
         ]
         return _imported(path, hints, devices, channels)
 
@@ -111,7 +111,7 @@ def _device(path: Path, group: Any) -> _Device:
     )
 
 
-def _channels(group: Any, device: int, rate: float, several: bool) -> Iterator[_Channel]:
+def _channels(path: Path, group: Any, device: int, rate: float, several: bool) -> Iterator[_Channel]:
     numbers = np.atleast_1d(group.attrs.get("channels", []))
     bits = np.atleast_1d(group.attrs.get("resolution", []))
     resolution = {f"channel_{n}": int(b) for n, b in zip(numbers.tolist(), bits.tolist(), strict=False)}
@@ -123,6 +123,7 @@ def _channels(group: Any, device: int, rate: float, several: bool) -> Iterator[_
                 continue
             sensor = str(attribute(item, "sensor") or "")
             kind = "trigger" if part == "digital" else kind_of(sensor) or sensor
+            expect_real(path, name, item)
             label = str(attribute(item, "label") or name)
             called = f"{sensor} {label}".strip() if part == "raw" else name
             called = f"{group.name.strip('/')[-5:]} {called}" if several else called
