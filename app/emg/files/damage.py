@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import TypeVar
 
 from app.errors import DataError, no_descriptor
 
+log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 
 
@@ -22,6 +24,7 @@ def in_one_line(path: Path, kind: str) -> Iterator[None]:
     except Exception as error:
         if no_descriptor(error):
             raise
+        log.debug("%s cannot be read", path, exc_info=True)
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(f"{path.name}: is damaged or not {kind} ({reason[:200]})") from None
 

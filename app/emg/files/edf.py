@@ -126,8 +126,9 @@ class _Reading:
             file.seek(len(header.raw) + begin * header.record_bytes)
             content = raw + file.read((end - begin) * header.record_bytes)
         encoding = "utf-8" if _is_utf8(raw) else "latin-1"
-        open_file = self._edfio.read_bdf if header.bdf else self._edfio.read_edf
-        return open_file(content, lazy_load_data=not header.bdf, header_encoding=encoding)
+        if header.bdf:
+            return self._edfio.read_bdf(content, header_encoding=encoding)
+        return self._edfio.read_edf(content, lazy_load_data=True, header_encoding=encoding)
 
     def _rows(self, begin: int, end: int, *, places: Sequence[int], factors: Sequence[float]) -> Samples:
         each = self._samples(places[0])

@@ -22,7 +22,7 @@ def counted_segments(counter: npt.NDArray[Any]) -> tuple[Segment, ...] | None:
     if rows < 2:
         return (Segment(0, rows, 0),)
     top = int(values.max())
-    full = top + 1 == 2 ** top.bit_length()
+    full = top >= 255 and top + 1 == 2 ** top.bit_length()
     stays = np.flatnonzero((values[1:] == top) & (values[:-1] == top)) if full else np.empty(0, np.int64)
     end = int(stays[0]) + 1 if len(stays) and (values[stays[0] :] == top).all() else rows
     lost = np.diff(values[:end]) - 1

@@ -23,6 +23,7 @@ LEAST_HOLE = 5.0, 0.05  # samples, and seconds: the larger of the two
 NEAR_S = 10.0  # around a step, to tell whether it is caught up with
 BESIDE_S = 1.0  # around a hole, to tell how long it is: a clock may wander by 0.2 s in a minute
 KNOT_S = 5.0  # between the places of the line that stands for the times
+LEAST_KNOTS, MOST_KNOTS = 8, 400
 EARLIEST = 5  # per cent: what is least late, but for strays
 RATE_TOLERANCE = 0.01  # of the rate in a header
 JITTER_S = 0.1  # by which the ends of a short recording may be off
@@ -87,18 +88,35 @@ def timeline(times: Times, nominal: float, given: float | None = None) -> Timeli
     for _ in range(2):  # the second time with the rate that the first has found
         runs = _runs(times, interval)
         interval = sum(run.rows * run.step_s for run in runs) / sum(run.rows for run in runs)
-    measured, seconds = 1 / interval, len(times) * interval
+    measured, seconds = _measured(runs, interval), len(times) * interval
     tolerance = RATE_TOLERANCE + JITTER_S / seconds
     fits = nominal > 0 and math.isclose(measured, nominal, rel_tol=tolerance)
     rate = given or (nominal if fits else measured)
     return Timeline(tuple(runs), float(rate), measured, tuple(_segments(runs, rate)))
 
 
+def _measured(runs: Sequence[Run], interval: float) -> float:
+    """Return the rate from the first knot of each run to its last: also where a clock wanders, it fills the time."""
+    long = [run for run in runs if len(run.knots) > 3]
+    rows = sum(float(run.knots[-2] - run.knots[1]) for run in long)
+    seconds = sum(float(run.times[-2] - run.times[1]) for run in long)
+    return rows / seconds if seconds > 0 else 1 / interval
+
+
 def _interval(times: Times) -> float:
-    """Return the time between two samples, most of which are not at a hole."""
+    """Return the time between two samples: on the mean of blocks that are not far from most, so without long holes.
+
+    Blocks grow until they are longer than the packets in which the samples came.
+    """
     block = min(len(times) - 1, max(50, len(times) // 64))
-    ends = times[::block][: (len(times) - 1) // block + 1]
-    return float(np.median(np.diff(ends)) / block)
+    while True:
+        steps = np.diff(times[::block]) / block
+        middle = float(np.median(steps))
+        if (steps > 0.1 * middle).mean() > 0.95 or block * 4 > len(times):
+            break
+        block *= 4
+    near = steps[np.abs(steps - middle) <= 0.5 * abs(middle)]
+    return float(near.mean()) if len(near) else middle
 
 
 def _runs(times: Times, interval: float) -> list[Run]:
@@ -123,33 +141,33 @@ def _later(late: Times, begin: int, k: int, near: float) -> float:
 
 
 def _run(times: Times, first: int, interval: float, hole: float) -> Run:
-    """Return the run with the line through its times; of a short one, a straight line."""
+    """Return the run with the line of those of its samples that were least late, one knot every KNOT_S."""
     rows = np.arange(len(times), dtype=np.float64)
-    step = _slope(rows, times, interval)
-    count = int(len(times) * interval / KNOT_S)
-    parts = np.array_split(np.arange(len(times)), count) if count > 1 else [np.arange(len(times))]
+    late = times - rows * interval
+    count = min(max(int(len(times) * interval / KNOT_S), LEAST_KNOTS), MOST_KNOTS, max(1, len(times) // 10))
+    parts = np.array_split(np.arange(len(times)), count)
     knots = np.array([rows[part].mean() for part in parts])
-    middles = np.array([times[part].mean() for part in parts])
-    ends = np.array([0.0, len(times)])
-    outside = np.array([middles[0] - knots[0] * step, middles[-1] + (len(times) - knots[-1]) * step])
+    least = np.array([np.percentile(late[part], EARLIEST) for part in parts])
+    step = interval + _slope(knots, least)
+    middles = least + knots * interval
+    begin, end = middles[0] - knots[0] * step, middles[-1] + (len(times) - knots[-1]) * step
     return Run(
         first=first,
         rows=len(times),
-        knots=np.concatenate((ends[:1], knots, ends[1:])),
-        times=np.maximum.accumulate(np.concatenate((outside[:1], middles, outside[1:]))),
+        knots=np.concatenate(([0.0], knots, [float(len(times))])),
+        times=np.maximum.accumulate(np.concatenate(([begin], middles, [end]))),
         step_s=step,
         lost_s=max(0.0, hole),
         backward=hole < 0,
     )
 
 
-def _slope(rows: Times, times: Times, interval: float) -> float:
-    """Return the time from one sample to the next; of too few for a line, `interval`."""
-    if len(times) < 50:
-        return interval
-    middle = rows - rows.mean()
-    slope = float(middle @ (times - times.mean()) / (middle @ middle))
-    return slope if 0.5 < slope / interval < 2 else interval
+def _slope(knots: Times, least: Times) -> float:
+    """Return the slope that half of all pairs exceed (Theil and Sen): a late stretch does not bend it."""
+    if len(knots) < 3:
+        return 0.0
+    a, b = np.triu_indices(len(knots), 1)
+    return float(np.median((least[b] - least[a]) / (knots[b] - knots[a])))
 
 
 def _segments(runs: Sequence[Run], rate: float) -> list[Segment]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -76,44 +77,53 @@ class _Held:
     """A stream's samples: numbers lie in a file without a name, texts here."""
 
     stream: XdfStream
-    spool: IO[bytes]
+    values: npt.NDArray[np.float32] = field(default_factory=lambda: np.empty((0, 1), np.float32))
     texts: list[str] = field(default_factory=list)
     times: npt.NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
     def rows(self, begin: int, end: int, places: Sequence[int], factors: Sequence[float]) -> Samples:
         """Return rows of some channels, times their factors."""
-        shape = (self.stream.samples, self.stream.channels)
-        values = np.memmap(self.spool, np.float32, mode="r", shape=shape)[begin:end]
+        part = self.values[begin:end, list(places)]
         with np.errstate(over="ignore", invalid="ignore"):
-            return np.ascontiguousarray(values[:, list(places)] * np.asarray(factors, np.float32))
+            return np.ascontiguousarray(part * np.asarray(factors, np.float32))
 
 
 def _load(pyxdf: Any, path: Path, wanted: Sequence[XdfStream]) -> dict[int, _Held]:
     """Return the streams with their times on one clock; pyxdf would hold all numbers in memory."""
-    held = {
-        stream.id: _Held(stream=stream, spool=tempfile.TemporaryFile())  # noqa: SIM115 - lives as long as what reads it
-        for stream in wanted
-    }
+    held = {stream.id: _Held(stream=stream) for stream in wanted}
+    with ExitStack() as stack:
+        spools = {number: stack.enter_context(tempfile.TemporaryFile()) for number in held}
 
-    def keep(values: Any, stamps: Any, info: Any, number: int) -> tuple[Any, Any, Any]:
-        if isinstance(values, np.ndarray):
-            with np.errstate(over="ignore", invalid="ignore"):
-                held[number].spool.write(values.astype(np.float32).tobytes())
-            return values[:0], stamps, info
-        held[number].texts.extend(str(row[0]) for row in values)
-        return [], stamps, info
+        def keep(values: Any, stamps: Any, info: Any, number: int) -> tuple[Any, Any, Any]:
+            if isinstance(values, np.ndarray):
+                with np.errstate(over="ignore", invalid="ignore"):
+                    spools[number].write(values.astype(np.float32).tobytes())
+                return values[:0], stamps, info
+            held[number].texts.extend(str(row[0]) for row in values)
+            return [], stamps, info
 
-    with path.open("rb") as file:
-        found, _ = pyxdf.load_xdf(
-            file, select_streams=list(held), dejitter_timestamps=False, on_chunk=keep, verbose=None
-        )
-    for one in found:
-        mine = held[one["info"]["stream_id"]]
-        mine.spool.flush()
-        mine.times = np.asarray(one["time_stamps"], np.float64)
-        if len(mine.times) != mine.stream.samples:
-            raise DataError(f"{path.name}: is damaged: not all samples of {mine.stream.name!r} can be read")
+        file = stack.enter_context(path.open("rb"))
+        found, _ = pyxdf.load_xdf(file, select_streams=list(held), dejitter_timestamps=False, on_chunk=keep)
+        for one in found:
+            _finish(
+                path, held[one["info"]["stream_id"]], one["time_stamps"], spools[one["info"]["stream_id"]]
+            )
     return held
+
+
+def _finish(path: Path, held: _Held, times: Any, spool: IO[bytes]) -> None:
+    """Give a stream its times, and its numbers as they lie in the file: mapped, they outlast it."""
+    stream = held.stream
+    held.times = np.asarray(times, np.float64)
+    spool.flush()
+    whole = 4 * stream.samples * stream.channels if not stream.text else 0
+    there = len(held.texts) if stream.text else stream.samples
+    if len(held.times) != stream.samples or there != stream.samples or spool.tell() != whole:
+        raise DataError(
+            f"{path.name}: is damaged: not all samples of {stream.name!r} can be read; copy it again"
+        )
+    if whole:
+        held.values = np.memmap(spool, np.float32, mode="r", shape=(stream.samples, stream.channels))
 
 
 def _emg_stream(path: Path, streams: Sequence[XdfStream], hints: ImportHints) -> tuple[XdfStream, str | None]:
