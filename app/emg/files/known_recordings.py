@@ -30,8 +30,7 @@ def matches(head: FileHead) -> bool:
     """Return whether it has the arrays of a Ninapro file or of one of ours."""
     try:
         if mat_variables.is_mat5(head.head):
-            leaves, _ = mat_variables.variables(head.path)
-            return any(keys <= {leaf.name for leaf in leaves} for keys in _NINAPRO)
+            return any(keys <= mat_variables.names(head.path) for keys in _NINAPRO)
         if is_npz(head):
             with zipfile.ZipFile(head.path) as members:
                 names = {name.removesuffix(".npy") for name in members.namelist()}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,19 +59,35 @@ def is_mat5(head: bytes) -> bool:
     return head[126:128] in _ORDERS and head[124:126] in (b"\x00\x01", b"\x01\x00")
 
 
+def names(path: Path) -> set[str]:
+    """Return what the variables of a file are called, by their heads alone.
+
+    Raises:
+        DataError: the file is cut off or damaged.
+    """
+    order, elements = _elements(path)
+    found = set()
+    for code, data in elements:
+        head = data[: mat.HEAD]
+        if code == mat.COMPRESSED:
+            try:
+                head = zlib.decompressobj().decompress(data, mat.HEAD)[8:]
+            except zlib.error:
+                raise DataError(f"{path.name}: is damaged (a packed variable cannot be unpacked)") from None
+        found.add(mat.describe(path.name, head, order)[0])
+    return found
+
+
 def variables(path: Path) -> tuple[tuple[Leaf, ...], tuple[str, ...]]:
     """Return what arrays and texts there are, and the names of variables that are not read.
 
     Raises:
         DataError: the file is cut off, damaged, or would unpack to more than fits.
     """
-    whole = path.read_bytes()
-    if len(whole) < mat.HEADER or not is_mat5(whole):
-        raise DataError(f"{path.name}: is cut off: a MATLAB file has a header of {mat.HEADER} bytes")
-    order = _ORDERS[whole[126:128]]
+    order, elements = _elements(path)
     leaves: list[Leaf] = []
     unread: list[str] = []
-    for code, data in mat.elements(path.name, whole[mat.HEADER :], order):
+    for code, data in elements:
         if code not in (mat.COMPRESSED, mat.MATRIX):
             raise DataError(f"{path.name}: is damaged (element of type {code} where a variable should be)")
         content = _unpacked(path.name, data, order) if code == mat.COMPRESSED else data
@@ -81,6 +98,15 @@ def variables(path: Path) -> tuple[tuple[Leaf, ...], tuple[str, ...]]:
         except UnreadableError:
             unread.append(walk.variable)
     return tuple(leaves), tuple(name for name in unread if name)  # those without a name are MATLAB's own
+
+
+def _elements(path: Path) -> tuple[str, Iterator[tuple[int, bytes]]]:
+    """Return the order of bytes, and the variables one by one."""
+    content = path.read_bytes()
+    if len(content) < mat.HEADER or not is_mat5(content):
+        raise DataError(f"{path.name}: is cut off: a MATLAB file has a header of {mat.HEADER} bytes")
+    order = _ORDERS[content[126:128]]
+    return order, mat.elements(path.name, content[mat.HEADER :], order)
 
 
 def load(path: Path, leaf: Leaf) -> npt.NDArray[Any]:
