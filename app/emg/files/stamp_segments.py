@@ -19,6 +19,7 @@ from app.emg.files.layout import Segment
 
 Times = npt.NDArray[np.float64]
 
+LONGEST_HOLE_S = 86_400.0  # longer is no pause of a recording: a clock was set
 LEAST_HOLE = 5.0, 0.05  # samples, and seconds: the larger of the two
 NEAR_S = 10.0  # around a step, to tell whether it is caught up with
 BESIDE_S = 1.0  # around a hole, to tell how long it is: a clock may wander by 0.2 s in a minute
@@ -157,8 +158,8 @@ def _run(times: Times, first: int, interval: float, hole: float) -> Run:
         knots=np.concatenate(([0.0], knots, [float(len(times))])),
         times=np.maximum.accumulate(np.concatenate(([begin], middles, [end]))),
         step_s=step,
-        lost_s=max(0.0, hole),
-        backward=hole < 0,
+        lost_s=hole if 0 <= hole <= LONGEST_HOLE_S else 0.0,
+        backward=not 0 <= hole <= LONGEST_HOLE_S,
     )
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Any
 
@@ -30,6 +32,7 @@ from app.errors import DataError
 
 NAME = "XDF"
 KIND = "a sound XDF file"
+LEAST_PYXDF = [1, 17, 1]  # before, the stamps behind a reset of the clock went wrong
 GZIP = b"\x1f\x8b"
 
 
@@ -39,6 +42,10 @@ def load_pyxdf() -> Any:
         import pyxdf
     except ImportError as error:
         raise DataError(f"XDF needs pyxdf ({error}): pip install -r requirements-files.txt") from None
+    if [int(part) for part in re.findall(r"\d+", version("pyxdf"))[:3]] < LEAST_PYXDF:
+        raise DataError(
+            f"XDF needs a newer pyxdf than {version('pyxdf')}: pip install -r requirements-files.txt"
+        )
     logging.getLogger("pyxdf").setLevel(logging.CRITICAL)  # what it warns of is looked for here, and told
     return pyxdf
 

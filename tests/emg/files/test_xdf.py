@@ -245,3 +245,13 @@ def test_a_packed_file_is_refused_with_what_to_do(tmp_path: Path) -> None:
     packed = tmp_path / "a.xdfz"
     packed.write_bytes(gzip.compress(path.read_bytes()))
     assert "gunzip" in refusal(lambda: read(packed))
+
+
+@pytest.mark.parametrize("step", [-50.0, 10 * 86_400.0], ids=["back", "by ten days"])
+def test_a_clock_that_was_set_is_another_beginning_and_no_gap(tmp_path: Path, step: float) -> None:
+    times = regular(4000, 1000)
+    times[2500:] += step
+    found = whole(write_xdf(tmp_path / "a.xdf", [emg(times=times)]))
+    assert found.gaps == []
+    assert found.restarts == [2500]
+    assert found.file.sampling_rate == 1000.0
