@@ -42,8 +42,10 @@ _MAT_BYTES = {
 }
 
 
-def read_arrays(path: Path) -> Arrays:
+def read_arrays(path: Path, matlab: bool | None = None) -> Arrays:
     """Return the arrays we know, by key; those of a `.mat` have two dimensions at least.
+
+    `matlab` says whether the file is a `.mat`, whatever its suffix; None: the suffix says it.
 
     Raises:
         DataError: no such file, another kind of file, damaged, too large, or with objects inside.
@@ -57,9 +59,9 @@ def read_arrays(path: Path) -> Arrays:
             else "no such file"
         )
         raise DataError(f"{path}: {seen}")
-    if path.suffix.lower() not in SUFFIXES:
+    if matlab is None and path.suffix.lower() not in SUFFIXES:
         raise DataError(f"{path.name}: is not a recording; it must be a .mat or .npz file")
-    matlab = path.suffix.lower() == ".mat"
+    matlab = path.suffix.lower() == ".mat" if matlab is None else matlab
     if matlab:  # which is read whole; of an .npz, only what we know
         _expect_size(path, "the file", path.stat().st_size)
     try:
@@ -70,7 +72,9 @@ def read_arrays(path: Path) -> Arrays:
         raise DataError(f"{path.name}: is a MATLAB v7.3 (HDF5) file; save it again with -v7") from None
     except Exception as error:  # the parsers raise nearly anything on a damaged file
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise DataError(f"{path.name}: is damaged or not a {path.suffix} file ({reason})") from None
+        raise DataError(
+            f"{path.name}: is damaged or not a {'.mat' if matlab else '.npz'} file ({reason})"
+        ) from None
 
 
 def _read_mat(path: Path) -> Arrays:

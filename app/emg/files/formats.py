@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from app.emg.files import own_npz
+from app.emg.files.binary_formats import BINARY_FORMATS
 from app.emg.files.imported import FileFormat
+from app.emg.files.text import TEXT_FORMATS
 
-FORMATS: tuple[FileFormat, ...] = (own_npz,)
+FORMATS: tuple[FileFormat, ...] = (own_npz, *BINARY_FORMATS, *TEXT_FORMATS)

@@ -69,13 +69,14 @@ def load(
     fs: float | None = None,
     gesture_names: Sequence[str] | None = None,
     labelled: bool = True,
+    matlab: bool | None = None,
 ) -> Recording:
     """Return the recording in one file.
 
     `fs` and `gesture_names` are for files that have none of their own; after them comes what is known of
     the Ninapro database that the file is from (app/emg/files/ninapro.py), whose labels are counted on from one
     exercise to the next. Without names a class is called `gesture_<id>`, and 0 `rest`. With `labelled=False` a
-    file without labels is taken as UNLABELLED.
+    file without labels is taken as UNLABELLED. `matlab`: whether it is a `.mat`, whatever its suffix.
     Labels: `label_refined` before `label`; in a `.mat`, `restimulus` before `stimulus`. Arrays of unequal
     length (some Ninapro files have a few label rows too many) are cut to the shortest, and that is logged.
 
@@ -83,9 +84,10 @@ def load(
         DataError: one line that names the file, the key, what was found and what is right.
     """
     path = Path(path)
-    arrays = read_arrays(path)
+    arrays = read_arrays(path, matlab)
+    matlab = path.suffix.lower() == ".mat" if matlab is None else matlab
     emg = _emg(path, arrays)
-    cue, refined = ("stimulus", "restimulus") if path.suffix.lower() == ".mat" else ("label", "label_refined")
+    cue, refined = ("stimulus", "restimulus") if matlab else ("label", "label_refined")
     rows = {
         "label_cue": _ids(path, arrays, len(emg), cue, refined),
         "label": _ids(path, arrays, len(emg), refined, cue),

@@ -98,15 +98,17 @@ def describe(file: str, board: str) -> Mapping[str, Any]:
     Raises:
         DataError: BrainFlow is not installed, or knows no such board with EMG.
     """
-    from app.emg.brainflow.source import find_board, load_brainflow
+    from app.emg.brainflow import boards
+    from app.emg.brainflow.board_names import board_id
+    from app.emg.brainflow.sdk import load_brainflow
 
     try:
-        found = find_board(board)
-        said: dict[str, Any] = load_brainflow().BoardShim.get_board_descr(found.id)
+        sdk = load_brainflow()
+        number = board_id(board, sdk.boards, f"--board {board}", sdk.title)
+        boards.describe(sdk, number, {}, f"--board {board}")  # refuses what has no EMG
+        said = sdk.describe(number) or {}
     except ConfigError as error:
-        raise DataError(
-            f"{file}: --board {board}: {error}; without it, --emg says which columns are EMG"
-        ) from None
+        raise DataError(f"{file}: {error}; without --board, --emg says which columns are EMG") from None
     return said
 
 
