@@ -11,14 +11,18 @@ import errno
 import os
 import socket
 import struct
+from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
+from app.emg.auxiliary import AuxChunk
 from app.emg.source import Chunk, Labels, Samples
 from app.errors import SourceError
 
 _HEAD = struct.Struct("<cqIH??d")  # kind, index, samples, channels, labelled, restart, acquired at
-_CHUNK, _TROUBLE, _END = b"C", b"T", b"E"
+_AUX_HEAD = struct.Struct("<cHdIH")  # kind, stream, place of the first sample, samples, channels
+_CHUNK, _TROUBLE, _END, _AUX = b"C", b"T", b"E", b"A"
 MAX_BYTES = 65_536  # of one message; the kernel takes 200 kB by default
 _PEER = struct.Struct("3i")  # pid, uid, gid
 
@@ -54,6 +58,9 @@ class Relay:
         self._accept()
         if not self._followers:
             return
+        for aux in chunk.aux:  # before the EMG that it came with
+            for message in _encoded_aux(aux):
+                self._tell(message)
         size = chunk.samples.shape[1] * 4 + 2
         step = max(1, (MAX_BYTES - _HEAD.size) // size)
         for at in range(0, len(chunk.samples), step):
@@ -100,6 +107,7 @@ class Follower:
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
+        self._aux: list[AuxChunk] = []  # of the EMG that comes next
 
     @classmethod
     def open(cls, name: str) -> Follower | None:
@@ -131,9 +139,14 @@ class Follower:
         except OSError as error:
             raise ConnectionError from error
         try:
-            return _decoded(message)
+            if message[:1] == _AUX:
+                self._aux.append(_decoded_aux(message))
+                return None
+            chunk = replace(_decoded(message), aux=tuple(self._aux))
         except (struct.error, ValueError) as error:  # nothing, at its end, or a worker of another version
             raise ConnectionError from error
+        self._aux = []
+        return chunk
 
     def close(self) -> None:
         self._socket.close()
@@ -164,6 +177,20 @@ def _encoded(chunk: Chunk, part: slice, restart: bool, acquired_at: float) -> by
         _CHUNK, chunk.index + part.start, (count, channels), labels is not None, restart, acquired_at
     )
     return head + samples.tobytes() + (b"" if labels is None else labels.astype(np.int16).tobytes())
+
+
+def _encoded_aux(aux: AuxChunk) -> Iterator[bytes]:
+    samples = np.ascontiguousarray(aux.samples, np.float32)
+    count, channels = samples.shape
+    step = max(1, (MAX_BYTES - _AUX_HEAD.size) // (4 * channels))
+    if count <= step:  # more is minutes of an accelerometer, which no device gives at once
+        yield _AUX_HEAD.pack(_AUX, aux.stream, aux.at, count, channels) + samples.tobytes()
+
+
+def _decoded_aux(message: bytes) -> AuxChunk:
+    _, stream, at, count, channels = _AUX_HEAD.unpack_from(message)
+    samples: Samples = np.frombuffer(message, np.float32, count * channels, _AUX_HEAD.size)
+    return AuxChunk(stream=stream, at=at, samples=samples.reshape(count, channels))
 
 
 def _decoded(message: bytes) -> Chunk:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from app.emg.auxiliary import AuxStream
+from app.emg.source import Source, aux_streams
 
 UNKNOWN_UNITS = "unknown"  # where the device does not say
 
@@ -22,3 +25,27 @@ class SourceDescription:
     def __str__(self) -> str:
         channels = "1 channel" if self.channels == 1 else f"{self.channels} channels"
         return f"{channels} at {self.sampling_rate:.9g} Hz in {self.units}"
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it as values that JSON has."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Any]) -> SourceDescription:
+        """Return what `as_json` was made of."""
+        aux = tuple(
+            AuxStream(**{**one, "channel_names": tuple(one["channel_names"])})
+            for one in values["aux_streams"]
+        )
+        return cls(**{**values, "channel_names": tuple(values["channel_names"]), "aux_streams": aux})
+
+
+def describe_source(source: Source) -> SourceDescription:
+    """Return what a source says of itself."""
+    return SourceDescription(
+        channels=source.channels,
+        sampling_rate=source.sampling_rate,
+        units=source.units,
+        channel_names=tuple(getattr(source, "channel_names", ())),
+        aux_streams=aux_streams(source),
+    )

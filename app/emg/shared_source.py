@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from app.emg.chunk_ipc import Follower, Relay
-from app.emg.source import Chunk, Source, trouble_with
+from app.emg.source import Chunk, Source, aux_streams, channel_names, moved, trouble_with
 
 log = logging.getLogger(__name__)
 
@@ -26,6 +26,7 @@ class SharedSource:
         self.name, self.channels, self.sampling_rate = source.name, source.channels, source.sampling_rate
         self.units = source.units
         self.gesture_names: Sequence[str] = source.gesture_names
+        self.channel_names, self.aux_streams = channel_names(source), aux_streams(source)
         self.speed: float | None = getattr(source, "speed", 1.0)  # a recording's
         self._relay: Relay | None = None
         self._follower: Follower | None = None
@@ -101,7 +102,7 @@ class SharedSource:
             return None
         if self._offset is None:
             self._offset = self._next - chunk.index if self._next else 0
-        chunk = self._seen(replace(chunk, index=chunk.index + self._offset, acquired_at=arrived))
+        chunk = self._seen(replace(moved(chunk, self._offset), acquired_at=arrived))
         relay.send(chunk, arrived)
         return chunk
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -36,6 +36,12 @@ class Chunk:
     acquired_at: float | None = None
     repetitions: Labels | None = None  # (n,) of the gesture in `labels`, 0 where unknown; of imported files
     aux: tuple[AuxChunk, ...] = ()
+
+
+def moved(chunk: Chunk, by: int) -> Chunk:
+    """Return the chunk with its sample index, and the places of what came beside it, that many samples later."""
+    aux = tuple(replace(one, at=one.at + by) for one in chunk.aux)
+    return replace(chunk, index=chunk.index + by, aux=aux)
 
 
 class Source(Protocol):

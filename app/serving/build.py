@@ -6,14 +6,13 @@ import logging
 from collections.abc import Callable, Sequence
 
 from app.config import Settings
-from app.emg.shared_source import SharedSource
 from app.inference import artefact
 from app.inference.manifest import Manifest
 from app.serving.counters.worker_group import WorkerGroup
 from app.serving.engine.opening import expected_artefact, make_engine, no_engine
 from app.serving.runtime import Runtime, never
-from app.serving.sources.acquisition import Acquisition
-from app.serving.sources.opening import Opened, open_reading
+from app.serving.sources.acquired import acquired
+from app.serving.sources.own_source import OwnSource
 from app.serving.streams.group import Encode
 
 log = logging.getLogger(__name__)
@@ -25,8 +24,11 @@ def make_runtime(
     stopping: Callable[[], bool] = never,
     worker_group: WorkerGroup | None = None,
     end: Callable[[], None] | None = None,
+    ask: bool = True,
 ) -> Runtime:
-    """All that the settings name, not yet started: no device is opened and no backend.
+    """All that the settings name, not yet started: no backend is opened, and of a device only asked what it is.
+
+    With `ask=False` no device is touched: another process may hold it.
 
     Raises:
         MyostreamError: one line that says what is wrong with it.
@@ -34,16 +36,18 @@ def make_runtime(
     usual = expected_artefact(settings)
     worker_group = worker_group or WorkerGroup.alone()
     expected = None if usual is None else usual.manifest
-    opened = open_reading(settings, expected, _others(settings))
+    own = OwnSource(settings, expected, worker_group, _others(settings))
+    opened = own.open(ask)
     model = usual
     if opened is not None and opened.manifest is not None and opened.manifest is not expected:
         model = artefact.find(opened.manifest.name, settings.instance / "models")
     return Runtime(
-        settings=settings,
+        settings=own.settings,
         artefact=model,
         engine=no_engine() if model is None else make_engine(settings, model),
-        acquisition=None if opened is None else _acquired(settings, opened, worker_group),
+        acquisition=None if opened is None else acquired(own.settings, opened, worker_group),
         reads=opened is None or opened.manifest is not None,
+        own=own,
         encode=encode,
         stopping=stopping,
         end=end,
@@ -54,13 +58,6 @@ def make_runtime(
 def _others(settings: Settings) -> Sequence[Manifest]:
     """Return the models that may serve where the operator names none."""
     return artefact.manifests(settings.instance / "models") if settings.model is None else ()
-
-
-def _acquired(settings: Settings, opened: Opened, worker_group: WorkerGroup) -> Acquisition:
-    source = opened.source
-    if worker_group.shares:
-        source = SharedSource(source, worker_group.link(repr(settings)))
-    return Acquisition(source, opened.path, length=opened.length)
 
 
 def build_runtime(

@@ -28,15 +28,17 @@ from app.serving.outputs.sender import OutputState
 from app.serving.outputs.service import Outputs, make_outputs
 from app.serving.process.cpu import CpuLoad
 from app.serving.recordings.service import ModelInfo, RecordingService
+from app.serving.sources.acquired import acquired
 from app.serving.sources.acquisition import Acquisition
 from app.serving.sources.declared import Declared
 from app.serving.sources.fitting import fitting, no_model, signal_of
-from app.serving.sources.opening import read_by_model
+from app.serving.sources.opening import Opened, read_by_model
+from app.serving.sources.own_source import OwnSource
 from app.serving.streams.client_stream import EventWriter, Stream, StreamCursor
 from app.serving.streams.detached_streams import DetachedStreams
 from app.serving.streams.events import StreamOptions
 from app.serving.streams.group import Encode
-from app.serving.streams.pipeline import PipelineServices, SourcePipeline, SourcePipelines
+from app.serving.streams.pipeline import DECLARE, PipelineServices, SourcePipeline, SourcePipelines
 from app.serving.streams.turns import Turns
 
 log = logging.getLogger(__name__)
@@ -65,6 +67,7 @@ class Runtime:
     encode: Encode
     acquisition: Acquisition | None = None  # of the server's own source; None where clients bring theirs
     reads: bool = True  # whether the model reads it
+    own: OwnSource | None = None  # knows which source the server has; None in tests that bring a source
     stopping: Callable[[], bool] = never
     end: Callable[[], None] | None = (
         None  # of a process that another replaces: what to do when the engine hangs
@@ -100,8 +103,10 @@ class Runtime:
         ):  # they count the samples of one source: a stream can go on at any of them
             self.run = self.worker_group.run
         self.benchmark = Benchmark(self.engine, worker_group=self.worker_group)
-        self.pipelines = SourcePipelines(self.settings.max_sources)
-        self.hub_monitor = HubMonitor(self.metrics, lambda: self.pipelines, self._tell_hung)
+        self.pipelines = SourcePipelines(self.settings.max_sources, self._no_source)
+        self.hub_monitor = HubMonitor(self.metrics, lambda: self.pipelines, self._tick)
+        if self.own is not None:
+            self.own.adopt = self._adopt
         self.watchdog = Watchdog(
             self.engine.calls,
             self.settings.engine_timeout_s,
@@ -218,6 +223,8 @@ class Runtime:
             reasons.append(self.watchdog.hung)
         if self.artefact is not None and not self.engine.backends.ready:
             reasons.append("the engine is not open")
+        if self.own is not None and self.own.awaited is not None:
+            reasons.append(f"the source is not there yet: {self.own.awaited}")
         # a source that a client brings is that client's affair, and no reason to send others elsewhere
         own = self.pipelines.default if self.acquisition is not None else None
         if own is not None and own.acquisition.state != "running":
@@ -341,6 +348,8 @@ class Runtime:
         self.recorder.open()
         for pipeline in self.pipelines:
             pipeline.start()
+        if self.own is not None:
+            self.own.start()
         self.hub_monitor.start()
         if self.outputs is not None:
             self.outputs.start()
@@ -355,6 +364,8 @@ class Runtime:
             parts.callback(self.detached_streams.drain, LAST_WORD_S)
             if self.outputs is not None:
                 parts.callback(self.outputs.close)
+            if self.own is not None:
+                parts.callback(self.own.close)
 
     def _expect_group(self, pipeline: SourcePipeline, options: StreamOptions) -> None:
         """See that there is a group of those options, or room for one more."""
@@ -376,6 +387,31 @@ class Runtime:
         log.info(
             "source %s ended (%s): %d samples, %d lost", pipeline.name, why, state.samples, state.lost_samples
         )
+
+    def _adopt(self, settings: Settings, opened: Opened) -> None:
+        """Read another source, or the first that has answered."""
+        there = self.pipelines.default if self.acquisition is not None else None
+        before = None if there is None else there.acquisition
+        acquisition = acquired(settings, opened, self.worker_group, before)
+        self.settings, self.acquisition = settings, acquisition
+        name, reads = acquisition.source.name, opened.manifest is not None
+        if there is None:
+            pipeline = self.pipeline_of(name, acquisition, reads)
+            self.pipelines.add(pipeline)
+            pipeline.start()
+        else:
+            self.pipelines.rename(there, name)
+            there.switch(name, acquisition, self.expected if reads else None)
+
+    def _no_source(self) -> str:
+        """Return why there is no source yet."""
+        awaited = None if self.own is None else self.own.awaited
+        return DECLARE if awaited is None else f"the source is not there yet: {awaited}"
+
+    def _tick(self) -> None:
+        self._tell_hung()
+        if self.own is not None:
+            self.own.tick()
 
     def _leaving(self) -> bool:
         return self.stopping() or (self._told_hung and self.end is not None)

@@ -15,7 +15,7 @@ from app.api.openapi import fails
 from app.api.schemas.health import HealthSchema, LiveSchema, ReadySchema
 from app.emg.source import SourceState
 from app.inference.manifest import Manifest
-from app.serving.runtime import VERSION
+from app.serving.runtime import VERSION, Runtime
 from app.serving.streams.pipeline import SourcePipeline
 
 bp = needs(READ)(Blueprint("health", __name__, url_prefix="/health", description="How the server is doing"))
@@ -36,7 +36,7 @@ def health() -> dict[str, Any]:
         "backends": {name: asdict(state) for name, state in backends.items()},
         "model": None if runtime.expected is None else _model(runtime.expected),
         "version": VERSION,
-        "source": None if pipeline is None else source_state(pipeline.acquisition.look()),
+        "source": _source(runtime, pipeline),
         **_could_read(pipeline),
         **({"outputs": {name: asdict(output) for name, output in outputs.items()}} if outputs else {}),
     }
@@ -70,6 +70,13 @@ def source_state(state: SourceState) -> dict[str, Any]:
         "last_sample_age_ms": None if age is None else round(age, 1),
         "measured_rate_hz": None if rate is None else round(rate, 2),
     }
+
+
+def _source(runtime: Runtime, pipeline: SourcePipeline | None) -> dict[str, Any] | None:
+    if pipeline is not None:
+        return source_state(pipeline.acquisition.look())
+    awaited = None if runtime.own is None else runtime.own.state
+    return None if awaited is None else source_state(awaited)
 
 
 def _could_read(pipeline: SourcePipeline | None) -> dict[str, Any]:

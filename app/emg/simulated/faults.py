@@ -6,13 +6,13 @@ import re
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from app.emg.signal.segments import runs
 from app.emg.simulated.pacing import Sleep
-from app.emg.source import Chunk, Samples, Source
+from app.emg.source import Chunk, Samples, Source, aux_streams, channel_names
 from app.errors import ConfigError
 
 RAIL_UV = 5000.0  # a +-5 mV input range, the usual one of surface-EMG front ends
@@ -182,6 +182,7 @@ class FaultInjector:
         self.name, self.units = source.name, source.units
         self.channels, self.sampling_rate = source.channels, source.sampling_rate
         self.gesture_names = source.gesture_names
+        self.channel_names, self.aux_streams = channel_names(source), aux_streams(source)
         if hasattr(source, "speed"):  # a recording's, which has pieces; a device that begins anew has failed
             self.speed: float | None = source.speed
 
@@ -211,7 +212,7 @@ class FaultInjector:
             self._ready.extend(self._survivors(chunk))
         chunk = self._ready.popleft()
         samples = self._changed(chunk)
-        return Chunk(index=chunk.index, samples=samples, labels=chunk.labels, restart=chunk.restart)
+        return replace(chunk, samples=samples)
 
     def close(self) -> None:
         self._closed = True
@@ -233,12 +234,12 @@ class FaultInjector:
         self._restart |= chunk.restart
         index, whole = index[kept], chunk.samples[kept]
         truths = None if chunk.labels is None else chunk.labels[kept]
-        chunks = []
+        chunks: list[Chunk] = []
         for run in runs(index):
             labels, restart = None if truths is None else truths[run], self._restart
-            chunks.append(
-                Chunk(index=int(index[run.start]), samples=whole[run], labels=labels, restart=restart)
-            )
+            first = int(index[run.start])
+            aux = () if chunks else chunk.aux
+            chunks.append(Chunk(index=first, samples=whole[run], labels=labels, restart=restart, aux=aux))
             self._restart = False
         return chunks
 

@@ -26,6 +26,7 @@ REQUEST_WIDTH = BucketHistogram.size(REQUEST_S)
 OUTPUT_WIDTH = 3
 
 SLOT_BYTES = 163_840
+CHOICE_DOUBLES = 1024  # 8 KiB: which source was chosen while the server runs (source_choice.py)
 CALLER_ROWS = 2048  # more than gunicorn's worker_connections
 
 
@@ -47,6 +48,7 @@ _METRICS = _with_room(
         ("engines", Table.size(8, ENGINE_WIDTH)),
         ("requests", Table.size(256, REQUEST_WIDTH)),
         ("outputs", Table.size(8, OUTPUT_WIDTH)),
+        ("choice", CHOICE_DOUBLES),
     ],
     SLOT_BYTES // 8 - 4096 - sum(size for _, size in _END),
     "_room_metrics",
@@ -58,7 +60,8 @@ class Slot(Structure):
 
     `streams` are those open now, frames sent and dropped; `stages` one LogHistogram for each of STAGES; `alive` the
     process's id and what it takes, 0 without one; `callers` rows of a mark and a count (stream_quota.py); `reloaded`
-    says that another worker takes the place of this one; the others are what their names say (shared_metrics.py).
+    says that another worker takes the place of this one; `choice` is in source_choice.py;
+    the others are what their names say (shared_metrics.py).
     """
 
     _fields_ = [(name, c_double * size) for name, size in (*_STREAMS, *_METRICS, *_END)]

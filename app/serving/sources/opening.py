@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from app.config import EmgMode, Settings
@@ -28,6 +28,8 @@ from app.serving.sources.fitting import choose, montage_for, signal_of
 
 log = logging.getLogger(__name__)
 
+Describe = Callable[[Settings], SourceDescription]
+
 KEPT_S = 10.0  # of filtered signal, for readers that ask for many windows or come back late
 SHOWN_S = 0.25  # without a model: of a gap, so much is filled, as a window's MAX_FILLED would be
 SIMULATED = SourceDescription(channels=16, sampling_rate=2000.0, units="uV")  # without a model that says more
@@ -49,18 +51,21 @@ class Opened:
 
 
 def open_reading(
-    settings: Settings, expected: Manifest | None, others: Sequence[Manifest] = ()
+    settings: Settings,
+    expected: Manifest | None,
+    others: Sequence[Manifest] = (),
+    describe: Describe = describe_device,
 ) -> Opened | None:
     """Return the source that EMG_MODE names and the model that reads it; None where clients bring their own.
 
-    Without EMG_MODEL one of `others` may be the model.
+    Without EMG_MODEL one of `others` may be the model. `describe` asks a device what it is.
 
     Raises:
         DataError: the operator's model cannot read it; the line says which could.
         SourceError: what it delivers is not known, as it does not answer.
         ConfigError: a setting that says so is missing.
     """
-    source = open_source(settings, expected, others)
+    source = open_source(settings, expected, others, describe)
     return None if source is None else read_by_model(settings, source, expected, others)
 
 
@@ -77,7 +82,10 @@ def read_by_model(
 
 
 def open_source(
-    settings: Settings, expected: Manifest | None, others: Sequence[Manifest] = ()
+    settings: Settings,
+    expected: Manifest | None,
+    others: Sequence[Manifest] = (),
+    describe: Describe = describe_device,
 ) -> Source | None:
     """Return the source that EMG_MODE names; None where clients bring their own.
 
@@ -90,16 +98,18 @@ def open_source(
     """
     if settings.emg_mode is EmgMode.PUSH:
         return None
-    source = _open_source(settings, expected, others)
+    source = _open_source(settings, expected, others, describe)
     found = faults.parse(settings.faults)
     return faults.FaultInjector(source, found) if found else source
 
 
-def _open_source(settings: Settings, expected: Manifest | None, others: Sequence[Manifest]) -> Source:
+def _open_source(
+    settings: Settings, expected: Manifest | None, others: Sequence[Manifest], describe: Describe
+) -> Source:
     if settings.emg_mode is EmgMode.NINAPRO:
         return _open_recording(settings, expected, others)
     if settings.emg_mode in OF_DEVICES:
-        return _open_device(settings, expected)
+        return _open_device(settings, expected, describe)
     return _simulator(settings, expected)
 
 
@@ -134,16 +144,16 @@ def _open_recording(settings: Settings, expected: Manifest | None, others: Seque
     return Playback(recordings, speed=settings.speed, loop=settings.loop)
 
 
-def _open_device(settings: Settings, expected: Manifest | None) -> Source:
+def _open_device(settings: Settings, expected: Manifest | None, describe: Describe) -> Source:
     """Return the device of EMG_MODE as it describes itself.
 
     Raises:
         SourceError, ConfigError: as `describe_device`; where a model is expected, only for a wrong setting.
     """
     try:
-        description = describe_device(settings)
+        description = describe(settings)
     except SourceError:
-        if expected is None:
+        if expected is None or settings.montage is not None:  # nobody knows what the montage chooses from
             raise
         description = _as_read_by(settings, expected)  # it may begin later than the server
     except ConfigError:

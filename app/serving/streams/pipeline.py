@@ -31,6 +31,7 @@ from app.serving.streams.turns import Turns
 from app.serving.streams.window_classifier import WindowClassifier
 
 PATIENCE_S = 0.1  # beside a window's length, for a caller who comes before the first window is whole
+DECLARE = "there is no source yet: declare one with POST /emg/sources/<name>"
 FITTING_S = 10.0  # for which a look at the models on the disk holds
 SNAPSHOT_HOP_S = 1 / 30  # between the windows that `POST /infer` takes from the running source
 
@@ -219,8 +220,8 @@ def monitor_for(
 class SourcePipelines:
     """The pipelines of a worker, by name; the first is the default."""
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, most: int, none_yet: Callable[[], str] = lambda: DECLARE) -> None:
+        self._most, self.none_yet = most, none_yet
         self._pipelines: dict[str, SourcePipeline] = {}
 
     def __iter__(self) -> Iterator[SourcePipeline]:
@@ -243,7 +244,7 @@ class SourcePipelines:
         """
         if name is None:
             if self.default is None:
-                raise NotReadyError("there is no source yet: declare one with POST /emg/sources/<name>")
+                raise NotReadyError(self.none_yet())
             return self.default
         found = self._pipelines.get(name)
         if found is None:
@@ -263,6 +264,12 @@ class SourcePipelines:
         if len(self._pipelines) >= self._most:
             raise OverloadedError(f"{self._most} sources are open, as many as EMG_MAX_SOURCES")
         self._pipelines[pipeline.name] = pipeline
+
+    def rename(self, pipeline: SourcePipeline, name: str) -> None:
+        """Know it by another name from now on; its place stays."""
+        self._pipelines = {
+            name if one is pipeline else its_name: one for its_name, one in self._pipelines.items()
+        }
 
     def remove(self, pipeline: SourcePipeline) -> None:
         """Close and forget it. Safe to call twice."""

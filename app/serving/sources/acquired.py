@@ -1,0 +1,28 @@
+"""From an opened source to its acquisition, which all workers share."""
+
+from __future__ import annotations
+
+from app.config import Settings
+from app.emg.continued_source import ContinuedSource
+from app.emg.shared_source import SharedSource
+from app.emg.source import Source
+from app.serving.counters.worker_group import WorkerGroup
+from app.serving.sources.acquisition import Acquisition
+from app.serving.sources.opening import Opened
+
+
+def acquired(
+    settings: Settings, opened: Opened, worker_group: WorkerGroup, after: Acquisition | None = None
+) -> Acquisition:
+    """Return the acquisition of a source, not yet started.
+
+    The sample index goes on where time has come to with the one `after` which it comes, so that the windows of those
+    who read both go on as well.
+    """
+    source: Source = opened.source
+    if after is not None:
+        seconds = after.samples / after.source.sampling_rate
+        source = ContinuedSource(source, round(seconds * source.sampling_rate) + 1)
+    if worker_group.shares:
+        source = SharedSource(source, worker_group.link(repr(settings)))
+    return Acquisition(source, opened.path, length=opened.length)
