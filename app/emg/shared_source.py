@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from app.emg.chunk_ipc import Follower, Relay
-from app.emg.source import Chunk, Source, trouble_with
+from app.emg.source import Chunk, Source, aux_streams, channel_names, trouble_with
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +27,8 @@ class SharedSource:
         self.units = source.units
         self.gesture_names: Sequence[str] = source.gesture_names
         self.speed: float | None = getattr(source, "speed", 1.0)  # a recording's
+        self.aux_streams, self.channel_names = aux_streams(source), channel_names(source)
+        self._aux_steps = [source.sampling_rate / stream.sampling_rate for stream in self.aux_streams]
         self._relay: Relay | None = None
         self._follower: Follower | None = None
         self._next = 0  # sample index after the newest
@@ -101,8 +103,10 @@ class SharedSource:
             return None
         if self._offset is None:
             self._offset = self._next - chunk.index if self._next else 0
-        chunk = self._seen(replace(chunk, index=chunk.index + self._offset, acquired_at=arrived))
-        relay.send(chunk, arrived)
+        offset = self._offset
+        aux = tuple(replace(one, at=one.at + offset) for one in chunk.aux)
+        chunk = self._seen(replace(chunk, index=chunk.index + offset, acquired_at=arrived, aux=aux))
+        relay.send(chunk, arrived, self._aux_steps)
         return chunk
 
     def _fresh(self, chunk: Chunk) -> Chunk | None:
