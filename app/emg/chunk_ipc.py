@@ -11,7 +11,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -21,8 +21,10 @@ from app.emg.source import Chunk, Labels, Samples
 from app.errors import SourceError
 
 _HEAD = struct.Struct("<cqIH??d")  # kind, index, samples, channels, labelled, restart, acquired at
-_AUX_HEAD = struct.Struct("<cHdIH")  # kind, stream, place of the first sample, samples, channels
-_CHUNK, _TROUBLE, _END, _AUX = b"C", b"T", b"E", b"A"
+_CHUNK, _TROUBLE, _END = b"C", b"T", b"E"
+_AUX = (
+    b"A"  # goes before the chunk that it comes with; its head has the stream's number and its place instead
+)
 MAX_BYTES = 65_536  # of one message; the kernel takes 200 kB by default
 _PEER = struct.Struct("3i")  # pid, uid, gid
 
@@ -53,13 +55,16 @@ class Relay:
         listener.setblocking(False)
         return cls(listener)
 
-    def send(self, chunk: Chunk, acquired_at: float) -> None:
-        """To every follower, in as many messages as it takes."""
+    def send(self, chunk: Chunk, acquired_at: float, aux_steps: Sequence[float] = ()) -> None:
+        """To every follower, in as many messages as it takes.
+
+        `aux_steps` are the EMG samples from one sample to the next of each auxiliary stream.
+        """
         self._accept()
         if not self._followers:
             return
-        for aux in chunk.aux:  # before the EMG that it came with
-            for message in _encoded_aux(aux):
+        for aux in chunk.aux:
+            for message in _encoded_aux(aux, aux_steps[aux.stream]):
                 self._tell(message)
         size = chunk.samples.shape[1] * 4 + 2
         step = max(1, (MAX_BYTES - _HEAD.size) // size)
@@ -107,7 +112,7 @@ class Follower:
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
-        self._aux: list[AuxChunk] = []  # of the EMG that comes next
+        self._aux: list[AuxChunk] = []  # that came before the chunk that they go with
 
     @classmethod
     def open(cls, name: str) -> Follower | None:
@@ -132,21 +137,22 @@ class Follower:
             ConnectionError: the owner has gone.
         """
         self._socket.settimeout(timeout_s)  # select() takes no descriptor above 1023; a server may have more
-        try:
-            message = self._socket.recv(2 * MAX_BYTES)
-        except TimeoutError:
-            return None
-        except OSError as error:
-            raise ConnectionError from error
-        try:
-            if message[:1] == _AUX:
-                self._aux.append(_decoded_aux(message))
+        while True:
+            try:
+                message = self._socket.recv(2 * MAX_BYTES)
+            except TimeoutError:
                 return None
-            chunk = replace(_decoded(message), aux=tuple(self._aux))
-        except (struct.error, ValueError) as error:  # nothing, at its end, or a worker of another version
-            raise ConnectionError from error
-        self._aux = []
-        return chunk
+            except OSError as error:
+                raise ConnectionError from error
+            try:
+                if message[:1] != _AUX:
+                    chunk = _decoded(message)
+                    break
+                self._aux.append(_decoded_aux(message))
+            except (struct.error, ValueError) as error:  # nothing, at its end, or a worker of another version
+                raise ConnectionError from error
+        aux, self._aux = tuple(self._aux), []
+        return replace(chunk, aux=aux) if aux else chunk
 
     def close(self) -> None:
         self._socket.close()
@@ -179,17 +185,18 @@ def _encoded(chunk: Chunk, part: slice, restart: bool, acquired_at: float) -> by
     return head + samples.tobytes() + (b"" if labels is None else labels.astype(np.int16).tobytes())
 
 
-def _encoded_aux(aux: AuxChunk) -> Iterator[bytes]:
+def _encoded_aux(aux: AuxChunk, step: float) -> Iterator[bytes]:
     samples = np.ascontiguousarray(aux.samples, np.float32)
-    count, channels = samples.shape
-    step = max(1, (MAX_BYTES - _AUX_HEAD.size) // (4 * channels))
-    if count <= step:  # more is minutes of an accelerometer, which no device gives at once
-        yield _AUX_HEAD.pack(_AUX, aux.stream, aux.at, count, channels) + samples.tobytes()
+    channels = samples.shape[1]
+    most = max(1, (MAX_BYTES - _HEAD.size) // (4 * channels))
+    for at in range(0, len(samples), most):
+        part = samples[at : at + most]
+        yield _head(_AUX, aux.stream, (len(part), channels), at=aux.at + at * step) + part.tobytes()
 
 
 def _decoded_aux(message: bytes) -> AuxChunk:
-    _, stream, at, count, channels = _AUX_HEAD.unpack_from(message)
-    samples: Samples = np.frombuffer(message, np.float32, count * channels, _AUX_HEAD.size)
+    _, stream, count, channels, _, _, at = _HEAD.unpack_from(message)
+    samples: Samples = np.frombuffer(message, np.float32, count * channels, _HEAD.size)
     return AuxChunk(stream=stream, at=at, samples=samples.reshape(count, channels))
 
 

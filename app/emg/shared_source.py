@@ -26,8 +26,9 @@ class SharedSource:
         self.name, self.channels, self.sampling_rate = source.name, source.channels, source.sampling_rate
         self.units = source.units
         self.gesture_names: Sequence[str] = source.gesture_names
-        self.channel_names, self.aux_streams = channel_names(source), aux_streams(source)
         self.speed: float | None = getattr(source, "speed", 1.0)  # a recording's
+        self.aux_streams, self.channel_names = aux_streams(source), channel_names(source)
+        self._aux_steps = [source.sampling_rate / stream.sampling_rate for stream in self.aux_streams]
         self._relay: Relay | None = None
         self._follower: Follower | None = None
         self._next = 0  # sample index after the newest
@@ -103,7 +104,7 @@ class SharedSource:
         if self._offset is None:
             self._offset = self._next - chunk.index if self._next else 0
         chunk = self._seen(replace(moved(chunk, self._offset), acquired_at=arrived))
-        relay.send(chunk, arrived)
+        relay.send(chunk, arrived, self._aux_steps)
         return chunk
 
     def _fresh(self, chunk: Chunk) -> Chunk | None:

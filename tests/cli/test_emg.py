@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from app.cli.emg import emg
+from app.emg.brainflow.sdk import load_brainflow
 from app.emg.lsl.library import load_pylsl
 from app.emg.serial_device import port as serial_port
 from app.emg.serial_device.port import PortInfo
@@ -39,12 +40,12 @@ def test_ports_says_what_the_settings_would_name(monkeypatch: pytest.MonkeyPatch
         device="/dev/ttyACM0", description="Arduino Uno", vendor_product="2341:0043", serial_number="77"
     )
     monkeypatch.setattr(serial_port, "list_ports", lambda: [uno, PortInfo(device="/dev/ttyS0")])
-    assert run("ports").stdout.splitlines() == [
+    assert run("ports", "--seconds", "0").stdout.splitlines()[:3] == [
         "EMG_PORT=/dev/ttyACM0  EMG_USB=2341:0043:77",
         "  Arduino Uno",
         "EMG_PORT=/dev/ttyS0",
     ]
-    found = json.loads(run("ports", "--json").stdout)["ports"]
+    found = json.loads(run("ports", "--seconds", "0", "--json").stdout)["ports"]
     assert [(port["device"], port["usb_id"]) for port in found] == [
         ("/dev/ttyACM0", "2341:0043:77"),
         ("/dev/ttyS0", None),
@@ -53,7 +54,21 @@ def test_ports_says_what_the_settings_would_name(monkeypatch: pytest.MonkeyPatch
 
 def test_ports_says_how_to_do_without(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serial_port, "list_ports", list)
-    assert "emg simulate --to /tmp/emg0" in run("ports").stdout
+    assert "emg simulate --to /tmp/emg0" in run("ports", "--seconds", "0").stdout
+
+
+def test_ports_lists_what_else_there_is_with_the_settings_that_open_it() -> None:
+    require_extra(load_brainflow)
+    seen = run("ports", "--seconds", "0").stdout
+    assert "EMG_MODE=brainflow EMG_BOARD=synthetic\n" in seen
+    assert "16 channels at 250 Hz in uV" in seen
+    assert "more boards and probes can be opened if they are there" in seen
+    everything = run("ports", "--seconds", "0", "--all").stdout
+    assert "EMG_MODE=brainflow EMG_BOARD=galea EMG_BOARD_PARAMS='ip_address=192.168.4.1'\n" in everything
+    assert "EMG_MODE=otb EMG_OTB=muovi EMG_OTB_BIND=0.0.0.0\n" in everything
+    said = json.loads(run("ports", "--seconds", "0", "--json").stdout)["devices"]
+    assert {"serial", "brainflow", "otb"} >= {one["kind"] for one in said} - {"lsl", "mindrove"}
+    assert next(one for one in said if one["name"] == "cyton")["description"]["channels"] == 8
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def test_a_device_of_version_2_says_it_all_and_is_read(
     link = tmp_path / "emg"
     said = ("--channels", str(channels), "--rate", str(rate), "--scale", "0.5", "--per-frame", "5")
     with fake_device(link, *said, *beside):
-        asked = SerialOptions(port=str(link), baud=4_000_000)
+        asked = SerialOptions(port=str(link), baud=4_000_000, units="unknown")
         found = describe(asked, 20.0)
         assert (found.channels, found.sampling_rate, found.units) == (channels, rate, "uV")
         source = SerialSource(asked.as_described(found))

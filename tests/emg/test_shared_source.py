@@ -10,12 +10,14 @@ import socket
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.emg.auxiliary import AuxChunk, AuxStream
 from app.emg.chunk_ipc import MAX_BYTES, Follower, Relay, _address
 from app.emg.shared_source import SharedSource
 from app.emg.source import Chunk
@@ -110,6 +112,40 @@ def test_a_large_chunk_arrives_in_pieces_without_a_break(workers: Workers) -> No
         end += len(piece.samples)
     assert len(pieces) > 1
     np.testing.assert_array_equal(np.concatenate(pieces), chunk(8, count).samples)
+
+
+def test_what_comes_beside_the_emg_reaches_every_worker_in_its_place(workers: Workers) -> None:
+    """Auxiliary channels of a device were there in the one worker that owns it, and in no other."""
+    tilt = AuxStream(name="tilt", channel_names=("x", "y"), units="g", sampling_rate=10.0)
+    device = StepwiseSource(CHANNELS)
+    device.aux_streams, device.channel_names = (tilt,), ("a", "b", "c")
+    name = secrets.token_hex(8)
+    owner, other = SharedSource(device, name), SharedSource(device, name)
+    try:
+        assert (other.aux_streams, other.channel_names) == ((tilt,), ("a", "b", "c"))
+        device.give(chunk(0))
+        owner.read()
+        assert other._join()
+        long = AuxChunk(stream=0, at=2.5, samples=np.arange(40_000, dtype=np.float32).reshape(-1, 2))
+        short = AuxChunk(stream=0, at=400_002.5, samples=np.ones((1, 2), np.float32))
+        device.give(replace(chunk(4), aux=(long, short)))
+        device.give(chunk(8))
+        mine, after = owner.read(), owner.read()
+        theirs, next_one = other.read(), other.read()
+        assert mine is not None
+        assert theirs is not None
+        assert next_one is not None
+        assert after is not None
+        assert (next_one.index, next_one.aux) == (8, ())
+        *parts, last = theirs.aux
+        assert len(parts) > 1, "in as many messages as it takes"
+        places = np.concatenate([one.at + 20.0 * np.arange(len(one.samples)) for one in parts])
+        np.testing.assert_allclose(places, 2.5 + 20.0 * np.arange(20_000))
+        np.testing.assert_array_equal(np.concatenate([one.samples for one in parts]), long.samples)
+        assert (last.at, last.samples.tolist()) == (400_002.5, [[1.0, 1.0]])
+    finally:
+        other.close()
+        owner.close()
 
 
 def test_trouble_of_the_owner_is_trouble_of_all(workers: Workers) -> None:

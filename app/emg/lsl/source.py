@@ -40,7 +40,8 @@ class LslSource:
 
     Samples are numbered by the stream's own time stamps, on this machine's clock: what is missing between them is a
     gap. Where the stream says its units, they are converted to those of the description, unless `scale` is given.
-    `aux` are the streams that the description has as the last of its auxiliary ones; they may come and go.
+    `aux` are the streams that the description has as the last of its auxiliary ones; they may come and go. Where it
+    does not have them, nobody knows what they are, and they are not read.
     """
 
     name = "lsl"
@@ -62,6 +63,9 @@ class LslSource:
         self._scale, self._clock, self._sleep = scale, clock, sleep
         self._lsl = load_pylsl()
         first = len(self.aux_streams) - len(aux)
+        if first < 0:
+            log.warning("the streams beside %s are not read: they did not answer at the start", query)
+            first, aux = 0, ()
         self._inlets = [
             AuxInlet(first + number, one, self.aux_streams[first + number], self._lsl)
             for number, one in enumerate(aux)

@@ -15,6 +15,7 @@ from app.emg.serial_device.port import PortInfo, SerialPort, list_ports
 from app.emg.serial_device.source import NAP_S, SerialOptions
 from app.errors import ConfigError, SourceError
 
+MICROVOLTS = "uV"  # what a frame's scale makes of its counts
 AUX_S = 1.2  # of frames; every auxiliary block is in one of them, once a second
 ANSWER_S = 5.0  # an Arduino that was reset by the opening speaks within 2 s
 
@@ -61,7 +62,7 @@ def describe(
     return SourceDescription(
         channels=look.form.channels,
         sampling_rate=rate,
-        units=options.units,
+        units=options.units if look.form.scale is None or options.scale != 1.0 else MICROVOLTS,
         aux_streams=tuple(_stream(kind, block, rate) for kind, block in sorted(look.blocks.items())),
     )
 

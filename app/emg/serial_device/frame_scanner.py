@@ -44,6 +44,8 @@ class FrameScanner:
         """Forget the unfinished rest, and what the frames looked like. Sums count on."""
         self._buffer = bytearray()
         self._form: Form | None = None  # of the frames that are wanted
+        self._same = b""  # in their headers
+        self._least = 0  # bytes of one without auxiliary blocks
         self._skipped = 0  # bytes since the last of them
         self.bad = 0  # frames with a wrong CRC since then
         self.other: Form | None = None  # of frames that are good, but not wanted
@@ -58,11 +60,34 @@ class FrameScanner:
         self._buffer += data
         at = 0
         while True:
-            found = self._next(at)
+            found = self._like_the_last(at) or self._next(at)
             if found is None:
                 return
             at, frame = found
             yield frame
+
+    def _like_the_last(self, at: int) -> tuple[int, Frame] | None:
+        """Return the frame at `at` where all is as it nearly always is: it follows the last one and is good.
+
+        That costs half of what `_next` does.
+        """
+        form, buffer = self._form, self._buffer
+        if form is None or len(buffer) - at < self._least or buffer[at : at + 2] != form.sync:
+            return None
+        if form.version == 1:
+            counter, same = HEAD.unpack_from(buffer, at)
+            first, length = HEAD.size - 2, self._least
+        else:
+            length, counter, same = HEAD2.unpack_from(buffer, at)
+            first = HEAD2.size - 2
+        if same != self._same or length != self._least:  # another is longer where it has auxiliary blocks
+            return None
+        end = at + length
+        body = bytes(buffer[at + 2 : end])
+        if crc16(body[:-CRC_BYTES]) != body[-1] << 8 | body[-2]:
+            return None
+        self._skipped = self.bad = 0
+        return end, Frame(form, counter, body[first:-CRC_BYTES])
 
     def _next(self, start: int) -> tuple[int, Frame] | None:
         """(where it ends, the next good frame from `start`); None: what is left is kept."""
@@ -88,11 +113,18 @@ class FrameScanner:
                 at = end
                 continue
             self.garbage_bytes += at - start
-            self._form, self._skipped, self.bad, self.other = form, 0, 0, None
+            self._skipped, self.bad, self.other = 0, 0, None
+            self._lock(form, at)
             return end, frame
         tail = len(self._buffer) - self._buffer.endswith(SYNC[:1])
         self._keep_from(start, at if at >= 0 else tail)
         return None
+
+    def _lock(self, form: Form, at: int) -> None:
+        """Believe frames like this one only."""
+        self._form = form
+        layout, around = (HEAD, FRAME_BYTES) if form.version == 1 else (HEAD2, FRAME2_BYTES)
+        self._same, self._least = layout.unpack_from(self._buffer, at)[-1], around + form.values_bytes
 
     def _sync(self, at: int) -> int:
         if self._form is not None:

@@ -35,6 +35,7 @@ import struct
 from binascii import crc_hqx  # in C: the same polynomial, with the initial value as argument
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -103,8 +104,7 @@ class Block:
     samples: Values  # (n, channels)
 
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+class Frame(NamedTuple):
     """One good frame."""
 
     form: Form

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from app.emg.auxiliary import AuxChunk
 from app.emg.signal.segments import runs
 from app.emg.simulated.pacing import Sleep
 from app.emg.source import Chunk, Samples, Source, aux_streams, channel_names
@@ -177,12 +178,14 @@ class FaultInjector:
         dead = [fault for fault in faults if isinstance(fault, Flat | Railed)]
         self._changes = [*(f for f in faults if isinstance(f, Hum)), *dead]  # a dead channel hears no hum
         self._ready: deque[Chunk] = deque()
-        self._restart = False  # owed by samples that a gap has swallowed
+        # owed by samples that a gap has swallowed
+        self._restart = False
+        self._aux: tuple[AuxChunk, ...] = ()
         self._closed = False
         self.name, self.units = source.name, source.units
         self.channels, self.sampling_rate = source.channels, source.sampling_rate
         self.gesture_names = source.gesture_names
-        self.channel_names, self.aux_streams = channel_names(source), aux_streams(source)
+        self.aux_streams, self.channel_names = aux_streams(source), channel_names(source)
         if hasattr(source, "speed"):  # a recording's, which has pieces; a device that begins anew has failed
             self.speed: float | None = source.speed
 
@@ -232,15 +235,22 @@ class FaultInjector:
         for gap in self._gaps:
             kept &= (index < gap.at) | (index >= gap.at + gap.samples)
         self._restart |= chunk.restart
+        self._aux += chunk.aux
         index, whole = index[kept], chunk.samples[kept]
         truths = None if chunk.labels is None else chunk.labels[kept]
-        chunks: list[Chunk] = []
+        chunks = []
         for run in runs(index):
-            labels, restart = None if truths is None else truths[run], self._restart
-            first = int(index[run.start])
-            aux = () if chunks else chunk.aux
-            chunks.append(Chunk(index=first, samples=whole[run], labels=labels, restart=restart, aux=aux))
-            self._restart = False
+            labels = None if truths is None else truths[run]
+            chunks.append(
+                Chunk(
+                    index=int(index[run.start]),
+                    samples=whole[run],
+                    labels=labels,
+                    restart=self._restart,
+                    aux=self._aux,
+                )
+            )
+            self._restart, self._aux = False, ()
         return chunks
 
     def _changed(self, chunk: Chunk) -> Samples:

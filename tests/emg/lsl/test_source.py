@@ -332,6 +332,16 @@ def test_another_stream_of_the_device_lies_beside_the_emg_by_its_time() -> None:
         np.testing.assert_allclose(numbers, aux.samples[:, 0] * RATE, atol=2.0)
 
 
+def test_streams_that_did_not_answer_at_the_start_are_left_out(caplog: pytest.LogCaptureFixture) -> None:
+    """The EMG may begin later than the server, by what the model expects; what would come beside is not known then."""
+    query, other = Query("name", own("later")), Query("name", "acc")
+    with caplog.at_level(logging.WARNING):
+        made = LslSource(query, SourceDescription(channels=CHANNELS, sampling_rate=RATE), aux=[other])
+    made.close()
+    assert made.aux_streams == ()
+    assert "are not read: they did not answer at the start" in caplog.text
+
+
 def test_channels_of_another_type_come_beside_those_of_the_emg() -> None:
     name = own("types")
     with sending(name, 5, RATE, "--types", "EMG,EMG,ACC,TRIG,ACC"):

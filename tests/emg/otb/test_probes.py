@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from app.emg.otb.fake_probe import asked
-from app.emg.otb.probes import KINDS, probe_of
+from app.emg.otb.probes import probe_of
 from app.errors import ConfigError
+from app.variables import OTB_PROBES as KINDS
 
 
 @pytest.mark.parametrize(

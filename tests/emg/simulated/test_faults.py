@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from app.emg.auxiliary import AuxChunk, AuxStream
 from app.emg.simulated.faults import FOREVER, Fault, FaultInjector, Flat, Gap, Hum, Railed, Stall, parse
 from app.emg.source import Chunk
 from app.errors import ConfigError
@@ -183,3 +184,19 @@ def test_the_counters_of_the_wrapped_source_are_passed_on() -> None:
     counting.sums = {"crc_errors": 3}  # type: ignore[attr-defined]
     assert FaultInjector(counting, (Gap(20, 5),)).sums == {"crc_errors": 3}
     assert FaultInjector(source(), (Gap(20, 5),)).sums == {}
+
+
+def test_what_comes_beside_the_emg_comes_through_also_where_a_gap_swallows_its_samples() -> None:
+    def beside(at: float) -> tuple[AuxChunk, ...]:
+        return (AuxChunk(stream=0, at=at, samples=np.full((1, 1), at, np.float32)),)
+
+    chunks = [Chunk(index=at, samples=np.zeros((10, 2), np.float32), aux=beside(at)) for at in (0, 10, 20)]
+    source = ScriptedSource(chunks)
+    source.aux_streams = (AuxStream(name="tilt", channel_names=("x",), units="g", sampling_rate=20.0),)
+    faulty = FaultInjector(source, [Gap(8, 14)])
+    assert faulty.aux_streams == source.aux_streams
+    found = [faulty.read(), faulty.read()]
+    assert [(chunk.index, [aux.at for aux in chunk.aux]) for chunk in found if chunk] == [
+        (0, [0.0]),
+        (22, [10.0, 20.0]),
+    ]
