@@ -65,7 +65,7 @@ def assemble(table: Table, layout: Layout, hints: ImportHints) -> ImportedFile:
             f"the device delivered {share * rate:.1f} samples a second, and only those are taken "
             f"(--rate {rate:g} keeps all rows)"
         )
-        rate, source = round(share * rate, 1), f"new values in {share:.1%} of the rows, {source}"
+        rate, source = nominal(round(share * rate, 1)), f"new values in {share:.1%} of the rows, {source}"
     aux = tuple(_aux(layout, survey, rate))
     units = hints.units or layout.units
     chunks = Chunks(survey, numbered, layout, labels, aux, rate, share if held else None)
