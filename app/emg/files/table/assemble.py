@@ -57,15 +57,15 @@ def assemble(table: Table, layout: Layout, hints: ImportHints) -> ImportedFile:
     labels, assumed = _labels(table, layout, survey, hints)
     numbered = _numbering(table, layout, survey).numbered(table.file, hints.rate_hz or layout.rate_hz)
     rate, source, told = _rate(table, layout, numbered, hints)
-    share = survey.changed / survey.rows
-    held = share < HELD and survey.rows >= FEWEST_HELD and hints.rate_hz is None
+    share = (survey.changed - 1) / (survey.rows - 1)
+    held = share < HELD and survey.rows >= FEWEST_HELD and survey.varied and hints.rate_hz is None
     if held:
         told.append(
             f"{1 - share:.0%} of the rows only repeat the one before: values held to {rate:g} Hz; "
             f"the device delivered {share * rate:.1f} samples a second, and only those are taken "
             f"(--rate {rate:g} keeps all rows)"
         )
-        rate, source = round(share * rate, 1), f"new values in {share:.1%} of the rows, {source}"
+        rate, source = nominal(round(share * rate, 1)), f"new values in {share:.1%} of the rows, {source}"
     aux = tuple(_aux(layout, survey, rate))
     units = hints.units or layout.units
     chunks = Chunks(survey, numbered, layout, labels, aux, rate, share if held else None)
@@ -201,8 +201,8 @@ def _rate(
         return said, f"from {layout.rate_said_by}", []
     hint = ""
     if layout.counter is not None:
-        hint = f" ({called(table.dialect, layout.counter)} counts the rows: where it is a clock in "
-        f"ms, --time {layout.counter + 1} says so)"
+        name = called(table.dialect, layout.counter)
+        hint = f" ({name} counts the rows: where it is a clock in ms, --time {layout.counter + 1} says so)"
     raise DataError(
         f"{table.file}: no sampling rate can be found: neither a clock nor a header says it{hint}; --rate says it in Hz"
     )

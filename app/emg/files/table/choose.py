@@ -30,6 +30,7 @@ from app.emg.files.table.rows import Rows
 
 HEAD_ROWS = 50_000
 MOVING = 0.01  # of its steps do something: packets of a hundred samples share a time
+RISING_NAMED = 0.75  # where its name says that it is one: stamps of a busy computer jitter
 RISING = 0.98  # of a clock's steps do not fall
 _RATE = re.compile(
     r"(?:sampl\w*|\bfs\b|sfreq|frequency|\brate\b|abtast\w*)[^0-9\n]{0,40}?(\d+(?:[.,]\d+)?(?:e[+-]?\d+)?)\s*(k?)(?:hz|sps|samples|\b)",
@@ -151,7 +152,7 @@ class Chooser:
         if len(column) < 3 or (is_emg(name) and not is_time(name)):
             return False
         steps = np.diff(column)
-        if not ((steps >= 0).mean() >= RISING and (steps > 0).any()):
+        if not ((steps >= 0).mean() >= (RISING_NAMED if is_time(name) else RISING) and (steps > 0).any()):
             return False
         if self._dialect.kinds[k] in (Kind.CLOCK, Kind.DATE):
             return True

@@ -22,6 +22,7 @@ SPOKEN = {
     "|": "bar",
     BLANKS: "blanks",
 }
+_WORDY = (Kind.TEXT, Kind.EMPTY)
 ABOVE = 20  # lines at the beginning among which names are looked for
 MIN_LINES = 2
 
@@ -111,7 +112,7 @@ def _readings(filled: Sequence[str]) -> Iterator[_Reading]:
     for delimiter, decimal in product(DELIMITERS, ".,"):
         if delimiter == "," and decimal == "," and not quoted:
             continue
-        if delimiter.strip() and not any(delimiter in line for line in tail[-3:]):
+        if delimiter != BLANKS and not any(delimiter in line for line in tail[-3:]):
             continue
         reading = _read_by(filled, tail, delimiter, decimal)
         if reading.run >= MIN_LINES and reading.numbers + sum(k is Kind.EMPTY for k in reading.kinds):
@@ -136,7 +137,7 @@ def _read_by(filled: Sequence[str], tail: Sequence[str], delimiter: str, decimal
 def _is_named(filled: Sequence[str], delimiter: str, width: int) -> bool:
     """Whether the last line without numbers at the file's beginning has so many fields."""
     rows = [split(line, delimiter) for line in filled[:ABOVE]]
-    wordy = [row for row in rows if all(kind_of(one, ".") in (Kind.TEXT, Kind.EMPTY) for one in row)]
+    wordy = [row for row in rows if all(kind_of(one, mark) in _WORDY for one in row for mark in ".,")]
     return bool(wordy) and len(wordy[-1]) == width
 
 

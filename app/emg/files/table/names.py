@@ -40,7 +40,7 @@ _PERSON = re.compile(
 _EMG = re.compile(r"emg|exg|semg|myo", re.IGNORECASE)
 _UNITS = re.compile(
     r"[\[(]\s*(s|sec|seconds|ms|us|µs|μs|ns|V|mV|uV|µV|μV|nV|g|G|deg/s|°/s|m/s\^?2|counts?|adc)\s*[\])]|"
-    r"[_ ](s|ms|us|ns|mV|uV|µV|μV)$",
+    r"[_ ,](s|ms|us|ns|mV|uV|µV|μV)$",
     re.IGNORECASE,
 )
 _WORDS = re.compile(r"[^\W\d_]+(?:\.)?")

@@ -205,7 +205,7 @@ class Numbering:
                 if self._clock.wraps
                 else ""
             )
-            yield f"{self._clock_column.name} is a clock in {self._unit}{over}"
+            yield f"{self._clock_column.name} is a clock in {self._unit} (steps of {self._step:.6g}){over}"
 
 
 class _Gaps:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -16,6 +17,8 @@ from app.emg.files.table.rows import Block, Oddities, Rows
 from app.emg.files.table.spool import RowSpool
 from app.errors import DataError
 
+ONE_AND_THE_SAME = 0.3  # of the rows that differ from the one before
+LOOKED_AT = 2000  # of those
 MOST_BROKEN = 0.01  # of the lines; beyond, this is no table with some accidents
 
 
@@ -79,6 +82,7 @@ class Survey:
     notes: dict[int, ColumnNotes]
     words: dict[int, list[str]]  # of columns of words: the word of each code in `samples`
     changed: int  # rows that differ from the one before in their EMG
+    varied: bool  # those rows are not mostly one and the same, as those of a quiet signal of few bits
     oddities: Oddities
 
     @property
@@ -104,7 +108,14 @@ def look_through(text: TextFile, dialect: Dialect, layout: Layout) -> Survey:
     signal = [column for column in layout.emg if column not in layout.perhaps_labels] or list(layout.emg)
     rows = Rows(text, dialect)
     survey = Survey(
-        RowSpool(len(kept), np.float32), RowSpool(len(numbering), np.float64), kept, {}, {}, 0, rows.oddities
+        RowSpool(len(kept), np.float32),
+        RowSpool(len(numbering), np.float64),
+        kept,
+        {},
+        {},
+        0,
+        True,
+        rows.oddities,
     )
     survey.notes = {column: ColumnNotes() for column in kept}
     codes: dict[int, dict[str, int]] = {}
@@ -118,7 +129,7 @@ def look_through(text: TextFile, dialect: Dialect, layout: Layout) -> Survey:
         if numbering:
             survey.numbering.append(numbers[:, picked(numbering)])
         survey.changed += changes.count(numbers[:, picked(signal)])
-    survey.oddities = rows.oddities
+    survey.oddities, survey.varied = rows.oddities, changes.varied
     survey.words = {column: list(known) for column, known in codes.items()}
     _expect_a_table(text, dialect, survey)
     return survey
@@ -137,13 +148,22 @@ class _Changes:
 
     def __init__(self) -> None:
         self._last: npt.NDArray[np.float64] | None = None
+        self._seen: Counter[bytes] = Counter()  # some of those rows
+
+    @property
+    def varied(self) -> bool:
+        most = self._seen.most_common(1)
+        return not most or most[0][1] <= ONE_AND_THE_SAME * self._seen.total()
 
     def count(self, signal: npt.NDArray[np.float64]) -> int:
         first = 1 if self._last is None else int((signal[0] != self._last).any())
         same = np.flatnonzero(signal[1:, 0] == signal[:-1, 0])  # few of a signal: the others need no look
-        repeated = int((signal[same + 1] == signal[same]).all(axis=1).sum())
+        repeated = same[(signal[same + 1] == signal[same]).all(axis=1)] + 1
         self._last = signal[-1].copy()
-        return first + len(signal) - 1 - repeated
+        if self._seen.total() < LOOKED_AT and len(repeated):
+            changed = np.delete(signal, repeated, axis=0)[:LOOKED_AT]
+            self._seen.update(row.tobytes() for row in changed)
+        return first + len(signal) - 1 - len(repeated)
 
 
 def _expect_a_table(text: TextFile, dialect: Dialect, survey: Survey) -> None:

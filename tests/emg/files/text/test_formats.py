@@ -87,9 +87,9 @@ def test_a_ganglion_counts_in_its_own_way(tmp_path: Path) -> None:
     turn = [0, *np.arange(101, 201).repeat(2)]
     rows = 3 * len(turn)
     columns = [np.tile(turn, 3), *emg(rows, 4).T, *np.zeros((3, rows)), EPOCH + np.arange(rows) / 200]
-    header = "%OpenBCI Raw EXG Data\n%Number of channels = 4\n%Sample Rate = 200 Hz\n%Board = "
-    "OpenBCI_GUI$BoardGanglionBLE\nSample Index, EXG Channel 0, EXG Channel 1, EXG Channel 2, EXG "
-    "Channel 3, Accel Channel 0, Accel Channel 1, Accel Channel 2, Timestamp"
+    names = [f"EXG Channel {k}" for k in range(4)] + [f"Accel Channel {k}" for k in range(3)]
+    above = ["%OpenBCI Raw EXG Data", "%Number of channels = 4", "%Sample Rate = 200 Hz"]
+    header = "\n".join([*above, ", ".join(["Sample Index", *names, "Timestamp"])])
     file = import_text(
         write(tmp_path / "a.txt", columns, delimiter=", ", header=header, decimals={0: 1, 8: 6})
     )

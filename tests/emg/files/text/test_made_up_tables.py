@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from app.errors import DataError
 from tests.emg.files.text.tables import emg, import_text, whole, write
 
 ROWS, CHANNELS = 400, 3
@@ -309,3 +310,42 @@ def test_chunks_can_be_read_twice_and_at_once(tmp_path: Path) -> None:
     for one, other in zip(file.chunks(), file.chunks(), strict=True):
         np.testing.assert_array_equal(one.samples, other.samples)
     np.testing.assert_array_equal(whole(file).samples, once.samples)
+
+
+def test_rows_written_twice_are_held_values_too(tmp_path: Path) -> None:
+    columns = [np.arange(2000) / 1000, *np.repeat(emg(1000, 2), 2, axis=0).T]
+    file = import_text(write(tmp_path / "a.csv", columns, header="time,emg1,emg2", decimals={0: 3}))
+    assert (file.sampling_rate, len(whole(file).samples)) == (500.0, 1000)
+
+
+def test_a_quiet_signal_of_few_bits_holds_nothing(tmp_path: Path) -> None:
+    """A rectified muscle at rest is 0 in most rows; that is no lower rate."""
+    quiet = np.maximum(np.random.default_rng(1).integers(-9, 3, 3000), 0)
+    columns = [np.arange(3000) / 1000, quiet]
+    file = import_text(write(tmp_path / "a.csv", columns, header="time,emg1", decimals={0: 3, 1: 0}))
+    assert (file.sampling_rate, len(whole(file).samples)) == (1000.0, 3000)
+
+
+def test_a_clock_in_ms_that_rises_by_1_is_told_from_a_counter_by_its_name_alone(tmp_path: Path) -> None:
+    columns = [np.arange(1000) + 1234, np.random.default_rng(1).integers(300, 700, 1000)]
+    path = write(tmp_path / "a.csv", columns, decimals={0: 0, 1: 0})
+    with pytest.raises(DataError, match="--time 1 says so"):
+        import_text(path)
+    assert import_text(path, time="1").sampling_rate == 1000.0
+    named = write(tmp_path / "b.csv", columns, header="millis,a0", decimals={0: 0, 1: 0})
+    assert import_text(named).sampling_rate == 1000.0
+
+
+def test_stamps_that_jitter_are_a_clock_by_their_name(tmp_path: Path) -> None:
+    times = np.arange(4000) / 250 + np.random.default_rng(1).normal(0, 0.0015, 4000)
+    file = import_text(
+        write(tmp_path / "a.csv", [times, *emg(4000, 2).T], header="time,a,b", decimals={0: 5})
+    )
+    assert (file.sampling_rate, whole(file).gaps) == (250.0, [])
+
+
+def test_dates_go_on_over_the_new_year(tmp_path: Path) -> None:
+    begin = np.datetime64("2023-12-31T23:59:58.000")
+    stamps = [str(begin + np.timedelta64(2 * k, "ms")) + "Z" for k in range(2000)]
+    file = import_text(write(tmp_path / "a.csv", [stamps, *emg(2000, 2).T], header="timestamp,a,b"))
+    assert (file.sampling_rate, whole(file).gaps) == (500.0, [])
