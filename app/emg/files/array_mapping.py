@@ -63,13 +63,18 @@ _SUBJECTS = ("subject", "subj", "subjectid", "participant")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ArrayInfo:
-    """An array of a file that has not been read yet. `rows` gives some of it along its axis `axis`, as they are."""
+    """An array of a file that has not been read yet. `rows` gives some of it along its axis `axis`, as they are.
+
+    `parts` are the rows of each trial where it is several, one behind the other; `part`: it is one of those.
+    """
 
     name: str
     shape: tuple[int, ...]
     text: bool
     value: Callable[[], Any]  # all of it; of a text, a list of texts
     rows: Callable[[int, int, int], npt.NDArray[Any]]
+    parts: tuple[int, ...] = ()
+    part: bool = False
 
     @property
     def short(self) -> str:
@@ -148,7 +153,7 @@ def propose(path: Path, arrays: Sequence[ArrayInfo], hints: ImportHints) -> Mapp
         subject=_first([array for array in arrays if array.text or array.size == 1], _SUBJECTS),
         aux=tuple(_aux(others, emg)),
         found=tuple(found),
-        assumed=(*assumed, *of_label),
+        assumed=(*assumed, *of_label, *_trials(emg)),
     )
 
 
@@ -200,7 +205,7 @@ def _emg(
         return named[0], named[1], ()
     if hints.emg is not None and not re.fullmatch(r"[\d,\s-]+", hints.emg):
         raise DataError(f"{path.name}: --emg {hints.emg!r} is not there; there is {_listed(arrays)}")
-    may_be = [array for array in arrays if _may_be_signal(array)]
+    may_be = [array for array in arrays if _may_be_signal(array) and not array.part]
     for fitting in (
         [array for array in may_be if array.short == "emg"],
         [array for array in may_be if "emg" in array.short],
@@ -219,6 +224,14 @@ def _emg(
     if not only:
         raise DataError(f"{path.name}: holds no array that is a signal; there is {_listed(arrays)}")
     raise DataError(f"{path.name}: which array is the EMG cannot be told: {_listed(only)}; --emg names it")
+
+
+def _trials(emg: ArrayInfo) -> tuple[str, ...]:
+    if not emg.parts:
+        return ()
+    return (
+        f"the {len(emg.parts)} trials of {emg.name} are taken one after the other; --emg '{emg.name}(1)' takes one",
+    )
 
 
 def _may_be_signal(array: ArrayInfo) -> bool:
@@ -271,11 +284,16 @@ def _label(
 
 
 def _as_long(arrays: Sequence[ArrayInfo], emg: ArrayInfo) -> list[ArrayInfo]:
-    """Return those with one number a sample; a few too many are cut."""
+    """Return those with one number a sample, or a trial; a few too many are cut."""
     return [
         array
         for array in arrays
-        if array.flat and emg.length <= array.length <= emg.length * (1 + MOST_CUT) + 1
+        if array.flat
+        and not array.part
+        and (
+            emg.length <= array.length <= emg.length * (1 + MOST_CUT) + 1
+            or array.length == len(emg.parts) > 1
+        )
     ]
 
 
@@ -296,7 +314,7 @@ def _aux(arrays: Sequence[ArrayInfo], emg: ArrayInfo) -> Iterator[ArrayInfo]:
     """Yield what is beside the EMG at its own rate: accelerometers and the like."""
     for array in arrays:
         sides = sorted((side for side in array.shape if side != 1), reverse=True)
-        signal = 1 <= len(sides) <= 2 and LEAST_ROWS <= array.length == emg.length
+        signal = not array.part and 1 <= len(sides) <= 2 and LEAST_ROWS <= array.length == emg.length
         if signal and kind_of(array.short) not in ("", "EMG") and array.size // array.length <= 64:
             yield array
 

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from app.emg.auxiliary import AuxStream
 from app.emg.files.array_mapping import ArrayInfo, Mapping, gestures, propose
+from app.emg.files.array_trials import with_trials
 from app.emg.files.channel_choice import expect_few, kind_of, unique
 from app.emg.files.damage import iterated_in_one_line
 from app.emg.files.imported import ImportedFile, ImportHints
@@ -61,7 +62,7 @@ def imported(
     Raises:
         DataError: what is what cannot be told, its rate cannot be found, or it holds no signal.
     """
-    mapping = propose(path, arrays, hints)
+    mapping = propose(path, with_trials(arrays), hints)
     channels = mapping.places or tuple(range(mapping.channels))
     expect_few(path, len(channels), mapping.emg.name)
     clock = _clock(path, mapping, hints)
@@ -110,7 +111,7 @@ def _rows(array: ArrayInfo, axis: int, places: Sequence[int], begin: int, end: i
 def _clock(path: Path, mapping: Mapping, hints: ImportHints) -> _Clock:
     """Return the rate: as given, from the file's own number, else from its times."""
     rows = mapping.emg.length
-    whole = (Segment(0, rows, 0),)
+    whole = _trials(mapping.emg.parts or (rows,))
     if hints.rate_hz is not None:
         return _Clock(float(hints.rate_hz), "as given", whole)
     if mapping.rate is not None:
@@ -121,13 +122,13 @@ def _clock(path: Path, mapping: Mapping, hints: ImportHints) -> _Clock:
             )
         return _Clock(value, f"from {mapping.rate.name}", whole)
     if mapping.time is not None:
-        found = _by_times(mapping.time, rows)
+        found = _by_times(mapping.time, rows, whole)
         if found is not None:
             return found
     raise DataError(f"{path.name}: says no sampling rate: give it with --rate, in Hz")
 
 
-def _by_times(time: ArrayInfo, rows: int) -> _Clock | None:
+def _by_times(time: ArrayInfo, rows: int, trials: tuple[Segment, ...]) -> _Clock | None:
     values = np.asarray(time.value(), np.float64).reshape(-1)[:rows]
     step = float(np.median(np.diff(values))) if len(values) > 1 else 0.0
     if not 0 < step < 1e7:
@@ -140,14 +141,20 @@ def _by_times(time: ArrayInfo, rows: int) -> _Clock | None:
     rate = round(line.measured, 3) if abs(line.measured - round(line.measured, 3)) < 1e-4 else line.measured
     line = timeline(values * scale, 0.0, rate) or line
     said = f"{time.name} is taken as times in {name}; --rate or --time says otherwise"
-    return _Clock(line.rate, f"from the times in {time.name}", line.segments, (said,))
+    segments = line.segments if len(trials) == 1 else trials
+    return _Clock(line.rate, f"from the times in {time.name}", segments, (said,))
+
+
+def _trials(counts: Sequence[int]) -> tuple[Segment, ...]:
+    """Return one segment a trial; each begins anew."""
+    firsts = [sum(counts[:k]) for k in range(len(counts))]
+    return tuple(Segment(at, count, at, at > 0) for at, count in zip(firsts, counts, strict=True))
 
 
 def _classes(path: Path, mapping: Mapping, hints: ImportHints) -> _Classes:
     if mapping.label is None:
         return _Classes()
-    rows = mapping.emg.length
-    values = np.asarray(mapping.label.value()).reshape(-1)[:rows]
+    values = _by_sample(mapping.label, mapping.emg)
     if values.dtype.kind not in "biuf":
         raise DataError(
             f"{path.name}: {mapping.label} is not numbers; --label names others, --label none takes none"
@@ -156,7 +163,7 @@ def _classes(path: Path, mapping: Mapping, hints: ImportHints) -> _Classes:
     hints = replace(hints, gesture_names=hints.gesture_names or called or None)
     ids, names, rest, assumed = gestures(path, values, hints)
     labels = _mapped(values, ids)
-    repetitions = _whole(mapping.repetition, rows)
+    repetitions = _whole(mapping.repetition, mapping.emg)
     return _Classes(names, rest, _slices(labels), repetitions and _slices(repetitions()), assumed)
 
 
@@ -168,11 +175,17 @@ def _mapped(values: npt.NDArray[Any], ids: dict[int, int]) -> Labels:
     return made
 
 
-def _whole(array: ArrayInfo | None, rows: int) -> Callable[[], Labels] | None:
+def _by_sample(array: ArrayInfo, emg: ArrayInfo) -> npt.NDArray[Any]:
+    """Return one number a sample, also where there is one a trial."""
+    values = np.asarray(array.value()).reshape(-1)
+    return np.repeat(values, emg.parts) if len(values) == len(emg.parts) else values[: emg.length]
+
+
+def _whole(array: ArrayInfo | None, emg: ArrayInfo) -> Callable[[], Labels] | None:
     """Return what gives the repetitions, where they are such."""
     if array is None:
         return None
-    values = np.asarray(array.value()).reshape(-1)[:rows]
+    values = _by_sample(array, emg)
     good = values.dtype.kind in "biuf" and bool(np.isfinite(values).all())
     top = np.iinfo(np.int16).max
     if not good or not ((values >= 0) & (values <= top) & (values == np.trunc(values))).all():

@@ -109,9 +109,13 @@ def _elements(path: Path) -> tuple[str, Iterator[tuple[int, bytes]]]:
     return order, mat.elements(path.name, content[mat.HEADER :], order)
 
 
-def load(path: Path, leaf: Leaf) -> npt.NDArray[Any]:
-    """Return an array that has been looked over; a text as an array of texts, one a row."""
-    value = io.loadmat(str(path), variable_names=[leaf.variable])[leaf.variable]
+def load(path: Path, variable: str) -> npt.NDArray[Any]:
+    """Return a variable that has been looked over, with all that lies in it."""
+    return np.asarray(io.loadmat(str(path), variable_names=[variable])[variable])
+
+
+def part(value: npt.NDArray[Any], leaf: Leaf) -> npt.NDArray[Any]:
+    """Return an array within its variable; a text as an array of texts, one a row."""
     for place, field in leaf.steps:
         value = value.reshape(-1, order="F")[place]
         value = value[field] if field else value

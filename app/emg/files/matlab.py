@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -52,9 +52,11 @@ def read(path: Path, hints: ImportHints) -> ImportedFile:
 
 
 def _of_mat5(path: Path, leaves: tuple[Leaf, ...]) -> Iterator[ArrayInfo]:
-    load = lru_cache(maxsize=2)(
-        lambda leaf: mat_variables.load(path, leaf)
-    )  # the EMG's, and what is beside it
+    variable = lru_cache(maxsize=2)(partial(mat_variables.load, path))  # the EMG's, and what is beside it
+
+    def load(leaf: Leaf) -> npt.NDArray[Any]:
+        return mat_variables.part(variable(leaf.variable), leaf)
+
     for name, parts in _cells(leaves).items():
         first = parts[0]
         yield ArrayInfo(

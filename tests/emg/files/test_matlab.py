@@ -207,3 +207,25 @@ def test_any_hdf5_is_mapped_as_well(tmp_path: Path) -> None:
     assert found.file.format == "HDF5"
     assert found.file.sampling_rate == 2000.0
     np.testing.assert_array_equal(found.samples, RAW.astype(np.float32))
+
+
+def test_trials_in_cells_are_recordings_one_after_the_other(tmp_path: Path) -> None:
+    cells = np.empty((1, 3), object)
+    cells[0] = [RAW[:1000], RAW[1000:1500], RAW[1500:]]
+    path = mat5(tmp_path / "a.mat", emg=cells, label=np.array([[2, 0, 1]]), fs=500.0)
+    found = whole(path)
+    np.testing.assert_array_equal(found.samples, RAW.astype(np.float32))
+    assert found.restarts == [1000, 1500]
+    assert found.spans() == [("gesture_2", 0, 999), ("rest", 1000, 1499), ("gesture_1", 1500, 2999)]
+    assert any("3 trials of emg" in line and "--emg 'emg(1)'" in line for line in found.file.assumed)
+    np.testing.assert_array_equal(whole(path, emg="emg(2)").samples, RAW[1000:1500].astype(np.float32))
+
+
+def test_trials_in_a_struct_array_keep_their_labels(tmp_path: Path) -> None:
+    trials = np.empty((1, 2), [("emg", object), ("gesture", object)])
+    trials[0, 0] = (RAW[:1000].T, 1.0)
+    trials[0, 1] = (RAW[1000:].T, 0.0)
+    found = whole(mat5(tmp_path / "a.mat", trial=trials, fs=500.0))
+    np.testing.assert_array_equal(found.samples, RAW.astype(np.float32))
+    assert found.restarts == [1000]
+    assert found.spans() == [("gesture_1", 0, 999), ("rest", 1000, 2999)]
