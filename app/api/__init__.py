@@ -28,6 +28,7 @@ def register(app: Flask, title: str, manifest: Manifest | None = None) -> None:
     from app.api.routes import (
         benchmark,
         dashboard,
+        devices,
         emg,
         health,
         imports,
@@ -62,7 +63,7 @@ def register(app: Flask, title: str, manifest: Manifest | None = None) -> None:
     plugins = [description.Guarded(app, settings), examples.Examples(settings, manifest)]
     api = errors.Api(app, spec_kwargs={"extra_plugins": plugins})
     description.describe(api, settings)
-    routes = (health, inference, streaming, benchmark, emg, recordings, imports)
+    routes = (health, inference, streaming, benchmark, emg, devices, recordings, imports)
     for module in (*routes, dashboard, stream_tickets, metrics):
         api.register_blueprint(module.bp)
     errors.register(app)

@@ -60,7 +60,7 @@ def sources() -> dict[str, Any]:
     default = pipelines.default
     return {
         "default": default.name if default else None,
-        "sources": [_described(pipeline) for pipeline in pipelines],
+        "sources": [described(pipeline) for pipeline in pipelines],
     }
 
 
@@ -70,7 +70,7 @@ def sources() -> dict[str, Any]:
 @needs(READ)
 def source(name: str) -> dict[str, Any]:
     """One source and its state."""
-    return _described(current_runtime().pipelines.named(name))
+    return described(current_runtime().pipelines.named(name))
 
 
 @bp.post("/sources/<name>", parameters=named(NAME.pattern))
@@ -88,7 +88,7 @@ def declare(name: str) -> tuple[dict[str, Any], int]:
     job: DeclareJob = load_json(_declare)
     declared = Declared(name=name, channels=job.channels, sampling_rate=job.sampling_rate_hz, units=job.units)
     pipeline, new = current_runtime().declare(declared)
-    return _described(pipeline), HTTPStatus.CREATED if new else HTTPStatus.OK
+    return described(pipeline), HTTPStatus.CREATED if new else HTTPStatus.OK
 
 
 @bp.delete("/sources/<name>", parameters=named(NAME.pattern))
@@ -146,7 +146,8 @@ def quality() -> dict[str, Any]:
     }
 
 
-def _described(pipeline: SourcePipeline) -> dict[str, Any]:
+def described(pipeline: SourcePipeline) -> dict[str, Any]:
+    """Return a source and its state, as it is answered."""
     pushed = pipeline.source if isinstance(pipeline.source, PushSource) else None
     source, manifest = pipeline.source, pipeline.manifest
     return {

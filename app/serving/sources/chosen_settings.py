@@ -63,6 +63,24 @@ def with_choice(settings: Settings, said: Mapping[str, str]) -> Settings:
     return replace(settings, **{**forgotten, **chosen, **_recording(settings, said)})
 
 
+def said_of(settings: Settings) -> dict[str, str]:
+    """Return the settings of the source now, so far as they differ from their defaults, as `with_choice` takes them."""
+    default = {field.name: field.default for field in fields(Settings)}
+    known = {variable.name: variable.field for variable in VARIABLES}
+    found = {name: getattr(settings, known[name]) for name in NAMES}
+    changed = {name: value for name, value in found.items() if value != default[known[name]]}
+    return {
+        "EMG_MODE": settings.emg_mode.value,
+        **{n: _text(v) for n, v in changed.items() if n != "EMG_MODE"},
+    }
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "1" if value else "0"
+    return "max" if value is None else f"{value:.12g}" if isinstance(value, float) else str(value)
+
+
 def _expect_allowed(settings: Settings, name: str, value: str) -> None:
     """See that a caller may choose that: nobody reads the server's files, or has it connect, by this way."""
     if name not in NAMES:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from app.config import NO_MODEL, EmgMode, Settings
 from app.emg.description import SourceDescription, describe_source
 from app.emg.source import SourceState, trouble_with
-from app.errors import BusyError, ConfigError, MyostreamError, SourceError
+from app.errors import BusyError, MyostreamError, NotReadyError, SourceError
 from app.inference.manifest import Manifest
 from app.serving.counters.source_choice import SourceChoice, newest, newest_number, publish
 from app.serving.counters.worker_group import WorkerGroup
@@ -100,7 +100,7 @@ class OwnSource:
         Raises:
             BusyError: clients bring their sources, or another change is under way.
             ConfigError, DataError: it may not be chosen like that, or cannot be used.
-            SourceError: it does not answer.
+            NotReadyError: it does not answer; the one before goes on.
         """
         if self._start.emg_mode is EmgMode.PUSH:
             raise BusyError(
@@ -110,7 +110,7 @@ class OwnSource:
             raise BusyError("another change of the source is under way; try again")
         try:
             settings = with_choice(self._start, said)
-            opened = self._opened(settings, None, ask=True)
+            opened = self._opened(settings, None, ask=True, there=True)
             assert opened is not None
             self._publish(said, opened)
             self._take(settings, said, opened)
@@ -156,7 +156,10 @@ class OwnSource:
                 except Exception:
                     log.exception("the source cannot be opened")
 
-    def _opened(self, settings: Settings, choice: SourceChoice | None, ask: bool) -> Opened | None:
+    def _opened(
+        self, settings: Settings, choice: SourceChoice | None, ask: bool, there: bool = False
+    ) -> Opened | None:
+        """Return the source; `there`: it must answer now, and not later than the server."""
         known = None
         if choice is not None and choice.description and choice.said == self._said:
             known = SourceDescription.from_json(choice.description)
@@ -166,7 +169,10 @@ class OwnSource:
                 return known
             if not ask:
                 raise SourceError("the device was not asked what it is")
-            return describe_device(chosen)
+            try:
+                return describe_device(chosen)
+            except SourceError as error:
+                raise NotReadyError(str(error)) if there else error from None
 
         expected = None if settings.model == NO_MODEL else self._expected
         others, self._others = self._others, ()  # only at the start: then the engine has its model
@@ -184,10 +190,3 @@ class OwnSource:
         self.settings, self._said, self.awaited = settings, said, None
         self.adopt(settings, opened)
         log.info("the source is now %s: %s", opened.source.name, describe_source(opened.source))
-
-
-def expect_settings(said: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the settings; raise ConfigError where there is none."""
-    if not said:
-        raise ConfigError("settings is empty: name a source as GET /emg/devices does, such as EMG_MODE=dummy")
-    return said

@@ -77,6 +77,7 @@ class Group:
         self._framed_to = 0  # the sample before which the last frame's window ended
         self._said: tuple[str, float] = ("", 0.0)
         self._stop = threading.Event()
+        self._maker: Maker | None = None  # of the frames just now
 
     @property
     def count(self) -> int:
@@ -101,8 +102,8 @@ class Group:
     def move(self, make: Callable[[], Maker], grid: Grid, acquisition: Acquisition) -> None:
         """Go on with another source: readers hear `stalled` now, and `recovered` before its first frame."""
         self.stop()
-        if self.readers and not self._stalled:
-            self._publish(self._make().source_change("stalled", "disconnected"))
+        if self.readers and not self._stalled and self._maker is not None:
+            self._publish(self._maker.source_change("stalled", "disconnected"))
         self._make, self._grid, self._acquisition = make, grid, acquisition
         if self.readers:
             self.start(stalled=True)
@@ -114,6 +115,7 @@ class Group:
 
     def _run(self, stop: threading.Event) -> None:
         ring, maker = self._acquisition.ring, self._make()
+        self._maker = maker
         self._framed_to = ring.newest + self._acquisition.length
         # the first event is at once, for the window just past; that of a silent source says nothing of now
         silent = self._acquisition.state in SILENT
