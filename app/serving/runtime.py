@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from app.config import BACKENDS, EmgMode, Settings
 from app.emg.pushed_source import PushSource
 from app.emg.signal.filters import design, group_delay_ms
-from app.errors import BusyError, NotReadyError, OverloadedError, TooFastError
+from app.errors import BusyError, NotReadyError
 from app.inference.artefact import Artefact
 from app.inference.decision import decision_delay_ms
 from app.inference.manifest import Manifest
@@ -34,17 +34,16 @@ from app.serving.sources.declared import Declared
 from app.serving.sources.fitting import fitting, no_model, signal_of
 from app.serving.sources.opening import Opened, read_by_model
 from app.serving.sources.own_source import OwnSource
-from app.serving.streams.client_stream import EventWriter, Stream, StreamCursor
 from app.serving.streams.detached_streams import DetachedStreams
 from app.serving.streams.events import StreamOptions
 from app.serving.streams.group import Encode
 from app.serving.streams.pipeline import DECLARE, PipelineServices, SourcePipeline, SourcePipelines
+from app.serving.streams.stream_opener import StreamOpener
 from app.serving.streams.turns import Turns
 
 log = logging.getLogger(__name__)
 
 VERSION = "0.3.0"
-RETRY_S = 5.0  # after which a caller with too many streams may ask again
 NO_MODEL_HERE = (
     "this server has no model (EMG_MODEL=none): record and train one, and name it in EMG_MODEL; "
     "docs/models.md says how"
@@ -85,6 +84,7 @@ class Runtime:
     filter_delay_ms: float = field(init=False)
     benchmark: Benchmark = field(init=False)
     pipelines: SourcePipelines = field(init=False)
+    streams: StreamOpener = field(init=False)
     recorder: RecordingService = field(init=False)
     outputs: Outputs | None = field(init=False)
     run: str = field(default_factory=lambda: format(time.time_ns() // 1_000_000, "x"))  # names this start
@@ -113,6 +113,14 @@ class Runtime:
             self.metrics.engine,
             self.end,
             self.engine.backends.opening,
+        )
+        self.streams = StreamOpener(
+            settings=self.settings,
+            stats=self.stats,
+            pipelines=self.pipelines,
+            run=self.run,
+            leaving=self._leaving,
+            why_leaving=self._why_leaving,
         )
         self.recorder = RecordingService(
             self.settings.instance / "recordings", self._model_info(), mains_hz=self.settings.mains_hz
@@ -227,102 +235,8 @@ class Runtime:
             reasons.append(f"the source is not there yet: {self.own.awaited}")
         # a source that a client brings is that client's affair, and no reason to send others elsewhere
         own = self.pipelines.default if self.acquisition is not None else None
-        if own is not None and own.acquisition.state != "running":
-            reasons.append(f"the source {own.name} is {own.acquisition.state}")
-        elif own is not None and not own.has_window:
-            reasons.append(
-                f"the source {own.name} has {own.unbroken} of the {own.length} samples of a window"
-            )
-        elif own is not None and own.too_bad:
-            reasons.append(f"the source {own.name} has too many bad channels: see /emg/quality")
-        return reasons
-
-    def backend_for(self, backend: str | None, use_tensorrt: bool) -> str:
-        """Return the backend a stream runs on: the one named, or else the best; without TensorRT if so asked.
-
-        Empty without a model.
-
-        Raises:
-            BackendUnavailableError: the one named cannot be used, with reason and cure.
-        """
-        if self.artefact is None:
-            return ""
-        if backend is not None:
-            return self.engine.backends.named(backend)
-        if use_tensorrt or self.engine.backends.best != "tensorrt":
-            return self.engine.backends.best
-        others = [
-            name
-            for name, state in self.engine.backends.states.items()
-            if state.available and name != "tensorrt"
-        ]
-        return self.engine.backends.named(others[0] if others else "onnxruntime")
-
-    def open_stream(
-        self,
-        pipeline: SourcePipeline,
-        options: StreamOptions,
-        duration_s: float | None,
-        *,
-        place: StreamCursor | None = None,
-        writer: EventWriter | None = None,
-        writable: Callable[[], bool] = lambda: True,
-        caller: str = "",
-    ) -> tuple[Stream, Callable[[], None]]:
-        """Return a stream and what closes it; `place` is where it was when its connection was cut.
-
-        Raises:
-            DataError: no such rate of frames.
-            OverloadedError: EMG_MAX_STREAMS are open, or EMG_MAX_GROUPS, and it would be in another.
-            TooFastError: EMG_MAX_STREAMS_PER_KEY are open for the caller.
-            NotReadyError: the server is shutting down.
-        """
-        if self._leaving():
-            raise NotReadyError(self.watchdog.hung or "the server is shutting down")
-        if self.stats.active_streams >= self.settings.max_streams:
-            raise OverloadedError(f"{self.settings.max_streams} streams are open, as many as EMG_MAX_STREAMS")
-        most = self.settings.max_streams_per_key
-        if not self.stats.stream_opened(caller, most):  # counted before anything waits: others ask meanwhile
-            raise TooFastError(
-                f"{most} streams of yours are open, as many as EMG_MAX_STREAMS_PER_KEY", RETRY_S
-            )
-        try:
-            self._expect_group(pipeline, options)
-            known = (
-                place is not None and place.run == self.run and place.k <= pipeline.broadcast.reached(options)
-            )
-            reader = pipeline.broadcast.join(options, after=place.k if place is not None and known else None)
-        except BaseException:
-            self.stats.stream_closed(caller)
-            raise
-        stream = Stream(
-            reader,
-            options.fps,
-            duration_s,
-            run=self.run,
-            stats=self.stats,
-            stopping=self._leaving,
-            why_stopping=self._why_leaving,
-            speed=getattr(pipeline.source, "speed", 1.0),
-            place=place,
-            writer=writer,
-            writable=writable,
-        )
-
-        log.debug("stream %s of %s opened: %s", stream.name, pipeline.name, options)
-
-        def close() -> None:
-            reader.close()
-            self.stats.stream_closed(caller)
-            log.info(
-                "stream %s of %s ended: %d frames, %d dropped",
-                stream.name,
-                pipeline.name,
-                stream.frames,
-                stream.dropped,
-            )
-
-        return stream, close
+        trouble = None if own is None else own.trouble
+        return reasons if trouble is None else [*reasons, trouble]
 
     def decision_delay_ms(
         self, options: StreamOptions, pipeline: SourcePipeline | None = None
@@ -367,17 +281,6 @@ class Runtime:
             if self.own is not None:
                 parts.callback(self.own.close)
 
-    def _expect_group(self, pipeline: SourcePipeline, options: StreamOptions) -> None:
-        """See that there is a group of those options, or room for one more."""
-        most = self.settings.max_groups
-        if options in pipeline.broadcast.running:
-            return
-        if sum(len(one.broadcast.running) for one in self.pipelines) >= most:
-            raise OverloadedError(
-                f"{most} groups of streams with different options are open, as many as EMG_MAX_GROUPS: "
-                "ask for what others ask for, or try again"
-            )
-
     def _ended(self, pipeline: SourcePipeline) -> None:
         """Forget a source that a client brought."""
         silent = self.pipelines.find(pipeline.name) is pipeline  # else whoever ended it has removed it
@@ -413,8 +316,11 @@ class Runtime:
         if self.own is not None:
             self.own.tick()
 
-    def _leaving(self) -> bool:
-        return self.stopping() or (self._told_hung and self.end is not None)
+    def _leaving(self) -> str | None:
+        """Return why this worker takes no streams any more; None while it does."""
+        if self.stopping() or (self._told_hung and self.end is not None):
+            return self.watchdog.hung or "the server is shutting down"
+        return None
 
     def _why_leaving(self) -> str:
         if not self.stopping():

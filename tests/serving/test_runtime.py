@@ -108,12 +108,12 @@ def test_a_running_worker_is_ready_and_one_that_stops_says_why_not(stage: Stage)
 
 
 def test_streams_are_limited_and_a_closed_one_frees_its_place(stage: Stage) -> None:
-    _, close_first = stage.runtime.open_stream(stage.runtime.pipelines.named(), OPTIONS, None)
-    _, close_second = stage.runtime.open_stream(stage.runtime.pipelines.named(), OPTIONS, None)
+    _, close_first = stage.runtime.streams.open(stage.runtime.pipelines.named(), OPTIONS, None)
+    _, close_second = stage.runtime.streams.open(stage.runtime.pipelines.named(), OPTIONS, None)
     with pytest.raises(OverloadedError, match="EMG_MAX_STREAMS"):
-        stage.runtime.open_stream(stage.runtime.pipelines.named(), OPTIONS, None)
+        stage.runtime.streams.open(stage.runtime.pipelines.named(), OPTIONS, None)
     close_first()
-    _, close_third = stage.runtime.open_stream(stage.runtime.pipelines.named(), OPTIONS, None)
+    _, close_third = stage.runtime.streams.open(stage.runtime.pipelines.named(), OPTIONS, None)
     close_second()
     close_third()
     assert stage.runtime.stats.active_streams == 0
@@ -122,15 +122,15 @@ def test_streams_are_limited_and_a_closed_one_frees_its_place(stage: Stage) -> N
 def test_a_server_that_stops_opens_no_stream(stage: Stage) -> None:
     stage.stopping = True
     with pytest.raises(NotReadyError, match="shutting down"):
-        stage.runtime.open_stream(stage.runtime.pipelines.named(), OPTIONS, None)
+        stage.runtime.streams.open(stage.runtime.pipelines.named(), OPTIONS, None)
 
 
 def test_tensorrt_is_taken_where_it_is_and_left_where_it_is_not_wanted(artefact: Artefact) -> None:
     three = {name: BackendOpener(FakeBackend) for name in ("tensorrt", "onnxruntime", "pytorch")}
     stage = Stage(artefact, **three)
-    assert stage.runtime.backend_for(None, use_tensorrt=True) == "tensorrt"
-    assert stage.runtime.backend_for(None, use_tensorrt=False) == "onnxruntime"
-    assert stage.runtime.backend_for("pytorch", use_tensorrt=True) == "pytorch"
+    assert stage.runtime.engine.backends.for_stream(None, use_tensorrt=True) == "tensorrt"
+    assert stage.runtime.engine.backends.for_stream(None, use_tensorrt=False) == "onnxruntime"
+    assert stage.runtime.engine.backends.for_stream("pytorch", use_tensorrt=True) == "pytorch"
     stage.runtime.close()
 
 
@@ -142,9 +142,9 @@ def test_without_tensorrt_the_next_that_works_is_taken(artefact: Artefact) -> No
         onnxruntime=BackendOpener(broken),
         pytorch=BackendOpener(FakeBackend, lazy=True),
     )
-    assert stage.runtime.backend_for(None, use_tensorrt=False) == "pytorch"
+    assert stage.runtime.engine.backends.for_stream(None, use_tensorrt=False) == "pytorch"
     with pytest.raises(BackendUnavailableError, match="not installed"):
-        stage.runtime.backend_for("onnxruntime", use_tensorrt=True)
+        stage.runtime.engine.backends.for_stream("onnxruntime", use_tensorrt=True)
     stage.runtime.close()
 
 

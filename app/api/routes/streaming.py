@@ -110,7 +110,7 @@ def _opened(job: StreamJob) -> Response:
     wire = ClientSocket(request.environ)
     wire.watch()
     outlet = open_outlet(wire, request.environ.get("SERVER_PROTOCOL", ""))
-    frames, close = runtime.open_stream(
+    frames, close = runtime.streams.open(
         pipeline,
         options,
         duration_s,
@@ -147,7 +147,7 @@ def _options(runtime: Runtime, pipeline: SourcePipeline, job: StreamJob) -> Stre
         )
     return StreamOptions(
         fps=job.fps,
-        backend=runtime.backend_for(job.backend, job.use_tensorrt),
+        backend=runtime.engine.backends.for_stream(job.backend, job.use_tensorrt),
         preprocess=job.preprocess,
         votes=job.votes,
         min_confidence=job.min_confidence,

@@ -105,6 +105,23 @@ class Backends:
             raise BackendUnavailableError(name, state.reason or "", state.cure or "See the log")
         return name
 
+    def for_stream(self, backend: str | None, use_tensorrt: bool) -> str:
+        """Return the one a stream runs on: the one named, or else the best; without TensorRT if so asked.
+
+        Empty where there is none at all, as without a model.
+
+        Raises:
+            BackendUnavailableError: the one named cannot be used, with reason and cure.
+        """
+        if not self.openers:
+            return ""
+        if backend is not None:
+            return self.named(backend)
+        if use_tensorrt or self.best != "tensorrt":
+            return self.best
+        others = [name for name, state in self.states.items() if state.available and name != "tensorrt"]
+        return self.named(others[0] if others else "onnxruntime")
+
     def close(self) -> bool:
         """Close them on their own thread; False when that was done before."""
         if self._closed:

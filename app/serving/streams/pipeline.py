@@ -143,6 +143,15 @@ class SourcePipeline:
         if self.manifest is None:
             raise NotReadyError(self.no_model)
 
+    @property
+    def trouble(self) -> str | None:
+        """Return why no decision can be made on it now; None where one can."""
+        if self.acquisition.state != "running":
+            return f"the source {self.name} is {self.acquisition.state}"
+        if not self.has_window:
+            return f"the source {self.name} has {self.unbroken} of the {self.length} samples of a window"
+        return f"the source {self.name} has too many bad channels: see /emg/quality" if self.too_bad else None
+
     def start(self) -> None:
         self.acquisition.start()
 

@@ -1,0 +1,112 @@
+"""Opens streams for clients, within the limits that the operator set."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.config import Settings
+from app.errors import NotReadyError, OverloadedError, TooFastError
+from app.serving.counters.stream_stats import StreamStats
+from app.serving.streams.client_stream import EventWriter, Stream, StreamCursor
+from app.serving.streams.events import StreamOptions
+from app.serving.streams.pipeline import SourcePipeline, SourcePipelines
+from app.serving.streams.reader import Reader
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 5.0  # after which a caller with too many streams may ask again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamOpener:
+    """`run` names this start of the server: a client that was cut off goes on where it was in the same run only.
+
+    `leaving` says why the worker takes no streams any more, None while it does; `why_leaving` is what the last event
+    of the open ones says then.
+    """
+
+    settings: Settings
+    stats: StreamStats
+    pipelines: SourcePipelines
+    run: str
+    leaving: Callable[[], str | None]
+    why_leaving: Callable[[], str]
+
+    def open(
+        self,
+        pipeline: SourcePipeline,
+        options: StreamOptions,
+        duration_s: float | None,
+        *,
+        place: StreamCursor | None = None,
+        writer: EventWriter | None = None,
+        writable: Callable[[], bool] = lambda: True,
+        caller: str = "",
+    ) -> tuple[Stream, Callable[[], None]]:
+        """Return a stream and what closes it; `place` is where it was when its connection was cut.
+
+        Raises:
+            DataError: no such rate of frames.
+            OverloadedError: EMG_MAX_STREAMS are open, or EMG_MAX_GROUPS, and it would be in another.
+            TooFastError: EMG_MAX_STREAMS_PER_KEY are open for the caller.
+            NotReadyError: the server is shutting down.
+        """
+        self._expect_room(caller)
+        try:
+            self._expect_group(pipeline, options)
+            reader = self._reader(pipeline, options, place)
+        except BaseException:
+            self.stats.stream_closed(caller)
+            raise
+        stream = Stream(
+            reader,
+            options.fps,
+            duration_s,
+            run=self.run,
+            stats=self.stats,
+            stopping=lambda: self.leaving() is not None,
+            why_stopping=self.why_leaving,
+            speed=getattr(pipeline.source, "speed", 1.0),
+            place=place,
+            writer=writer,
+            writable=writable,
+        )
+        log.debug("stream %s of %s opened: %s", stream.name, pipeline.name, options)
+
+        def close() -> None:
+            reader.close()
+            self.stats.stream_closed(caller)
+            ended = "stream %s of %s ended: %d frames, %d dropped"
+            log.info(ended, stream.name, pipeline.name, stream.frames, stream.dropped)
+
+        return stream, close
+
+    def _expect_room(self, caller: str) -> None:
+        """See that one more may open, and count it."""
+        reason = self.leaving()
+        if reason is not None:
+            raise NotReadyError(reason)
+        if self.stats.active_streams >= self.settings.max_streams:
+            raise OverloadedError(f"{self.settings.max_streams} streams are open, as many as EMG_MAX_STREAMS")
+        most = self.settings.max_streams_per_key
+        if not self.stats.stream_opened(caller, most):  # counted before anything waits: others ask meanwhile
+            raise TooFastError(
+                f"{most} streams of yours are open, as many as EMG_MAX_STREAMS_PER_KEY", RETRY_S
+            )
+
+    def _reader(self, pipeline: SourcePipeline, options: StreamOptions, place: StreamCursor | None) -> Reader:
+        known = place is not None and place.run == self.run and place.k <= pipeline.broadcast.reached(options)
+        return pipeline.broadcast.join(options, after=place.k if place is not None and known else None)
+
+    def _expect_group(self, pipeline: SourcePipeline, options: StreamOptions) -> None:
+        """See that there is a group of those options, or room for one more."""
+        most = self.settings.max_groups
+        if options in pipeline.broadcast.running:
+            return
+        if sum(len(one.broadcast.running) for one in self.pipelines) >= most:
+            raise OverloadedError(
+                f"{most} groups of streams with different options are open, as many as EMG_MAX_GROUPS: "
+                "ask for what others ask for, or try again"
+            )
