@@ -72,7 +72,7 @@ def test_a_file_is_imported_and_what_was_found_is_shown(browser: Any, server: Li
     name = f"file-{server.port}"
     emg = np.arange(400, dtype=np.float32).reshape(-1, 2)
     np.savez(tmp_path / f"{name}.npz", emg=emg, fs=200.0, units="mV", sample_index=np.arange(200))
-    (tmp_path / "other.png").write_bytes(b"\x89PNG\r\n")
+    (tmp_path / "other.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
     dashboard = Dashboard(browser, server.url)
     dashboard.open()
     chooser = dashboard.page.get_by_label("Files to import")
