@@ -2,6 +2,7 @@
 
 import { byId, capital, make, save, setText, spaced } from "./elements.js";
 import { Field } from "./field.js";
+import { FileImport } from "./file_import.js";
 
 const FIELDS = [
   { name: "name", label: "Name", kind: "text", attributes: { placeholder: "by time" } },
@@ -19,6 +20,7 @@ export class RecordingsPanel {
   #running = null; // state of the recording that runs
   #asked = 0; // when its state came, ms
   #touched = false;
+  classes = []; // of the model; other gestures are the user's own
 
   constructor(server, source) {
     [this.server, this.source] = [server, source];
@@ -32,6 +34,8 @@ export class RecordingsPanel {
     const form = byId("recorder");
     form.classList.add("fields");
     form.append(...made.map((field) => field.element), last);
+    this.imports = new FileImport(server, NEEDS, () => this.refresh());
+    byId("files").before(this.imports.element);
     for (const [name, value] of [["prompted", true], ["repetitions", 3], ["seconds", 3]]) this.fields[name].value = value;
     form.addEventListener("input", () => ((this.#touched = true), this.#plan()));
     form.addEventListener("submit", (event) => {
@@ -46,6 +50,7 @@ export class RecordingsPanel {
   }
 
   configure(classes) {
+    this.classes = classes;
     if (!this.#touched) this.fields.gestures.value = classes.join(", ");
   }
 
@@ -60,9 +65,9 @@ export class RecordingsPanel {
   permit() {
     const may = this.server.may("control");
     const own = this.server.scopes?.join(" and ");
-    for (const button of [this.button, ...byId("files").querySelectorAll("button")]) button.disabled = !may;
+    for (const button of [this.button, this.imports.button, ...byId("files").querySelectorAll("button")]) button.disabled = !may;
     this.needs.hidden = may;
-    setText(this.needs, may ? "" : `This key may ${own}. To record, download and delete takes one with the scope control.`);
+    setText(this.needs, may ? "" : `This key may ${own}. To record, import, download and delete takes one with the scope control.`);
   }
 
   async refresh() {
@@ -98,7 +103,7 @@ export class RecordingsPanel {
     const wanted = ["name", "subject", ...(this.fields.prompted.value ? PLAN : [])];
     if (!wanted.map((name) => this.fields[name].check()).every(Boolean)) return;
     const value = (name) => this.fields[name].value;
-    const gestures = (value("gestures") ?? "").split(",").map((text) => text.trim().replaceAll(" ", "_")).filter(Boolean);
+    const gestures = (value("gestures") ?? "").split(",").map((text) => this.#gesture(text.trim())).filter(Boolean);
     const plan = { gestures, repetitions: value("repetitions"), seconds: value("seconds") };
     const body = { name: value("name"), subject: value("subject"), source: this.source(), plan: value("prompted") ? plan : null };
     await this.#do(async () => this.#follow(await this.server.post("/emg/recordings", body)));
@@ -119,6 +124,11 @@ export class RecordingsPanel {
     this.paint(this.#asked);
     if (before && !this.#running) return this.refresh();
     return undefined;
+  }
+
+  /** A class of the model may be written as it is shown: "open hand" for open_hand. */
+  #gesture(text) {
+    return this.classes.find((name) => name === text.replaceAll(" ", "_")) ?? text;
   }
 
   #plan() {
@@ -147,7 +157,7 @@ export class RecordingsPanel {
       await this.server.delete(path);
       await this.refresh();
     };
-    const buttons = [act("npz", "Download as npz", take("npz", "npz")), act("bdf", "Download as bdf", take("bdf", "zip")), act("Delete", "Delete", erase)];
+    const buttons = [act("npz", "Download as npz", take("npz", "npz")), act("bdf", "Download as bdf", take("bdf", "zip")), act("xdf", "Download as xdf", take("xdf", "xdf")), act("Delete", "Delete", erase)];
     return make("li", {}, make("span", { class: "name" }, name), make("span", { class: "note" }, about), make("span", { class: "buttons" }, ...buttons));
   }
 

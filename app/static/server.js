@@ -48,6 +48,11 @@ export class Server {
     return this.#json("POST", path, body);
   }
 
+  /** Files, as a form. */
+  async upload(path, form, patienceMs) {
+    return (await this.#ask("POST", path, form, patienceMs)).json();
+  }
+
   delete(path) {
     return this.#ask("DELETE", path);
   }
@@ -63,12 +68,13 @@ export class Server {
 
   async #ask(method, path, body, patienceMs = PATIENCE_MS) {
     const { key } = this;
+    const form = body instanceof FormData; // the browser says its type, which has the boundary
     const headers = {
       ...(key && { "X-API-Key": key }),
-      ...(body !== undefined && { "Content-Type": "application/json" }),
+      ...(body !== undefined && !form && { "Content-Type": "application/json" }),
     };
     const signal = AbortSignal.timeout(patienceMs);
-    const text = body === undefined ? undefined : JSON.stringify(body);
+    const text = body === undefined || form ? body : JSON.stringify(body);
     const asked = fetch(`${this.url}${path}`, { method, headers, body: text, cache: "no-store", signal });
     const answer = await asked.catch((error) => {
       throw error.name === "TimeoutError" ? asConnectionError(new TypeError("late")) : asConnectionError(error);

@@ -67,6 +67,28 @@ def test_a_recording_with_prompts_is_made_and_taken_home(browser: Any, server: L
     dashboard.page.context.close()
 
 
+def test_a_file_is_imported_and_what_was_found_is_shown(browser: Any, server: Live, tmp_path: Path) -> None:
+    """The line above is there also when it fails, and the next file is none the worse."""
+    name = f"file-{server.port}"
+    emg = np.arange(400, dtype=np.float32).reshape(-1, 2)
+    np.savez(tmp_path / f"{name}.npz", emg=emg, fs=200.0, units="mV", sample_index=np.arange(200))
+    (tmp_path / "other.png").write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
+    dashboard = Dashboard(browser, server.url)
+    dashboard.open()
+    chooser = dashboard.page.get_by_label("Files to import")
+    chooser.set_input_files(tmp_path / "other.png")
+    dashboard.reads(".import .error", "other.png: is of no format that is read here")
+    chooser.set_input_files(tmp_path / f"{name}.npz")
+    dashboard.reads("#import-lines", f"{name}: Myostream recording (.npz), 2 channels at 200 Hz, mV")
+    dashboard.reads("#files", name).keep("import")
+    assert dashboard.text(".import .error") == ""
+    dashboard.page.on("dialog", lambda dialog: dialog.accept())
+    dashboard.page.get_by_role("button", name=f"Delete {name}").click()
+    dashboard.until(f"!document.getElementById('files').textContent.includes({name!r})")
+    assert [line for line in dashboard.complaints if "422" not in line] == []
+    dashboard.page.context.close()
+
+
 def test_a_server_that_does_not_record_or_judge_is_quoted_and_all_else_goes_on(
     browser: Any, server: Live
 ) -> None:

@@ -72,7 +72,14 @@ def test_what_a_key_may_not_do_is_off_and_says_why_and_all_else_goes_on(
     dashboard.start()
     dashboard.reads("#recordings-needs", "This key may read and infer.").reads("#recordings-needs", "control")
     dashboard.keep("reader-key")
-    for name in ("Record", "Download as npz made", "Download as bdf made", "Delete made"):
+    for name in (
+        "Record",
+        "Import a file",
+        "Download as xdf made",
+        "Download as npz made",
+        "Download as bdf made",
+        "Delete made",
+    ):
         button = dashboard.page.get_by_role("button", name=name, exact=True)
         assert button.is_disabled(), name
         assert button.get_attribute("aria-describedby") == "recordings-needs"

@@ -18,6 +18,7 @@ from app.errors import DataError
 Arrays = dict[str, npt.NDArray[Any]]
 
 SUFFIXES = (".mat", ".npz")
+BOMB_BYTES, BOMB_RATIO = 256 * 2**20, 200  # unpacked, and by how much: no signal is packed so well
 MAX_BYTES = 4 * 2**30  # unpacked; an hour of 64 channels at 2 kHz in float64 is 3.4 GiB
 
 # Only these are read: Ninapro files also hold gloves, accelerometers and more, which can be large.
@@ -95,8 +96,22 @@ def _read_npz(path: Path) -> Arrays:
             if member.filename.removesuffix(".npy") in KEYS:
                 _expect_size(path, member.filename.removesuffix(".npy"), member.file_size)
                 _expect_array(path, members, member)
+                expect_signal(path, member)
     with np.load(path, allow_pickle=False) as file:
         return _plain(path, ((key, _member(path, file, key)) for key in file.files if key in KEYS))
+
+
+def expect_signal(path: Path, member: zipfile.ZipInfo) -> None:
+    """See that an array is not packed as no signal can be.
+
+    Raises:
+        DataError: it is: a few MB would take GB of memory.
+    """
+    if member.file_size > BOMB_BYTES and member.file_size > BOMB_RATIO * max(member.compress_size, 1):
+        key, size = member.filename.removesuffix(".npy"), member.file_size / 2**30
+        raise DataError(
+            f"{path.name}: {key} unpacks to {size:.1f} GiB from {member.compress_size} bytes: no signal does"
+        )
 
 
 def _member(path: Path, file: Any, key: str) -> Any:

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.emg.auxiliary import AuxChunk, AuxStream
-from app.emg.files.arrays import MAX_BYTES
+from app.emg.files.arrays import MAX_BYTES, expect_signal
 from app.emg.files.imported import FileHead, ImportedFile, ImportHints
 from app.emg.files.recordings import Recording, load
 from app.emg.source import UNLABELLED, Chunk
@@ -80,8 +80,10 @@ def _more(path: Path) -> dict[str, npt.NDArray[Any]]:
         return key in ("sample_index", "channel_names") or key.startswith("aux_")
 
     with zipfile.ZipFile(path) as members:
-        sizes = {member.filename.removesuffix(".npy"): member.file_size for member in members.infolist()}
-    if sum(size for key, size in sizes.items() if wanted(key)) > MAX_BYTES:
+        infos = [member for member in members.infolist() if wanted(member.filename.removesuffix(".npy"))]
+    for member in infos:
+        expect_signal(path, member)
+    if sum(member.file_size for member in infos) > MAX_BYTES:
         raise DataError(f"{path.name}: what it holds beside the EMG is over {MAX_BYTES / 2**30:g} GiB")
     try:
         with np.load(path, allow_pickle=False) as file:

@@ -32,6 +32,7 @@ from tests.inference.artefacts import make_artefact
 
 MAX_BODY = 2**18
 PATH = "/recordings/import"
+PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 
 
 @pytest.fixture(scope="module")
@@ -132,8 +133,8 @@ def test_files_of_a_form_become_one_recording_and_its_fields_are_options(
 @pytest.mark.parametrize(
     ("body", "query", "status", "says"),
     [
-        (b"\x89PNG\r\n", {}, 422, "file: is of no format that is read here"),
-        (b"\x89PNG\r\n", {"filename": "../../x\n.png"}, 422, "x_.png: is of no format"),
+        (PNG, {}, 422, "file: is of no format that is read here"),
+        (PNG, {"filename": "../../x\n.png"}, 422, "x_.png: is of no format"),
         (b"", {}, 400, "the body is empty; send the file"),
         (b"x", {"name": "../x"}, 422, "a name has 1 to 64 letters"),
         (b"x", {"subject": "Anna B"}, 422, "must be 1 to 32 letters"),

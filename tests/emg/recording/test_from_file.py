@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from app.emg.files import own_npz, sound_rows
+from app.emg.files import arrays, own_npz, sound_rows
 from app.emg.files.imported import ImportedFile
 from app.emg.files.importing import head_of, import_file
 from app.emg.recording import folder as folders
@@ -209,3 +209,18 @@ def test_a_file_that_only_begins_as_a_zip_is_no_recording_of_ours(tmp_path: Path
     path = tmp_path / "a.npz"
     path.write_bytes(content)
     assert not own_npz.matches(head_of(path))
+
+
+def test_an_npz_that_unpacks_to_what_no_signal_does_is_refused_before_it_is_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """3 MB of a zip bomb took 5 GB of memory, and over a minute."""
+    monkeypatch.setattr(arrays, "BOMB_BYTES", 100_000)
+    arrays_of = {"fs": np.float64(200), "sample_index": np.arange(100_000)}
+    np.savez_compressed(tmp_path / "emg.npz", emg=np.zeros((100_000, 8), np.float32), **arrays_of)
+    np.savez_compressed(
+        tmp_path / "aux.npz", emg=samples(9), aux_x=np.zeros((100_000, 8), np.float32), **arrays_of
+    )
+    for name, key in (("emg", "emg"), ("aux", "aux_x")):
+        with pytest.raises(DataError, match=f"{key} unpacks to .* no signal does"):
+            import_file(tmp_path / f"{name}.npz")
