@@ -30,6 +30,7 @@ from app.errors import ConfigError, SourceError
 
 log = logging.getLogger(__name__)
 
+ANSWER_S = 1.5  # of streams that are asked for; a look that has just begun knows none
 SILENT_S = 2.0  # before we ask the network whether the stream is still there
 GONE_S = 3.0  # without an answer from it
 MOST = 4096  # samples in one pull
@@ -152,7 +153,19 @@ class LslSource:
         log.info("LSL stream %s from %s: %s", info.name(), info.hostname(), self._selection)
 
     def _find(self) -> Any:
-        return self._finder.find(lambda info: _may_fit(info, self.channels, self.sampling_rate))
+        """Return the stream that is meant; one that is there needs up to ANSWER_S to say so.
+
+        Raises:
+            SourceError: there is none.
+            ConfigError: there is more than one.
+        """
+        while True:
+            try:
+                return self._finder.find(lambda info: _may_fit(info, self.channels, self.sampling_rate))
+            except SourceError:
+                if self._closed or self._finder.asking_s > ANSWER_S:
+                    raise
+                self._sleep(POLL_S)
 
     def _described(self, info: Any) -> Any:
         """Return an inlet of the stream, not yet open; what it carries is known then.

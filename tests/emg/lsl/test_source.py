@@ -302,6 +302,16 @@ def test_a_stream_says_what_it_is_before_there_is_a_model() -> None:
     assert found.channel_names == ("E1", "E2", "E3")
 
 
+def test_a_stream_that_was_described_is_read_at_once() -> None:
+    """Two looks, of which the second began with knowing no stream: it was not there, and `emg check` gave up."""
+    name = own("at-once")
+    with sending(name, CHANNELS, RATE):
+        made = LslSource(Query("name", name), describe(Query("name", name), LATE_S))
+        assert made.read() is not None
+        made.close()
+        assert made.read() is None
+
+
 def test_a_stream_that_is_not_there_says_nothing() -> None:
     with pytest.raises(SourceError, match="no LSL stream with name=absent"):
         describe(Query("name", "absent"), 0.1)
