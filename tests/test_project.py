@@ -131,3 +131,17 @@ def test_no_file_names_a_path_of_one_machine() -> None:
         if of_one_machine.search(line)
     ]
     assert guilty == []
+
+
+def test_every_ignored_complaint_about_types_has_its_reason() -> None:
+    """Behind it, or in the comment above it where the line is full."""
+    ignored = re.compile(r"#\s*type:\s*ignore(?:\[[\w, -]+\])?(?P<reason>\s+#\s*\w.*)?$")
+    guilty = []
+    for path in tracked("*.py"):
+        above = ""
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            found = ignored.search(line)
+            if found and not found["reason"] and not above.lstrip().startswith("# "):
+                guilty.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()}")
+            above = line
+    assert guilty == []
