@@ -34,12 +34,6 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         yield live
 
 
-@pytest.fixture
-def connect(live: Live) -> Iterator[Callable[..., Client]]:
-    with connecting(live.port) as connect:
-        yield connect
-
-
 def worker(live: Live) -> psutil.Process:
     (pid,) = live.workers()
     return psutil.Process(pid)
