@@ -14,27 +14,15 @@ from pathlib import Path
 
 import numpy as np
 
-from app.emg.recording.header import RecordingHeader
 from app.emg.recording.log_format import Entry, RecordedPrediction
 from app.emg.recording.writer import RecordingWriter
 from app.emg.source import Chunk
 from app.serving.recordings.service import FORMATS
+from tests.emg import written
 
 RATE, FPS, FLUSHED_S = 2000.0, 30, 0.25  # predictions and flushes as the server's own
 
-HEADER = RecordingHeader(
-    name="long",
-    source="made",
-    subject="S01",
-    started_at=1_760_000_000.0,
-    sampling_rate=RATE,
-    channels=16,
-    units="uV",
-    gesture_names=("rest", "fist"),
-    mains_hz=50.0,
-    model=None,
-    plan=None,
-)
+HEADER = replace(written.HEADER, name="long", sampling_rate=RATE, model=None)
 
 
 def made(root: Path, mib: int, channels: int, lossy: bool) -> None:

@@ -115,7 +115,7 @@ def networks(people: Any, folds: Sequence[str], epochs: int, only: Sequence[str]
         for steps in STEPS if name == "spiking" else (None,):
             for _, _, network, _ in found:
                 if steps is not None:
-                    network.steps = steps  # type: ignore[assignment]
+                    network.steps = steps  # type: ignore[assignment]  # of a spiking network alone
             manifest, data, network, _ = found[0]
             batch = torch.from_numpy(shipping.graph_windows(manifest, data, 256))
             figures = np.mean([judged(*one) for one in found], axis=0)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 # two workers of pytest-xdist on two cores: with more threads each they only wait for one another
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -18,11 +20,38 @@ from tests.fakes import FakeClock
 if TYPE_CHECKING:
     from tests.server.live import Live
 
+# a shell has what it starts in the background ignore Ctrl-C, and so would all that the tests start in turn
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 # the same examples every time, and no verdict on how busy the machine is
 hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("steady")
 
+# Minutes each, and each test has a server of its own: they are dealt out test by test, and first.
+LONG_FILES = ("tests/test_first_hour.py", "tests/server/test_reload.py", "tests/server/test_losses.py")
+
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "data" / "emg" / "myo-readings"
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """In a process of pytest-xdist, have the long files first, and then those with most tests."""
+    if hasattr(config, "workerinput"):
+        tests = Counter(item.path for item in items)
+        items.sort(key=lambda item: (not item.nodeid.startswith(LONG_FILES), -tests[item.path]))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Return what deals out files, as `--dist loadfile` does, but the long ones test by test."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return nodeid if nodeid.startswith(LONG_FILES) else str(super()._split_scope(nodeid))
+
+    config.option.loadscopereorder = False  # single tests would come last
+    return ByFile(config, log)
 
 
 @pytest.fixture

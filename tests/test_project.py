@@ -122,7 +122,7 @@ def test_nothing_is_stored_as_a_pickle() -> None:
 
 def test_no_file_names_a_path_of_one_machine() -> None:
     of_one_machine = re.compile(r"(?<![\w.])/(?:work|root|home/\w+|tmp/venv)/")
-    binary = {".safetensors", ".onnx", ".npz", ".npy", ".mat", ".png", ".woff2"}
+    binary = {".bin", ".safetensors", ".onnx", ".npz", ".npy", ".mat", ".png", ".woff2"}
     guilty = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
         for path in tracked()
@@ -130,4 +130,18 @@ def test_no_file_names_a_path_of_one_machine() -> None:
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
         if of_one_machine.search(line)
     ]
+    assert guilty == []
+
+
+def test_every_ignored_complaint_about_types_has_its_reason() -> None:
+    """Behind it, or in the comment above it where the line is full."""
+    ignored = re.compile(r"#\s*type:\s*ignore(?:\[[\w, -]+\])?(?P<reason>\s+#\s*\w.*)?$")
+    guilty = []
+    for path in tracked("*.py"):
+        above = ""
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+            found = ignored.search(line)
+            if found and not found["reason"] and not above.lstrip().startswith("# "):
+                guilty.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()}")
+            above = line
     assert guilty == []

@@ -98,7 +98,7 @@ def problem(status: int, detail: str, headers: Mapping[str, str] | None = None, 
     return Response(text, status, dict(headers or {}), content_type=PROBLEM)
 
 
-class Api(flask_smorest.Api):  # type: ignore[misc]
+class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no types
     """flask-smorest with our shape of errors."""
 
     ERROR_SCHEMA = ProblemSchema

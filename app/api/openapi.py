@@ -40,7 +40,7 @@ def described(*decorators: Callable[[Any], Any]) -> Callable[[View], View]:
         wrapped: Any = view
         for decorator in reversed(decorators):
             wrapped = decorator(wrapped)
-        view._apidoc = wrapped._apidoc  # type: ignore[attr-defined]
+        view._apidoc = wrapped._apidoc  # type: ignore[attr-defined]  # where flask-smorest keeps it
         return view
 
     return decorate

@@ -136,7 +136,7 @@ def _network(artefact: Artefact, device: str) -> Classifier:
         raise ArtefactError(f"{artefact.path / WEIGHTS}: {error}. {CURE}") from None
     # Channels last: the convolutions run on the layout the samples come in, a quarter faster for one window.
     network = folded(network)
-    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network.to(device=device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
     return network
 
 

@@ -83,7 +83,7 @@ class FixedSizes:
 
 def cuda_graph(run: Run, emg: Tensor) -> Replay:
     """Record `run(emg)` as a CUDA graph, as torch's manual asks: first runs on a side stream, then capture."""
-    main, side = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    main, side = torch.cuda.current_stream(), torch.cuda.Stream()  # type: ignore[no-untyped-call]  # torch's
     side.wait_stream(main)
     with torch.cuda.stream(side):
         for _ in range(WARM_UP):

@@ -42,7 +42,7 @@ class Windows:
 
     def logits(self, network: Classifier, rows: Ids) -> Tensor:
         """Logits (rows, classes) of a network in the form in which it is served."""
-        plain = folded(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        plain = folded(network).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
         chunks = torch.split(torch.from_numpy(rows), BATCH)
         with torch.inference_mode():
             return torch.cat([_logits(plain, self.take(chunk)) for chunk in chunks])

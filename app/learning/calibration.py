@@ -74,7 +74,7 @@ def _fine_tune(
         logits = network.head(network.features(emg))
         loss = functional.cross_entropy(logits, windows.label[batch], label_smoothing=SMOOTHING)
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimiser.step()
         schedule.step()
 

@@ -125,7 +125,7 @@ class Trainer:
         rows = torch.split(torch.from_numpy(self._rows)[drawn], self.schedule.batch)
         for k in progress(range(len(rows)), self._batches, f"epoch {self.state.epoch + 1}"):
             self._optimiser.zero_grad()
-            self._loss(rows[k]).backward()  # type: ignore[no-untyped-call]
+            self._loss(rows[k]).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             self._optimiser.step()
             self._rate.step()
             self._follow()
@@ -161,7 +161,7 @@ class Trainer:
         dropout = nn.functional.dropout
         if self.network.spiking:
             steps = 2 ** int(torch.randint(0, 4, (), generator=self._chance))
-            return self.network.features(emg, steps)  # type: ignore[call-arg]
+            return self.network.features(emg, steps)  # type: ignore[call-arg]  # of a spiking network alone
         return dropout(self.network.features(emg), self.network.shape.dropout, training=True)
 
     def _judge(self) -> None:

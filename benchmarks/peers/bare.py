@@ -14,7 +14,7 @@ def read() -> Response:
     return Response(ANSWER, content_type="application/json")
 
 
-def wsgi(environ, start_response):  # type: ignore[no-untyped-def]
+def wsgi(environ, start_response):  # type: ignore[no-untyped-def]  # as PEP 3333 prints it
     """The same without Flask."""
     environ["wsgi.input"].read()
     start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(ANSWER)))])

@@ -273,7 +273,7 @@ def test_the_index_never_goes_back_when_another_takes_over() -> None:
     """With three workers the one that takes over may be behind the third, whose ring refused what it had already."""
     source = SharedSource(StepwiseSource(CHANNELS), "nobody")
     source._next = 10
-    source._follower = SlowOwner(chunk(2), chunk(6, count=8), chunk(14))  # type: ignore[assignment]
+    source._follower = SlowOwner(chunk(2), chunk(6, count=8), chunk(14))  # type: ignore[assignment]  # a Follower by its methods
     first, second = source.read(), source.read()
     assert first is not None
     assert second is not None

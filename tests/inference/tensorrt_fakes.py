@@ -137,7 +137,7 @@ def cuda_bindings(gpu: FakeGpu, failing: bool = False) -> ModuleType:
         return (0,)
 
     bindings = ModuleType("cuda.bindings")
-    bindings.driver = SimpleNamespace(  # type: ignore[attr-defined]
+    bindings.driver = SimpleNamespace(  # type: ignore[attr-defined]  # a module made here
         CUstream=int,
         CUresult=SimpleNamespace(CUDA_SUCCESS=0),
         CUstreamCaptureMode=SimpleNamespace(CU_STREAM_CAPTURE_MODE_THREAD_LOCAL="thread"),
@@ -327,8 +327,8 @@ def install(
     gpu = FakeGpu()
     trt = FakeTensorRt(flavour, gpu)
     package = ModuleType("pycuda")
-    package.driver = pycuda_driver(gpu)  # type: ignore[attr-defined]
-    trt.__spec__ = SimpleNamespace(name=trt.__name__)  # type: ignore[assignment]
+    package.driver = pycuda_driver(gpu)  # type: ignore[attr-defined]  # a module made here
+    trt.__spec__ = SimpleNamespace(name=trt.__name__)  # type: ignore[assignment]  # all that find_spec looks at
     for name in ("tensorrt", "tensorrt_rtx"):
         monkeypatch.setitem(sys.modules, name, None)
     monkeypatch.setitem(sys.modules, trt.__name__, trt)

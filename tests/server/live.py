@@ -22,6 +22,7 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 START_S = 60.0  # two busy cores load the libraries slowly
+START_POLL_S = 0.05  # to ask more often would take from what is starting
 LATE_S = 60.0  # what takes longer than this has not happened
 
 Json = dict[str, Any]
@@ -86,7 +87,7 @@ def gunicorn(folder: Path, prefix: tuple[str, ...] = (), **settings: str) -> Ite
     live = Live(port, process, log_file)
     try:
         if not prefix:
-            until(lambda: live.ready() or process.poll() is not None, START_S)
+            until(lambda: live.ready() or process.poll() is not None, START_S, START_POLL_S)
             assert process.poll() is None, live.log
         yield live
     finally:

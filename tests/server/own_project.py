@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from app.config import ROOT
-from tests.server.live import START_S, Live, gunicorn, until
+from tests.server.live import START_POLL_S, START_S, Live, gunicorn, until
 
 
 def project(folder: Path) -> Path:
@@ -35,6 +35,6 @@ def faulty_project(folder: Path) -> Path:
 @contextmanager
 def serving(folder: Path, **settings: str) -> Iterator[Live]:
     with gunicorn(folder.parent, prefix=("env", "-C", str(folder)), **settings) as live:
-        until(lambda: live.ready() or live.process.poll() is not None, START_S)
+        until(lambda: live.ready() or live.process.poll() is not None, START_S, START_POLL_S)
         assert live.process.poll() is None, live.log
         yield live

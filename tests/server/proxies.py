@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from urllib.error import HTTPError, URLError
 from urllib.request import urlopen
@@ -73,7 +73,7 @@ def caddy(folder: Path, upstream: int, certificate: Path | None = None) -> Itera
         yield port
 
 
-PROXIES: dict[str, Callable[[Path, int], Iterator[int]]] = {"nginx": nginx, "caddy": caddy}  # type: ignore[dict-item]
+PROXIES: dict[str, Callable[..., AbstractContextManager[int]]] = {"nginx": nginx, "caddy": caddy}
 
 
 def replaced(name: str, changes: dict[str, str]) -> str:

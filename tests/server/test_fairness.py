@@ -8,7 +8,7 @@ from statistics import median
 
 import pytest
 
-from tests.server.live import Client, Live, connecting, gunicorn, until
+from tests.server.live import Client, Live, gunicorn, until
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.alone]
 
@@ -22,13 +22,6 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     with gunicorn(tmp_path_factory.mktemp("fair"), EMG_MAX_GROUPS=str(GROUPS)) as live:
         yield live
         assert "Traceback" not in live.log, live.log
-
-
-@pytest.fixture
-def connect(live: Live) -> Iterator[Callable[..., Client]]:
-    with connecting(live.port) as connect:
-        yield connect
-    until(lambda: live.stats()["active_streams"] == 0)
 
 
 def problem(client: Client) -> str:

@@ -68,7 +68,7 @@ def echo() -> Iterator[int]:
 def test_a_proxy_replaces_what_a_client_says_of_itself(echo: int, proxy: str, tmp_path: Path) -> None:
     """nginx passed X-Forwarded-Host on, and the server believed it, as it came from a trusted proxy."""
     claims = {"X-Forwarded-Host": "evil.example", "X-Forwarded-For": "6.6.6.6", "X-Forwarded-Proto": "https"}
-    with PROXIES[proxy](tmp_path, echo) as port:  # type: ignore[attr-defined]
+    with PROXIES[proxy](tmp_path, echo) as port:
         with urlopen(Request(f"http://127.0.0.1:{port}/", headers=claims), timeout=LATE_S) as answer:
             told = json.load(answer)
         assert {name: told[name.lower()] for name in claims} == {

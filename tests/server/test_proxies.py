@@ -36,7 +36,7 @@ def port(
     request: pytest.FixtureRequest, live: Live, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[int]:
     """Of the proxy."""
-    with PROXIES[request.param](tmp_path_factory.mktemp("proxy"), live.port) as port:  # type: ignore[attr-defined]
+    with PROXIES[request.param](tmp_path_factory.mktemp("proxy"), live.port) as port:
         yield port
 
 
@@ -119,7 +119,7 @@ def test_no_query_stands_in_a_log_whether_the_server_answers_or_not(
     for name, upstream in (("up", live.port), ("down", free_port())):
         folder = tmp_path / name
         folder.mkdir()
-        with PROXIES[proxy](folder, upstream) as port:  # type: ignore[attr-defined]
+        with PROXIES[proxy](folder, upstream) as port:
             for number in range(3):
                 url = f"http://127.0.0.1:{port}/infer/stream?duration_seconds=0.1&ticket=secret{number}"
                 assert status(Request(url, headers={"Referer": url})) == (200 if name == "up" else 502)

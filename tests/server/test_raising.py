@@ -12,7 +12,7 @@ from urllib.request import Request, urlopen
 import numpy as np
 import pytest
 
-from tests.server.live import LATE_S, Client, Live, connecting, until
+from tests.server.live import LATE_S, Client, Live, until
 from tests.server.own_project import faulty_project, serving
 
 pytestmark = pytest.mark.server
@@ -29,13 +29,6 @@ def code(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def live(code: Path) -> Iterator[Live]:
     with serving(code) as live:
         yield live
-
-
-@pytest.fixture
-def connect(live: Live) -> Iterator[Callable[..., Client]]:
-    with connecting(live.port) as connect:
-        yield connect
-    until(lambda: live.stats()["active_streams"] == 0)
 
 
 def posted(live: Live) -> int:

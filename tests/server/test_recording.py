@@ -188,11 +188,10 @@ def test_a_full_disk_ends_the_recording_and_no_stream(tmp_path: Path, small_disk
         assert "Traceback" not in live.log, live.log
 
 
-@pytest.mark.alone
-@pytest.mark.parametrize("form", ["npz", "bdf"])
-def test_the_download_of_a_long_recording_holds_no_stream_up(tmp_path: Path, form: str) -> None:
-    """Twenty minutes. Made and sent in one piece each, they held every stream for 0.3 s (13 and 6 frames)."""
-    folder = project(tmp_path)
+@pytest.fixture(scope="module")
+def with_a_long_one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A server with a recording of twenty minutes."""
+    folder = project(tmp_path_factory.mktemp("long"))
     writer = RecordingWriter(
         folder / "instance" / "recordings", replace(HEADER, name="long", channels=16, sampling_rate=2000.0)
     )
@@ -202,14 +201,24 @@ def test_the_download_of_a_long_recording_holds_no_stream_up(tmp_path: Path, for
         writer.write([Chunk(index=2000 * k, samples=samples)])
     writer.finish("complete")
     with serving(folder) as live:
-        reader = Client(live.port, fps=30, duration_seconds=10)
-        reader.frames(10)
-        command = ["curl", "-sf", "-m", "60", "-o", str(tmp_path / "long"), "-w", "%{size_download}"]
-        url = f"{live.url}/emg/recordings/long/download?format={form}"
-        curl = subprocess.Popen([*command, url], stdout=subprocess.PIPE)
-        *frames, _ = reader.events()
-        reader.close()
-        size, _ = curl.communicate(timeout=60)
-        assert int(size) == (tmp_path / "long").stat().st_size > 50e6
-        assert zipfile.is_zipfile(tmp_path / "long")
-        assert frames[-1]["dropped"] <= 1
+        yield live
+
+
+@pytest.mark.alone
+@pytest.mark.parametrize("form", ["npz", "bdf"])
+def test_the_download_of_a_long_recording_holds_no_stream_up(
+    with_a_long_one: Live, tmp_path: Path, form: str
+) -> None:
+    """Made and sent in one piece each, they held every stream for 0.3 s (13 and 6 frames)."""
+    live = with_a_long_one
+    reader = Client(live.port, fps=30, duration_seconds=10)
+    reader.frames(10)
+    command = ["curl", "-sf", "-m", "60", "-o", str(tmp_path / "long"), "-w", "%{size_download}"]
+    url = f"{live.url}/emg/recordings/long/download?format={form}"
+    curl = subprocess.Popen([*command, url], stdout=subprocess.PIPE)
+    *frames, _ = reader.events()
+    reader.close()
+    size, _ = curl.communicate(timeout=60)
+    assert int(size) == (tmp_path / "long").stat().st_size > 50e6
+    assert zipfile.is_zipfile(tmp_path / "long")
+    assert frames[-1]["dropped"] <= 1

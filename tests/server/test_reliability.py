@@ -7,7 +7,7 @@ import random
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,12 +24,6 @@ CROWD, CROWD_S = 200, 30.0
 def live(server: Live) -> Live:
     server.at_rest()
     return server
-
-
-@pytest.fixture
-def connect(live: Live) -> Iterator[Callable[..., Client]]:
-    with connecting(live.port) as connect:
-        yield connect
 
 
 @pytest.mark.alone

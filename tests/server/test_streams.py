@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -16,17 +16,6 @@ pytestmark = pytest.mark.server
 Connect = Callable[..., Client]
 
 RATE = 2000  # Hz, of the default model
-
-
-@pytest.fixture
-def live(server: Live) -> Live:
-    return server
-
-
-@pytest.fixture
-def connect(live: Live) -> Iterator[Connect]:
-    with connecting(live.port) as connect:
-        yield connect
 
 
 def expect_accounted_for(frames: list[Json], hop: int) -> None:

@@ -73,7 +73,7 @@ class Station:
         self.stats = StreamStats()
         self.fails = set(fails)
         self.spoilt: set[int] = set()  # ends of windows of which too much is lost
-        self.broadcast = Broadcast(self.source, self._make, sse.encode, self.stats)  # type: ignore[arg-type]
+        self.broadcast = Broadcast(self.source, self._make, sse.encode, self.stats)  # type: ignore[arg-type]  # an Acquisition by what is asked of it
 
     def _make(self, options: StreamOptions) -> FakeMaker:
         self.makers.append(FakeMaker(self.fails, self.spoilt))

@@ -171,7 +171,7 @@ def test_a_part_that_raises_at_the_close_keeps_no_other_open(artefact: Artefact)
     def fails() -> None:
         raise OSError("the disk is gone")
 
-    stage.runtime.recorder.close = fails  # type: ignore[method-assign]
+    stage.runtime.recorder.close = fails  # type: ignore[method-assign]  # as a full disk would
     with pytest.raises(OSError, match="the disk is gone"):
         stage.runtime.close()
     assert len(backend.closed_on) == 1

@@ -68,6 +68,7 @@ class Choices(fields.String):
         super().__init__(metadata={**metadata, "pattern": f"^({one})(,({one}))*$"}, **kwargs)
         self._choices = choices
 
+    # its description is a text's, what it becomes is not
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> tuple[str, ...]:  # type: ignore[override]
         names = tuple(dict.fromkeys(value.split(","))) if isinstance(value, str) else ()
         if not names or not set(names) <= set(self._choices):

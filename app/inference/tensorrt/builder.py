@@ -188,7 +188,7 @@ def _monitor(trt: Any, config: Any, progress: Progress | None) -> Any | None:
     tell = progress
     steps: dict[str, int] = {}
 
-    class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
+    class Monitor(trt.IProgressMonitor):  # type: ignore[misc]  # TensorRT has no types
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
 

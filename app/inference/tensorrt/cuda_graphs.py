@@ -37,7 +37,7 @@ def record(work: Callable[[], None], stream: int) -> Graph:
         GraphError: cuda-bindings is not installed, or the work holds what cannot be recorded.
     """
     try:
-        from cuda.bindings import driver  # type: ignore[import-untyped,import-not-found,unused-ignore]
+        from cuda.bindings import driver  # type: ignore[import-untyped,import-not-found,unused-ignore]  # an extra
     except ImportError:
         raise GraphError("cuda-bindings is not installed (`pip install cuda-bindings`)") from None
     handle = driver.CUstream(stream)

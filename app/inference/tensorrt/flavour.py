@@ -73,7 +73,7 @@ class Messages:
 def _logger(trt: Any, errors: deque[str]) -> Any:
     severity = trt.ILogger.Severity
 
-    class Logger(trt.ILogger):  # type: ignore[misc]
+    class Logger(trt.ILogger):  # type: ignore[misc]  # TensorRT has no types
         def __init__(self) -> None:
             trt.ILogger.__init__(self)
 

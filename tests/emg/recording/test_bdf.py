@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import datetime, timezone
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,11 +39,9 @@ DEVICES = [
 ]
 
 
-def header(
-    rate: float, signal: Samples, units: str = "uV", factor: float = 1.0, **changes: object
-) -> BdfHeader:
+def header(rate: float, signal: Samples, units: str = "uV", factor: float = 1.0, **changes: Any) -> BdfHeader:
     peaks = np.abs(signal).max(axis=0).tolist()
-    values: dict[str, object] = {
+    values: dict[str, Any] = {
         "patient": "S07",
         "equipment": "live",
         "began": datetime(2025, 10, 9, 8, 53, 20, tzinfo=timezone.utc),
@@ -52,7 +51,7 @@ def header(
         "record": record_length(rate, len(signal), signal.shape[1]),
         "samples": len(signal),
     }
-    return BdfHeader(**{**values, **changes})  # type: ignore[arg-type]
+    return BdfHeader(**{**values, **changes})
 
 
 def write(

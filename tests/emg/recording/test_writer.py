@@ -285,6 +285,6 @@ def test_a_file_that_may_not_grow_fails_cleanly_and_keeps_what_is_whole(tmp_path
     assert (ending.state, ending.samples) == ("failed", 10 * count)
     assert ending.error == os.strerror(errno.EFBIG)
     with folders.open_file(tmp_path, "one", LOG) as file:
-        assert sum(len(entry.samples) for entry in read(file, CHANNELS)) == 10 * count  # type: ignore[union-attr]
+        assert sum(len(entry.samples) for entry in read(file, CHANNELS)) == 10 * count  # type: ignore[union-attr]  # all chunks
         assert file.read() == b""
     assert count > 50

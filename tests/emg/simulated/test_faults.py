@@ -181,7 +181,7 @@ def test_faults_without_an_end_last() -> None:
 
 def test_the_counters_of_the_wrapped_source_are_passed_on() -> None:
     counting = source()
-    counting.sums = {"crc_errors": 3}  # type: ignore[attr-defined]
+    counting.sums = {"crc_errors": 3}  # type: ignore[attr-defined]  # some sources have them
     assert FaultInjector(counting, (Gap(20, 5),)).sums == {"crc_errors": 3}
     assert FaultInjector(source(), (Gap(20, 5),)).sums == {}
 

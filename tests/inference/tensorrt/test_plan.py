@@ -60,7 +60,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path: Path)
     (tmp_path / "file").write_bytes(b"old")
 
     with pytest.raises(TypeError):
-        write_atomically(tmp_path / "file", "no bytes")  # type: ignore[arg-type]
+        write_atomically(tmp_path / "file", "no bytes")  # type: ignore[arg-type]  # fails within the write
 
     assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("file", b"old")]
 

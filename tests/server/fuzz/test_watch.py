@@ -11,8 +11,10 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from http import HTTPStatus
+from typing import Any
 
 import pytest
 
@@ -31,10 +33,11 @@ for step in ('', 'held = b"a" * {size}', 'held = None'):
     sys.stdin.readline()
 """
 WITHOUT = Sound(rule="/health", method="GET", parts={})  # a route whose description has no 503
+GET = Shot(kind="deep", sound=WITHOUT, pieces=(b"GET / HTTP/1.1\r\n\r\n",))
 
 
-def shot(**more: object) -> Shot:
-    return Shot(**{"kind": "deep", "sound": WITHOUT, "pieces": (b"GET / HTTP/1.1\r\n\r\n",), **more})  # type: ignore[arg-type]
+def shot(**more: Any) -> Shot:
+    return replace(GET, **more)
 
 
 @contextmanager
@@ -114,7 +117,8 @@ def test_memory_that_is_held_is_seen_and_so_is_that_it_goes_back() -> None:
     command = [sys.executable, "-c", HOLDER.format(size=BYTES)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         step = partial(next_step, process)
-        process.stdout.readline()  # type: ignore[union-attr]
+        assert process.stdout is not None
+        process.stdout.readline()
         before = memory(process.pid)
         step()
         assert grown(before, memory(process.pid)) > 1

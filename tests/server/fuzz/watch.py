@@ -82,7 +82,8 @@ def watching(live: Live, source: str, pushes: bool = False) -> Iterator[Seen]:
         assert process.stdout.readline() == "reads\n", "the reader has not begun"
         yield seen
         told, _ = process.communicate(timeout=LATE_S)
-        seen.__init__(**json.loads(told))  # type: ignore[misc]
+        for name, value in json.loads(told).items():
+            setattr(seen, name, value)
     finally:
         process.kill()
         process.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from typing import Any
 
 import pytest
 
@@ -27,8 +28,8 @@ class Station:
         self.values = memoryview(bytearray(8 * Table.size(ROWS, SOURCE_WIDTH))).cast("d")
         self.table = SourceTable(Table(self.values, SOURCE_WIDTH))
 
-    def note(self, name: str, samples: int = 10, stalls: int = 0, **said: object) -> None:
-        self.table.note(state_of(name, samples, **said), stalls)  # type: ignore[arg-type]
+    def note(self, name: str, samples: int = 10, stalls: int = 0, **said: Any) -> None:
+        self.table.note(state_of(name, samples, **said), stalls)
 
     @property
     def seen(self) -> dict[str, SourceRow]:
@@ -183,6 +184,6 @@ def test_a_reader_never_sees_one_sources_counts_under_anothers_name() -> None:
             writer.row("new")[0] = 2
         return values[at + NAME_BYTES // 8 : at + NAME_BYTES // 8 + 1]
 
-    reader._row = hand_over  # type: ignore[method-assign]
+    reader._row = hand_over  # type: ignore[method-assign]  # the writer comes in between
     assert list(reader.seen()) == []
     assert list(reader.seen()) == [("new", [2.0])]

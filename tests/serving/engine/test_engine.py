@@ -324,7 +324,7 @@ def test_one_that_never_opens_is_given_up_and_holds_up_nobody(monkeypatch: pytes
 
 def test_one_that_opens_while_the_engine_closes_is_closed_too() -> None:
     late, backend = Late(), FakeBackend()
-    late.open = lambda: backend  # type: ignore[method-assign]
+    late.open = lambda: backend  # type: ignore[method-assign]  # opens without waiting
     with serving_beside(late) as engine:
         asking = Caller(engine, backend="b")
         assert late.begun.wait(PATIENT_S)

@@ -427,7 +427,7 @@ def test_what_a_source_delivers_beside_emg_is_recorded_with_it(
 ) -> None:
     """A chunk may come before the EMG it belongs to, and its buffer may be used again."""
     motion = AuxStream(name="motion", channel_names=("x", "y"), units="g", sampling_rate=50.0)
-    feed.source.aux_streams, feed.source.channel_names = (motion,), ("biceps",)  # type: ignore[attr-defined]
+    feed.source.aux_streams, feed.source.channel_names = (motion,), ("biceps",)  # type: ignore[attr-defined]  # few have them
     recorder.start(feed, "one")
     values = np.array([[1, 2], [3, 4]], np.float32)
     feed.give(10, aux=(AuxChunk(stream=0, at=-1.5, samples=values),))

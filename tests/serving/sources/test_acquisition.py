@@ -103,7 +103,7 @@ def test_samples_that_come_late_and_continue_the_index_are_one_signal() -> None:
 
 def test_after_a_silence_of_a_source_that_cannot_number_its_samples_a_new_segment_begins() -> None:
     with watched() as it:
-        it.source.numbered = False  # type: ignore[attr-defined]
+        it.source.numbered = False  # type: ignore[attr-defined]  # some sources say so
         it.give(chunk(0, 10))
         it.clock.advance(STALL_S / 2)
         it.give(chunk(10, 10))
@@ -207,7 +207,7 @@ def test_closing_wakes_every_reader_and_gives_the_source_back() -> None:
     it = Watched()
     closed: list[str] = []
     give_back = it.source.close
-    it.source.close = lambda: (closed.append("source"), give_back())[1]  # type: ignore[method-assign]
+    it.source.close = lambda: (closed.append("source"), give_back())[1]  # type: ignore[method-assign]  # noted
     it.acquisition.start()
     it.give(chunk(0))
     readers = [Reader(it.ring, 100) for _ in range(3)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -57,7 +58,7 @@ class Scene:
         faults: Sequence[Fault] = (),
         clock: FakeClock | None = None,
         length: int = LENGTH,
-        **options: object,
+        **options: Any,
     ) -> None:
         self.clock = clock or FakeClock()
         noise = np.random.default_rng(0).normal(0, 2, (1000, CHANNELS)).astype(np.float32)
@@ -66,7 +67,7 @@ class Scene:
         self.path = SignalPath(Ring(1000, CHANNELS, FILL), design((), RATE, None))
         self.acquisition = Acquisition(self.source, self.path, self.clock, length=length)
         self.maker = FrameMaker(
-            StreamOptions(fps=20, backend="fake", **options),  # type: ignore[arg-type]
+            StreamOptions(fps=20, backend="fake", **options),
             classifier=WindowClassifier(engine, MANIFEST, self.path.ring, ()),
             manifest=MANIFEST,
             path=self.path,
@@ -213,7 +214,7 @@ def test_a_source_that_fails_says_why_until_it_delivers_again_and_ends_when_it_e
     waited: Callable[..., None],
 ) -> None:
     source, clock = StepwiseSource(), FakeClock()
-    acquisition = Acquisition(source, SignalPath(Ring(100, 1), design((), RATE, None)), clock)  # type: ignore[arg-type]
+    acquisition = Acquisition(source, SignalPath(Ring(100, 1), design((), RATE, None)), clock)
     acquisition.start()
     source.give(SourceError("unplugged"))
     waited(lambda: acquisition.state == "disconnected")
@@ -231,7 +232,7 @@ def test_a_source_that_is_silent_is_a_reason_not_to_be_ready(engine: Engine) -> 
     artefact = SimpleNamespace(manifest=MANIFEST, sha256="0" * 64)
     runtime = Runtime(
         settings=Settings(mains_hz=None),
-        artefact=artefact,  # type: ignore[arg-type]
+        artefact=artefact,  # type: ignore[arg-type]  # no folder behind it
         engine=engine,
         acquisition=scene.acquisition,
         encode=lambda event: b"",
