@@ -7,18 +7,25 @@ const FIELDS = [
   { name: "name", label: "Name", kind: "text", attributes: { placeholder: "by time" } },
   { name: "subject", label: "Subject", kind: "text", attributes: { placeholder: "S01", maxlength: 32 } },
   { name: "prompted", label: "With prompts", kind: "check" },
-  { name: "gestures", label: "Gestures, in order", kind: "text", whole: true },
+  { name: "gestures", label: "Gestures, in order", kind: "text", whole: true, attributes: { required: true, placeholder: "rest, fist, or names of your own" } },
   { name: "repetitions", label: "Repetitions", kind: "number", attributes: { min: 1, max: 100, step: 1, required: true } },
   { name: "seconds", label: "Seconds each", kind: "number", attributes: { min: 0.1, step: "any", required: true } },
 ];
 const NEEDS = "recordings-needs"; // says why buttons are off
 const PLAN = ["gestures", "repetitions", "seconds"];
 
+/** Names between commas, as they were written; only what a model calls `open_hand` may be written `open hand`. */
+export function namesIn(text, known) {
+  const names = text.split(",").map((name) => name.trim()).filter(Boolean);
+  return names.map((name) => known.find((one) => one === name.replaceAll(" ", "_")) ?? name);
+}
+
 /** A form, the running recording's prompt, and the finished ones. */
 export class RecordingsPanel {
   #running = null; // state of the recording that runs
   #asked = 0; // when its state came, ms
   #touched = false;
+  #names = [];
 
   constructor(server, source) {
     [this.server, this.source] = [server, source];
@@ -45,8 +52,10 @@ export class RecordingsPanel {
     return this.#running !== null;
   }
 
-  configure(classes) {
-    if (!this.#touched) this.fields.gestures.value = classes.join(", ");
+  /** Names to begin with: the model's classes, or those of the source's labels. */
+  configure(names) {
+    this.#names = names;
+    if (!this.#touched) this.fields.gestures.value = names.join(", ");
   }
 
   /** Why there is nothing to see, in a sentence; "" where there is. */
@@ -98,7 +107,7 @@ export class RecordingsPanel {
     const wanted = ["name", "subject", ...(this.fields.prompted.value ? PLAN : [])];
     if (!wanted.map((name) => this.fields[name].check()).every(Boolean)) return;
     const value = (name) => this.fields[name].value;
-    const gestures = (value("gestures") ?? "").split(",").map((text) => text.trim().replaceAll(" ", "_")).filter(Boolean);
+    const gestures = namesIn(value("gestures") ?? "", this.#names);
     const plan = { gestures, repetitions: value("repetitions"), seconds: value("seconds") };
     const body = { name: value("name"), subject: value("subject"), source: this.source(), plan: value("prompted") ? plan : null };
     await this.#do(async () => this.#follow(await this.server.post("/emg/recordings", body)));

@@ -148,7 +148,7 @@ def quality() -> dict[str, Any]:
 
 def _described(pipeline: SourcePipeline) -> dict[str, Any]:
     pushed = pipeline.source if isinstance(pipeline.source, PushSource) else None
-    source, manifest = pipeline.source, pipeline.manifest
+    source, manifest, montage = pipeline.source, pipeline.manifest, pipeline.montage
     return {
         **source_state(pipeline.acquisition.look()),
         "name": pipeline.name,
@@ -156,7 +156,8 @@ def _described(pipeline: SourcePipeline) -> dict[str, Any]:
         "channel_names": list(channel_names(source)),
         "model": None if manifest is None else manifest.name,
         "advice": None if manifest is not None else pipeline.no_model,
-        "montage": None if pipeline.montage is None else str(pipeline.montage),
+        "montage": None if montage is None else str(montage),
+        "signal_channels": list(range(source.channels) if montage is None else montage.columns),
         "filters": [dict(one) for one in pipeline.acquisition.path.filters],
         "aux": [_aux(stream) for stream in aux_streams(source)],
         "sampling_rate_hz": pipeline.sampling_rate,
