@@ -11,6 +11,7 @@ const FIELDS = [
   { name: "repetitions", label: "Repetitions", kind: "number", attributes: { min: 1, max: 100, step: 1, required: true } },
   { name: "seconds", label: "Seconds each", kind: "number", attributes: { min: 0.1, step: "any", required: true } },
 ];
+const FORMATS = [["npz", "npz"], ["bdf", "zip"], ["xdf", "xdf"]]; // as the API calls them, and how their files end
 const NEEDS = "recordings-needs"; // says why buttons are off
 const PLAN = ["gestures", "repetitions", "seconds"];
 
@@ -156,7 +157,8 @@ export class RecordingsPanel {
       await this.server.delete(path);
       await this.refresh();
     };
-    const buttons = [act("npz", "Download as npz", take("npz", "npz")), act("bdf", "Download as bdf", take("bdf", "zip")), act("Delete", "Delete", erase)];
+    const files = FORMATS.map(([format, suffix]) => act(format, `Download as ${format}`, take(format, suffix)));
+    const buttons = [...files, act("Delete", "Delete", erase)];
     return make("li", {}, make("span", { class: "name" }, name), make("span", { class: "note" }, about), make("span", { class: "buttons" }, ...buttons));
   }
 

@@ -64,6 +64,63 @@ def test_it_records_gestures_of_any_name(dashboard: Dashboard, server: Live) -> 
     dashboard.until(f"!document.getElementById('files').textContent.includes('own-{server.port}')")
 
 
+DEVICES = {
+    "devices": [
+        {"kind": "simulator", "name": "Simulator", "detail": "", "settings": {"EMG_MODE": "dummy"}},
+        {"kind": "lsl", "name": "armband", "detail": "8 channels at 200 Hz", "settings": {"EMG_MODE": "lsl"}},
+        {"kind": "mindrove", "name": "MindRove", "detail": "pip install mindrove", "settings": None},
+    ],
+    "current": {"EMG_MODE": "dummy", "EMG_CH": "4"},
+}
+
+
+def test_the_source_is_chosen_among_the_devices_that_are_there(dashboard: Dashboard) -> None:
+    """By a server of the test's own: what it is asked, and what is said while it looks, refuses and opens."""
+    page = dashboard.page
+    held: list[Any] = []
+
+    def hold(route: Any) -> None:
+        held.append(route)
+
+    for path in ("devices", "source"):
+        page.route(f"**/emg/{path}", hold)
+    dashboard.open().start()
+    page.get_by_role("button", name="Source", exact=True).click()
+    dashboard.reads("#sources-said", "Looking for devices.")
+    until_asked(dashboard, held).fulfill(json=DEVICES)
+    dashboard.reads("#devices", "simulated · in use").reads("#devices", "LSL · 8 channels at 200 Hz")
+    assert page.get_by_role("button", name="MindRove").is_disabled()
+    dashboard.keep("sources")
+    page.get_by_role("button", name="armband").click()
+    dashboard.reads("#sources-said", "Opening armband.")
+    refused = until_asked(dashboard, held)
+    assert (refused.request.method, refused.request.post_data_json) == (
+        "PUT",
+        {"settings": {"EMG_MODE": "lsl"}},
+    )
+    problem = {"title": "Service Unavailable", "status": 503, "detail": "no stream has name=armband"}
+    refused.fulfill(status=503, json=problem)
+    dashboard.reads("#sources-error", "no stream has name=armband")
+    page.get_by_role("button", name="Look again").click()
+    until_asked(dashboard, held).fulfill(json={"devices": [], "current": {}})
+    dashboard.reads("#sources-said", "No device was found.")
+    page.get_by_role("button", name="Look again").click()
+    until_asked(dashboard, held).fulfill(json=DEVICES)
+    page.get_by_role("button", name="armband").click()
+    opened = {"name": "armband", "channels": 8, "sampling_rate_hz": 200.0}
+    until_asked(dashboard, held).fulfill(json=opened)
+    dashboard.until("!document.getElementById('sources').open")
+    dashboard.reads("#log-entries", "changed to armband: 8 channels at 200 Hz")
+    assert dashboard.text("#status-text") == "Live"
+
+
+def until_asked(dashboard: Dashboard, held: list[Any]) -> Any:
+    """The next request that waits for its answer."""
+    while not held:
+        dashboard.page.wait_for_timeout(20)
+    return held.pop()
+
+
 @pytest.mark.parametrize("channels", [1, 64])
 def test_one_channel_and_many_are_readable_on_a_phone(browser: Any, server: Live, channels: int) -> None:
     """By what the server would say: a source of so many channels, with names that a device gave."""
