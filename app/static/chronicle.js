@@ -34,20 +34,25 @@ export class Chronicle {
     else this.#frame(event);
   }
 
-  quality(channel, problems) {
-    this.#add("quality", `channel ${channel + 1}: ${problems || "fine again"}`, { channel, problems });
+  switched({ name, channels, sampling_rate_hz: rate }) {
+    this.#add("source", `changed to ${name}: ${channels} channels at ${rate} Hz`, { name });
   }
 
-  #frame({ signal, ...frame }) {
+  quality(channel, name, problems) {
+    this.#add("quality", `channel ${name}: ${problems || "fine again"}`, { channel, problems });
+  }
+
+  #frame({ signal, aux, ...frame }) {
     const { decision_label: decision, label, confidence, dropped } = frame;
-    if (decision !== this.#decision) {
+    if (decision !== undefined && decision !== this.#decision) {
       const before = this.#decision === null ? "" : `${spaced(this.#decision)} → `;
       this.#add("decision", `${before}${spaced(decision)}, ${Math.round(confidence * 100)} %`, frame);
       this.#decision = decision;
     }
     if (dropped > this.#dropped) this.#add("connection", `${dropped - this.#dropped} frames dropped`, { dropped });
     this.#dropped = dropped;
-    this.#add("frame", `${frame.frame}: ${spaced(label)}, ${Math.round(confidence * 100)} %`, frame);
+    const said = label === undefined ? `sample ${frame.sample_index}` : `${spaced(label)}, ${Math.round(confidence * 100)} %`;
+    this.#add("frame", `${frame.frame}: ${said}`, frame);
   }
 
   #add(kind, text, data) {

@@ -19,7 +19,9 @@ const FIELDS = [
   { name: "preprocess", label: "Normalise (preprocess)", kind: "check" },
   { name: "use_tensorrt", label: "Prefer TensorRT", kind: "check" },
   { name: "include_signal", label: "Show the signal", kind: "check" },
+  { name: "include_aux", label: "Show what comes beside it", kind: "check" },
 ];
+const OF_MODEL = ["backend", "votes", "min_confidence", "preprocess", "use_tensorrt"];
 const APPLY_MS = 400; // after the last key stroke
 
 /** Reads and shows the options; `onChange` gets them when they are sound. */
@@ -35,6 +37,8 @@ export class Controls {
     form.append(...made.map((field) => field.element));
     for (const field of made) field.value = DEFAULTS[field.name];
     this.fields.include_signal.value = true;
+    this.fields.include_aux.value = true;
+    this.fields.include_aux.element.hidden = true; // until a source has something
     this.fields.source.offer([{ value: "", label: "the server's own" }]);
     this.backends({});
     form.addEventListener("submit", (event) => event.preventDefault());
@@ -48,7 +52,16 @@ export class Controls {
   }
 
   get options() {
-    return Object.fromEntries(Object.entries(this.fields).map(([name, field]) => [name, field.value]));
+    const options = Object.fromEntries(Object.entries(this.fields).map(([name, field]) => [name, field.value]));
+    options.include_aux &&= !this.fields.include_aux.element.hidden;
+    return options;
+  }
+
+  /** Shows what this source can be asked for. @param {import("./source_facts.js").Facts} facts */
+  suit({ model, aux }) {
+    for (const name of OF_MODEL) this.fields[name].element.hidden = model === null;
+    this.fields.include_aux.element.hidden = aux.length === 0;
+    this.show();
   }
 
   valid() {

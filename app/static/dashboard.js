@@ -1,12 +1,10 @@
 /** The dashboard: one stream, what it says, and what the server says of itself. */
 
-import { AccuracyPanel } from "./accuracy_panel.js";
-import { Bars } from "./bars.js";
+import { AuxPanel } from "./aux_panel.js";
 import { Chronicle } from "./chronicle.js";
 import { Controls } from "./controls.js";
-import { byId, percent, setText, spaced } from "./elements.js";
+import { byId, sentence, setText, spaced } from "./elements.js";
 import { Figures } from "./figures.js";
-import { GesturePanel } from "./gesture.js";
 import { installKeyDialog } from "./key_dialog.js";
 import { EventLog } from "./log.js";
 import { LogPanel } from "./log_panel.js";
@@ -14,15 +12,17 @@ import { Monitor } from "./monitor.js";
 import { noticeOf } from "./notice.js";
 import { spoken } from "./options.js";
 import { Palette } from "./palette.js";
+import { Predictions } from "./predictions.js";
 import { QualityPanel } from "./quality_panel.js";
 import { RecordingsPanel } from "./recordings_panel.js";
-import { Ribbon } from "./ribbon.js";
-import { Scores } from "./scores.js";
+import { Ribbon, ROWS } from "./ribbon.js";
 import { Screen } from "./screen.js";
 import { ScrollClock } from "./scroll.js";
 import { Server } from "./server.js";
 import { Session } from "./session.js";
 import { SignalView } from "./signal_view.js";
+import { factsOf, unfamiliar } from "./source_facts.js";
+import { SourcePicker } from "./source_picker.js";
 import { installTheme } from "./theme.js";
 import { TimingChart } from "./timing_chart.js";
 import { Timings } from "./timings.js";
@@ -42,16 +42,15 @@ const STATES = {
 class Dashboard {
   frame = null; // the newest
   detail = {};
-  scores = new Scores([]);
+  facts = null; // of the source that is shown
   timings = { age: new Timings(), latency: new Timings() };
   log = new EventLog();
   chronicle = new Chronicle(this.log);
   palette = new Palette();
-  gesture = new GesturePanel();
-  accuracy = new AccuracyPanel();
-  distribution = new Bars(byId("distribution"));
+  predictions = new Predictions();
   figures = new Figures();
   quality = new QualityPanel();
+  aux = new AuxPanel();
   logPanel = new LogPanel(this.log);
   timingChart = new TimingChart(byId("timing"), this.palette);
 
@@ -68,6 +67,7 @@ class Dashboard {
       new Ribbon(byId("ribbon"), this.palette),
       clock,
     );
+    this.signal.waveform.levels = this.quality.levels;
     this.recordings = new RecordingsPanel(server, () => this.controls.options.source);
     this.monitor = new Monitor(server, {
       onChange: () => this.#heard(),
@@ -77,6 +77,7 @@ class Dashboard {
       source: () => this.controls.options.source,
     });
     this.openKey = installKeyDialog(server, () => this.#keyed());
+    this.picker = new SourcePicker(server, { onSwitched: (source) => this.#switched(source) });
     installTheme(byId("theme"), () => this.#recolour());
     byId("toggle").addEventListener("click", () => (this.session.running ? this.session.stop() : this.start()));
     byId("notice-act").addEventListener("click", () => (this.act === "key" ? this.openKey() : this.start()));
@@ -90,11 +91,15 @@ class Dashboard {
     if (new URLSearchParams(window.location.search).has("start")) this.start();
   }
 
+  get scores() {
+    return this.predictions.scores;
+  }
+
   start() {
     if (!this.controls.valid()) return;
     this.options = this.controls.options;
     this.#clear();
-    this.gesture.threshold(this.options.min_confidence);
+    this.predictions.gesture.threshold(this.options.min_confidence);
     setText(byId("fps-asked"), String(this.options.fps));
     this.chronicle.began(spoken(this.options));
     this.session.start(spoken(this.options));
@@ -103,8 +108,7 @@ class Dashboard {
 
   #clear() {
     this.frame = null;
-    this.scores.clear();
-    this.gesture.clear();
+    this.predictions.clear();
     this.signal.clear();
     Object.values(this.timings).forEach((timings) => timings.clear());
     this.#configure();
@@ -112,35 +116,53 @@ class Dashboard {
 
   /** What the model and the source are, as far as they are known. */
   #configure() {
-    const model = this.monitor.health?.model;
-    if (!model) return;
-    const fps = this.options?.fps ?? this.controls.options.fps;
-    this.signal.configure(model.channels, model.sampling_rate_hz, fps, model.units);
-    const key = JSON.stringify(model);
-    if (key === this.model) return;
-    this.model = key;
-    const rest = model.rest_class ?? (model.classes.includes("rest") ? "rest" : model.classes[0]);
-    this.scores = new Scores(model.classes);
-    this.gesture.configure(model.classes, rest);
-    this.signal.rest(rest);
-    this.accuracy.configure(this.scores);
-    this.distribution.configure(model.classes);
-    this.quality.configure(model.channels);
-    this.signal.waveform.levels = this.quality.levels;
-    this.recordings.configure(model.classes);
+    const facts = factsOf(this.monitor.health, this.monitor.named(this.controls.options.source));
+    if (facts !== null) this.#show(facts);
+  }
+
+  #show(facts) {
+    this.facts = facts;
+    const { model, channels, lanes, gestures } = facts;
+    const rest = this.predictions.configure(model);
+    byId("board").toggleAttribute("data-signal-only", model === null);
+    setText(byId("advice"), sentence(facts.advice));
+    this.signal.configure(facts, this.options?.fps ?? this.controls.options.fps);
+    this.signal.label(model ? ROWS : ROWS.slice(0, gestures.length ? 1 : 0), rest);
+    const place = JSON.stringify([facts.name, channels, lanes]);
+    if (place !== this.place) this.quality.configure(channels, lanes);
+    this.place = place;
+    this.aux.configure(facts.aux);
+    this.recordings.configure(model?.classes ?? gestures);
+    this.controls.suit(facts);
+    const wanted = this.controls.options.include_aux && !this.options?.include_aux;
+    if (wanted && this.session.running) this.start(); // the source before had none
   }
 
   #event(event) {
     this.chronicle.event(event);
-    if (event.status === "stalled" || event.status === "recovered") this.gesture.decide(event.decision_label);
-    if (event.prediction === undefined || this.model === undefined) return;
+    if (event.decision_label !== undefined && event.status) this.predictions.gesture.decide(event.decision_label);
+    if (event.status === "recovered") this.monitor.poll.wake(); // it may be another source
+    if (event.truth === undefined || this.facts === null) return;
     const now = performance.now();
+    if (event.signal && event.signal.length !== this.facts.lanes.length) this.#surprised(event);
     this.frame = event;
-    this.scores.push(event);
-    this.timings.latency.push(now, event.latency_ms);
+    if (this.predictions.push(event)) this.timings.latency.push(now, event.latency_ms);
     this.timings.age.push(now, event.age_ms);
     this.signal.push(event, now);
+    if (event.aux) this.aux.push(event.aux);
     if (event.quality) this.quality.event(event.quality, this.#qualityChanged);
+  }
+
+  /** A frame of another shape: the source has changed, and what the server says of it is on its way. */
+  #surprised({ signal, prediction }) {
+    this.#show(unfamiliar(this.facts, signal.length, prediction === undefined ? null : this.facts.model));
+    this.monitor.poll.wake();
+  }
+
+  /** The server reads another source; the stream goes on. */
+  #switched(source) {
+    this.chronicle.switched(source);
+    this.monitor.poll.wake();
   }
 
   #state(state, detail) {
@@ -154,7 +176,7 @@ class Dashboard {
     if (state === "failed") this.controls.complain(detail.error.problem?.errors);
     if (state === "waiting" || state === "stalled" || state === "failed") this.monitor.poll.wake();
     this.signal.explain(state, this.options?.include_signal ?? true);
-    this.gesture.past(this.frame !== null && state !== "live" && state !== "stalled");
+    this.predictions.gesture.past(this.frame !== null && state !== "live" && state !== "stalled");
     this.#notice();
   }
 
@@ -165,7 +187,7 @@ class Dashboard {
       this.controls.backends(health.backends);
       this.controls.sources(sources, fallback);
       this.#configure();
-      setText(byId("about"), about(health, this.monitor.named(this.controls.options.source)));
+      setText(byId("about"), about(health.version, this.facts));
     }
     this.controls.show();
     this.#permit();
@@ -178,6 +200,7 @@ class Dashboard {
     byId("toggle").disabled = !may;
     byId("toggle").title = may ? "" : "This takes a key with the scope read";
     this.recordings.permit();
+    this.picker.permit();
   }
 
   #notice() {
@@ -201,11 +224,11 @@ class Dashboard {
     byId("channels").hidden = answer === null;
     setText(byId("quality-plain"), why);
     if (answer === null) return setText(byId("quality-note"), "");
-    if (this.model === undefined) this.#configure();
+    if (this.facts === null) this.#configure();
     return this.quality.show(answer, this.#qualityChanged);
   }
 
-  #qualityChanged = (channel, problems) => this.chronicle.quality(channel, problems);
+  #qualityChanged = (channel, name, problems) => this.chronicle.quality(channel, name, problems);
 
   #keyed() {
     this.monitor.trouble = null;
@@ -222,7 +245,7 @@ class Dashboard {
 
   #fast(now) {
     this.signal.paint(now);
-    this.gesture.paint(this.frame, now);
+    this.predictions.gesture.paint(this.frame, now);
     this.recordings.paint(now);
   }
 
@@ -231,21 +254,17 @@ class Dashboard {
     this.figures.paint(now, this.timings, this.frame);
     this.figures.speed(this.signal.clock.speed);
     this.timingChart.paint(now, this.timings);
-    if (this.model !== undefined) this.accuracy.paint();
+    if (this.facts !== null) this.predictions.paint();
+    this.aux.paint();
     this.logPanel.paint();
-    const { predicted, frames } = this.scores;
-    const common = Math.max(1, ...predicted);
-    predicted.forEach((count, k) => {
-      const text = frames ? percent(count / frames) : "–";
-      this.distribution.set(k, count / common, text, false);
-    });
   }
 }
 
-function about({ model, source, version }, streamed) {
-  const name = streamed?.name ?? source?.name ?? "no source";
-  const rate = `${model.channels} channels at ${model.sampling_rate_hz.toLocaleString("en")} Hz`;
-  return [spaced(name), rate, model.name, `version ${version}`].join(" · ");
+function about(version, facts) {
+  if (facts === null) return `no source · version ${version}`;
+  const { name, channels, rate, model } = facts;
+  const signal = `${channels.length} ${channels.length === 1 ? "channel" : "channels"} at ${rate.toLocaleString("en")} Hz`;
+  return [spaced(name ?? "no source"), signal, model?.name ?? "no model", `version ${version}`].join(" · ");
 }
 
 /** The page that the server gives speaks to that server; the stand-alone one to any. */

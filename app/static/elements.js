@@ -25,6 +25,13 @@ export const spaced = (label) => label.replaceAll("_", " ");
 
 export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
+/** With a capital letter and a full stop. */
+export function sentence(text) {
+  if (!text) return "";
+  const whole = /^\w+:/.test(text) ? text : capital(text); // a field keeps its name
+  return /[.!?]$/.test(whole) ? whole : `${whole}.`;
+}
+
 export const percent = (share) => (share === null ? "–" : `${Math.round(share * 100)} %`);
 
 /** Three digits that matter; "–" for null. */

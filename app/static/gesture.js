@@ -15,6 +15,7 @@ export class GesturePanel {
     [this.classes, this.rest] = [classes, rest];
     this.#bars.configure(classes.map(spaced));
     this.clear();
+    this.past(false);
   }
 
   clear() {
@@ -31,12 +32,13 @@ export class GesturePanel {
 
   /** What is past must not look as if it were now. */
   past(is) {
-    setText(byId("gesture-title"), is ? "Last decision" : "Decision");
+    const title = is ? "Last decision" : "Decision";
+    setText(byId("gesture-title"), this.classes?.length === 0 ? "No model reads this source." : title);
     byId("gesture").toggleAttribute("data-past", is);
   }
 
   paint(frame, nowMs) {
-    if (frame === null || frame === this.#frame) return;
+    if (frame === null || frame === this.#frame || frame.prediction === undefined) return;
     const changed = frame.decision !== this.#frame?.decision;
     this.#frame = frame;
     this.decide(frame.decision_label);

@@ -1,8 +1,14 @@
 /** What is the matter, in plain words, and what to do about it. Pure. */
 
-// What is seen, where the server gives no reason of its own, and what follows from it.
+import { sentence } from "./elements.js";
+
+// What is seen, where the server gives no reason of its own, and what follows from it; without a model, where that differs.
 const SAYS = {
-  stalled: ["No samples arrive.", "Decisions fall to rest, and go on by themselves when samples come again."],
+  stalled: [
+    "No samples arrive.",
+    "Decisions fall to rest, and go on by themselves when samples come again.",
+    "It goes on by itself when samples come again.",
+  ],
   disconnected: ["It cannot be read.", "The server tries to open it again by itself."],
   ended: [
     "Nothing more comes from it until the server is started anew.",
@@ -76,23 +82,16 @@ function sourceNotice(state, health, source) {
     const text = "The server is in push mode and nobody has declared a source yet. Samples are sent to /emg/sources; docs/push.md shows how.";
     return { level: "warn", title: "There is no source.", text };
   }
-  const { name, state: now, error } = source ?? health.source;
+  const { name, state: now, error, model } = source ?? health.source;
   const found = now in SAYS ? now : state; // the stream may know of it before the last look at the server
   if (!(found in SAYS) || (found === "ended" && state === "completed")) return null; // said with the figures
   const title = `The source ${name} ${found === "ended" ? "has" : "is"} ${found}.`;
-  const [seen, then] = SAYS[found];
-  return { level: "warn", title, text: `${error ? sentence(error) : seen} ${then}` };
+  const [seen, then, alone = then] = SAYS[found];
+  return { level: "warn", title, text: `${error ? sentence(error) : seen} ${model === null ? alone : then}` };
 }
 
 function completedNotice({ total_frames: frames, duration_seconds: seconds, avg_fps: fps, reason }) {
   const why = { "source ended": "The source has ended.", shutdown: "The server was shut down." }[reason];
   const text = `${frames.toLocaleString("en")} frames in ${seconds.toFixed(1)} s, ${fps.toFixed(1)} a second.`;
   return { level: "info", title: why ?? "The stream is complete.", text, act: "start" };
-}
-
-/** With a capital letter and a full stop. */
-function sentence(text) {
-  if (!text) return "";
-  const whole = /^\w+:/.test(text) ? text : text.charAt(0).toUpperCase() + text.slice(1); // a field keeps its name
-  return /[.!?]$/.test(whole) ? whole : `${whole}.`;
 }

@@ -11,6 +11,7 @@ export const DEFAULTS = Object.freeze({
   min_confidence: 0,
   duration_seconds: null,
   include_signal: false,
+  include_aux: false,
 });
 
 /** Fields that differ from the defaults. */

@@ -1,9 +1,10 @@
 /** A question asked again and again while the page is seen. */
 
-/** Asks at once and then every `everyMs()`; `wake` asks now. One question at a time. */
+/** Asks at once and then every `everyMs()`; `wake` asks now, or anew as soon as there is an answer. One question at a time. */
 export class Poll {
   #timer = 0;
   #busy = false;
+  #again = false; // woken while it asked: that answer may be of before
 
   constructor(ask, everyMs) {
     [this.ask, this.everyMs] = [ask, everyMs];
@@ -12,6 +13,7 @@ export class Poll {
 
   async wake() {
     clearTimeout(this.#timer);
+    this.#again = this.#busy;
     if (this.#busy || document.hidden) return;
     this.#busy = true;
     try {
@@ -19,7 +21,7 @@ export class Poll {
     } finally {
       this.#busy = false;
       clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => this.wake(), this.everyMs());
+      this.#timer = setTimeout(() => this.wake(), this.#again ? 0 : this.everyMs());
     }
   }
 }

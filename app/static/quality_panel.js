@@ -2,37 +2,50 @@
 
 import { byId, figure, make, setText } from "./elements.js";
 
+const MOST_LANES = 64; // with a name each, and of a height that can be read
+const FITTING_LANES = 20; // more must be scrolled
 const BAD = ["dead", "flat", "railed"]; // no signal at all; the others still carry some
 
-/** Problems by channel, from the quality route and from the events. */
+/** Problems by channel of the source, from the quality route and from the events. */
 export class QualityPanel {
-  levels = []; // ok | warn | bad, by channel
-  #rows = [];
+  levels = []; // ok | warn | bad, by lane; always the same array, which the waveform reads
+  #rows = []; // by channel
+  #lanes = []; // {channel, element, badge}
 
-  configure(channels) {
-    this.problems = Array(channels).fill("");
-    this.levels = Array(channels).fill("ok");
-    this.#rows = this.problems.map((_, c) => {
-      const fill = make("span", { class: "fill" });
-      const problem = make("span", { class: "problem" });
-      const track = make("span", { class: "track" }, fill);
-      const item = make("li", {}, make("span", { class: "number" }, String(c + 1)), track, problem);
-      const badge = make("span", { class: "problem" });
-      const lane = make("li", {}, make("span", {}, String(c + 1)), badge);
-      return { item, fill, problem, lane, badge };
+  /** @param {string[]} names  of the source's channels  @param {number[]} lanes  channel of each row of the signal */
+  configure(names, lanes) {
+    this.names = names;
+    this.problems = names.map(() => "");
+    this.#rows = names.map(channelRow);
+    byId("channels").replaceChildren(...this.#rows.map(({ item }) => item));
+    byId("channels").toggleAttribute("data-named", isNamed(names));
+    this.lanes(lanes);
+  }
+
+  /** The waveform's lanes, from above; one may be of no channel that is known. */
+  lanes(channels) {
+    this.levels.splice(0, Infinity, ...channels.map(() => "ok"));
+    this.#lanes = channels.map((channel, k) => laneRow(channel, this.names[channel] ?? String(k + 1)));
+    byId("lane-names").replaceChildren(...this.#lanes.map(({ element }) => element));
+    byId("lanes").toggleAttribute("data-named", isNamed(channels.map((channel) => this.names[channel])));
+    byId("lanes").style.setProperty("--lanes", Math.min(channels.length, MOST_LANES));
+    byId("lanes-scroll").tabIndex = channels.length > FITTING_LANES ? 0 : -1; // the arrow keys scroll it
+    const step = Math.ceil(channels.length / MOST_LANES);
+    this.#lanes.forEach(({ element, channel }, k) => {
+      element.firstChild.toggleAttribute("data-left-out", k % step !== 0);
+      this.#mark(channel);
     });
-    byId("channels").replaceChildren(...this.#rows.map((row) => row.item));
-    byId("lane-names").replaceChildren(...this.#rows.map((row) => row.lane));
   }
 
   /** An answer of `/emg/quality`; gives the levels of all channels, and says what has changed. */
   show({ channels }, onChange) {
+    if (channels.length !== this.problems.length) return; // of another source than is known
     const most = Math.max(...channels.map(({ rms }) => rms ?? 0), 1e-9);
     for (const { channel, problems, rms } of channels) {
       const row = this.#rows[channel];
       if (!row) continue;
       row.fill.style.transform = `scaleX(${Math.sqrt(Math.min(1, (rms ?? 0) / most)).toFixed(2)})`;
-      row.item.title = `channel ${channel + 1}: rms ${figure(rms)}`;
+      row.item.title = `channel ${this.names[channel]}: rms ${figure(rms)}`;
       this.set(channel, problems, onChange);
     }
     const bad = this.problems.filter(Boolean).length;
@@ -52,14 +65,42 @@ export class QualityPanel {
     const text = problems.join(", ");
     if (text === this.problems[channel]) return;
     this.problems[channel] = text;
-    const { item, lane, problem, badge } = this.#rows[channel];
-    const level = (this.levels[channel] = levelOf(text));
-    for (const element of [item, lane]) element.dataset.level = level;
-    setText(problem, text ? `${level === "bad" ? "✗" : "▲"} ${text}` : "");
-    setText(badge, text ? `${level === "bad" ? "✗" : "▲"} ${problems[0]}` : "");
-    onChange(channel, text);
+    this.#mark(channel);
+    onChange(channel, this.names[channel], text);
+  }
+
+  #mark(channel) {
+    const text = this.problems[channel];
+    if (text === undefined) return; // a lane of no channel that is known
+    const level = levelOf(text);
+    const sign = level === "bad" ? "✗" : "▲";
+    const { item, problem } = this.#rows[channel];
+    item.dataset.level = level;
+    setText(problem, text && `${sign} ${text}`);
+    this.#lanes.forEach((lane, k) => {
+      if (lane.channel !== channel) return;
+      this.levels[k] = lane.element.dataset.level = level;
+      setText(lane.badge, text && `${sign} ${text.split(",")[0]}`);
+    });
   }
 }
+
+/** A channel in the list. */
+function channelRow(name) {
+  const fill = make("span", { class: "fill" });
+  const problem = make("span", { class: "problem" });
+  const track = make("span", { class: "track" }, fill);
+  const item = make("li", {}, make("span", { class: "number", title: name }, name), track, problem);
+  return { item, fill, problem };
+}
+
+/** A lane's name, and room for what is wrong with it. */
+function laneRow(channel, name) {
+  const badge = make("span", { class: "problem" });
+  return { channel, badge, element: make("li", {}, make("span", { class: "name", title: name }, name), badge) };
+}
+
+const isNamed = (names) => names.some((name) => name?.length > 3);
 
 function levelOf(text) {
   if (!text) return "ok";

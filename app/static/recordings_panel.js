@@ -8,19 +8,26 @@ const FIELDS = [
   { name: "name", label: "Name", kind: "text", attributes: { placeholder: "by time" } },
   { name: "subject", label: "Subject", kind: "text", attributes: { placeholder: "S01", maxlength: 32 } },
   { name: "prompted", label: "With prompts", kind: "check" },
-  { name: "gestures", label: "Gestures, in order", kind: "text", whole: true },
+  { name: "gestures", label: "Gestures, in order", kind: "text", whole: true, attributes: { required: true, placeholder: "rest, fist, or names of your own" } },
   { name: "repetitions", label: "Repetitions", kind: "number", attributes: { min: 1, max: 100, step: 1, required: true } },
   { name: "seconds", label: "Seconds each", kind: "number", attributes: { min: 0.1, step: "any", required: true } },
 ];
+const FORMATS = [["npz", "npz"], ["bdf", "zip"], ["xdf", "xdf"]]; // as the API calls them, and how their files end
 const NEEDS = "recordings-needs"; // says why buttons are off
 const PLAN = ["gestures", "repetitions", "seconds"];
+
+/** Names between commas, as they were written; only what a model calls `open_hand` may be written `open hand`. */
+export function namesIn(text, known) {
+  const names = text.split(",").map((name) => name.trim()).filter(Boolean);
+  return names.map((name) => known.find((one) => one === name.replaceAll(" ", "_")) ?? name);
+}
 
 /** A form, the running recording's prompt, and the finished ones. */
 export class RecordingsPanel {
   #running = null; // state of the recording that runs
   #asked = 0; // when its state came, ms
   #touched = false;
-  classes = []; // of the model; other gestures are the user's own
+  #names = [];
 
   constructor(server, source) {
     [this.server, this.source] = [server, source];
@@ -49,9 +56,10 @@ export class RecordingsPanel {
     return this.#running !== null;
   }
 
-  configure(classes) {
-    this.classes = classes;
-    if (!this.#touched) this.fields.gestures.value = classes.join(", ");
+  /** Names to begin with: the model's classes, or those of the source's labels. */
+  configure(names) {
+    this.#names = names;
+    if (!this.#touched) this.fields.gestures.value = names.join(", ");
   }
 
   /** Why there is nothing to see, in a sentence; "" where there is. */
@@ -103,7 +111,7 @@ export class RecordingsPanel {
     const wanted = ["name", "subject", ...(this.fields.prompted.value ? PLAN : [])];
     if (!wanted.map((name) => this.fields[name].check()).every(Boolean)) return;
     const value = (name) => this.fields[name].value;
-    const gestures = (value("gestures") ?? "").split(",").map((text) => this.#gesture(text.trim())).filter(Boolean);
+    const gestures = namesIn(value("gestures") ?? "", this.#names);
     const plan = { gestures, repetitions: value("repetitions"), seconds: value("seconds") };
     const body = { name: value("name"), subject: value("subject"), source: this.source(), plan: value("prompted") ? plan : null };
     await this.#do(async () => this.#follow(await this.server.post("/emg/recordings", body)));
@@ -124,11 +132,6 @@ export class RecordingsPanel {
     this.paint(this.#asked);
     if (before && !this.#running) return this.refresh();
     return undefined;
-  }
-
-  /** A class of the model may be written as it is shown: "open hand" for open_hand. */
-  #gesture(text) {
-    return this.classes.find((name) => name === text.replaceAll(" ", "_")) ?? text;
   }
 
   #plan() {
@@ -157,7 +160,8 @@ export class RecordingsPanel {
       await this.server.delete(path);
       await this.refresh();
     };
-    const buttons = [act("npz", "Download as npz", take("npz", "npz")), act("bdf", "Download as bdf", take("bdf", "zip")), act("xdf", "Download as xdf", take("xdf", "xdf")), act("Delete", "Delete", erase)];
+    const files = FORMATS.map(([format, suffix]) => act(format, `Download as ${format}`, take(format, suffix)));
+    const buttons = [...files, act("Delete", "Delete", erase)];
     return make("li", {}, make("span", { class: "name" }, name), make("span", { class: "note" }, about), make("span", { class: "buttons" }, ...buttons));
   }
 

@@ -4,7 +4,7 @@ import { spaced } from "./elements.js";
 import { Segments } from "./segments.js";
 import { Surface } from "./surface.js";
 
-const ROWS = ["truth", "prediction", "decision"];
+export const ROWS = ["truth", "prediction", "decision"];
 
 /** Named stretches are filled; what differs from the truth is hatched besides its colour; rest is a thin line. */
 export class Ribbon {
@@ -14,12 +14,21 @@ export class Ribbon {
     this.surface = new Surface(canvas, () => this.redraw());
     this.palette = palette;
     this.rest = "rest";
+    this.shown = ROWS; // those that are drawn
     this.rows = Object.fromEntries(ROWS.map((row) => [row, new Segments()]));
     this.wrong = Object.fromEntries(ROWS.map((row) => [row, new Segments()]));
   }
 
   redraw() {
     this.#shown = null;
+  }
+
+  /** Draw these of ROWS; the others would stay empty. */
+  show(rows) {
+    if (rows.join() === this.shown.join()) return;
+    this.shown = rows;
+    this.surface.canvas.closest(".lanes").dataset.ribbon = rows.length;
+    this.redraw();
   }
 
   clear() {
@@ -31,11 +40,12 @@ export class Ribbon {
   }
 
   /** The samples [start, end) of one event; `truth` may be null. */
-  push(start, end, { truth, label, decision_label: decision }) {
+  push(start, end, { truth, label = null, decision_label: decision = null }) {
     const labels = { truth, prediction: label, decision };
     for (const row of ROWS) {
+      const wrong = truth !== null && labels[row] !== null && labels[row] !== truth;
       this.rows[row].push(start, end, labels[row]);
-      this.wrong[row].push(start, end, truth !== null && labels[row] !== truth ? "wrong" : null);
+      this.wrong[row].push(start, end, wrong ? "wrong" : null);
     }
   }
 
@@ -51,8 +61,8 @@ export class Ribbon {
     ink.font = `500 ${12 * ratio}px Inter, system-ui, sans-serif`;
     ink.textBaseline = "middle";
     const x = (position) => Math.round(((position - from) / (to - from)) * width);
-    ROWS.forEach((row, k) => {
-      const pitch = height / ROWS.length;
+    this.shown.forEach((row, k) => {
+      const pitch = height / this.shown.length;
       const [top, tall] = [Math.round(k * pitch + ratio), Math.round(pitch - 2 * ratio)];
       for (const run of this.rows[row].between(from, to)) this.#run(run, x(run.start), x(run.end), top, tall);
       for (const run of this.wrong[row].between(from, to)) this.#hatch(x(run.start), x(run.end), top, tall);

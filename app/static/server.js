@@ -40,8 +40,8 @@ export class Server {
     else sessionStorage.removeItem(this.place);
   }
 
-  get(path) {
-    return this.#json("GET", path);
+  get(path, patienceMs) {
+    return this.#json("GET", path, undefined, patienceMs);
   }
 
   post(path, body) {
@@ -53,6 +53,10 @@ export class Server {
     return (await this.#ask("POST", path, form, patienceMs)).json();
   }
 
+  put(path, body, patienceMs) {
+    return this.#json("PUT", path, body, patienceMs);
+  }
+
   delete(path) {
     return this.#ask("DELETE", path);
   }
@@ -62,8 +66,8 @@ export class Server {
     return (await this.#ask("GET", path, undefined, 120_000)).blob();
   }
 
-  async #json(method, path, body) {
-    return (await this.#ask(method, path, body)).json();
+  async #json(method, path, body, patienceMs) {
+    return (await this.#ask(method, path, body, patienceMs)).json();
   }
 
   async #ask(method, path, body, patienceMs = PATIENCE_MS) {

@@ -3,6 +3,8 @@
 import { streamInference } from "./client.js";
 import { sharedInference } from "./shared_stream.js";
 
+const isFrame = (event) => event.status === undefined && event.error === undefined;
+
 /** What the stream is doing: idle, connecting, live, stalled, waiting, completed or failed. */
 export class Session {
   #abort = null;
@@ -55,7 +57,7 @@ export class Session {
   #seen(event) {
     if (event.status === "completed") this.#become("completed", event);
     else if (event.status === "stalled") this.#become("stalled", event);
-    else if (this.state !== "live" && (event.status === "recovered" || event.prediction !== undefined)) {
+    else if (this.state !== "live" && (event.status === "recovered" || isFrame(event))) {
       this.#become("live", event);
     }
   }

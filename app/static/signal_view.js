@@ -37,19 +37,27 @@ export class SignalView {
     move();
   }
 
-  configure(channels, rate, fps, units) {
-    this.fps = fps;
+  /** What is shown, and at how many frames a second; what was there of another source goes. */
+  configure({ name, lanes, rate, units }, fps) {
     this.units = units === "uV" ? "µV" : units;
-    const key = `${channels} ${rate} ${fps}`;
-    if (key === this.configured) return;
-    this.configured = key;
+    const source = `${name} ${lanes} ${rate}`;
+    if (source !== this.source) this.#begin();
+    if (source === this.source && fps === this.fps) return;
+    [this.source, this.fps] = [source, fps];
     this.clock.nominal = rate;
     this.clock.reset();
-    this.waveform.configure(channels, rate, fps);
+    this.waveform.configure(lanes.length, rate, fps);
   }
 
-  rest(label) {
-    this.ribbon.rest = label;
+  /** Rows under the signal, and the label that is rest. */
+  label(rows, rest) {
+    this.ribbon.rest = rest;
+    this.ribbon.show(rows);
+  }
+
+  #begin() {
+    this.clear();
+    if (byId("scale").value === "auto") this.waveform.amplitude = null;
   }
 
   clear() {
@@ -66,7 +74,8 @@ export class SignalView {
 
   push(frame, nowMs) {
     const end = frame.sample_index;
-    const hop = Math.max(1, Math.round(this.waveform.rate / this.fps));
+    const { rate } = this.waveform;
+    const hop = Math.max(1, Math.round(rate / Math.min(rate, this.fps)));
     this.clock.arrived(end, nowMs);
     this.ribbon.push(end - hop, end, frame);
     if (frame.signal) this.waveform.ring.push(end, hop, frame.signal);
@@ -94,7 +103,7 @@ export class SignalView {
     this.#fitAt = nowMs;
     if (byId("scale").value === "auto") this.waveform.fit();
     const { amplitude } = this.waveform;
-    if (amplitude !== null) setText(byId("signal-note"), `±${amplitude} ${this.units} a lane, filtered`);
+    if (amplitude !== null) setText(byId("signal-note"), `±${Number(amplitude.toPrecision(2))} ${this.units} a lane, filtered`);
   }
 
   paint(nowMs) {

@@ -117,9 +117,9 @@ class SharedStream {
   }
 
   #pass(message) {
-    const { status, prediction } = message.event;
+    const { status, error } = message.event;
     if (status === "stalled") this.#stalled = message;
-    else if (status === "recovered" || prediction !== undefined) this.#stalled = null;
+    else if (error === undefined) this.#stalled = null;
     this.#tell(message);
   }
 

@@ -4,10 +4,12 @@ import { test } from "node:test";
 import { EventLog, jsonLines } from "../../app/static/log.js";
 import { noticeOf } from "../../app/static/notice.js";
 import { curl, DEFAULTS, spoken } from "../../app/static/options.js";
+import { namesIn } from "../../app/static/recordings_panel.js";
 import { SignalRing } from "../../app/static/ring.js";
 import { Scores } from "../../app/static/scores.js";
 import { ScrollClock } from "../../app/static/scroll.js";
 import { Segments } from "../../app/static/segments.js";
+import { factsOf } from "../../app/static/source_facts.js";
 import { Timings } from "../../app/static/timings.js";
 
 test("a ring keeps the newest points of every channel, each at its place in samples", () => {
@@ -176,4 +178,26 @@ test("what the server saw of a source is said, and nothing that it did not see",
   assert.match(of("disconnected"), /^It cannot be read\./);
   assert.match(of("stalled"), /^No samples arrive\./);
   for (const state of ["disconnected", "stalled"]) assert.doesNotMatch(of(state, error), /gone|cable|No samples/);
+});
+
+const SOURCE = { name: "arm", channels: 3, channel_names: ["ch1", "Biceps", "ch3"], signal_channels: [2, 0], sampling_rate_hz: 148.148, units: "mV", gesture_names: [], aux: [] };
+const MODEL = { name: "m", channels: 2, sampling_rate_hz: 200, units: "uV", classes: ["rest", "fist"] };
+
+test("what is known of a source is its own, and of the model only what the model makes of it", () => {
+  const alone = factsOf({ model: MODEL }, { ...SOURCE, signal_channels: [0, 1, 2], model: null, advice: "record one" });
+  assert.deepEqual([alone.model, alone.units, alone.rate, alone.advice], [null, "mV", 148.148, "record one"]);
+  assert.deepEqual(alone.channels, ["1", "Biceps", "3"]);
+  const read = factsOf({ model: MODEL }, { ...SOURCE, model: "m" });
+  assert.deepEqual([read.model, read.units, read.rate, read.lanes], [MODEL, "uV", 148.148, [2, 0]]);
+  assert.deepEqual(factsOf({ model: MODEL }, null).channels, ["1", "2"]); // push mode, before the first source
+  assert.equal(factsOf({ model: null }, null), null);
+});
+
+test("gestures keep the names that a person gives them, and a model's class may be written with a space", () => {
+  assert.deepEqual(namesIn(" rest, open hand ,Daumen hoch,, 握る ", ["rest", "open_hand"]), ["rest", "open_hand", "Daumen hoch", "握る"]);
+});
+
+test("without a model nothing is said of decisions", () => {
+  const source = { name: "arm", state: "stalled", error: null, model: null };
+  assert.equal(noticeOf({ ...CALM, health: { source }, source }).text, "No samples arrive. It goes on by itself when samples come again.");
 });

@@ -51,4 +51,11 @@ def test_in_trouble_it_has_no_violations(browser: Any, server: Live, scheme: str
     assert violations(dashboard) == []
     dashboard.page.get_by_role("button", name="API key").click()
     assert violations(dashboard) == []
+    dashboard.page.get_by_role("button", name="Cancel").click()
+    found = {"kind": "lsl", "name": "armband", "detail": "8 channels", "settings": {"EMG_MODE": "lsl"}}
+    answer = {"json": {"devices": [found], "current": found["settings"]}}
+    dashboard.page.route("**/emg/devices", lambda route: route.fulfill(**answer))
+    dashboard.page.get_by_role("button", name="Source", exact=True).click()
+    dashboard.reads("#devices", "armband")
+    assert violations(dashboard) == []
     dashboard.page.context.close()

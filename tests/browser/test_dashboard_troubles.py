@@ -83,6 +83,7 @@ def test_what_a_key_may_not_do_is_off_and_says_why_and_all_else_goes_on(
         button = dashboard.page.get_by_role("button", name=name, exact=True)
         assert button.is_disabled(), name
         assert button.get_attribute("aria-describedby") == "recordings-needs"
+    assert dashboard.page.get_by_role("button", name="Source", exact=True).is_disabled()
     dashboard.until("document.getElementById('notice').hidden")
     dashboard.page.unroute_all()
     enter(dashboard, whole)

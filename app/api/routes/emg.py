@@ -149,7 +149,7 @@ def quality() -> dict[str, Any]:
 def described(pipeline: SourcePipeline) -> dict[str, Any]:
     """Return a source and its state, as it is answered."""
     pushed = pipeline.source if isinstance(pipeline.source, PushSource) else None
-    source, manifest = pipeline.source, pipeline.manifest
+    source, manifest, montage = pipeline.source, pipeline.manifest, pipeline.montage
     return {
         **source_state(pipeline.acquisition.look()),
         "name": pipeline.name,
@@ -157,7 +157,8 @@ def described(pipeline: SourcePipeline) -> dict[str, Any]:
         "channel_names": list(channel_names(source)),
         "model": None if manifest is None else manifest.name,
         "advice": None if manifest is not None else pipeline.no_model,
-        "montage": None if pipeline.montage is None else str(pipeline.montage),
+        "montage": None if montage is None else str(montage),
+        "signal_channels": list(range(source.channels) if montage is None else montage.columns),
         "filters": [dict(one) for one in pipeline.acquisition.path.filters],
         "aux": [_aux(stream) for stream in aux_streams(source)],
         "sampling_rate_hz": pipeline.sampling_rate,

@@ -39,6 +39,11 @@ class SourceSchema(SourceHealthSchema):
     montage = fields.String(
         required=True, allow_none=True, **about("Between source and model; null where none is needed")
     )
+    signal_channels = fields.List(
+        fields.Integer(),
+        required=True,
+        **about("Of the rows of `signal` in frames, from 0: with a montage those that the model reads"),
+    )
     filters = fields.List(
         fields.Dict(), required=True, **about("Of the signal in frames: the model's, or those for the eye")
     )

@@ -1,0 +1,54 @@
+/** What a model makes of the signal: decision, accuracy and how often each class came. Empty where no model reads it. */
+
+import { AccuracyPanel } from "./accuracy_panel.js";
+import { Bars } from "./bars.js";
+import { byId, percent } from "./elements.js";
+import { GesturePanel } from "./gesture.js";
+import { Scores } from "./scores.js";
+
+/** Holds the panels that a model fills. */
+export class Predictions {
+  scores = new Scores([]);
+  gesture = new GesturePanel();
+  #accuracy = new AccuracyPanel();
+  #distribution = new Bars(byId("distribution"));
+  #known = null; // model, as text
+
+  /** @param {object | null} model  as /health has it; gives the class that is rest */
+  configure(model) {
+    const rest = restOf(model);
+    const key = JSON.stringify(model);
+    if (key === this.#known) return rest;
+    this.#known = key;
+    this.scores = new Scores(model?.classes ?? []);
+    this.gesture.configure(this.scores.classes, rest);
+    this.#accuracy.configure(this.scores);
+    this.#distribution.configure(this.scores.classes);
+    return rest;
+  }
+
+  clear() {
+    this.scores.clear();
+    this.gesture.clear();
+  }
+
+  /** One frame; whether it has a prediction. */
+  push(frame) {
+    if (frame.prediction === undefined) return false;
+    this.scores.push(frame);
+    return true;
+  }
+
+  /** What is read rather than watched. */
+  paint() {
+    this.#accuracy.paint();
+    const { predicted, frames } = this.scores;
+    const common = Math.max(1, ...predicted);
+    predicted.forEach((count, k) => this.#distribution.set(k, count / common, frames ? percent(count / frames) : "–", false));
+  }
+}
+
+function restOf(model) {
+  if (!model) return "rest";
+  return model.rest_class ?? (model.classes.includes("rest") ? "rest" : model.classes[0]);
+}
