@@ -69,7 +69,8 @@ def test_a_reload_keeps_the_board(tmp_path: Path, model: str) -> None:
     ("board", "words"),
     [
         ("synthetc", ["EMG_BOARD=synthetc", "did you mean synthetic?"]),
-        ("cyton", ["EMG_BOARD=cyton has 8 EMG channels at 250 Hz", "takes 16 channels at 250 Hz"]),
+        ("cyton", ["EMG_BOARD=cyton: it needs serial_port, such as EMG_PORT=/dev/ttyUSB0"]),
+        ("explore_8_chan", ["the source has 8 channels", "reads 16"]),
     ],
 )
 def test_a_board_that_cannot_be_used_stops_the_start_with_one_line(
@@ -78,9 +79,9 @@ def test_a_board_that_cannot_be_used_stops_the_start_with_one_line(
     expect_one_line(*start(GUNICORN, settings(model, board)), words)
 
 
-def test_the_default_model_refuses_the_board_and_names_both_rates() -> None:
-    chosen = {"EMG_MODE": "brainflow", "EMG_BOARD": "synthetic"}
-    words = ["16 EMG channels at 250 Hz", "takes 16 channels at 2000 Hz", "no model here fits"]
+def test_a_model_that_reads_more_than_the_board_holds_says_so() -> None:
+    chosen = {"EMG_MODE": "brainflow", "EMG_BOARD": "synthetic", "EMG_MODEL": "synthetic-16ch-2khz"}
+    words = ["a source of 250 Hz holds nothing above 125 Hz", "reads 20-450 Hz", "no model here fits"]
     expect_one_line(*start(GUNICORN, chosen), words)
 
 

@@ -82,8 +82,8 @@ def test_a_stream_goes_through_the_server_and_comes_back(tmp_path: Path) -> None
 def test_a_stream_that_contradicts_the_model_stops_the_start_with_one_line() -> None:
     name = own("contradicts")
     with sending(name, 8, RATE):
-        settings = {"EMG_MODE": "lsl", "EMG_LSL": f"name={name}"}
-        expect_one_line(*start(GUNICORN, settings), ["has 8 channels at 2000 Hz", "takes 16 at 2000 Hz"])
+        settings = {"EMG_MODE": "lsl", "EMG_LSL": f"name={name}", "EMG_MODEL": "synthetic-16ch-2khz"}
+        expect_one_line(*start(GUNICORN, settings), ["has 8 channels", "synthetic-16ch-2khz reads 16"])
 
 
 @pytest.mark.alone
