@@ -24,8 +24,9 @@ from app.serving.engine.benchmark import Benchmark
 from app.serving.engine.engine import Engine
 from app.serving.engine.watchdog import Watchdog
 from app.serving.hub_monitor import HubMonitor
+from app.serving.outputs.raw_lsl import RawLsl
 from app.serving.outputs.sender import OutputState
-from app.serving.outputs.service import Outputs, make_outputs
+from app.serving.outputs.service import Outputs, make_outputs, make_raw_lsl
 from app.serving.process.cpu import CpuLoad
 from app.serving.recordings.service import ModelInfo, RecordingService
 from app.serving.sources.acquired import acquired
@@ -87,6 +88,7 @@ class Runtime:
     streams: StreamOpener = field(init=False)
     recorder: RecordingService = field(init=False)
     outputs: Outputs | None = field(init=False)
+    raw_lsl: RawLsl | None = None
     run: str = field(default_factory=lambda: format(time.time_ns() // 1_000_000, "x"))  # names this start
 
     def __post_init__(self) -> None:
@@ -127,18 +129,15 @@ class Runtime:
         )
         if self.acquisition is not None:
             self.pipelines.add(self.pipeline_of(self.acquisition.source.name, self.acquisition, self.reads))
-        self.outputs = (
-            None
-            if self.artefact is None
-            else make_outputs(
-                self.settings,
-                self.artefact.manifest,
-                self.pipelines,
-                lambda: self.engine.backends.best,
-                self.worker_group,
-                self.metrics,
-            )
+        self.outputs = make_outputs(
+            self.settings,
+            self.expected,
+            self.pipelines,
+            lambda: self.engine.backends.best,
+            self.worker_group,
+            self.metrics,
         )
+        self.raw_lsl = make_raw_lsl(self.settings, self.pipelines, self.worker_group)
 
     @property
     def manifest(self) -> Manifest:
@@ -265,8 +264,9 @@ class Runtime:
         if self.own is not None:
             self.own.start()
         self.hub_monitor.start()
-        if self.outputs is not None:
-            self.outputs.start()
+        for output in (self.outputs, self.raw_lsl):
+            if output is not None:
+                output.start()
 
     def close(self) -> None:
         """Let the streams say their last word, stop acquiring and free the engine. Safe to call twice."""
@@ -276,8 +276,9 @@ class Runtime:
             for part in (self.engine, self.watchdog, self.hub_monitor, self.pipelines, self.recorder):
                 parts.callback(part.close)
             parts.callback(self.detached_streams.drain, LAST_WORD_S)
-            if self.outputs is not None:
-                parts.callback(self.outputs.close)
+            for output in (self.outputs, self.raw_lsl):
+                if output is not None:
+                    parts.callback(output.close)
             if self.own is not None:
                 parts.callback(self.own.close)
 

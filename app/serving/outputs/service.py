@@ -16,6 +16,7 @@ from app.inference.manifest import Manifest
 from app.serving.counters.shared_metrics import SharedMetrics
 from app.serving.counters.worker_group import WorkerGroup
 from app.serving.outputs.lsl import LslSender
+from app.serving.outputs.raw_lsl import RawLsl
 from app.serving.outputs.sender import Sender, SenderGuard
 from app.serving.outputs.udp import UdpSender
 from app.serving.streams.events import Event, Frame, SourceChange, StreamOptions
@@ -137,17 +138,19 @@ class Outputs:
 
 def make_outputs(
     settings: Settings,
-    manifest: Manifest,
+    manifest: Manifest | None,
     pipelines: SourcePipelines,
     backend: Callable[[], str],
     worker_group: WorkerGroup,
     metrics: SharedMetrics,
 ) -> Outputs | None:
-    """Return what EMG_LSL_OUTLET and EMG_UDP ask for; None where they ask for nothing.
+    """Return what EMG_LSL_OUTLET and EMG_UDP ask for; None where they ask for nothing, or there is no model.
 
     Raises:
         ConfigError: pylsl is not there, or the UDP host has no address.
     """
+    if manifest is None:
+        return None
     senders: dict[str, Callable[[], Sender]] = {}
     if settings.lsl_outlet:
         load_pylsl()
@@ -161,3 +164,15 @@ def make_outputs(
         for name, opens in senders.items()
     ]
     return Outputs(ways, pipelines, backend) if ways else None
+
+
+def make_raw_lsl(settings: Settings, pipelines: SourcePipelines, worker_group: WorkerGroup) -> RawLsl | None:
+    """Return what sends the signal of a source that no model reads, where EMG_LSL_OUTLET asks for LSL.
+
+    Raises:
+        ConfigError: pylsl is not there.
+    """
+    if not settings.lsl_outlet:
+        return None
+    load_pylsl()
+    return RawLsl(f"myostream:{settings.bind}", pipelines, worker_group.try_lock)
