@@ -29,7 +29,7 @@ hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("steady")
 
 # Minutes each, and each test has a server of its own: they are dealt out test by test, and first.
-LONG_FILES = ("tests/test_first_hour.py", "tests/server/test_reload.py", "tests/server/test_losses.py")
+LONG_FILES = ("tests/test_first_hour.py", "tests/server/test_losses.py")
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "data" / "emg" / "myo-readings"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +27,7 @@ PULLSTAND = "bids-emg/emg_Multimodal/sub-01/emg/sub-01_task-pullstand_emg.edf"
 def write_edf(
     path: Path,
     signals: list[tuple[str, str, float, np.ndarray]],  # label, units, rate, values
-    notes: list[tuple[float, float, str]] = (),  # type: ignore[assignment]
+    notes: Sequence[tuple[float, float, str]] = (),
     *,
     bdf: bool = False,
 ) -> Path:

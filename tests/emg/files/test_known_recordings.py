@@ -41,7 +41,7 @@ def test_a_ninapro_file_is_what_load_makes_of_it(tmp_path: Path) -> None:
     path = write_mat(tmp_path / "S3_E1_A1.mat")
     found, expected = whole(path), load(path)
     np.testing.assert_array_equal(found.samples, expected.emg)
-    np.testing.assert_array_equal(found.labels, expected.label)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(found.labels, expected.label)  # type: ignore[arg-type]  # it has labels
     assert found.file.gesture_names == expected.gesture_names
 
 
@@ -58,5 +58,5 @@ def test_a_recording_of_a_person_is_imported_as_it_is() -> None:
         pytest.skip("the shared recordings are not there")
     found, expected = whole(path), load(path)
     np.testing.assert_array_equal(found.samples, expected.emg)
-    np.testing.assert_array_equal(found.labels, expected.label)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(found.labels, expected.label)  # type: ignore[arg-type]  # it has labels
     assert len(found.restarts) == len(expected.pieces) - 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -33,12 +34,12 @@ class Whole:
         return [(int(k) + 1, int(jumps[k]) - 1) for k in np.flatnonzero(jumps != 1)]
 
 
-def import_text(path: Path, **hints: object) -> ImportedFile:
+def import_text(path: Path, **hints: Any) -> ImportedFile:
     """Return what the first format that matches makes of it."""
     head = path.read_bytes()[:HEAD_BYTES] if path.is_file() else b""
     one = FileHead(path=path, size=path.stat().st_size, head=head)
     form = next(form for form in TEXT_FORMATS if form.matches(one))
-    return form.read(path, ImportHints(**hints))  # type: ignore[arg-type]
+    return form.read(path, ImportHints(**hints))
 
 
 def whole(file: ImportedFile) -> Whole:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -49,13 +50,13 @@ def test_it_is_refused_in_one_line(tmp_path: Path, case: str) -> None:
 
 
 @pytest.mark.parametrize("form", [opensignals, openbci, delsys, libemg, csv_text])
-def test_no_format_takes_what_is_no_text(tmp_path: Path, form: object) -> None:
+def test_no_format_takes_what_is_no_text(tmp_path: Path, form: Any) -> None:
     for name, content in (
         ("R_0_C_1_EMG.csv", bytes(range(256)) * 20),
         ("a.txt", b"\x89HDF\r\n\x1a\n" + bytes(99)),
     ):
         (tmp_path / name).write_bytes(content)
-        assert not form.matches(FileHead(path=tmp_path / name, size=len(content), head=content))  # type: ignore[attr-defined]
+        assert not form.matches(FileHead(path=tmp_path / name, size=len(content), head=content))
 
 
 def test_a_missing_file_and_a_folder_are_no_tables(tmp_path: Path) -> None:

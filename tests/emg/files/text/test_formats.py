@@ -202,8 +202,8 @@ def test_names_of_files_say_labels() -> None:
 def test_a_name_labels_a_file_and_can_be_overridden(tmp_path: Path) -> None:
     path = write(tmp_path / "anna_fist_3.csv", [np.arange(500) / 500, *emg(500, 2).T], decimals={0: 3})
     file = import_text(path)
-    assert (file.gesture_names, set(whole(file).labels)) == (("fist",), {0})  # type: ignore[arg-type]
-    assert set(whole(file).repetitions) == {3}  # type: ignore[arg-type]
+    assert (file.gesture_names, set(whole(file).labels)) == (("fist",), {0})  # type: ignore[arg-type]  # it has labels
+    assert set(whole(file).repetitions) == {3}  # type: ignore[arg-type]  # it has labels
     assert any("the file's name says fist" in line for line in file.assumed)
     assert import_text(path, label="none").gesture_names == ()
 
@@ -219,9 +219,9 @@ def test_folders_of_gestures_are_labels(tmp_path: Path) -> None:
     found = whole(file)
     assert (set(file.gesture_names), file.rest, file.sampling_rate) == ({"rest", "fist"}, "rest", 500.0)
     assert (len(found.samples), len(found.restarts)) == (2400, 5)
-    names = [file.gesture_names[k] for k in found.labels[::400]]  # type: ignore[index]
+    names = [file.gesture_names[k] for k in found.labels[::400]]  # type: ignore[index]  # it has labels
     assert names == ["fist"] * 3 + ["rest"] * 3
-    assert found.repetitions[::400].tolist() == [1, 2, 10] * 2  # type: ignore[index]
+    assert found.repetitions[::400].tolist() == [1, 2, 10] * 2  # type: ignore[index]  # it has labels
 
 
 def test_a_folder_of_unlike_files_is_refused_with_both_names(tmp_path: Path) -> None:
@@ -242,4 +242,4 @@ def test_a_libemg_file_of_another_device_asks_for_its_rate(tmp_path: Path) -> No
 def test_libemg_classes_beyond_its_own_are_numbered_and_rest_stays_2(tmp_path: Path) -> None:
     file = import_text(write(tmp_path / "R_0_C_7_EMG.csv", [*emg(500, 6).T]), rate_hz=1000.0)
     assert (file.gesture_names[2], file.gesture_names[7], file.rest) == ("rest", "gesture_7", "rest")
-    assert set(whole(file).labels) == {7}  # type: ignore[arg-type]
+    assert set(whole(file).labels) == {7}  # type: ignore[arg-type]  # it has labels

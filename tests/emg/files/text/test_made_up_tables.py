@@ -179,7 +179,7 @@ def test_labels_in_words_are_gestures_and_rest_comes_first(tmp_path: Path) -> No
         "Rest",
         1000.0,
     )
-    assert [file.gesture_names[k] for k in found.labels] == words  # type: ignore[union-attr]
+    assert [file.gesture_names[k] for k in found.labels] == words  # type: ignore[union-attr]  # it has labels
     np.testing.assert_array_equal(found.repetitions, np.arange(900) // 300 + 1)
 
 

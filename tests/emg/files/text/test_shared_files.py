@@ -72,7 +72,7 @@ def test_opensignals_classes_can_be_named_by_hand() -> None:
     names = ("none", "paper", "stone", "scissors")
     file = import_text(SHARED / "opensignals" / "classification_game_2_1.txt", gesture_names=names)
     assert (file.gesture_names, file.rest) == (names, "none")
-    assert file.gesture_names[whole(file).labels[0]] == "stone"  # type: ignore[index]
+    assert file.gesture_names[whole(file).labels[0]] == "stone"  # type: ignore[index]  # it has labels
 
 
 @pytest.mark.parametrize(("repetition", "number"), [(r, c) for r in range(4) for c in range(5)])
@@ -84,8 +84,8 @@ def test_a_libemg_file_has_its_class_in_its_name_and_rest_is_class_2(repetition:
     assert any("Myo" in line for line in file.assumed)
     all_of_it = whole(file)
     np.testing.assert_array_equal(all_of_it.samples, np.loadtxt(path, np.float32, delimiter=","))
-    assert set(all_of_it.labels) == {number}  # type: ignore[arg-type]
-    assert set(all_of_it.repetitions) == {repetition + 1}  # type: ignore[arg-type]
+    assert set(all_of_it.labels) == {number}  # type: ignore[arg-type]  # it has labels
+    assert set(all_of_it.repetitions) == {repetition + 1}  # type: ignore[arg-type]  # it has labels
 
 
 def test_a_libemg_folder_is_one_recording_in_pieces() -> None:
@@ -94,6 +94,6 @@ def test_a_libemg_folder_is_one_recording_in_pieces() -> None:
     assert len(all_of_it.samples) == 12000
     assert len(all_of_it.restarts) == 19
     assert file.rest == "rest"
-    counts = np.bincount(all_of_it.labels)  # type: ignore[arg-type]
+    counts = np.bincount(all_of_it.labels)  # type: ignore[arg-type]  # it has labels
     assert counts.tolist() == [2404, 2396, 2400, 2400, 2400]
-    assert sorted(set(all_of_it.repetitions)) == [1, 2, 3, 4]  # type: ignore[arg-type]
+    assert sorted(set(all_of_it.repetitions)) == [1, 2, 3, 4]  # type: ignore[arg-type]  # it has labels
