@@ -7,11 +7,11 @@ from typing import IO, Any
 
 from flask import request
 from flask_smorest import Blueprint
-from werkzeug.exceptions import BadRequest
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 from werkzeug.http import parse_options_header
 
 from app.api.access.access import CONTROL, current_caller, needs
-from app.api.codec.decoding import RAW, expect_plain, load_query, query_values, validated
+from app.api.codec.decoding import JSON, RAW, expect_plain, load_query, query_values, validated
 from app.api.codec.forms import FILE, read_form
 from app.api.context import current_runtime
 from app.api.errors import InvalidBody
@@ -59,6 +59,8 @@ def import_file() -> dict[str, Any]:
     recording; the options may be in the query or fields of the form. Nothing is left of an import that fails.
     """
     expect_plain()
+    if request.mimetype == JSON:
+        raise UnsupportedMediaType(f"the body is the file ({RAW}), or a form with files ({FORM}); got {JSON}")
     runtime = current_runtime()
     if runtime.stopping():
         raise NotReadyError("the server is shutting down")

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import io
 
 from app.emg.files import mat_structure
 from app.errors import DataError
@@ -79,6 +78,8 @@ def read_arrays(path: Path, matlab: bool | None = None) -> Arrays:
 
 
 def _read_mat(path: Path) -> Arrays:
+    from scipy import io  # a third of a second, for MATLAB's files alone
+
     mat_structure.check(path, KEYS, MAX_BYTES)
     listed = [(key, shape, kind) for key, shape, kind in io.whosmat(str(path)) if key in KEYS]
     for key, shape, kind in listed:

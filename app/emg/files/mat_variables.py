@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import io
 
 from app.emg.files import mat_structure as mat
 from app.emg.files.arrays import MAX_BYTES
@@ -111,6 +110,8 @@ def _elements(path: Path) -> tuple[str, Iterator[tuple[int, bytes]]]:
 
 def load(path: Path, variable: str) -> npt.NDArray[Any]:
     """Return a variable that has been looked over, with all that lies in it."""
+    from scipy import io  # a third of a second, for MATLAB's files alone
+
     return np.asarray(io.loadmat(str(path), variable_names=[variable])[variable])
 
 

@@ -17,7 +17,7 @@ from typing import IO, Any
 from app.emg.files.file_choice import TEXT
 from app.emg.files.imported import ImportHints
 from app.emg.recording import import_job
-from app.errors import BusyError, DataError, NotReadyError
+from app.errors import BusyError, DataError, NotReadyError, OverloadedError
 from app.serving.process.offload import BlockingWorker
 from app.serving.recordings.export_folder import export_folder
 
@@ -26,6 +26,7 @@ MEMORY = 3 * 2**30  # bytes that a process may map
 SECONDS = 300  # of a processor that it may take
 MOST_NAME = 120  # bytes of a file's name
 MOST_FILES = 1000
+MOST_UNDERWAY = 2  # imports in this worker: one is made, and the next comes in meanwhile
 PROJECT = Path(__file__).resolve().parents[3]
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
@@ -38,14 +39,19 @@ class FileImports:
         self._disk, self._turn = BlockingWorker(), BlockingWorker()
         self._process: subprocess.Popen[bytes] | None = None
         self._closed = False
+        self._underway = 0
 
     @contextmanager
     def receiving(self) -> Iterator[Received]:
         """Yield where the files of one import are put; they are deleted in the end.
 
         Raises:
+            OverloadedError: as many come in, or are made, as may.
             NotReadyError: the disk does not take them.
         """
+        if self._underway >= MOST_UNDERWAY:
+            raise OverloadedError(f"{MOST_UNDERWAY} imports are under way, as many as may be; ask again")
+        self._underway += 1
         held = ExitStack()
         try:
             folder = self._disk.do(lambda: held.enter_context(export_folder(self.root)))
@@ -57,6 +63,8 @@ class FileImports:
                 self._disk.do(held.close)
         except OSError as error:
             raise NotReadyError(f"the file cannot be kept: {error.strerror or error}") from None
+        finally:
+            self._underway -= 1
 
     def close(self) -> None:
         """End an import that runs; nothing is left of it. Safe to call twice."""

@@ -186,6 +186,20 @@ def test_a_body_that_is_torn_is_refused(
     assert says in expect_problem(client.post(PATH, data=body, content_type=kind), status)["detail"]
 
 
+def test_json_is_no_file(client: FlaskClient) -> None:
+    answer = client.post(PATH, json={"name": "x"})
+    assert "the body is the file (application/octet-stream)" in expect_problem(answer, 415)["detail"]
+
+
+def test_an_import_that_would_wait_long_is_told_so(app: Flask, client: FlaskClient) -> None:
+    imports = app.extensions["runtime"]().recorder.imports
+    with imports.receiving(), imports.receiving():
+        answer = sent(client, b"x")
+    assert "2 imports are under way" in expect_problem(answer, 503)["detail"]
+    assert "Retry-After" in answer.headers
+    assert expect_problem(sent(client, b""), 400)
+
+
 def test_a_compressed_body_is_refused(client: FlaskClient, content: bytes) -> None:
     answer = client.post(PATH, data=content, headers={"Content-Encoding": "gzip"})
     assert "Content-Encoding: gzip is not taken" in expect_problem(answer, 415)["detail"]
