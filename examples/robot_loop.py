@@ -22,7 +22,15 @@ sys.path.append(
     str(Path(__file__).resolve().parent.parent / "clients" / "python" / "src")
 )  # where none is installed
 
-from myostream_client import DEFAULT_URL, ClientError, Event, Frame, StreamingInferenceClient, line_of
+from myostream_client import (
+    DEFAULT_URL,
+    ClientError,
+    Event,
+    Frame,
+    SignalFrame,
+    StreamingInferenceClient,
+    line_of,
+)
 
 STEP_S = 0.02  # 50 steps a second
 STALE_S = 0.25  # older news is none: about seven frames at 30 fps
@@ -84,12 +92,7 @@ class Pilot:
         """To the end of the stream."""
         try:
             for event in self._events:
-                said = (
-                    Command(event.decision_label, event.intensity)
-                    if isinstance(event, Frame)
-                    else _stop(line_of(event))
-                )
-                self._newest = said, self._clock()
+                self._newest = _command_of(event), self._clock()
         except ClientError as error:
             self.error = error
             self._newest = _stop(str(error)), self._clock()
@@ -149,6 +152,12 @@ def main() -> int:
         return 1
     print()
     return 0
+
+
+def _command_of(event: Event) -> Command:
+    if isinstance(event, Frame):
+        return Command(event.decision_label, event.intensity)
+    return _stop("no model reads the source" if isinstance(event, SignalFrame) else line_of(event))
 
 
 def _stop(reason: str) -> Command:

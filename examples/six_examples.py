@@ -17,6 +17,7 @@ from myostream_client import (
     Interrupted,
     Json,
     RefusedError,
+    SignalFrame,
     SourceChange,
     StreamingInferenceClient,
 )
@@ -29,7 +30,10 @@ def example_1_health(client: StreamingInferenceClient) -> None:
     health = client.health_check()
     model, source = health["model"], health["source"]
     print(f"status {health['status']}, mode {health['emg_mode']}, version {health['version']}")
-    print(f"model {model['name']}: {model['length']} samples x {model['channels']} channels")
+    if model is None:
+        print("no model: the source is shown, judged and recorded")
+    else:
+        print(f"model {model['name']}: {model['length']} samples x {model['channels']} channels")
     print("no source yet" if source is None else f"source {source['name']}: {source['state']}")
     for name, backend in health["backends"].items():
         print(f"  {name}: {'available' if backend['available'] else backend['reason']}")
@@ -37,7 +41,11 @@ def example_1_health(client: StreamingInferenceClient) -> None:
 
 def example_2_single_inference(client: StreamingInferenceClient) -> None:
     """One prediction: for the newest window of the server's source, then for a window of your own."""
-    answer = client.single_inference()
+    try:
+        answer = client.single_inference()
+    except RefusedError as error:  # no model reads the source
+        print(f"no prediction: {error.detail}")
+        return
     print(f"the source: {answer['label']} ({answer['confidence']:.2f}) in {answer['latency_ms']} ms")
     model = client.health_check()["model"]
     silence = [
@@ -65,10 +73,9 @@ def example_4_stream(client: StreamingInferenceClient, use_tensorrt: bool = True
     """A stream with a callback, and what it adds up to."""
 
     def show(event: Json) -> None:
-        if "prediction" in event and event["frame"] % 15 == 0:
-            print(
-                f"frame {event['frame']:3d}: {event['label']} ({event['confidence']:.2f}), {event['age_ms']} ms old"
-            )
+        if "age_ms" in event and event["frame"] % 15 == 0:
+            said = f"{event['label']} ({event['confidence']:.2f})" if "prediction" in event else "no model"
+            print(f"frame {event['frame']:3d}: {said}, {event['age_ms']} ms old")
 
     done = client.stream_inference(
         STREAM_S, use_tensorrt=use_tensorrt, fps=30, preprocess=True, callback=show
@@ -99,7 +106,9 @@ def example_6_decisions(client: StreamingInferenceClient, use_tensorrt: bool = T
             print(f"completed: {event.total_frames} frames")
             continue
         if isinstance(event, (Frame, SourceChange)):
-            now = event.decision_label
+            now = event.decision_label or "rest (no model)"
+        elif isinstance(event, SignalFrame):
+            now = "rest (no model)"
         else:
             now = "rest (no news)" if isinstance(event, Interrupted) else last
         if now != last:

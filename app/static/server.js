@@ -57,8 +57,10 @@ export class Server {
     return this.#json("PUT", path, body, patienceMs);
   }
 
-  delete(path) {
-    return this.#ask("DELETE", path);
+  /** Null where the server has nothing to say to it. */
+  async delete(path, patienceMs) {
+    const answer = await this.#ask("DELETE", path, undefined, patienceMs);
+    return answer.status === 204 ? null : answer.json();
   }
 
   /** A file, as a Blob. */

@@ -1,25 +1,31 @@
-/** Where the server's source is chosen among the devices that are there. */
+/** Where the server's source is chosen while it runs. */
 
-import { byId, make, setText } from "./elements.js";
+import { DeviceList } from "./device_list.js";
+import { byId, setText } from "./elements.js";
 
-const LOOK_MS = 30_000; // LSL and radio devices take their time to be found
-const OPEN_MS = 60_000; // so do devices to open
-const KINDS = { serial: "serial port", lsl: "LSL", brainflow: "BrainFlow", mindrove: "MindRove", otb: "OTB", simulator: "simulated" };
+const LOOK_MS = 30_000; // streams in the network take their time to answer
+const OPEN_MS = 60_000; // and radio devices to open
 
-/** A dialog with a list; `onSwitched` gets the source that the server says it reads now. */
+/** A dialog with the devices that are there; `onSwitched` gets the source that the server reads now. */
 export class SourcePicker {
-  #busy = false;
+  #opening = false;
+  #turn = 0; // of what was begun last: a look that comes back later has nothing more to say
+  #refused = null; // what was asked for, and not given for the model's sake
 
   /** @param {import("./server.js").Server} server @param {{onSwitched: (source: object) => void}} parts */
   constructor(server, { onSwitched }) {
     [this.server, this.onSwitched] = [server, onSwitched];
     this.dialog = byId("sources");
-    byId("source-open").addEventListener("click", () => {
+    this.list = new DeviceList(byId("devices"), (device, settings) => this.#choose(device.name, settings));
+    const does = (id, work) => byId(id).addEventListener("click", work);
+    does("source-open", () => {
       this.dialog.showModal();
-      this.#look();
+      if (!this.#opening) this.#look();
     });
-    byId("sources-refresh").addEventListener("click", () => this.#look());
-    byId("sources-close").addEventListener("click", () => this.dialog.close());
+    does("sources-refresh", () => this.#opening || this.#look());
+    does("sources-close", () => this.dialog.close());
+    does("sources-back", () => this.#open("the source it was started with", () => this.server.delete("/emg/source", OPEN_MS)));
+    does("sources-plain", () => this.#choose(this.#refused.name, { ...this.#refused.settings, EMG_MODEL: "none" }));
   }
 
   /** Turns it off for a key that does not open it, and says so. */
@@ -32,54 +38,49 @@ export class SourcePicker {
   async #look() {
     await this.#do("Looking for devices.", async () => {
       const { devices, current } = await this.server.get("/emg/devices", LOOK_MS);
-      byId("devices").replaceChildren(...devices.map((device) => this.#item(device, isCurrent(device, current))));
-      return devices.length ? "Choose the one that the server shall read." : "No device was found. Is it switched on and connected?";
+      return () => {
+        this.list.show(devices, current);
+        setText(byId("sources-said"), "Streams go on with the one that you choose.");
+      };
     });
   }
 
-  #item(device, current) {
-    const { kind, name, detail, settings } = device;
-    const about = [KINDS[kind] ?? kind, detail, current && "in use"].filter(Boolean).join(" · ");
-    const parts = [make("span", { class: "name" }, name), make("span", { class: "note" }, about)];
-    const button = make("button", { class: "device", type: "button", disabled: !settings, "aria-current": current && "true" }, ...parts);
-    button.addEventListener("click", () => this.#choose(device));
-    return make("li", {}, button);
+  async #choose(name, settings) {
+    this.#refused = { name, settings };
+    await this.#open(name, () => this.server.put("/emg/source", { settings }, OPEN_MS));
   }
 
-  async #choose({ name, settings }) {
-    const source = await this.#do(`Opening ${name}.`, () => this.server.put("/emg/source", { settings }, OPEN_MS));
-    if (source === undefined) return;
-    this.dialog.close();
-    this.onSwitched(source);
+  /** One at a time. */
+  async #open(name, work) {
+    if (this.#opening) return;
+    this.#opening = true;
+    await this.#do(`Opening ${name}.`, async () => {
+      const source = await work();
+      return () => {
+        this.dialog.close();
+        this.onSwitched(source);
+      };
+    });
+    this.#opening = false;
   }
 
-  /** One thing at a time; what the work gives, or undefined where it failed, which is said. */
+  /** What the work gives is done with it, unless something else was begun meanwhile; what the server refuses is said. */
   async #do(doing, work) {
-    if (this.#busy) return undefined;
-    this.#wait(true);
+    const turn = (this.#turn += 1);
+    byId("sources-plain").hidden = true;
     setText(byId("sources-said"), doing);
     setText(byId("sources-error"), "");
-    let found;
-    try {
-      found = await work();
-      setText(byId("sources-said"), typeof found === "string" ? found : "");
-    } catch (error) {
-      setText(byId("sources-said"), "");
-      setText(byId("sources-error"), error.message);
-    }
-    this.#wait(false);
-    return found;
+    this.dialog.setAttribute("aria-busy", "true");
+    const done = await work().catch((error) => () => this.#complain(error));
+    if (turn !== this.#turn) return;
+    this.dialog.setAttribute("aria-busy", "false");
+    done();
   }
 
-  #wait(busy) {
-    this.#busy = busy;
-    this.dialog.setAttribute("aria-busy", String(busy));
-    byId("sources-refresh").disabled = busy;
+  #complain({ message }) {
+    setText(byId("sources-said"), "");
+    setText(byId("sources-error"), message);
+    // the model stays, and may be what does not fit: it can be left out
+    byId("sources-plain").hidden = this.#refused === null || !/\bmodel\b/.test(message);
   }
-}
-
-/** Whether the server runs with all that would open this device. */
-function isCurrent({ settings }, current) {
-  const asked = Object.entries(settings ?? {});
-  return asked.length > 0 && asked.every(([name, value]) => String(current?.[name] ?? "") === String(value));
 }

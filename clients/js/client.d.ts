@@ -1,8 +1,31 @@
 /** Types of client.js. Events are the server's own JSON: docs/api.md has their fields. */
 
-export interface Frame {
+/** What a device delivered beside EMG since the frame before. */
+export interface Aux {
+  sample_index: number; // place of its first value in EMG samples, with a fraction
+  sampling_rate_hz: number;
+  units: string;
+  channels: string[];
+  values: number[][]; // (channels, points)
+}
+
+/** What every frame has. */
+interface FrameOfSignal {
   timestamp: number;
   frame: number;
+  truth: string | null;
+  sample_index: number;
+  age_ms: number;
+  cpu_percent: number;
+  dropped: number;
+  missing_samples?: number;
+  quality?: Record<string, number[]>;
+  signal?: number[][]; // (channels, points), with include_signal
+  aux?: Record<string, Aux>; // by name, with include_aux
+}
+
+/** A frame of a source that a model reads. */
+export interface Frame extends FrameOfSignal {
   latency_ms: number;
   prediction: number;
   label: string;
@@ -11,24 +34,22 @@ export interface Frame {
   decision: number;
   decision_label: string;
   intensity: number;
-  truth: string | null;
-  sample_index: number;
-  age_ms: number;
   shape: [number, number];
   backend: string;
-  cpu_percent: number;
-  dropped: number;
-  missing_samples?: number;
-  quality?: Record<string, number[]>;
-  signal?: number[][];
 }
 
+/** A frame of a source that no model reads: `"prediction" in event` tells them apart. */
+export interface SignalFrame extends FrameOfSignal {
+  prediction?: undefined;
+}
+
+/** After "recovered" it may be another source, with other channels: GET /emg/sources. */
 export interface SourceChange {
   status: "stalled" | "recovered";
   timestamp: number;
-  decision: number;
-  decision_label: string;
   source_state: string;
+  decision?: number; // where a model reads it
+  decision_label?: string;
 }
 
 export interface Completed {
@@ -45,7 +66,7 @@ export interface Trouble {
   frame: number;
 }
 
-export type StreamEvent = Frame | SourceChange | Completed | Trouble;
+export type StreamEvent = Frame | SignalFrame | SourceChange | Completed | Trouble;
 
 export interface State {
   state: "connecting" | "open" | "waiting" | "completed" | "closed" | "failed";

@@ -31,7 +31,8 @@ const CONNECT_MS = 10_000;
  */
 
 /**
- * The events of a stream, each the parsed JSON of the server (docs/api.md). Ends after the last one, `completed`, or
+ * The events of a stream, each the parsed JSON of the server (docs/api.md). Frames of a source that no model reads have
+ * no `prediction` and no `decision_label`; after `recovered` it may be another source, with other channels. Ends after the last one, `completed`, or
  * when `signal` aborts. Leaving the loop closes the connection.
  *
  * What can pass (no connection, a restart, a full server) is waited for and tried again, with delays from 0.5 to 10 s

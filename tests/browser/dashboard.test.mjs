@@ -1,6 +1,7 @@
 // The dashboard's pure modules.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { needsOf } from "../../app/static/device_list.js";
 import { EventLog, jsonLines } from "../../app/static/log.js";
 import { noticeOf } from "../../app/static/notice.js";
 import { curl, DEFAULTS, spoken } from "../../app/static/options.js";
@@ -200,4 +201,10 @@ test("gestures keep the names that a person gives them, and a model's class may 
 test("without a model nothing is said of decisions", () => {
   const source = { name: "arm", state: "stalled", error: null, model: null };
   assert.equal(noticeOf({ ...CALM, health: { source }, source }).text, "No samples arrive. It goes on by itself when samples come again.");
+});
+
+test("what a device needs is read from the server's example", () => {
+  assert.deepEqual(needsOf({ needs: "EMG_PORT=/dev/ttyUSB0" }), [["EMG_PORT", "/dev/ttyUSB0"]]);
+  assert.deepEqual(needsOf({ needs: "EMG_BOARD_PARAMS='ip_address=1.2.3.4,ip_port=6677'" }), [["EMG_BOARD_PARAMS", "ip_address=1.2.3.4,ip_port=6677"]]);
+  assert.deepEqual(needsOf({ needs: "" }), []);
 });

@@ -52,10 +52,13 @@ def test_in_trouble_it_has_no_violations(browser: Any, server: Live, scheme: str
     dashboard.page.get_by_role("button", name="API key").click()
     assert violations(dashboard) == []
     dashboard.page.get_by_role("button", name="Cancel").click()
-    found = {"kind": "lsl", "name": "armband", "detail": "8 channels", "settings": {"EMG_MODE": "lsl"}}
+    about = {"about": "", "there": True, "channels": 8, "sampling_rate_hz": 200.0}
+    settings, needs = {"EMG_MODE": "lsl"}, "EMG_LSL='name=armband'"
+    found = {"kind": "lsl", "name": "armband", **about, "settings": settings, "needs": needs}
     answer = {"json": {"devices": [found], "current": found["settings"]}}
     dashboard.page.route("**/emg/devices", lambda route: route.fulfill(**answer))
     dashboard.page.get_by_role("button", name="Source", exact=True).click()
-    dashboard.reads("#devices", "armband")
+    dashboard.page.get_by_role("button", name="armband").click()
+    assert dashboard.page.get_by_label("EMG_LSL").is_visible()
     assert violations(dashboard) == []
     dashboard.page.context.close()

@@ -64,18 +64,27 @@ def test_it_records_gestures_of_any_name(dashboard: Dashboard, server: Live) -> 
     dashboard.until(f"!document.getElementById('files').textContent.includes('own-{server.port}')")
 
 
-DEVICES = {
-    "devices": [
-        {"kind": "simulator", "name": "Simulator", "detail": "", "settings": {"EMG_MODE": "dummy"}},
-        {"kind": "lsl", "name": "armband", "detail": "8 channels at 200 Hz", "settings": {"EMG_MODE": "lsl"}},
-        {"kind": "mindrove", "name": "MindRove", "detail": "pip install mindrove", "settings": None},
-    ],
-    "current": {"EMG_MODE": "dummy", "EMG_CH": "4"},
+SEEN = {"about": "", "needs": "", "there": True, "channels": None, "sampling_rate_hz": None}
+ARMBAND = {
+    **SEEN,
+    "kind": "lsl",
+    "name": "armband",
+    "channels": 8,
+    "sampling_rate_hz": 200.0,
+    "settings": {"EMG_MODE": "lsl", "EMG_LSL": "name=armband"},
+}
+BOARD = {
+    **SEEN,
+    "kind": "brainflow",
+    "name": "galea",
+    "there": False,
+    "settings": {"EMG_MODE": "brainflow", "EMG_BOARD": "galea"},
+    "needs": "EMG_BOARD_PARAMS='ip_address=192.168.4.1'",
 }
 
 
-def test_the_source_is_chosen_among_the_devices_that_are_there(dashboard: Dashboard) -> None:
-    """By a server of the test's own: what it is asked, and what is said while it looks, refuses and opens."""
+def test_a_source_is_opened_with_what_it_needs_or_it_is_said_why_not(dashboard: Dashboard) -> None:
+    """By a server of the test's own: what it is asked, and what is shown while it looks, refuses and opens."""
     page = dashboard.page
     held: list[Any] = []
 
@@ -84,37 +93,56 @@ def test_the_source_is_chosen_among_the_devices_that_are_there(dashboard: Dashbo
 
     for path in ("devices", "source"):
         page.route(f"**/emg/{path}", hold)
-    dashboard.open().start()
+    dashboard.open()
     page.get_by_role("button", name="Source", exact=True).click()
     dashboard.reads("#sources-said", "Looking for devices.")
-    until_asked(dashboard, held).fulfill(json=DEVICES)
-    dashboard.reads("#devices", "simulated · in use").reads("#devices", "LSL · 8 channels at 200 Hz")
-    assert page.get_by_role("button", name="MindRove").is_disabled()
+    found = {"devices": [ARMBAND, BOARD], "current": {"EMG_MODE": "dummy"}}
+    next_of(dashboard, held).fulfill(json=found)
+    dashboard.reads("#devices", "LSL · 8 channels at 200 Hz")
+    page.get_by_text("1 more").click()
+    page.get_by_role("button", name="galea").click()
+    page.get_by_label("EMG_BOARD_PARAMS").fill("ip_address=10.0.0.7")
     dashboard.keep("sources")
-    page.get_by_role("button", name="armband").click()
-    dashboard.reads("#sources-said", "Opening armband.")
-    refused = until_asked(dashboard, held)
-    assert (refused.request.method, refused.request.post_data_json) == (
-        "PUT",
-        {"settings": {"EMG_MODE": "lsl"}},
+    page.get_by_role("button", name="Open", exact=True).click()
+    dashboard.reads("#sources-said", "Opening galea.")
+    given = {**BOARD["settings"], "EMG_BOARD_PARAMS": "ip_address=10.0.0.7"}
+    asked = next_of(dashboard, held)
+    assert (asked.request.method, asked.request.post_data_json) == ("PUT", {"settings": given})
+    problem = {
+        "status": 422,
+        "detail": "a source of 50 Hz holds nothing above 25 Hz; the model m reads 20-450 Hz",
+    }
+    asked.fulfill(status=422, json=problem)
+    dashboard.reads("#sources-error", "a source of 50 Hz holds nothing above 25 Hz")
+    page.get_by_role("button", name="Open it without a model").click()
+    asked = next_of(dashboard, held)
+    assert asked.request.post_data_json == {"settings": {**given, "EMG_MODEL": "none"}}
+    asked.fulfill(status=503, json={"status": 503, "detail": "nothing answers at 10.0.0.7"})
+    dashboard.reads("#sources-error", "nothing answers at 10.0.0.7")
+    assert not page.get_by_role("button", name="Open it without a model").is_visible()
+
+
+def test_the_stream_goes_on_when_another_source_is_chosen(dashboard: Dashboard) -> None:
+    """From four channels at 1000 Hz to the simulator as it is without settings, 16 at 2000 Hz, and back."""
+    dashboard.open().start().until("dashboard.frame && dashboard.frame.frame > 10")
+    dashboard.page.get_by_role("button", name="Source", exact=True).click()
+    dashboard.page.get_by_role("button", name="simulated muscles").click()
+    dashboard.until("dashboard.signal.waveform.channels === 16 && dashboard.signal.waveform.rate === 2000")
+    dashboard.until("!document.getElementById('sources').open && dashboard.signal.waveform.amplitude > 0")
+    assert dashboard.page.locator("#lane-names li").count() == 16
+    dashboard.reads("#quality-note", "16").reads("#status-text", "Live")
+    dashboard.reads("#log-entries", "changed to simulator: 16 channels at 2000 Hz")
+    dashboard.page.get_by_role("button", name="Source", exact=True).click()
+    dashboard.page.get_by_role("button", name="As started").click()
+    dashboard.until("dashboard.signal.waveform.channels === 4 && dashboard.frame.signal.length === 4")
+    dashboard.reads("#log-entries", "recovered").reads("#about", "4 channels at 1,000 Hz")
+    assert (
+        "stream asked for" not in dashboard.page.locator("#log-entries").inner_text().split("changed to")[0]
     )
-    problem = {"title": "Service Unavailable", "status": 503, "detail": "no stream has name=armband"}
-    refused.fulfill(status=503, json=problem)
-    dashboard.reads("#sources-error", "no stream has name=armband")
-    page.get_by_role("button", name="Look again").click()
-    until_asked(dashboard, held).fulfill(json={"devices": [], "current": {}})
-    dashboard.reads("#sources-said", "No device was found.")
-    page.get_by_role("button", name="Look again").click()
-    until_asked(dashboard, held).fulfill(json=DEVICES)
-    page.get_by_role("button", name="armband").click()
-    opened = {"name": "armband", "channels": 8, "sampling_rate_hz": 200.0}
-    until_asked(dashboard, held).fulfill(json=opened)
-    dashboard.until("!document.getElementById('sources').open")
-    dashboard.reads("#log-entries", "changed to armband: 8 channels at 200 Hz")
-    assert dashboard.text("#status-text") == "Live"
+    assert dashboard.complaints == []
 
 
-def until_asked(dashboard: Dashboard, held: list[Any]) -> Any:
+def next_of(dashboard: Dashboard, held: list[Any]) -> Any:
     """The next request that waits for its answer."""
     while not held:
         dashboard.page.wait_for_timeout(20)
@@ -142,14 +170,11 @@ def test_one_channel_and_many_are_readable_on_a_phone(browser: Any, server: Live
 def pretend(dashboard: Dashboard, channels: int) -> None:
     """Have the server speak of another source, and stream its frames: a second of them, and then the end."""
 
-    def sources(route: Any) -> None:
-        found = route.fetch().json()
-        (source,) = found["sources"]
-        names = [f"Muscle {k + 1}" for k in range(channels)]
-        source |= {"channels": channels, "channel_names": names, "signal_channels": list(range(channels))}
-        route.fulfill(json=found)
-
-    dashboard.page.route("**/emg/sources", sources)
+    found = dashboard.page.request.get(f"{dashboard.url}/emg/sources").json()
+    (source,) = found["sources"]
+    names = [f"Muscle {k + 1}" for k in range(channels)]
+    source |= {"channels": channels, "channel_names": names, "signal_channels": list(range(channels))}
+    dashboard.page.route("**/emg/sources", lambda route: route.fulfill(json=found))
     body = stream(*(frame(k, channels) for k in range(30)))
     dashboard.page.route(
         "**/infer/stream", lambda route: route.fulfill(body=body, content_type="text/event-stream")

@@ -12,7 +12,17 @@ Needs Python 3.10 and nothing else (numpy for arrays, rich for a livelier view i
 from .client import DEFAULT_URL, StreamingInferenceClient
 from .errors import ClientError, KeyRefusedError, NotMyostreamError, RefusedError, ServerUnreachableError
 from .event_stream import EventStream, Json
-from .events import Completed, Event, Frame, Interrupted, SourceChange, Trouble, event_of
+from .events import (
+    Aux,
+    Completed,
+    Event,
+    Frame,
+    Interrupted,
+    SignalFrame,
+    SourceChange,
+    Trouble,
+    event_of,
+)
 from .predictions import Prediction
 from .pushed_source import PushedSource, Receipt
 from .sse import SseEvent, SseParser
@@ -22,6 +32,7 @@ from .version import __version__
 
 __all__ = [
     "DEFAULT_URL",
+    "Aux",
     "ClientError",
     "Completed",
     "Event",
@@ -36,6 +47,7 @@ __all__ = [
     "Receipt",
     "RefusedError",
     "ServerUnreachableError",
+    "SignalFrame",
     "SourceChange",
     "SseEvent",
     "SseParser",

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 BENCHMARK_S = 600.0  # 100,000 iterations of three backends take long
+DEVICES_S = 60.0  # radio devices take long to be found and to open
 ROUTES = {None: "/infer", "onnxruntime": "/infer/onnx", "tensorrt": "/infer/tensorrt"}
 
 
@@ -46,7 +47,7 @@ class StreamingInferenceClient:
         self._caller = Caller(self._server, timeout_s)
 
     def health_check(self) -> Json:
-        """`GET /health`: backends, model and source."""
+        """`GET /health`: backends, model (None without one) and source."""
         return self._caller.call("GET", "/health")
 
     def wait_until_ready(self, patience_s: float = 60.0) -> None:
@@ -60,6 +61,23 @@ class StreamingInferenceClient:
                 if not error.passing or time.monotonic() > ends:
                     raise
             time.sleep(0.25)
+
+    def sources(self) -> Json:
+        """`GET /emg/sources`: channels, rate, model (or what to do without one) and state of each source."""
+        return self._caller.call("GET", "/emg/sources")
+
+    def devices(self) -> Json:
+        """`GET /emg/devices`: what is there now, each with the `settings` that open it."""
+        return self._caller.call("GET", "/emg/devices", timeout_s=DEVICES_S)
+
+    def use_source(self, settings: Mapping[str, Any]) -> Json:
+        """`PUT /emg/source`: have the server read another source, and return it.
+
+        Streams go on: they get `SourceChange` events, then frames of the new one. `settings` are those of a device in
+        `devices()`, or your own: {"EMG_MODE": "lsl", "EMG_LSL": "name=armband"}.
+        """
+        body = {"settings": dict(settings)}
+        return self._caller.call("PUT", "/emg/source", body=body, timeout_s=DEVICES_S)
 
     def stream_stats(self) -> Json:
         """`GET /infer/stream/stats`: what the streams have done, and the latency of every stage."""
@@ -140,7 +158,8 @@ class StreamingInferenceClient:
     ) -> EventStream:
         """Typed events, one after the other, through cut connections and restarts of the server.
 
-        `more` is any other field of `POST /infer/stream`: votes, min_confidence, backend, include_signal, source.
+        `more` is any other field of `POST /infer/stream`: votes, min_confidence, backend, include_signal, include_aux,
+        source. Where no model reads the source they are `SignalFrame`s.
         """
         asked = {"duration_seconds": duration_seconds, "use_tensorrt": use_tensorrt, "fps": fps}
         options = _given({**asked, "preprocess": preprocess, **more})

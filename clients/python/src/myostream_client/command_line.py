@@ -71,11 +71,13 @@ def _stream(client: StreamingInferenceClient, asked: argparse.Namespace) -> None
         min_confidence=asked.min_confidence,
         backend=asked.backend,
         source=asked.source,
+        include_signal=asked.signal or None,
+        include_aux=asked.aux or None,
     ) as stream:
         if asked.json:
             _write_json(stream)
         else:
-            with best_view(lambda: client.health_check()["model"]["classes"]) as view:
+            with best_view(lambda: (client.health_check()["model"] or {"classes": []})["classes"]) as view:
                 for event in stream:
                     view.show(event)
 
@@ -121,5 +123,7 @@ def _add_stream_options(parser: argparse.ArgumentParser) -> None:
     stream.add_argument("--min-confidence", type=float, help="a prediction below this is no vote")
     stream.add_argument("--backend", help="tensorrt, onnxruntime or pytorch, and no other")
     stream.add_argument("--source", help="the name of a source")
+    stream.add_argument("--signal", action="store_true", help="with the filtered samples, for --json")
+    stream.add_argument("--aux", action="store_true", help="with what comes beside the EMG, for --json")
     stream.add_argument("--no-tensorrt", dest="use_tensorrt", action="store_false", help="in another backend")
     stream.add_argument("--no-preprocess", dest="preprocess", action="store_false", help="do not normalise")

@@ -8,6 +8,17 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Aux:
+    """What a device delivered beside EMG since the frame before: accelerometer, trigger, battery ..."""
+
+    sample_index: float  # place of its first value in EMG samples of the source, with a fraction
+    sampling_rate_hz: float
+    units: str
+    channels: tuple[str, ...]  # names
+    values: tuple[tuple[float, ...], ...]  # (channels, points)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
     """One window's prediction and what was decided from it."""
 
@@ -31,17 +42,39 @@ class Frame:
     missing_samples: int = 0  # of the window: lost and filled
     quality: Mapping[str, list[int]] | None = None  # what is wrong with which channels; None: nothing
     signal: tuple[tuple[float, ...], ...] | None = None  # (channels, points), with include_signal
+    aux: Mapping[str, Aux] | None = None  # by name, with include_aux
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalFrame:
+    """A frame of a source that no model reads: its signal and quality, and no prediction."""
+
+    frame: int  # frames sent before this one
+    timestamp: float  # Unix s, when the server made the event
+    sample_index: int  # samples since the source started, up to the frame's end
+    age_ms: float  # last sample acquired -> event made
+    dropped: int  # frames missed so far
+    cpu_percent: float
+    truth: str | None = None  # the recording's own label
+    missing_samples: int = 0  # since the frame before: lost and filled
+    quality: Mapping[str, list[int]] | None = None  # what is wrong with which channels; None: nothing
+    signal: tuple[tuple[float, ...], ...] | None = None  # (channels, points), with include_signal
+    aux: Mapping[str, Aux] | None = None  # by name, with include_aux
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceChange:
-    """The source stalled (the decision falls to rest) or recovered."""
+    """The source stalled (the decision falls to rest) or recovered.
+
+    After `recovered` it may be another one, with other channels, or with a model where there was none: see
+    `client.sources()`.
+    """
 
     status: str  # stalled | recovered
     timestamp: float
-    decision: int
-    decision_label: str
     source_state: str
+    decision: int | None = None  # None: no model reads it
+    decision_label: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +107,7 @@ class Interrupted:
     delay_s: float
 
 
-Event = Frame | SourceChange | Trouble | Completed | Interrupted
+Event = Frame | SignalFrame | SourceChange | Trouble | Completed | Interrupted
 
 
 def event_of(data: Mapping[str, Any]) -> Event | None:
@@ -86,13 +119,24 @@ def event_of(data: Mapping[str, Any]) -> Event | None:
     kind = _kind_of(data)
     if kind is None:
         return None
-    known = {field.name for field in fields(kind)}
-    return kind(**{name: _frozen(value) for name, value in data.items() if name in known})
+    given = _known(kind, data)
+    if given.get("aux") is not None:
+        given["aux"] = {name: Aux(**_known(Aux, one)) for name, one in data["aux"].items()}
+    return kind(**given)
 
 
-def _kind_of(data: Mapping[str, Any]) -> type[Frame | SourceChange | Trouble | Completed] | None:
+def _known(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
+    names = {field.name for field in fields(kind)}
+    return {name: _frozen(value) for name, value in data.items() if name in names}
+
+
+def _kind_of(
+    data: Mapping[str, Any],
+) -> type[Frame | SignalFrame | SourceChange | Trouble | Completed] | None:
     if "prediction" in data:
         return Frame
+    if "truth" in data:
+        return SignalFrame
     if "error" in data:
         return Trouble
     kinds = {"completed": Completed, "stalled": SourceChange, "recovered": SourceChange}

@@ -22,9 +22,9 @@ class StreamSummary:
     interruptions: int
     seconds: float
     fps: float
-    latency_ms: float | None  # medians; None without a frame
+    latency_ms: float | None  # medians; None without a frame, and the latency also without a model
     age_ms: float | None
-    gestures: Mapping[str, int]  # decision -> frames
+    gestures: Mapping[str, int]  # decision -> frames; empty where no model reads the source
 
 
 class Tally:
@@ -34,26 +34,28 @@ class Tally:
         self._latencies: deque[float] = deque(maxlen=KEPT)
         self._ages: deque[float] = deque(maxlen=KEPT)
         self._gestures: Counter[str] = Counter()
-        self._dropped = self._interruptions = 0
+        self._frames = self._dropped = self._interruptions = 0
 
     def count(self, said: Json | Interrupted) -> None:
         if isinstance(said, Interrupted):
             self._interruptions += 1
-        elif "prediction" in said:
-            self._latencies.append(said["latency_ms"])
+        elif "prediction" in said or "truth" in said:
+            self._frames += 1
             self._ages.append(said["age_ms"])
             self._dropped = said["dropped"]
-            self._gestures[said["decision_label"]] += 1
+            if "prediction" in said:
+                self._latencies.append(said["latency_ms"])
+                self._gestures[said["decision_label"]] += 1
 
     def summary(self, seconds: float) -> StreamSummary:
-        frames = sum(self._gestures.values())
+        frames = self._frames
         return StreamSummary(
             frames=frames,
             dropped=self._dropped,
             interruptions=self._interruptions,
             seconds=seconds,
             fps=frames / seconds if seconds > 0 else 0.0,
-            latency_ms=statistics.median(self._latencies) if frames else None,
+            latency_ms=statistics.median(self._latencies) if self._latencies else None,
             age_ms=statistics.median(self._ages) if frames else None,
             gestures=dict(self._gestures.most_common()),
         )

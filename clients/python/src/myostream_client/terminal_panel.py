@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 
 from rich.console import Group, RenderableType
@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
-from .events import Event, Frame
+from .events import Event, Frame, SignalFrame
 from .terminal_view import line_of
 
 BAR = 32  # characters of the longest bar
@@ -22,8 +22,9 @@ RECENT = 120  # frames that the frame rate is taken from
 class PanelView:
     """The gesture, the share of every class, and how fresh all that is."""
 
-    def __init__(self, classes: Sequence[str]) -> None:
-        self._classes = classes
+    def __init__(self, classes: Callable[[], Sequence[str]]) -> None:
+        """`classes` asks the server; anew where a frame has another number of them, as after a change of the source."""
+        self._ask, self._classes = classes, classes()
         self._frame: Frame | None = None
         self._state = "connecting"
         self._stamps: deque[float] = deque(maxlen=RECENT)
@@ -40,8 +41,12 @@ class PanelView:
 
     def show(self, event: Event) -> None:
         if isinstance(event, Frame):
+            if len(event.probabilities) != len(self._classes):
+                self._classes = _as_many(self._ask(), len(event.probabilities))
             self._frame, self._state = event, LIVE
             self._stamps.append(event.timestamp)
+        elif isinstance(event, SignalFrame):  # what a model said before is past
+            self._frame, self._state = None, line_of(event)
         else:
             self._state = line_of(event)
         self._live.update(self.panel(), refresh=True)
@@ -77,6 +82,11 @@ class PanelView:
             f"dropped {frame.dropped}",
             style="dim",
         )
+
+
+def _as_many(names: Sequence[str], count: int) -> list[str]:
+    """Return `count` names; those that are missing are numbers."""
+    return [*names, *(f"class {k}" for k in range(len(names), count))][:count]
 
 
 def bar(share: float) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Protocol
 
-from .events import Completed, Event, Frame, Interrupted, SourceChange, Trouble
+from .events import Completed, Event, Frame, Interrupted, SignalFrame, SourceChange, Trouble
 
 
 class View(Protocol):
@@ -30,7 +30,7 @@ def best_view(classes: Callable[[], Sequence[str]]) -> View:
         except ImportError:
             pass
         else:
-            return PanelView(classes())
+            return PanelView(classes)
     return LineView()
 
 
@@ -54,8 +54,15 @@ def line_of(event: Event) -> str:
             f"{event.frame:6d}  {event.decision_label}{truth}  model {event.label} {event.confidence:.2f}  "
             f"intensity {event.intensity:.2f}  {event.latency_ms:.2f} ms  age {event.age_ms:.1f} ms"
         )
+    if isinstance(event, SignalFrame):
+        truth = "" if event.truth is None else f"  truth {event.truth}"
+        bad = "".join(f"  {problem} {channels}" for problem, channels in (event.quality or {}).items())
+        return (
+            f"{event.frame:6d}  no model{truth}  sample {event.sample_index}  age {event.age_ms:.1f} ms{bad}"
+        )
     if isinstance(event, SourceChange):
-        return f"the source has {event.status}; decision: {event.decision_label}"
+        decision = "" if event.decision_label is None else f"; decision: {event.decision_label}"
+        return f"the source has {event.status}{decision}"
     if isinstance(event, Trouble):
         return f"trouble: {event.error}"
     if isinstance(event, Interrupted):
