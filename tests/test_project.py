@@ -122,7 +122,7 @@ def test_nothing_is_stored_as_a_pickle() -> None:
 
 def test_no_file_names_a_path_of_one_machine() -> None:
     of_one_machine = re.compile(r"(?<![\w.])/(?:work|root|home/\w+|tmp/venv)/")
-    binary = {".safetensors", ".onnx", ".npz", ".npy", ".mat", ".png", ".woff2"}
+    binary = {".safetensors", ".onnx", ".npz", ".npy", ".mat", ".png", ".woff2", ".bin"}
     guilty = [
         f"{path.relative_to(ROOT)}:{number}: {line.strip()}"
         for path in tracked()
