@@ -19,6 +19,8 @@ from app.keys import parse as parse_key
 OTB_PROBES = ("muovi", "muovi+", "sessantaquattro", "sessantaquattro+")
 BACKENDS = ("tensorrt", "onnxruntime", "pytorch")
 MAX_BATCH = 256  # windows of one request
+MAX_CHANNELS = 1024  # of a source
+MAX_RATE_HZ = 100_000  # of a source
 
 
 class EmgMode(str, Enum):
@@ -64,6 +66,20 @@ def _masked(value: str) -> str:
 def _positive_int(env: Env, name: str) -> int:
     value: int = env.int(name)
     if value < 1:
+        raise ValueError
+    return value
+
+
+def _source_channels(env: Env, name: str) -> int:
+    value = _positive_int(env, name)
+    if value > MAX_CHANNELS:
+        raise ValueError
+    return value
+
+
+def _source_rate(env: Env, name: str) -> float:
+    value = _positive_float(env, name)
+    if value > MAX_RATE_HZ:
         raise ValueError
     return value
 
@@ -240,8 +256,10 @@ VARIABLES = (
     Variable("EMG_MODEL", "model", lambda env, name: env.str(name), "a model's name or path, or none"),
     Variable("EMG_CHANNELS", "montage", _channels, "channels counted from 1, such as 1-8 or 3,1,2"),
     Variable("EMG_WIN", "window", _positive_int, "a whole number of samples above 0"),
-    Variable("EMG_CH", "channels", _positive_int, "a whole number of channels above 0"),
-    Variable("EMG_FS", "sampling_rate", _positive_float, "a sampling rate in Hz above 0"),
+    Variable("EMG_CH", "channels", _source_channels, f"a whole number of channels from 1 to {MAX_CHANNELS}"),
+    Variable(
+        "EMG_FS", "sampling_rate", _source_rate, f"a sampling rate in Hz above 0, at most {MAX_RATE_HZ}"
+    ),
     Variable("EMG_MAINS", "mains_hz", _mains, "50, 60 or off"),
     Variable("EMG_BACKENDS", "backends", _backends, f"a comma-separated choice of {', '.join(BACKENDS)}"),
     Variable("EMG_PRECISION", "onnx_precision", _one_of("int8", "fp16", "fp32"), "int8, fp16 or fp32"),

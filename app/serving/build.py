@@ -39,8 +39,8 @@ def make_runtime(
     own = OwnSource(settings, expected, worker_group, _others(settings))
     opened = own.open(ask)
     model = usual
-    if opened is not None and opened.manifest is not None and opened.manifest is not expected:
-        model = artefact.find(opened.manifest.name, settings.instance / "models")
+    if own.expected is not None and own.expected is not expected:
+        model = artefact.find(own.expected.name, settings.instance / "models")
     return Runtime(
         settings=own.settings,
         artefact=model,

@@ -18,7 +18,7 @@ from app.api.schemas.emg import SourceSchema
 from app.config import Settings
 from app.errors import BusyError, ConfigError
 from app.serving.process.offload import BlockingWorker
-from app.serving.sources.chosen_settings import said_of
+from app.serving.sources.chosen_settings import NAMES, said_of
 from app.serving.sources.own_source import OwnSource
 
 bp = needs(CONTROL)(
@@ -110,7 +110,7 @@ def _shown(device: Any) -> dict[str, Any]:
     description = device.description
     return {
         **{key: value for key, value in asdict(device).items() if key != "description"},
-        "settings": dict(device.settings),
+        "settings": {name: value for name, value in device.settings.items() if name in NAMES},
         "channels": None if description is None else description.channels,
         "sampling_rate_hz": None if description is None else description.sampling_rate,
     }

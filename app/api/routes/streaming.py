@@ -141,13 +141,11 @@ def _options(runtime: Runtime, pipeline: SourcePipeline, job: StreamJob) -> Stre
         raise InvalidBody({"fps": [f"must be at most EMG_MAX_FPS, {most:g}, got {job.fps:g}"]})
     if job.fps > rate:
         raise InvalidBody({"fps": [f"must be at most the sampling rate, {rate:g} Hz, got {job.fps:g}"]})
-    if pipeline.manifest is None:  # nothing else makes a difference
-        return StreamOptions(
-            fps=job.fps, backend="", include_signal=job.include_signal, include_aux=job.include_aux
-        )
+    # the rest is kept without a model too: a source that one reads may be chosen while the stream runs
+    named = job.backend if pipeline.manifest is not None else None
     return StreamOptions(
         fps=job.fps,
-        backend=runtime.engine.backends.for_stream(job.backend, job.use_tensorrt),
+        backend=runtime.engine.backends.for_stream(named, job.use_tensorrt),
         preprocess=job.preprocess,
         votes=job.votes,
         min_confidence=job.min_confidence,

@@ -21,6 +21,7 @@ class SourceChoice:
 
     base: str
     said: dict[str, str]  # EMG_* settings that somebody chose; empty: those of the start
+    model: str | None = None  # that the workers run, whether or not it reads the source
     description: dict[str, Any] = field(
         default_factory=dict
     )  # what the source delivers, by the worker that asked it
@@ -32,7 +33,7 @@ def publish(worker_group: WorkerGroup, choice: SourceChoice) -> int:
     Raises:
         ValueError: it is too long.
     """
-    text = json.dumps([choice.base, choice.said, choice.description]).encode()
+    text = json.dumps([choice.base, choice.said, choice.model, choice.description]).encode()
     if len(text) > 8 * (CHOICE_DOUBLES - HEAD):
         raise ValueError(f"a choice of {len(text)} bytes")
     own = worker_group.own.doubles("choice")
@@ -59,5 +60,6 @@ def newest(worker_group: WorkerGroup, base: str) -> tuple[int, SourceChoice | No
     text = bytes(cells.cast("B")[8 * HEAD : 8 * HEAD + size])
     if int(cells[0]) != number:  # it changes just now: the next look finds it
         return 0, None
-    its, said, description = json.loads(text)
-    return number, SourceChoice(base=its, said=said, description=description) if its == base else None
+    its, said, model, description = json.loads(text)
+    found = SourceChoice(base=its, said=said, model=model, description=description)
+    return number, found if its == base else None

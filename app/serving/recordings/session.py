@@ -81,7 +81,7 @@ class RecordingSession:
     def hear(self, published: GroupEvent, _missed: int) -> bool:
         """Take a prediction on the group's thread: without a wait, and never raise."""
         frame = published.event
-        if isinstance(frame, Frame):
+        if isinstance(frame, Frame) and self._acquisition.state != "ended":  # else of the source after it
             self._put(
                 RecordedPrediction(
                     frame.sample_index, frame.window.prediction, frame.window.confidence, frame.decision

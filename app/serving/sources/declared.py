@@ -43,7 +43,7 @@ class Declared:
         if scale is not None:
             reader = choose(settings, SourceSignal(self.channels, self.sampling_rate, units), expected)
         if reader is None or scale is None:
-            return self._source(settings, units, 1.0)
+            return self._source(settings, self.units or UNKNOWN_UNITS, 1.0)
         if scale != 1:
             log.info("source %s: %s, times %g as %s", self.name, self.units, scale, reader.units)
         return self._source(settings, reader.units, scale)

@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 Describe = Callable[[Settings], SourceDescription]
 
 KEPT_S = 10.0  # of filtered signal, for readers that ask for many windows or come back late
+LEAST_HZ = 10.0  # of a source without a model: below, there is no muscle to be seen
+MOST_VALUES = 512 * 10_000  # a second, of all its channels: the ring of so many takes 200 MB
 SHOWN_S = 0.25  # without a model: of a gap, so much is filled, as a window's MAX_FILLED would be
 SIMULATED = SourceDescription(channels=16, sampling_rate=2000.0, units="uV")  # without a model that says more
 SIMULATED_GESTURES = ("rest", "fist", "open", "flexion", "extension", "pinch", "point")
@@ -190,10 +192,11 @@ def open_path(
     Without a model the ring has the source's own samples, filtered for the eye.
 
     Raises:
-        DataError: the model cannot read that source.
+        DataError: the model cannot read that source; without one, it is too slow, or too much.
     """
     if manifest is None:
         assert signal is not None
+        _expect_showable(signal)
         rate, fill = signal.sampling_rate, round(SHOWN_S * MAX_FILLED * signal.sampling_rate)
         ring = Ring(round(KEPT_S * rate), signal.channels, max_fill=fill)
         shown = display_filters(rate, settings.mains_hz)
@@ -205,3 +208,18 @@ def open_path(
     ring = Ring(round(KEPT_S * rate) + length, manifest.channels, max_fill=fill)
     sos = design(manifest.filters, rate, settings.mains_hz)
     return SignalPath(ring, sos, montage, rate, manifest.filters)
+
+
+def _expect_showable(signal: SourceSignal) -> None:
+    """See that it can be shown and judged, and that its last seconds can be kept.
+
+    Raises:
+        DataError: it is too slow, or too much.
+    """
+    rate, channels = signal.sampling_rate, signal.channels
+    if rate < LEAST_HZ:
+        raise DataError(f"a source of {rate:g} Hz cannot be used without a model: {LEAST_HZ:g} Hz at least")
+    if channels * rate > MOST_VALUES:
+        raise DataError(
+            f"{channels} channels at {rate:g} Hz are {channels * rate:.0f} values a second, more than {MOST_VALUES}"
+        )

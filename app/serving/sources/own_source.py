@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from app.config import NO_MODEL, EmgMode, Settings
 from app.emg.description import SourceDescription, describe_source
@@ -15,11 +16,12 @@ from app.serving.counters.source_choice import SourceChoice, newest, newest_numb
 from app.serving.counters.worker_group import WorkerGroup
 from app.serving.sources.chosen_settings import with_choice
 from app.serving.sources.device_opening import describe_device
-from app.serving.sources.opening import Opened, open_reading
+from app.serving.sources.opening import Describe, Opened, open_reading
 
 log = logging.getLogger(__name__)
 
 RETRY_S = 1.0  # between two tries to ask a device what it is
+UNDER_WAY = "another change of the source is under way; try again"
 
 Adopt = Callable[[Settings, Opened], None]
 
@@ -27,7 +29,7 @@ Adopt = Callable[[Settings, Opened], None]
 class OwnSource:
     """Knows which source the server has. Workers that share it learn from each other what it is, and of a change.
 
-    `adopt` is called with each source that was opened after the start.
+    `adopt` is called with each source that was opened after the start. `describe` asks a device what it is.
     """
 
     def __init__(
@@ -36,8 +38,11 @@ class OwnSource:
         expected: Manifest | None,
         worker_group: WorkerGroup,
         others: Sequence[Manifest] = (),
+        describe: Describe = describe_device,
     ) -> None:
-        self._start, self._expected, self._others = settings, expected, others
+        self._start, self._others = settings, others
+        self.expected = expected  # the model that this worker runs, whether or not it reads the source
+        self._describe = describe
         self._worker_group, self._base = worker_group, worker_group.link(repr(settings))
         self.adopt: Adopt = lambda _settings, _opened: None
         self.settings = settings  # of now
@@ -59,12 +64,16 @@ class OwnSource:
         self._number, choice = newest(self._worker_group, self._base)
         if choice is not None:
             self._said, self.settings = choice.said, with_choice(self._start, choice.said)
+            self._expect(choice.model)
+        others, self._others = self._others, ()  # only here: then the engine has its model
         try:
-            opened = self._opened(self.settings, choice, ask)
+            opened = self._opened(self.settings, self._said, choice, ask, others=others)
         except SourceError as error:
             self.awaited = trouble_with(error)
             return None
-        if opened is not None and ask:
+        if opened is not None and opened.manifest is not None:
+            self.expected = opened.manifest
+        if opened is not None and ask and choice is None:
             self._publish(self._said, opened)
         return opened
 
@@ -107,19 +116,24 @@ class OwnSource:
                 "EMG_MODE=push: clients bring their sources; this server has none of its own to change"
             )
         if not self._lock.acquire(blocking=False):
-            raise BusyError("another change of the source is under way; try again")
+            raise BusyError(UNDER_WAY)
         try:
-            settings = with_choice(self._start, said)
-            opened = self._opened(settings, None, ask=True, there=True)
-            assert opened is not None
-            self._publish(said, opened)
-            self._take(settings, said, opened)
+            in_all_workers = self._worker_group.try_lock("source")
+            if in_all_workers is None:
+                raise BusyError(UNDER_WAY)
+            with in_all_workers:
+                settings = with_choice(self._start, said)
+                opened = self._opened(settings, said, None, there=True)
+                assert opened is not None
+                self._publish(said, opened)
+                self._take(settings, said, opened)
         finally:
             self._lock.release()
 
     def tick(self) -> None:
         """Follow a change that another worker has made; called often, and never waits."""
-        if newest_number(self._worker_group) != self._number and not self._following:
+        # a smaller one: another worker is just writing the next
+        if newest_number(self._worker_group) > self._number and not self._following:
             self._following = True
             threading.Thread(target=self._follow, name="source change", daemon=True).start()
 
@@ -129,7 +143,7 @@ class OwnSource:
                 number, choice = newest(self._worker_group, self._base)
                 if choice is not None and dict(choice.said) != dict(self._said):
                     settings = with_choice(self._start, choice.said)
-                    opened = self._opened(settings, choice, ask=True)
+                    opened = self._opened(settings, choice.said, choice)
                     assert opened is not None
                     self._take(settings, choice.said, opened)
                 self._number = number or self._number
@@ -140,28 +154,46 @@ class OwnSource:
                 self._following = False
 
     def _wait(self) -> None:
+        settings, said = self.settings, self._said
         while not self._stop.wait(RETRY_S):
+            trouble, opened, choice = "", None, None
+            try:  # without the lock: it takes seconds, and somebody may rather choose another source
+                _, choice = newest(self._worker_group, self._base)
+                opened = self._opened(settings, said, choice)
+            except MyostreamError as error:
+                trouble = str(error)
+            except Exception:
+                log.exception("the source cannot be opened")
             with self._lock:
                 if self.awaited is None:  # another was chosen meanwhile
                     return
-                try:
-                    _, choice = newest(self._worker_group, self._base)
-                    opened = self._opened(self.settings, choice, ask=True)
-                    assert opened is not None
-                    self._publish(self._said, opened)
-                    self._take(self.settings, self._said, opened)
-                    return
-                except MyostreamError as error:
-                    self.awaited = str(error)
-                except Exception:
-                    log.exception("the source cannot be opened")
+                self.awaited = trouble or self.awaited
+                if opened is not None:
+                    if choice is None or not choice.description:
+                        self._publish(said, opened)
+                    self._take(settings, said, opened)
+
+    def _expect(self, model: str | None) -> None:
+        """Have the model that the other workers run, where the operator names none."""
+        self.expected = next((one for one in self._others if one.name == model), self.expected)
+        self._others = ()
 
     def _opened(
-        self, settings: Settings, choice: SourceChoice | None, ask: bool, there: bool = False
+        self,
+        settings: Settings,
+        said: Mapping[str, str],
+        choice: SourceChoice | None,
+        ask: bool = True,
+        *,
+        there: bool = False,
+        others: Sequence[Manifest] = (),
     ) -> Opened | None:
-        """Return the source; `there`: it must answer now, and not later than the server."""
+        """Return the source; `there`: it must answer now, and not later than the server.
+
+        What `choice` knows of it, it is not asked: another worker may hold it.
+        """
         known = None
-        if choice is not None and choice.description and choice.said == self._said:
+        if choice is not None and choice.description and dict(choice.said) == dict(said):
             known = SourceDescription.from_json(choice.description)
 
         def describe(chosen: Settings) -> SourceDescription:
@@ -170,21 +202,21 @@ class OwnSource:
             if not ask:
                 raise SourceError("the device was not asked what it is")
             try:
-                return describe_device(chosen)
+                return self._describe(chosen)
             except SourceError as error:
                 raise NotReadyError(str(error)) if there else error from None
 
-        expected = None if settings.model == NO_MODEL else self._expected
-        others, self._others = self._others, ()  # only at the start: then the engine has its model
+        expected = None if settings.model == NO_MODEL else self.expected
         return open_reading(settings, expected, others, describe)
 
     def _publish(self, said: Mapping[str, str], opened: Opened) -> None:
         description = describe_source(opened.source).as_json()
-        choice = SourceChoice(base=self._base, said=dict(said), description=description)
+        model = None if self.expected is None else self.expected.name
+        choice = SourceChoice(base=self._base, said=dict(said), model=model, description=description)
         try:
             self._number = publish(self._worker_group, choice)
         except ValueError:  # hundreds of channels with long names: each worker asks the device
-            self._number = publish(self._worker_group, SourceChoice(base=self._base, said=dict(said)))
+            self._number = publish(self._worker_group, replace(choice, description={}))
 
     def _take(self, settings: Settings, said: Mapping[str, str], opened: Opened) -> None:
         self.settings, self._said, self.awaited = settings, said, None

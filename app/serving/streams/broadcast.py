@@ -57,8 +57,13 @@ class Broadcast:
         return Reader(group, lambda: self._leave(group), first, after)
 
     def reached(self, options: StreamOptions) -> int:
-        """Return the newest window on the grid of those options; -1 before the first."""
-        return self._grid(options).last_at_or_before(self._acquisition.ring.newest)
+        """Return the newest window on the grid of those options; -1 before the first.
+
+        One that a group had of the source before counts: this one may not have begun.
+        """
+        group = self._groups.get(options)
+        newest = self._grid(options).last_at_or_before(self._acquisition.ring.newest)
+        return newest if group is None else max(newest, group.reached)
 
     def move(self, acquisition: Acquisition) -> None:
         """Have all groups go on with another source; a group that is too fast for it gets its fastest grid."""

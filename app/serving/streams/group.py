@@ -78,11 +78,19 @@ class Group:
         self._said: tuple[str, float] = ("", 0.0)
         self._stop = threading.Event()
         self._maker: Maker | None = None  # of the frames just now
+        self._one_at_a_time = (
+            threading.Lock()
+        )  # the group's own thread, and whoever tells its readers something
 
     @property
     def count(self) -> int:
         """Events so far."""
         return self.history[-1].number + 1 if self.history else 0
+
+    @property
+    def reached(self) -> int:
+        """The last window that was made or skipped; -1 before the first."""
+        return self._k
 
     @property
     def newest(self) -> int:
@@ -105,6 +113,7 @@ class Group:
         if self.readers and not self._stalled and self._maker is not None:
             self._publish(self._maker.source_change("stalled", "disconnected"))
         self._make, self._grid, self._acquisition = make, grid, acquisition
+        self.ended = False  # that was the source before
         if self.readers:
             self.start(stalled=True)
 
@@ -173,8 +182,8 @@ class Group:
         self._framed_to = self._grid.end_of(k)
         if self._stalled:
             self._stalled = False
-            self._publish(maker.source_change("recovered", "running"))
-        self._publish(frame)
+            self._publish(maker.source_change("recovered", "running"), stop)
+        self._publish(frame, stop)
 
     def _look_at_source(self, maker: Maker) -> None:
         state = self._acquisition.state
@@ -197,7 +206,13 @@ class Group:
             self._said = message, now
             self._publish(Trouble(error=message, timestamp=time.time()))
 
-    def _publish(self, event: Event) -> None:
+    def _publish(self, event: Event, stop: threading.Event | None = None) -> None:
+        """Leave an event where readers look; nothing where `stop` is set, as its source is no more."""
+        with self._one_at_a_time:
+            if stop is None or not stop.is_set():
+                self._put(event)
+
+    def _put(self, event: Event) -> None:
         began = self._clock()
         body = self._encode(event)
         position = -1
