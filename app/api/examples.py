@@ -31,6 +31,7 @@ _BODIES: dict[str, dict[str, Any]] = {
     "POST /infer/tensorrt": {"batch": 1},
     "POST /infer/onnx": {"batch": 1},
     "POST /benchmark": {"num_iterations": 100},
+    "PUT /emg/source": {"settings": {"EMG_MODE": EmgMode.DUMMY.value}},
     "POST /emg/recordings": {  # it ends by itself
         "name": RECORDING,
         "subject": "S01",

@@ -45,7 +45,7 @@ class Stage:
         self.acquisition = self.another(4)
         self.pipeline = SimpleNamespace(manifest=manifest, acquisition=self.acquisition)
         pipelines: Any = SimpleNamespace(default=self.pipeline)
-        self.raw = RawLsl("me", pipelines, WorkerGroup.alone().try_lock, self._open)  # type: ignore[arg-type]
+        self.raw = RawLsl("me", pipelines, WorkerGroup.alone().try_lock, self._open)  # type: ignore[arg-type]  # a hand-made outlet
 
     def another(self, channels: int) -> Any:
         source = SimpleNamespace(name="hand", channels=channels, sampling_rate=1259.259, units="V")
