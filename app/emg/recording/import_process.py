@@ -1,7 +1,8 @@
-"""An import in a process of its own: `python -m app.emg.recording.import_process JOB RESULT`, both JSON.
+"""Imports in processes of their own: `python -m app.emg.recording.import_process` forks for each line on its stdin.
 
-Whatever a file does to the library that reads it, it does to this process: it has a bound on memory and on time of a
-processor, comes after the streams where both want one, and ends with the server that began it.
+A line is a JSON list of two paths: of the job, and of what came of it. Whatever a file does to the library that reads
+it, it does to that process alone: it has a bound on memory and on time of a processor, comes after the streams where
+both want one, and ends with the server that began it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from select import select
+from typing import Any, NoReturn
 
 from app.emg.files.imported import ImportHints
 from app.emg.files.importing import import_files
@@ -29,6 +31,7 @@ from app.errors import MyostreamError
 NICENESS = (
     5  # a third of the share of a stream; with 10, a machine that is full took a minute for a second of work
 )
+IDLE_S = 60.0  # after which the next import waits a second for another
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 log = logging.getLogger(__name__)
@@ -79,7 +82,6 @@ def _failed(kind: str, text: str) -> dict[str, Any]:
 
 def _bound(memory: int, seconds: int) -> None:
     """Bound this process; on a system without these bounds it has none."""
-    os.nice(NICENESS)
     for what, most in ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, seconds)):
         with suppress(ValueError, OSError):
             resource.setrlimit(what, (most, most))
@@ -87,16 +89,31 @@ def _bound(memory: int, seconds: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def main(job_file: str, result_file: str) -> None:
-    """Do the job in the one file, and write what came of it into the other."""
-    job = json.loads(Path(job_file).read_text(encoding="utf-8"))
-    _bound(job["memory"], job["seconds"])
+def main() -> None:
+    """Do jobs as they come, each in a process of its own; end with the server, and after IDLE_S without a job."""
+    os.nice(NICENESS)
     os.umask(0o077)  # recordings are for this user alone
-    text = json.dumps(done(job))
-    part = Path(f"{result_file}.part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(result_file)
+    while select([sys.stdin], [], [], IDLE_S)[0] and (line := sys.stdin.readline()):
+        said, result = json.loads(line)
+        job = json.loads(Path(said).read_text(encoding="utf-8"))
+        Path(said).unlink()  # from here on it is this process that does it, and nobody else
+        child = os.fork()
+        if child == 0:
+            _do(job, Path(result))
+        os.waitpid(child, 0)
+        os.write(sys.stdout.fileno(), b"done\n")
+
+
+def _do(job: Mapping[str, Any], result: Path) -> NoReturn:
+    """Write what came of a job, and end this process."""
+    try:
+        _bound(job["memory"], job["seconds"])
+        part = result.with_suffix(".part")
+        part.write_text(json.dumps(done(job)), encoding="utf-8")
+        part.replace(result)
+    finally:
+        os._exit(0)
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
@@ -20,6 +17,7 @@ from app.emg.recording import import_job
 from app.errors import BusyError, DataError, NotReadyError, OverloadedError
 from app.serving.process.offload import BlockingWorker
 from app.serving.recordings.export_folder import export_folder
+from app.serving.recordings.import_helper import ImportHelper
 
 MOST_BYTES = 2**30  # of a recording: as of one that is made by this server
 MEMORY = 3 * 2**30  # bytes that a process may map
@@ -27,8 +25,6 @@ SECONDS = 300  # of a processor that it may take
 MOST_NAME = 120  # bytes of a file's name
 MOST_FILES = 1000
 MOST_UNDERWAY = 2  # imports in this worker: one is made, and the next comes in meanwhile
-PROJECT = Path(__file__).resolve().parents[3]
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 class FileImports:
@@ -37,7 +33,7 @@ class FileImports:
     def __init__(self, root: Path) -> None:
         self.root = root
         self._disk, self._turn = BlockingWorker(), BlockingWorker()
-        self._process: subprocess.Popen[bytes] | None = None
+        self._helper = ImportHelper()
         self._closed = False
         self._underway = 0
 
@@ -69,9 +65,9 @@ class FileImports:
     def close(self) -> None:
         """End an import that runs; nothing is left of it. Safe to call twice."""
         self._closed = True
-        if self._process is not None:
-            with suppress(ProcessLookupError):
-                self._process.kill()
+        self._helper.kill()
+        with suppress(RuntimeError):
+            self._turn.do(self._helper.close)
         for worker in (self._turn, self._disk):
             worker.close()
 
@@ -79,23 +75,12 @@ class FileImports:
         return self._turn.do(lambda: self._run(folder, {**job, "root": str(self.root)}))
 
     def _run(self, folder: Path, job: dict[str, Any]) -> dict[str, Any]:
-        """Wait for a process that does the job; the worker's own thread waits, and no stream."""
+        """Have the job done; this worker's own thread waits, and no stream."""
         if self._closed:
             raise NotReadyError("the server is shutting down")
         said, result = folder / "job.json", folder / "result.json"
         said.write_text(json.dumps(job), encoding="utf-8")
-        before = os.environ.get("PYTHONPATH")
-        path = str(PROJECT) if not before else f"{PROJECT}{os.pathsep}{before}"
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", import_job.PROCESS, str(said), str(result)],
-            env={**os.environ, **_ONE_THREAD, "PYTHONPATH": path},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )
-        try:
-            self._process.wait()
-        finally:
-            self._process = None
+        self._helper.do(said, result)
         if self._closed:
             raise NotReadyError("the server is shutting down")
         return import_job.result_in(result, job)
