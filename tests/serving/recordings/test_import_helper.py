@@ -59,9 +59,11 @@ def test_one_that_has_ended_is_begun_again(tmp_path: Path, helper: ImportHelper)
     assert process_of(helper).pid != process.pid
 
 
-def test_a_job_that_takes_too_much_is_not_done_again(tmp_path: Path, helper: ImportHelper) -> None:
+def test_a_job_whose_process_dies_without_a_word_is_not_done_again(
+    tmp_path: Path, helper: ImportHelper
+) -> None:
     """Its file is gone, so nobody takes it twice; the next is none the worse."""
-    said, result = job(tmp_path, seconds=0)
+    said, result = job(tmp_path)[0], tmp_path / "no such folder" / "result.json"
     helper.do(said, result)
     assert not said.exists()
     assert not result.exists()
