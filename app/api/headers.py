@@ -32,7 +32,7 @@ def register(app: Flask, origins: tuple[str, ...]) -> None:
         CORS(
             app,
             origins=list(origins),
-            methods=["GET", "POST", "DELETE"],
+            methods=["GET", "POST", "PUT", "DELETE"],
             allow_headers=["Content-Type", API_KEY_HEADER, "Last-Event-ID"],
             expose_headers=_EXPOSED,
             supports_credentials=False,

@@ -1,6 +1,6 @@
 /** What a device delivers beside EMG: the newest value of each channel. */
 
-import { byId, figure, make, setText } from "./elements.js";
+import { byId, figure, make, setText, spaced } from "./elements.js";
 
 /** A list for each stream, filled from the `aux` of frames. */
 export class AuxPanel {
@@ -20,8 +20,9 @@ export class AuxPanel {
   #list({ name, channel_names: channels, units, sampling_rate_hz: rate }) {
     const figures = channels.map(() => make("span", { class: "figure" }, "–"));
     this.#streams.set(name, { figures, values: null });
-    const title = [name, units, `${rate.toLocaleString("en")} Hz`].filter(Boolean).join(", ");
-    const items = channels.map((channel, k) => make("li", {}, make("span", { class: "name", title: channel }, channel), figures[k]));
+    const title = [spaced(name), units !== "unknown" && units, `${rate.toLocaleString("en")} Hz`].filter(Boolean).join(", ");
+    const shown = withoutStem(channels);
+    const items = channels.map((channel, k) => make("li", {}, make("span", { class: "name", title: channel }, shown[k]), figures[k]));
     return make("div", {}, make("h3", {}, title), make("ul", { class: "aux" }, ...items));
   }
 
@@ -38,4 +39,11 @@ export class AuxPanel {
       if (values) figures.forEach((element, k) => setText(element, figure(values[k])));
     }
   }
+}
+
+/** `accelerometer_x` and `accelerometer_y` are x and y under their heading. */
+function withoutStem(names) {
+  const stem = `${names[0].split("_")[0]}_`;
+  const all = names.length > 1 && names.every((name) => name.startsWith(stem));
+  return all ? names.map((name) => name.slice(stem.length)) : names;
 }

@@ -271,6 +271,9 @@ def test_a_named_origin_may_ask_and_read_and_see_retry_after(client_with: Make) 
     assert answer.status_code == 200
     assert answer.headers["Access-Control-Allow-Origin"] == "https://lab.example"
     assert "x-api-key" in answer.headers["Access-Control-Allow-Headers"].lower()
+    allowed = set(answer.headers["Access-Control-Allow-Methods"].split(", "))
+    methods = {method for rule in client.application.url_map.iter_rules() for method in rule.methods or ()}
+    assert methods - {"HEAD", "OPTIONS"} == allowed
     origin = {"Origin": "https://lab.example"}
     for request in (
         {"path": "/health", "method": "GET", "headers": origin},  # an error

@@ -150,22 +150,25 @@ class StatsSchema(Schema):
     )
 
 
+_PREDICTED = "Where a model reads the source"
+
+
 class FrameSchema(Schema):
     """One frame of a stream, the `data` of an unnamed event."""
 
     timestamp = fields.Float(required=True, **about("Unix s"))
     frame = fields.Integer(required=True, **about("Frames sent to this client before"))
-    latency_ms = fields.Float(required=True)
-    prediction = fields.Integer(required=True)
-    confidence = fields.Float(required=True)
-    shape = fields.List(fields.Integer(), required=True, **about("Of the logits: (batch, classes)"))
-    backend = fields.String(required=True)
+    latency_ms = fields.Float(**about(_PREDICTED))
+    prediction = fields.Integer(**about(_PREDICTED))
+    confidence = fields.Float(**about(_PREDICTED))
+    shape = fields.List(fields.Integer(), **about("Of the logits: (batch, classes)"))
+    backend = fields.String(**about(_PREDICTED))
     cpu_percent = fields.Float(required=True)
-    label = fields.String(required=True)
-    probabilities = fields.List(fields.Float(), required=True)
-    decision = fields.Integer(required=True)
-    decision_label = fields.String(required=True)
-    intensity = fields.Float(required=True)
+    label = fields.String(**about(_PREDICTED))
+    probabilities = fields.List(fields.Float(), **about(_PREDICTED))
+    decision = fields.Integer(**about(_PREDICTED))
+    decision_label = fields.String(**about(_PREDICTED))
+    intensity = fields.Float(**about(_PREDICTED))
     sample_index = fields.Integer(required=True)
     age_ms = fields.Float(required=True)
     dropped = fields.Integer(required=True)
@@ -173,3 +176,6 @@ class FrameSchema(Schema):
     missing_samples = fields.Integer(**about("Of the window, lost and filled; only when there are any"))
     quality = fields.Dict(**about("Only when not ok"))
     signal = fields.List(fields.List(fields.Float()), **about("(channels, points); on include_signal"))
+    aux = fields.Dict(
+        keys=fields.String(), **about("What came beside the EMG meanwhile, by its name; on include_aux")
+    )
