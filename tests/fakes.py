@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 
 import numpy as np
 
+from app.emg.auxiliary import AuxChunk, AuxStream
 from app.emg.source import Chunk
 from app.errors import SourceError
 from app.inference.backend import Batch, Inference
@@ -108,3 +110,54 @@ class StepwiseSource:
 
     def close(self) -> None:
         self.give(None)
+
+
+class SteadySource:
+    """Seeded noise at its own rate, whole samples every 10 ms, until it is closed; `aux` comes beside it.
+
+    An auxiliary stream counts up: sample n of it is n, in all its channels.
+    """
+
+    name, units = "steady", "uV"
+
+    def __init__(
+        self,
+        channels: int = 4,
+        sampling_rate: float = 200.0,
+        aux: Sequence[AuxStream] = (),
+        amplitude: float = 30.0,
+    ) -> None:
+        self.channels, self.sampling_rate, self.aux_streams = channels, sampling_rate, tuple(aux)
+        self.gesture_names: Sequence[str] = ()
+        random = np.random.default_rng(0)
+        self._noise = random.normal(0, amplitude, (round(sampling_rate), channels)).astype(np.float32)
+        self._began = time.monotonic()
+        self._index = 0
+        self._sent = [0] * len(self.aux_streams)
+        self._closed = threading.Event()
+
+    def read(self) -> Chunk | None:
+        while True:
+            if self._closed.wait(0.01):
+                return None
+            due = int((time.monotonic() - self._began) * self.sampling_rate)
+            if due > self._index:
+                break
+        rows = np.arange(self._index, due) % len(self._noise)
+        chunk = Chunk(index=self._index, samples=self._noise[rows], aux=self._beside(due))
+        self._index = due
+        return chunk
+
+    def _beside(self, due: int) -> tuple[AuxChunk, ...]:
+        found = []
+        for number, stream in enumerate(self.aux_streams):
+            step = self.sampling_rate / stream.sampling_rate
+            first, last = self._sent[number], int(due / step)
+            if last > first:
+                values = np.arange(first, last, dtype=np.float32)[:, None].repeat(stream.channels, axis=1)
+                found.append(AuxChunk(stream=number, at=first * step, samples=values))
+                self._sent[number] = last
+        return tuple(found)
+
+    def close(self) -> None:
+        self._closed.set()

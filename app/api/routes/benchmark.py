@@ -33,6 +33,7 @@ def benchmark() -> dict[str, Any]:
     job = load_json_or_query(_benchmark)
     wire = ClientSocket(request.environ)
     runtime = current_runtime()
+    _ = runtime.manifest  # without a model there is nothing to time, and that is said
     names = job.backends or tuple(runtime.engine.backends.opened)
     found = runtime.benchmark.run(names, job.num_iterations, wanted=lambda: not wire.gone)
     return {

@@ -1,0 +1,156 @@
+"""The source of a worker changes while it is read: streams are told and go on, a recording ends, outputs say rest."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from app.config import ROOT
+from app.emg.signal.windows import Grid
+from tests.serving.station import OPTIONS, HandFed, Station, until
+from tests.serving.streams.switching import TIMED_S
+
+Event = dict[str, Any]
+
+
+@pytest.fixture(scope="module", params=["gevent", "plain"])
+def got(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = str(tmp_path_factory.mktemp("switching"))
+    command = [sys.executable, "-m", "tests.serving.streams.switching", request.param, folder]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=120)
+    assert run.returncode == 0, run.stderr
+    assert "Traceback" not in run.stderr, run.stderr
+    return json.loads(run.stdout.splitlines()[-1])
+
+
+def course(events: list[Event]) -> list[str]:
+    """Each event's kind, those that follow one another as one."""
+    kinds = [
+        event.get("status") or event.get("error") or ("frames" if "prediction" in event else "signal")
+        for event in events
+    ]
+    return [kind for n, kind in enumerate(kinds) if n == 0 or kind != kinds[n - 1]]
+
+
+@pytest.mark.parametrize("stream", ["long", "direct"])
+def test_streams_hear_of_each_change_and_go_on(got: Any, stream: str) -> None:
+    assert course(got[stream]) == [
+        *("frames", "stalled", "recovered", "signal"),
+        *("stalled", "recovered", "frames"),
+    ]
+
+
+@pytest.mark.parametrize("stream", ["long", "direct"])
+def test_a_decision_falls_to_rest_where_there_was_one(got: Any, stream: str) -> None:
+    first, without, none, back = [event for event in got[stream] if "status" in event]
+    assert (first["decision"], first["decision_label"]) == (0, "rest")
+    assert "decision" not in without
+    assert "decision" not in none
+    assert (back["decision"], back["decision_label"]) == (0, "rest")
+
+
+@pytest.mark.parametrize("stream", ["long", "timed", "direct", "resumed"])
+def test_the_frames_are_in_order_across_the_changes(got: Any, stream: str) -> None:
+    """Window k ends when 20 of them a second do, whatever rate it is counted at."""
+    frames = [event for event in got[stream] if "sample_index" in event]
+    assert all(after["k"] > before["k"] for before, after in pairwise(frames))
+    assert [frame["frame"] for frame in frames] == list(
+        range(frames[0]["frame"], frames[0]["frame"] + len(frames))
+    )
+    for frame in frames:
+        rate = 200 if "prediction" in frame else 1000
+        assert frame["sample_index"] == round((frame["k"] + 1) * rate / 20)
+
+
+def test_a_stream_with_a_duration_ends_in_its_time_with_all_its_frames(got: Any) -> None:
+    *events, last = got["timed"]
+    assert (last["status"], "reason" in last) == ("completed", False)
+    assert last["duration_seconds"] == pytest.approx(TIMED_S, abs=0.5)
+    newest = [event for event in events if "sample_index" in event][-1]
+    assert last["total_frames"] + newest["dropped"] == pytest.approx(20 * TIMED_S, abs=6)
+    assert "stalled" in course(events)
+
+
+def test_a_stream_that_was_cut_before_the_change_goes_on_after_it(got: Any) -> None:
+    """It came while the new source had no sample yet, and was taken for a stranger: what it missed was not counted."""
+    frames = [event for event in got["resumed"] if "sample_index" in event]
+    assert frames[0]["frame"] == got["left_at"]["frames"]
+    missed = frames[0]["k"] - got["left_at"]["k"] - 1
+    assert frames[0]["dropped"] >= missed
+    assert "prediction" in frames[-1]
+
+
+def test_the_recording_of_the_source_before_is_complete_and_has_nothing_of_the_next(got: Any) -> None:
+    recording = got["recording"]
+    assert recording["state"] == "complete"
+    assert recording["samples"] >= 90
+    switched_at = next(
+        event["sample_index"]
+        for event in got["long"]
+        if "sample_index" in event and "prediction" not in event
+    )
+    assert recording["predictions"]
+    assert max(recording["predictions"]) * 5 < switched_at  # at 200 Hz and at 1000 Hz
+
+
+def test_outputs_say_rest_while_no_model_reads_the_source(got: Any) -> None:
+    assert got["outputs"][-1] == "0 0.00"
+    assert got["outputs"].count("0 0.00") >= 2
+
+
+def test_the_worker_knows_what_it_reads(got: Any) -> None:
+    assert got["without"] == {"name": "simulator", "channels": 2, "model": False}
+    assert got["ready"] == []
+
+
+def moved(station: Station, rate: float = 100.0) -> HandFed:
+    """The next source of the station, which has delivered nothing yet."""
+    after = HandFed(rate)
+    station.source = after
+    station.broadcast.move(after)  # type: ignore[arg-type]
+    return after
+
+
+def test_a_group_whose_source_had_ended_reads_the_next_one() -> None:
+    """It counted as ended for good: each stream of the next source got its last word at once."""
+    station = Station()
+    with_one = station.broadcast.join(OPTIONS)
+    station.source.state = "ended"
+    until(lambda: not with_one.take(0.01) and with_one.ended)
+    with_one.close()
+    after = moved(station)
+    reader = station.broadcast.join(OPTIONS)
+    assert not reader.ended
+    after.window()
+    until(lambda: station.frames)
+    assert not reader.ended
+    reader.close()
+
+
+def test_what_was_reached_before_a_change_counts_until_the_next_source_begins() -> None:
+    station = Station()
+    reader = station.broadcast.join(OPTIONS)
+    for _ in range(3):
+        made = len(station.frames)
+        station.source.window()
+        until(lambda made=made: len(station.frames) > made)
+    reached = station.broadcast.reached(OPTIONS)
+    assert reached >= 2
+    moved(station)
+    assert station.broadcast.reached(OPTIONS) == reached
+    reader.close()
+
+
+def test_a_group_that_is_too_fast_for_the_next_source_gets_its_fastest_grid() -> None:
+    station = Station()
+    reader = station.broadcast.join(OPTIONS)
+    after = moved(station, rate=5.0)  # of 10 fps
+    after.feed(round(Grid(5.0, 5.0).end_of(0)) + 20)
+    until(lambda: station.frames)
+    assert all(end == int(end) for end in station.frames)
+    reader.close()
