@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Sequence
 
 from app.config import Settings
+from app.emg.signal.scipy_signal import scipy_signal
 from app.inference import artefact
 from app.inference.manifest import Manifest
 from app.serving.counters.worker_group import WorkerGroup
@@ -72,6 +73,7 @@ def build_runtime(
     Raises:
         MyostreamError: one line that says what cannot be opened.
     """
+    scipy_signal()  # now, and not when the first source is declared and others stream
     runtime = make_runtime(settings, encode, stopping, worker_group, end)
     try:
         runtime.start()

@@ -7,8 +7,8 @@ from typing import Any, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
-from scipy import signal
 
+from app.emg.signal.scipy_signal import scipy_signal
 from app.emg.source import Samples
 from app.errors import ConfigError, SourceError
 
@@ -50,7 +50,7 @@ def _sections(spec: dict[str, Any], sampling_rate: float, mains: float | None) -
     if frequencies != sorted(set(frequencies)):
         raise ConfigError(f"filter {spec}: low_hz must lie below high_hz")
     band = frequencies if len(frequencies) == 2 else frequencies[0]
-    return np.asarray(signal.butter(order, band, kind, fs=sampling_rate, output="sos"))
+    return np.asarray(scipy_signal().butter(order, band, kind, fs=sampling_rate, output="sos"))
 
 
 def _notch(spec: dict[str, Any], sampling_rate: float, mains: float | None) -> Sos:
@@ -64,7 +64,7 @@ def _notch(spec: dict[str, Any], sampling_rate: float, mains: float | None) -> S
     q = spec["q"]
     if not _is_number(q) or q <= 0:
         raise ConfigError(f"filter {spec}: q must be a number above 0")
-    return np.asarray(signal.tf2sos(*signal.iirnotch(frequency, q, fs=sampling_rate)))
+    return np.asarray(scipy_signal().tf2sos(*scipy_signal().iirnotch(frequency, q, fs=sampling_rate)))
 
 
 def _expect_keys(spec: dict[str, Any], keys: set[str]) -> None:
@@ -94,6 +94,8 @@ class SosFilter:
         self._sos = np.ascontiguousarray(sos, dtype=np.float64)
         self._channels = channels
         # (sections, 2, 1): the state in which a constant input of 1 has already settled
+        signal = scipy_signal()
+        self._sosfilt = signal.sosfilt
         self._settled = signal.sosfilt_zi(self._sos)[:, :, np.newaxis] if len(sos) else None
         self._state: npt.NDArray[np.float64] | None = None
 
@@ -118,7 +120,7 @@ class SosFilter:
             return np.asarray(samples, dtype=np.float32)
         if self._state is None:
             self.reset(samples[0])
-        filtered, self._state = signal.sosfilt(self._sos, samples.astype(np.float64), axis=0, zi=self._state)
+        filtered, self._state = self._sosfilt(self._sos, samples.astype(np.float64), axis=0, zi=self._state)
         return np.asarray(filtered, dtype=np.float32)
 
 

@@ -13,9 +13,9 @@ import functools
 
 import numpy as np
 import numpy.typing as npt
-from scipy import signal
 
 from app.emg.signal.rates import Indices, ratio_between
+from app.emg.signal.scipy_signal import scipy_signal
 from app.emg.source import Samples
 from app.errors import SourceError
 
@@ -61,7 +61,7 @@ class Resampler:
         rate = self.source_rate * self.ratio.up
         band = [min(low_hz, self.high_hz), self.high_hz]
         both = np.stack([weights * np.arange(len(weights)), weights])
-        delayed, plain = signal.zoom_fft(both, band, 256, fs=rate, endpoint=True)
+        delayed, plain = scipy_signal().zoom_fft(both, band, 256, fs=rate, endpoint=True)
         return float(np.mean((delayed / plain).real) / rate * 1e3)
 
     def reset(self) -> None:
@@ -137,10 +137,10 @@ def _bank(up: int, pass_hz: float, stop_hz: float, rate: float) -> Weights:
 
 
 def _linear_phase(pass_hz: float, stop_hz: float, rate: float) -> Weights:
-    count, beta = signal.kaiserord(STOPBAND_DB, (stop_hz - pass_hz) / (rate / 2))
+    count, beta = scipy_signal().kaiserord(STOPBAND_DB, (stop_hz - pass_hz) / (rate / 2))
     odd = count + 1 - count % 2
     window = ("kaiser", beta)
-    return np.asarray(signal.firwin(odd, (pass_hz + stop_hz) / 2, window=window, fs=rate))
+    return np.asarray(scipy_signal().firwin(odd, (pass_hz + stop_hz) / 2, window=window, fs=rate))
 
 
 def _minimum_phase(linear: Weights) -> Weights:

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import signal
 
 from app.emg.signal.filters import Sos
+from app.emg.signal.scipy_signal import scipy_signal
 from app.emg.source import Labels, Samples
 
 Floats = npt.NDArray[np.float64]
@@ -74,9 +74,9 @@ def gesture_bumps(position: int) -> tuple[Floats, Floats]:
 def shaping_filter(rate: float) -> Sos:
     """Return the cited spectrum as sections with unit output power; above Nyquist there is nothing."""
     low, high = 2 * np.pi * LOW_HZ, 2 * np.pi * HIGH_HZ
-    zeros, poles, gain = signal.bilinear_zpk([0.0], [-low, -high, -high], 1.0, fs=rate)
-    sos = signal.zpk2sos(zeros, poles, gain)
-    _, response = signal.sosfreqz(sos, worN=8192)
+    zeros, poles, gain = scipy_signal().bilinear_zpk([0.0], [-low, -high, -high], 1.0, fs=rate)
+    sos = scipy_signal().zpk2sos(zeros, poles, gain)
+    _, response = scipy_signal().sosfreqz(sos, worN=8192)
     sos[0, :3] /= np.sqrt(np.mean(np.abs(response) ** 2))
     return np.asarray(sos, dtype=np.float32)
 
@@ -193,7 +193,7 @@ class MuscleModel:
             if contraction.label != self._rest:  # a fidget may reach into a gesture; the gesture counts
                 labels[(at >= contraction.start) & (at < contraction.end)] = contraction.label
         white = self._noise.standard_normal((self._channels, self.block), np.float32)
-        sites, self._state = signal.sosfilt(self._sos, white, axis=-1, zi=self._state)
+        sites, self._state = scipy_signal().sosfilt(self._sos, white, axis=-1, zi=self._state)
         baseline = self._noise.standard_normal((self._channels, self.block), np.float32)
         emg = self._mixing @ (sites * self._activity(at)) + np.float32(BASELINE) * baseline
         return np.ascontiguousarray(emg.T, dtype=np.float32), labels
@@ -207,7 +207,9 @@ class MuscleModel:
     def _activity(self, at: npt.NDArray[np.int64]) -> Samples:
         """Amplitude of every site, (channels, block)."""
         slow, shaken = self._slow, self._tremor.normal(size=(3, self.block)) * np.sqrt(1 - self._slow**2)
-        tremor, self._tremor_state = signal.lfilter([1.0], [1.0, -slow], shaken, zi=self._tremor_state)
+        tremor, self._tremor_state = scipy_signal().lfilter(
+            [1.0], [1.0, -slow], shaken, zi=self._tremor_state
+        )
         tremor = np.exp(TREMOR_SD * tremor - TREMOR_SD**2 / 2)
         activity = np.full((self._channels, self.block), TONE)
         for contraction in self._active:
