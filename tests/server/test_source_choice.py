@@ -25,6 +25,7 @@ from tests.server.test_workers import on_both_workers
 pytestmark = pytest.mark.server
 
 BOARD = {"EMG_MODE": "brainflow", "EMG_BOARD": "synthetic", "EMG_MODEL": "none"}
+MODEL = "synthetic-16ch-2khz"
 SIMULATOR = {"EMG_MODE": "dummy"}
 Json = dict[str, Any]
 
@@ -53,7 +54,7 @@ def read_by_all(live: Live, name: str) -> bool:
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
-    with gunicorn(tmp_path_factory.mktemp("choice"), WEB_CONCURRENCY="2") as live:
+    with gunicorn(tmp_path_factory.mktemp("choice"), WEB_CONCURRENCY="2", EMG_MODEL=MODEL) as live:
         until(lambda: live.log.count("model synthetic") == 2, START_S)
         yield live
         assert "Traceback" not in live.log, live.log
@@ -102,7 +103,7 @@ def test_streams_of_both_workers_go_on_from_source_to_source(live: Live) -> None
     until(lambda: all(reading.of(False) >= 10 for reading in readings))
     until(lambda: read_by_all(live, "brainflow"))
     back, source = asked(live, "DELETE", "/emg/source")
-    assert (back, source["name"], source["model"]) == (200, "simulator", "synthetic-16ch-2khz")
+    assert (back, source["name"], source["model"]) == (200, "simulator", MODEL)
     until(lambda: all("prediction" in reading.frames[-1] for reading in readings))
     for reading in readings:
         statuses = [event["status"] for event in reading.events if "status" in event]
@@ -131,19 +132,18 @@ def test_the_worker_that_takes_a_dead_ones_place_and_those_after_a_reload_read_w
         return {asked(live, "GET", "/emg/sources")[1]["sources"][0]["channels"] for _ in range(8)}
 
     until(lambda: channels() == {3})
-    client = Client(live.port, fps=10)
-    cut = next(client.events())
-    last_id = client.last_id
-    client.close()
+    with connecting(live.port) as connect:
+        client = connect(fps=10)
+        cut = next(client.events())
     killed, other = live.workers()
     os.kill(killed, signal.SIGKILL)
     until(lambda: len(live.workers()) == 2 and killed not in live.workers() and live.ready(), START_S)
     until(lambda: live.log.count("Booting worker") >= 1, START_S)
-    again = Client(live.port, fps=10, last_event_id=last_id)
-    event = next(event for event in again.events() if "sample_index" in event)
+    with connecting(live.port) as connect:
+        again = connect(fps=10, last_event_id=client.last_id).events()
+        event = next(event for event in again if "sample_index" in event)
     assert event["sample_index"] > cut["sample_index"]
     assert event["frame"] == 1
-    again.close()
     assert channels() == {3}
     before = set(live.workers())
     assert other in before
