@@ -58,9 +58,8 @@ def choose() -> dict[str, Any]:
     `"EMG_MODEL": "none"` it is looked at without one. After a restart the source is that of the settings again.
     """
     said: dict[str, str] = load_json(_settings)["settings"]
-    own = _own()
     try:
-        own.switch(said)
+        _own().switch(said, again=_over())
     except ConfigError as error:
         raise InvalidBody({"settings": [str(error)]}) from None
     return described(current_pipeline(None))
@@ -71,7 +70,7 @@ def choose() -> dict[str, Any]:
 @fails(bp, 409, 503)
 def go_back() -> dict[str, Any]:
     """Read the source that the server was started with again."""
-    _own().switch({})
+    _own().switch({}, again=_over())
     return described(current_pipeline(None))
 
 
@@ -80,6 +79,12 @@ def _own() -> OwnSource:
     if own is None:
         raise BusyError("this server was given its source by the program that made it")
     return own
+
+
+def _over() -> bool:
+    """Whether the source of now has come to its end, as a recording does."""
+    pipeline = current_runtime().pipelines.default
+    return pipeline is not None and pipeline.acquisition.state == "ended"
 
 
 def _found(seconds: float, settings: Settings) -> list[Any]:

@@ -19,7 +19,7 @@ NAMES = (
     *("EMG_RECORDING", "EMG_SPEED", "EMG_LOOP", "EMG_MODEL"),
 )
 STAYS = ("EMG_MODEL",)  # unless it is said
-PORT = re.compile(r"/dev/[A-Za-z0-9._/-]{1,64}|COM[0-9]{1,3}")
+PORT = re.compile(r"/dev/(?!.*\.\.)[A-Za-z0-9._/-]{1,64}|COM[0-9]{1,3}")  # and nothing outside of /dev
 MAX_CHARACTERS = 200
 
 

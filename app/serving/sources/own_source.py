@@ -47,6 +47,7 @@ class OwnSource:
         self.adopt: Adopt = lambda _settings, _opened: None
         self.settings = settings  # of now
         self._said: Mapping[str, str] = {}
+        self._description: SourceDescription | None = None  # of the source of now
         self._number = 0  # of the choice that this worker has followed
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -71,8 +72,9 @@ class OwnSource:
         except SourceError as error:
             self.awaited = trouble_with(error)
             return None
-        if opened is not None and opened.manifest is not None:
-            self.expected = opened.manifest
+        if opened is not None:
+            self._description = describe_source(opened.source)
+            self.expected = opened.manifest or self.expected
         if opened is not None and ask and choice is None:
             self._publish(self._said, opened)
         return opened
@@ -103,8 +105,10 @@ class OwnSource:
             rate_ok=True,
         )
 
-    def switch(self, said: Mapping[str, str]) -> None:
+    def switch(self, said: Mapping[str, str], again: bool = False) -> None:
         """Have the server read another source, in all workers; no said setting goes back to that of the start.
+
+        Nothing happens where it is read already, unless it is to begin `again`.
 
         Raises:
             BusyError: clients bring their sources, or another change is under way.
@@ -123,6 +127,9 @@ class OwnSource:
                 raise BusyError(UNDER_WAY)
             with in_all_workers:
                 settings = with_choice(self._start, said)
+                followed = newest_number(self._worker_group) == self._number
+                if settings == self.settings and self.awaited is None and followed and not again:
+                    return
                 opened = self._opened(settings, said, None, there=True)
                 assert opened is not None
                 self._publish(said, opened)
@@ -192,7 +199,7 @@ class OwnSource:
 
         What `choice` knows of it, it is not asked: another worker may hold it.
         """
-        known = None
+        known = self._description if self._same_device(settings) else None
         if choice is not None and choice.description and dict(choice.said) == dict(said):
             known = SourceDescription.from_json(choice.description)
 
@@ -209,6 +216,11 @@ class OwnSource:
         expected = None if settings.model == NO_MODEL else self.expected
         return open_reading(settings, expected, others, describe)
 
+    def _same_device(self, settings: Settings) -> bool:
+        """Whether they differ from those of now in what is made of the signal only: it may have one reader, us."""
+        same = replace(self.settings, montage=settings.montage, model=settings.model)
+        return self.awaited is None and same == settings
+
     def _publish(self, said: Mapping[str, str], opened: Opened) -> None:
         description = describe_source(opened.source).as_json()
         model = None if self.expected is None else self.expected.name
@@ -220,5 +232,6 @@ class OwnSource:
 
     def _take(self, settings: Settings, said: Mapping[str, str], opened: Opened) -> None:
         self.settings, self._said, self.awaited = settings, said, None
+        self._description = describe_source(opened.source)
         self.adopt(settings, opened)
         log.info("the source is now %s: %s", opened.source.name, describe_source(opened.source))

@@ -62,6 +62,8 @@ class Reader:
             if self._left or event.number < self._next:  # it may leave while others are served
                 return
             self._next = event.number + 1
+            if self._had(event):  # from a worker that was ahead of this one
+                return
             position, after = self._position, self._after
             if not listener(event, self._missed(event)):
                 self._position, self._after = position, after

@@ -16,6 +16,7 @@ from app.serving.streams.reader import Reader
 
 log = logging.getLogger(__name__)
 
+AHEAD_S = 1.0  # another worker, since killed, may have been so far ahead of this one
 RETRY_S = 5.0  # after which a caller with too many streams may ask again
 
 
@@ -97,7 +98,8 @@ class StreamOpener:
             )
 
     def _reader(self, pipeline: SourcePipeline, options: StreamOptions, place: StreamCursor | None) -> Reader:
-        known = place is not None and place.run == self.run and place.k <= pipeline.broadcast.reached(options)
+        most = pipeline.broadcast.reached(options) + options.fps * AHEAD_S
+        known = place is not None and place.run == self.run and place.k <= most
         return pipeline.broadcast.join(options, after=place.k if place is not None and known else None)
 
     def _expect_group(self, pipeline: SourcePipeline, options: StreamOptions) -> None:

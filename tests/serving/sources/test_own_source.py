@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -145,7 +146,7 @@ def test_of_two_changes_at_once_in_two_workers_one_is_refused() -> None:
     slow.answers.set()
     switching.join()
     assert (first.names, second.names) == (["serial"], [])
-    second.own.switch({"EMG_MODE": "dummy"})  # and then it may
+    second.own.switch({"EMG_MODE": "dummy", "EMG_CH": "3"})  # and then it may
     assert second.names == ["simulator"]
 
 
@@ -160,6 +161,32 @@ def test_what_another_worker_is_just_writing_is_no_way_back() -> None:
     first.own.tick()
     assert not first.own._following
     assert first.names == ["serial"]
+
+
+def test_a_source_that_is_read_already_goes_on() -> None:
+    """A port of ours was asked what it is, and answered that another program has it: us."""
+    device = Device()
+    worker = Worker(WorkerGroup.alone(), device)
+    worker.own.switch(SERIAL)
+    device.there = False
+    worker.own.switch(SERIAL)
+    assert worker.names == ["serial"]
+    worker.own.switch(SERIAL, again=True)  # it had come to its end
+    assert worker.names == ["serial", "serial"]
+
+
+def test_other_channels_of_the_same_device_are_chosen_without_asking_it(shipped: dict[str, Manifest]) -> None:
+    device = Device(replace(ARMBAND, channels=16))
+    armband = shipped["myo-8ch-200hz"]
+    worker = Worker(WorkerGroup.alone(), device, Settings(model=armband.name), expected=armband)
+    worker.own.switch({**SERIAL, "EMG_CHANNELS": "1-8"})
+    device.there = False
+    worker.own.switch({**SERIAL, "EMG_CHANNELS": "9-16"})
+    worker.own.switch({**SERIAL, "EMG_MODEL": "none"})
+    montages = [opened.path.montage for opened in worker.adopted]
+    assert [montage and montage.columns[0] for montage in montages] == [0, 8, None]
+    with pytest.raises(NotReadyError, match="no such port"):
+        worker.own.switch({**SERIAL, "EMG_PORT": "/dev/ttyACM1"})
 
 
 def test_back_to_the_source_of_the_start() -> None:
@@ -209,6 +236,7 @@ def test_a_worker_that_starts_later_runs_the_model_of_the_others(shipped: dict[s
     [
         (SERIAL, False, NotReadyError, "no such port"),
         ({"EMG_MODE": "realtime", "EMG_PORT": "/etc/passwd"}, True, ConfigError, "no serial port"),
+        ({"EMG_MODE": "realtime", "EMG_PORT": "/dev/../etc/passwd"}, True, ConfigError, "no serial port"),
         ({"EMG_MODE": "realtime"}, True, ConfigError, "EMG_PORT is empty"),
         ({"EMG_FAULTS": "gap@1:1"}, True, ConfigError, "EMG_FAULTS is no setting of a source"),
         ({"EMG_MODE": "push"}, True, ConfigError, "chosen at the start"),
@@ -240,7 +268,7 @@ def test_what_is_refused_leaves_the_source_as_it_is(
     assert worker.adopted == []
     assert worker.own.settings is settings
     assert newest_number(worker.own._worker_group) == number
-    worker.own.switch({"EMG_MODE": "dummy"})  # nothing is held
+    worker.own.switch({"EMG_MODE": "dummy", "EMG_MODEL": "none"})  # nothing is held
     assert worker.names == ["simulator"]
 
 

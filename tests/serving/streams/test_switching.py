@@ -12,6 +12,7 @@ import pytest
 
 from app.config import ROOT
 from app.emg.signal.windows import Grid
+from app.serving.streams.group import GroupEvent
 from tests.serving.station import OPTIONS, HandFed, Station, until
 from tests.serving.streams.switching import TIMED_S
 
@@ -112,7 +113,7 @@ def moved(station: Station, rate: float = 100.0) -> HandFed:
     """The next source of the station, which has delivered nothing yet."""
     after = HandFed(rate)
     station.source = after
-    station.broadcast.move(after)  # type: ignore[arg-type]
+    station.broadcast.move(after)  # type: ignore[arg-type]  # an Acquisition by what is asked of it
     return after
 
 
@@ -153,4 +154,22 @@ def test_a_group_that_is_too_fast_for_the_next_source_gets_its_fastest_grid() ->
     after.feed(round(Grid(5.0, 5.0).end_of(0)) + 20)
     until(lambda: station.frames)
     assert all(end == int(end) for end in station.frames)
+    reader.close()
+
+
+def test_a_worker_that_is_behind_the_one_that_died_repeats_no_frame() -> None:
+    """A client's last window was ahead of the next worker's, which took it for a stranger and sent it again."""
+    station = Station()
+    reader = station.broadcast.join(OPTIONS, after=3)
+    heard: list[int] = []
+
+    def hear(event: GroupEvent, _missed: int) -> bool:
+        heard.append(event.k)
+        return True
+
+    reader.listen(hear)
+    for count in range(1, 7):
+        station.source.window()
+        until(lambda count=count: len(station.frames) == count)
+    until(lambda: heard == [4, 5])
     reader.close()
