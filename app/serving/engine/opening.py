@@ -11,6 +11,7 @@ from app.emg.signal.rates import same_rate
 from app.errors import ConfigError
 from app.inference import artefact
 from app.inference.artefact import Artefact
+from app.inference.manifest import Manifest
 from app.inference.onnx_backend import GRAPHS
 from app.inference.openers import openers
 from app.inference.torch_library import prepare as prepare_torch
@@ -35,8 +36,16 @@ def open_artefact(settings: Settings) -> Artefact:
         ArtefactError: it is not there or damaged.
     """
     found = artefact.find(settings.model or DEFAULT_MODEL, settings.instance / "models")
-    manifest = found.manifest
-    # of a serial device they say what it delivers, and a montage may bring that to the model
+    expect_no_contradiction(settings, found.manifest)
+    return found
+
+
+def expect_no_contradiction(settings: Settings, manifest: Manifest) -> None:
+    """See that EMG_WIN, EMG_CH and EMG_FS say what the model takes; of a serial device the last two are its own.
+
+    Raises:
+        ConfigError: one of them contradicts it; names both.
+    """
     of_device = settings.emg_mode is EmgMode.REALTIME
     for name, chosen, own in (
         ("EMG_WIN", settings.window, manifest.length),
@@ -48,7 +57,6 @@ def open_artefact(settings: Settings) -> Artefact:
                 f"{name}={chosen:g} contradicts the model {manifest.name}, which takes {own:g}: "
                 f"leave {name} out, or choose another EMG_MODEL"
             )
-    return found
 
 
 def make_engine(settings: Settings, model: Artefact) -> Engine:

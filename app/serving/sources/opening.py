@@ -142,7 +142,9 @@ def _open_recording(settings: Settings, expected: Manifest | None, others: Seque
         raise DataError(f"{first.name}: {error}") from None
     if reader is not None:
         recordings = with_class_names(recordings, reader.classes, reader.rest_class)
-        recordings = tuple(in_units(recording, reader.units) for recording in recordings)
+        recordings = tuple(
+            replace(in_units(recording, reader.units), units=reader.units) for recording in recordings
+        )
     return Playback(recordings, speed=settings.speed, loop=settings.loop)
 
 

@@ -14,6 +14,7 @@ from app.errors import BusyError, MyostreamError, NotReadyError, SourceError
 from app.inference.manifest import Manifest
 from app.serving.counters.source_choice import SourceChoice, newest, newest_number, publish
 from app.serving.counters.worker_group import WorkerGroup
+from app.serving.engine.opening import expect_no_contradiction
 from app.serving.sources.chosen_settings import with_choice
 from app.serving.sources.device_opening import describe_device
 from app.serving.sources.opening import Describe, Opened, open_reading
@@ -214,6 +215,8 @@ class OwnSource:
                 raise NotReadyError(str(error)) if there else error from None
 
         expected = None if settings.model == NO_MODEL else self.expected
+        if expected is not None and settings.emg_mode is not EmgMode.PUSH:
+            expect_no_contradiction(settings, expected)
         return open_reading(settings, expected, others, describe)
 
     def _same_device(self, settings: Settings) -> bool:
