@@ -62,7 +62,7 @@ class Reading:
         self.events: list[dict[str, Any]] = []
         writer = Direct(self.events) if direct else None
         pipeline = runtime.pipelines.named()
-        self.stream, self.close = runtime.open_stream(pipeline, OPTIONS, duration_s, writer=writer, **more)
+        self.stream, self.close = runtime.streams.open(pipeline, OPTIONS, duration_s, writer=writer, **more)
         self.left = False
         self.thread = threading.Thread(target=self._read, args=(self.stream,), daemon=True)
         self.thread.start()
