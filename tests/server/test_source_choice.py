@@ -95,7 +95,8 @@ class Reading(threading.Thread):
 
 def test_streams_of_both_workers_go_on_from_source_to_source(live: Live) -> None:
     require_extra(load_brainflow)
-    readings = [Reading(client) for client in on_both_workers(live, lambda: Client(live.port, fps=10))]
+    clients = on_both_workers(live, lambda: Client(live.port, fps=10, include_aux=True))
+    readings = [Reading(client) for client in clients]
     until(lambda: all(reading.of(True) >= 5 for reading in readings))
     status, source = choose(live, BOARD)
     assert status == 200, source
@@ -114,11 +115,24 @@ def test_streams_of_both_workers_go_on_from_source_to_source(live: Live) -> None
             indices = [frame["sample_index"] for frame in reading.frames if ("prediction" in frame) == model]
             assert indices == sorted(set(indices))
             assert all(index * 10 % rate == 0 for index in indices)
+        expect_beside(reading.frames)
         reading.client.close()
     seen = [{frame["sample_index"]: frame.get("label") for frame in reading.frames} for reading in readings]
     common = set.intersection(*(set(one) for one in seen))
     assert len(common) >= 10
     assert all(len({one[index] for one in seen}) == 1 for index in common)
+
+
+def expect_beside(frames: list[Json]) -> None:
+    """The board's accelerometer came whole, at its own rate, and lies where the EMG of its time does."""
+    aux = [(frame["sample_index"], frame["aux"]["accelerometer"]) for frame in frames if frame.get("aux")]
+    assert len(aux) >= 9
+    due = None
+    for emg, piece in aux:
+        assert (len(piece["values"]), piece["sampling_rate_hz"]) == (3, 250.0)
+        assert due is None or piece["sample_index"] == pytest.approx(due, abs=0.01)
+        due = piece["sample_index"] + len(piece["values"][0])
+        assert abs(due - emg) < 125  # half a second of it
 
 
 def test_the_worker_that_takes_a_dead_ones_place_and_those_after_a_reload_read_what_was_chosen(
@@ -191,7 +205,7 @@ def test_a_look_for_devices_holds_up_no_stream(live: Live) -> None:
     assert max(b["timestamp"] - a["timestamp"] for a, b in pairwise(frames)) < 0.5
     ((status, found),) = answers
     assert status == 200
-    assert found["current"] == {"EMG_MODE": "dummy"}
+    assert found["current"] == {**SIMULATOR, "EMG_MODEL": MODEL}
     assert found["devices"][0]["settings"] == {"EMG_MODE": "dummy"}
 
 
