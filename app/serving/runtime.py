@@ -117,7 +117,7 @@ class Runtime:
             self.engine.backends.opening,
         )
         self.streams = StreamOpener(
-            settings=self.settings,
+            settings=lambda: self.settings,
             stats=self.stats,
             pipelines=self.pipelines,
             run=self.run,

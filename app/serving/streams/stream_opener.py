@@ -28,7 +28,7 @@ class StreamOpener:
     of the open ones says then.
     """
 
-    settings: Settings
+    settings: Callable[[], Settings]
     stats: StreamStats
     pipelines: SourcePipelines
     run: str
@@ -89,9 +89,9 @@ class StreamOpener:
         reason = self.leaving()
         if reason is not None:
             raise NotReadyError(reason)
-        if self.stats.active_streams >= self.settings.max_streams:
-            raise OverloadedError(f"{self.settings.max_streams} streams are open, as many as EMG_MAX_STREAMS")
-        most = self.settings.max_streams_per_key
+        if self.stats.active_streams >= self.settings().max_streams:
+            raise OverloadedError(f"{self.settings().max_streams} streams are open, as many as EMG_MAX_STREAMS")
+        most = self.settings().max_streams_per_key
         if not self.stats.stream_opened(caller, most):  # counted before anything waits: others ask meanwhile
             raise TooFastError(
                 f"{most} streams of yours are open, as many as EMG_MAX_STREAMS_PER_KEY", RETRY_S
@@ -104,7 +104,7 @@ class StreamOpener:
 
     def _expect_group(self, pipeline: SourcePipeline, options: StreamOptions) -> None:
         """See that there is a group of those options, or room for one more."""
-        most = self.settings.max_groups
+        most = self.settings().max_groups
         if options in pipeline.broadcast.running:
             return
         if sum(len(one.broadcast.running) for one in self.pipelines) >= most:
