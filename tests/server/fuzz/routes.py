@@ -88,6 +88,7 @@ def _post(rule: str, **more: Any) -> Sound:
 
 _KEPT, _GONE, _OTHER = {"name": KEPT}, {"name": GONE}, {"name": OTHER}
 _SOURCE, _RECORDING = "/emg/sources/<name>", "/emg/recordings/<name>"
+_CHOICE = "/emg/source"  # in the mode dummy, the one that is read already
 
 # In an order in which each finds what it asks for. With EMG_MODE=push; `sound` says what else there is.
 ROUTES: tuple[Sound, ...] = (
@@ -111,6 +112,9 @@ ROUTES: tuple[Sound, ...] = (
     _get("/infer/stream/stats"),
     _get("/infer/stream", query={**STREAM, "source": READER, "duration_seconds": 0.2}),
     _post("/infer/stream", values={**STREAM, "source": READER, "use_tensorrt": False}),
+    _get("/emg/devices", query={"seconds": 0}),
+    Sound(rule=_CHOICE, method="PUT", parts={}, values={"settings": {"EMG_MODE": "dummy"}}, status=CONFLICT),
+    Sound(rule=_CHOICE, method="DELETE", parts={}, status=CONFLICT),
     _get("/emg/sources"),
     _post(_SOURCE, parts=_OTHER, values=DECLARED, status=CREATED),
     _get(_SOURCE, parts=_OTHER),
@@ -146,6 +150,7 @@ def sound(mode: str, source: str) -> list[Sound]:
     if mode == "push":
         return found
     pushed = {"parts": {"name": source}}
+    found = [replace(one, status=OK) if one.rule == _CHOICE else one for one in found]
     return [
         replace(one, **pushed, status=CONFLICT if (one.rule, one.method) in PUSHING else one.status)
         if one.rule.startswith(_SOURCE)
