@@ -61,16 +61,21 @@ def send(live: Live, api: Json, route: str) -> tuple[int, bytes]:
             path = path.replace(f"{{{parameter['name']}}}", quote(value))
         elif value is not None:
             query[parameter["name"]] = json.dumps(value).strip('"')
-    content = operation.get("requestBody", {}).get("content", {}).get(JSON)
-    body = None if content is None else json.dumps(content["example"]).encode()
+    content = operation.get("requestBody", {}).get("content", {})
+    kind = next(iter(content), JSON)  # Swagger UI takes the first
+    body = None if not content else _body(kind, content[kind]["example"])
     url = f"{live.url}{path}" + (f"?{urlencode(query)}" if query else "")
-    request = Request(url, body, {"Content-Type": JSON} if body else {}, method=method)
+    request = Request(url, body, {"Content-Type": kind} if body else {}, method=method)
     try:
         with urlopen(request, timeout=LATE_S) as answer:
             return answer.status, answer.read()
     except HTTPError as error:
         with error:
             return error.code, error.read()
+
+
+def _body(kind: str, example: Any) -> bytes:
+    return json.dumps(example).encode() if kind == JSON else str(example).encode()
 
 
 def routes(api: Json) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import sin
 from typing import IO, Any
 
 from flask import request
@@ -26,10 +27,13 @@ bp = needs(CONTROL)(
     Blueprint("imports", __name__, url_prefix="/recordings", description="Record what the sources deliver")
 )
 
-FORM = "multipart/form-data"
+FORM, TEXT = "multipart/form-data", "text/csv"
 PIECE_BYTES = 2**18
 _FILE = {"type": "string", "format": "binary", "minLength": 1}
 _OPTIONS = ImportSchema()
+_EXAMPLE = "time,ch1,ch2\n" + "".join(
+    f"{k / 200:.3f},{90 * sin(k * k):.1f},{60 * sin(k**3):.1f}\n" for k in range(100)
+)
 
 
 @bp.post("/import")
@@ -38,6 +42,7 @@ _OPTIONS = ImportSchema()
     requestBody={
         "required": True,
         "content": {
+            TEXT: {"schema": {"type": "string", "minLength": 1}, "example": _EXAMPLE},
             RAW: {"schema": _FILE},
             FORM: {
                 "schema": {

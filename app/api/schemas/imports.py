@@ -26,7 +26,9 @@ class ImportSchema(Schema):
     filename = fields.String(
         load_default="file",
         validate=Length(1, MAX_TEXT),
-        **about("Of the file in a raw body: a label may stand in it", example="R_1_C_3_EMG.csv"),
+        **about(
+            "Of the file in a raw body: a label may stand in it, as in R_1_C_3_EMG.csv", example="try-it.csv"
+        ),
     )
     name = fields.String(
         load_default=None,
@@ -44,7 +46,7 @@ class ImportSchema(Schema):
     rest = _text("Name or number of the class that is rest")
     rate = Number(load_default=None, **about("Samples a second", exclusiveMinimum=0))
     units = _text("Of the signal: V, mV, uV, counts")
-    gestures = _text("What labels 0, 1, ... are, with commas between", example="rest,fist,point")
+    gestures = _text("What labels 0, 1, ... are, with commas between: rest,fist,point")
     board = _text("BrainFlow's name or number of the board, of its files without header")
 
     @post_load

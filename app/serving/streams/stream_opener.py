@@ -90,7 +90,9 @@ class StreamOpener:
         if reason is not None:
             raise NotReadyError(reason)
         if self.stats.active_streams >= self.settings().max_streams:
-            raise OverloadedError(f"{self.settings().max_streams} streams are open, as many as EMG_MAX_STREAMS")
+            raise OverloadedError(
+                f"{self.settings().max_streams} streams are open, as many as EMG_MAX_STREAMS"
+            )
         most = self.settings().max_streams_per_key
         if not self.stats.stream_opened(caller, most):  # counted before anything waits: others ask meanwhile
             raise TooFastError(
