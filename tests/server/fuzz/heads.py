@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from tests.server.fuzz.bodies import WRONG, Headers
-from tests.server.fuzz.routes import Sound, written
+from tests.server.fuzz.routes import Sound, known, written
 
 Head = tuple[bytes, bytes, Headers]  # method, target, headers
 
@@ -136,7 +136,9 @@ def headers(sound: Sound, chance: Random) -> Iterator[Head]:
 
 def methods(sound: Sound, chance: Random) -> Iterator[Head]:
     """Those that the route does not have, and those that nobody has."""
-    for method in (*chance.sample(METHODS, 2), chance.choice(ODD_METHODS)):
+    its_own = {method.encode() for rule, method in known() if rule == sound.rule}  # a DELETE would be obeyed
+    others = [method for method in METHODS if method not in its_own]
+    for method in (*chance.sample(others, 2), chance.choice(ODD_METHODS)):
         yield method, _target(sound), []
 
 
