@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +20,7 @@ from app.errors import DataError
 
 JSON, NPY, RAW = "application/json", "application/x-npy", "application/octet-stream"
 LARGEST = 1e18  # far beyond any amplifier; a network's sums of more overflow float32, and say nothing
+PIECE_BYTES = 2**18
 SMALL = 2**18  # bytes; of less nothing can be too much
 # 256 windows of 200 samples x 16 channels are 0.8 million values in 51,456 lists; read in some 0.1 s
 MOST_VALUES, MOST_LISTS = 2**21, 2**18
@@ -61,6 +62,21 @@ def whole_body() -> bytes:
     if request.content_length is None and body and request.environ["wsgi.input"].read(1):
         raise RequestEntityTooLarge
     return body
+
+
+def body_pieces() -> Iterator[bytes]:
+    """Yield the request's body as it comes, for what need not be in memory at once.
+
+    Raises:
+        BadRequest: it ended before its declared length, as that of a client who left does.
+        RequestEntityTooLarge: it goes on after EMG_MAX_BODY.
+    """
+    stream, declared, came = request.stream, request.content_length, 0
+    while piece := stream.read(PIECE_BYTES):
+        yield piece
+        came += len(piece)
+    if declared is not None and came < declared:
+        raise BadRequest(f"the body ended after {came} of its {declared} bytes")
 
 
 def load_json(schema: Schema) -> Any:

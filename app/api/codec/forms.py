@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack
-from typing import IO
+from itertools import chain
 
 from werkzeug.exceptions import BadRequest, RequestEntityTooLarge
 from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDecoder, NeedData
@@ -12,14 +12,13 @@ from werkzeug.sansio.multipart import Data, Epilogue, Field, File, MultipartDeco
 from app.api.errors import InvalidBody
 
 FILE = "file"  # what the field of a file is called
-PIECE_BYTES = 2**16
 MOST_FIELD = 2**16  # bytes of a field that is no file
 MOST_PARTS = 1100
 
 Opens = Callable[[str], AbstractContextManager[Callable[[bytes], None]]]
 
 
-def read_form(stream: IO[bytes], boundary: bytes, open_file: Opens) -> dict[str, str]:
+def read_form(pieces: Iterable[bytes], boundary: bytes, open_file: Opens) -> dict[str, str]:
     """Return the fields that are no files; each file is written to what `open_file` opens for its name.
 
     Raises:
@@ -29,15 +28,13 @@ def read_form(stream: IO[bytes], boundary: bytes, open_file: Opens) -> dict[str,
     decoder = MultipartDecoder(boundary, max_form_memory_size=MOST_FIELD, max_parts=MOST_PARTS)
     parts = _Parts(open_file)
     try:
-        while True:
-            data = stream.read(PIECE_BYTES)
-            decoder.receive_data(data or None)
+        for piece in chain(pieces, (None,)):  # None: its end
+            decoder.receive_data(piece)
             event = decoder.next_event()
             while not isinstance(event, NeedData | Epilogue):
                 parts.take(event)
                 event = decoder.next_event()
-            if not data:
-                return parts.fields
+        return parts.fields
     except ValueError as error:
         raise BadRequest(f"the form is malformed: {str(error)[:200]}") from None
     finally:

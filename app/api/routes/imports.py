@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from math import sin
-from typing import IO, Any
+from typing import Any
 
 from flask import request
 from flask_smorest import Blueprint
@@ -12,7 +11,7 @@ from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 from werkzeug.http import parse_options_header
 
 from app.api.access.access import CONTROL, current_caller, needs
-from app.api.codec.decoding import JSON, RAW, expect_plain, load_query, query_values, validated
+from app.api.codec.decoding import JSON, RAW, body_pieces, expect_plain, load_query, query_values, validated
 from app.api.codec.forms import FILE, read_form
 from app.api.context import current_runtime
 from app.api.errors import InvalidBody
@@ -28,7 +27,6 @@ bp = needs(CONTROL)(
 )
 
 FORM, TEXT = "multipart/form-data", "text/csv"
-PIECE_BYTES = 2**18
 _FILE = {"type": "string", "format": "binary", "minLength": 1}
 _OPTIONS = ImportSchema()
 _EXAMPLE = "time,ch1,ch2\n" + "".join(
@@ -84,17 +82,12 @@ def _raw(received: Received) -> ImportJob:
     job: ImportJob = load_query(_OPTIONS)
     came = 0
     with received.open(job.filename) as write:
-        for piece in _pieces(request.stream):
+        for piece in body_pieces():
             write(piece)
             came += len(piece)
     if not came:
         raise BadRequest("the body is empty; send the file")
     return job
-
-
-def _pieces(stream: IO[bytes]) -> Iterator[bytes]:
-    while piece := stream.read(PIECE_BYTES):
-        yield piece
 
 
 def _form(received: Received) -> ImportJob:
@@ -104,7 +97,7 @@ def _form(received: Received) -> ImportJob:
     if not boundary:
         raise BadRequest("the form says no boundary")
     load_query(_OPTIONS)  # refused before the files come
-    fields = read_form(request.stream, boundary, received.open)
+    fields = read_form(body_pieces(), boundary, received.open)
     job: ImportJob = validated(_OPTIONS, query_values(_OPTIONS, {**request.args, **fields}))
     if not received.paths:
         raise InvalidBody({FILE: ["the form needs one file or more, each called file"]})

@@ -9,6 +9,7 @@ gunicorn.conf.py patches before it is imported.
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeoutError
@@ -85,6 +86,19 @@ class GeventThread:
 def native_thread() -> NativeThread:
     """Return the kind of thread that fits this process: gevent's where `threading` is monkey-patched."""
     return PlainThread() if _gevent() is None else GeventThread()
+
+
+def run_aside(job: Job, timeout_s: float | None = None) -> bool:
+    """Run `job` on a native thread of its own, which ends with it, and wait. False: the time was over; it runs on."""
+    thread, done = native_thread(), False
+    try:
+        done = thread.run(job, timeout_s)
+    finally:
+        if done:
+            thread.close()
+        else:  # closing waits for the job
+            threading.Thread(target=thread.close, name="aside", daemon=True).start()
+    return done
 
 
 def start_native(job: Job) -> None:

@@ -15,7 +15,7 @@ from app.emg.otb.source import OtbSource
 from app.emg.serial_device import describe as serial_describe
 from app.emg.serial_device.source import SerialOptions, SerialSource
 from app.emg.source import Source
-from app.serving.process.native_thread import native_thread
+from app.serving.process.native_thread import run_aside
 
 ARMBAND = "wifi"  # MindRove's board where EMG_BOARD says nothing
 LSL_LOOK_S = 3.0  # for a stream to answer
@@ -60,9 +60,7 @@ def open_device(settings: Settings, description: SourceDescription) -> Source:
             found, (settings.otb_bind[0], settings.otb_bind[1] or found.port), scale=_scale(settings)
         )
     found_board, sdk = board(settings)
-    return BoardSource(
-        found_board, scale=settings.scale, loop=settings.loop, sdk=sdk, aside=native_thread().run
-    )
+    return BoardSource(found_board, scale=settings.scale, loop=settings.loop, sdk=sdk, aside=run_aside)
 
 
 def board(settings: Settings) -> tuple[Board, Sdk]:

@@ -32,6 +32,7 @@ from tests.inference.artefacts import make_artefact
 
 MAX_BODY = 2**18
 PATH = "/recordings/import"
+TABLE = "".join(f"{k * k % 97},{k * 7 % 31}\n" for k in range(1000)).encode()
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
 
 
@@ -184,6 +185,18 @@ def test_a_body_that_is_torn_is_refused(
     client: FlaskClient, kind: str, body: bytes, status: int, says: str
 ) -> None:
     assert says in expect_problem(client.post(PATH, data=body, content_type=kind), status)["detail"]
+
+
+def test_a_file_whose_upload_broke_off_is_no_shorter_file(client: FlaskClient) -> None:
+    """A table that ends early is a table: it became a recording of what had come."""
+    answer = client.post(
+        PATH,
+        data=TABLE,
+        query_string={"filename": "a.csv", "rate": 1000},
+        content_type="application/octet-stream",
+        environ_overrides={"CONTENT_LENGTH": str(2 * len(TABLE)), "wsgi.input_terminated": True},
+    )
+    assert f"ended after {len(TABLE)} of its {2 * len(TABLE)} bytes" in expect_problem(answer, 400)["detail"]
 
 
 def test_json_is_no_file(client: FlaskClient) -> None:

@@ -13,6 +13,7 @@ Whole = npt.NDArray[np.int64]
 MOST_PAIRS = 100_000  # numbers that follow one another unevenly; more of them are not remembered
 SURE_TURNS = 20  # after which the largest number was seen
 SOME_TURNS = 5  # in all of which nothing is lost at the same number
+ALIKE_TURNS = 2
 FEW_PAIRS = 2  # uneven steps: its end, and one more
 RECURS = 0.5  # of many turns: a jump that comes in so many is the way that it counts
 LONGEST_RUN = 64  # rows that share a number and are counted; a counter that stays at its end has no use
@@ -38,10 +39,11 @@ class CounterColumn:
     def size(self) -> int:
         """How many numbers a turn has, as seen: the largest, the smallest and what lies between.
 
-        Where samples are missing, and few turns were seen, a round number that is hardly larger.
+        Where samples are missing, and few turns were seen that do not all end alike, a round number that is hardly
+        larger.
         """
         seen = round(self.highest - self.lowest) + abs(self.step)
-        if self.falls >= SURE_TURNS or not self._lossy:
+        if self.falls >= SURE_TURNS or not self._lossy or self._ends_alike:
             return seen
         rounds = [*(2**k for k in range(4, 33)), *(10**k for k in range(2, 10)), -(-seen // 100) * 100]
         return min((one for one in rounds if seen <= one <= seen + max(2, seen // 100)), default=seen)
@@ -49,6 +51,12 @@ class CounterColumn:
     @property
     def _lossy(self) -> bool:
         return any(after > before for before, after in self._pairs)
+
+    @property
+    def _ends_alike(self) -> bool:
+        """Whether every turn went from the largest number to the smallest: by chance a loss lies so once, not twice."""
+        ends = (self.highest, self.lowest) if self.step > 0 else (self.lowest, self.highest)
+        return self.falls >= ALIKE_TURNS and self._pairs[ends] == self.falls
 
     @property
     def sharing(self) -> int:

@@ -17,6 +17,7 @@ from app.emg.files.table.rows import Block, Oddities, Rows
 from app.emg.files.table.spool import RowSpool
 from app.errors import DataError
 
+LARGEST = float(np.finfo(np.float32).max)
 ONE_AND_THE_SAME = 0.3  # of the rows that differ from the one before
 LOOKED_AT = 2000  # of those
 MOST_BROKEN = 0.01  # of the lines; beyond, this is no table with some accidents
@@ -122,10 +123,11 @@ def look_through(text: TextFile, dialect: Dialect, layout: Layout) -> Survey:
     changes = _Changes()
     for block in rows.blocks():
         numbers = _coded(block, labels, codes)
+        samples = _single(numbers, picked(kept))
         _see(numbers, survey.notes)
         for column in distinct:
             survey.notes[column].look(numbers[:, column])
-        survey.samples.append(numbers[:, picked(kept)])
+        survey.samples.append(samples)
         if numbering:
             survey.numbering.append(numbers[:, picked(numbering)])
         survey.changed += changes.count(numbers[:, picked(signal)])
@@ -141,6 +143,16 @@ def _coded(block: Block, labels: set[int], codes: dict[int, dict[str, int]]) -> 
         known = codes.setdefault(column, {})
         block.numbers[:, column] = [known.setdefault(word, len(known)) for word in block.words[column]]
     return block.numbers
+
+
+def _single(numbers: npt.NDArray[np.float64], columns: slice | list[int]) -> npt.NDArray[np.float32]:
+    """Return the columns in float32. A number beyond that is none, and NaN in `numbers` as well."""
+    try:
+        with np.errstate(over="raise"):
+            return numbers[:, columns].astype(np.float32)
+    except FloatingPointError:
+        numbers[np.abs(numbers) > LARGEST] = np.nan
+        return numbers[:, columns].astype(np.float32)
 
 
 class _Changes:

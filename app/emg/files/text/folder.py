@@ -91,7 +91,7 @@ def read(path: Path, hints: ImportHints) -> ImportedFile:
         for line in one.found:
             found[line] = found.get(line, 0) + 1
         assumed.update(dict.fromkeys(_general(one.assumed)))
-        if label:
+        if label or any(_by_name(line) for line in one.assumed):
             assumed["gestures are named by the files' names or folders; --label none overrides"] = None
     assert first is not None
     return replace(
@@ -144,12 +144,16 @@ def _expect_alike(folder: Path, first: ImportedFile, one: ImportedFile) -> None:
 
 def _general(assumed: Sequence[str]) -> Iterator[str]:
     """Yield what was assumed of every file alike: not what its own name says."""
-    return (line for line in assumed if not line.startswith("the file's name says"))
+    return (line for line in assumed if not _by_name(line))
+
+
+def _by_name(line: str) -> bool:
+    return line.startswith("the file's name says")
 
 
 def _differing(found: dict[str, int], files: int) -> Iterator[str]:
     for line, count in found.items():
-        if count < files and not line.startswith("the file's name says"):
+        if count < files and not _by_name(line):
             yield f"{line} (in {count} of {files} files)"
 
 

@@ -145,3 +145,13 @@ def test_a_disk_that_is_full_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(os, "write", full)
     with pytest.raises(DataError, match=r"find no place in .* \(No space left on device\)"):
         import_text(path)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("value", ["inf", "1e300", "-1e300"])
+def test_a_number_beyond_all_signals_is_lost_without_a_warning(tmp_path: Path, value: str) -> None:
+    lines = [f"{k / 1000:.3f},{k * k % 97}" for k in range(400)]
+    lines[100] = f"0.100,{value}"
+    path = tmp_path / "a.csv"
+    path.write_text("time,emg\n" + "\n".join(lines))
+    assert whole(import_text(path)).gaps == [(100, 1)]

@@ -224,6 +224,16 @@ def test_folders_of_gestures_are_labels(tmp_path: Path) -> None:
     assert found.repetitions[::400].tolist() == [1, 2, 10] * 2  # type: ignore[index]  # it has labels
 
 
+def test_of_a_folder_whose_files_names_say_gestures_that_is_said(tmp_path: Path) -> None:
+    folder = tmp_path / "all"
+    folder.mkdir()
+    for name in ("anna_fist_1", "anna_pinch_1"):
+        write(folder / f"{name}.csv", [np.arange(400) / 500, *emg(400, 3).T], decimals={0: 3})
+    file = import_text(folder)
+    assert file.gesture_names == ("fist", "pinch")
+    assert any("named by the files' names" in line and "--label none" in line for line in file.assumed)
+
+
 def test_a_folder_of_unlike_files_is_refused_with_both_names(tmp_path: Path) -> None:
     write(tmp_path / "a.csv", [np.arange(400) / 500, *emg(400, 3).T], decimals={0: 3})
     write(tmp_path / "b.csv", [np.arange(400) / 500, *emg(400, 4).T], decimals={0: 3})

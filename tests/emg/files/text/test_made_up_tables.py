@@ -82,6 +82,18 @@ def test_a_counter_that_wraps_anywhere_tells_what_is_missing(tmp_path: Path, tur
     assert any("samples are missing" in line for line in file.found)
 
 
+@pytest.mark.parametrize("turn", [255, 1023, 65535])
+def test_a_counter_that_always_turns_before_a_round_number_loses_nothing_there(
+    tmp_path: Path, turn: int
+) -> None:
+    """Two turns are seen, and a loss elsewhere: where it turned both times is its end, and not one sample before."""
+    rows = 2 * turn + 100
+    keep = np.setdiff1d(np.arange(rows), [40, 60, 61, 80])
+    columns = [keep % turn, *emg(rows, 2)[keep].T]
+    file = import_text(write(tmp_path / "a.csv", columns, decimals={0: 0}), rate_hz=1000.0)
+    assert whole(file).gaps == [(40, 1), (59, 2), (77, 1)]
+
+
 @pytest.mark.parametrize("unit", TIMES)
 @pytest.mark.parametrize("share", [0.01, 0.1, 0.3])
 def test_a_clock_alone_tells_what_is_missing(tmp_path: Path, unit: str, share: float) -> None:
