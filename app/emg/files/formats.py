@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.emg.files import own_npz
-from app.emg.files.binary_formats import BINARY_FORMATS
+from app.emg.files.binary import BINARY_FORMATS
 from app.emg.files.imported import FileFormat
 from app.emg.files.text import TEXT_FORMATS
 

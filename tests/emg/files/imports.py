@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from app.emg.files.binary_formats import BINARY_FORMATS
+from app.emg.files.binary import BINARY_FORMATS
 from app.emg.files.imported import HEAD_BYTES, FileFormat, FileHead, ImportedFile, ImportHints
 
 SHARED = Path(__file__).parents[3].parent / "shared" / "data" / "files"

@@ -15,7 +15,7 @@ from app.emg.files.importing import import_file, import_files
 from app.emg.files.merged import merged
 from app.emg.source import UNLABELLED, Chunk
 from app.errors import DataError
-from tests.emg.files.made_files import Lines, found, samples
+from tests.emg.files.binary.made_files import Lines, found, samples
 
 FORMATS = (Lines(),)
 MOTION = AuxStream(name="motion", channel_names=("x",), units="g", sampling_rate=50.0)

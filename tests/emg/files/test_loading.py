@@ -14,7 +14,7 @@ from app.emg.files.loading import load_path
 from app.emg.simulated.playback import Playback
 from app.emg.source import UNLABELLED, Chunk
 from app.errors import DataError
-from tests.emg.files.made_files import found, samples
+from tests.emg.files.binary.made_files import found, samples
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from app.emg.recording.export_npz import write_npz
 from app.emg.recording.from_file import Made, write_recording
 from app.emg.source import Chunk
 from app.errors import DataError
-from tests.emg.files.made_files import found, samples
+from tests.emg.files.binary.made_files import found, samples
 from tests.emg.written import ACCELEROMETER, BATTERY, RATE, aux, chunk, written
 
 

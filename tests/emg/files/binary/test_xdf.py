@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.emg.files.binary.xdf_files import Stream, chunk, length, regular, write_xdf
 from tests.emg.files.imports import needs, read, refusal, shared, whole
-from tests.emg.files.xdf_files import Stream, chunk, length, regular, write_xdf
 
 needs("pyxdf")
 

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.emg.files.channel_choice import chosen, kind_of
-from app.emg.files.event_labels import NO_LABELS
+from app.emg.files.binary.channel_choice import chosen, kind_of
+from app.emg.files.binary.event_labels import NO_LABELS
 from app.emg.files.imported import ImportHints
 from app.errors import DataError
 

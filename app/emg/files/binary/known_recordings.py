@@ -8,13 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from app.emg.files import mat_variables
-from app.emg.files.channel_choice import chosen, expect_few
-from app.emg.files.damage import in_one_line
-from app.emg.files.event_labels import NO_LABELS, rest_among
+from app.emg.files.binary import mat_variables
+from app.emg.files.binary.channel_choice import chosen, expect_few
+from app.emg.files.binary.damage import in_one_line
+from app.emg.files.binary.event_labels import NO_LABELS, rest_among
+from app.emg.files.binary.layout import Layout, Segment, survey
+from app.emg.files.binary.npy_arrays import is_npz
 from app.emg.files.imported import FileHead, ImportedFile, ImportHints
-from app.emg.files.layout import Layout, Segment, survey
-from app.emg.files.npy_arrays import is_npz
 from app.emg.files.recordings import Recording, load
 from app.emg.source import Labels, Samples
 from app.emg.units import standard

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.emg.files.layout import Segment
+from app.emg.files.binary.layout import Segment
 
 MOST_STRANGE = 0.1  # of the steps: more, and it is no counter
 

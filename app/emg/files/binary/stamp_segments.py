@@ -15,7 +15,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
-from app.emg.files.layout import Segment
+from app.emg.files.binary.layout import Segment
 
 Times = npt.NDArray[np.float64]
 

@@ -11,13 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from app.emg.files.channel_choice import kind_of
-from app.emg.files.damage import in_one_line, iterated_in_one_line
-from app.emg.files.hdf5 import attribute, expect_real, is_hdf5, load_h5py, members, opened, own
+from app.emg.files.binary.channel_choice import kind_of
+from app.emg.files.binary.damage import in_one_line, iterated_in_one_line
+from app.emg.files.binary.hdf5 import attribute, expect_real, is_hdf5, load_h5py, members, opened, own
+from app.emg.files.binary.layout import AuxTrack, Layout, Segment, gap_lines, survey
+from app.emg.files.binary.packet_counter import counted_segments
+from app.emg.files.binary.signal_choice import AuxGroup, Signal, choose
 from app.emg.files.imported import FileHead, ImportedFile, ImportHints
-from app.emg.files.layout import AuxTrack, Layout, Segment, gap_lines, survey
-from app.emg.files.packet_counter import counted_segments
-from app.emg.files.signal_choice import AuxGroup, Signal, choose
 from app.emg.source import Samples
 from app.errors import DataError
 

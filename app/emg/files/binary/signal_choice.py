@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.emg.auxiliary import AuxStream
-from app.emg.files.channel_choice import chosen, expect_few, listed, numbers, unique
+from app.emg.files.binary.channel_choice import chosen, expect_few, listed, numbers, unique
 from app.emg.files.imported import ImportHints
 from app.emg.units import factor, standard
 from app.errors import DataError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.emg.files.event_labels import Event, label, looks_like_gestures
+from app.emg.files.binary.event_labels import Event, label, looks_like_gestures
 from app.emg.files.imported import ImportHints
 
 NO_HINTS = ImportHints()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.emg.files.array_mapping import ArrayInfo
+from app.emg.files.binary.array_mapping import ArrayInfo
 
 _PLACE = re.compile(r"\(\d+\)")
 

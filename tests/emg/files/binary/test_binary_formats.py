@@ -16,9 +16,9 @@ from scipy import io
 from app.config import ROOT
 from app.emg.files.imported import ImportHints
 from app.errors import DataError
-from tests.emg.files.edf_files import write_discontinuous
+from tests.emg.files.binary.edf_files import write_discontinuous
+from tests.emg.files.binary.xdf_files import Stream, regular, write_xdf
 from tests.emg.files.imports import format_of, needs
-from tests.emg.files.xdf_files import Stream, regular, write_xdf
 
 needs("edfio", "pyxdf", "h5py")
 import h5py  # noqa: E402
@@ -198,7 +198,7 @@ import sys
 for name in ("edfio", "pyxdf", "h5py"):
     sys.modules[name] = None  # importing it raises ImportError
 from pathlib import Path
-from app.emg.files.binary_formats import BINARY_FORMATS
+from app.emg.files.binary import BINARY_FORMATS
 from app.emg.files.imported import FileHead, ImportHints
 from app.errors import DataError
 path = Path(sys.argv[1])

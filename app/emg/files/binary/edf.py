@@ -12,15 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from app.emg.files import bids_side_files, edf_header
-from app.emg.files.bids_side_files import SideFiles
-from app.emg.files.channel_choice import kind_of
-from app.emg.files.damage import in_one_line, iterated_in_one_line
-from app.emg.files.edf_header import BDF, EDF, Annotation
-from app.emg.files.event_labels import Event, EventLabels, label
+from app.emg.files.binary import bids_side_files, edf_header
+from app.emg.files.binary.bids_side_files import SideFiles
+from app.emg.files.binary.channel_choice import kind_of
+from app.emg.files.binary.damage import in_one_line, iterated_in_one_line
+from app.emg.files.binary.edf_header import BDF, EDF, Annotation
+from app.emg.files.binary.event_labels import Event, EventLabels, label
+from app.emg.files.binary.layout import AuxTrack, Layout, Segment, gap_lines, survey
+from app.emg.files.binary.signal_choice import Choice, Signal, choose
 from app.emg.files.imported import FileHead, ImportedFile, ImportHints
-from app.emg.files.layout import AuxTrack, Layout, Segment, gap_lines, survey
-from app.emg.files.signal_choice import Choice, Signal, choose
 from app.emg.source import Samples
 from app.emg.units import factor, standard
 from app.errors import DataError

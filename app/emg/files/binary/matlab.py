@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.emg.files import mat_variables
-from app.emg.files.array_mapping import ArrayInfo
-from app.emg.files.damage import in_one_line
-from app.emg.files.hdf5 import attribute, contents, is_hdf5, load_h5py, opened
+from app.emg.files.binary import mat_variables
+from app.emg.files.binary.array_mapping import ArrayInfo
+from app.emg.files.binary.damage import in_one_line
+from app.emg.files.binary.hdf5 import attribute, contents, is_hdf5, load_h5py, opened
+from app.emg.files.binary.mapped import imported
+from app.emg.files.binary.mat_variables import Leaf, is_mat5
 from app.emg.files.imported import FileHead, ImportedFile, ImportHints
-from app.emg.files.mapped import imported
-from app.emg.files.mat_variables import Leaf, is_mat5
 
 NAME = "MATLAB"
 MAX_TEXTS = 4096

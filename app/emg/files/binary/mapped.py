@@ -12,14 +12,14 @@ import numpy as np
 import numpy.typing as npt
 
 from app.emg.auxiliary import AuxStream
-from app.emg.files.array_mapping import ArrayInfo, Mapping, gestures, propose
-from app.emg.files.array_trials import with_trials
-from app.emg.files.channel_choice import expect_few, kind_of, unique
-from app.emg.files.damage import iterated_in_one_line
+from app.emg.files.binary.array_mapping import ArrayInfo, Mapping, gestures, propose
+from app.emg.files.binary.array_trials import with_trials
+from app.emg.files.binary.channel_choice import expect_few, kind_of, unique
+from app.emg.files.binary.damage import iterated_in_one_line
+from app.emg.files.binary.layout import AuxTrack, Layout, RowLabels, Segment, gap_lines, survey
+from app.emg.files.binary.signal_choice import UNKNOWN
+from app.emg.files.binary.stamp_segments import timeline
 from app.emg.files.imported import ImportedFile, ImportHints
-from app.emg.files.layout import AuxTrack, Layout, RowLabels, Segment, gap_lines, survey
-from app.emg.files.signal_choice import UNKNOWN
-from app.emg.files.stamp_segments import timeline
 from app.emg.source import UNLABELLED, Labels, Samples
 from app.emg.units import standard
 from app.errors import DataError

@@ -17,15 +17,15 @@ import numpy as np
 import numpy.typing as npt
 
 from app.emg.auxiliary import AuxStream
-from app.emg.files import xdf_structure
-from app.emg.files.channel_choice import kind_of, unique
-from app.emg.files.damage import in_one_line, iterated_in_one_line
-from app.emg.files.event_labels import NO_LABELS, Event, EventLabels, label, looks_like_gestures
+from app.emg.files.binary import xdf_structure
+from app.emg.files.binary.channel_choice import kind_of, unique
+from app.emg.files.binary.damage import in_one_line, iterated_in_one_line
+from app.emg.files.binary.event_labels import NO_LABELS, Event, EventLabels, label, looks_like_gestures
+from app.emg.files.binary.layout import AuxTrack, Layout, gap_lines, survey
+from app.emg.files.binary.signal_choice import UNKNOWN, Choice, Signal, choose
+from app.emg.files.binary.stamp_segments import Timeline, timeline
+from app.emg.files.binary.xdf_structure import MAGIC, XdfStream
 from app.emg.files.imported import FileHead, ImportedFile, ImportHints
-from app.emg.files.layout import AuxTrack, Layout, gap_lines, survey
-from app.emg.files.signal_choice import UNKNOWN, Choice, Signal, choose
-from app.emg.files.stamp_segments import Timeline, timeline
-from app.emg.files.xdf_structure import MAGIC, XdfStream
 from app.emg.source import Samples
 from app.emg.units import standard
 from app.errors import DataError
