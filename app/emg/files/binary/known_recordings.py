@@ -14,13 +14,14 @@ from app.emg.files.binary.damage import in_one_line
 from app.emg.files.binary.event_labels import NO_LABELS, rest_among
 from app.emg.files.binary.layout import Layout, Segment, survey
 from app.emg.files.binary.npy_arrays import is_npz
+from app.emg.files.gesture_names import only_numbered
 from app.emg.files.imported import FileHead, ImportedFile, ImportHints
-from app.emg.files.recordings import Recording, load
+from app.emg.files.recordings import UNKNOWN_UNITS, Recording, load
 from app.emg.source import Labels, Samples
 from app.emg.units import standard
 from app.errors import DataError
 
-NAME = "recording"
+NAME = "Ninapro files and our own recordings"
 KIND = "a sound recording"
 _NINAPRO = ({"emg", "stimulus"}, {"emg", "restimulus"})
 _OURS = ({"emg", "label"}, {"emg", "label_refined"}, {"emg", "recording"})
@@ -48,7 +49,13 @@ def read(path: Path, hints: ImportHints) -> ImportedFile:
     """
     with in_one_line(path, KIND):
         names = hints.gesture_names
-        recording = load(path, fs=hints.rate_hz, gesture_names=names, labelled=False, matlab=_is_matlab(path))
+        try:
+            recording = load(
+                path, fs=hints.rate_hz, gesture_names=names, labelled=False, matlab=_is_matlab(path)
+            )
+        except DataError as error:
+            asked = hints.rate_hz is None and "has no sampling rate" in str(error)
+            raise DataError(f"{error}, or say it with --rate" if asked else str(error)) from None
         return _imported(path, recording, hints)
 
 
@@ -83,7 +90,7 @@ def _imported(path: Path, recording: Recording, hints: ImportHints) -> ImportedF
     gestures = recording.gesture_names if labelled else ()
     return ImportedFile(
         path=path,
-        format=f"Ninapro {recording.database}" if recording.database else "recording",
+        format=f"Ninapro {recording.database}" if recording.database else "recording with labels",
         channel_names=tuple(names[k] for k in places),
         units=standard(hints.units) if hints.units else recording.units,
         sampling_rate=recording.fs,
@@ -93,7 +100,16 @@ def _imported(path: Path, recording: Recording, hints: ImportHints) -> ImportedF
         rest=rest_among(gestures, hints),
         subject=recording.subject,
         found=(*_pieces(recording), *seen.lines),
+        assumed=tuple(_assumed(recording, hints, labelled)),
     )
+
+
+def _assumed(recording: Recording, hints: ImportHints, labelled: bool) -> Iterator[str]:
+    if labelled:
+        named = "; --gestures names them" if only_numbered(recording) else ""
+        yield f"its labels are taken: {', '.join(recording.gesture_names)}{named}; --label none leaves them out"
+    if not hints.units and recording.units == UNKNOWN_UNITS:
+        yield "units are unknown; --units says them"
 
 
 def _pieces(recording: Recording) -> Iterator[str]:
