@@ -41,7 +41,7 @@ def devices() -> dict[str, Any]:
     seconds: float = load_query(_devices)["seconds"]
     runtime = current_runtime()
     return {
-        "devices": [_SIMULATOR, *(_shown(device) for device in _found(seconds, runtime.settings))],
+        "devices": [_SIMULATOR, *(shown(device) for device in _found(seconds, runtime.settings))],
         "current": said_of(runtime.settings),
     }
 
@@ -111,7 +111,8 @@ _SIMULATOR = {
 }
 
 
-def _shown(device: Any) -> dict[str, Any]:
+def shown(device: Any) -> dict[str, Any]:
+    """Return a device as it is answered, with those of its settings that `PUT /emg/source` takes."""
     description = device.description
     return {
         **{key: value for key, value in asdict(device).items() if key != "description"},

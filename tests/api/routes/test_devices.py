@@ -10,10 +10,12 @@ from flask.testing import FlaskClient
 from marshmallow import RAISE
 
 from app import create_app
+from app.api.routes.devices import shown
 from app.api.schemas import devices as schemas
 from app.api.schemas import emg as emg_schemas
 from app.api.sse import events as sse
 from app.config import Settings
+from app.emg.devices import Device
 from app.serving.build import make_runtime
 from app.serving.runtime import Runtime
 from app.serving.sources.chosen_settings import NAMES
@@ -41,7 +43,6 @@ def client(own: Runtime) -> FlaskClient:
 
 
 def test_all_that_is_listed_is_as_documented_and_may_be_chosen_as_it_stands(client: FlaskClient) -> None:
-    """The address at which probes dial in was among a probe's settings, and may not be chosen."""
     answer = client.get("/emg/devices?seconds=0")
     assert answer.status_code == 200
     found = answer.get_json()
@@ -52,6 +53,17 @@ def test_all_that_is_listed_is_as_documented_and_may_be_chosen_as_it_stands(clie
         assert set(device["settings"]) <= set(NAMES), device
         assert "EMG_MODE" in device["settings"]
     assert found["current"]["EMG_MODE"] == "dummy"
+
+
+def test_where_a_probe_dials_in_is_not_among_what_may_be_chosen() -> None:
+    """It was, where the server listens wider than on this machine: its own list was refused."""
+    probe = Device(
+        kind="otb",
+        name="muovi",
+        there=True,
+        settings={"EMG_MODE": "otb", "EMG_OTB": "muovi", "EMG_OTB_BIND": "0.0.0.0"},
+    )
+    assert shown(probe)["settings"] == {"EMG_MODE": "otb", "EMG_OTB": "muovi"}
 
 
 def test_the_settings_of_now_may_be_chosen_again(client: FlaskClient, own: Runtime) -> None:

@@ -40,7 +40,7 @@ class Device:
     def __call__(self, _settings: Settings) -> SourceDescription:
         self.asked += 1
         self.asking.set()
-        self.answers.wait()
+        self.answers.wait(5)
         if not self.there:
             raise SourceError("no such port")
         return self.description
@@ -122,7 +122,7 @@ def test_a_worker_that_starts_takes_back_no_change_made_meanwhile() -> None:
     slow.answers.clear()
     said = {**SERIAL, "EMG_PORT": "/dev/ttyACM1"}
     publish(groups[0], SourceChoice(base=first.own._base, said=said))  # not what it is: the next one asks
-    starting = threading.Thread(target=lambda: Worker(groups[1], slow))
+    starting = threading.Thread(target=lambda: Worker(groups[1], slow), daemon=True)
     starting.start()
     slow.asking.wait(5)
     first.own.switch({"EMG_MODE": "dummy"})
@@ -137,7 +137,7 @@ def test_of_two_changes_at_once_in_two_workers_one_is_refused() -> None:
     groups, slow = two(), Device()
     first, second = Worker(groups[0], slow), Worker(groups[1], Device())
     slow.answers.clear()
-    switching = threading.Thread(target=lambda: first.own.switch(SERIAL))
+    switching = threading.Thread(target=lambda: first.own.switch(SERIAL), daemon=True)
     switching.start()
     slow.asking.wait(5)
     for worker in (first, second):

@@ -33,6 +33,7 @@ from tests.inference.artefacts import make_artefact
 
 OPTIONS = StreamOptions(fps=20, backend="pytorch")
 NO_MODEL = {"EMG_MODE": "dummy", "EMG_MODEL": "none", "EMG_CH": "2", "EMG_FS": "1000"}
+SAME_KIND = {"EMG_MODE": "dummy", "EMG_CH": "4"}  # which the model reads as well
 TIMED_S = 3.0
 
 
@@ -100,9 +101,15 @@ def more_frames(reading: Reading, count: int = 10) -> None:
     until(lambda: reading.frames >= wanted)
 
 
-def predictions(recorder: RecordingService) -> list[int]:
-    with opened(recorder.root, "old") as contents:
-        return [entry.sample_index for entry in contents._entries() if isinstance(entry, RecordedPrediction)]
+def held(recorder: RecordingService, name: str) -> dict[str, Any]:
+    """How a recording ended, the index after its last sample, and the places of its predictions."""
+    with opened(recorder.root, name) as contents:
+        places = [
+            entry.sample_index for entry in contents._entries() if isinstance(entry, RecordedPrediction)
+        ]
+        ends = max(chunk.index + len(chunk.samples) for chunk in contents.chunks())
+    state = recorder.state(name)
+    return {"state": state.state, "samples": state.samples, "ends": ends, "predictions": places}
 
 
 def lines_of(receiver: socket.socket) -> list[str]:
@@ -155,14 +162,18 @@ def main(folder: Path) -> dict[str, Any]:
     more_frames(long)
     until(lambda: not timed.thread.is_alive())
     until(lambda: lines_of(receiver))
-    ended = recorder.state("old")
+    recorder.start(described, name="next")
+    more_frames(long)
+    own.switch(SAME_KIND)
+    until(lambda: recorder.state("next").over)
+    more_frames(long)
     found = {
         "long": long.events,
         "timed": timed.events,
         "direct": direct.events,
         "resumed": resumed.events,
         "left_at": {"k": place.k, "frames": place.frames},
-        "recording": {"state": ended.state, "samples": ended.samples, "predictions": predictions(recorder)},
+        "recordings": {name: held(recorder, name) for name in ("old", "next")},
         "outputs": said_without_model,
         "without": without,
         "ready": runtime.not_ready(),
