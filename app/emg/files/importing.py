@@ -12,7 +12,7 @@ from app.emg.files.merged import merged
 from app.errors import DataError
 
 NOTHING_SAID = ImportHints()
-PACKED = (b"\x1f\x8b", b"PK\x03\x04", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf")  # gzip, zip, bzip2, xz, 7z
+PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf")  # gzip, bzip2, xz, 7z
 
 
 def import_files(
@@ -84,7 +84,7 @@ def _format_of(head: FileHead, formats: Sequence[FileFormat]) -> FileFormat:
     for known in formats:
         if known.matches(head):
             return known
-    if head.head.startswith(PACKED):
+    if head.head.startswith(PACKED) or head.path.suffix.lower() == ".zip":
         raise DataError(f"{head.path.name}: is packed; unpack it, and import what is in it")
     names = ", ".join(dict.fromkeys(known.NAME for known in formats))
     raise DataError(f"{head.path.name}: is of no format that is read here; those are {names}")

@@ -156,3 +156,8 @@ def test_files_that_differ_are_refused_and_named(changes: dict[str, object], say
     with pytest.raises(DataError, match="become one recording") as caught:
         merged([found([]), found([], "two.txt", **changes)])
     assert str(caught.value).startswith(says)
+
+
+def test_what_is_packed_is_to_be_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "arm.csv.gz").write_bytes(b"\x1f\x8b" + bytes(20))
+    assert refusal(tmp_path / "arm.csv.gz").endswith("is packed; unpack it, and import what is in it")

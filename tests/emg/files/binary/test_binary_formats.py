@@ -97,8 +97,8 @@ WRITERS: dict[str, Callable[[Path], None]] = {
     "OpenSignals HDF5": opensignals,
     "MATLAB": matlab,
     "MATLAB ": hdf5,
-    "recording": ours,
-    "recording ": ninapro,
+    "Ninapro files and our own recordings": ours,
+    "Ninapro files and our own recordings ": ninapro,
     "NumPy": npz,
     "NumPy ": npy,
 }

@@ -18,7 +18,7 @@ def test_our_own_recording_is_found_by_its_content(tmp_path: Path, suffix: str) 
     found = whole(path)
     form = format_of(path)
     assert form is not None
-    assert form.NAME == "recording"
+    assert form.NAME == "Ninapro files and our own recordings"
     assert found.file.gesture_names == ("rest", "fist", "point")
     assert found.file.rest == "rest"
     assert found.file.subject == "S07"
