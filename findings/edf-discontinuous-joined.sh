@@ -7,7 +7,7 @@
 # if asked; that annotations and samples then have two clocks is documented). MNE gives 4 s as well, marks no BAD
 # segment, and drops the annotation at 61.5 s with a warning that it is outside of the data range.
 # pyedflib refuses the file. The header (bytes 192-197) and the first annotation of each data record say the truth.
-# For us: app/emg/files/edf.py reads where each data record begins, and a hole is a gap.
+# For us: app/emg/files/binary/edf.py reads where each data record begins, and a hole is a gap.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT

@@ -7,7 +7,7 @@
 # (here: 5 s). The pause is gone, no step is longer than 11 ms, stamps are moved by up to 2 s, and the effective rate is
 # 90.91 Hz, which the device never had. Nothing is said of it: the one warning is the same without it. With
 # `dejitter_timestamps=False` the stamps are what they were.
-# For us: app/emg/files/xdf.py reads with dejitter_timestamps=False and looks for pauses by itself.
+# For us: app/emg/files/binary/xdf.py reads with dejitter_timestamps=False and looks for pauses by itself.
 set -euo pipefail
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
