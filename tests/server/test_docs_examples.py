@@ -62,7 +62,7 @@ def send(live: Live, api: Json, route: str) -> tuple[int, bytes]:
         elif value is not None:
             query[parameter["name"]] = json.dumps(value).strip('"')
     content = operation.get("requestBody", {}).get("content", {})
-    kind = next(iter(content), JSON)  # Swagger UI takes the first
+    kind = next(iter(content), JSON)  # Swagger UI takes the first; a file somebody has to choose
     body = None if not content else _body(kind, content[kind]["example"])
     url = f"{live.url}{path}" + (f"?{urlencode(query)}" if query else "")
     request = Request(url, body, {"Content-Type": kind} if body else {}, method=method)

@@ -26,7 +26,7 @@ bp = needs(CONTROL)(
     Blueprint("imports", __name__, url_prefix="/recordings", description="Record what the sources deliver")
 )
 
-FORM, TEXT = "multipart/form-data", "text/csv"
+FORM = "multipart/form-data"
 _FILE = {"type": "string", "format": "binary", "minLength": 1}
 _OPTIONS = ImportSchema()
 _EXAMPLE = "time,ch1,ch2\n" + "".join(
@@ -40,8 +40,7 @@ _EXAMPLE = "time,ch1,ch2\n" + "".join(
     requestBody={
         "required": True,
         "content": {
-            TEXT: {"schema": {"type": "string", "minLength": 1}, "example": _EXAMPLE},
-            RAW: {"schema": _FILE},
+            RAW: {"schema": _FILE, "example": _EXAMPLE},
             FORM: {
                 "schema": {
                     "type": "object",

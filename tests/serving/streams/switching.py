@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-if sys.argv[1] == "gevent":
+if sys.argv[1:2] == ["gevent"]:  # it is imported by tests as well
     from gevent import monkey
 
     monkey.patch_all()
