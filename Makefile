@@ -30,9 +30,9 @@ test: $(VENV)/.dev ## Run the tests of five minutes (ARGS="..." goes to pytest)
 
 test-all: test test-rest test-alone ## Run all tests but those for a GPU
 
-# Those with servers mostly wait: two cores bear four at a time. Those marked `alone` have the machine to themselves.
+# Two at a time: four were no faster on two cores, and late. Those marked `alone` have the machine to themselves.
 test-rest: $(VENV)/.dev
-	@$(PYTEST) -n 4 -m "not (gpu or alone or $(QUICK))"
+	@$(PYTEST) -n 2 -m "not (gpu or alone or $(QUICK))"
 
 test-alone: $(VENV)/.dev
 	@$(PYTEST) -m "alone and not gpu"

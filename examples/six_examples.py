@@ -86,7 +86,12 @@ def example_4_stream(client: StreamingInferenceClient, use_tensorrt: bool = True
 
 def example_5_benchmark(client: StreamingInferenceClient) -> None:
     """How fast is every backend there?"""
-    for name, speed in client.benchmark(num_iterations=200).items():
+    try:
+        measured = client.benchmark(num_iterations=200)
+    except RefusedError as error:  # there is no model
+        print(f"no benchmark: {error.detail}")
+        return
+    for name, speed in measured.items():
         if speed is None:
             print(f"{name}: not available")
         else:

@@ -89,6 +89,7 @@ class Reader:
         models.unlink()  # a link to this project's, into which nothing may be written
         shutil.copytree(ROOT / "instance" / "models", models)
         _record(self._folder / "S01.npz", models / "myo-8ch-200hz")
+        _write_tables(self._folder)
         self._device = folder / "emg0"
 
     def __enter__(self) -> Reader:
@@ -179,3 +180,13 @@ def _record(path: Path, model: Path) -> None:
         fs=manifest.sampling_rate,
         gesture_names=np.array(plan.gesture_names),
     )
+
+
+def _write_tables(folder: Path) -> None:
+    """Files as other programs leave them: a table, and a folder of LibEMG's."""
+    noise = np.random.default_rng(0)
+    np.savetxt(folder / "anna.csv", noise.normal(0, 50, (2000, 4)), fmt="%.2f", delimiter=",")
+    (folder / "libemg-data").mkdir()
+    for gesture in range(3):
+        table = noise.integers(-100, 100, (600, 8))
+        np.savetxt(folder / "libemg-data" / f"R_0_C_{gesture}_EMG.csv", table, fmt="%d", delimiter=",")

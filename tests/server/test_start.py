@@ -90,12 +90,16 @@ def test_a_damaged_recording_is_one_line(tmp_path: Path) -> None:
     expect_one_line(code, output, ["broken.npz"])
 
 
-def test_a_recording_of_another_rate_says_which_model_would_fit(recordings: Path) -> None:
+def test_a_recording_that_the_named_model_cannot_read_says_which_would_fit(recordings: Path) -> None:
     code, output = start(
         ["gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"],
-        {"EMG_MODE": "ninapro", "EMG_RECORDING": str(recordings / "S01.npz")},
+        {
+            "EMG_MODE": "ninapro",
+            "EMG_RECORDING": str(recordings / "S01.npz"),
+            "EMG_MODEL": "synthetic-16ch-2khz",
+        },
     )
-    expect_one_line(code, output, ["200", "2000", "myo-8ch-200hz"])
+    expect_one_line(code, output, ["8 channels", "reads 16", "EMG_MODEL=myo-8ch-200hz"])
 
 
 def test_the_master_holds_nothing_heavy(server: Live) -> None:

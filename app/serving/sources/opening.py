@@ -180,10 +180,10 @@ def _as_read_by(settings: Settings, expected: Manifest) -> SourceDescription:
 
 
 def units_as_read(units: str, expected: Manifest | None) -> str:
-    """Return a recording's units; those of the model where nobody can know how to convert one into the other."""
+    """Return a recording's units; unknown where nobody can know how to convert them into the model's."""
     if expected is None or factor(units, expected.units) is not None:
         return units
-    return expected.units
+    return UNKNOWN_UNITS
 
 
 def open_path(
