@@ -13,6 +13,7 @@ from flask.cli import AppGroup
 
 from app.cli import named_recordings
 from app.cli.model_tables import accuracy_table, decision_table, list_line, model_row
+from app.cli.model_training import recipe_of, training_data
 from app.cli.named_recordings import recording_path
 from app.cli.options import (
     BAD_ARTEFACT,
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 model = AppGroup("model", help="Make, judge and adapt models.")
 
-SIMULATED_PEOPLE, EVALUATION_PEOPLE, EVALUATION_SEED = 46, 10, 5000
+EVALUATION_PEOPLE, EVALUATION_SEED = 10, 5000
 AUGMENTATIONS = ("roll", "fraction", "gain", "channel_gain", "drop", "noise", "shift")
 
 
@@ -88,13 +89,13 @@ def train(name: str, folder: str | None, out: str | None, as_json: bool, **optio
 
     from app.learning import shipping
 
-    recipe = _recipe(name, options)
+    recipe = recipe_of(name, options)
     target = _target(out or recipe.name, options["force"])
     work = Path("runs") / target.name
     if options["fresh"]:
         shutil.rmtree(work, ignore_errors=True)
     manifest, data, networks = shipping.train(
-        recipe, _training_data(recipe, folder, options["gestures"]), work, progress
+        recipe, training_data(recipe, folder, options["gestures"]), work, progress
     )
     made = shipping.write(target, manifest, data, networks, replacing=options["force"])
     text = f"wrote {made.path}\n{_how_to_serve(made)}"
@@ -258,33 +259,6 @@ def _how_to_serve(made: Artefact) -> str:
     """Return the line that puts a model into use."""
     name = made.path.name if made.path.parent == _models() else made.path.resolve()
     return f"serve it with: EMG_MODEL={name} make serve"
-
-
-def _recipe(name: str, options: dict[str, Any]) -> Any:
-    from dataclasses import replace
-
-    from app.learning import recipes
-
-    recipe = recipes.find(name, options["network"])
-    schedule = recipe.schedule
-    left_out: dict[str, Any] = dict.fromkeys(options["without"], 0)
-    augmentation = replace(schedule.augmentation, **left_out)
-    epochs = options["epochs"] or schedule.epochs
-    schedule = replace(schedule, augmentation=augmentation, epochs=epochs)
-    folds = recipe.folds if options["folds"] is None else options["folds"]
-    return replace(recipe, schedule=schedule, folds=folds)
-
-
-def _training_data(recipe: Any, folder: str | None, gestures: Sequence[str] | None) -> tuple[Recording, ...]:
-    from app.learning import datasets, recipes
-
-    if recipe.dataset == recipes.SIMULATOR:
-        return recipes.simulated(recipe, range(1000, 1000 + SIMULATED_PEOPLE))
-    if folder is None:
-        raise DataError(f"{recipe.name} is trained on recordings: name their folder with --data")
-    with recording_path(folder) as path:
-        people = datasets.load_people(path, gestures)
-    return datasets.named(people, recipe.classes, recipe.rest_class)
 
 
 def _recordings(folder: str, manifest: Manifest, gestures: Sequence[str] | None) -> tuple[Recording, ...]:

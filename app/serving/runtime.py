@@ -10,10 +10,8 @@ from dataclasses import dataclass, field
 
 from app.config import BACKENDS, EmgMode, Settings
 from app.emg.pushed_source import PushSource
-from app.emg.signal.filters import design, group_delay_ms
 from app.errors import BusyError, NotReadyError
 from app.inference.artefact import Artefact
-from app.inference.decision import decision_delay_ms
 from app.inference.manifest import Manifest
 from app.serving.counters.export_quota import ExportQuota
 from app.serving.counters.shared_metrics import SharedMetrics
@@ -35,6 +33,7 @@ from app.serving.sources.declared import Declared
 from app.serving.sources.fitting import fitting, no_model, signal_of
 from app.serving.sources.opening import Opened, read_by_model
 from app.serving.sources.own_source import OwnSource
+from app.serving.streams.decision_delay import filter_delay_ms, stream_delay_ms
 from app.serving.streams.detached_streams import DetachedStreams
 from app.serving.streams.events import StreamOptions
 from app.serving.streams.group import Encode
@@ -93,7 +92,7 @@ class Runtime:
 
     def __post_init__(self) -> None:
         self.filter_delay_ms = (
-            0.0 if self.artefact is None else _filter_delay_ms(self.artefact, self.settings)
+            0.0 if self.artefact is None else filter_delay_ms(self.artefact.manifest, self.settings.mains_hz)
         )
         self.stats, self.metrics = StreamStats(self.worker_group), SharedMetrics(self.worker_group)
         self.exports = ExportQuota(
@@ -243,14 +242,11 @@ class Runtime:
         """Compute it from window, hop, votes, filter, montage and the latency measured so far; None without a model."""
         if self.artefact is None or (pipeline is not None and pipeline.manifest is None):
             return None
-        manifest = self.artefact.manifest
-        montage = None if pipeline is None else pipeline.montage
-        return decision_delay_ms(
-            window_ms=1e3 * manifest.length / manifest.sampling_rate,
-            hop_ms=1e3 / options.fps,
-            votes=options.votes,
+        return stream_delay_ms(
+            options,
+            self.artefact.manifest,
+            None if pipeline is None else pipeline.montage,
             filter_ms=self.filter_delay_ms,
-            montage_ms=0.0 if montage is None else montage.delay_ms,
             latency_ms=self.stats.mean_infer_ms() or 0.0,
         )
 
@@ -349,9 +345,3 @@ class Runtime:
             rest=manifest.rest_class,
             backend=lambda: self.engine.backends.best,
         )
-
-
-def _filter_delay_ms(model: Artefact, settings: Settings) -> float:
-    manifest = model.manifest
-    sos = design(manifest.filters, manifest.sampling_rate, settings.mains_hz)
-    return group_delay_ms(sos, manifest.sampling_rate)
