@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from app.emg.files.arrays import MAX_BYTES, SUFFIXES
-from app.emg.files.imported import ImportedFile
-from app.emg.files.recordings import MAX_ID, Recording, load, load_folder, numbered
+from app.emg.files.imported import HEAD_BYTES, FileHead, ImportedFile
+from app.emg.files.own_npz import aux_of, matches, rows_of
+from app.emg.files.recordings import MAX_ID, RecordedAux, Recording, load, load_folder, numbered
 from app.emg.files.sound_rows import SoundRows
 from app.emg.source import UNLABELLED, Chunk
 from app.errors import DataError
@@ -29,11 +32,11 @@ def load_path(path: Path | str, **options: Any) -> tuple[Recording, ...]:
     """
     path = Path(path)
     if path.is_dir() and any(_is_ours(file) for file in path.iterdir()):
-        return load_folder(path, **options)
+        return tuple(_with_aux(recording) for recording in load_folder(path, **options))
     if not _is_ours(path):
         return (load_imported(path),)
     try:
-        return (load(path, **options),)
+        return (_with_aux(load(path, **options)),)
     except DataError:
         try:
             return (load_imported(path),)
@@ -43,7 +46,7 @@ def load_path(path: Path | str, **options: Any) -> tuple[Recording, ...]:
 
 
 def load_imported(path: Path) -> Recording:
-    """Return a file that is imported, or a folder of files, as one recording in memory; aux is left out.
+    """Return a file that is imported, or a folder of files, as one recording in memory.
 
     Raises:
         DataError: it cannot be imported, or is too large.
@@ -105,8 +108,40 @@ def _recording(path: Path, found: ImportedFile, chunks: list[Chunk]) -> Recordin
         subject=found.subject or path.stem,
         exercise=None,
         units=found.units,
+        aux=_aux(found, chunks),
         **columns,
     )
+
+
+def _aux(found: ImportedFile, chunks: list[Chunk]) -> tuple[RecordedAux, ...]:
+    index = np.concatenate([np.arange(c.index, c.index + len(c.samples), dtype=np.int64) for c in chunks])
+    return tuple(
+        RecordedAux(stream=stream, rows=rows_of(index, at), samples=samples)
+        for number, stream in enumerate(found.aux)
+        for at, samples in [_joined(chunks, number, found.sampling_rate / stream.sampling_rate)]
+        if len(at)
+    )
+
+
+def _joined(
+    chunks: list[Chunk], number: int, step: float
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32]]:
+    """Return the places and the samples of one auxiliary stream, in order; `step` lies between two of them."""
+    own = sorted(
+        (aux for chunk in chunks for aux in chunk.aux if aux.stream == number), key=lambda aux: aux.at
+    )
+    if not own:
+        return np.zeros(0), np.zeros((0, 1), np.float32)
+    at = np.concatenate([aux.at + step * np.arange(len(aux.samples)) for aux in own])
+    return np.maximum.accumulate(at), np.concatenate([aux.samples for aux in own])
+
+
+def _with_aux(recording: Recording) -> Recording:
+    """Return the recording with what our own export has beside the EMG."""
+    path = recording.path
+    with path.open("rb") as file:
+        head = FileHead(path=path, size=path.stat().st_size, head=file.read(HEAD_BYTES))
+    return replace(recording, aux=aux_of(path, recording)) if matches(head) else recording
 
 
 def _is_ours(path: Path) -> bool:

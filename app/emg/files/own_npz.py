@@ -15,7 +15,7 @@ import numpy.typing as npt
 from app.emg.auxiliary import AuxChunk, AuxStream
 from app.emg.files.arrays import MAX_BYTES, expect_signal
 from app.emg.files.imported import FileHead, ImportedFile, ImportHints
-from app.emg.files.recordings import Recording, load
+from app.emg.files.recordings import RecordedAux, Recording, load
 from app.emg.source import UNLABELLED, Chunk
 from app.errors import DataError
 
@@ -146,6 +146,24 @@ def _chunks(path: Path, hints: ImportHints) -> Iterator[Chunk]:
                 aux=tuple(beside[told:due]),
             )
             told = due
+
+
+def aux_of(path: Path, recording: Recording) -> tuple[RecordedAux, ...]:
+    """Return what an export of ours has beside the EMG, by the rows of the recording that was loaded from it."""
+    more = _more(path)
+    index = _sample_index(more, recording)
+    return tuple(
+        RecordedAux(stream=one.about, rows=rows_of(index, one.at), samples=one.samples) for one in _aux(more)
+    )
+
+
+def rows_of(index: npt.NDArray[np.int64], at: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return where places on the axis of sample indices lie among the rows, whose indices rise by one or jump.
+
+    What lies in a gap is put before the row that follows it.
+    """
+    before = np.clip(np.searchsorted(index, at, side="right") - 1, 0, len(index) - 1)
+    return np.asarray(before + np.minimum(at - index[before], 1.0), dtype=np.float64)
 
 
 def _aux_chunks(number: int, stream: _Aux, step: float) -> Iterator[AuxChunk]:

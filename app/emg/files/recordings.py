@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from app.emg.auxiliary import AuxStream
 from app.emg.files import ninapro
 from app.emg.files.arrays import SUFFIXES, read_arrays
 from app.emg.source import UNLABELLED, Labels, Samples
@@ -31,6 +32,17 @@ MAX_ID = int(np.iinfo(np.int16).max)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class RecordedAux:
+    """What came beside the EMG, at a rate of its own."""
+
+    stream: AuxStream
+    rows: npt.NDArray[
+        np.float64
+    ]  # (n,) place of each sample among the recording's rows, with a fraction; rising
+    samples: Samples  # (n, the stream's channels)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Recording:
     """Samples and what is known of each. The arrays are read-only and have one row a sample."""
 
@@ -47,6 +59,7 @@ class Recording:
     exercise: int | None
     units: str
     database: str | None = None  # of Ninapro's, such as DB5; its movements are the names then
+    aux: tuple[RecordedAux, ...] = ()
 
     @property
     def name(self) -> str:
@@ -122,6 +135,7 @@ def load(
     rate = rate or (known.rate_hz if known else None)
     if rate is None:
         raise DataError(f"{path.name}: has no sampling rate; it needs the key 'fs' or 'frequency' in Hz")
+    own: dict[str, Any] = {key: _read_only(values) for key, values in columns.items()}
     return Recording(
         path=path,
         emg=_read_only(emg[:n]),
@@ -131,7 +145,7 @@ def load(
         exercise=exercise,
         units=_text(arrays.get("units")) or UNKNOWN_UNITS,
         database=known.database if known else None,
-        **{key: _read_only(values) for key, values in columns.items()},
+        **own,
     )
 
 

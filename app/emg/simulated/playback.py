@@ -5,6 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 
+import numpy as np
+
+from app.emg.auxiliary import AuxChunk
 from app.emg.files.recordings import UNKNOWN_UNITS, Recording
 from app.emg.signal.rates import same_rate
 from app.emg.simulated.pacing import Clock, Pacer, Sleep
@@ -51,6 +54,9 @@ class Playback:
             _expect_alike(first, other)
         self.channels, self.sampling_rate, self.units = first.channels, first.fs, first.units
         self.gesture_names: Sequence[str] = first.gesture_names
+        streams = [tuple(one.stream for one in recording.aux) for recording in recordings]
+        # what only some of them have beside the EMG, or have otherwise, is left out
+        self.aux_streams = streams[0] if streams.count(streams[0]) == len(streams) else ()
         self.speed = speed
         self._recordings, self._loop = tuple(recordings), loop
         self._chunk = _chunk(first.fs, speed) if chunk is None else chunk  # samples
@@ -86,7 +92,20 @@ class Playback:
                 samples=recording.emg[part],
                 labels=recording.label[part],
                 restart=at == piece.start,
+                aux=self._beside(recording, part, index - piece.start),
             )
+
+    def _beside(self, recording: Recording, part: slice, base: int) -> tuple[AuxChunk, ...]:
+        """Return what came beside those rows; `base` is the sample index of the recording's row 0."""
+        found = []
+        for number, aux in enumerate(recording.aux if self.aux_streams else ()):
+            first, end = np.searchsorted(aux.rows, (part.start, part.stop))
+            # what lies before the first row or behind the last comes with that
+            first, end = first if part.start else 0, end if part.stop < len(recording.emg) else len(aux.rows)
+            if first < end:
+                at = base + float(aux.rows[first])
+                found.append(AuxChunk(stream=number, at=at, samples=aux.samples[first:end]))
+        return tuple(found)
 
 
 def require(

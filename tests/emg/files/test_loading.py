@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from app.emg.auxiliary import AuxChunk
 from app.emg.files import importing, loading
 from app.emg.files.imported import ImportedFile
 from app.emg.files.loading import load_path
+from app.emg.recording.export_npz import write_npz
 from app.emg.simulated.playback import Playback
 from app.emg.source import UNLABELLED, Chunk
 from app.errors import DataError
 from tests.emg.files.binary.made_files import found, samples
+from tests.emg.written import ACCELEROMETER, BATTERY, RATE, aux, chunk, written
 
 
 @pytest.fixture
@@ -89,3 +93,46 @@ def test_a_file_that_is_too_large_to_be_played_is_refused(
     imports.append(found([Chunk(index=0, samples=samples(50))]))
     with pytest.raises(DataError, match="more than is played"):
         load_path(tmp_path / "a.csv")
+
+
+def beside(chunks: list[Chunk]) -> list[tuple[float, list[float]]]:
+    return [(aux.at, aux.samples[:, 0].tolist()) for chunk in chunks for aux in chunk.aux]
+
+
+def test_what_came_beside_the_emg_is_played_where_it_was(tmp_path: Path) -> None:
+    """Our own export, with a gap: rows are played one after the other, and what lies beside them stays beside them."""
+    step = RATE / ACCELEROMETER.sampling_rate
+    first, second = aux(0, 98.5, 2), aux(0, 133.0, 1)
+    entries = [replace(chunk(100, 20), aux=(first,)), replace(chunk(130, 20), aux=(second,))]
+    written(tmp_path / "r", entries, aux=(ACCELEROMETER,))
+    write_npz(tmp_path / "r", "one", tmp_path / "one.npz")
+    source = Playback(load_path(tmp_path / "one.npz", labelled=False), speed=None, loop=False, chunk=8)
+    assert source.aux_streams == (ACCELEROMETER,)
+    played = list(iter(source.read, None))
+    assert [at for at, _ in beside(played)] == pytest.approx([-1.5, -1.5 + step, 23.0])
+    assert sum(len(values) for _, values in beside(played)) == 3
+    values = np.concatenate([one.samples for chunk in played for one in chunk.aux])
+    np.testing.assert_array_equal(values, np.concatenate([first.samples, second.samples]))
+
+
+def test_what_comes_beside_the_emg_of_an_imported_file_is_played_too(
+    tmp_path: Path, imports: list[ImportedFile]
+) -> None:
+    chunks = [
+        Chunk(index=0, samples=samples(10), aux=(AuxChunk(stream=0, at=2.5, samples=np.ones((1, 1))),)),
+        Chunk(index=15, samples=samples(10), aux=(AuxChunk(stream=0, at=17.0, samples=np.ones((1, 1))),)),
+    ]
+    imports.append(found(chunks, aux=(BATTERY,)))
+    (tmp_path / "a.csv").touch()
+    source = Playback(load_path(tmp_path / "a.csv"), speed=None, loop=False, chunk=5)
+    assert source.aux_streams == (BATTERY,)
+    assert [at for at, _ in beside(list(iter(source.read, None)))] == [2.5, 12.0]
+
+
+def test_recordings_with_other_things_beside_them_are_played_without(tmp_path: Path) -> None:
+    written(tmp_path / "r", [replace(chunk(0, 20), aux=(aux(0, 1.0, 1),))], aux=(ACCELEROMETER,))
+    write_npz(tmp_path / "r", "one", tmp_path / "one.npz")
+    (recording,) = load_path(tmp_path / "one.npz", labelled=False)
+    source = Playback([recording, replace(recording, aux=())], speed=None, loop=False)
+    assert source.aux_streams == ()
+    assert beside(list(iter(source.read, None))) == []
