@@ -143,6 +143,7 @@ def test_check_finds_a_dead_channel_and_a_gap() -> None:
     assert "NOT well" in result.stdout
 
 
+@pytest.mark.slow
 def test_check_reads_a_serial_device_and_its_counters(tmp_path: Path) -> None:
     link = tmp_path / "emg0"
     with fake_device(link, "--damage", "0.01"):
@@ -210,6 +211,7 @@ def test_check_has_nothing_to_check_where_clients_push() -> None:
     assert (result.exit_code, "GET /emg/quality" in result.stderr) == (1, True)
 
 
+@pytest.mark.slow
 def test_simulate_is_a_probe_that_dials_in(tmp_path: Path) -> None:
     from app.emg.otb.probes import probe_of
     from app.emg.otb.source import OtbSource

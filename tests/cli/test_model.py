@@ -296,6 +296,7 @@ def recipe(monkeypatch: pytest.MonkeyPatch) -> Any:
     return known
 
 
+@pytest.mark.slow
 def test_train_writes_a_model_with_its_graphs_and_resumes(
     run: Run, recipe: Any, people: Path, models: Path
 ) -> None:

@@ -46,6 +46,7 @@ def test_a_board_says_it_all() -> None:
     assert str(find_board("synthetic").description) == "16 channels at 250 Hz in uV"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("channels", "rate", "beside"), [(1, 2000.0, ()), (4, 148.148, ("--tilt", "20")), (64, 1000.0, ())]
 )
@@ -83,6 +84,7 @@ def test_a_device_of_version_2_says_it_all_and_is_read(
         assert (found.aux_streams, tilt) == ((), [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("said", "told"),
     [
@@ -100,6 +102,7 @@ def test_what_is_said_twice_must_be_the_same(tmp_path: Path, said: dict[str, flo
         describe(SerialOptions(port=str(link), **said), 20.0)
 
 
+@pytest.mark.slow
 def test_frames_of_version_1_do_not_say_their_rate(tmp_path: Path) -> None:
     link = tmp_path / "emg"
     with fake_device(link, "--channels", "4", "--rate", "1000", "--frame", "1"):

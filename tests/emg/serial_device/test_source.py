@@ -336,6 +336,7 @@ def test_a_process_of_its_own_sends_a_recording_that_arrives_sample_for_sample(
     source.close()
 
 
+@pytest.mark.slow
 def test_faults_of_a_fake_device_arrive_as_gaps_and_crc_errors(link: Path) -> None:
     with fake_device(link, "--faults", "gap@4000:100,gap@7000:50", "--damage", "0.02") as _:
         source = SerialSource(options(link, channels=16, sampling_rate=2000.0))

@@ -40,6 +40,7 @@ def course(events: list[Event]) -> list[str]:
     return [kind for n, kind in enumerate(kinds) if n == 0 or kind != kinds[n - 1]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", ["long", "direct"])
 def test_streams_hear_of_each_change_and_go_on(got: Any, stream: str) -> None:
     assert course(got[stream]) == [
@@ -49,6 +50,7 @@ def test_streams_hear_of_each_change_and_go_on(got: Any, stream: str) -> None:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", ["long", "direct"])
 def test_a_decision_falls_to_rest_where_there_was_one(got: Any, stream: str) -> None:
     first, without, none, back, *_ = [event for event in got[stream] if "status" in event]
@@ -58,6 +60,7 @@ def test_a_decision_falls_to_rest_where_there_was_one(got: Any, stream: str) -> 
     assert (back["decision"], back["decision_label"]) == (0, "rest")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stream", ["long", "timed", "direct", "resumed"])
 def test_the_frames_are_in_order_across_the_changes(got: Any, stream: str) -> None:
     """Window k ends when 20 of them a second do, whatever rate it is counted at."""
@@ -71,6 +74,7 @@ def test_the_frames_are_in_order_across_the_changes(got: Any, stream: str) -> No
         assert frame["sample_index"] == round((frame["k"] + 1) * rate / 20)
 
 
+@pytest.mark.slow
 def test_a_stream_with_a_duration_ends_in_its_time_with_all_its_frames(got: Any) -> None:
     *events, last = got["timed"]
     assert (last["status"], "reason" in last) == ("completed", False)
@@ -80,6 +84,7 @@ def test_a_stream_with_a_duration_ends_in_its_time_with_all_its_frames(got: Any)
     assert "stalled" in course(events)
 
 
+@pytest.mark.slow
 def test_a_stream_that_was_cut_before_the_change_goes_on_after_it(got: Any) -> None:
     """It came while the new source had no sample yet, and was taken for a stranger: what it missed was not counted."""
     frames = [event for event in got["resumed"] if "sample_index" in event]
@@ -89,6 +94,7 @@ def test_a_stream_that_was_cut_before_the_change_goes_on_after_it(got: Any) -> N
     assert "prediction" in frames[-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["old", "next"])
 def test_the_recording_of_the_source_before_is_complete_and_has_nothing_of_the_next(
     got: Any, name: str
@@ -112,11 +118,13 @@ def test_a_recording_whose_source_is_gone_hears_no_prediction() -> None:
     assert len(session._queue) == 1
 
 
+@pytest.mark.slow
 def test_outputs_say_rest_while_no_model_reads_the_source(got: Any) -> None:
     assert got["outputs"][-1] == "0 0.00"
     assert got["outputs"].count("0 0.00") >= 2
 
 
+@pytest.mark.slow
 def test_the_worker_knows_what_it_reads(got: Any) -> None:
     assert got["without"] == {"name": "simulator", "channels": 2, "model": False}
     assert got["ready"] == []
