@@ -19,10 +19,11 @@ from pathlib import Path
 import numpy as np
 from scipy import signal
 
+from app.emg.description import SourceDescription
 from app.emg.files.recordings import Recording
 from app.emg.signal.display_filters import display_filters
 from app.emg.signal.filters import Sos, SosFilter
-from app.emg.signal.fit import ModelNeed, SourceSignal, band_of, fit
+from app.emg.signal.fit import ModelNeed, band_of, fit
 from app.emg.signal.montage import Montage
 from app.emg.signal.resampler import STOPBAND_DB, Resampler
 from app.emg.signal.windows import Grid, cut
@@ -176,7 +177,9 @@ def accuracy(model: Artefact, people: Sequence[Recording]) -> None:
     for rate in (manifest.sampling_rate, *FOREIGN[manifest.sampling_rate]):
         rows = []
         for who, recording in enumerate(people):
-            montage = fit(SourceSignal(manifest.channels, rate, manifest.units), need)
+            montage = fit(
+                SourceDescription(channels=manifest.channels, sampling_rate=rate, units=manifest.units), need
+            )
             windows, labels = windows_of(recording, montage, rate, model, sos)
             content = datasets.content_hashes(recording).values()
             tables = [

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from app.config import BACKENDS, EmgMode, Settings
+from app.emg.description import describe_source
 from app.emg.pushed_source import PushSource
 from app.errors import BusyError, NotReadyError
 from app.inference.artefact import Artefact
@@ -30,7 +31,7 @@ from app.serving.recordings.service import ModelInfo, RecordingService
 from app.serving.sources.acquired import acquired
 from app.serving.sources.acquisition import Acquisition
 from app.serving.sources.declared import Declared
-from app.serving.sources.fitting import fitting, no_model, signal_of
+from app.serving.sources.fitting import fitting, no_model
 from app.serving.sources.opening import Opened, read_by_model
 from app.serving.sources.own_source import OwnSource
 from app.serving.streams.decision_delay import filter_delay_ms, stream_delay_ms
@@ -163,8 +164,8 @@ class Runtime:
             cpu_percent=lambda: self.cpu.percent,
             mains_hz=self.settings.mains_hz,
             turns=self.turns,
-            no_model=lambda source, could: no_model(self.settings, signal_of(source), could),
-            fitting=lambda source: fitting(self.settings, signal_of(source)),
+            no_model=lambda source, could: no_model(self.settings, describe_source(source), could),
+            fitting=lambda source: fitting(self.settings, describe_source(source)),
         )
         manifest = self.artefact.manifest if reads and self.artefact is not None else None
         return SourcePipeline(name, acquisition, services, manifest)

@@ -6,21 +6,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.emg.description import SourceDescription
 from app.emg.signal.channel_choice import parse_channels, written
 from app.emg.signal.montage import Montage
 from app.emg.signal.rates import TOLERANCE, same_rate
 from app.emg.signal.resampler import PASS, Resampler
 from app.emg.units import factor, unknown
 from app.errors import DataError
-
-
-@dataclass(frozen=True, slots=True)
-class SourceSignal:
-    """What a source says that it delivers."""
-
-    channels: int
-    sampling_rate: float  # Hz
-    units: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +47,7 @@ def band_of(filters: Sequence[Mapping[str, Any]], sampling_rate: float) -> tuple
 
 
 def fit(
-    source: SourceSignal,
+    source: SourceDescription,
     need: ModelNeed,
     channels: str | None = None,
     *,
@@ -83,7 +75,7 @@ def fit(
 
 
 def fits(
-    source: SourceSignal,
+    source: SourceDescription,
     needs: Iterable[ModelNeed],
     channels: str | None = None,
     *,
@@ -108,14 +100,14 @@ def fits(
     return found
 
 
-def no_fit(source: SourceSignal, channels: str | None = None) -> str:
+def no_fit(source: SourceDescription, channels: str | None = None) -> str:
     """Return what is said where no model fits."""
     number = source.channels if channels is None else len(parse_channels(channels, source.channels))
     has = f"{_channels(number)} at {source.sampling_rate:g} Hz"
     return f"no model fits {has}: record and train one, or choose channels with EMG_CHANNELS"
 
 
-def _columns(source: SourceSignal, need: ModelNeed, channels: str | None) -> tuple[int, ...]:
+def _columns(source: SourceDescription, need: ModelNeed, channels: str | None) -> tuple[int, ...]:
     if channels is not None:
         columns = parse_channels(channels, source.channels)
         if len(columns) != need.channels:
@@ -133,7 +125,7 @@ def _columns(source: SourceSignal, need: ModelNeed, channels: str | None) -> tup
     return tuple(range(source.channels))
 
 
-def _scale(source: SourceSignal, need: ModelNeed) -> float:
+def _scale(source: SourceDescription, need: ModelNeed) -> float:
     if unknown(source.units):
         return 1.0
     scale = factor(source.units, need.units)
@@ -145,7 +137,7 @@ def _scale(source: SourceSignal, need: ModelNeed) -> float:
     return scale
 
 
-def _resampler(source: SourceSignal, need: ModelNeed) -> Resampler | None:
+def _resampler(source: SourceDescription, need: ModelNeed) -> Resampler | None:
     rate = source.sampling_rate
     if same_rate(rate, need.sampling_rate):
         return None

@@ -6,9 +6,8 @@ import logging
 from dataclasses import dataclass
 
 from app.config import Settings
-from app.emg.description import UNKNOWN_UNITS
+from app.emg.description import UNKNOWN_UNITS, SourceDescription
 from app.emg.pushed_source import PushSource
-from app.emg.signal.fit import SourceSignal
 from app.emg.units import KNOWN, factor
 from app.errors import BusyError, DataError
 from app.inference.manifest import Manifest
@@ -41,7 +40,11 @@ class Declared:
             )
         reader = None
         if scale is not None:
-            reader = choose(settings, SourceSignal(self.channels, self.sampling_rate, units), expected)
+            reader = choose(
+                settings,
+                SourceDescription(channels=self.channels, sampling_rate=self.sampling_rate, units=units),
+                expected,
+            )
         if reader is None or scale is None:
             return self._source(settings, self.units or UNKNOWN_UNITS, 1.0)
         if scale != 1:

@@ -6,9 +6,9 @@ import logging
 from collections.abc import Iterable, Sequence
 
 from app.config import Settings
-from app.emg.signal.fit import Fit, ModelNeed, SourceSignal, band_of, fit, fits, no_fit
+from app.emg.description import SourceDescription
+from app.emg.signal.fit import Fit, ModelNeed, band_of, fit, fits, no_fit
 from app.emg.signal.montage import Montage
-from app.emg.source import Source
 from app.errors import DataError
 from app.inference import artefact
 from app.inference.manifest import Manifest
@@ -24,13 +24,8 @@ def need_of(manifest: Manifest) -> ModelNeed:
     )
 
 
-def signal_of(source: Source) -> SourceSignal:
-    """Return what a source delivers, as far as it matters to a model."""
-    return SourceSignal(source.channels, source.sampling_rate, source.units)
-
-
 def montage_for(
-    settings: Settings, signal: SourceSignal, manifest: Manifest, max_fill: int = 0
+    settings: Settings, signal: SourceDescription, manifest: Manifest, max_fill: int = 0
 ) -> Montage | None:
     """Return a fresh montage from that source to that model; None where the source is what the model reads.
 
@@ -46,14 +41,14 @@ def montage_for(
     return None if found.trivial else found
 
 
-def fitting(settings: Settings, signal: SourceSignal) -> list[Fit]:
+def fitting(settings: Settings, signal: SourceDescription) -> list[Fit]:
     """Return which models of the instance could read the source, and how."""
     found = artefact.manifests(settings.instance / "models")
     return fits(signal, [need_of(manifest) for manifest in found], settings.montage)
 
 
 def choose(
-    settings: Settings, signal: SourceSignal, expected: Manifest | None, others: Iterable[Manifest] = ()
+    settings: Settings, signal: SourceDescription, expected: Manifest | None, others: Iterable[Manifest] = ()
 ) -> Manifest | None:
     """Return the model that reads the source; None: none does.
 
@@ -69,7 +64,7 @@ def choose(
         montage_for(settings, signal, expected)
         return expected
     for manifest in (expected, *others):
-        if _as_it_is(signal, manifest, settings.montage):
+        if as_it_is(settings, signal, manifest):
             if manifest is not expected:
                 log.info("EMG_MODEL is not set: %s reads this source as it is", manifest.name)
             return manifest
@@ -77,7 +72,7 @@ def choose(
     return None
 
 
-def no_model(settings: Settings, signal: SourceSignal, could: Sequence[Fit]) -> str:
+def no_model(settings: Settings, signal: SourceDescription, could: Sequence[Fit]) -> str:
     """Return in one line what to do where no model reads a source, of those that `could`."""
     if not could:
         return no_fit(signal, settings.montage)
@@ -85,9 +80,10 @@ def no_model(settings: Settings, signal: SourceSignal, could: Sequence[Fit]) -> 
     return f"no model reads {signal.channels} channels at {signal.sampling_rate:g} Hz: {ways}"
 
 
-def _as_it_is(signal: SourceSignal, manifest: Manifest, channels: str | None) -> bool:
+def as_it_is(settings: Settings, signal: SourceDescription, manifest: Manifest) -> bool:
+    """Return whether a model reads that source without resampling; EMG_CHANNELS may choose from it."""
     try:
-        montage = fit(signal, need_of(manifest), channels)
+        montage = fit(signal, need_of(manifest), settings.montage)
     except DataError:
         return False
     return montage.ratio.up == montage.ratio.down

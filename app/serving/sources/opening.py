@@ -7,13 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from app.config import EmgMode, Settings
-from app.emg.description import UNKNOWN_UNITS, SourceDescription
+from app.emg.description import UNKNOWN_UNITS, SourceDescription, describe_source
 from app.emg.files.gesture_names import with_class_names
 from app.emg.files.loading import load_path
 from app.emg.files.recordings import in_units
 from app.emg.signal.display_filters import display_filters
 from app.emg.signal.filters import design
-from app.emg.signal.fit import SourceSignal
 from app.emg.signal.ring import MAX_FILLED, Ring
 from app.emg.signal.signal_path import SignalPath
 from app.emg.simulated import faults
@@ -24,7 +23,7 @@ from app.emg.units import factor
 from app.errors import ConfigError, DataError, SourceError
 from app.inference.manifest import Manifest
 from app.serving.sources.device_opening import OF_DEVICES, describe_device, open_device
-from app.serving.sources.fitting import choose, montage_for, signal_of
+from app.serving.sources.fitting import as_it_is, choose, montage_for
 
 log = logging.getLogger(__name__)
 
@@ -79,8 +78,8 @@ def read_by_model(
     Raises:
         DataError: the operator's model cannot read it.
     """
-    manifest = choose(settings, signal_of(source), expected, others)
-    return Opened(source, manifest, open_path(settings, manifest, signal_of(source)))
+    manifest = choose(settings, describe_source(source), expected, others)
+    return Opened(source, manifest, open_path(settings, manifest, describe_source(source)))
 
 
 def open_source(
@@ -111,7 +110,7 @@ def _open_source(
     if settings.emg_mode is EmgMode.NINAPRO:
         return _open_recording(settings, expected, others)
     if settings.emg_mode in OF_DEVICES:
-        return _open_device(settings, expected, describe)
+        return _open_device(settings, expected, others, describe)
     return _simulator(settings, expected)
 
 
@@ -135,7 +134,9 @@ def _open_recording(settings: Settings, expected: Manifest | None, others: Seque
     assert settings.recording is not None  # Settings has seen to it
     recordings = load_path(settings.recording, labelled=False)
     first = recordings[0]
-    signal = SourceSignal(first.channels, first.fs, units_as_read(first.units, expected))
+    signal = SourceDescription(
+        channels=first.channels, sampling_rate=first.fs, units=units_as_read(first.units, expected)
+    )
     try:
         reader = choose(settings, signal, expected, others)
     except DataError as error:
@@ -148,7 +149,9 @@ def _open_recording(settings: Settings, expected: Manifest | None, others: Seque
     return Playback(recordings, speed=settings.speed, loop=settings.loop)
 
 
-def _open_device(settings: Settings, expected: Manifest | None, describe: Describe) -> Source:
+def _open_device(
+    settings: Settings, expected: Manifest | None, others: Sequence[Manifest], describe: Describe
+) -> Source:
     """Return the device of EMG_MODE as it describes itself.
 
     Raises:
@@ -164,9 +167,24 @@ def _open_device(settings: Settings, expected: Manifest | None, describe: Descri
         if expected is None or settings.emg_mode is not EmgMode.REALTIME:
             raise
         description = _as_read_by(settings, expected)  # CSV, or frames of version 1, say only half of it
-    if description.units == UNKNOWN_UNITS and expected is not None:
-        description = replace(description, units=expected.units)
-    return open_device(settings, description)
+    return open_device(settings, _in_units_read(settings, description, expected, others))
+
+
+def _in_units_read(
+    settings: Settings, description: SourceDescription, expected: Manifest | None, others: Sequence[Manifest]
+) -> SourceDescription:
+    """Return what the device says; in the units of the model that reads it where it says none, or EMG_SCALE makes them.
+
+    Where no model reads it, nobody knows better than the device.
+    """
+    says = description.units != UNKNOWN_UNITS and settings.scale == 1.0
+    if expected is None or says:
+        return description
+    for manifest in (expected, *others):
+        asked = replace(description, units=manifest.units)
+        if settings.model is not None or as_it_is(settings, asked, manifest):
+            return asked
+    return description
 
 
 def _as_read_by(settings: Settings, expected: Manifest) -> SourceDescription:
@@ -187,7 +205,7 @@ def units_as_read(units: str, expected: Manifest | None) -> str:
 
 
 def open_path(
-    settings: Settings, manifest: Manifest | None, signal: SourceSignal | None = None
+    settings: Settings, manifest: Manifest | None, signal: SourceDescription | None = None
 ) -> SignalPath:
     """Return an empty ring behind the model's filters, and before those the montage from that source.
 
@@ -212,7 +230,7 @@ def open_path(
     return SignalPath(ring, sos, montage, rate, manifest.filters)
 
 
-def _expect_showable(signal: SourceSignal) -> None:
+def _expect_showable(signal: SourceDescription) -> None:
     """See that it can be shown and judged, and that its last seconds can be kept.
 
     Raises:

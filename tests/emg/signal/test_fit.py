@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from app.emg.signal.fit import Fit, ModelNeed, SourceSignal, band_of, fit, fits, no_fit
+from app.emg.description import SourceDescription
+from app.emg.signal.fit import Fit, ModelNeed, band_of, fit, fits, no_fit
 from app.emg.source import Chunk
 from app.errors import DataError
 
@@ -14,39 +15,43 @@ SYNTHETIC = ModelNeed("synthetic", 16, 2000.0, "uV", 20.0, 450.0)
 MYO = ModelNeed("myo", 8, 200.0, "counts", 0.0, 90.0)
 
 
+def source(channels: int, rate: float, units: str) -> SourceDescription:
+    return SourceDescription(channels=channels, sampling_rate=rate, units=units)
+
+
 def test_a_source_like_the_models_is_read_as_it_is() -> None:
-    montage = fit(SourceSignal(16, 2000.0, "uV"), SYNTHETIC)
+    montage = fit(source(16, 2000.0, "uV"), SYNTHETIC)
     assert montage.trivial
-    assert fit(SourceSignal(16, 1993.0, "microvolts"), SYNTHETIC).trivial, "0.5 % is one rate"
+    assert fit(source(16, 1993.0, "microvolts"), SYNTHETIC).trivial, "0.5 % is one rate"
 
 
 @pytest.mark.parametrize(
-    ("source", "need", "channels", "how"),
+    ("signal", "need", "channels", "how"),
     [
-        (SourceSignal(32, 2000.0, "uV"), SYNTHETIC, "1-16", "channels 1-16"),
+        (source(32, 2000.0, "uV"), SYNTHETIC, "1-16", "channels 1-16"),
         (
-            SourceSignal(16, 2000.0, "uV"),
+            source(16, 2000.0, "uV"),
             SYNTHETIC,
             "16-1",
             "channels 16,15,14,13,12,11,10,9,8,7,6,5,4,3,2,1",
         ),
-        (SourceSignal(16, 2000.0, "mV"), SYNTHETIC, None, "times 1000"),
-        (SourceSignal(16, 2000.0, ""), SYNTHETIC, None, "as it is"),
-        (SourceSignal(16, 2000.0, "unknown"), SYNTHETIC, "1-16", "as it is"),
+        (source(16, 2000.0, "mV"), SYNTHETIC, None, "times 1000"),
+        (source(16, 2000.0, ""), SYNTHETIC, None, "as it is"),
+        (source(16, 2000.0, "unknown"), SYNTHETIC, "1-16", "as it is"),
         (
-            SourceSignal(16, 1259.259, "V"),
+            source(16, 1259.259, "V"),
             SYNTHETIC,
             None,
             "times 1e+06, resampled from 1259.259 to 2000 Hz (27/17, off by 0.21 ppm)",
         ),
         (
-            SourceSignal(16, 1000.0, "uV"),
+            source(16, 1000.0, "uV"),
             SYNTHETIC,
             None,
             "resampled from 1000 to 2000 Hz (2/1, off by 0 ppm)",
         ),
         (
-            SourceSignal(9, 250.0, "counts"),
+            source(9, 250.0, "counts"),
             MYO,
             "2-9",
             "channels 2-9, resampled from 250 to 200 Hz (4/5, off by 0 ppm)",
@@ -54,74 +59,74 @@ def test_a_source_like_the_models_is_read_as_it_is() -> None:
     ],
 )
 def test_what_fits_does_so_through_a_montage(
-    source: SourceSignal, need: ModelNeed, channels: str | None, how: str
+    signal: SourceDescription, need: ModelNeed, channels: str | None, how: str
 ) -> None:
-    montage = fit(source, need, channels)
+    montage = fit(signal, need, channels)
     assert str(montage) == how
-    made = montage.process(Chunk(index=0, samples=np.zeros((100, source.channels), np.float32)))
+    made = montage.process(Chunk(index=0, samples=np.zeros((100, signal.channels), np.float32)))
     assert made.samples.shape[1] == need.channels
 
 
 @pytest.mark.parametrize(
-    ("source", "need", "channels", "says"),
+    ("signal", "need", "channels", "says"),
     [
         (
-            SourceSignal(16, 200.0, "uV"),
+            source(16, 200.0, "uV"),
             SYNTHETIC,
             None,
             "a source of 200 Hz holds nothing above 100 Hz; the model synthetic reads 20-450 Hz",
         ),
         (
-            SourceSignal(16, 900.0, "uV"),
+            source(16, 900.0, "uV"),
             SYNTHETIC,
             None,
             "a source of 900 Hz holds nothing above 450 Hz; the model",
         ),
         (
-            SourceSignal(16, 960.0, "uV"),
+            source(16, 960.0, "uV"),
             SYNTHETIC,
             None,
             "a source of 960 Hz carries no more than 432 Hz to another rate; the model synthetic reads 20-450 Hz",
         ),
         (
-            SourceSignal(8, 148.148, "counts"),
+            source(8, 148.148, "counts"),
             MYO,
             None,
             "holds nothing above 74.074 Hz; the model myo reads 0-90 Hz",
         ),
         (
-            SourceSignal(32, 2000.0, "uV"),
+            source(32, 2000.0, "uV"),
             SYNTHETIC,
             None,
             "the source has 32 channels and the model synthetic reads 16: choose channels with EMG_CHANNELS=1-16",
         ),
         (
-            SourceSignal(1, 200.0, "counts"),
+            source(1, 200.0, "counts"),
             MYO,
             None,
             "the source has 1 channel and the model myo reads 8: record and train one of 1 channel",
         ),
         (
-            SourceSignal(16, 200.0, "counts"),
+            source(16, 200.0, "counts"),
             MYO,
             "1-4",
             "EMG_CHANNELS=1-4 chooses 4 channels; the model myo reads 8",
         ),
         (
-            SourceSignal(8, 200.0, "counts"),
+            source(8, 200.0, "counts"),
             MYO,
             "1-9",
             "EMG_CHANNELS=1-9: there is no channel 9, the source has 8",
         ),
         (
-            SourceSignal(16, 2000.0, "counts"),
+            source(16, 2000.0, "counts"),
             SYNTHETIC,
             None,
             "the source is in counts and the model synthetic reads uV: say with EMG_SCALE by "
             "what its numbers are to be multiplied",
         ),
         (
-            SourceSignal(8, 400.0, "counts"),
+            source(8, 400.0, "counts"),
             ModelNeed("fast", 8, 200.0, "counts", 95.0, 90.0),
             None,
             "the model fast reads what lies above 95 Hz, and nothing of that can be carried from 400 to 200 Hz",
@@ -129,36 +134,36 @@ def test_what_fits_does_so_through_a_montage(
     ],
 )
 def test_what_does_not_fit_is_refused_in_a_line_that_says_why(
-    source: SourceSignal, need: ModelNeed, channels: str | None, says: str
+    signal: SourceDescription, need: ModelNeed, channels: str | None, says: str
 ) -> None:
     with pytest.raises(DataError) as refused:
-        fit(source, need, channels)
+        fit(signal, need, channels)
     assert says in str(refused.value)
     assert "\n" not in str(refused.value)
 
 
 def test_downsampling_is_right_when_the_models_rate_carries_its_band() -> None:
-    assert not fit(SourceSignal(16, 4000.0, "uV"), SYNTHETIC).trivial
-    assert not fit(SourceSignal(8, 2000.0, "counts"), MYO).trivial
+    assert not fit(source(16, 4000.0, "uV"), SYNTHETIC).trivial
+    assert not fit(source(8, 2000.0, "counts"), MYO).trivial
 
 
 def test_a_scale_said_by_hand_is_believed() -> None:
-    montage = fit(SourceSignal(16, 2000.0, "counts"), SYNTHETIC, scale=0.286)
+    montage = fit(source(16, 2000.0, "counts"), SYNTHETIC, scale=0.286)
     made = montage.process(Chunk(index=0, samples=np.full((3, 16), 1000, np.float32)))
     np.testing.assert_allclose(made.samples, 286.0)
 
 
 def test_the_delay_is_that_between_the_edges_of_what_the_model_reads() -> None:
-    assert fit(SourceSignal(16, 2000.0, "uV"), SYNTHETIC).delay_ms == 0.0
-    assert 2.0 < fit(SourceSignal(16, 1259.259, "uV"), SYNTHETIC).delay_ms < 3.0
-    assert 15.0 < fit(SourceSignal(8, 250.0, "counts"), MYO).delay_ms < 20.0
+    assert fit(source(16, 2000.0, "uV"), SYNTHETIC).delay_ms == 0.0
+    assert 2.0 < fit(source(16, 1259.259, "uV"), SYNTHETIC).delay_ms < 3.0
+    assert 15.0 < fit(source(8, 250.0, "counts"), MYO).delay_ms < 20.0
 
 
 def test_the_list_says_which_models_fit_and_how() -> None:
-    assert fits(SourceSignal(8, 250.0, "counts"), [SYNTHETIC, MYO]) == [
+    assert fits(source(8, 250.0, "counts"), [SYNTHETIC, MYO]) == [
         Fit("myo", "resampled from 250 to 200 Hz (4/5, off by 0 ppm)")
     ]
-    assert fits(SourceSignal(32, 2000.0, "unknown"), [SYNTHETIC, MYO]) == [
+    assert fits(source(32, 2000.0, "unknown"), [SYNTHETIC, MYO]) == [
         Fit("synthetic", "channels 1-16; say EMG_CHANNELS=1-16, or which other 16"),
         Fit(
             "myo",
@@ -166,17 +171,17 @@ def test_the_list_says_which_models_fit_and_how() -> None:
             "say EMG_CHANNELS=1-8, or which other 8",
         ),
     ]
-    assert fits(SourceSignal(32, 2000.0, "unknown"), [SYNTHETIC, MYO], "1-8") == [
+    assert fits(source(32, 2000.0, "unknown"), [SYNTHETIC, MYO], "1-8") == [
         Fit("myo", "channels 1-8, resampled from 2000 to 200 Hz (1/10, off by 0 ppm)")
     ]
-    assert fits(SourceSignal(4, 1000.0, "uV"), [SYNTHETIC, MYO]) == []
+    assert fits(source(4, 1000.0, "uV"), [SYNTHETIC, MYO]) == []
 
 
 def test_where_none_fits_the_line_says_what_to_do() -> None:
-    assert no_fit(SourceSignal(4, 1000.0, "uV")) == (
+    assert no_fit(source(4, 1000.0, "uV")) == (
         "no model fits 4 channels at 1000 Hz: record and train one, or choose channels with EMG_CHANNELS"
     )
-    assert no_fit(SourceSignal(16, 1259.259, "uV"), "3").startswith("no model fits 1 channel at 1259.26 Hz: ")
+    assert no_fit(source(16, 1259.259, "uV"), "3").startswith("no model fits 1 channel at 1259.26 Hz: ")
 
 
 @pytest.mark.parametrize(

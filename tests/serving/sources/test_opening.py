@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from app.config import EmgMode, Settings
+from app.emg.description import SourceDescription
 from app.emg.simulated.simulator import Simulator
 from app.errors import DataError
+from app.inference import artefact
 from app.serving.engine.opening import open_artefact
-from app.serving.sources.opening import open_path, open_source
+from app.serving.sources.opening import open_path, open_reading, open_source
 from tests.emg.recording_makers import write_mat, write_npz
 from tests.inference.artefacts import make_artefact
 
@@ -142,3 +144,40 @@ def test_a_recording_begins_again_or_ends_as_the_operator_says(instance: Path, l
     source = open_source(settings, open_artefact(settings).manifest)
     chunks = [source.read() for _ in range(60)]  # the recording has 50
     assert (chunks[-1] is None) != loop
+
+
+# --- devices ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "settings", "units"),
+    [
+        pytest.param("unknown", {}, "uV", id="it says none: the named model's"),
+        pytest.param("V", {}, "V", id="its own"),
+        pytest.param("furlongs", {"scale": 0.5}, "uV", id="EMG_SCALE makes them the model's"),
+        pytest.param("unknown", {"model": None}, "unknown", id="no model reads it"),
+    ],
+)
+def test_a_device_is_in_its_own_units_or_in_those_of_the_model_that_reads_it(
+    instance: Path, said: str, settings: dict[str, Any], units: str
+) -> None:
+    pytest.importorskip("pylsl")
+    chosen_ = chosen(instance, emg_mode=EmgMode.LSL, lsl="name=x", **settings)
+    expected = artefact.find("tiny", instance / "models").manifest
+    channels = 4 if chosen_.model else 3
+    description = SourceDescription(channels=channels, sampling_rate=200.0, units=said)
+    source = open_source(chosen_, expected, describe=lambda _: description)
+    assert source is not None
+    assert source.units == units
+
+
+def test_emg_scale_brings_a_device_to_a_model_of_other_units(instance: Path) -> None:
+    """It says by what to multiply, so there is nothing left to convert, and nothing to refuse."""
+    pytest.importorskip("pylsl")
+    settings = chosen(instance, emg_mode=EmgMode.LSL, lsl="name=x", scale=0.5)
+    expected = artefact.find("tiny", instance / "models").manifest
+    description = SourceDescription(channels=4, sampling_rate=200.0, units="counts")
+    opened = open_reading(settings, expected, describe=lambda _: description)
+    assert opened is not None
+    assert opened.manifest is expected
+    assert opened.path.montage is None
