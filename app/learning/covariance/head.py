@@ -1,0 +1,118 @@
+"""The linear head of a covariance model in closed form, and how typical a window is of anything it was taught.
+
+Sources:
+    Discriminant: Fisher, "The use of multiple measurements in taxonomic problems", Annals of Eugenics 7(2), 1936,
+        with one covariance for all classes and equal priors, so that it is linear.
+    Shrinkage towards the diagonal: Friedman, "Regularized discriminant analysis", J. Am. Stat. Assoc. 84(405), 1989.
+    On logarithms of covariances: Barachant et al., "Multiclass brain-computer interface classification by
+        Riemannian geometry", IEEE Trans. Biomed. Eng. 59(4), 2012.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from app.errors import DataError
+
+Doubles = npt.NDArray[np.float64]
+Ids = npt.NDArray[np.int64]
+
+SHRINKAGE = 0.3  # of the covariance towards its diagonal; docs/models.md says how it was chosen
+RIDGE = 1e-6  # of the mean variance, added to it: a feature may be silent
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """Logits of features f: weight f + bias, less half the squared length of typical_weight f + typical_bias.
+
+    Softmax does not see the second term. The largest logit does: it is a Gaussian log-density up to a constant.
+    """
+
+    weight: Doubles  # (classes, d)
+    bias: Doubles  # (classes,)
+    typical_weight: Doubles  # (r, d), r may be 0
+    typical_bias: Doubles  # (r,)
+
+    def scores(self, features: Doubles) -> Doubles:
+        """Return the linear part of the logits, (n, classes), of features (n, d)."""
+        found: Doubles = features @ self.weight.T + self.bias
+        return found
+
+    def logits(self, features: Doubles) -> Doubles:
+        """Return the logits, (n, classes), of features (n, d)."""
+        far = features @ self.typical_weight.T + self.typical_bias
+        found: Doubles = self.scores(features) - 0.5 * np.square(far).sum(1, keepdims=True)
+        return found
+
+    def predict(self, features: Doubles) -> Ids:
+        """Return the class of each row."""
+        best: Ids = np.argmax(self.scores(features), axis=1)
+        return best
+
+    def tempered(self, temperature: float) -> Head:
+        """Return the head whose logits are these divided by a temperature."""
+        root = np.sqrt(temperature)
+        return Head(
+            self.weight / temperature,
+            self.bias / temperature,
+            self.typical_weight / root,
+            self.typical_bias / root,
+        )
+
+    def arrays(self) -> dict[str, npt.NDArray[np.float32]]:
+        """Return the tensors of an artefact, by name."""
+        named = {
+            "head.weight": self.weight,
+            "head.bias": self.bias,
+            "typical.weight": self.typical_weight,
+            "typical.bias": self.typical_bias,
+        }
+        return {name: array.astype(np.float32) for name, array in named.items()}
+
+
+def fit_head(features: Doubles, label: Ids, classes: int, shrinkage: float = SHRINKAGE) -> Head:
+    """Return the linear discriminant of features (n, d) with labels 0 to classes - 1, equal priors.
+
+    Raises:
+        DataError: a class has fewer than two rows.
+    """
+    means, within = class_statistics(features, label, classes)
+    return discriminant(means, shrunk(within, shrinkage))
+
+
+def class_statistics(features: Doubles, label: Ids, classes: int) -> tuple[Doubles, Doubles]:
+    """Return class means (classes, d) and the covariance within classes (d, d), in which every class counts alike.
+
+    Raises:
+        DataError: a class has fewer than two rows.
+    """
+    means, within = [], np.zeros((features.shape[1],) * 2)
+    for k in range(classes):
+        rows = features[label == k]
+        if len(rows) < 2:
+            raise DataError(f"class {k} has {len(rows)} windows; a class needs at least 2")
+        means.append(rows.mean(0))
+        centred = rows - means[-1]
+        within += centred.T @ centred / (len(rows) * classes)
+    return np.stack(means), within
+
+
+def shrunk(covariance: Doubles, shrinkage: float) -> Doubles:
+    """Return a covariance drawn towards its diagonal."""
+    return (1 - shrinkage) * covariance + shrinkage * np.diag(np.diag(covariance))
+
+
+def discriminant(means: Doubles, covariance: Doubles) -> Head:
+    """Return the head of Gaussians with those means (classes, d), one covariance (d, d) and equal priors."""
+    size = len(covariance)
+    ridge = RIDGE * np.trace(covariance) / size + 1e-12
+    root = np.linalg.cholesky(covariance + ridge * np.eye(size))
+    whiten: Doubles = np.linalg.solve(root, np.eye(size))  # covariance^-1 = whiten' whiten
+    centre = means.mean(0)
+    white = (means - centre) @ whiten.T  # (classes, d), centred: logits stay small, as float32 wants them
+    weight = white @ whiten
+    bias = -0.5 * np.square(white).sum(1) - weight @ centre
+    return Head(weight, bias, whiten, -whiten @ centre)
