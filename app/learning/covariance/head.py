@@ -110,7 +110,7 @@ def discriminant(means: Doubles, covariance: Doubles) -> Head:
     size = len(covariance)
     ridge = RIDGE * np.trace(covariance) / size + 1e-12
     root = np.linalg.cholesky(covariance + ridge * np.eye(size))
-    whiten: Doubles = np.linalg.solve(root, np.eye(size))  # covariance^-1 = whiten' whiten
+    whiten = np.asarray(np.linalg.solve(root, np.eye(size)), np.float64)  # covariance^-1 = whiten' whiten
     centre = means.mean(0)
     white = (means - centre) @ whiten.T  # (classes, d), centred: logits stay small, as float32 wants them
     weight = white @ whiten
