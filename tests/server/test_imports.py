@@ -68,7 +68,7 @@ def test_an_import_costs_a_stream_no_frame(tmp_path: Path) -> None:
 def test_of_a_file_that_does_not_come_to_its_end_nothing_is_left(tmp_path: Path) -> None:
     with serving(project(tmp_path)) as live:
         with socket.create_connection(("127.0.0.1", live.port), LATE_S) as client:
-            head = f"POST {PATH}?rate=1000 HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 900000\r\n\r\n"
+            head = f"POST {PATH}&rate=1000 HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 900000\r\n\r\n"
             client.sendall(head.encode() + b"1,2\n3,5\n" * 50_000)  # half of a table is a table as well
             until(lambda: any(name.startswith(".export-") for name in left(tmp_path)))
         until(lambda: left(tmp_path) == [])

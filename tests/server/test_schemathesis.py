@@ -21,22 +21,21 @@ from app.keys import SCOPES, make
 from tests.server.live import LATE_S, ROOT, Live, until
 from tests.server.own_project import project, serving
 
-# alone: it asks for a time, and as many cases must fit into it
-pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.alone]
+pytestmark = [pytest.mark.server, pytest.mark.slow]
 
 HERE = Path(__file__).parent
-SECONDS = {"dummy": 30, "push": 25}
+MOST_S = 600  # far above what a slow machine takes: cases are counted (max-examples in schemathesis.toml), not timed
 CASES = 1000  # of each mode, at the least
 KEY, SECRET = make("tests", SCOPES)
 GUARDED = {"dummy": {"EMG_RATE_LIMIT": "100/second"}, "push": {"EMG_API_KEYS": str(KEY)}}
 REFUSED = {"dummy": {"429"}, "push": {"401", "403"}}  # statuses that must have been among the answers
 
 
-@pytest.mark.parametrize("mode", SECONDS)
+@pytest.mark.parametrize("mode", GUARDED)
 def test_every_answer_is_as_documented(tmp_path: Path, mode: str) -> None:
     settings = {"EMG_MODE": mode, "EMG_MAX_DURATION": "0.2", "EMG_SOURCE_IDLE": "600", **GUARDED[mode]}
     with serving(project(tmp_path), **settings) as live:
-        report = schemathesis(f"{live.url}/openapi.json", SECONDS[mode], pushes=mode == "push")
+        report = schemathesis(f"{live.url}/openapi.json", pushes=mode == "push")
         assert report.returncode == 0, report.stdout + report.stderr
         cases = re.search(r"(\d+) generated", report.stdout)
         assert cases is not None, report.stdout
@@ -59,10 +58,10 @@ def metrics(live: Live) -> str:
         return ""
 
 
-def schemathesis(url: str, seconds: int, pushes: bool) -> subprocess.CompletedProcess[str]:
+def schemathesis(url: str, pushes: bool) -> subprocess.CompletedProcess[str]:
     command = [str(Path(sys.executable).with_name("schemathesis"))]
     command += ["--config-file", str(HERE / "schemathesis.toml"), "run", url, "--no-color"]
-    command += ["--max-time", str(seconds), "--header", f"X-API-Key: {SECRET}"]
+    command += ["--header", f"X-API-Key: {SECRET}"]
     hooks = {"SCHEMATHESIS_HOOKS": "tests.server.schemathesis_hooks", "PYTHONPATH": str(ROOT)}
     pushed = {"SCHEMATHESIS_PUSHED": "pushed"} if pushes else {}
     return subprocess.run(
@@ -72,5 +71,5 @@ def schemathesis(url: str, seconds: int, pushes: bool) -> subprocess.CompletedPr
         capture_output=True,
         text=True,
         check=False,
-        timeout=seconds + 60,
+        timeout=MOST_S,
     )

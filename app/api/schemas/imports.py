@@ -44,7 +44,7 @@ class ImportSchema(Schema):
     label = _text("Column, variable or stream of the labels")
     time = _text("Column that is the clock; none where no column is")
     rest = _text("Name or number of the class that is rest")
-    rate = Number(load_default=None, **about("Samples a second", exclusiveMinimum=0))
+    rate = Number(load_default=None, **about("Samples a second", minimum=0, exclusiveMinimum=True))
     units = _text("Of the signal: V, mV, uV, counts")
     gestures = _text("What labels 0, 1, ... are, with commas between: rest,fist,point")
     board = _text("BrainFlow's name or number of the board, of its files without header")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from app.config import EmgMode, Settings
 from app.emg.brainflow.boards import Board, find_board
 from app.emg.brainflow.sdk import LOADERS, Sdk
@@ -16,6 +18,7 @@ from app.emg.serial_device import describe as serial_describe
 from app.emg.serial_device.source import SerialOptions, SerialSource
 from app.emg.source import Source
 from app.serving.process.native_thread import run_aside
+from app.serving.process.offload import BlockingWorker
 
 ARMBAND = "wifi"  # MindRove's board where EMG_BOARD says nothing
 LSL_LOOK_S = 3.0  # for a stream to answer
@@ -69,9 +72,18 @@ def board(settings: Settings) -> tuple[Board, Sdk]:
     Raises:
         ConfigError: there is no such board, or the SDK is not there.
     """
-    sdk = LOADERS[settings.emg_mode.value]()
+    sdk = _load(LOADERS[settings.emg_mode.value])
     named = settings.board or ARMBAND
     return find_board(named, settings.board_params, port=settings.port, sdk=sdk), sdk
+
+
+def _load(load: Callable[[], Sdk]) -> Sdk:
+    """Return the SDK. Its import takes up to a second: on a native thread, so that no stream waits for it."""
+    worker = BlockingWorker()
+    try:
+        return worker.do(load)
+    finally:
+        worker.close()
 
 
 def probe(settings: Settings) -> Probe:
