@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.errors import ArtefactError
+from app.inference.decision_rule import DecisionRule
 
 Statistics = npt.NDArray[np.float32]  # (channels,)
 
@@ -63,6 +64,8 @@ class Manifest:
     steps: int = 1  # time steps of a spiking network
     rest_rms: float  # contraction level of rest, in `units` after filtering
     active_rms: float  # the same for a full gesture: intensity 1
+    decision: DecisionRule | None = None  # for streams that ask for no rule of their own
+    reject_below: float | None = None  # a window whose largest logit is lower is none of the classes
     parent: Parent | None = None
     training: Mapping[str, Any] = field(default_factory=dict)  # dataset, split, seed, folds
     metrics: Mapping[str, Any] = field(default_factory=dict)
@@ -73,7 +76,13 @@ class Manifest:
         self._check_input()
         self._check_statistics()
         self._check_classes()
+        self._check_rejection()
         self._check_files()
+
+    @property
+    def rule(self) -> DecisionRule:
+        """How streams decide that ask for no rule of their own."""
+        return self.decision or DecisionRule()
 
     def _check_identity(self) -> None:
         _require(is_name(self.name), "name", "letters, digits, '.', '_' and '-'", self.name)
@@ -109,6 +118,10 @@ class Manifest:
             _require(_is_label(label), "classes", "short printable names", label)
         _require(len(set(self.classes)) == count, "classes", "names that differ", self.classes)
         _require(self.rest_class in self.classes, "rest_class", _any_of(self.classes), self.rest_class)
+
+    def _check_rejection(self) -> None:
+        least = self.reject_below
+        _require(least is None or math.isfinite(least), "reject_below", "a finite number or null", least)
 
     def _check_files(self) -> None:
         _require(len(self.files) <= MAX_FILES, "files", f"at most {MAX_FILES} files", len(self.files))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict, fields
 from typing import Any, NoReturn, TypeVar
 
 import numpy as np
 
 from app.errors import ArtefactError
+from app.inference.decision_rule import DecisionRule
 from app.inference.manifest import SCHEMA, Manifest, Parent, Statistics, shown
 
 MAX_BYTES = 1 << 20  # a manifest is a few kilobytes; metrics of 25 people are some tens
@@ -65,11 +67,18 @@ def _layout(manifest: Manifest) -> dict[str, Any]:
         "rest_class": manifest.rest_class,
         "steps": manifest.steps,
         "intensity": {"rest_rms": manifest.rest_rms, "active_rms": manifest.active_rms},
+        **_decided(manifest),
         "parent": None if parent is None else {"name": parent.name, "sha256": parent.sha256},
         "training": dict(manifest.training),
         "metrics": dict(manifest.metrics),
         "files": dict(sorted(manifest.files.items())),
     }
+
+
+def _decided(manifest: Manifest) -> dict[str, Any]:
+    """Return what the model says of decisions; nothing where it says nothing, as models before version 2 do."""
+    said: dict[str, Any] = {} if manifest.decision is None else {"decision": asdict(manifest.decision)}
+    return said if manifest.reject_below is None else {**said, "reject_below": manifest.reject_below}
 
 
 def _manifest(top: Json) -> Manifest:
@@ -93,11 +102,30 @@ def _manifest(top: Json) -> Manifest:
         steps=_get(top, "", "steps", int),
         rest_rms=_number(intensity, "intensity.", "rest_rms"),
         active_rms=_number(intensity, "intensity.", "active_rms"),
+        decision=_decision(top),
+        reject_below=_number_or_none(top, "", "reject_below"),
         parent=_parent(top),
         training=_get(top, "", "training", dict),
         metrics=_get(top, "", "metrics", dict),
         files=_files(top),
     )
+
+
+def _decision(top: Json) -> DecisionRule | None:
+    """Return the model's rule; what it leaves out is as for a model without one."""
+    if top.get("decision") is None:
+        return None
+    given = _get(top, "", "decision", dict)
+    known = [entry.name for entry in fields(DecisionRule)]
+    for name in given:
+        if name not in known:
+            raise ArtefactError(f"decision has {shown(name)}; it takes {', '.join(known)}")
+    values: dict[str, Any] = {name: _number_or_none(given, "decision.", name) for name in ("enter", "leave")}
+    if "votes" in given:
+        values["votes"] = _get(given, "decision.", "votes", int)
+    if "min_confidence" in given:
+        values["min_confidence"] = _number(given, "decision.", "min_confidence")
+    return DecisionRule(**values)
 
 
 def _parent(top: Json) -> Parent | None:
@@ -130,6 +158,10 @@ def _statistics(statistics: Json, name: str) -> Statistics:
 
 def _number(where: Json, prefix: str, name: str) -> float:
     return _real(_get(where, prefix, name, object), prefix + name)
+
+
+def _number_or_none(where: Json, prefix: str, name: str) -> float | None:
+    return None if where.get(name) is None else _number(where, prefix, name)
 
 
 def _real(value: object, where: str) -> float:

@@ -20,10 +20,15 @@ class Prediction:
     prediction: npt.NDArray[np.int64]  # (batch,) index into the manifest's classes
     confidence: Floats  # (batch,) probability of that class, 0..1
     probabilities: Floats  # (batch, classes), each row sums to 1
+    unknown: npt.NDArray[
+        np.bool_
+    ]  # (batch,) whether it is none of the classes; never where a model cannot tell
 
     def __getitem__(self, rows: slice) -> Prediction:
         """Return the same of some windows."""
-        return Prediction(self.prediction[rows], self.confidence[rows], self.probabilities[rows])
+        return Prediction(
+            self.prediction[rows], self.confidence[rows], self.probabilities[rows], self.unknown[rows]
+        )
 
     def first(self) -> tuple[int, float, list[float]]:
         """Class, confidence and probabilities of the first window."""
@@ -55,8 +60,13 @@ def softmax(logits: Logits) -> Floats:
     return exponentials
 
 
-def predict(logits: Logits) -> Prediction:
-    """Return the most probable class of each window; the first of them where logits are equal."""
+def predict(logits: Logits, reject_below: float | None = None) -> Prediction:
+    """Return the most probable class of each window; the first of them where logits are equal.
+
+    A window whose largest logit is below `reject_below` is unknown: none of the classes is like it.
+    """
     probabilities = softmax(logits)
     best = logits.argmax(axis=-1)
-    return Prediction(best, probabilities[np.arange(len(best)), best], probabilities)
+    rows = np.arange(len(best))
+    least = -np.inf if reject_below is None else reject_below
+    return Prediction(best, probabilities[rows, best], probabilities, logits[rows, best] < least)

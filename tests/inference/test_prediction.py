@@ -78,3 +78,18 @@ def test_whole_numbers_are_normalised_in_float32() -> None:
     normalised = normalise(counts, np.full(2, -128, np.float32), np.full(2, 5, np.float32))
 
     np.testing.assert_allclose(normalised, 51)
+
+
+def test_a_window_whose_largest_logit_is_below_the_threshold_is_unknown() -> None:
+    logits = np.array([[-30.0, -12.0, -40.0], [-9.0, -12.0, -40.0]], np.float32)
+
+    answer = predict(logits, reject_below=-10.0)
+
+    assert answer.unknown.tolist() == [True, False]
+    assert answer.prediction.tolist() == [1, 0]  # what it is most like is said all the same
+    assert answer[1:].unknown.tolist() == [False]
+
+
+@given(logits_of_any_size)
+def test_a_model_without_a_threshold_knows_every_window(logits: np.ndarray) -> None:
+    assert not predict(logits).unknown.any()
