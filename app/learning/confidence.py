@@ -87,7 +87,8 @@ def rejection_rate(logits: npt.NDArray[Any], reject_below: float) -> float:
 
 
 def _scores(logits: npt.NDArray[Any], label: Ids) -> Doubles:
-    scores = np.asarray(logits, np.float64)
+    scores = np.array(logits, np.float64)
     if not len(label) or len(scores) != len(label) or not np.isfinite(scores).all():
         raise DataError("a temperature takes windows with finite logits, and their labels")
+    scores -= scores.max(axis=1, initial=-np.inf, keepdims=True)  # else rounding hides which slope is left
     return scores
