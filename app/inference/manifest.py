@@ -54,6 +54,7 @@ class Manifest:
     hyper_parameters: Mapping[str, Any]
     channels: int
     length: int  # samples in a window
+    context: int = 0  # samples before the window that the model reads too
     sampling_rate: float  # Hz
     units: str
     filters: tuple[Mapping[str, Any], ...] = ()  # read by app.emg.signal.filters
@@ -84,6 +85,11 @@ class Manifest:
         """How streams decide that ask for no rule of their own."""
         return self.decision or DecisionRule()
 
+    @property
+    def reads(self) -> int:
+        """Return how many samples the model takes: the window, and the context before it."""
+        return self.context + self.length
+
     def _check_identity(self) -> None:
         _require(is_name(self.name), "name", "letters, digits, '.', '_' and '-'", self.name)
         _require(_is_label(self.version), "version", "a short printable text", self.version)
@@ -95,6 +101,8 @@ class Manifest:
     def _check_input(self) -> None:
         _require(1 <= self.channels <= MAX_CHANNELS, "input.channels", f"1 to {MAX_CHANNELS}", self.channels)
         _require(1 <= self.length <= MAX_LENGTH, "input.length", f"1 to {MAX_LENGTH} samples", self.length)
+        most = MAX_LENGTH - self.length
+        _require(0 <= self.context <= most, "input.context", f"0 to {most} samples", self.context)
         rate = self.sampling_rate
         _require(0 < rate <= MAX_RATE_HZ, "input.sampling_rate_hz", f"above 0, up to {MAX_RATE_HZ}", rate)
         _require(_is_label(self.units), "input.units", "a short printable text", self.units)

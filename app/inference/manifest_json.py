@@ -58,6 +58,7 @@ def _layout(manifest: Manifest) -> dict[str, Any]:
         "input": {
             "channels": manifest.channels,
             "length": manifest.length,
+            **({"context": manifest.context} if manifest.context else {}),
             "sampling_rate_hz": manifest.sampling_rate,
             "units": manifest.units,
             "filters": [dict(entry) for entry in manifest.filters],
@@ -92,6 +93,7 @@ def _manifest(top: Json) -> Manifest:
         hyper_parameters=_get(top, "", "hyper_parameters", dict),
         channels=_get(emg, "input.", "channels", int),
         length=_get(emg, "input.", "length", int),
+        context=_get({"context": 0, **emg}, "input.", "context", int),
         sampling_rate=_number(emg, "input.", "sampling_rate_hz"),
         units=_get(emg, "input.", "units", str),
         filters=tuple(_object(entry, "input.filters[]") for entry in _get(emg, "input.", "filters", list)),

@@ -83,6 +83,26 @@ def test_the_manifest_is_laid_out_for_people() -> None:
     assert layout["schema"] == 1
 
 
+def test_context_is_written_where_there_is_any_and_read_back(tmp_path: Path) -> None:
+    write(tmp_path / "tiny", context=30)
+    layout = json.loads((tmp_path / "tiny" / "manifest.json").read_text())
+
+    assert layout["input"]["context"] == 30
+    assert load(tmp_path / "tiny").manifest.context == 30
+    assert load(tmp_path / "tiny").manifest.reads == 50
+    assert make_manifest().reads == 20
+
+
+@pytest.mark.parametrize("context", [-1, 100_000, 1.5, True, None])
+def test_a_context_that_cannot_be_is_refused(tmp_path: Path, context: object) -> None:
+    write(tmp_path / "tiny", context=30)
+    layout = json.loads((tmp_path / "tiny" / "manifest.json").read_text())
+    edit(tmp_path / "tiny", input={**layout["input"], "context": context})
+
+    with pytest.raises(ArtefactError, match=r"input\.context must be"):
+        load(tmp_path / "tiny")
+
+
 def test_a_missing_folder_is_an_artefact_error(tmp_path: Path) -> None:
     with pytest.raises(ArtefactError, match=r"manifest\.json is missing"):
         load(tmp_path / "nowhere")

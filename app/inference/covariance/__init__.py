@@ -1,0 +1,1 @@
+"""Logarithms of channel covariances, of the window and of what came before it, under a linear head."""
