@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from app import private_files
 from app.errors import ArtefactError
 from app.inference import folder_swap
-from app.inference.manifest import Manifest, Parent, is_file_name, is_name, shown
+from app.inference.manifest import FOREIGN, Manifest, Parent, is_file_name, is_name, shown
 from app.inference.manifest_json import MAX_BYTES, encode, parse
 
 Weights = Mapping[str, npt.NDArray[Any]]
@@ -29,6 +29,7 @@ __all__ = [
     "Parent",
     "expect_free",
     "find",
+    "install",
     "list_artefacts",
     "load",
     "manifests",
@@ -39,6 +40,7 @@ __all__ = [
 
 MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
+NEEDED = {FOREIGN: ("model.onnx", "golden.npz")}  # files, by architecture; of any other the weights
 CARD = "README.md"  # prose about the model; the manifest does not vouch for it
 MAX_FILE_BYTES = 1 << 28  # 256 MiB: bounds the time to hash what a folder holds
 MAX_HEADER_BYTES = 1 << 20  # safetensors itself would parse 100 MB of JSON
@@ -90,8 +92,9 @@ def _opened(folder: Path) -> Artefact:
         manifest = parse(text)
     except ArtefactError as error:
         raise ArtefactError(f"{folder / MANIFEST}: {error}. {CURE}") from None
-    if WEIGHTS not in manifest.files:
-        raise ArtefactError(f"{folder / MANIFEST}: files does not name {WEIGHTS}. {CURE}")
+    for name in NEEDED.get(manifest.architecture, (WEIGHTS,)):
+        if name not in manifest.files:
+            raise ArtefactError(f"{folder / MANIFEST}: files does not name {name}. {CURE}")
     for name, digest in manifest.files.items():
         _verify(folder, name, digest)
     return Artefact(folder, manifest, hashlib.sha256(text).hexdigest())
@@ -171,8 +174,9 @@ def save(
     """
     folder = Path(path)
     (_expect_replaceable if replacing else expect_free)(folder)
-    if WEIGHTS not in files:
-        raise ArtefactError(f"{folder} cannot be written without {WEIGHTS}")
+    for name in NEEDED.get(manifest.architecture, (WEIGHTS,)):
+        if name not in files:
+            raise ArtefactError(f"{folder} cannot be written without {name}")
     with folder_swap.replaced(folder) as new:
         if not replacing:
             _expect_nothing(folder)  # once more: until here another could have written it
@@ -182,6 +186,29 @@ def save(
         private_files.write(new / MANIFEST, encode(replace(manifest, files=digests)))
         _let_read(new, folder)
         _opened(new)  # what we could not read back is not put in place
+    return load(folder)
+
+
+def install(source: Artefact, path: Path | str, *, replacing: bool = False) -> Artefact:
+    """Put a copy of an artefact, byte for byte and so with the same sha256, in place whole or not at all.
+
+    Raises:
+        ArtefactError: something is there that is not to be replaced, or the source has changed meanwhile.
+        OSError: the disk does not take it.
+    """
+    folder = Path(path)
+    (_expect_replaceable if replacing else expect_free)(folder)
+    card = source.path / CARD
+    with folder_swap.replaced(folder) as new:
+        if not replacing:
+            _expect_nothing(folder)
+        for name in (*source.manifest.files, MANIFEST):
+            private_files.write(new / name, _read(source.path / name, MAX_FILE_BYTES))
+        if card.is_file() and not card.is_symlink():
+            private_files.write(new / CARD, _read(card, MAX_FILE_BYTES))
+        _let_read(new, folder)
+        if _opened(new).sha256 != source.sha256:
+            raise ArtefactError(f"{source.path} has changed while it was copied")
     return load(folder)
 
 

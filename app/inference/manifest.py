@@ -13,11 +13,17 @@ import numpy.typing as npt
 
 from app.errors import ArtefactError
 from app.inference.decision_rule import DecisionRule
+from app.inference.outputs import LOGITS, Outputs
 
 Statistics = npt.NDArray[np.float32]  # (channels,)
 
 SCHEMA = 1
-ARCHITECTURES = ("tcn", "spiking_tcn", "power")
+# Somebody's own ONNX graph, which only ONNX Runtime runs, and which its author's golden vectors vouch for.
+FOREIGN = "onnx"
+ARCHITECTURES = ("tcn", "spiking_tcn", "power", FOREIGN)
+
+TIME_FIRST, CHANNELS_FIRST = "ntc", "nct"  # (windows, samples, channels), (windows, channels, samples)
+LAYOUTS = (TIME_FIRST, CHANNELS_FIRST)
 
 # Far above any armband or electrode grid; they bound what a hand-edited manifest can make us allocate.
 MAX_CHANNELS, MAX_LENGTH, MAX_RATE_HZ = 1024, 100_000, 1_000_000
@@ -58,6 +64,7 @@ class Manifest:
     sampling_rate: float  # Hz
     units: str
     filters: tuple[Mapping[str, Any], ...] = ()  # read by app.emg.signal.filters
+    layout: str = TIME_FIRST  # of the graph's input, one of LAYOUTS
     mean: Statistics  # per channel, in `units` after filtering
     std: Statistics
     classes: tuple[str, ...]
@@ -71,6 +78,7 @@ class Manifest:
     training: Mapping[str, Any] = field(default_factory=dict)  # dataset, split, seed, folds
     metrics: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)  # relative name -> sha256
+    outputs: Outputs = field(default_factory=Outputs)  # of the graph
 
     def __post_init__(self) -> None:
         self._check_identity()
@@ -78,6 +86,7 @@ class Manifest:
         self._check_statistics()
         self._check_classes()
         self._check_rejection()
+        self._check_graph()
         self._check_files()
 
     @property
@@ -130,6 +139,14 @@ class Manifest:
     def _check_rejection(self) -> None:
         least = self.reject_below
         _require(least is None or math.isfinite(least), "reject_below", "a finite number or null", least)
+
+    def _check_graph(self) -> None:
+        _require(self.layout in LAYOUTS, "input.layout", _any_of(LAYOUTS), self.layout)
+        if self.architecture != FOREIGN:
+            usual = (self.layout, self.outputs.kind) == (TIME_FIRST, LOGITS)
+            _require(
+                usual, "input.layout and outputs", f"left out unless architecture is {FOREIGN}", self.layout
+            )
 
     def _check_files(self) -> None:
         _require(len(self.files) <= MAX_FILES, "files", f"at most {MAX_FILES} files", len(self.files))

@@ -12,7 +12,8 @@ import numpy as np
 
 from app.errors import ArtefactError
 from app.inference.decision_rule import DecisionRule
-from app.inference.manifest import SCHEMA, Manifest, Parent, Statistics, shown
+from app.inference.manifest import FOREIGN, SCHEMA, TIME_FIRST, Manifest, Parent, Statistics, shown
+from app.inference.outputs import LOGITS, Outputs
 
 MAX_BYTES = 1 << 20  # a manifest is a few kilobytes; metrics of 25 people are some tens
 MAX_DIGITS = 20  # Python 3.10 converts long integers in quadratic time
@@ -27,7 +28,7 @@ def parse(text: bytes) -> Manifest:
     Raises:
         ArtefactError: whatever is wrong with it, in one line, whoever wrote it.
     """
-    top = _object(_decode(text), "the manifest")
+    top = _object(decode(text), "the manifest")
     schema = _get(top, "", "schema", int)
     if schema != SCHEMA:
         raise ArtefactError(f"schema must be {SCHEMA}, got {shown(schema)}: another version wrote it")
@@ -49,6 +50,7 @@ def encode(manifest: Manifest) -> bytes:
 
 def _layout(manifest: Manifest) -> dict[str, Any]:
     parent = manifest.parent
+    foreign = manifest.architecture == FOREIGN
     return {
         "schema": SCHEMA,
         "name": manifest.name,
@@ -62,6 +64,7 @@ def _layout(manifest: Manifest) -> dict[str, Any]:
             "sampling_rate_hz": manifest.sampling_rate,
             "units": manifest.units,
             "filters": [dict(entry) for entry in manifest.filters],
+            **({"layout": manifest.layout} if foreign else {}),
         },
         "normalisation": {"mean": manifest.mean.tolist(), "std": manifest.std.tolist()},
         "classes": list(manifest.classes),
@@ -72,6 +75,7 @@ def _layout(manifest: Manifest) -> dict[str, Any]:
         "parent": None if parent is None else {"name": parent.name, "sha256": parent.sha256},
         "training": dict(manifest.training),
         "metrics": dict(manifest.metrics),
+        **({"outputs": {"kind": manifest.outputs.kind, "name": manifest.outputs.name}} if foreign else {}),
         "files": dict(sorted(manifest.files.items())),
     }
 
@@ -110,6 +114,8 @@ def _manifest(top: Json) -> Manifest:
         training=_get(top, "", "training", dict),
         metrics=_get(top, "", "metrics", dict),
         files=_files(top),
+        layout=_text_or(emg, "input.", "layout", TIME_FIRST),
+        outputs=_outputs(top),
     )
 
 
@@ -128,6 +134,16 @@ def _decision(top: Json) -> DecisionRule | None:
     if "min_confidence" in given:
         values["min_confidence"] = _number(given, "decision.", "min_confidence")
     return DecisionRule(**values)
+
+
+def _outputs(top: Json) -> Outputs:
+    given = _get(top, "", "outputs", dict) if "outputs" in top else {}
+    kind = _text_or(given, "outputs.", "kind", LOGITS)
+    return Outputs(kind, _text_or(given, "outputs.", "name", ""))
+
+
+def _text_or(where: Json, prefix: str, name: str, usual: str) -> str:
+    return _get(where, prefix, name, str) if name in where else usual
 
 
 def _parent(top: Json) -> Parent | None:
@@ -192,7 +208,12 @@ def _object(value: object, where: str) -> dict[str, Any]:
     return _typed(value, where, dict)
 
 
-def _decode(text: bytes) -> object:
+def decode(text: bytes) -> object:
+    """Return what the JSON says.
+
+    Raises:
+        ArtefactError: it is none, or more than a manifest holds.
+    """
     if len(text) > MAX_BYTES:
         raise ArtefactError(f"it is larger than {MAX_BYTES} bytes")
     try:

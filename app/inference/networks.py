@@ -40,7 +40,7 @@ from app.inference.layers import (
     Front,
     SurrogateSpike,
 )
-from app.inference.manifest import ARCHITECTURES, Manifest, shown
+from app.inference.manifest import ARCHITECTURES, FOREIGN, Manifest, shown
 
 # Added to a power before its logarithm, in squared units of the normalised signal: far below what muscles at
 # rest give, so that a silent channel is a number and not -infinity.
@@ -227,7 +227,16 @@ def build(
 
 
 def build_for(manifest: Manifest) -> Classifier:
-    """Return a new network of the form that the manifest describes."""
+    """Return a new network of the form that the manifest describes.
+
+    Raises:
+        ArtefactError: as `build`; or it is somebody's own graph, of which there is no network.
+    """
+    if manifest.architecture == FOREIGN:
+        raise ArtefactError(
+            f"{manifest.name} is somebody's own ONNX graph: it is served as it is, and cannot be trained, "
+            "calibrated, exported or judged here"
+        )
     return build(
         manifest.architecture,
         manifest.hyper_parameters,

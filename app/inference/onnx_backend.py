@@ -11,7 +11,10 @@ from app.errors import ArtefactError, BackendUnavailableError, NotReadyError, Wi
 from app.inference.artefact import CURE, Artefact
 from app.inference.backend import Batch, Inference
 from app.inference.batch import as_batch, as_steps
-from app.inference.manifest import Manifest, shown
+from app.inference.foreign.border import Border, border_of
+from app.inference.manifest import CHANNELS_FIRST, FOREIGN, Manifest, shown
+from app.inference.outputs import as_logits
+from app.inference.prediction import Floats
 
 GRAPHS = {"fp32": "model.onnx", "fp16": "model.fp16.onnx", "int8": "model.int8.onnx"}  # by precision
 
@@ -28,7 +31,8 @@ class OnnxBackend:
         self.precision = precision
         self._session: Any | None = session
         self._manifest = manifest
-        self._outputs = _output_names(manifest)
+        self._border = _border(session, manifest)
+        self._outputs = [self._border.output, *_output_names(manifest)[1:]]
 
     @classmethod
     def open(cls, artefact: Artefact, *, precision: str = "fp32", threads: int = 1) -> OnnxBackend:
@@ -50,7 +54,8 @@ class OnnxBackend:
             raise BackendUnavailableError(cls.name, str(error), cure) from None
         path = _graph(artefact, precision)
         session = _session(onnxruntime, path, threads)
-        _check(session, artefact.manifest, path)
+        if artefact.manifest.architecture != FOREIGN:
+            _check(session, artefact.manifest, path)
         return cls(session, artefact.manifest, precision)
 
     def infer(self, batch: Batch, steps: int | None = None) -> Inference:
@@ -62,11 +67,37 @@ class OnnxBackend:
         """
         if self._session is None:
             raise NotReadyError(f"the {self.name} backend is closed")
-        emg = as_batch(batch, self._manifest)
         self._check_steps(steps)
-        answers = self._session.run(self._outputs, {"emg": emg})
-        spikes = answers[1] if len(answers) == 2 else np.zeros(len(emg), np.float32)
-        return Inference(answers[0], spikes)
+        answers = self._run(self._session, batch)
+        spikes = answers[1] if len(answers) == 2 else np.zeros(len(batch), np.float32)
+        return Inference(as_logits(answers[0], self._manifest.outputs.kind), spikes)
+
+    def raw(self, batch: Batch) -> Floats:
+        """Return what the graph gives for normalised windows (batch, length, channels): (batch, classes).
+
+        Raises:
+            NotReadyError: it is closed.
+            ArtefactError: the graph fails, or gives something else.
+        """
+        if self._session is None:
+            raise NotReadyError(f"the {self.name} backend is closed")
+        try:
+            found: Floats = self._run(self._session, batch)[0]
+        except Exception as error:  # its exceptions have no base of their own
+            raise ArtefactError(f"the graph fails on a window: {shown(str(error))}") from None
+        wanted = (len(batch), len(self._manifest.classes))
+        if found.shape != wanted:
+            raise ArtefactError(
+                f"the graph must give {wanted} for {wanted[0]} windows, got {shown(found.shape)}"
+            )
+        return found
+
+    def _run(self, session: Any, batch: Batch) -> list[Any]:
+        emg = as_batch(batch, self._manifest)
+        if self._manifest.layout == CHANNELS_FIRST:
+            emg = np.ascontiguousarray(emg.transpose(0, 2, 1))  # (batch, channels, length)
+        answers: list[Any] = session.run(self._outputs, {self._border.input: emg})
+        return answers
 
     def _check_steps(self, steps: int | None) -> None:
         exported = self._manifest.steps
@@ -79,6 +110,12 @@ class OnnxBackend:
     def close(self) -> None:
         """Free the session. Safe to call twice."""
         self._session = None
+
+
+def _border(session: Any, manifest: Manifest) -> Border:
+    if manifest.architecture != FOREIGN:
+        return Border("emg", "logits")
+    return border_of(session.get_inputs(), session.get_outputs(), manifest)
 
 
 def _output_names(manifest: Manifest) -> list[str]:

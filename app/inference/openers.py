@@ -8,6 +8,7 @@ from pathlib import Path
 
 from app.errors import BackendUnavailableError
 from app.inference.artefact import Artefact
+from app.inference.manifest import FOREIGN
 from app.inference.parity import PreciseBackend, checked
 
 log = logging.getLogger(__name__)
@@ -26,6 +27,8 @@ def openers(
         onnx_precision: of the graph that ONNX Runtime runs.
         or_fp32: whether fp32 takes the place of a graph that answers otherwise; the log says so, and why.
     """
+    if artefact.manifest.architecture == FOREIGN:
+        return _foreign(artefact)
 
     def tensorrt() -> PreciseBackend:
         from app.inference.tensorrt.backend import TensorRtBackend
@@ -50,3 +53,27 @@ def openers(
         return checked(TorchBackend.open(artefact), artefact)
 
     return {"tensorrt": tensorrt, "onnxruntime": onnxruntime, "pytorch": pytorch}
+
+
+def _foreign(artefact: Artefact) -> dict[str, OpenBackend]:
+    """Return the same for somebody's own graph, which only ONNX Runtime runs."""
+
+    def onnxruntime() -> PreciseBackend:
+        from app.inference.onnx_backend import OnnxBackend
+
+        return checked(OnnxBackend.open(artefact), artefact)
+
+    def refuse(name: str, reason: str) -> OpenBackend:
+        def refused() -> PreciseBackend:
+            raise BackendUnavailableError(name, reason, "Choose onnxruntime in EMG_BACKENDS")
+
+        return refused
+
+    what = f"{artefact.manifest.name} is somebody's own ONNX graph"
+    return {
+        "tensorrt": refuse(
+            "tensorrt", f"{what}; its plan could be checked against nothing but a few golden vectors"
+        ),
+        "onnxruntime": onnxruntime,
+        "pytorch": refuse("pytorch", f"{what}, and no network that this server builds"),
+    }

@@ -11,7 +11,7 @@ from app.emg.signal.rates import same_rate
 from app.errors import ConfigError
 from app.inference import artefact
 from app.inference.artefact import Artefact
-from app.inference.manifest import Manifest
+from app.inference.manifest import FOREIGN, Manifest
 from app.inference.onnx_backend import GRAPHS
 from app.inference.openers import openers
 from app.inference.torch_library import prepare as prepare_torch
@@ -69,11 +69,14 @@ def make_engine(settings: Settings, model: Artefact) -> Engine:
     found = openers(
         model, plan, onnx_precision=_precision(settings, model), or_fp32=settings.onnx_precision is None
     )
-    prepare = {"pytorch": prepare_torch}  # the others open at the start, before anybody streams
+    foreign = manifest.architecture == FOREIGN
+    prepare = (
+        {} if foreign else {"pytorch": prepare_torch}
+    )  # the others open at the start, before anybody streams
     return Engine(
         shape,
         {
-            name: BackendOpener(found[name], _is_lazy(name, settings), prepare.get(name))
+            name: BackendOpener(found[name], _is_lazy(name, settings, model), prepare.get(name))
             for name in settings.backends
         },
     )
@@ -92,6 +95,11 @@ def _precision(settings: Settings, model: Artefact) -> str:
     return "int8" if GRAPHS["int8"] in model.manifest.files else "fp32"
 
 
-def _is_lazy(backend: str, settings: Settings) -> bool:
-    """torch takes 200 MB and a second to import: where it is not the first choice, not before it is wanted."""
+def _is_lazy(backend: str, settings: Settings, model: Artefact) -> bool:
+    """torch takes 200 MB and a second to import: where it is not the first choice, not before it is wanted.
+
+    For somebody's own graph nothing is imported, and /health is to say why it does not run there.
+    """
+    if model.manifest.architecture == FOREIGN:
+        return False
     return backend == "pytorch" and settings.backends[0] != "pytorch" and find_spec("torch") is not None
