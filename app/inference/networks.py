@@ -40,7 +40,7 @@ from app.inference.layers import (
     Front,
     SurrogateSpike,
 )
-from app.inference.manifest import ARCHITECTURES, FOREIGN, Manifest, shown
+from app.inference.manifest import FOREIGN, NETWORKS, Manifest, shown
 
 # Added to a power before its logarithm, in squared units of the normalised signal: far below what muscles at
 # rest give, so that a silent channel is a number and not -infinity.
@@ -223,7 +223,7 @@ def build(
         return Tcn(shape, channels, classes)
     if architecture == "spiking_tcn":
         return SpikingTcn(shape, channels, classes, steps)
-    raise ArtefactError(f"architecture must be one of {', '.join(ARCHITECTURES)}, got {shown(architecture)}")
+    raise ArtefactError(f"architecture must be one of {', '.join(NETWORKS)}, got {shown(architecture)}")
 
 
 def build_for(manifest: Manifest) -> Classifier:

@@ -11,7 +11,7 @@ import pytest
 
 from app.errors import ArtefactError
 from app.inference.artefact import Artefact, save, weights_bytes
-from app.inference.manifest import ARCHITECTURES
+from app.inference.manifest import NETWORKS
 from app.inference.parity import fixed_windows
 from app.inference.reference import reference_logits
 from tests.inference.artefacts import make_artefact
@@ -28,7 +28,7 @@ def lively(folder: Path, architecture: str) -> Artefact:
     return save(folder, plain.manifest, {"weights.safetensors": weights_bytes(arrays)}, replacing=True)
 
 
-@pytest.mark.parametrize("architecture", ARCHITECTURES)
+@pytest.mark.parametrize("architecture", NETWORKS)
 def test_every_architecture_gives_what_its_network_gives(tmp_path: Path, architecture: str) -> None:
     from app.inference.torch_backend import TorchBackend
 
