@@ -9,11 +9,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from app.emg.description import UNKNOWN_UNITS
 from app.emg.files.imported import ImportHints
 from app.emg.files.table.assemble import Table, names_of
 from app.emg.files.table.clock import unit_of, usual_step
 from app.emg.files.table.counter import counting_step
 from app.emg.files.table.fields import Kind
+from app.emg.files.table.header import rate_said, units_said
 from app.emg.files.table.labels import MOST
 from app.emg.files.table.layout import AuxColumns, Layout, called, column_of, columns_of, says_none
 from app.emg.files.table.names import (
@@ -32,22 +34,6 @@ HEAD_ROWS = 50_000
 MOVING = 0.01  # of its steps do something: packets of a hundred samples share a time
 RISING_NAMED = 0.75  # where its name says that it is one: stamps of a busy computer jitter
 RISING = 0.98  # of a clock's steps do not fall
-_RATE = re.compile(
-    r"(?:sampl\w*|\bfs\b|sfreq|frequency|\brate\b|abtast\w*)[^0-9\n]{0,40}?(\d+(?:[.,]\d+)?(?:e[+-]?\d+)?)\s*(k?)(?:hz|sps|samples|\b)",
-    re.IGNORECASE,
-)
-_MICROVOLTS = re.compile(r"microvolts?|[\[( ][uµμ]v[\]) ,.]", re.IGNORECASE)
-
-
-def rate_said(header: Sequence[str]) -> float | None:
-    """Return the sampling rate in Hz that the lines above a table say; None where they say none, or more than one."""
-    found = {
-        float(m[1].replace(",", ".")) * (1e3 if m[2] else 1.0)
-        for line in header
-        for m in _RATE.finditer(line)
-    }
-    rates = {rate for rate in found if rate >= 1}
-    return rates.pop() if len(rates) == 1 else None
 
 
 @dataclass(eq=False, slots=True)
@@ -264,13 +250,8 @@ class Chooser:
         said = {units_of(self._names[k]) for k in emg}
         if len(said) == 1 and (one := said.pop()):
             return one
-        return (
-            "uV"
-            if _MICROVOLTS.search(
-                " ".join(self._dialect.header[:-1] if self._dialect.names else self._dialect.header)
-            )
-            else "unknown"
-        )
+        header = self._dialect.header
+        return units_said(header[:-1] if self._dialect.names else header) or UNKNOWN_UNITS
 
     def _known(self, k: int) -> npt.NDArray[np.float64]:
         column = self._head[:, k]

@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
+from app.emg.description import UNKNOWN_UNITS
 from app.emg.files.imported import FileHead, ImportedFile, ImportHints
 from app.emg.files.table.assemble import Table, assemble
+from app.emg.files.table.choose import Chooser
 from app.emg.files.table.clock import UNITS, unit_of, usual_step
+from app.emg.files.table.header import units_said
 from app.emg.files.table.layout import AuxColumns, Layout, called, chosen_emg, columns_of, says_none
 from app.emg.files.table.names import aux_of, is_emg, is_time, units_of
 from app.emg.files.table.rates import alike, nominal
 from app.emg.files.table.rows import Numbers, Rows
 from app.emg.files.text.csv_text import open_table
+from app.emg.files.text.emgworks_header import SignalLine, by_name, is_header, signal_lines
 from app.emg.files.text.labelled_names import with_name
 from app.errors import DataError
 
 NAME = "Delsys EMGworks CSV"
 PAIRED = "text table with a clock for each signal"
 
-_SIGNAL = re.compile(
-    r"Label:\s*(?P<label>.*?)\s+Sampling frequency:\s*(?P<rate>[\d.,eE+-]+)\s+Number of points:\s*(?P<points>\d+)"
-    r".*?Unit:\s*(?P<units>\S*)",
-    re.IGNORECASE,
-)
 _PART = re.compile(
     r"^(?P<before>.*?)\b(?P<kind>acc|gyro|mag|emg|imu|orientation)[. ]?(?P<axis>[xyzw])?\b(?P<after>.*)$",
     re.IGNORECASE,
@@ -45,7 +44,7 @@ class _Signal:
     units: str
     rate_hz: float
     begins_s: float
-    points: int | None = None  # that the header says
+    said: SignalLine | None = None  # by the header
 
     @property
     def emg(self) -> bool:
@@ -55,7 +54,7 @@ class _Signal:
 def matches(head: FileHead) -> bool:
     """Return whether its header is EMGworks', or a time column stands before each signal."""
     text = head.head.decode("utf-8", "replace")
-    return bool(_SIGNAL.search(text[:4096])) or _is_paired(text)
+    return is_header(text[:4096]) or _is_paired(text)
 
 
 def _is_paired(text: str) -> bool:
@@ -81,47 +80,61 @@ def read(path: Path, hints: ImportHints) -> ImportedFile:
     """
     table = open_table(path)
     signals = tuple(_signals(table, hints))
-    layout = _layout(table, signals, hints)
+    layout = _layout(table, signals, hints) if signals else _without_clocks(table, hints)
     return assemble(table, with_name(layout, path, hints), hints)
 
 
 def _signals(table: Table, hints: ImportHints) -> Iterator[_Signal]:
     names = table.dialect.names
-    said = {m["label"].strip().lower(): m for line in table.dialect.header if (m := _SIGNAL.search(line))}
     block = next(iter(Rows(table.text, table.dialect).blocks()), None)
     if block is None or not names:
         raise DataError(
             f"{table.file}: no column names stand above its table; each signal's is expected beside its time"
         )
+    places = [(k, clock) for k, clock in _clocks(names) if np.isfinite(block.numbers[:, k]).any()]
+    said = by_name(signal_lines(table.dialect.header), [names[k] for k, _ in places])
+    for (k, clock), line in zip(places, said, strict=True):
+        yield _signal(table, k, clock, block.numbers, line, hints)
+
+
+def _clocks(names: Sequence[str]) -> Iterator[tuple[int, int]]:
+    """Yield each signal's column, and that of its clock: the last one before it."""
     clock = None
     for k, name in enumerate(names):
         if is_time(name) or "time series" in name.lower():
             clock = k
-        elif clock is not None and np.isfinite(block.numbers[:, k]).any():
-            yield _signal(table, k, clock, block.numbers, said.get(name.strip().lower()), hints)
+        elif clock is not None:
+            yield k, clock
 
 
 def _signal(
-    table: Table, column: int, clock: int, head: Numbers, said: re.Match[str] | None, hints: ImportHints
+    table: Table, column: int, clock: int, head: Numbers, said: SignalLine | None, hints: ImportHints
 ) -> _Signal:
     name = table.dialect.names[column]
     times = head[np.isfinite(head[:, clock]), clock]
     step = usual_step(times)
     unit = unit_of(step, float(times.max(initial=0.0)), units_of(table.dialect.names[clock])) or "s"
-    stated = float(said["rate"].replace(",", ".")) if said else None
+    stated = said.rate_hz if said else None
     if step > 0:
         rate = nominal(1 / (step * UNITS[unit]), stated)
     elif stated or hints.rate_hz:
         rate = stated or hints.rate_hz or 0.0
     else:
         raise DataError(f"{table.file}: the clock of {name} stands still; --rate says the rate in Hz")
-    units = (said["units"] if said else None) or units_of(name) or "unknown"
+    units = (said.units if said else None) or units_of(name) or UNKNOWN_UNITS
     begins = float(times[0]) * UNITS[unit] if len(times) else 0.0
-    return _Signal(column, clock, name, units, rate, begins, int(said["points"]) if said else None)
+    return _Signal(column, clock, name, units, rate, begins, said)
+
+
+def _without_clocks(table: Table, hints: ImportHints) -> Layout:
+    """Return what the columns are for where none tells the time: the rate is that of the header's EMG."""
+    layout = Chooser(table, hints).layout(NAME)
+    rates = {line.rate_hz for line in signal_lines(table.dialect.header) if is_emg(line.label)}
+    return replace(layout, rate_hz=rates.pop()) if len(rates) == 1 else layout
 
 
 def _layout(table: Table, signals: tuple[_Signal, ...], hints: ImportHints) -> Layout:
-    emgworks = any(signal.points is not None for signal in signals)
+    emgworks = any(signal.said is not None for signal in signals)
     named = [signal for signal in signals if signal.emg]
     fastest = max((signal.rate_hz for signal in signals), default=0.0)
     proposed = tuple(
@@ -142,7 +155,8 @@ def _layout(table: Table, signals: tuple[_Signal, ...], hints: ImportHints) -> L
             f"{table.file}: its EMG signals have rates of "
             f"{' and '.join(f'{rate:g}' for rate in rates)} Hz; --emg names those of one rate"
         )
-    units = {signal.units for signal in emg}
+    units = {signal.units for signal in emg} - {UNKNOWN_UNITS}
+    said = units_said(table.dialect.header) or UNKNOWN_UNITS
     clock = emg[0].clock
     if hints.time is not None and not says_none(hints.time):
         clock = columns_of(table.file, "--time", hints.time, table.dialect.names, table.dialect.width)[0]
@@ -150,7 +164,7 @@ def _layout(table: Table, signals: tuple[_Signal, ...], hints: ImportHints) -> L
         format=NAME if emgworks else PAIRED,
         emg=columns,
         channel_names=tuple(signal.name for signal in emg),
-        units=units.pop() if len(units) == 1 else "unknown",
+        units=units.pop() if len(units) == 1 else UNKNOWN_UNITS if units else said,
         clock=None if says_none(hints.time) else clock,
         aux=tuple(_beside([s for s in signals if s.column not in columns], emg[0])),
         rate_hz=emg[0].rate_hz,
@@ -192,5 +206,6 @@ def _told(signals: tuple[_Signal, ...], emg: list[_Signal]) -> Iterator[str]:
         if others
         else ""
     )
-    if emg[0].points is not None:
-        yield f"the header speaks of {emg[0].points} points; the file's own rows are counted"
+    said = emg[0].said
+    if said is not None and said.points is not None:
+        yield f"the header speaks of {said.points} points; the file's own rows are counted"

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from app.emg.files.imported import FileHead, ImportedFile, ImportHints
 from app.emg.files.table.assemble import Table, assemble
-from app.emg.files.table.choose import rate_said
 from app.emg.files.table.fields import Kind
+from app.emg.files.table.header import rate_said
 from app.emg.files.table.layout import AuxColumns, Layout, chosen_emg, column_of, says_none
 from app.emg.files.table.rows import Rows
 from app.emg.files.text.csv_text import open_table
