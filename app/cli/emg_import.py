@@ -65,9 +65,7 @@ def import_(
     click.echo(json.dumps(report) if as_json else _words(report))
 
 
-def _hints(
-    gestures: list[str] | None, rate: float | None, clock: str | None, **said: str | None
-) -> ImportHints:
+def _hints(gestures: list[str] | None, rate: float | None, clock: str | None, **said: Any) -> ImportHints:
     from app.emg.files.imported import ImportHints
 
     names = None if gestures is None else tuple(gestures)

@@ -18,7 +18,8 @@ class ImportHints:
     """What a person says of a file; None is found out, and what was found is told.
 
     `emg`, `label` and `time` name columns, variables or streams of the file, by name or by number from 1
-    (`1-8`, `3,1,2`, `raw`); `time="none"` says that no column is a clock.
+    (`1-8`, `3,1,2`, `raw`); `time="none"` says that no column is a clock. `together` is what the files are called,
+    without suffix, that become one recording: what differs in their names is what they are of.
     """
 
     emg: str | None = None
@@ -29,6 +30,10 @@ class ImportHints:
     rate_hz: float | None = None
     units: str | None = None
     board: str | None = None  # BrainFlow's name or number, of its files, which have no header
+    together: tuple[str, ...] = ()
+
+
+NOTHING_SAID = ImportHints()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from app.emg.files.file_choice import TEXT, data_files, files_of
 from app.emg.files.formats import FORMATS
-from app.emg.files.imported import HEAD_BYTES, FileFormat, FileHead, ImportedFile, ImportHints
+from app.emg.files.imported import (
+    HEAD_BYTES,
+    NOTHING_SAID,
+    FileFormat,
+    FileHead,
+    ImportedFile,
+    ImportHints,
+)
 from app.emg.files.merged import merged
 from app.errors import DataError
 
-NOTHING_SAID = ImportHints()
 PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf")  # gzip, bzip2, xz, 7z
 
 
@@ -24,6 +31,7 @@ def import_files(
         DataError: one line that says what is wrong with which of them, and what would be right.
     """
     files = data_files(paths)
+    hints = replace(hints, together=tuple(dict.fromkeys(path.stem for path in files)))
     units = dict.fromkeys(_units(paths, set(files), formats))
     return merged([import_file(path, hints, formats) for path in units]), files
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.emg.files.imported import ImportHints
+from app.emg.files.movement_words import WORDS
 from app.emg.source import UNLABELLED, Labels
 
 MAX_GESTURES = 64
@@ -28,19 +29,6 @@ _TECHNICAL = re.compile(
 _ENDING = re.compile(r"stop|end|off|release|(?:trial|block|cue|gesture)[ _-]?(?:end|stop|off)", re.IGNORECASE)
 _BEGINS = re.compile(r"(.+?)[ _:/-]+(?:start|begin|on|onset)", re.IGNORECASE)
 _ENDS = re.compile(r"(.+?)[ _:/-]+(?:end|stop|off|offset)", re.IGNORECASE)
-_WORDS = frozenset(
-    re.findall(
-        r"[a-z]+",
-        """
-        abduction adduction clench close closed closing cylinder cylindrical deviation down extension
-        extend fist flex flexion finger fingers gesture grasp grip hand hold idle index key lateral left
-        little middle motion movement neutral open opening palm paper peace pinch pinky point pointing
-        power pronation pronate radial relax relaxed rest resting right ring rock scissors snap
-        spherical spread stone supination supinate tap thumb tripod ulnar up victory wave wavein waveout
-        wrist
-        """,
-    )
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +146,7 @@ def _is_gesture(text: str, hints: ImportHints) -> bool:
     if hints.gesture_names:
         return text in hints.gesture_names or text.isdecimal()
     words = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", text).lower()
-    return len(text) <= 64 and not _WORDS.isdisjoint(re.findall(r"[a-z]+", words))
+    return len(text) <= 64 and not WORDS.isdisjoint(re.findall(r"[a-z]+", words))
 
 
 def _renamed(names: Sequence[str], hints: ImportHints) -> tuple[str, ...]:

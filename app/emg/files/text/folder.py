@@ -71,6 +71,7 @@ def read(path: Path, hints: ImportHints) -> ImportedFile:
         )
     if len(files) > MOST_FILES:
         raise DataError(f"{path}: holds {len(files)} files, at most {MOST_FILES} are read as one recording")
+    hints = replace(hints, together=hints.together or tuple(file.stem for file in files))
     names: list[str] = list(hints.gesture_names or ())
     members: list[_Member] = []
     found: dict[str, int] = {}
@@ -82,7 +83,7 @@ def read(path: Path, hints: ImportHints) -> ImportedFile:
         one = form.read(file, hints)
         first = first or one
         _expect_alike(path, first, one)
-        label = None if one.gesture_names or says_none(hints.label) else _label_of(file, path)
+        label = None if one.gesture_names or says_none(hints.label) else _label_of(file, path, hints)
         own = one.gesture_names or ((label.gesture or f"gesture_{label.number}",) if label else ())
         names += [name for name in own if name not in names]
         rest = rest or one.rest
@@ -121,8 +122,8 @@ def _form_of(file: Path) -> FileFormat:
     return form
 
 
-def _label_of(file: Path, folder: Path) -> NamedLabel | None:
-    return from_name(file) or (from_folder(file) if file.parent != folder else None)
+def _label_of(file: Path, folder: Path, hints: ImportHints) -> NamedLabel | None:
+    return from_name(file, hints) or (from_folder(file) if file.parent != folder else None)
 
 
 def _expect_alike(folder: Path, first: ImportedFile, one: ImportedFile) -> None:
