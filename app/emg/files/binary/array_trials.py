@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.emg.files.binary.array_mapping import ArrayInfo
+from app.emg.files.binary.array_info import ArrayInfo
 
 _PLACE = re.compile(r"\(\d+\)")
 
@@ -19,11 +19,11 @@ _PLACE = re.compile(r"\(\d+\)")
 def with_trials(arrays: Sequence[ArrayInfo]) -> list[ArrayInfo]:
     """Return the arrays, and what numbered ones such as `emg(1)`, `emg(2)` make one behind the other.
 
-    Single numbers, one a trial, make an array of them. The parts stay, to be named, and are not proposed.
+    Single numbers, or texts, one a trial, make an array of them. The parts stay, to be named, and are not proposed.
     """
     groups: dict[str, list[ArrayInfo]] = {}
     for array in arrays:
-        if not array.text and _PLACE.search(array.name):
+        if _PLACE.search(array.name):
             groups.setdefault(_PLACE.sub("", array.name), []).append(array)
     parts = {array.name for group in groups.values() for array in group if len(group) > 1}
     made = [_joined(name, group) for name, group in groups.items() if len(group) > 1]
@@ -32,6 +32,8 @@ def with_trials(arrays: Sequence[ArrayInfo]) -> list[ArrayInfo]:
 
 
 def _joined(name: str, parts: Sequence[ArrayInfo]) -> ArrayInfo | None:
+    if any(part.text for part in parts):
+        return _texts(name, parts) if all(part.text for part in parts) else None
     if all(part.size == 1 for part in parts):
         return _array(
             name, (len(parts),), (), lambda: np.array([np.asarray(p.value()).reshape(-1)[0] for p in parts])
@@ -52,6 +54,12 @@ def _joined(name: str, parts: Sequence[ArrayInfo]) -> ArrayInfo | None:
     value = partial(_concatenated, parts, axis)
     joined = _array(name, (sum(counts), *other), counts, value)
     return replace(joined, rows=partial(_rows, parts, counts, axis))
+
+
+def _texts(name: str, parts: Sequence[ArrayInfo]) -> ArrayInfo:
+    """Return the first text of each trial; an empty one where it has none."""
+    joined = _array(name, (len(parts),), (), lambda: [next(iter(part.value()), "") for part in parts])
+    return replace(joined, text=True)
 
 
 def _array(name: str, shape: tuple[int, ...], parts: tuple[int, ...], value: Callable[[], Any]) -> ArrayInfo:

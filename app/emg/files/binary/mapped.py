@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from app.emg.auxiliary import AuxStream
-from app.emg.files.binary.array_mapping import ArrayInfo, Mapping, gestures, propose
+from app.emg.files.binary.array_info import ArrayInfo
+from app.emg.files.binary.array_labels import by_sample, classes_of
+from app.emg.files.binary.array_mapping import Mapping, propose
 from app.emg.files.binary.array_trials import with_trials
 from app.emg.files.binary.channel_choice import expect_few, kind_of, unique
 from app.emg.files.binary.damage import iterated_in_one_line
@@ -20,7 +20,7 @@ from app.emg.files.binary.layout import AuxTrack, Layout, RowLabels, Segment, ga
 from app.emg.files.binary.signal_choice import UNKNOWN
 from app.emg.files.binary.stamp_segments import timeline
 from app.emg.files.imported import ImportedFile, ImportHints
-from app.emg.source import UNLABELLED, Labels, Samples
+from app.emg.source import Labels, Samples
 from app.emg.units import standard
 from app.errors import DataError
 
@@ -154,38 +154,20 @@ def _trials(counts: Sequence[int]) -> tuple[Segment, ...]:
 def _classes(path: Path, mapping: Mapping, hints: ImportHints) -> _Classes:
     if mapping.label is None:
         return _Classes()
-    values = _by_sample(mapping.label, mapping.emg)
-    if values.dtype.kind not in "biuf":
-        raise DataError(
-            f"{path.name}: {mapping.label} is not numbers; --label names others, --label none takes none"
-        )
     called = tuple(_texts(mapping.gestures))
     hints = replace(hints, gesture_names=hints.gesture_names or called or None)
-    ids, names, rest, assumed = gestures(path, values, hints)
-    labels = _mapped(values, ids)
+    found = classes_of(path, mapping.label, mapping.emg, hints)
     repetitions = _whole(mapping.repetition, mapping.emg)
-    return _Classes(names, rest, _slices(labels), repetitions and _slices(repetitions()), assumed)
-
-
-def _mapped(values: npt.NDArray[Any], ids: dict[int, int]) -> Labels:
-    """Return the id of each label; UNLABELLED below 0 and where there is no number."""
-    made = np.full(len(values), UNLABELLED, np.int16)
-    for number, k in ids.items():
-        made[values == number] = k
-    return made
-
-
-def _by_sample(array: ArrayInfo, emg: ArrayInfo) -> npt.NDArray[Any]:
-    """Return one number a sample, also where there is one a trial."""
-    values = np.asarray(array.value()).reshape(-1)
-    return np.repeat(values, emg.parts) if len(values) == len(emg.parts) else values[: emg.length]
+    return _Classes(
+        found.names, found.rest, _slices(found.labels), repetitions and _slices(repetitions()), found.assumed
+    )
 
 
 def _whole(array: ArrayInfo | None, emg: ArrayInfo) -> Callable[[], Labels] | None:
     """Return what gives the repetitions, where they are such."""
     if array is None:
         return None
-    values = _by_sample(array, emg)
+    values = by_sample(array, emg)
     good = values.dtype.kind in "biuf" and bool(np.isfinite(values).all())
     top = np.iinfo(np.int16).max
     if not good or not ((values >= 0) & (values <= top) & (values == np.trunc(values))).all():

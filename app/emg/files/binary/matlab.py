@@ -12,9 +12,18 @@ import numpy as np
 import numpy.typing as npt
 
 from app.emg.files.binary import mat_variables
-from app.emg.files.binary.array_mapping import ArrayInfo
+from app.emg.files.binary.array_info import ArrayInfo
 from app.emg.files.binary.damage import in_one_line
-from app.emg.files.binary.hdf5 import attribute, contents, is_hdf5, load_h5py, opened
+from app.emg.files.binary.hdf5 import (
+    MAX_OBJECTS,
+    attribute,
+    contents,
+    expect_real,
+    is_hdf5,
+    load_h5py,
+    opened,
+    own,
+)
 from app.emg.files.binary.mapped import imported
 from app.emg.files.binary.mat_variables import Leaf, is_mat5
 from app.emg.files.imported import FileHead, ImportedFile, ImportHints
@@ -103,16 +112,45 @@ def _of_hdf5(path: Path, file: Any) -> Iterator[ArrayInfo]:
         kind = attribute(item, "MATLAB_class")
         if item.attrs.get("MATLAB_empty") or not hasattr(item, "shape"):
             continue
-        if kind == "char" or (kind == "cell" and item.dtype.kind == "O") or item.dtype.kind in "OS":
+        parts = _referred(path, file, name, item)
+        if parts:
+            yield from parts
+        elif kind == "char" or item.dtype.kind in "OS":
             yield _texts(path, name, item)
         elif item.dtype.kind in "biuf":
-            yield ArrayInfo(
-                name=name.replace("/", "."),
-                shape=_sides(item.shape[::-1] if kind else item.shape),
-                text=False,
-                value=_hdf5_value(path, name),
-                rows=_hdf5_rows(path, name, turned=bool(kind), shape=item.shape),
-            )
+            yield _numeric(path, name.replace("/", "."), item)
+
+
+def _referred(path: Path, file: Any, name: str, item: Any) -> list[ArrayInfo]:
+    """Return the arrays of numbers in a cell array, or in a field of a struct array: `trial.emg(1)`, ..."""
+    h5py = load_h5py()
+    if h5py.check_ref_dtype(item.dtype) is not h5py.Reference or not 0 < item.size <= MAX_OBJECTS:
+        return []
+    found = []
+    for k, reference in enumerate(np.asarray(item).reshape(-1), 1):
+        target = file[reference] if reference else None
+        if _is_numeric(target) and own(target):
+            expect_real(path, name, target)
+            found.append(_numeric(path, f"{name.replace('/', '.')}({k})", target))
+    return found
+
+
+def _is_numeric(item: Any) -> bool:
+    if not hasattr(item, "shape") or item.attrs.get("MATLAB_empty"):
+        return False
+    return bool(item.dtype.kind in "biuf" and attribute(item, "MATLAB_class") != "char")
+
+
+def _numeric(path: Path, name: str, item: Any) -> ArrayInfo:
+    """Return an array of numbers under a name that may be another than it has in the file."""
+    turned = attribute(item, "MATLAB_class") is not None
+    return ArrayInfo(
+        name=name,
+        shape=_sides(item.shape[::-1] if turned else item.shape),
+        text=False,
+        value=_hdf5_value(path, item.name),
+        rows=_hdf5_rows(path, item.name, turned=turned, shape=item.shape),
+    )
 
 
 def _attributes(name: str, item: Any) -> Iterator[ArrayInfo]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from numpy.lib import format as npy_format
 
 from app.emg.files.arrays import MAX_BYTES
-from app.emg.files.binary.array_mapping import ArrayInfo
+from app.emg.files.binary.array_info import ArrayInfo
 from app.emg.files.binary.damage import in_one_line
 from app.emg.files.binary.mapped import imported
 from app.emg.files.imported import FileHead, ImportedFile, ImportHints

@@ -70,7 +70,10 @@ def from_folder(path: Path) -> NamedLabel | None:
 def fixed_label(file: str, named: NamedLabel, hints: ImportHints) -> tuple[FixedLabel, tuple[str, ...]]:
     """Return the label of a whole file, and what was assumed of it."""
     what = f"class {named.number}" if named.gesture is None else named.gesture
-    said = f"the file's name says {what}, repetition {named.repetition}; --gestures names another, --label none takes none"
+    said = (
+        f"the file's name says {what}, repetition {named.repetition}; --gestures names another, "
+        "--label none takes none"
+    )
     if named.gesture is not None:
         names = hints.gesture_names or (named.gesture,)
         if named.gesture not in names:
