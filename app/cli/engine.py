@@ -140,7 +140,7 @@ def _timed(artefact: Artefact, name: str, opener: OpenBackend, iterations: int, 
     from app.inference.latency import time_calls
 
     manifest = artefact.manifest
-    emg = np.random.default_rng(0).standard_normal((batch, manifest.length, manifest.channels), np.float32)
+    emg = np.random.default_rng(0).standard_normal((batch, manifest.reads, manifest.channels), np.float32)
     try:
         backend = opener()
     except MyostreamError as error:

@@ -8,7 +8,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-Batch = npt.NDArray[np.float32]  # (batch, length, channels), C order
+Batch = npt.NDArray[np.float32]  # (batch, reads, channels), C order: the window, and the context before it
 Logits = npt.NDArray[np.float32]  # (batch, classes)
 
 

@@ -14,11 +14,12 @@ def as_batch(windows: npt.NDArray[np.float32], manifest: Manifest) -> Batch:
     """Return the same windows, float32, C order and writable; copied only where they are not.
 
     Raises:
-        WindowError: they are not (batch, length, channels) of this model, or there are none.
+        WindowError: they are not (batch, reads, channels) of this model, or there are none.
     """
-    wanted = (manifest.length, manifest.channels)
+    wanted = (manifest.reads, manifest.channels)
     if windows.ndim != 3 or windows.shape[1:] != wanted or not len(windows):
-        takes = f"(batch, length, channels) = (1 or more, {wanted[0]}, {wanted[1]})"
+        samples = "context + length" if manifest.context else "length"
+        takes = f"(batch, {samples}, channels) = (1 or more, {wanted[0]}, {wanted[1]})"
         raise WindowError(f"{manifest.name} takes windows of {takes}, got {windows.shape}")
     return np.require(windows, np.float32, ["C", "W"])  # torch warns of arrays that are read-only
 

@@ -20,7 +20,7 @@ Statistics = npt.NDArray[np.float32]  # (channels,)
 SCHEMA = 1
 # Somebody's own ONNX graph, which only ONNX Runtime runs, and which its author's golden vectors vouch for.
 FOREIGN = "onnx"
-NETWORKS = ("tcn", "spiking_tcn", "power")  # our own
+NETWORKS = ("tcn", "spiking_tcn", "power", "covariance")  # our own
 ARCHITECTURES = (*NETWORKS, FOREIGN)
 
 TIME_FIRST, CHANNELS_FIRST = "ntc", "nct"  # (windows, samples, channels), (windows, channels, samples)

@@ -1,4 +1,4 @@
-"""The networks: a temporal convolutional one, the same front read out by spiking neurons, and band powers.
+"""The networks: a temporal convolutional one, the same front read out by spiking neurons, band powers, covariances.
 
 All take (batch, length, channels) float32 and are pure tensor operations: no randomness in eval mode and no
 control flow that depends on data, so they export to ONNX with a dynamic batch.
@@ -32,6 +32,8 @@ import torch
 from torch import Tensor, nn
 
 from app.errors import ArtefactError
+from app.inference.covariance.constants import constants
+from app.inference.covariance.network import CovarianceNet
 from app.inference.hyper_parameters import HyperParameters
 from app.inference.layers import (
     OPERATIONS_PER_MAC,
@@ -196,7 +198,21 @@ class PowerNet(nn.Module):
         return bank + layers + OPERATIONS_PER_MAC * self.head.weight.numel()
 
 
-Classifier = Tcn | SpikingTcn | PowerNet
+Convolutional = Tcn | SpikingTcn | PowerNet
+Classifier = Convolutional | CovarianceNet
+
+
+def convolutional(network: Classifier) -> Convolutional:
+    """Return the same network, for what is done to convolutions.
+
+    Raises:
+        ArtefactError: it has none.
+    """
+    if isinstance(network, CovarianceNet):
+        raise ArtefactError(
+            "a covariance model has no filters to train or to turn: its head is fitted in closed form"
+        )
+    return network
 
 
 def build(
@@ -208,7 +224,7 @@ def build(
     *,
     steps: int = 4,
 ) -> Classifier:
-    """Return a new network with random weights, for windows of (length, channels).
+    """Return a new network with random weights, for windows of (length, channels); `build_for` makes covariance models.
 
     Raises:
         ArtefactError: the architecture or a hyper-parameter is unknown or out of range, or the window is
@@ -237,6 +253,8 @@ def build_for(manifest: Manifest) -> Classifier:
             f"{manifest.name} is somebody's own ONNX graph: it is served as it is, and cannot be trained, "
             "calibrated, exported or judged here"
         )
+    if manifest.architecture == "covariance":
+        return CovarianceNet(constants(manifest), len(manifest.classes))
     return build(
         manifest.architecture,
         manifest.hyper_parameters,

@@ -153,7 +153,7 @@ def _check(session: Any, manifest: Manifest, path: Path) -> None:
     border = {
         entry.name: (entry.type, entry.shape[1:]) for entry in session.get_inputs() + session.get_outputs()
     }
-    expected = {"emg": ("tensor(float)", [manifest.length, manifest.channels])}
+    expected = {"emg": ("tensor(float)", [manifest.reads, manifest.channels])}
     expected["logits"] = ("tensor(float)", [len(manifest.classes)])
     if "spikes" in _output_names(manifest):
         expected["spikes"] = ("tensor(float)", [])

@@ -63,8 +63,8 @@ class Parity:
 
 
 def fixed_windows(manifest: Manifest) -> Batch:
-    """Normalised windows (WINDOWS, length, channels), the same every time: from rest to three deviations."""
-    shape = (WINDOWS, manifest.length, manifest.channels)
+    """Normalised windows (WINDOWS, reads, channels), the same every time: from rest to three deviations."""
+    shape = (WINDOWS, manifest.reads, manifest.channels)
     noise = np.random.default_rng(SEED).standard_normal(shape)
     return (noise * np.geomspace(0.1, 3, WINDOWS)[:, np.newaxis, np.newaxis]).astype(np.float32)
 

@@ -15,8 +15,10 @@ import numpy.typing as npt
 from app.errors import ArtefactError
 from app.inference.artefact import CURE, WEIGHTS, Artefact
 from app.inference.backend import Batch
+from app.inference.covariance.features import features
+from app.inference.covariance.parameters import CovarianceParameters
 from app.inference.hyper_parameters import HyperParameters
-from app.inference.manifest import shown
+from app.inference.manifest import Manifest, shown
 
 Doubles = npt.NDArray[np.float64]
 Arrays = Mapping[str, npt.NDArray[Any]]
@@ -32,17 +34,19 @@ def reference_logits(artefact: Artefact, windows: Batch) -> Doubles:
         ArtefactError: the weights are damaged or not those of the network that the manifest describes.
     """
     manifest = artefact.manifest
-    shape = HyperParameters.read(manifest.hyper_parameters)
     arrays = artefact.weights()
     emg = windows.astype(np.float64)
     try:
+        if manifest.architecture == "covariance":
+            return _covariance_logits(emg, manifest, arrays)
+        shape = HyperParameters.read(manifest.hyper_parameters)
         if manifest.architecture == "power":
-            features = _power_features(emg, shape, arrays)
+            read = _power_features(emg, shape, arrays)
         elif manifest.architecture == "spiking_tcn":
-            features = _spike_rates(_front(emg, shape, arrays), shape, arrays, manifest.steps)
+            read = _spike_rates(_front(emg, shape, arrays), shape, arrays, manifest.steps)
         else:
-            features = _front(emg, shape, arrays).mean(1)
-        return _head(features, arrays)
+            read = _front(emg, shape, arrays).mean(1)
+        return _head(read, arrays)
     except (KeyError, ValueError) as error:  # a tensor is missing, or of another shape
         reason = shown(str(error))
         raise ArtefactError(f"{artefact.path / WEIGHTS} is not of this network: {reason}. {CURE}") from None
@@ -84,8 +88,22 @@ def _power_features(emg: Doubles, shape: HyperParameters, arrays: Arrays) -> Dou
     return features
 
 
-def _head(features: Doubles, arrays: Arrays) -> Doubles:
-    logits: Doubles = features @ arrays["head.weight"].T.astype(np.float64) + arrays["head.bias"]
+def _covariance_logits(emg: Doubles, manifest: Manifest, arrays: Arrays) -> Doubles:
+    """Logits of a covariance model: the linear head's, less half the squared distance from what is typical."""
+    parameters = CovarianceParameters.read(manifest.hyper_parameters)
+    projection = arrays["project.weight"] if parameters.projected else None
+    found = features(
+        emg, parameters, length=manifest.length, rate=manifest.sampling_rate, projection=projection
+    )
+    logits = _head(found, arrays)
+    if parameters.typical:
+        far = found @ arrays["typical.weight"].T.astype(np.float64) + arrays["typical.bias"]
+        logits -= np.square(far).sum(1, keepdims=True) / 2
+    return logits
+
+
+def _head(read: Doubles, arrays: Arrays) -> Doubles:
+    logits: Doubles = read @ arrays["head.weight"].T.astype(np.float64) + arrays["head.bias"]
     return logits
 
 

@@ -78,7 +78,7 @@ class TorchBackend:
         manifest = artefact.manifest
         try:
             network = _network(artefact, device)
-            graphs = FixedSizes(network, (manifest.length, manifest.channels), device)
+            graphs = FixedSizes(network, (manifest.reads, manifest.channels), device)
         except (RuntimeError, AssertionError) as error:  # the latter: torch was built without CUDA
             reason = f"torch {torch.__version__} cannot use {device}: {str(error).splitlines()[0]}"
             cure = "Install the torch of your CUDA version from https://pytorch.org."

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from app.inference.networks import Classifier
+from app.inference.networks import Classifier, convolutional
 from app.learning.batches import Windows
 from app.learning.datasets import Dataset, Ids
 
@@ -45,7 +45,7 @@ class Alignment:
 
 def turned(network: Classifier, alignment: Alignment) -> Classifier:
     """Return a copy of a network that aligns its own input."""
-    twin = copy.deepcopy(network)
+    twin = convolutional(copy.deepcopy(network))
     with torch.no_grad():
         twin.entry.weight.copy_(torch.roll(twin.entry.weight, -alignment.roll, 1) * alignment.gain)
     return twin

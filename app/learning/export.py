@@ -1,6 +1,6 @@
 """A network as ONNX: one file with the weights inside, for ONNX Runtime and the TensorRT parsers.
 
-The graph takes `emg` (batch, length, channels) float32, normalised already, with a dynamic batch, and gives
+The graph takes `emg` (batch, context + length, channels) float32, normalised already, with a dynamic batch, and gives
 `logits` (batch, classes) and, for a spiking network, `spikes` (batch,). Its steps are those of the manifest.
 
 onnx, onnxscript and onnxruntime are imported where used: a server that only runs graphs loads none of the first two.
@@ -24,9 +24,11 @@ from torch import Tensor, nn
 
 from app.errors import MyostreamError
 from app.inference.backend import Batch
+from app.inference.covariance.network import CovarianceNet
 from app.inference.manifest import Manifest
-from app.inference.networks import Classifier, folded
+from app.inference.networks import Classifier, folded, state_arrays
 from app.inference.parity import ALLOWED
+from app.learning.covariance.graph import covariance_graph
 from app.learning.progress import Progress, silently
 
 # The oldest that torch's exporter writes without converting; TensorRT 10 and 11 parse it.
@@ -62,6 +64,8 @@ def export(
         MyostreamError: a package is missing, or the graph does not give what the network gives.
     """
     made: dict[str, bytes] = {}
+    if isinstance(network, CovarianceNet):  # fp16 and int8 gain nothing: nodes cost it more than products
+        return {"model.onnx": _checked(network, manifest, windows)}
     steps: list[tuple[str, Callable[[], bytes]]] = [
         ("model.onnx", lambda: _checked(network, manifest, windows)),
         ("model.fp16.onnx", lambda: onnx_fp16(network, manifest)),
@@ -83,6 +87,8 @@ def _checked(network: Classifier, manifest: Manifest, windows: Batch) -> bytes:
 
 def onnx_fp32(network: Classifier, manifest: Manifest) -> bytes:
     """Return the network as it is."""
+    if isinstance(network, CovarianceNet):
+        return covariance_graph(manifest, state_arrays(network))
     return _exported(folded(network), manifest, network.spiking)
 
 
@@ -154,7 +160,7 @@ def _exported(network: nn.Module, manifest: Manifest, spiking: bool) -> bytes:
     with _quietly():
         program: Any = torch.onnx.export(
             network,
-            (torch.zeros(2, manifest.length, manifest.channels),),
+            (torch.zeros(2, manifest.reads, manifest.channels),),
             dynamo=True,
             verbose=False,
             opset_version=OPSET,

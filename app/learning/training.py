@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from app import private_files
-from app.inference.networks import Classifier
+from app.inference.networks import Classifier, convolutional
 from app.learning.augmentation import WITHIN_SESSION, Augmentation
 from app.learning.batches import Windows, balanced_draw
 from app.learning.datasets import Ids
@@ -75,7 +75,8 @@ class Trainer:
         apart: Sequence[int],
         schedule: Schedule,
     ) -> None:
-        self.network, self.windows, self.schedule, self.apart = network, windows, schedule, apart
+        self.network, self.windows = convolutional(network), windows
+        self.schedule, self.apart = schedule, apart
         data = windows.data
         self._rows = data.rows_of(people)
         self._groups = data.person[self._rows] * len(data.classes) + data.label[self._rows]

@@ -11,6 +11,7 @@ import numpy as np
 from app.inference.artefact import Artefact, Manifest, save, weights_bytes
 
 TINY = {"width": 8, "stem_kernel": 4, "stem_stride": 2, "kernel": 3, "dilations": [1, 2]}
+COVARIANCE = {"floor": 0.01, "bands_hz": [[15, 60], [60, 95]], "frame_ms": 100.0, "typical": 3}
 
 
 def make_manifest(
@@ -23,14 +24,16 @@ def make_manifest(
     **changes: Any,
 ) -> Manifest:
     """A manifest in which every field has a value that can be told from a default."""
+    covariance = architecture == "covariance"
     spiking = {"beta": 0.9, "threshold": 1.0} if architecture == "spiking_tcn" else {}
     fields: dict[str, Any] = {
         "name": "tiny",
         "version": "1.0.0",
         "architecture": architecture,
-        "hyper_parameters": {**TINY, **spiking},
+        "hyper_parameters": COVARIANCE if covariance else {**TINY, **spiking},
         "channels": channels,
         "length": length,
+        "context": 2 * length if covariance else 0,
         "sampling_rate": rate,
         "units": "uV",
         "mean": np.linspace(-0.5, 0.5, channels, dtype=np.float32),

@@ -251,7 +251,7 @@ def test_a_wrong_hyper_parameter_is_named(values: dict[str, Any], message: str) 
 
 
 def test_an_unknown_architecture_is_refused() -> None:
-    with pytest.raises(ArtefactError, match="one of tcn, spiking_tcn, power, got 'lstm'"):
+    with pytest.raises(ArtefactError, match="one of tcn, spiking_tcn, power, covariance, got 'lstm'"):
         build("lstm", {}, 16, 200, 7)
 
 

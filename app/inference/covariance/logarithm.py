@@ -38,26 +38,17 @@ def block_size(degree: int) -> int:
     return min(range(2, degree + 1), key=lambda size: size - 1 + degree // size)
 
 
-@lru_cache
-def blocks(ridge: float, channels: int, degree: int) -> Doubles:
-    """Return the coefficients by blocks, (blocks, s): p = sum_j T_j(T_s) sum_k blocks[j, k] T_k, k = 0..s-1.
-
-    From 2 T_js T_k = T_(js + k) + T_(js - k): what a block's product with T_k gives below it is taken from there.
-    """
-    size = block_size(degree)
-    number = degree // size + 1
-    left = np.zeros(number * size)
+def blocks(ridge: float, channels: int, degree: int, size: int) -> Doubles:
+    """Return the coefficients by blocks of `size`, (blocks, size): p = sum_jk found[j, k] T_j(T_size) T_k."""
+    left = np.zeros(-(-(degree + 1) // size) * size)
     left[: degree + 1] = series(ridge, channels, degree)
-    found = np.zeros((number, size))
-    for j in reversed(range(number)):
-        for k in reversed(range(size)):
-            value = left[j * size + k]
-            if j and k:
-                found[j, k] = 2 * value
-                left[j * size - k] -= value
-            else:
-                found[j, k] = value
-    found.setflags(write=False)
+    found = np.zeros((len(left) // size, size))
+    for place in reversed(range(len(left))):
+        j, k = divmod(place, size)
+        found[j, k] = left[place]
+        if j and k:  # 2 T_js T_k = T_(js + k) + T_(js - k), and what is below comes out of the block before
+            found[j, k] *= 2
+            left[j * size - k] -= left[place]
     return found
 
 
@@ -67,7 +58,8 @@ def log_bounded(matrices: Doubles, ridge: float, degree: int) -> Doubles:
     low, high = bounds(ridge, channels)
     unit = np.eye(channels)
     first = (2 * matrices - (high + low) * unit) / (high - low)
-    size, by_block = block_size(degree), blocks(ridge, channels, degree)
+    size = block_size(degree)
+    by_block = blocks(ridge, channels, degree, size)
     kinds = [np.broadcast_to(unit, first.shape), first]  # T_0, T_1, ...
     while len(kinds) <= size:
         kinds.append(2 * first @ kinds[-1] - kinds[-2])

@@ -16,7 +16,7 @@ Doubles = npt.NDArray[np.float64]
 Band = tuple[float, float]  # Hz, from and below
 
 # Far above what runs in real time on one core; they bound what a hand-edited manifest can make us allocate.
-MAX_DEGREE, MAX_BANDS, MAX_TYPICAL, MAX_PROJECTED = 128, 16, 4096, 64
+MAX_DEGREE, MAX_BANDS, MAX_TYPICAL, MAX_PROJECTED = 95, 16, 4096, 64
 MAX_MS = 1e5
 
 
@@ -32,7 +32,7 @@ class CovarianceParameters:
         0.05  # of the mean variance, added to every variance: the smallest eigenvalue of a scaled matrix
     )
     floor: float = 1.0  # variance added to every channel; what is far below it counts as silence
-    degree: int = 24  # of the Chebyshev polynomial that stands for the logarithm
+    degree: int = 23  # of the Chebyshev polynomial that stands for the logarithm
     tau_ms: float = 500.0  # a sample of the context weighs exp(-age / tau)
     bands_hz: tuple[Band, ...] = ()  # whose powers over the context are features too
     frame_ms: float = 200.0  # of the spectra that the powers are taken from, half overlapping

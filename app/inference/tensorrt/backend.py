@@ -39,7 +39,7 @@ class TensorRtBackend:
         self.precision, self.note, self.gpu = note.precision, note, cuda.gpu
         self.graphs = "by the runtime" if engine.runtime_graphs else "none"
         self._manifest = manifest
-        self._window = (manifest.length, manifest.channels)
+        self._window = (manifest.reads, manifest.channels)
         self._engine: TensorRtEngine | None = engine
         self._cuda: Cuda | None = cuda
         self._sizes = padded_sizes(engine.max_batch)

@@ -146,7 +146,7 @@ def _check_border(trt: Any, network: Any, manifest: Manifest) -> None:
 def border_of(manifest: Manifest) -> dict[str, tuple[int, ...]]:
     """Return the tensors that go in and out of a model's graph; -1 is the batch."""
     border: dict[str, tuple[int, ...]] = {
-        "emg": (-1, manifest.length, manifest.channels),
+        "emg": (-1, manifest.reads, manifest.channels),
         "logits": (-1, len(manifest.classes)),
     }
     if manifest.architecture == "spiking_tcn":
@@ -167,7 +167,7 @@ def _set_target(flavour: Flavour, config: Any, sm: str) -> None:
 
 def _add_profile(flavour: Flavour, builder: Any, config: Any, manifest: Manifest, batches: Batches) -> None:
     profile = builder.create_optimization_profile()
-    window = (manifest.length, manifest.channels)
+    window = (manifest.reads, manifest.channels)
     profile.set_shape("emg", (batches.least, *window), (batches.best, *window), (batches.most, *window))
     if config.add_optimization_profile(profile) < 0:
         raise _failed(flavour)
