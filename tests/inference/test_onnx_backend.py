@@ -22,8 +22,8 @@ from tests.inference.artefacts import make_artefact
 GRAPHS: dict[str, dict[str, bytes]] = {}
 
 
-def windows(batch: int = 2) -> np.ndarray:
-    return np.random.default_rng(2).normal(size=(batch, 20, 4)).astype(np.float32)
+def windows(batch: int = 2, reads: int = 20) -> np.ndarray:
+    return np.random.default_rng(2).normal(size=(batch, reads, 4)).astype(np.float32)
 
 
 def with_graphs(folder: Path, architecture: str) -> Artefact:
@@ -38,7 +38,7 @@ def graphs_of(architecture: str, manifest: Manifest, weights: Mapping[str, np.nd
     if architecture not in GRAPHS:
         network = build_for(manifest)
         load_arrays(network, weights)
-        GRAPHS[architecture] = export(network, manifest, windows(32))
+        GRAPHS[architecture] = export(network, manifest, windows(32, manifest.reads))
     return GRAPHS[architecture]
 
 

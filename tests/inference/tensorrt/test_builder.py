@@ -50,6 +50,13 @@ def test_a_spiking_network_builds(rtx: Flavour, spiking: Artefact) -> None:
     assert build(rtx, graph(spiking), spiking.manifest, "fp32", Batches.up_to(4))
 
 
+def test_a_covariance_model_builds_for_all_that_it_reads(rtx: Flavour, tmp_path: Path) -> None:
+    covariance = with_graphs(tmp_path, "covariance")
+
+    assert set(covariance.manifest.files) == {"weights.safetensors", "model.onnx"}
+    assert build(rtx, graph(covariance), covariance.manifest, "fp32", Batches.up_to(16))
+
+
 def test_progress_is_told(rtx: Flavour, tcn: Artefact) -> None:
     told: list[tuple[str, int, int]] = []
 
