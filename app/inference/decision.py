@@ -1,4 +1,4 @@
-"""From predictions to a decision: rejection, majority vote, rest when in doubt.
+"""From predictions to a decision: rejection, hysteresis, majority vote, rest when in doubt.
 
 Majority vote over the last decisions is the post-processing of Englehart & Hudgins 2003, "A robust, real-time
 control scheme for multifunction myoelectric control", IEEE Trans. Biomed. Eng. 50(7); rejection by confidence is
@@ -9,10 +9,12 @@ control", IEEE Trans. Biomed. Eng. 60(6).
 from __future__ import annotations
 
 from collections import Counter, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
+
+from app.inference.decision_rule import DecisionRule
 
 
 def majority(votes: Iterable[int | None], previous: int, rest: int) -> int:
@@ -29,26 +31,94 @@ def majority(votes: Iterable[int | None], previous: int, rest: int) -> int:
     return counts[0][0]
 
 
-class Decider:
-    """The state of one decision stream: the last `votes` predictions, and what was decided from them."""
+class Hysteresis:
+    """A gesture that begins at the probability `enter` and lasts until its own is below `leave`.
 
-    def __init__(self, votes: int, min_confidence: float, rest: int) -> None:
+    Then another gesture follows at `change`, or rest. Without `enter` a gesture begins with any prediction; without
+    `leave` it lasts as long as it is the prediction; without `change` another one needs what the first one did.
+    """
+
+    def __init__(self, enter: float | None, leave: float | None, change: float | None, rest: int) -> None:
+        self._enter = 0.0 if enter is None else enter
+        self._change = self._enter if change is None else change
+        self._leave, self._rest = leave, rest
+        self.held = rest
+
+    def update(self, prediction: int, probabilities: Sequence[float]) -> int:
+        """Return the class that is held after one more window: rest, or a gesture."""
+        if not self._lasts(prediction, probabilities):
+            needed = self._enter if self.held == self._rest else self._change
+            self.held = prediction if probabilities[prediction] >= needed else self._rest
+        return self.held
+
+    def reset(self) -> None:
+        """Let go of what is held."""
+        self.held = self._rest
+
+    def _lasts(self, prediction: int, probabilities: Sequence[float]) -> bool:
+        if self.held == self._rest:
+            return False
+        if self._leave is None:
+            return prediction == self.held
+        return probabilities[self.held] >= self._leave
+
+
+class Decider:
+    """The state of one decision stream: the last `votes` windows, and what was decided from them.
+
+    A window's vote is its prediction; with `enter`, `leave` or `change` it is what `Hysteresis` holds after it.
+    """
+
+    def __init__(
+        self,
+        votes: int,
+        min_confidence: float,
+        rest: int,
+        enter: float | None = None,
+        leave: float | None = None,
+        change: float | None = None,
+    ) -> None:
         self._votes: deque[int | None] = deque(maxlen=votes)
         self._min_confidence = min_confidence
         self._rest = rest
+        off = enter is None and leave is None and change is None
+        self._hysteresis = None if off else Hysteresis(enter, leave, change, rest)
         self.decision = rest
 
-    def update(self, prediction: int, confidence: float) -> int:
-        """Add one prediction and return the decision (a class id)."""
-        self._votes.append(prediction if confidence >= self._min_confidence else None)
+    @classmethod
+    def by(cls, rule: DecisionRule, rest: int) -> Decider:
+        """Return one that goes by that rule."""
+        return cls(rule.votes, rule.min_confidence, rest, rule.enter, rule.leave, rule.change)
+
+    def update(
+        self, prediction: int, confidence: float, probabilities: Sequence[float] = (), unknown: bool = False
+    ) -> int:
+        """Add one prediction and return the decision (a class id).
+
+        `probabilities` (classes,) are for hysteresis; an `unknown` window is none of the classes, and no vote.
+        """
+        self._votes.append(self._vote(prediction, confidence, probabilities, unknown))
         self.decision = majority(self._votes, self.decision, self._rest)
         return self.decision
 
     def reset(self) -> int:
         """Forget the past and fall to rest: the signal stalled, broke off, or cannot be trusted."""
         self._votes.clear()
+        if self._hysteresis is not None:
+            self._hysteresis.reset()
         self.decision = self._rest
         return self.decision
+
+    def _vote(
+        self, prediction: int, confidence: float, probabilities: Sequence[float], unknown: bool
+    ) -> int | None:
+        if not unknown and confidence >= self._min_confidence:
+            if self._hysteresis is None:
+                return prediction
+            return self._hysteresis.update(prediction, probabilities)
+        if self._hysteresis is not None:
+            self._hysteresis.reset()  # rest when in doubt
+        return None
 
 
 def intensity(window: npt.NDArray[np.float32], rest_rms: float, active_rms: float) -> float:

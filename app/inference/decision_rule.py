@@ -20,14 +20,13 @@ class DecisionRule:
     votes: int = 1  # the decision is the majority of so many windows
     min_confidence: float = 0.0  # a prediction below is no vote
     enter: float | None = None  # a gesture begins at this probability; None: at any
-    leave: float | None = (
-        None  # and lasts until its own is below this one; None: until another class is likelier
-    )
+    leave: float | None = None  # and lasts until its own is below; None: until another class is likelier
+    change: float | None = None  # another gesture follows it at this probability, else rest; None: enter
 
     def __post_init__(self) -> None:
         if not 1 <= self.votes <= MAX_VOTES:
             raise ArtefactError(f"decision.votes must be from 1 to {MAX_VOTES}, got {self.votes}")
-        for name in ("min_confidence", "enter", "leave"):
+        for name in ("min_confidence", "enter", "leave", "change"):
             value = getattr(self, name)
             if value is not None and not 0 <= value <= 1:
                 raise ArtefactError(f"decision.{name} must be from 0 to 1, got {value}")
@@ -35,8 +34,3 @@ class DecisionRule:
             raise ArtefactError(
                 f"decision.leave must be below decision.enter, {self.enter:g}, got {self.leave:g}"
             )
-
-    @property
-    def hysteresis(self) -> bool:
-        """Whether a gesture begins and ends at thresholds of its own."""
-        return self.enter is not None or self.leave is not None

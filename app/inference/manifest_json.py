@@ -128,7 +128,9 @@ def _decision(top: Json) -> DecisionRule | None:
     for name in given:
         if name not in known:
             raise ArtefactError(f"decision has {shown(name)}; it takes {', '.join(known)}")
-    values: dict[str, Any] = {name: _number_or_none(given, "decision.", name) for name in ("enter", "leave")}
+    values: dict[str, Any] = {
+        name: _number_or_none(given, "decision.", name) for name in ("enter", "leave", "change")
+    }
     if "votes" in given:
         values["votes"] = _get(given, "decision.", "votes", int)
     if "min_confidence" in given:

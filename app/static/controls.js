@@ -9,19 +9,24 @@ const BACKENDS = [
   ["pytorch", "PyTorch"],
   ["tensorrt", "TensorRT"],
 ];
+const SHARE = { min: 0, max: 1, step: "any" };
+const THE_MODELS = { placeholder: "the model's", title: "With all five of these empty, the model's own hold" };
 const FIELDS = [
   { name: "source", label: "Source", kind: "choice", whole: true },
   { name: "backend", label: "Backend", kind: "choice", whole: true },
   { name: "fps", label: "Frames a second", kind: "number", attributes: { min: 0.1, step: "any", required: true } },
   { name: "duration_seconds", label: "Duration, s", kind: "number", attributes: { min: 0.1, max: 604800, step: "any", placeholder: "until stopped" } },
-  { name: "votes", label: "Votes", kind: "number", attributes: { min: 1, max: 1000, step: 1, required: true } },
-  { name: "min_confidence", label: "Min. confidence", kind: "number", attributes: { min: 0, max: 1, step: 0.05, required: true } },
+  { name: "votes", label: "Votes", kind: "number", attributes: { min: 1, max: 1000, step: 1, ...THE_MODELS } },
+  { name: "min_confidence", label: "Min. confidence", kind: "number", attributes: { ...SHARE, ...THE_MODELS } },
+  { name: "enter", label: "Gesture begins at", kind: "number", attributes: { ...SHARE, ...THE_MODELS } },
+  { name: "leave", label: "and ends below", kind: "number", attributes: { ...SHARE, ...THE_MODELS } },
+  { name: "change", label: "Another follows at", kind: "number", attributes: { ...SHARE, ...THE_MODELS } },
   { name: "preprocess", label: "Normalise (preprocess)", kind: "check" },
   { name: "use_tensorrt", label: "Prefer TensorRT", kind: "check" },
   { name: "include_signal", label: "Show the signal", kind: "check" },
   { name: "include_aux", label: "Show what comes beside it", kind: "check" },
 ];
-const OF_MODEL = ["backend", "votes", "min_confidence", "preprocess", "use_tensorrt"];
+const OF_MODEL = ["backend", "votes", "min_confidence", "enter", "leave", "change", "preprocess", "use_tensorrt"];
 const APPLY_MS = 400; // after the last key stroke
 
 /** Reads and shows the options; `onChange` gets them when they are sound. */

@@ -99,7 +99,7 @@ class Dashboard {
     if (!this.controls.valid()) return;
     this.options = this.controls.options;
     this.#clear();
-    this.predictions.gesture.threshold(this.options.min_confidence);
+    this.predictions.gesture.threshold(this.options.enter ?? this.options.min_confidence ?? 0);
     setText(byId("fps-asked"), String(this.options.fps));
     this.chronicle.began(spoken(this.options));
     this.session.start(spoken(this.options));

@@ -9,7 +9,8 @@ export class Figures {
   /** An answer of `/infer/stream/stats`; `options` are those that this page streams with. */
   server(stats, options) {
     this.#server = stats;
-    const group = stats.groups.find((found) => found.fps === options.fps && found.votes === options.votes);
+    const same = (found) => found.fps === options.fps && [null, found.votes].includes(options.votes);
+    const group = stats.groups.find(same);
     setText(byId("delay"), figure(group?.decision_delay_ms ?? stats.decision_delay_ms));
     setText(byId("streams"), String(stats.active_streams));
     setText(byId("lost"), stats.source ? stats.source.lost_samples.toLocaleString("en") : "–");

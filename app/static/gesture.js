@@ -47,7 +47,8 @@ export class GesturePanel {
     this.#next = nowMs + FIGURES_MS;
     frame.probabilities.forEach((share, k) => this.#bars.set(k, share, percent(share), k === frame.prediction));
     setText(byId("intensity-figure"), percent(frame.intensity));
-    setText(byId("raw"), `${spaced(frame.label)}, ${percent(frame.confidence)}`);
+    const likest = `${spaced(frame.label)}, ${percent(frame.confidence)}`;
+    setText(byId("raw"), frame.unknown ? `none of these (${likest})` : likest);
     this.#truth(frame);
   }
 

@@ -7,8 +7,11 @@ export const DEFAULTS = Object.freeze({
   use_tensorrt: true,
   fps: 30,
   preprocess: true,
-  votes: 1,
-  min_confidence: 0,
+  votes: null, // null, also of the next four: as the model says
+  min_confidence: null,
+  enter: null,
+  leave: null,
+  change: null,
   duration_seconds: null,
   include_signal: false,
   include_aux: false,

@@ -31,6 +31,7 @@ export interface Frame extends FrameOfSignal {
   label: string;
   confidence: number;
   probabilities: number[];
+  unknown?: true; // none of the classes is like this window
   decision: number;
   decision_label: string;
   intensity: number;

@@ -80,6 +80,7 @@ STREAMS: list[dict[str, Any]] = [
     {"votes": 1.5},
     {"min_confidence": 1.1},
     {"min_confidence": -0.1},
+    *({name: value} for name in ("enter", "leave", "change") for value in (1.1, -0.1, "0.5", True)),
     {"use_tensorrt": 1},
     {"preprocess": "yes"},
     {"include_signal": None},

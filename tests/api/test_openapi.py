@@ -16,7 +16,7 @@ EVENTS, PROBLEM = "text/event-stream", "application/problem+json"
 SHAPE = {"batch", "channels", "length", "preprocess"}
 STREAM = {
     *("duration_seconds", "use_tensorrt", "fps", "preprocess", "backend", "votes", "min_confidence"),
-    *("include_signal", "include_aux", "source"),
+    *("enter", "leave", "change", "include_signal", "include_aux", "source"),
 }
 NO_ROUTES = {"static", "swagger_ui.static", "api-docs.openapi_json", "api-docs.openapi_swagger_ui"}
 READS_BODY = {400, 408, 413, 415, 422, 503}

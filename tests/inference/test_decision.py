@@ -74,3 +74,99 @@ def test_a_class_with_more_than_half_of_the_last_votes_is_always_decided(
         recent = history[-votes:]
         winners = [c for c in set(recent) if recent.count(c) * 2 > len(recent)]
         assert not winners or winners == [decision]
+
+
+def decided(decider: Decider, *windows: tuple[float, ...] | None) -> list[int]:
+    """The decisions after windows of those probabilities of rest, fist and open; None: an unknown one."""
+    decisions = []
+    for window in windows:
+        shares = window or (0.0, 1.0, 0.0)
+        likeliest = max(range(3), key=shares.__getitem__)
+        decisions.append(decider.update(likeliest, shares[likeliest], shares, window is None))
+    return decisions
+
+
+def hysteresis(enter: float | None = 0.7, leave: float | None = 0.1, **more: float) -> Decider:
+    return Decider(votes=1, min_confidence=0.0, rest=REST, enter=enter, leave=leave, **more)
+
+
+def test_a_gesture_begins_at_enter_and_not_below() -> None:
+    assert decided(hysteresis(), (0.31, 0.69, 0.0), (0.3, 0.7, 0.0)) == [REST, FIST]
+
+
+def test_a_gesture_lasts_until_its_own_probability_is_below_leave() -> None:
+    windows = [(0.2, 0.8, 0.0), (0.9, 0.1, 0.0), (0.6, 0.15, 0.25), (0.91, 0.09, 0.0)]
+
+    assert decided(hysteresis(), *windows) == [FIST, FIST, FIST, REST]
+
+
+@pytest.mark.parametrize(
+    ("shares", "expected"),
+    [
+        pytest.param((0.2, 0.05, 0.75), OPEN, id="to another gesture at enter"),
+        pytest.param((0.4, 0.05, 0.55), REST, id="else to rest, though it is likelier than rest"),
+        pytest.param((0.1, 0.15, 0.75), FIST, id="not while its own is above leave"),
+    ],
+)
+def test_out_of_a_gesture_comes_another_or_rest(shares: tuple[float, ...], expected: int) -> None:
+    assert decided(hysteresis(), (0.1, 0.9, 0.0), shares)[-1] == expected
+
+
+def test_change_is_what_another_gesture_needs_where_it_differs_from_enter() -> None:
+    decider = hysteresis(change=0.5)
+
+    assert decided(decider, (0.1, 0.9, 0.0), (0.45, 0.05, 0.5)) == [FIST, OPEN]
+    assert decided(hysteresis(change=0.5), (0.45, 0.05, 0.5)) == [REST]  # from rest it is enter that counts
+
+
+def test_without_enter_every_prediction_begins_a_gesture() -> None:
+    windows = [(0.3, 0.4, 0.3), (0.85, 0.15, 0.0), (0.95, 0.05, 0.0)]
+
+    assert decided(hysteresis(enter=None), *windows) == [FIST, FIST, REST]
+
+
+def test_without_leave_a_gesture_lasts_as_long_as_it_is_the_prediction() -> None:
+    windows = [(0.2, 0.8, 0.0), (0.3, 0.4, 0.3), (0.5, 0.4, 0.1)]
+
+    assert decided(hysteresis(leave=None), *windows) == [FIST, FIST, REST]
+
+
+def test_an_unknown_window_is_rest_and_the_gesture_must_begin_anew() -> None:
+    windows = [(0.2, 0.8, 0.0), None, (0.4, 0.6, 0.0), (0.2, 0.8, 0.0)]
+
+    assert decided(hysteresis(), *windows) == [FIST, REST, REST, FIST]
+
+
+def test_an_unknown_window_is_no_vote() -> None:
+    assert decided(Decider(1, 0.0, REST), (0.0, 1.0, 0.0), None) == [FIST, REST]
+    assert decided(Decider(3, 0.0, REST), (0.0, 1.0, 0.0), None, None, None) == [FIST, FIST, FIST, REST]
+
+
+def test_with_votes_the_decision_is_the_majority_of_what_hysteresis_holds() -> None:
+    decider = Decider(votes=3, min_confidence=0.0, rest=REST, enter=0.7, leave=0.1)
+    windows = [(1.0, 0.0, 0.0)] * 3 + [(0.2, 0.8, 0.0), (0.6, 0.4, 0.0), (0.6, 0.4, 0.0)]
+
+    assert decided(decider, *windows) == [REST, REST, REST, REST, FIST, FIST]
+
+
+def test_reset_lets_go_of_what_is_held() -> None:
+    decider = hysteresis()
+    decided(decider, (0.1, 0.9, 0.0))
+
+    assert decider.reset() == REST
+    assert decided(decider, (0.6, 0.4, 0.0)) == [REST]
+
+
+@given(st.lists(st.lists(st.floats(0.01, 1), min_size=3, max_size=3), max_size=60), st.floats(0.5, 1))
+def test_a_gesture_never_begins_below_enter_nor_lasts_below_leave(
+    weights: list[list[float]], enter: float
+) -> None:
+    decider, leave, before = hysteresis(enter, 0.2), 0.2, REST
+    for row in weights:
+        shares = tuple(value / sum(row) for value in row)
+        decision = decided(decider, shares)[0]
+        if decision not in (REST, before):
+            assert shares[decision] >= enter
+        if decision != REST and decision == before:
+            assert shares[decision] >= min(leave, enter)
+        before = decision

@@ -27,7 +27,7 @@ def test_a_model_that_says_nothing_decides_as_the_contract_says() -> None:
 
 
 def test_the_rule_and_the_threshold_come_back_as_they_were_written() -> None:
-    rule = DecisionRule(votes=3, min_confidence=0.25, enter=0.7, leave=0.1)
+    rule = DecisionRule(votes=3, min_confidence=0.25, enter=0.7, leave=0.1, change=0.5)
 
     manifest = parse(encode(make_manifest(decision=rule, reject_below=-41.5)))
 
@@ -56,6 +56,7 @@ def test_what_a_rule_leaves_out_is_the_contract_s() -> None:
         ({"leave": -1}, "decision.leave"),
         ({"enter": 0.5, "leave": 0.5}, "decision.leave"),
         ({"enter": 0.2, "leave": 0.5}, "decision.leave"),
+        ({"change": 2}, "decision.change"),
         ({"entre": 0.7}, "entre"),
         ([], "decision"),
         ("votes", "decision"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
@@ -60,8 +61,9 @@ def stream_by_get() -> Response:
 def stats() -> dict[str, Any]:
     """Return what the streams have done since the worker started, and how long each stage took.
 
-    `decision_delay_ms` is computed, for 30 fps and one vote and for every group of readers: half the window, half
-    a hop for each vote, the group delays of filter and montage, and the measured latency (Farrell & Weir 2008).
+    `decision_delay_ms` is computed, for 30 fps and the model's own votes and for every group of readers: half the
+    window, half a hop for each vote, the group delays of filter and montage, and the measured latency (Farrell & Weir
+    2008).
     """
     runtime = current_runtime()
     latency = runtime.stats.mean_infer_ms()
@@ -80,7 +82,7 @@ def stats() -> dict[str, Any]:
                 "source": pipeline.name,
                 "fps": options.fps,
                 "backend": options.backend,
-                "votes": options.votes,
+                **asdict(options.rule_with(pipeline.manifest)),
                 "readers": readers,
                 "decision_delay_ms": _rounded(runtime.decision_delay_ms(options, pipeline)),
             }
@@ -149,6 +151,9 @@ def _options(runtime: Runtime, pipeline: SourcePipeline, job: StreamJob) -> Stre
         preprocess=job.preprocess,
         votes=job.votes,
         min_confidence=job.min_confidence,
+        enter=job.enter,
+        leave=job.leave,
+        change=job.change,
         include_signal=job.include_signal,
         include_aux=job.include_aux,
     )

@@ -95,6 +95,10 @@ class InferResultSchema(Schema):
     label = fields.Raw(required=True, **about("Its gesture", example="flexion"))
     confidence = fields.Raw(required=True, **about("Its probability", example=0.93))
     probabilities = fields.Raw(required=True, **about("Of every class", example=[0.02, 0.93, 0.05]))
+    is_unknown = fields.Raw(  # Schema has an attribute `unknown` of its own
+        data_key="unknown",
+        **about("Whether it is none of the classes; only of a model that can tell", example=False),
+    )
     backend = fields.String(required=True, **about("What ran", example="onnxruntime"))
 
 
@@ -111,6 +115,10 @@ class BackendResultSchema(Schema):
     backend = fields.String(required=True, **about("What ran", example="onnxruntime"))
     label = fields.Raw(required=True, **about("The gesture; an array for a batch", example="flexion"))
     probabilities = fields.Raw(required=True, **about("Of every class", example=[0.02, 0.93, 0.05]))
+    is_unknown = fields.Raw(  # Schema has an attribute `unknown` of its own
+        data_key="unknown",
+        **about("Whether it is none of the classes; only of a model that can tell", example=False),
+    )
 
 
 class LatencySchema(Schema):

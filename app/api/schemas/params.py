@@ -35,8 +35,11 @@ class StreamJob:
     fps: float = 30.0
     preprocess: bool = True
     backend: str | None = None
-    votes: int = 1
+    votes: int | None = None  # None: decisions are made as the model says
     min_confidence: float = 0.0
+    enter: float | None = None
+    leave: float | None = None
+    change: float | None = None
     include_signal: bool = False
     include_aux: bool = False
     source: str | None = None

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from marshmallow import Schema, fields, post_load
+from marshmallow import Schema, ValidationError, fields, post_load, validates_schema
 from marshmallow.validate import Length, Range
 
 from app.api.schemas.fields import Choice, Flag, Number, Whole, about
 from app.api.schemas.health import SourceHealthSchema
 from app.api.schemas.params import StreamJob
 from app.config import BACKENDS
+from app.inference.decision_rule import MAX_VOTES
 
-MAX_VOTES = 1000
 MAX_DURATION_S = 7 * 24 * 3600.0
+RULE = ("votes", "min_confidence", "enter", "leave", "change")
+
+_SHARE = Range(0, 1, error="must be from 0 to 1")
 
 
 class StreamSchema(Schema):
-    """A stream of predictions."""
+    """A stream of predictions.
+
+    Where it names none of `votes`, `min_confidence`, `enter`, `leave` and `change`, decisions are made as the model
+    says (`decision` of its manifest; without that as by these defaults). Where it names one, the others have these
+    defaults.
+    """
 
     duration_seconds = Number(
         allow_none=True,
@@ -43,13 +51,30 @@ class StreamSchema(Schema):
         load_default=None,
         **about("This backend and no other; overrides use_tensorrt"),
     )
-    votes = Whole(
-        1, MAX_VOTES, load_default=1, **about("The decision is the majority of so many predictions")
-    )
+    votes = Whole(1, MAX_VOTES, **about("The decision is the majority of so many predictions", default=1))
     min_confidence = Number(
-        load_default=0.0,
-        validate=Range(0, 1, error="must be from 0 to 1"),
-        **about("A prediction below this confidence is no vote"),
+        validate=_SHARE, **about("A prediction below this confidence is no vote", default=0.0)
+    )
+    enter = Number(
+        allow_none=True,
+        validate=_SHARE,
+        **about("A gesture begins at this probability; null: at any", default=None),
+    )
+    leave = Number(
+        allow_none=True,
+        validate=_SHARE,
+        **about(
+            "It lasts until its own probability is below this one, which is below `enter`; null: until another "
+            "class is likelier",
+            default=None,
+        ),
+    )
+    change = Number(
+        allow_none=True,
+        validate=_SHARE,
+        **about(
+            "Then another gesture follows at this probability, else rest; null: as `enter`", default=None
+        ),
     )
     include_signal = Flag(load_default=False, **about("Put the filtered samples into every frame"))
     include_aux = Flag(
@@ -65,9 +90,21 @@ class StreamSchema(Schema):
         **about("Name of a source; the server's own by default"),
     )
 
+    @validates_schema
+    def check_thresholds(self, values: dict[str, Any], **_: Any) -> None:
+        enter, leave = values.get("enter"), values.get("leave")
+        if enter is not None and leave is not None and not leave < enter:
+            raise ValidationError(f"must be below enter, {enter:g}, got {leave:g}", "leave")
+
     @post_load
     def make(self, values: dict[str, Any], **_: Any) -> StreamJob:
-        return StreamJob(**values)
+        return _job(values)
+
+
+def _job(values: dict[str, Any]) -> StreamJob:
+    if any(name in values for name in RULE):  # a rule of the client's own
+        values.setdefault("votes", 1)
+    return StreamJob(**values)
 
 
 class StreamQuerySchema(StreamSchema):
@@ -92,7 +129,7 @@ class StreamQuerySchema(StreamSchema):
         values.pop("ticket", None)  # it has been looked at before
         other = values.pop("last_event_id_of_polyfills", None)
         values["last_event_id"] = values.get("last_event_id", other)
-        return StreamJob(**values)
+        return _job(values)
 
 
 class PercentilesSchema(Schema):
@@ -110,6 +147,10 @@ class GroupSchema(Schema):
     fps = fields.Float(required=True)
     backend = fields.String(required=True)
     votes = fields.Integer(required=True)
+    min_confidence = fields.Float(required=True)
+    enter = fields.Float(required=True, allow_none=True)
+    leave = fields.Float(required=True, allow_none=True)
+    change = fields.Float(required=True, allow_none=True)
     readers = fields.Integer(required=True)
     decision_delay_ms = fields.Float(
         required=True, allow_none=True, **about("Null where no model reads the source")
@@ -135,7 +176,8 @@ class StatsSchema(Schema):
         required=True,
         allow_none=True,
         **about(
-            "From the onset of a gesture to its decision, at 30 fps and one vote; computed; null without a model"
+            "From the onset of a gesture to its decision, at 30 fps and the model's own votes; computed; null "
+            "without a model"
         ),
     )
     groups = fields.List(fields.Nested(GroupSchema), required=True)
@@ -166,6 +208,10 @@ class FrameSchema(Schema):
     cpu_percent = fields.Float(required=True)
     label = fields.String(**about(_PREDICTED))
     probabilities = fields.List(fields.Float(), **about(_PREDICTED))
+    is_unknown = fields.Boolean(  # Schema has an attribute `unknown` of its own
+        data_key="unknown",
+        **about("The window is none of the classes, and no vote; only when so, of a model that can tell"),
+    )
     decision = fields.Integer(**about(_PREDICTED))
     decision_label = fields.String(**about(_PREDICTED))
     intensity = fields.Float(**about(_PREDICTED))

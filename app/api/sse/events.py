@@ -92,6 +92,8 @@ def _frame(event: Frame) -> dict[str, Any]:
         "backend": window.backend,
         "cpu_percent": event.cpu_percent,
     }
+    if window.unknown:
+        fields["unknown"] = True
     _add_seldom(fields, window.missing, event)
     return fields
 

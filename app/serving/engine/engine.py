@@ -32,12 +32,13 @@ TIMED = 9  # calls that decide it
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelInput:
-    """What the engine must know of the model: the window's shape and the statistics that normalise it."""
+    """What the engine must know of the model: the window's shape, what normalises it, and what it does not know."""
 
     length: int  # samples
     channels: int
     mean: npt.NDArray[np.float32]  # (channels,)
     std: npt.NDArray[np.float32]  # (channels,)
+    reject_below: float | None = None  # see Manifest
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,4 +262,4 @@ class Engine:
             inference = backend.infer(windows, steps)
         finally:
             del self.calls[thread]
-        return inference, predict(inference.logits)
+        return inference, predict(inference.logits, self.model.reject_below)

@@ -63,7 +63,11 @@ def make_engine(settings: Settings, model: Artefact) -> Engine:
     """Return an engine with the backends of EMG_BACKENDS, not yet open."""
     manifest = model.manifest
     shape = ModelInput(
-        length=manifest.length, channels=manifest.channels, mean=manifest.mean, std=manifest.std
+        length=manifest.length,
+        channels=manifest.channels,
+        mean=manifest.mean,
+        std=manifest.std,
+        reject_below=manifest.reject_below,
     )
     plan = settings.tensorrt_engine or settings.instance / "engines"
     found = openers(

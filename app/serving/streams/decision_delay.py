@@ -27,7 +27,7 @@ def stream_delay_ms(
     return decision_delay_ms(
         window_ms=1e3 * manifest.length / manifest.sampling_rate,
         hop_ms=1e3 / options.fps,
-        votes=options.votes,
+        votes=options.rule_with(manifest).votes,
         filter_ms=filter_ms,
         montage_ms=0.0 if montage is None else montage.delay_ms,
         latency_ms=latency_ms,

@@ -6,20 +6,41 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.inference.decision_rule import DecisionRule
+from app.inference.manifest import Manifest
 from app.serving.streams.window_classifier import WindowResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamOptions:
-    """What a reader asks for. Readers who ask for the same share one computation."""
+    """What a reader asks for. Readers who ask for the same share one computation.
+
+    Without `votes` decisions are made as the model says that reads the source, also after another took its place;
+    with them as these five fields say.
+    """
 
     fps: float
     backend: str
     preprocess: bool = True
-    votes: int = 1
+    votes: int | None = None
     min_confidence: float = 0.0
+    enter: float | None = None
+    leave: float | None = None
+    change: float | None = None
     include_signal: bool = False
     include_aux: bool = False
+
+    def rule_with(self, manifest: Manifest | None) -> DecisionRule:
+        """Return how decisions are made where that model reads the source."""
+        if self.votes is None:
+            return DecisionRule() if manifest is None else manifest.rule
+        return DecisionRule(
+            votes=self.votes,
+            min_confidence=self.min_confidence,
+            enter=self.enter,
+            leave=self.leave,
+            change=self.change,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

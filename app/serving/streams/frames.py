@@ -60,7 +60,7 @@ class FrameMaker:
         self._problems = problems  # of the channels, over the last second: QualityMonitor
         self._manifest, self._classes = manifest, manifest.classes
         self._rest = manifest.classes.index(manifest.rest_class)
-        self._decider = Decider(options.votes, options.min_confidence, self._rest)
+        self._decider = Decider.by(options.rule_with(manifest), self._rest)
         self._cpu_percent, self._clock = cpu_percent, clock
         self._segment = path.ring.segment_start
 
@@ -81,7 +81,9 @@ class FrameMaker:
         if too_many_dead(quality, self._manifest.channels):
             decision = self._decider.reset()  # rest when in doubt
         else:
-            decision = self._decider.update(seen.prediction, seen.confidence)
+            decision = self._decider.update(
+                seen.prediction, seen.confidence, seen.probabilities, seen.unknown
+            )
         age_ms = (self._clock() - seen.acquired_at) * 1e3 if seen.acquired_at is not None else 0.0
         self._stats.frame_made(wait_ms=seen.wait_ms, infer_ms=seen.latency_ms, age_ms=age_ms)
         return Frame(

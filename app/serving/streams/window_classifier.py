@@ -24,6 +24,7 @@ class WindowResult:
     prediction: int
     confidence: float
     probabilities: list[float]
+    unknown: bool = False  # none of the classes
     backend: str
     latency_ms: float  # of the engine
     wait_ms: float
@@ -70,6 +71,7 @@ class WindowClassifier:
             prediction=prediction,
             confidence=confidence,
             probabilities=probabilities,
+            unknown=bool(answer.prediction.unknown[0]),
             backend=answer.backend,
             latency_ms=answer.latency_ms,
             wait_ms=answer.wait_ms,

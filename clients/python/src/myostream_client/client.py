@@ -158,8 +158,9 @@ class StreamingInferenceClient:
     ) -> EventStream:
         """Typed events, one after the other, through cut connections and restarts of the server.
 
-        `more` is any other field of `POST /infer/stream`: votes, min_confidence, backend, include_signal, include_aux,
-        source. Where no model reads the source they are `SignalFrame`s.
+        `more` is any other field of `POST /infer/stream`: votes, min_confidence, enter, leave, change, backend,
+        include_signal, include_aux, source. Without the first five, decisions are made as the model says. Where no
+        model reads the source they are `SignalFrame`s.
         """
         asked = {"duration_seconds": duration_seconds, "use_tensorrt": use_tensorrt, "fps": fps}
         options = _given({**asked, "preprocess": preprocess, **more})

@@ -69,6 +69,9 @@ def _stream(client: StreamingInferenceClient, asked: argparse.Namespace) -> None
         preprocess=asked.preprocess,
         votes=asked.votes,
         min_confidence=asked.min_confidence,
+        enter=asked.enter,
+        leave=asked.leave,
+        change=asked.change,
         backend=asked.backend,
         source=asked.source,
         include_signal=asked.signal or None,
@@ -121,6 +124,9 @@ def _add_stream_options(parser: argparse.ArgumentParser) -> None:
     stream.add_argument("--fps", type=float, default=30.0, help="frames a second (default: 30)")
     stream.add_argument("--votes", type=int, help="the decision is the majority of so many predictions")
     stream.add_argument("--min-confidence", type=float, help="a prediction below this is no vote")
+    stream.add_argument("--enter", type=float, metavar="P", help="a gesture begins at this probability")
+    stream.add_argument("--leave", type=float, metavar="P", help="and ends when its own is below this one")
+    stream.add_argument("--change", type=float, metavar="P", help="another one follows it at this one")
     stream.add_argument("--backend", help="tensorrt, onnxruntime or pytorch, and no other")
     stream.add_argument("--source", help="the name of a source")
     stream.add_argument("--signal", action="store_true", help="with the filtered samples, for --json")

@@ -38,6 +38,7 @@ class Frame:
     backend: str
     shape: tuple[int, ...]  # of the logits: (batch, classes)
     cpu_percent: float
+    unknown: bool = False  # none of the classes is like this window
     truth: str | None = None  # the recording's own label
     missing_samples: int = 0  # of the window: lost and filled
     quality: Mapping[str, list[int]] | None = None  # what is wrong with which channels; None: nothing

@@ -18,12 +18,15 @@ class Prediction:
     probabilities: tuple[float, ...]
     latency_ms: float  # of the whole batch
     backend: str
+    unknown: bool = False  # none of the classes; never of a model that cannot tell
 
 
 def predictions_of(answer: Mapping[str, Any]) -> list[Prediction]:
     """One for each window. A batch of one is answered without arrays, and some routes answer in texts."""
     columns = [answer[name] for name in ("prediction", "label", "confidence", "probabilities")]
-    rows = list(zip(*map(_values, columns), strict=True)) if isinstance(answer["label"], list) else [columns]
+    many = isinstance(answer["label"], list)
+    columns.append(answer.get("unknown", [False] * len(answer["label"]) if many else False))
+    rows = list(zip(*map(_values, columns), strict=True)) if many else [columns]
     return [
         Prediction(
             prediction=int(prediction),
@@ -32,8 +35,9 @@ def predictions_of(answer: Mapping[str, Any]) -> list[Prediction]:
             probabilities=tuple(probabilities),
             latency_ms=float(answer["latency_ms"]),
             backend=answer["backend"],
+            unknown=unknown,
         )
-        for prediction, label, confidence, probabilities in rows
+        for prediction, label, confidence, probabilities, unknown in rows
     ]
 
 
