@@ -169,9 +169,9 @@ def evaluate(name: str, folder: str, as_json: bool, **options: Any) -> None:
 @one_line_errors
 def calibrate(name: str, recording: str, out: str, as_json: bool, **options: Any) -> None:
     """Adapt a model to one person and write a new one, if that one is better."""
-    from app.emg.files.recordings import load
     from app.inference import artefact
     from app.learning.adaptation import Target, align, told
+    from app.learning.datasets import load_one
 
     opened = artefact.find(name, _models())
     target = Target(
@@ -183,7 +183,7 @@ def calibrate(name: str, recording: str, out: str, as_json: bool, **options: Any
     where: dict[str, Any] = {"session": options["session"], "mains": _mains()}
     if options["unlabelled"]:
         with recording_path(recording) as path:
-            one = load(path, labelled=False)
+            one = load_one(path, labelled=False)
         _expect_fit([one], opened.manifest)
         made = align(opened, one, target, **where)
         metrics = made.manifest.metrics["alignment"]
@@ -199,12 +199,11 @@ def calibrate(name: str, recording: str, out: str, as_json: bool, **options: Any
 def _adapted(
     opened: Artefact, recording: str, target: Target, options: dict[str, Any], where: dict[str, Any]
 ) -> Artefact:
-    from app.emg.files.recordings import load
     from app.learning.adaptation import NotBetterError, adapt
-    from app.learning.datasets import named
+    from app.learning.datasets import load_one, named
 
     with recording_path(recording) as path:
-        loaded = [load(path, gesture_names=options["gestures"])]
+        loaded = [load_one(path, options["gestures"])]
     _expect_fit(loaded, opened.manifest)
     (one,) = named(loaded, opened.manifest.classes, opened.manifest.rest_class)
     kinds = {key: options[key] for key in ("repetitions", "even_if_worse")}

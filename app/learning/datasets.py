@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +13,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app.emg.files.gesture_names import only_numbered, with_class_names
-from app.emg.files.recordings import Recording, in_units, list_folder, load
+from app.emg.files.loading import load_path
+from app.emg.files.recordings import Recording, in_units
 from app.emg.signal.filters import Sos, design, filter_all
 from app.emg.simulated.playback import require
 from app.emg.source import UNLABELLED, Samples
@@ -65,22 +66,56 @@ def content_hashes(recording: Recording) -> dict[int, str]:
 
 
 def load_people(path: Path, gestures: Sequence[str] | None = None) -> tuple[Recording, ...]:
-    """Return the recordings of a folder (or the one file), one a person.
+    """Return the recordings of a folder (or the one file), one a person, of any format that is imported.
 
     `gestures` are the names of labels 0, 1, ... in files that have none of their own. A `.mat` of a person who has an
-    `.npz` there too is left out: it would count the same samples twice.
+    `.npz` there too is left out: it would count the same samples twice. A folder without either is one person's.
 
     Raises:
         DataError: there is none, or one cannot be used.
     """
-    files = list_folder(path) if path.is_dir() else (path,)
-    loaded = [load(file, gesture_names=gestures) for file in files]
+    loaded = _loaded(path, gestures)
+    for recording in loaded:
+        _expect_labels(recording)
     subjects = {recording.subject for recording in loaded if recording.path.suffix == ".npz"}
-    kept = [r for r in loaded if r.path.suffix == ".npz" or r.subject not in subjects]
+    kept = [r for r in loaded if r.path.suffix != ".mat" or r.subject not in subjects]
     for recording in loaded:
         if recording not in kept:
             log.warning("%s is left out: %s has an .npz there too", recording.name, recording.subject)
     return tuple(kept)
+
+
+def load_one(path: Path, gestures: Sequence[str] | None = None, *, labelled: bool = True) -> Recording:
+    """Return the one recording of a file, or of a folder that is one; of any format that is imported.
+
+    Raises:
+        DataError: it cannot be used, holds several, or has no labels though it should.
+    """
+    loaded = _loaded(path, gestures, labelled=labelled)
+    if len(loaded) != 1:
+        raise DataError(f"{path}: holds {len(loaded)} recordings; name one of them")
+    if labelled:
+        _expect_labels(loaded[0])
+    return loaded[0]
+
+
+def _loaded(path: Path, gestures: Sequence[str] | None, *, labelled: bool = True) -> tuple[Recording, ...]:
+    if path.is_dir() and not any(path.iterdir()):
+        raise DataError(f"{path}: holds no recording")
+    found = load_path(path, gesture_names=gestures, labelled=labelled)
+    if gestures is None:
+        return found
+    return tuple(
+        replace(one, gesture_names=tuple(gestures))
+        if only_numbered(one) and len(one.gesture_names) <= len(gestures)
+        else one
+        for one in found
+    )
+
+
+def _expect_labels(recording: Recording) -> None:
+    if (recording.label == UNLABELLED).all():
+        raise DataError(f"{recording.name}: has no labels; it must say which gesture each sample is of")
 
 
 def named(recordings: Sequence[Recording], classes: Sequence[str], rest_class: str) -> tuple[Recording, ...]:
