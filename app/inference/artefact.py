@@ -169,24 +169,31 @@ def save(
         card: the README.md, which the manifest does not vouch for.
 
     Raises:
-        ArtefactError: something is there that is not to be replaced, a file name leads out of the folder, or
-            weights are missing.
+        ArtefactError: something is there that is not to be replaced, a file name leads out of the folder,
+            weights are missing, or the disk does not take it.
     """
     folder = Path(path)
     (_expect_replaceable if replacing else expect_free)(folder)
     for name in NEEDED.get(manifest.architecture, (WEIGHTS,)):
         if name not in files:
             raise ArtefactError(f"{folder} cannot be written without {name}")
-    with folder_swap.replaced(folder) as new:
-        if not replacing:
-            _expect_nothing(folder)  # once more: until here another could have written it
-        digests = {name: _write(new, name, content) for name, content in files.items()}
-        if card is not None:
-            private_files.write(new / CARD, card)
-        private_files.write(new / MANIFEST, encode(replace(manifest, files=digests)))
-        _let_read(new, folder)
-        _opened(new)  # what we could not read back is not put in place
+    try:
+        with folder_swap.replaced(folder) as new:
+            if not replacing:
+                _expect_nothing(folder)  # once more: until here another could have written it
+            _fill(new, manifest, files, card)
+            _let_read(new, folder)
+            _opened(new)  # what we could not read back is not put in place
+    except OSError as error:  # a full disk, a folder of somebody else
+        raise ArtefactError(f"{folder} cannot be written: {error.strerror or error}") from None
     return load(folder)
+
+
+def _fill(new: Path, manifest: Manifest, files: Mapping[str, bytes | Path], card: bytes | None) -> None:
+    digests = {name: _write(new, name, content) for name, content in files.items()}
+    if card is not None:
+        private_files.write(new / CARD, card)
+    private_files.write(new / MANIFEST, encode(replace(manifest, files=digests)))
 
 
 def install(source: Artefact, path: Path | str, *, replacing: bool = False) -> Artefact:
