@@ -12,8 +12,10 @@ def register(app: Flask) -> None:
     from app.cli.keys import keys
     from app.cli.model import model
     from app.cli.model_import import import_model
+    from app.cli.model_new import new_model
 
     model.add_command(import_model)
+    model.add_command(new_model)
     app.cli.add_command(model)
     app.cli.add_command(engine)
     app.cli.add_command(emg)

@@ -1,0 +1,143 @@
+"""How good a model of one's own is on repetitions left out of learning, beside the classic baseline and chance."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from app.learning import lda
+from app.learning.covariance.head import fit_head
+from app.learning.metrics import Confusion, confusion
+from app.learning.own.joined import Ids
+from app.learning.own.teaching import Taught, changed, fitted
+from app.learning.own.windows import OwnWindows, scale_of
+
+Doubles = npt.NDArray[np.float64]
+
+MOST_FOLDS = 8  # with more repetitions several are left out at once
+DRAWS = 1000  # of the bootstrap
+SHUFFLES = 16  # in all folds together; a single permutation of few classes says little
+INTERVAL = (0.025, 0.975)
+SEED = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Judgement:
+    """Figures of windows whose repetition was left out of learning, statistics included."""
+
+    classes: tuple[str, ...]
+    confusion: Confusion  # of what was tested; a class with one repetition has none
+    balanced_accuracy: float
+    interval: tuple[float, float]  # 95 %, by drawing each class's repetitions again
+    lda: float  # Hudgins' features, the same windows
+    chance: float  # the same model taught with the labels of stretches shuffled
+    repetitions: int  # of the class that has fewest among those tested
+    windows: int
+    logits: Doubles  # (windows, classes) of those left out
+    label: Ids
+
+    @property
+    def recall(self) -> list[float | None]:
+        """Of each class; None where it could not be tested."""
+        totals = self.confusion.sum(1)
+        return [float(self.confusion[k, k] / n) if n else None for k, n in enumerate(totals)]
+
+
+def folds(windows: OwnWindows) -> list[tuple[Ids, Ids]]:
+    """Return (taught, tested) rows: each fold leaves one repetition of every class out that has two at least."""
+    several = np.zeros(len(windows), bool)
+    place = np.zeros(len(windows), np.int64)
+    for k in range(len(windows.joined.classes)):
+        own = np.flatnonzero(windows.label == k)
+        numbers, where = np.unique(windows.repetition[own], return_inverse=True)
+        several[own] = len(numbers) > 1
+        place[own] = where % MOST_FOLDS
+    count = int(place[several].max(initial=0)) + 1 if several.any() else 0
+    parts = [several & (place == k) for k in range(count)]
+    return [(np.flatnonzero(~part), np.flatnonzero(part)) for part in parts if part.any()]
+
+
+def judge(windows: OwnWindows) -> Judgement | None:
+    """Return how good the model is; None where no class has two repetitions."""
+    parts = folds(windows)
+    if not parts:
+        return None
+    classes = windows.joined.classes
+    logits, predicted, by_chance = [], [], []
+    for taught, test in parts:
+        scale = scale_of(windows, taught)
+        features = scale.features(windows.moments)
+        copies = scale.features(changed(windows, taught, scale))
+        model = fitted(windows, taught, scale, features[taught], copies)
+        logits.append(model.head.logits(features[test]))
+        predicted.append(_baseline(windows, model, taught, test))
+        by_chance += [
+            _by_chance(windows, features, taught, test, seed) for seed in range(-(-SHUFFLES // len(parts)))
+        ]
+    rows, found = np.concatenate([test for _, test in parts]), np.concatenate(logits)
+    label = windows.label[rows]
+    tables = _tables(label, found.argmax(1), windows.repetition[rows], len(classes))
+    return Judgement(
+        classes=classes,
+        confusion=confusion(label, found.argmax(1), len(classes)),
+        balanced_accuracy=_balanced(label, found.argmax(1)),
+        interval=_bootstrap(tables),
+        lda=_balanced(label, np.concatenate(predicted)),
+        chance=float(np.mean(by_chance)),
+        repetitions=min(len(table) for table in tables),
+        windows=len(rows),
+        logits=found,
+        label=label,
+    )
+
+
+def _baseline(windows: OwnWindows, model: Taught, taught: Ids, test: Ids) -> Ids:
+    """Return what discriminant analysis of Hudgins' features predicts."""
+    threshold = float(np.sqrt(model.scale.parameters.floor) * np.median(model.scale.std))
+    features = [lda.hudgins(windows.recent(rows), threshold) for rows in (taught, test)]
+    return lda.fit(features[0], windows.label[taught]).predict(features[1])
+
+
+def _by_chance(windows: OwnWindows, features: Doubles, taught: Ids, test: Ids, seed: int) -> float:
+    """Return the balanced accuracy of a head that was taught with labels that changed places.
+
+    The classes change places within each repetition, whole stretches at a time: neighbouring windows are nearly
+    the same, so a shuffle of windows would leave nothing to learn and prove nothing.
+    """
+    chance = np.random.default_rng(seed)
+    label = windows.label[taught].copy()
+    for number in np.unique(windows.repetition[taught]):
+        own = windows.repetition[taught] == number
+        there = np.unique(windows.label[taught][own])
+        label[own] = chance.permutation(there)[np.searchsorted(there, windows.label[taught][own])]
+    head = fit_head(features[taught], label, len(windows.joined.classes))
+    return _balanced(windows.label[test], head.predict(features[test]))
+
+
+def _balanced(label: Ids, predicted: Ids) -> float:
+    return float(np.mean([(predicted[label == k] == k).mean() for k in np.unique(label)]))
+
+
+def _tables(label: Ids, predicted: Ids, repetition: Ids, classes: int) -> list[Doubles]:
+    """Return (repetitions, 2) right and all windows, of each class that was tested."""
+    found = []
+    for k in range(classes):
+        own = label == k
+        numbers = np.unique(repetition[own])
+        rows = [(own & (repetition == number)) for number in numbers]
+        if rows:
+            found.append(np.array([((predicted[row] == k).sum(), row.sum()) for row in rows], np.float64))
+    return found
+
+
+def _bootstrap(tables: list[Doubles]) -> tuple[float, float]:
+    """Return between what the balanced accuracy lies when each class's repetitions are drawn again."""
+    chance = np.random.default_rng(SEED)
+    recalls = []
+    for table in tables:
+        drawn = table[chance.integers(len(table), size=(DRAWS, len(table)))].sum(1)  # (draws, 2)
+        recalls.append(drawn[:, 0] / drawn[:, 1])
+    low, high = np.quantile(np.mean(recalls, axis=0), INTERVAL)
+    return float(low), float(high)

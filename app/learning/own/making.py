@@ -1,0 +1,300 @@
+"""`model new`: from recordings to an artefact with weights, a graph that was checked, figures and a card."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from app.emg.files.recordings import Recording
+from app.errors import DataError
+from app.inference import artefact
+from app.inference.artefact import WEIGHTS, Artefact, weights_bytes
+from app.inference.decision_rule import DecisionRule
+from app.inference.manifest import Manifest
+from app.learning.confidence import (
+    calibration_error,
+    fit_temperature,
+    probabilities,
+    reject_threshold,
+)
+from app.learning.covariance.graph import covariance_graph
+from app.learning.covariance.head import Head
+from app.learning.own.advice import advice
+from app.learning.own.card import card
+from app.learning.own.cues import Refinement, refined
+from app.learning.own.graph_check import expect_parity
+from app.learning.own.joined import Joined, join
+from app.learning.own.judging import Judgement, judge
+from app.learning.own.signal_plan import SignalPlan, choose, filtered
+from app.learning.own.teaching import Taught, teach
+from app.learning.own.windows import OwnWindows, cut
+
+LEAST_S = 1.0  # of a class
+LEAST_WINDOWS = 2
+ARCHITECTURE = "covariance"
+GRAPH, PROJECTION = "model.onnx", "project.weight"
+UNJUDGED_TEMPERATURE = 3.0  # where no repetition is left to fit one on: what people's own models mostly take
+TEMPERATURES = (1.0, 10.0)  # without a mistake among the windows left out the likeliest is nearly 0
+RULE = DecisionRule(enter=0.7, leave=0.1)
+
+Arrays = dict[str, npt.NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Learned:
+    """What was learned of recordings, before it is written."""
+
+    joined: Joined  # with the labels that were learned from
+    plan: SignalPlan
+    windows: OwnWindows
+    told: Refinement
+    judgement: Judgement | None
+    scale_and_head: Taught  # the head's temperature is in its weights
+    temperature: float
+    reject_below: float | None
+    calibration_error: float | None
+    advice: tuple[str, ...]
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """What was chosen or assumed."""
+        return (*self.joined.said, *self.plan.said)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Made:
+    """A model of one's own, written."""
+
+    artefact: Artefact
+    learned: Learned
+    seconds: float  # of computing, all threads together
+
+
+def new(
+    recordings: Sequence[Recording],
+    path: Path,
+    *,
+    gestures: Sequence[str] | None = None,
+    rest: str | None = None,
+    mains: float | None = 50.0,
+    refine: bool = True,
+    replacing: bool = False,
+    even_if_worse: bool = False,
+) -> Made:
+    """Write a model that was learned from those recordings alone.
+
+    Raises:
+        DataError: they cannot teach a model, or what they taught is no better than chance; nothing is written.
+        ArtefactError: `path` cannot be written.
+    """
+    started = time.process_time()
+    learned = learn(recordings, gestures=gestures, rest=rest, mains=mains, refine=refine)
+    if not even_if_worse:
+        expect_better_than_chance(learned.judgement)
+    taught = learned.scale_and_head
+    weights = arrays_of(taught)
+    manifest = manifest_of(path.name, learned, time.process_time() - started)
+    graph = covariance_graph(manifest, weights)
+    expect_parity(graph, learned.windows, taught)
+    files: dict[str, bytes | Path] = {WEIGHTS: weights_bytes(weights), GRAPH: graph}
+    made = artefact.save(path, manifest, files, replacing=replacing, card=card(manifest, learned))
+    return Made(artefact=made, learned=learned, seconds=time.process_time() - started)
+
+
+def learn(
+    recordings: Sequence[Recording],
+    *,
+    gestures: Sequence[str] | None = None,
+    rest: str | None = None,
+    mains: float | None = 50.0,
+    refine: bool = True,
+) -> Learned:
+    """Return what recordings teach, and how good it is on repetitions left out.
+
+    Raises:
+        DataError: they cannot teach a model; one line says which gesture or file it is, and why.
+    """
+    joined = join(recordings, gestures, rest)
+    expect_seconds(joined)
+    plan = choose(joined, mains)
+    signal = filtered(joined, plan, mains)
+    clean, told = refined(joined, signal) if refine else (joined, Refinement())
+    windows = cut(clean, signal, plan)
+    expect_windows(windows)
+    judgement = judge(windows)
+    taught, temperature, level, error = confident(teach(windows, np.arange(len(windows))), judgement)
+    return Learned(
+        joined=clean,
+        plan=plan,
+        windows=windows,
+        told=told,
+        judgement=judgement,
+        scale_and_head=taught,
+        temperature=temperature,
+        reject_below=level,
+        calibration_error=error,
+        advice=advice(clean, windows, told, judgement),
+    )
+
+
+def expect_seconds(joined: Joined) -> None:
+    """See that every class was shown for LEAST_S.
+
+    Raises:
+        DataError: names those that were not.
+    """
+    short = [
+        f"{name} lasts {joined.seconds(k):.2g} s"
+        for k, name in enumerate(joined.classes)
+        if joined.seconds(k) < LEAST_S
+    ]
+    if short:
+        raise DataError(
+            f"{', '.join(short)}; a model needs {LEAST_S:g} s of every gesture at least, better 2 x 5 s"
+        )
+
+
+def expect_windows(windows: OwnWindows) -> None:
+    """See that windows of every class are left.
+
+    Raises:
+        DataError: names the classes without.
+    """
+    joined = windows.joined
+    counts = np.bincount(windows.label, minlength=len(joined.classes))
+    few = [name for name, count in zip(joined.classes, counts, strict=True) if count < LEAST_WINDOWS]
+    if few:
+        span = windows.plan.length / joined.rate
+        raise DataError(
+            f"{', '.join(few)}: no stretch is as long as a window of {span:.2g} s once its edges are found; hold every "
+            "gesture for 5 s"
+        )
+
+
+def expect_better_than_chance(judgement: Judgement | None) -> None:
+    """Refuse what does not tell gestures apart.
+
+    Raises:
+        DataError: the interval of the balanced accuracy reaches what guessing gives.
+    """
+    if judgement is None:
+        return
+    guessing = max(judgement.chance, 1 / int((judgement.confusion.sum(1) > 0).sum()))
+    if judgement.interval[0] <= guessing:
+        low, high = judgement.interval
+        raise DataError(
+            f"balanced accuracy {judgement.balanced_accuracy:.2f} ({low:.2f}-{high:.2f}) on repetitions left out is no "
+            f"better than guessing ({guessing:.2f}), so nothing was written; do the labels fit the signal?"
+        )
+
+
+def confident(
+    taught: Taught, judgement: Judgement | None
+) -> tuple[Taught, float, float | None, float | None]:
+    """Return the model with its temperature, that, what its largest logit should reach, and what error is left."""
+    if judgement is None:
+        return _tempered(taught, UNJUDGED_TEMPERATURE), UNJUDGED_TEMPERATURE, None, None
+    low, high = TEMPERATURES
+    temperature = min(max(fit_temperature(judgement.logits, judgement.label), low), high)
+    logits = judgement.logits / temperature
+    error = calibration_error(probabilities(logits), judgement.label)
+    return _tempered(taught, temperature), temperature, reject_threshold(logits), error
+
+
+def _tempered(taught: Taught, temperature: float) -> Taught:
+    return Taught(taught.scale, taught.head.tempered(temperature))
+
+
+def arrays_of(taught: Taught) -> Arrays:
+    """Return the tensors of the artefact."""
+    arrays: Arrays = dict(taught.head.arrays())
+    if taught.scale.projection is not None:
+        arrays[PROJECTION] = taught.scale.projection.astype(np.float32)
+    return arrays
+
+
+def manifest_of(name: str, learned: Learned, seconds: float) -> Manifest:
+    """Return what is known of the model."""
+    joined, plan = learned.joined, learned.plan
+    scale, head = learned.scale_and_head.scale, learned.scale_and_head.head
+    rest_rms, active_rms = levels(learned.windows)
+    return Manifest(
+        name=name,
+        version="1.0.0",
+        architecture=ARCHITECTURE,
+        hyper_parameters=_hyper_parameters(learned, head),
+        channels=joined.channels,
+        length=plan.length,
+        context=plan.context,
+        sampling_rate=joined.rate,
+        units=joined.units,
+        filters=plan.filters,
+        mean=np.zeros(joined.channels, np.float32),
+        std=scale.std.astype(np.float32),
+        classes=joined.classes,
+        rest_class=joined.classes[joined.rest],
+        rest_rms=rest_rms,
+        active_rms=active_rms,
+        decision=RULE,
+        reject_below=learned.reject_below,
+        training=training_of(joined, learned),
+        metrics={"own": {**metrics_of(learned), "seconds": round(seconds, 2)}},
+    )
+
+
+def _hyper_parameters(learned: Learned, head: Head) -> dict[str, Any]:
+    parameters = learned.scale_and_head.scale.parameters
+    return replace(parameters, typical=len(head.typical_bias)).as_json()
+
+
+def levels(windows: OwnWindows) -> tuple[float, float]:
+    """Return the contraction levels of rest and of a full gesture, in units of the signal."""
+    rms = np.sqrt(windows.power(np.arange(len(windows)))).mean(axis=1)
+    resting = windows.label == windows.joined.rest
+    rest, active = float(rms[resting].mean()), float(rms[~resting].mean())
+    return rest, max(active, 1.001 * rest + 1e-9)
+
+
+def training_of(joined: Joined, learned: Learned) -> dict[str, Any]:
+    """Return what the model was taught with."""
+    told = learned.told
+    return {
+        "dataset": "own recordings",
+        "recordings": list(joined.names),
+        "seconds": {name: round(joined.seconds(k), 1) for k, name in enumerate(joined.classes)},
+        "labels": {
+            "edges": told.edges,
+            "moved_s": round(told.moved_s, 3),
+            "left_out": told.left_out,
+            "vague": told.vague,
+        },
+        "hashes": [sha for sessions in joined.hashes for sha in sessions.values()],
+        "temperature": round(learned.temperature, 4),
+    }
+
+
+def metrics_of(learned: Learned) -> dict[str, Any]:
+    """Return the figures of repetitions left out; that there are none where there was one repetition."""
+    found = learned.judgement
+    if found is None:
+        return {"split": "not judged: one repetition", "advice": list(learned.advice)}
+    recall = zip(found.classes, found.recall, strict=True)
+    return {
+        "split": "leave one repetition out",
+        "balanced_accuracy": round(found.balanced_accuracy, 4),
+        "interval": [round(value, 4) for value in found.interval],
+        "lda_balanced_accuracy": round(found.lda, 4),
+        "chance": round(found.chance, 4),
+        "repetitions": found.repetitions,
+        "windows": found.windows,
+        "per_class_recall": {name: None if r is None else round(r, 4) for name, r in recall},
+        "confusion": found.confusion.tolist(),
+        "calibration_error": round(learned.calibration_error or 0.0, 4),
+        "advice": list(learned.advice),
+    }
