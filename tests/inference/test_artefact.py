@@ -417,7 +417,7 @@ def test_a_rename_that_fails_brings_the_old_folder_back(
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", fails_to_put)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(ArtefactError, match="tiny cannot be written: disk full"):
         write(tmp_path / "tiny", {"new": b""})
 
     assert load(tmp_path / "tiny").sha256 == before
