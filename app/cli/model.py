@@ -133,7 +133,7 @@ def evaluate(name: str, folder: str, as_json: bool, **options: Any) -> None:
     opened = artefact.find(name, _models())
     recordings = _recordings(folder, opened.manifest, options["gestures"])
     if options["stream"]:
-        report = _streamed(opened, recordings)
+        report = _streamed(opened, recordings, options["repetitions"])
         click.echo(json.dumps(report) if as_json else decision_table(report))
         return
     report = _judged(opened, recordings, options)
@@ -280,19 +280,10 @@ def _judged(opened: Artefact, recordings: tuple[Recording, ...], options: dict[s
     return judge(opened, data, options["split"], options["repetitions"], progress)
 
 
-def _streamed(opened: Artefact, recordings: tuple[Recording, ...]) -> dict[str, Any]:
-    from app.inference.torch_backend import TorchBackend
-    from app.learning import replay
-    from app.learning.datasets import content_hashes
-    from app.learning.evaluation import Networks
+def _streamed(opened: Artefact, recordings: tuple[Recording, ...], repetitions: int | None) -> dict[str, Any]:
+    from app.learning.streamed import report_of, streams_of
 
-    manifest, networks, streams = opened.manifest, Networks(opened), []
-    for k in progress(range(len(recordings)), len(recordings), "replay"):
-        network, own = networks.unseen_by(content_hashes(recordings[k]).values())
-        backend = TorchBackend(network, own, "cpu")
-        streams.append(replay.replay(recordings[k], own, backend, mains=_mains()))
-    rest = manifest.classes.index(manifest.rest_class)
-    return {"model": manifest.name, "fps": replay.FPS, "decisions": replay.table(streams, rest)}
+    return report_of(opened, streams_of(opened, recordings, repetitions, _mains(), progress), repetitions)
 
 
 def _settings() -> Any:

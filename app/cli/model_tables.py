@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -54,20 +55,48 @@ def accuracy_table(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+FIGURES = (  # of a row of decisions: its name, the column's title, digits
+    ("gestures_found", "found", 3),
+    ("time_to_first_correct_s", "first, s", 2),
+    ("false_activations_per_rest_minute", "false/min", 2),
+    ("false_activations_per_rest_hour", "false/h", 0),
+    ("back_at_rest_s", "back, s", 2),
+    ("never_back_at_rest", "never", 3),
+    ("right", "right", 3),
+    ("right_balanced", "balanced", 3),
+    ("stability", "stability", 3),
+    ("change_right_in_first_second", "changes", 3),
+)
+
+
 def decision_table(report: dict[str, Any]) -> str:
-    """Return the quality of decisions by votes and min_confidence, as lines of text."""
-    lines = [
-        f"{report['model']}, replayed at {report['fps']:g} windows a second",
-        "votes  min_confidence  found  first correct  false activations/min  stability",
-    ]
-    for row in report["decisions"]:
-        cells = [_cell(row[k]) for k in list(row)[2:]]
-        lines.append(
-            f"{row['votes']:5}  {row['min_confidence']:14.1f}  {cells[0]:>5}  {cells[1] + ' s':>13}  "
-            f"{cells[2]:>21}  {cells[3]:>9}"
-        )
-    return "\n".join(lines)
+    """Return the quality of decisions by votes and min_confidence, by thresholds, and by the model's own rule."""
+    return "\n".join(
+        [
+            f"{report['model']}, {report['split']}, replayed at {report['fps']:g} windows a second",
+            _line(("votes", "min_confidence"), [title for _, title, _ in FIGURES]),
+            *(_row(row, ("votes", "min_confidence")) for row in report["decisions"]),
+            _line(("enter", "leave", "change"), [title for _, title, _ in FIGURES]),
+            *(_row(row, ("enter", "leave", "change")) for row in report["hysteresis"]),
+            f"the model's own rule: {_said(report['default'])}",
+            _row(report["default"], ()),
+        ]
+    )
 
 
-def _cell(value: float | None) -> str:
-    return "-" if value is None else f"{value:.2f}"
+def _said(row: dict[str, Any]) -> str:
+    names = ("votes", "min_confidence", "enter", "leave", "change")
+    return ", ".join(f"{name} {row[name]:g}" for name in names if row[name] is not None)
+
+
+def _row(row: dict[str, Any], rule: tuple[str, ...]) -> str:
+    said = ["-" if row[name] is None else f"{row[name]:g}" for name in rule]
+    return _line(said, [_cell(row.get(name), digits) for name, _, digits in FIGURES])
+
+
+def _line(rule: Sequence[str], cells: list[str]) -> str:
+    return "  ".join([f"{' '.join(f'{one:>6}' for one in rule):>22}", *(f"{one:>9}" for one in cells)])
+
+
+def _cell(value: float | None, digits: int) -> str:
+    return "-" if value is None else f"{value:.{digits}f}"

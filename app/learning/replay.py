@@ -7,7 +7,7 @@ left out.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice, product
 from typing import Any
 
@@ -21,14 +21,23 @@ from app.emg.source import UNLABELLED, Chunk
 from app.errors import DataError
 from app.inference.backend import Backend
 from app.inference.decision import Decider
+from app.inference.decision_rule import DecisionRule
 from app.inference.manifest import Manifest
 from app.inference.prediction import normalise, predict
 from app.learning.datasets import filters_of
+from app.learning.decision_quality import change_figures, change_quality, figures, quality
 
 Ids = npt.NDArray[np.int64]
 
 VOTES = (1, 5, 9)
 MIN_CONFIDENCE = (0.0, 0.6, 0.8)
+# (enter, leave, change) beside the votes
+HYSTERESIS = tuple(
+    (enter, leave, change)
+    for enter in (0.5, 0.6, 0.7, 0.8, 0.9)
+    for leave in (0.1, 0.2, 0.3)
+    for change in (None, 0.3)
+)
 FPS = 10.0  # a window every 100 ms, the hop of the offline protocol
 BATCH = 256
 
@@ -45,6 +54,23 @@ class Replay:
     confidence: npt.NDArray[np.float32]
     period_s: float  # between two windows
     length_s: float  # of a window
+    probabilities: npt.NDArray[np.float32] | None = None  # (windows, classes); hysteresis takes them
+    unknown: npt.NDArray[np.bool_] | None = None  # none of the classes; None: the model cannot tell
+    since_s: npt.NDArray[np.float64] | None = None  # since its label began; None: counted in windows
+    judged: npt.NDArray[np.bool_] | None = None  # which count in figures; None: all
+
+    @property
+    def after_s(self) -> npt.NDArray[np.float64]:
+        """How long after its stretch began each window ended."""
+        if self.since_s is not None:
+            return self.since_s
+        first = np.searchsorted(self.stretch, self.stretch)
+        return np.asarray((np.arange(len(self.stretch)) - first) * self.period_s, np.float64)
+
+    @property
+    def counts(self) -> npt.NDArray[np.bool_]:
+        """Which windows count in figures; what came before decides all the same."""
+        return np.ones(len(self.end), np.bool_) if self.judged is None else self.judged
 
 
 def replay(
@@ -65,14 +91,12 @@ def replay(
     cuts = cut(
         _chunks(in_units(recording, manifest.units)), sos, manifest.length, Grid(manifest.sampling_rate, fps)
     )
-    ends, labels, predictions, confidences = [], [], [], []
+    ends, labels, predictions = [], [], []
     for some in _batches(cuts):
         batch = normalise(np.stack([one.window for one in some]), manifest.mean, manifest.std)
-        found = predict(backend.infer(batch).logits)
+        predictions.append(predict(backend.infer(batch).logits, manifest.reject_below))
         ends += [one.end for one in some]
         labels += [one.label for one in some]
-        predictions.append(found.prediction)
-        confidences.append(found.confidence)
     if not ends:
         raise DataError(f"{recording.name}: is shorter than one window of {manifest.length} samples")
     end = np.array(ends, np.int64)
@@ -84,67 +108,69 @@ def replay(
         truth=truth,
         stretch=np.cumsum(new),
         piece=piece,
-        prediction=np.concatenate(predictions),
-        confidence=np.concatenate(confidences),
+        prediction=np.concatenate([one.prediction for one in predictions]),
+        confidence=np.concatenate([one.confidence for one in predictions]),
         period_s=1 / fps,
         length_s=manifest.length / manifest.sampling_rate,
+        probabilities=np.concatenate([one.probabilities for one in predictions]),
+        unknown=np.concatenate([one.unknown for one in predictions]),
+        since_s=(end - _begins(recording)[end - 1]) / recording.fs,
     )
 
 
-def decide(stream: Replay, votes: int, min_confidence: float, rest: int) -> Ids:
+def decide(
+    stream: Replay,
+    votes: int,
+    min_confidence: float,
+    rest: int,
+    enter: float | None = None,
+    leave: float | None = None,
+    change: float | None = None,
+) -> Ids:
     """Return the decision after each window; a new piece starts from rest, as a new stream does."""
-    decider = Decider(votes, min_confidence, rest)
-    decisions = np.empty(len(stream.end), np.int64)
+    decider = Decider(votes, min_confidence, rest, enter, leave, change)
+    n = len(stream.end)
+    shares = [()] * n if stream.probabilities is None else stream.probabilities.tolist()
+    unknown = [False] * n if stream.unknown is None else stream.unknown.tolist()
+    decisions = np.empty(n, np.int64)
     before = stream.piece[0]
     for k, piece in enumerate(stream.piece):
         if piece != before:
             decider.reset()
             before = piece
-        decisions[k] = decider.update(int(stream.prediction[k]), float(stream.confidence[k]))
+        prediction, confidence = int(stream.prediction[k]), float(stream.confidence[k])
+        decisions[k] = decider.update(prediction, confidence, shares[k], unknown[k])
     return decisions
 
 
-def quality(stream: Replay, decisions: Ids, rest: int) -> dict[str, float]:
-    """Return sums over one stream, to be added up and turned into figures by `figures`."""
-    sums = dict.fromkeys(("gestures", "found", "delay_s", "activations", "rest_s", "kept", "pairs"), 0.0)
-    known = stream.truth != UNLABELLED
-    follows = known[1:] & (np.diff(stream.stretch) == 0)
-    changed = decisions[1:] != decisions[:-1]
-    sums["pairs"], sums["kept"] = float(follows.sum()), float((follows & ~changed).sum())
-    resting = stream.truth == rest
-    starts = resting[1:] & follows & (decisions[1:] != rest) & (decisions[:-1] == rest)
-    sums["activations"], sums["rest_s"] = float(starts.sum()), float(resting.sum() * stream.period_s)
-    for number in np.unique(stream.stretch[known & ~resting]):
-        here = np.flatnonzero(stream.stretch == number)
-        right = np.flatnonzero(decisions[here] == stream.truth[here])
-        sums["gestures"] += 1
-        if len(right):
-            sums["found"] += 1
-            sums["delay_s"] += float(right[0] * stream.period_s)
-    return sums
-
-
-def figures(sums: Sequence[dict[str, float]]) -> dict[str, float | None]:
-    """Return what `quality` of all streams comes to. None where there was nothing to measure."""
-    total = {name: sum(one[name] for one in sums) for name in sums[0]}
-    return {
-        "gestures_found": _ratio(total["found"], total["gestures"]),
-        "time_to_first_correct_s": _ratio(total["delay_s"], total["found"]),
-        "false_activations_per_rest_minute": _ratio(60 * total["activations"], total["rest_s"]),
-        "stability": _ratio(total["kept"], total["pairs"]),
-    }
-
-
-def table(streams: Sequence[Replay], rest: int) -> list[dict[str, Any]]:
-    """Return the figures for each number of votes and each confidence."""
-    return [
-        {
-            "votes": votes,
-            "min_confidence": least,
-            **figures([quality(one, decide(one, votes, least, rest), rest) for one in streams]),
-        }
-        for votes, least in product(VOTES, MIN_CONFIDENCE)
+def table(streams: Sequence[Replay], rest: int, changes: Sequence[Replay] = ()) -> list[dict[str, Any]]:
+    """Return the figures for each number of votes and each confidence; `changes` are of `spliced` recordings."""
+    rules = [
+        DecisionRule(votes=votes, min_confidence=least) for votes, least in product(VOTES, MIN_CONFIDENCE)
     ]
+    return [row_of(streams, rest, changes, rule) for rule in rules]
+
+
+def hysteresis_table(
+    streams: Sequence[Replay], rest: int, changes: Sequence[Replay] = ()
+) -> list[dict[str, Any]]:
+    """Return the same for each threshold at which a gesture begins, ends and gives way to another."""
+    rules = [DecisionRule(enter=enter, leave=leave, change=change) for enter, leave, change in HYSTERESIS]
+    return [row_of(streams, rest, changes, rule) for rule in rules]
+
+
+def row_of(
+    streams: Sequence[Replay], rest: int, changes: Sequence[Replay], rule: DecisionRule
+) -> dict[str, Any]:
+    """Return a rule and what decisions by it are worth."""
+
+    def decided(stream: Replay) -> Ids:
+        return decide(stream, rule.votes, rule.min_confidence, rest, rule.enter, rule.leave, rule.change)
+
+    row = {**asdict(rule), **figures([quality(one, decided(one), rest) for one in streams])}
+    if changes:
+        row |= change_figures([change_quality(one, decided(one)) for one in changes])
+    return row
 
 
 def _chunks(recording: Recording) -> Iterator[Chunk]:
@@ -161,11 +187,13 @@ def _batches(cuts: Iterable[Cut]) -> Iterator[list[Cut]]:
         yield some
 
 
+def _begins(recording: Recording) -> Ids:
+    """Return for each sample where its label began in its piece."""
+    new = (np.diff(recording.label, prepend=-2) != 0) | (np.diff(recording.recording, prepend=-2) != 0)
+    return np.maximum.accumulate(np.where(new, np.arange(len(new)), 0))
+
+
 def _classes(recording: Recording, manifest: Manifest) -> Ids:
     """Return the model's class of each label id; the last entry is for UNLABELLED (-1)."""
     known = {name: k for k, name in enumerate(manifest.classes)}
     return np.array([known.get(name, UNLABELLED) for name in recording.gesture_names] + [UNLABELLED])
-
-
-def _ratio(part: float, whole: float) -> float | None:
-    return part / whole if whole else None

@@ -150,7 +150,34 @@ def test_evaluate_stream_reports_every_combination(run: Run, people: Path) -> No
         "time_to_first_correct_s",
         "false_activations_per_rest_minute",
         "stability",
+        "false_activations_per_rest_hour",
+        "back_at_rest_s",
+        "right",
+        "right_balanced",
     }
+    report = json.loads(result.stdout)
+    assert report["split"] == "as it is"
+    assert {(row["enter"], row["leave"]) for row in report["hysteresis"]} >= {(0.7, 0.1)}
+    assert report["default"]["votes"] == 1
+
+
+def test_evaluate_stream_replays_each_session_after_a_calibration(run: Run, people: Path) -> None:
+    result = run("evaluate", "--model", "tiny", "--data", people, "--stream", "--calibrate", 1, "--json")
+
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert report["split"] == "calibrate 1"
+    assert 0 < report["default"]["rest_hours"]
+
+
+def test_evaluate_stream_prints_a_line_for_every_rule(run: Run, people: Path) -> None:
+    result = run("evaluate", "--model", "tiny", "--data", people, "--stream")
+
+    lines = result.stdout.splitlines()
+    assert result.exit_code == 0, result.output
+    assert "false/h" in lines[1]
+    assert any(line.split()[:3] == ["0.7", "0.1", "0.3"] for line in lines)
+    assert "the model's own rule: votes 1, min_confidence 0" in result.stdout
 
 
 def test_evaluate_takes_one_file_and_the_simulator(

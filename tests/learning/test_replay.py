@@ -23,12 +23,14 @@ from app.inference.torch_backend import TorchBackend
 from app.learning import replay
 from app.learning.batches import Windows
 from app.learning.datasets import Dataset, read
+from app.learning.decision_quality import change_figures, change_quality
 from app.learning.shipping import network_of
+from app.learning.splicing import spliced
 from app.serving.sources.acquisition import Acquisition
 from tests.learning import makers
 
 BAND = ({"kind": "bandpass", "order": 2, "low_hz": 20, "high_hz": 90},)
-FPS = 10.0
+FPS, RATE = 10.0, 200
 
 
 @pytest.fixture
@@ -187,3 +189,127 @@ def test_more_votes_wait_longer() -> None:
 
     assert figures(stream, 1)["time_to_first_correct_s"] == 0
     assert figures(stream, 9)["time_to_first_correct_s"] == pytest.approx(0.4)
+
+
+def shares_of(stream: replay.Replay, gesture: list[float]) -> replay.Replay:
+    """The stream with those probabilities of class 1, the rest being class 0's."""
+    probabilities = np.array([[1 - share, share, 0.0] for share in gesture], np.float32)
+    return replace(
+        stream,
+        probabilities=probabilities,
+        prediction=probabilities.argmax(axis=1),
+        confidence=probabilities.max(axis=1),
+    )
+
+
+def test_decisions_of_a_replay_go_by_hysteresis_as_those_of_a_stream_do() -> None:
+    stream = shares_of(made_stream([0] * 6, [0] * 6), [0.6, 0.8, 0.2, 0.05, 0.6, 0.9])
+
+    assert replay.decide(stream, 1, 0.0, 0, enter=0.7, leave=0.1).tolist() == [0, 1, 1, 0, 0, 1]
+
+
+def test_an_unknown_window_of_a_replay_is_rest() -> None:
+    stream = replace(made_stream([1, 1, 1], [1, 1, 1]), unknown=np.array([False, True, False]))
+
+    assert replay.decide(stream, 1, 0.0, rest=0).tolist() == [1, 0, 1]
+
+
+def test_the_time_back_at_rest_counts_from_the_end_of_the_gesture() -> None:
+    stream = made_stream([0, 1, 1, 0, 0, 0, 0, 1, 1, 0, 0], [0, 1, 1, 1, 1, 0, 0, 1, 1, 1, 1])
+
+    found = figures(stream)
+
+    assert found["back_at_rest_s"] == pytest.approx(0.2)
+    assert found["never_back_at_rest"] == 0.5  # after the second gesture
+    assert found["false_activations_per_rest_hour"] == 0
+
+
+def test_an_hour_has_sixty_minutes_of_false_activations() -> None:
+    found = figures(made_stream([0] * 10, [0, 0, 1, 1, 0, 0, 2, 0, 0, 0]))
+
+    assert found["false_activations_per_rest_hour"] == pytest.approx(2 * 3600)
+    assert found["rest_hours"] == pytest.approx(1 / 3600)
+
+
+def test_right_is_over_all_windows_and_balanced_over_classes() -> None:
+    found = figures(made_stream([0] * 8 + [1] * 2, [0] * 8 + [1, 0]))
+
+    assert found["right"] == pytest.approx(0.9)
+    assert found["right_balanced"] == pytest.approx((1 + 0.5) / 2)
+
+
+def test_what_is_not_judged_decides_but_does_not_count() -> None:
+    stream = made_stream([1, 1, 0, 0, 1, 1], [2, 2, 2, 0, 1, 1])
+    judged = replace(stream, judged=np.array([False] * 2 + [True] * 4))
+
+    found = figures(judged)
+
+    assert (found["gestures_found"], found["right"]) == (1.0, pytest.approx(3 / 4))
+    assert found["back_at_rest_s"] == pytest.approx(0.1)
+
+
+def test_windows_of_a_recording_know_how_long_ago_their_label_began(
+    recording: Recording, model: Artefact
+) -> None:
+    stream = replayed(recording, model)
+
+    for end, since in zip(stream.end[:200], stream.since_s[:200], strict=True):
+        back = round(since * recording.fs)
+        here = slice(end - back, end)
+        assert back >= 1
+        assert (
+            len(set(zip(recording.label[here].tolist(), recording.recording[here].tolist(), strict=True)))
+            == 1
+        )
+        first = end - back - 1
+        assert first < 0 or (
+            recording.label[first] != recording.label[end - 1]
+            or recording.recording[first] != recording.recording[end - 1]
+        )
+
+
+def test_spliced_pieces_are_a_gesture_and_then_another_of_the_same_repetition(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(makers, "STRETCH", 500)  # 2.5 s
+    recording = load(makers.person(tmp_path / "S03.npz", sessions=1, repetitions=2))
+
+    found = spliced(recording, "rest")
+
+    assert found is not None
+    assert len(found.pieces) == 2 * 2  # gestures x repetitions
+    for piece in found.pieces:
+        labels = found.label[piece]
+        assert len(np.unique(labels)) == 2
+        assert np.count_nonzero(np.diff(labels)) == 1
+        assert 0 not in labels
+        assert len(np.unique(found.repetition[piece])) == 1
+        assert len(labels) == 500 + 2 * RATE
+
+
+def test_a_change_from_gesture_to_gesture_is_judged_in_its_first_second() -> None:
+    truth = [1] * 5 + [2] * 15
+    stream = made_stream(truth, [1] * 8 + [2] * 12)
+    stream = replace(stream, since_s=np.array([0.1 * k for k in (*range(1, 6), *range(1, 16))]))
+
+    found = change_figures([change_quality(stream, replay.decide(stream, 1, 0.0, rest=0))])
+
+    assert found["changes"] == 1
+    assert found["change_right_in_first_second"] == pytest.approx(0.7)
+    assert found["change_first_correct_s"] == pytest.approx(0.4)
+
+
+def test_the_tables_say_what_changes_are_worth_only_where_there_are_some() -> None:
+    stream = shares_of(made_stream([0, 1, 1], [0, 1, 1]), [0.1, 0.8, 0.9])
+    changes = shares_of(made_stream([1, 1, 0], [1, 1, 0]), [0.9, 0.8, 0.1])
+
+    rows = replay.hysteresis_table([stream], 0, [changes])
+
+    assert len(rows) == len(replay.HYSTERESIS)
+    assert all("change_right_in_first_second" in row for row in rows)
+    assert "changes" not in replay.hysteresis_table([stream], 0)[0]
+    json.dumps(rows, allow_nan=False)
+
+
+def test_a_recording_of_short_gestures_has_no_changes_to_splice(recording: Recording) -> None:
+    assert spliced(recording, "rest") is None
