@@ -167,7 +167,7 @@ def test_evaluate_stream_replays_each_session_after_a_calibration(run: Run, peop
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
     assert report["split"] == "calibrate 1"
-    assert 0 < report["default"]["rest_hours"]
+    assert report["default"]["rest_hours"] > 0
 
 
 def test_evaluate_stream_prints_a_line_for_every_rule(run: Run, people: Path) -> None:
