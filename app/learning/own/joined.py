@@ -217,20 +217,28 @@ def _counted(parts: Sequence[Recording], name: str) -> Ids:
 def _repetitions(parts: Sequence[Recording], label: Ids, piece: Ids, session: Ids) -> Ids:
     """Return which repetition of its class each sample belongs to, from 1.
 
-    A file's own numbers are taken where it has them; a stretch without one is a repetition by itself.
+    A file's own numbers are taken where it has them; else a stretch of a gesture is a repetition by itself, and rest
+    belongs to that of the gesture that follows, or led to it.
     """
     own = np.concatenate([one.repetition for one in parts]).astype(np.int64)
-    edges = np.flatnonzero(
-        (np.diff(label) != 0) | (np.diff(piece) != 0) | (np.diff(session) != 0) | (np.diff(own) != 0)
-    )
-    bounds = [0, *(edges + 1).tolist(), len(label)]
+    changes = [np.diff(column) != 0 for column in (label, piece, session, own)]
+    bounds = [0, *(np.flatnonzero(np.any(changes, axis=0)) + 1).tolist(), len(label)]
     numbers: dict[int, dict[tuple[int, int], int]] = {}
     found = np.zeros(len(label), np.int64)
+    waiting: list[slice] = []  # rest without a number
     for begin, end in pairwise(bounds):
-        which, said = int(label[begin]), int(own[begin])
+        which, said, span = int(label[begin]), int(own[begin]), slice(begin, end)
         if which == UNLABELLED:
+            continue
+        if which == 0 and said <= 0:
+            waiting.append(span)
             continue
         key = (int(session[begin]), said) if said > 0 else (-1, begin)
         known = numbers.setdefault(which, {})
-        found[begin:end] = known.setdefault(key, len(known) + 1)
+        found[span] = known.setdefault(key, len(known) + 1)
+        for rest in waiting:
+            found[rest] = found[begin]
+        waiting = []
+    for rest in waiting:
+        found[rest] = max(1, int(found[: rest.start].max(initial=1)))
     return found

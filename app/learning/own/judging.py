@@ -103,15 +103,12 @@ def _baseline(windows: OwnWindows, model: Taught, taught: Ids, test: Ids) -> Ids
 def _by_chance(windows: OwnWindows, features: Doubles, taught: Ids, test: Ids, seed: int) -> float:
     """Return the balanced accuracy of a head that was taught with labels that changed places.
 
-    The classes change places within each repetition, whole stretches at a time: neighbouring windows are nearly
-    the same, so a shuffle of windows would leave nothing to learn and prove nothing.
+    Whole repetitions change places: neighbouring windows are nearly the same, so a shuffle of windows would leave
+    nothing to learn and prove nothing.
     """
-    chance = np.random.default_rng(seed)
-    label = windows.label[taught].copy()
-    for number in np.unique(windows.repetition[taught]):
-        own = windows.repetition[taught] == number
-        there = np.unique(windows.label[taught][own])
-        label[own] = chance.permutation(there)[np.searchsorted(there, windows.label[taught][own])]
+    units = np.stack([windows.label[taught], windows.repetition[taught]], 1)
+    stretches, which = np.unique(units, axis=0, return_inverse=True)
+    label = np.random.default_rng(seed).permutation(stretches[:, 0])[which.reshape(-1)]
     head = fit_head(features[taught], label, len(windows.joined.classes))
     return _balanced(windows.label[test], head.predict(features[test]))
 
