@@ -23,6 +23,7 @@ from app.emg.signal.windows import Grid
 from app.emg.source import UNLABELLED, Chunk, Samples
 from app.inference import artefact
 from app.inference.artefact import Artefact
+from app.inference.history import with_history
 from app.inference.networks import folded
 from app.inference.prediction import normalise
 from app.learning import datasets, lda, recipes
@@ -58,13 +59,13 @@ def windows_of(
     grid = Grid(manifest.sampling_rate, FPS)
     for k in range(grid.last_at_or_before(ring.newest) + 1):
         end = grid.end_of(k)
-        window, label = ring.window(end, manifest.length), int(recording.label[end - 1])
+        window, label = ring.recent(end, manifest.length, manifest.reads), int(recording.label[end - 1])
         gone = ring.missing(end, manifest.length)
         if window is None or label == UNLABELLED or abs(gone - lost) > 0.02 * manifest.length:
             continue
         name = recording.gesture_names[label]
         if name in to_class:
-            found.append(window)
+            found.append(with_history(window, manifest.reads))
             labels.append(to_class[name])
             missing.append(gone)
     return np.array(found, np.float32), labels, missing

@@ -30,6 +30,7 @@ from app.emg.signal.windows import Grid, cut
 from app.emg.source import UNLABELLED, Chunk, Samples
 from app.inference import artefact
 from app.inference.artefact import Artefact
+from app.inference.history import with_history
 from app.learning import datasets, lda, recipes
 from app.learning.evaluation import Networks
 from app.learning.metrics import Scores, confusion
@@ -198,15 +199,17 @@ def accuracy(model: Artefact, people: Sequence[Recording]) -> None:
 def windows_of(
     recording: Recording, montage: Montage, rate: float, model: Artefact, sos: Sos
 ) -> tuple[Samples, np.ndarray]:
-    """Return the labelled windows (n, length, channels) that the live path cuts, and their classes (n,)."""
+    """Return the labelled windows (n, reads, channels) that the live path cuts, and their classes (n,)."""
     manifest = model.manifest
     to_class = {name: k for k, name in enumerate(manifest.classes)}
     chunks = (montage.process(chunk) for chunk in _chunks(recording, rate))
     windows, labels = [], []
-    for found in cut(chunks, sos, manifest.length, Grid(manifest.sampling_rate, FPS)):
+    for found in cut(
+        chunks, sos, manifest.length, Grid(manifest.sampling_rate, FPS), context=manifest.context
+    ):
         name = None if found.label == UNLABELLED else recording.gesture_names[found.label]
         if name in to_class:
-            windows.append(found.window)
+            windows.append(with_history(found.window, manifest.reads))
             labels.append(to_class[name])
     return np.array(windows, np.float32), np.array(labels)
 

@@ -17,6 +17,7 @@ def model_row(manifest: Manifest) -> dict[str, Any]:
         "architecture": manifest.architecture,
         "channels": manifest.channels,
         "length": manifest.length,
+        "context": manifest.context,
         "sampling_rate_hz": manifest.sampling_rate,
         "classes": list(manifest.classes),
         "parent": manifest.parent.name if manifest.parent else None,
@@ -26,7 +27,8 @@ def model_row(manifest: Manifest) -> dict[str, Any]:
 
 def list_line(row: dict[str, Any]) -> str:
     """Return the same as a line of text."""
-    window = f"{row['length']} x {row['channels']} at {row['sampling_rate_hz']:g} Hz"
+    before = f" after {row['context']}" if row["context"] else ""
+    window = f"{row['length']}{before} x {row['channels']} at {row['sampling_rate_hz']:g} Hz"
     return f"{row['name']}  {row['version']}  {row['architecture']}  {window}  {', '.join(row['classes'])}"
 
 

@@ -22,6 +22,7 @@ from app.errors import DataError
 from app.inference.backend import Backend
 from app.inference.decision import Decider
 from app.inference.decision_rule import DecisionRule
+from app.inference.history import with_history
 from app.inference.manifest import Manifest
 from app.inference.prediction import normalise, predict
 from app.learning.datasets import filters_of
@@ -89,11 +90,16 @@ def replay(
     require(recording, manifest.channels, manifest.sampling_rate)
     sos = filters_of(manifest, mains)
     cuts = cut(
-        _chunks(in_units(recording, manifest.units)), sos, manifest.length, Grid(manifest.sampling_rate, fps)
+        _chunks(in_units(recording, manifest.units)),
+        sos,
+        manifest.length,
+        Grid(manifest.sampling_rate, fps),
+        context=manifest.context,
     )
     ends, labels, predictions = [], [], []
     for some in _batches(cuts):
-        batch = normalise(np.stack([one.window for one in some]), manifest.mean, manifest.std)
+        read = np.stack([with_history(one.window, manifest.reads) for one in some])
+        batch = normalise(read, manifest.mean, manifest.std)
         predictions.append(predict(backend.infer(batch).logits, manifest.reject_below))
         ends += [one.end for one in some]
         labels += [one.label for one in some]

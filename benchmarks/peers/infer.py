@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from app.config import DEFAULT_MODEL, Settings
 from app.inference.artefact import find
+from app.inference.history import with_history
 from app.inference.prediction import normalise, predict
 
 settings = Settings.from_env()
@@ -25,7 +26,8 @@ class Windows(BaseModel):
 
 
 def answer(window: np.ndarray) -> dict[str, object]:
-    emg = normalise(window[np.newaxis].astype(np.float32), manifest.mean, manifest.std)
+    read = with_history(window, manifest.reads)[np.newaxis].astype(np.float32)
+    emg = normalise(read, manifest.mean, manifest.std)
     found = predict(session.run(["logits"], {"emg": emg})[0])
     best = int(found.prediction[0])
     return {
@@ -48,4 +50,4 @@ async def infer(body: Windows) -> dict[str, object]:
 
 @app.post("/infer/raw")
 async def infer_raw(request: Request) -> dict[str, object]:
-    return answer(np.frombuffer(await request.body(), np.float32).reshape(manifest.length, manifest.channels))
+    return answer(np.frombuffer(await request.body(), np.float32).reshape(-1, manifest.channels))

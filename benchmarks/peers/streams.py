@@ -15,6 +15,7 @@ from fastapi.responses import StreamingResponse
 
 from app.config import DEFAULT_MODEL, Settings
 from app.inference.artefact import find
+from app.inference.history import with_history
 from app.inference.prediction import normalise, predict
 from app.serving.sources.opening import open_path, open_source
 
@@ -57,12 +58,11 @@ async def stream(request: Request) -> StreamingResponse:
             n += 1
             await asyncio.sleep(max(0.0, due + n / fps - time.perf_counter()))
             end = path.ring.newest
-            window = path.ring.window(end, manifest.length)
+            window = path.ring.recent(end, manifest.length, manifest.reads)
             if window is None:
                 continue
-            logits = session.run(
-                ["logits"], {"emg": normalise(window[np.newaxis], manifest.mean, manifest.std)}
-            )[0]
+            read = with_history(window, manifest.reads)[np.newaxis]
+            logits = session.run(["logits"], {"emg": normalise(read, manifest.mean, manifest.std)})[0]
             found = predict(logits)
             age = time.perf_counter() - (path.ring.acquired_at(end - 1) or 0.0)
             event = {

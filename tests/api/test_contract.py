@@ -198,7 +198,7 @@ def test_a_benchmark_opens_what_is_not_open_only_where_it_is_asked_to(tmp_path: 
     opened: list[str] = []
     artefact = make_artefact(tmp_path / "tiny")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.serving.engine.opening._is_lazy", lambda name, _: name == "onnxruntime")
+        patch.setattr("app.serving.engine.opening._is_lazy", lambda name, *_: name == "onnxruntime")
         runtime = running(artefact, backends=("pytorch", "onnxruntime"))
     opener = runtime.engine.backends.openers["onnxruntime"]
     runtime.engine.backends.openers["onnxruntime"] = replace(opener, open=lambda: opened.append("it"))

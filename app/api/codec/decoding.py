@@ -17,6 +17,7 @@ from app.api.codec.npy import read_npy
 from app.api.errors import InvalidBody
 from app.emg.source import Samples
 from app.errors import DataError
+from app.inference.manifest import Manifest
 
 JSON, NPY, RAW = "application/json", "application/x-npy", "application/octet-stream"
 LARGEST = 1e18  # far beyond any amplifier; a network's sums of more overflow float32, and say nothing
@@ -160,20 +161,25 @@ def load_windows(body: Schema, query: Schema) -> Any:
     return job, read_npy(content) if kind == NPY else read_floats(content)
 
 
-def as_windows(emg: Samples, job: Any, length: int, channels: int, most: int) -> Samples:
-    """(batch, length, channels) float32, C order, finite, of the model's shape.
+def as_windows(emg: Samples, job: Any, model: Manifest, most: int) -> Samples:
+    """(batch, length, channels) float32, C order, finite, of the model's shape; context may be in front of the windows.
 
     Raises:
         DataError: says what came and what the model wants.
     """
-    wants = f"the model takes windows of {length} samples x {channels} channels"
+    wants = f"the model takes windows of {samples_of(model)} samples x {model.channels} channels"
     if emg.ndim == 1:  # raw bytes; their number must make whole windows
-        if emg.size == 0 or emg.size % (length * channels):
-            raise DataError(f"{wants}: a multiple of {length * channels} float32 values, got {emg.size}")
-        emg = emg.reshape(-1, length, channels)
+        samples = _samples_of_raw(emg, job, model)
+        if not samples:
+            values = model.length * model.channels
+            raise DataError(f"{wants}: a multiple of {values} float32 values, got {emg.size}")
+        emg = emg.reshape(-1, samples, model.channels)
     windows = emg[np.newaxis] if emg.ndim == 2 else emg
-    if windows.ndim != 3 or windows.shape[1:] != (length, channels):
+    fits = windows.ndim == 3 and model.length <= windows.shape[1] <= model.reads
+    if not fits or windows.shape[2] != model.channels:
         raise DataError(f"{wants}, got an array of {'x'.join(map(str, emg.shape))}")
+    if job.length is not None and job.length != windows.shape[1]:
+        raise DataError(f"length is {job.length}, but windows of {windows.shape[1]} samples came")
     if not 1 <= len(windows) <= most:
         raise DataError(f"a batch has 1 to {most} windows, got {len(windows)}")
     if job.batch is not None and job.batch != len(windows):
@@ -189,17 +195,39 @@ def as_windows(emg: Samples, job: Any, length: int, channels: int, most: int) ->
     return windows
 
 
-def expect_shape(job: Any, length: int, channels: int) -> None:
-    """See that `length` and `channels`, where given, are the model's.
+def samples_of(model: Manifest) -> str:
+    """Return how many samples a window may have, for a message."""
+    return f"{model.length} to {model.reads}" if model.context else str(model.length)
+
+
+def _samples_of_raw(emg: Samples, job: Any, model: Manifest) -> int:
+    """Return how many samples each window of a raw body has; 0 where it makes no whole ones.
+
+    `length` or `batch` says it. Else a body that may be one window is one, and a longer one holds windows with all
+    their context, or with none.
+    """
+    total, left = divmod(emg.size, model.channels)
+    if left or not total:
+        return 0
+    share = total // (job.batch or 1)
+    first = [share] if model.length <= share <= model.reads else []
+    sizes = [job.length] if job.length is not None else [*first, model.reads, model.length]
+    return next((samples for samples in sizes if total % samples == 0), 0)
+
+
+def expect_shape(job: Any, model: Manifest, *, own: bool) -> None:
+    """See that `length` and `channels`, where given, are the model's; `own` windows may bring context.
 
     Raises:
         InvalidBody: by field, what the model wants.
     """
-    errors = {
-        name: [f"the model takes {own}, got {asked}"]
-        for name, asked, own in (("length", job.length, length), ("channels", job.channels, channels))
-        if asked is not None and asked != own
-    }
+    errors = {}
+    longest = model.reads if own else model.length
+    if job.length is not None and not model.length <= job.length <= longest:
+        takes = samples_of(model) if own else model.length
+        errors["length"] = [f"the model takes {takes}, got {job.length}"]
+    if job.channels is not None and job.channels != model.channels:
+        errors["channels"] = [f"the model takes {model.channels}, got {job.channels}"]
     if errors:
         raise InvalidBody(errors)
 

@@ -145,7 +145,7 @@ def _inferred(
     if emg is None:
         return None
     manifest = runtime.manifest
-    windows = as_windows(emg, _JOB, manifest.length, manifest.channels, runtime.settings.max_batch)
+    windows = as_windows(emg, _JOB, manifest, runtime.settings.max_batch)
     wire = ClientSocket(environ)
     answer = runtime.engine.infer(windows, backend=backend, wanted=lambda: not wire.gone)
     runtime.engine.thread.breathe()

@@ -92,6 +92,7 @@ def _model(manifest: Manifest) -> dict[str, Any]:
         "version": manifest.version,
         "channels": manifest.channels,
         "length": manifest.length,
+        "context": manifest.context,
         "sampling_rate_hz": manifest.sampling_rate,
         "units": manifest.units,
         "classes": list(manifest.classes),

@@ -94,7 +94,7 @@ def _asked(runtime: Runtime, body_schema: Schema, query_schema: Schema) -> tuple
     if emg is None and runtime.artefact is None:
         current_pipeline(job.source).expect_model()
     manifest = runtime.manifest
-    expect_shape(job, manifest.length, manifest.channels)
+    expect_shape(job, manifest, own=emg is not None)
     most = runtime.settings.max_batch
     if job.batch is not None and job.batch > most:
         raise InvalidBody({"batch": [f"must be at most EMG_MAX_BATCH, {most}, got {job.batch}"]})
@@ -102,7 +102,7 @@ def _asked(runtime: Runtime, body_schema: Schema, query_schema: Schema) -> tuple
         return job, current_pipeline(job.source).snapshot(job.batch or 1)
     if job.source is not None:
         raise InvalidBody({"source": ["your own windows come from no source; leave one of the two out"]})
-    return job, as_windows(emg, job, manifest.length, manifest.channels, most)
+    return job, as_windows(emg, job, manifest, most)
 
 
 def _stepping(runtime: Runtime, job: InferJob) -> tuple[str | None, int | None]:

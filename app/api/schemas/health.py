@@ -42,6 +42,7 @@ class ModelInfoSchema(Schema):
     version = fields.String(required=True)
     channels = fields.Integer(required=True)
     length = fields.Integer(required=True)
+    context = fields.Integer(required=True, **about("Samples before the window that the model reads too"))
     sampling_rate_hz = fields.Float(required=True)
     units = fields.String(required=True, metadata={"example": "uV"})
     classes = fields.List(fields.String(), required=True)

@@ -19,7 +19,9 @@ MAX_ITERATIONS = 100_000
 class _ShapeSchema(Schema):
     batch = Whole(1, MAX_BATCH, **about("Windows; with your own `emg` it must be theirs", default=1))
     channels = Whole(1, MAX_CHANNELS, **about("Channels of a window; the model's, which is the default"))
-    length = Whole(1, MAX_LENGTH, **about("Samples of a window; the model's, which is the default"))
+    length = Whole(
+        1, MAX_LENGTH, **about("Samples of a window: the model's, or of your own with context in front")
+    )
     preprocess = Flag(**about("Normalise with the model's statistics", default=True))
 
 
@@ -34,7 +36,8 @@ class WindowsSchema(_ShapeSchema):
     )
     emg = Emg(
         **about(
-            "Your own window (length, channels), or a batch (batch, length, channels), in the model's units",
+            "Your own window (length, channels), or a batch (batch, length, channels), in the model's units; "
+            "with as much of the model's context in front as you have",
             type="array",
             items={"type": "array", "items": {}},
         )

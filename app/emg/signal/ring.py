@@ -153,6 +153,19 @@ class Ring:
             part = self._slice(end, length)
             return None if part is None else self._samples[part].copy()
 
+    def recent(self, end: int, least: int, most: int) -> Samples | None:
+        """Return a copy of the samples before index `end`, as many as their segment has, from `least` to `most`.
+
+        None where `window(end, least)` gives None. Those that are overwritten are missing at the front.
+        """
+        with self._changed:
+            if self._slice(end, least) is None:
+                return None
+            start = next(one.start for one in reversed(self._segments) if one.start <= end - least)
+            there = end - max(start, self.newest - self.capacity)
+            part = self._slice(end, min(there, most))
+            return None if part is None else self._samples[part].copy()
+
     def labels(self, end: int, length: int) -> Labels | None:
         """Return the labels (length,) of the same samples; None where `window` gives None."""
         with self._changed:

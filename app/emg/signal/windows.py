@@ -61,34 +61,37 @@ class Cut(NamedTuple):
 
     k: int
     end: int
-    window: Samples  # (length, channels), filtered
+    window: Samples  # (length, channels), filtered; with context in front of it, as much as there is, where asked for
     label: int  # of the last sample; UNLABELLED where unknown
 
 
-def cut(chunks: Iterable[Chunk], sos: Sos, length: int, grid: Grid, max_fill: int = 0) -> Iterator[Cut]:
+def cut(
+    chunks: Iterable[Chunk], sos: Sos, length: int, grid: Grid, max_fill: int = 0, context: int = 0
+) -> Iterator[Cut]:
     """Every whole window of `chunks`, by the same filter, ring and grid as the live path.
 
     The windows depend on the samples alone, not on how they are cut into chunks. A window that would span
-    a restart, or a gap of more than `max_fill` samples, does not exist; its k is skipped.
+    a restart, or a gap of more than `max_fill` samples, does not exist; its k is skipped. `context` samples before
+    the window come with it, or as many as there are since the last restart or such gap.
     """
     path: SignalPath | None = None
     for chunk in chunks:
         for piece in _pieces(chunk):
             if path is None:
-                ring = Ring(length + _BLOCK + max_fill, piece.samples.shape[1], max_fill)
+                ring = Ring(context + length + _BLOCK + max_fill, piece.samples.shape[1], max_fill)
                 path = SignalPath(ring, sos)
             before = max(path.ring.newest, piece.index if path.ring.breaks(piece.index, piece.restart) else 0)
             path.process(piece)
-            yield from _between(path.ring, before, length, grid)
+            yield from _between(path.ring, before, length, context, grid)
 
 
-def _between(ring: Ring, before: int, length: int, grid: Grid) -> Iterator[Cut]:
+def _between(ring: Ring, before: int, length: int, context: int, grid: Grid) -> Iterator[Cut]:
     """Yield the windows that end after `before` and are complete by now."""
     for k in count(grid.first_at_or_after(before + 1)):
         end = grid.end_of(k)
         if end > ring.newest:
             return
-        window = ring.window(end, length)
+        window = ring.recent(end, length, context + length)
         if window is not None:
             label = ring.label_at(end - 1)
             yield Cut(k, end, window, UNLABELLED if label is None else label)

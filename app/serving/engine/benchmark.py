@@ -67,7 +67,7 @@ class Benchmark:
         except BackendUnavailableError:
             return None
         model = self._engine.model
-        window = np.random.default_rng(0).normal(model.mean, model.std, (1, model.length, model.channels))
+        window = np.random.default_rng(0).normal(model.mean, model.std, (1, model.reads, model.channels))
         emg = window.astype(np.float32)
         times: list[float] = []
 

@@ -20,6 +20,7 @@ import numpy.typing as npt
 
 from app.errors import NotReadyError, OverloadedError, WindowError
 from app.inference.backend import Backend, Batch, Inference, Logits
+from app.inference.history import with_history
 from app.inference.prediction import Prediction, normalise, predict
 from app.serving.engine.backends import BackendOpener, Backends
 from app.serving.process.native_thread import NativeThread, native_thread
@@ -39,6 +40,12 @@ class ModelInput:
     mean: npt.NDArray[np.float32]  # (channels,)
     std: npt.NDArray[np.float32]  # (channels,)
     reject_below: float | None = None  # see Manifest
+    context: int = 0  # samples before the window that the model reads too
+
+    @property
+    def reads(self) -> int:
+        """Return how many samples the backends take."""
+        return self.context + self.length
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,13 +133,13 @@ class Engine:
 
     def _try_out(self, name: str, backend: Backend) -> None:
         """Run a real inference, and time it where that decides where it is run."""
-        backend.infer(np.zeros((1, self.model.length, self.model.channels), np.float32))
+        backend.infer(np.zeros((1, self.model.reads, self.model.channels), np.float32))
         if backend.reentrant:
             self._inline_s[name] = self._time(backend)
 
     def _time(self, backend: Backend) -> float:
         """Median time of one window, in s."""
-        window = np.zeros((1, self.model.length, self.model.channels), np.float32)
+        window = np.zeros((1, self.model.reads, self.model.channels), np.float32)
         times = []
         for _ in range(TIMED):
             began = self.clock()
@@ -152,6 +159,7 @@ class Engine:
     ) -> Answer:
         """Run windows (batch, length, channels) and wait for the answer.
 
+        They may bring context in front, all the same number of samples; what the model reads beyond is their mirror.
         `wanted` is asked just before: a request whose caller has left is not run.
 
         Raises:
@@ -161,6 +169,7 @@ class Engine:
             NotReadyError: the engine is closed, or the caller has left.
         """
         self._check(windows)
+        windows = with_history(windows, self.model.reads)
         request = _Request(windows, preprocess, self.backends.named(backend), steps, self.clock(), wanted)
         if self._inline_s.get(request.backend, np.inf) * len(windows) <= INLINE_S:
             self._serve([request])
@@ -196,10 +205,12 @@ class Engine:
             raise errors[0]
 
     def _check(self, windows: Batch) -> None:
-        wanted = (self.model.length, self.model.channels)
-        if windows.ndim != 3 or windows.shape[1:] != wanted or windows.dtype != np.float32:
+        model = self.model
+        fits = windows.ndim == 3 and model.length <= windows.shape[1] <= model.reads
+        if not fits or windows.shape[2] != model.channels or windows.dtype != np.float32:
+            samples = f"{model.length} to {model.reads}" if model.context else str(model.length)
             raise WindowError(
-                f"the model takes float32 windows of {wanted[0]} samples x {wanted[1]} channels, "
+                f"the model takes float32 windows of {samples} samples x {model.channels} channels, "
                 f"got {windows.dtype} {'x'.join(map(str, windows.shape[1:]))}"
             )
 

@@ -64,6 +64,7 @@ def make_engine(settings: Settings, model: Artefact) -> Engine:
     manifest = model.manifest
     shape = ModelInput(
         length=manifest.length,
+        context=manifest.context,
         channels=manifest.channels,
         mean=manifest.mean,
         std=manifest.std,

@@ -225,7 +225,7 @@ def open_path(
     # a longer gap leaves no usable window that spans it, and begins a new segment
     fill = int(MAX_FILLED * length)
     montage = None if signal is None else montage_for(settings, signal, manifest, fill)
-    ring = Ring(round(KEPT_S * rate) + length, manifest.channels, max_fill=fill)
+    ring = Ring(round(KEPT_S * rate) + manifest.reads, manifest.channels, max_fill=fill)
     sos = design(manifest.filters, rate, settings.mains_hz)
     return SignalPath(ring, sos, montage, rate, manifest.filters)
 

@@ -16,6 +16,7 @@ from app.emg.signal.montage import Montage
 from app.emg.source import Samples, Source, aux_streams
 from app.emg.units import factor
 from app.errors import NotReadyError, OverloadedError, SourceNameError
+from app.inference.history import with_history
 from app.inference.manifest import Manifest
 from app.serving.counters.stream_stats import StreamStats
 from app.serving.engine.engine import Engine
@@ -160,10 +161,11 @@ class SourcePipeline:
         self.acquisition.close()
 
     def snapshot(self, count: int) -> Samples:
-        """Return the newest `count` windows, (count, length, channels), the newest last.
+        """Return the newest `count` windows with their context, (count, reads, channels), the newest last.
 
-        They lie SNAPSHOT_HOP_S apart, closer where the signal is not yet that long. Waits for a source that has just
-        begun, or begun anew, up to a window's length and PATIENCE_S.
+        A context that the signal is too short for is its mirror. They lie SNAPSHOT_HOP_S apart, closer where the
+        signal is not yet that long. Waits for a source that has just begun, or begun anew, up to a window's length
+        and PATIENCE_S.
 
         Raises:
             NotReadyError: the source has not delivered enough samples since its last break, or no model reads it.
@@ -183,8 +185,9 @@ class SourcePipeline:
             )
         hop = min(max(1, round(SNAPSHOT_HOP_S * self.acquisition.rate)), spare // max(count - 1, 1) or 1)
         ends = [newest - k * hop for k in reversed(range(count))]
-        windows = [ring.window(end, length) for end in ends if ring.usable(end, length)]
-        found = [window for window in windows if window is not None]
+        reads = self.manifest.reads
+        windows = [ring.recent(end, length, reads) for end in ends if ring.usable(end, length)]
+        found = [with_history(window, reads) for window in windows if window is not None]
         if len(found) < count:
             raise NotReadyError(f"the source {self.name} has just lost too many samples; try again")
         return np.stack(found)

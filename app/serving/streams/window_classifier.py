@@ -62,10 +62,12 @@ class WindowClassifier:
     def _classified(self, end: int, backend: str, preprocess: bool) -> WindowResult | None:
         manifest, ring = self._manifest, self._ring
         segment = ring.segment_start
-        window = ring.window(end, manifest.length) if ring.usable(end, manifest.length) else None
-        if window is None:
+        usable = ring.usable(end, manifest.length)
+        signal = ring.recent(end, manifest.length, manifest.reads) if usable else None
+        if signal is None:
             return None
-        answer = self._engine.infer(window[np.newaxis], preprocess=preprocess, backend=backend)
+        answer = self._engine.infer(signal[np.newaxis], preprocess=preprocess, backend=backend)
+        window = signal[-manifest.length :]
         prediction, confidence, probabilities = answer.prediction.first()
         return WindowResult(
             prediction=prediction,

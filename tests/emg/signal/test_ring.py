@@ -244,3 +244,21 @@ def test_it_keeps_the_promises_of_a_naive_model(
                     assert window[:, 0].tolist() == [row[0] for row in expected]
                     assert ring.labels(end, length).tolist() == [row[1] for row in expected]
                     assert ring.missing(end, length) == sum(row[2] for row in expected)
+
+
+def test_what_is_recent_is_as_much_as_the_segment_has_up_to_the_most() -> None:
+    ring = ring_with((0, 10), (20, 20))  # a gap between
+
+    np.testing.assert_array_equal(ring.recent(40, 5, 12), ramp(28, 12))
+    np.testing.assert_array_equal(ring.recent(30, 5, 20), ramp(20, 10))
+    np.testing.assert_array_equal(ring.recent(10, 10, 20), ramp(0, 10))
+    assert ring.recent(24, 5, 20) is None
+    assert ring.recent(41, 5, 20) is None
+    assert ring.recent(15, 5, 20) is None
+
+
+def test_what_is_recent_begins_with_the_oldest_that_is_kept() -> None:
+    ring = ring_with((0, 40), (40, 30), capacity=50)
+
+    np.testing.assert_array_equal(ring.recent(30, 5, 40), ramp(20, 10))
+    assert ring.recent(22, 5, 40) is None

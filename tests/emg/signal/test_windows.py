@@ -136,3 +136,13 @@ def test_a_signal_that_starts_late_costs_no_walk_through_the_windows_before() ->
     samples, _ = signal_of(100)
     first = next(cut([Chunk(index=10**12, samples=samples)], SOS, 40, Grid(200, 50)))
     assert first.end == 10**12 + 40
+
+
+def test_context_comes_with_a_window_as_far_as_its_segment_goes() -> None:
+    samples, labels = signal_of(600)
+    plain = list(cut(in_chunks(samples, labels, [10], {300}), SOS, 40, Grid(200, 50)))
+    longer = list(cut(in_chunks(samples, labels, [10], {300}), SOS, 40, Grid(200, 50), context=60))
+    assert [c.end for c in longer] == [c.end for c in plain]
+    for c, own in zip(longer, plain, strict=True):
+        assert len(c.window) == min(100, c.end if c.end <= 300 else c.end - 300)
+        np.testing.assert_array_equal(c.window[-40:], own.window)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -541,3 +542,24 @@ def test_a_job_that_fails_raises_where_it_was_asked_for() -> None:
         with pytest.raises(ValueError, match="a bad job"):
             engine.run(job)
         assert engine.infer(windows()).backend == "a"
+
+
+def test_windows_without_all_their_context_are_given_its_mirror() -> None:
+    backend = GatedBackend()
+    model = replace(MODEL, context=7)
+    engine = Engine(model, {"fake": BackendOpener(lambda: backend)})
+    engine.open()
+    emg = np.arange(16, dtype=np.float32).reshape(1, 8, 2)
+
+    for windows in (emg[:, 3:], emg, np.resize(emg, (1, 12, 2))):
+        engine.infer(windows, preprocess=False)
+    for samples in (4, 13):
+        with pytest.raises(WindowError, match="windows of 5 to 12 samples x 2 channels"):
+            engine.infer(np.zeros((1, samples, 2), np.float32))
+
+    own, part, whole = backend.seen[-3:]
+    assert {one.shape for one in backend.seen} == {(1, 12, 2)}  # the first to try it out
+    np.testing.assert_array_equal(own, np.pad(emg[:, 3:], ((0, 0), (7, 0), (0, 0)), "symmetric"))
+    np.testing.assert_array_equal(part, np.pad(emg, ((0, 0), (4, 0), (0, 0)), "symmetric"))
+    np.testing.assert_array_equal(whole, np.resize(emg, (1, 12, 2)))
+    engine.close()
