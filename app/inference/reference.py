@@ -95,7 +95,8 @@ def _covariance_logits(emg: Doubles, manifest: Manifest, arrays: Arrays) -> Doub
     found = features(
         emg, parameters, length=manifest.length, rate=manifest.sampling_rate, projection=projection
     )
-    logits = _head(found, arrays)
+    by_placement = _head(found, arrays).reshape(len(found), parameters.placements, -1)
+    logits: Doubles = np.logaddexp.reduce(by_placement, axis=1)
     if parameters.typical:
         far = found @ arrays["typical.weight"].T.astype(np.float64) + arrays["typical.bias"]
         logits -= np.square(far).sum(1, keepdims=True) / 2

@@ -23,7 +23,8 @@ class CovarianceNet(nn.Module):
     """Log covariances of the window and of all that is read, log band powers, a linear head.
 
     Logits are head(f) - |typical(f)|^2 / 2: a Gaussian log density up to a constant, which softmax does not see and
-    the largest logit does. Pure tensor operations without control flow that depends on data.
+    the largest logit does. Where nobody knows how a ring sits, head(f) is the logarithm of the sum over its placements.
+    Pure tensor operations without control flow that depends on data.
     """
 
     spiking = False
@@ -41,7 +42,7 @@ class CovarianceNet(nn.Module):
         self.channels = held.channels
         parameters = held.parameters
         size = parameters.size(held.channels)
-        self.head = nn.Linear(size, classes)
+        self.head = nn.Linear(size, parameters.placements * classes)
         self.typical = nn.Linear(size, parameters.typical) if parameters.typical else None
         self.project = nn.Linear(held.channels, held.directions, bias=False) if parameters.projected else None
         self._keep("fading", held.fading)
@@ -60,6 +61,9 @@ class CovarianceNet(nn.Module):
         """Logits (batch, classes) of windows with their context, (batch, reads, channels)."""
         found = self.features(emg)
         logits: Tensor = self.head(found)
+        placements = self.held.parameters.placements
+        if placements > 1:
+            logits = logits.reshape(len(logits), placements, -1).logsumexp(1)
         if self.typical is not None:
             logits = logits - self.typical(found).square().sum(1, keepdim=True) / 2
         return logits

@@ -17,6 +17,7 @@ Band = tuple[float, float]  # Hz, from and below
 
 # Far above what runs in real time on one core; they bound what a hand-edited manifest can make us allocate.
 MAX_DEGREE, MAX_BANDS, MAX_TYPICAL, MAX_PROJECTED = 95, 16, 4096, 64
+MAX_PLACEMENTS = 2 * 64  # a ring of 64 electrodes, either way round
 MAX_MS = 1e5
 
 
@@ -37,6 +38,9 @@ class CovarianceParameters:
     bands_hz: tuple[Band, ...] = ()  # whose powers over the context are features too
     frame_ms: float = 200.0  # of the spectra that the powers are taken from, half overlapping
     projected: int = 0  # channels after `project.weight`, with the log power of each channel beside; 0: none
+    placements: int = (
+        1  # ways in which a ring may sit, each with a head: `head.weight` has so many times the classes
+    )
     typical: int = 0  # rows of `typical.weight`: how far a window lies from what was taught; 0: not looked at
 
     def __post_init__(self) -> None:
@@ -46,6 +50,7 @@ class CovarianceParameters:
         _real(self.tau_ms, "tau_ms", 1.0, MAX_MS)
         _real(self.frame_ms, "frame_ms", 1.0, MAX_MS)
         _whole(self.projected, "projected", 0, MAX_PROJECTED)
+        _whole(self.placements, "placements", 1, MAX_PLACEMENTS)
         _whole(self.typical, "typical", 0, MAX_TYPICAL)
         _require(
             len(self.bands_hz) <= MAX_BANDS, "bands_hz", f"at most {MAX_BANDS} bands", len(self.bands_hz)

@@ -213,17 +213,37 @@ def _log_powers(nodes: Nodes, held: Constants) -> str:
 
 
 def _logits(nodes: Nodes, raw: str, held: Constants, weights: Arrays) -> None:
-    """Put the heads in, on the raw vector: one product for both."""
+    """Put the heads in, on the raw vector: one product for all."""
     rows, biases = [weights["head.weight"]], [weights["head.bias"]]
-    classes = len(rows[0])
-    if held.parameters.typical:
+    parameters = held.parameters
+    if parameters.typical:
         rows.append(weights["typical.weight"])
         biases.append(weights["typical.bias"])
     read = np.concatenate(rows).astype(np.float64) @ held.spread
-    name = None if held.parameters.typical else "logits"
-    found = nodes.add("Gemm", raw, nodes.hold(read.T), nodes.hold(np.concatenate(biases)), name=name)
-    if held.parameters.typical:
-        linear, far = nodes.parts(found, [classes, held.parameters.typical], 1)
+    last = None if parameters.typical else "logits"
+    mixes = parameters.placements > 1
+    found = nodes.add(
+        "Gemm", raw, nodes.hold(read.T), nodes.hold(np.concatenate(biases)), name=None if mixes else last
+    )
+    linear = found
+    if parameters.typical:
+        linear, far = nodes.parts(found, [len(rows[0]), parameters.typical], 1)
+    if mixes:
+        linear = _over_placements(nodes, linear, parameters.placements, last)
+    if parameters.typical:
         squares = nodes.add("Mul", far, far)
-        distance = nodes.add("MatMul", squares, nodes.hold(np.full((held.parameters.typical, 1), 0.5)))
+        distance = nodes.add("MatMul", squares, nodes.hold(np.full((parameters.typical, 1), 0.5)))
         nodes.add("Sub", linear, distance, name="logits")
+
+
+def _over_placements(nodes: Nodes, linear: str, placements: int, name: str | None) -> str:
+    """Return the log of the sum over placements, (batch, classes), of (batch, placements x classes).
+
+    Written out: what an engine makes of ReduceLogSumExp may leave the range of its numbers.
+    """
+    each = nodes.add("Reshape", linear, nodes.whole(0, placements, -1))
+    axis = nodes.whole(1)
+    most = nodes.add("ReduceMax", each, axis, keepdims=1)
+    raised = nodes.add("Exp", nodes.add("Sub", each, most))
+    total = nodes.add("Log", nodes.add("ReduceSum", raised, axis, keepdims=0))
+    return nodes.add("Add", nodes.add("Squeeze", most, axis), total, name=name)

@@ -29,16 +29,19 @@ class Head:
     """Logits of features f: weight f + bias, less half the squared length of typical_weight f + typical_bias.
 
     Softmax does not see the second term. The largest logit does: it is a Gaussian log-density up to a constant.
+    With several placements of a ring the first term is the logarithm of the sum over them.
     """
 
-    weight: Doubles  # (classes, d)
-    bias: Doubles  # (classes,)
+    weight: Doubles  # (placements x classes, d)
+    bias: Doubles  # (placements x classes,)
     typical_weight: Doubles  # (r, d), r may be 0
     typical_bias: Doubles  # (r,)
+    placements: int = 1
 
     def scores(self, features: Doubles) -> Doubles:
         """Return the linear part of the logits, (n, classes), of features (n, d)."""
-        found: Doubles = features @ self.weight.T + self.bias
+        each = (features @ self.weight.T + self.bias).reshape(len(features), self.placements, -1)
+        found: Doubles = each[:, 0] if self.placements == 1 else np.logaddexp.reduce(each, axis=1)
         return found
 
     def logits(self, features: Doubles) -> Doubles:
@@ -53,13 +56,14 @@ class Head:
         return best
 
     def tempered(self, temperature: float) -> Head:
-        """Return the head whose logits are these divided by a temperature."""
+        """Return the head whose logits are these divided by a temperature, each placement's by itself."""
         root = np.sqrt(temperature)
         return Head(
             self.weight / temperature,
             self.bias / temperature,
             self.typical_weight / root,
             self.typical_bias / root,
+            self.placements,
         )
 
     def arrays(self) -> dict[str, npt.NDArray[np.float32]]:

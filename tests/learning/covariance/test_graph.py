@@ -45,6 +45,8 @@ SHAPES = pytest.mark.parametrize(
     [
         {},
         {"typical": 0},
+        {"placements": 16},
+        {"placements": 3, "typical": 0},
         {"bands_hz": []},
         {"bands_hz": [], "degree": 24},
         {"degree": 4},

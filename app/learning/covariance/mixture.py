@@ -1,0 +1,58 @@
+"""The head for people never seen, whose ring may sit in any way: one for each placement, and the sum of all.
+
+A window does not say how the ring sits, but it can say that it is no gesture at all in most placements. So it is judged
+under each, weighed by how often people wear the ring so. With one covariance for all placements what they share drops
+out, and each is linear: a mixture discriminant (Hastie and Tibshirani, "Discriminant analysis by Gaussian mixtures",
+J. R. Stat. Soc. B 58(1), 1996).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from app.learning.covariance.head import Doubles, Head, discriminant, shrunk
+from app.learning.covariance.placement import Placement, feature_order, placements
+
+SHRINKAGE = 0.1
+HEAT = 0.6  # logits are worth less than they say, and the differences between placements with them
+UNSEEN = 0.25  # of a session, in how often a placement occurs
+CENTRE = 0.5  # of the covariance of centres: a person's is not wholly like another's
+
+
+def mixture_head(
+    means: Doubles, within: Doubles, worn: Sequence[Placement], *, channels: int, bands: int
+) -> Head:
+    """Return the head of all placements, for features as worn, from statistics in the place of the common ring.
+
+    Args:
+        means: (sessions, classes, d), not centred.
+        within: (d, d) of windows around a session's class means.
+        worn: how the ring sat in each session.
+        channels: of the ring.
+        bands: whose powers are features.
+    """
+    every = placements(channels)
+    orders = [feature_order(at, channels, bands) for at in every]
+    often = np.array([UNSEEN + sum(at == one for one in worn) for at in every])
+    often = often / often.sum()
+    backs = [np.argsort(order) for order in orders]
+    common = within + _between(means)
+    spread = np.sum(
+        [weight * common[np.ix_(back, back)] for weight, back in zip(often, backs, strict=True)], axis=0
+    )
+    each = np.concatenate([means.mean(0)[:, back] for back in backs])  # (placements x classes, d)
+    head = discriminant(each, shrunk(spread, SHRINKAGE)).tempered(1 / HEAT)
+    bias = head.bias + np.repeat(np.log(often), means.shape[1])
+    return Head(head.weight, bias, head.typical_weight, head.typical_bias, len(every))
+
+
+def _between(means: Doubles) -> Doubles:
+    """Return the covariance of sessions around all, of gestures and of centres, (d, d)."""
+    centres = means.mean(1)
+    gestures = means - centres[:, np.newaxis]
+    apart = (gestures - gestures.mean(0)).reshape(-1, means.shape[2])
+    moved = centres - centres.mean(0)
+    found: Doubles = apart.T @ apart / len(apart) + CENTRE * moved.T @ moved / len(moved)
+    return found
