@@ -23,18 +23,32 @@ class Windows:
         self.data = data
         self._signal = torch.from_numpy(np.asarray(data.signal, np.float32))
         self._mean, self._std = torch.tensor(mean), torch.tensor(std)
-        self._span = torch.arange(data.length)
+        self._length, self._context = data.length, data.context
+        self._span = torch.arange(-data.context, data.length)
         self._start, self._first = torch.from_numpy(data.start), torch.from_numpy(data.first)
+        self._piece = torch.from_numpy(data.piece)
         self._latest = torch.from_numpy(data.end) - data.length
         self.label = torch.from_numpy(data.label)
 
     def take(self, rows: Tensor, shift: int = 0, chance: torch.Generator | None = None) -> Tensor:
-        """Windows (rows, length, channels), moved by up to `shift` samples but never out of their segment."""
+        """Windows (rows, reads, channels), moved by up to `shift` samples but never out of their segment.
+
+        Context goes back to where the unbroken signal began, as it does in a stream; before that it is the mirror.
+        """
         start = self._start[rows]
         if shift:
             start = start + torch.randint(-shift, shift + 1, start.shape, generator=chance)
             start = torch.minimum(torch.maximum(start, self._first[rows]), self._latest[rows])
-        return (self._signal[start[:, None] + self._span] - self._mean) / self._std
+        return (self._signal[self._places(start, self._piece[rows])] - self._mean) / self._std
+
+    def _places(self, start: Tensor, piece: Tensor) -> Tensor:
+        """Return which samples the windows at `start` read, (rows, reads); see app.inference.history."""
+        there = (start - piece + self._length)[:, None]  # samples that a stream would have
+        place = (start - piece)[:, None] + self._span
+        if self._context:
+            place = torch.remainder(place, 2 * there)
+            place = torch.where(place < there, place, 2 * there - 1 - place)
+        return place + piece[:, None]
 
     def level(self, rows: Ids) -> float:
         """Root mean square of those windows, in deviations of the training data."""

@@ -34,6 +34,7 @@ class Dataset:
 
     signal: Samples  # (n, channels), filtered, in the units of the recordings
     length: int  # samples in a window
+    context: int  # samples before it that the model reads too
     classes: tuple[str, ...]
     rest: int  # id of the rest class
     people: tuple[str, ...]  # one for each recording
@@ -41,6 +42,7 @@ class Dataset:
     start: Ids  # the window's first sample in `signal`
     first: Ids  # the first sample of the segment it lies in
     end: Ids  # after the last sample of that segment
+    piece: Ids  # the first sample of the unbroken signal it lies in, up to which context goes
     label: Ids
     repetition: Ids
     session: Ids
@@ -156,15 +158,16 @@ def read(recordings: Sequence[Recording], manifest: Manifest, mains: float | Non
                 f"{recording.name}: has no labelled stretch of {manifest.length} samples, one window of "
                 f"{manifest.name}"
             )
-        rows[:, :3] += offset
+        rows[:, :4] += offset
         columns.append(np.column_stack([rows, np.full(len(rows), person)]))
         signals.append(signal)
         offset += len(signal)
     table = np.concatenate(columns)
-    names = ("start", "first", "end", "label", "repetition", "session", "person")
+    names = ("start", "first", "end", "piece", "label", "repetition", "session", "person")
     return Dataset(
         signal=np.concatenate(signals),
         length=manifest.length,
+        context=manifest.context,
         classes=manifest.classes,
         rest=manifest.classes.index(manifest.rest_class),
         people=tuple(recording.path.stem for recording in recordings),
@@ -191,10 +194,10 @@ def filtered(recording: Recording, sos: Sos) -> Samples:
 
 
 def _rows(recording: Recording, manifest: Manifest, hop: int) -> Ids:
-    """(windows, 6): start, first, end, label, repetition, session."""
+    """(windows, 7): start, first, end, piece, label, repetition, session."""
     to_class = _class_ids(recording, manifest)
     rest = manifest.classes.index(manifest.rest_class)
-    found = [np.zeros((0, 6), np.int64)]
+    found = [np.zeros((0, 7), np.int64)]
     for piece in recording.pieces:
         segments = _segments(recording, piece, to_class)
         for (first, end, label), repetition in zip(
@@ -207,7 +210,8 @@ def _rows(recording: Recording, manifest: Manifest, hop: int) -> Ids:
             numbers = recording.repetition[starts].astype(np.int64)
             numbers[numbers == 0] = repetition
             session = recording.session[starts].astype(np.int64)
-            found.append(np.column_stack([starts, first * same, end * same, label * same, numbers, session]))
+            bounds = [first * same, end * same, piece.start * same]
+            found.append(np.column_stack([starts, *bounds, label * same, numbers, session]))
     return np.concatenate(found)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 
 from app.errors import DataError
 from app.inference.artefact import Artefact
+from app.inference.covariance.network import CovarianceNet
 from app.inference.manifest import Manifest
 from app.inference.networks import Classifier
 from app.learning import lda, splits
@@ -89,7 +90,7 @@ def evaluate(
         windows = Windows(data, manifest.mean, manifest.std)
         network = adapted(pooled, windows, part)
         person.model.append(_scores(data, part.test, windows.predict(network, part.test)))
-        if not len(part.train):
+        if not len(part.train) and not isinstance(network, CovarianceNet):  # which has no filters to turn
             person.aligned.append(_scores(data, part.test, predict_aligned(network, windows, part)))
         classic = baseline.predict(part)
         if classic is not None:

@@ -220,7 +220,7 @@ def with_statistics(draft: Manifest, data: Dataset, people: Iterable[int]) -> Ma
 
 
 def graph_windows(manifest: Manifest, data: Dataset, count: int = CALIBRATING) -> Any:
-    """Normalised windows of all classes and people, (count, length, channels)."""
+    """Normalised windows of all classes and people, (count, reads, channels)."""
     groups = data.person * len(data.classes) + data.label
     order = np.random.default_rng(0).permutation(len(groups))
     _, number, size = np.unique(groups[order], return_inverse=True, return_counts=True)
