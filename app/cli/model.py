@@ -19,6 +19,7 @@ from app.cli.options import (
     BAD_ARTEFACT,
     as_gestures,
     as_json,
+    as_pairs,
     expect_free_file,
     force,
     one_line_errors,
@@ -161,6 +162,12 @@ def evaluate(name: str, folder: str, as_json: bool, **options: Any) -> None:
     help="Learn from so many, the first ones; the later ones judge it.",
 )
 @click.option("--unlabelled", is_flag=True, help="Only turn the ring and set the level, without labels.")
+@click.option(
+    "--rename",
+    multiple=True,
+    callback=as_pairs,
+    help="OLD=NEW: what a gesture of the model is called from now on; several.",
+)
 @click.option("--out", required=True, help="Name in instance/models, or a path.")
 @click.option("--graphs/--no-graphs", default=True, help="ONNX graphs too, which run faster; default: yes.")
 @click.option("--even-if-worse", is_flag=True, help="Write it also where it is no better than before.")
@@ -199,18 +206,36 @@ def calibrate(name: str, recording: str, out: str, as_json: bool, **options: Any
 def _adapted(
     opened: Artefact, recording: str, target: Target, options: dict[str, Any], where: dict[str, Any]
 ) -> Artefact:
+    from app.emg.files.gesture_names import only_numbered
     from app.learning.adaptation import NotBetterError, adapt
     from app.learning.datasets import load_one, named
 
     with recording_path(recording) as path:
         loaded = [load_one(path, options["gestures"])]
     _expect_fit(loaded, opened.manifest)
-    (one,) = named(loaded, opened.manifest.classes, opened.manifest.rest_class)
+    any_gestures = opened.manifest.architecture == "covariance"
+    if options["rename"] and not any_gestures:
+        raise DataError(f"--rename is for covariance models; {opened.manifest.name} is another")
+    if not any_gestures or only_numbered(loaded[0]):
+        loaded = list(named(loaded, opened.manifest.classes, opened.manifest.rest_class))
     kinds = {key: options[key] for key in ("repetitions", "even_if_worse")}
     try:
-        return adapt(opened, one, target, **kinds, **where)
+        if any_gestures:
+            return _any_gestures(opened, loaded[0], target, dict(options["rename"]), {**kinds, **where})
+        return adapt(opened, loaded[0], target, **kinds, **where)
     except NotBetterError as error:
         raise DataError(f"{error} (--even-if-worse writes it all the same)") from None
+
+
+def _any_gestures(
+    opened: Artefact, recording: Recording, target: Target, rename: dict[str, str], kinds: dict[str, Any]
+) -> Artefact:
+    from app.learning.own.adapting import Choice, adapt
+
+    choice = Choice(session=kinds["session"], repetitions=kinds["repetitions"], rename=rename)
+    return adapt(
+        opened, recording, target, choice, mains=kinds["mains"], even_if_worse=kinds["even_if_worse"]
+    )
 
 
 @model.command()

@@ -30,6 +30,19 @@ def _names(_context: click.Context, _option: click.Parameter, text: str | None) 
     return names
 
 
+def as_pairs(
+    _context: click.Context, _option: click.Parameter, texts: tuple[str, ...]
+) -> tuple[tuple[str, str], ...]:
+    """Return (old, new) of each OLD=NEW."""
+    pairs = []
+    for text in texts:
+        old, given, new = (part.strip() for part in text.partition("="))
+        if not (old and given and new):
+            raise click.BadParameter("OLD=NEW, such as fist=grasp")
+        pairs.append((old, new))
+    return tuple(pairs)
+
+
 as_gestures = click.option(
     "--gestures", callback=_names, help="What labels 0, 1, ... are, where a file names none: rest,fist,point."
 )

@@ -171,8 +171,10 @@ def told(metrics: Mapping[str, Any]) -> str:
     """Return in words how a calibrated model compares with the one it comes from."""
     if "balanced_accuracy" not in metrics:
         return "not judged, since there is no later repetition to test on"
-    before, after = metrics["balanced_accuracy_before"], metrics["balanced_accuracy"]
-    return f"balanced accuracy before {before:.2f} -> after {after:.2f}, chance {metrics['chance']:.3f}"
+    after = f"{metrics['balanced_accuracy']:.2f}, chance {metrics['chance']:.3f}"
+    if "balanced_accuracy_before" not in metrics:  # it has gestures that were not there
+        return f"balanced accuracy {after}"
+    return f"balanced accuracy before {metrics['balanced_accuracy_before']:.2f} -> after {after}"
 
 
 def _expect_better(metrics: Mapping[str, Any]) -> None:

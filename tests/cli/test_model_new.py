@@ -164,3 +164,36 @@ def test_cancelled_half_way_it_leaves_nothing(
     monkeypatch.setattr("app.inference.artefact._let_read", stopped)
 
     failed(run("new", "--recording", own(tmp_path / "a.npz"), "--out", "mine"), "cancelled", models)
+
+
+def test_calibrate_takes_gestures_that_the_parent_lacks(run: Run, models: Path, tmp_path: Path) -> None:
+    run("new", "--recording", own(tmp_path / "a.npz"), "--out", "mine")
+    other = own(tmp_path / "b.npz", names=("покой", "grasp", "wave"), repetitions=3)
+
+    words = [
+        "calibrate",
+        "--model",
+        "mine",
+        "--recording",
+        other,
+        "--out",
+        "later",
+        "--rename",
+        "кулак=grasp",
+    ]
+    result = run(*words)
+
+    assert result.exit_code == 0, result.output
+    assert artefact.load(models / "later").manifest.classes == ("покой", "grasp", "wave")
+
+
+@pytest.mark.parametrize("changes", [{"channels": 4}, {"rate": 1000.0}], ids=["channels", "rate"])
+def test_calibrate_refuses_another_kind_of_recording(run: Run, tmp_path: Path, changes: dict) -> None:
+    run("new", "--recording", own(tmp_path / "a.npz"), "--out", "mine")
+
+    result = run(
+        "calibrate", "--model", "mine", "--recording", own(tmp_path / "b.npz", **changes), "--out", "later"
+    )
+
+    assert result.exit_code == 1
+    assert "the model takes 5 channels at 500 Hz" in result.stderr

@@ -45,6 +45,26 @@ class Judgement:
         return [float(self.confusion[k, k] / n) if n else None for k, n in enumerate(totals)]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """Of one model on windows that it was not taught with."""
+
+    balanced_accuracy: float
+    interval: tuple[float, float]  # 95 %, by drawing each class's repetitions again
+    lda: float  # Hudgins' features, the same windows
+
+
+def figures(windows: OwnWindows, model: Taught, taught: Ids, test: Ids) -> Figures:
+    """Return how good a model is that some windows taught, on others."""
+    label, predicted = windows.label[test], model.logits(windows.moments[test]).argmax(1)
+    tables = _tables(label, predicted, windows.repetition[test], len(windows.joined.classes))
+    return Figures(
+        balanced_accuracy=_balanced(label, predicted),
+        interval=_bootstrap(tables),
+        lda=_balanced(label, _baseline(windows, model, taught, test)),
+    )
+
+
 def folds(windows: OwnWindows) -> list[tuple[Ids, Ids]]:
     """Return (taught, tested) rows: each fold leaves one repetition of every class out that has two at least."""
     several = np.zeros(len(windows), bool)

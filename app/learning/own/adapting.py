@@ -1,0 +1,287 @@
+"""`model calibrate` of a covariance model: one person's first repetitions, of any of its gestures and of new ones."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from app.emg.files.recordings import Recording, in_units
+from app.errors import DataError
+from app.inference import artefact
+from app.inference.artefact import WEIGHTS, Artefact, weights_bytes
+from app.inference.covariance.parameters import CovarianceParameters
+from app.inference.manifest import Manifest
+from app.learning.adaptation import NotBetterError, Target, told
+from app.learning.covariance.graph import covariance_graph
+from app.learning.covariance.head import Head, Ids, fit_head
+from app.learning.datasets import content_hashes
+from app.learning.own.cues import Refinement, refined
+from app.learning.own.graph_check import expect_parity
+from app.learning.own.joined import Joined, join
+from app.learning.own.judging import Figures, figures
+from app.learning.own.making import (
+    GRAPH,
+    PROJECTION,
+    UNJUDGED_TEMPERATURE,
+    arrays_of,
+    expect_seconds,
+    expect_windows,
+    levels,
+)
+from app.learning.own.signal_plan import SignalPlan, filtered
+from app.learning.own.teaching import Taught, changed
+from app.learning.own.windows import OwnWindows, Scale, cut
+from app.learning.shipping import seen_by, weights_for
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """What of a recording is learned, and what its gestures are called."""
+
+    session: int = 1
+    repetitions: int = 1  # the first ones; later ones judge
+    rename: Mapping[str, str] | None = None  # of the parent's gestures, to what they are called from now on
+
+
+def adapt(
+    parent: Artefact,
+    recording: Recording,
+    out: Target,
+    choice: Choice,
+    *,
+    mains: float | None,
+    even_if_worse: bool = False,
+) -> Artefact:
+    """Write a child that knows the gestures that the recording shows, be they the parent's or new.
+
+    Raises:
+        DataError: the session is not there, shows one gesture only, or less than it takes to learn one.
+        NotBetterError: the child is no better on later repetitions than the parent, or than chance; nothing is written.
+        ArtefactError: `out` cannot be written.
+    """
+    started = time.perf_counter()
+    names = renamed(parent.manifest.classes, choice.rename or {})
+    file = weights_for(parent, content_hashes(recording).values())
+    joined = _session(parent, recording, names, choice)
+    plan = plan_of(parent.manifest)
+    signal = _from_zero(filtered(joined, plan, mains), parent.manifest)
+    clean, moved = refined(joined, signal)
+    windows = cut(clean, signal, plan)
+    rows = np.flatnonzero(windows.repetition <= choice.repetitions)
+    _expect_each(windows, rows, choice)
+    scale = scale_in(parent, file)
+    head = _head(windows, rows, scale)
+    taught = Taught(scale, head.tempered(_temperature(parent)))
+    metrics = _judged(parent, file, names, windows, taught, rows)
+    if metrics and not even_if_worse:
+        _expect_better(metrics)
+    metrics = {**_counted(moved), **metrics, "seconds": round(time.perf_counter() - started, 2)}
+    return _save(parent, out, file, (windows, taught, rows), choice, metrics)
+
+
+def renamed(classes: Sequence[str], rename: Mapping[str, str]) -> tuple[str, ...]:
+    """Return what the parent's gestures are called from now on.
+
+    Raises:
+        DataError: one of them is none of the parent's, or two would have one name.
+    """
+    unknown = [name for name in rename if name not in classes]
+    if unknown:
+        raise DataError(
+            f"--rename {unknown[0]}=...: the model has no such gesture; it has {', '.join(classes)}"
+        )
+    names = tuple(rename.get(name, name) for name in classes)
+    if len(set(names)) < len(names):
+        raise DataError(f"two gestures would have one name: {', '.join(names)}")
+    return names
+
+
+def plan_of(manifest: Manifest) -> SignalPlan:
+    """Return how the parent reads a signal, which its child does too."""
+    return SignalPlan(
+        filters=manifest.filters,
+        length=manifest.length,
+        context=manifest.context,
+        parameters=CovarianceParameters.read(manifest.hyper_parameters),
+    )
+
+
+def scale_in(parent: Artefact, file: str = WEIGHTS) -> Scale:
+    """Return the parent's levels, floor and directions."""
+    manifest = parent.manifest
+    projection = parent.weights(file).get(PROJECTION)
+    return Scale(
+        std=manifest.std.astype(np.float64),
+        parameters=CovarianceParameters.read(manifest.hyper_parameters),
+        projection=None if projection is None else projection.astype(np.float64),
+    )
+
+
+def _session(parent: Artefact, recording: Recording, names: Sequence[str], choice: Choice) -> Joined:
+    """Return that session of the recording, its gestures called as they are from now on; the parent's come first.
+
+    Raises:
+        DataError: there is no such session, or it shows too little.
+    """
+    manifest = parent.manifest
+    here = recording.session == choice.session
+    if not here.any():
+        there = ", ".join(str(number) for number in np.unique(recording.session))
+        raise DataError(f"{recording.name}: has no session {choice.session}; it has {there}")
+    own = tuple((choice.rename or {}).get(name, name) for name in recording.gesture_names)
+    columns = ("emg", "label", "label_cue", "repetition", "session", "recording")
+    part = replace(
+        in_units(recording, manifest.units),
+        gesture_names=own,
+        aux=(),
+    )
+    part = replace(part, **{name: getattr(part, name)[here] for name in columns})
+    rest = names[manifest.classes.index(manifest.rest_class)]
+    joined = join([part], rest=rest)
+    expect_seconds(joined)
+    return _ordered(joined, names)
+
+
+def _ordered(joined: Joined, names: Sequence[str]) -> Joined:
+    """Return the same with the parent's gestures in their order, then the new ones."""
+    place = {name: k for k, name in enumerate(names)}
+    order = sorted(range(len(joined.classes)), key=lambda k: (place.get(joined.classes[k], len(place)), k))
+    to_new = np.array([*np.argsort(order), -1])
+    return replace(
+        joined,
+        label=to_new[joined.label],
+        classes=tuple(joined.classes[k] for k in order),
+        rest=int(np.argsort(order)[joined.rest]),
+    )
+
+
+def _from_zero(signal: Any, manifest: Manifest) -> Any:
+    return np.asarray(signal - manifest.mean, np.float32) if manifest.mean.any() else signal
+
+
+def _expect_each(windows: OwnWindows, rows: Ids, choice: Choice) -> None:
+    expect_windows(windows)
+    counts = np.bincount(windows.label[rows], minlength=len(windows.joined.classes))
+    few = [name for name, count in zip(windows.joined.classes, counts, strict=True) if count < 2]
+    if few:
+        raise DataError(
+            f"{windows.joined.names[0]}, session {choice.session}, repetitions 1 to {choice.repetitions}: shows no "
+            f"{', '.join(few)}"
+        )
+
+
+def _head(windows: OwnWindows, rows: Ids, scale: Scale) -> Head:
+    """Return the head that those windows teach."""
+    features = [scale.features(windows.moments[rows]), scale.features(changed(windows, rows, scale))]
+    label = np.tile(windows.label[rows], 2)
+    return fit_head(np.concatenate(features), label, len(windows.joined.classes))
+
+
+def _temperature(parent: Artefact) -> float:
+    found = parent.manifest.training.get("temperature", UNJUDGED_TEMPERATURE)
+    return float(found) if isinstance(found, int | float) and found > 0 else UNJUDGED_TEMPERATURE
+
+
+def _judged(
+    parent: Artefact, file: str, names: Sequence[str], windows: OwnWindows, taught: Taught, rows: Ids
+) -> dict[str, Any]:
+    """Return the child's figures on the later repetitions, beside the parent's where it has all the gestures."""
+    test = np.setdiff1d(np.arange(len(windows)), rows)
+    test = test[np.isin(windows.label[test], np.unique(windows.label[rows]))]
+    if not len(test):
+        return {}
+    found = figures(windows, taught, rows, test)
+    before = _before(parent, file, names, windows, taught.scale, test)
+    known = {} if before is None else {"balanced_accuracy_before": round(before, 4)}
+    return {
+        **_rounded(found),
+        **known,
+        "chance": 1 / len(np.unique(windows.label[test])),
+        "windows": len(test),
+    }
+
+
+def _before(
+    parent: Artefact, file: str, names: Sequence[str], windows: OwnWindows, scale: Scale, test: Ids
+) -> float | None:
+    """Return the parent's balanced accuracy among the gestures shown; None where it lacks one."""
+    classes = windows.joined.classes
+    if not set(classes) <= set(names):
+        return None
+    arrays = parent.weights(file)
+    columns = [names.index(name) for name in classes]
+    weight = arrays["head.weight"].astype(np.float64)[columns]
+    logits = (
+        scale.features(windows.moments[test]) @ weight.T + arrays["head.bias"].astype(np.float64)[columns]
+    )
+    predicted, label = logits.argmax(1), windows.label[test]
+    return float(np.mean([(predicted[label == k] == k).mean() for k in np.unique(label)]))
+
+
+def _rounded(found: Figures) -> dict[str, Any]:
+    return {
+        "balanced_accuracy": round(found.balanced_accuracy, 4),
+        "interval": [round(value, 4) for value in found.interval],
+        "lda_balanced_accuracy": round(found.lda, 4),
+        "tested_on": "the later repetitions of the same session",
+    }
+
+
+def _counted(moved: Refinement) -> dict[str, Any]:
+    return {"labels": {"edges": moved.edges, "moved_s": round(moved.moved_s, 3), "left_out": moved.left_out}}
+
+
+def _expect_better(metrics: Mapping[str, Any]) -> None:
+    before = float(metrics.get("balanced_accuracy_before", 0.0))
+    if metrics["balanced_accuracy"] <= max(before, metrics["chance"]):
+        raise NotBetterError(
+            f"{told(metrics)}: no better, so nothing was written; do the labels fit the signal?"
+        )
+
+
+def _save(
+    parent: Artefact,
+    out: Target,
+    file: str,
+    learned: tuple[OwnWindows, Taught, Ids],
+    choice: Choice,
+    metrics: Mapping[str, Any],
+) -> Artefact:
+    windows, taught, _ = learned
+    joined = windows.joined
+    rest_rms, active_rms = levels(windows)
+    typical = len(taught.head.typical_bias)
+    changes: dict[str, Any] = {
+        "name": out.path.name,
+        "classes": joined.classes,
+        "rest_class": joined.classes[joined.rest],
+        "hyper_parameters": replace(taught.scale.parameters, typical=typical).as_json(),
+        "rest_rms": rest_rms,
+        "active_rms": active_rms,
+        "reject_below": None,
+    }
+    weights = arrays_of(taught)
+    files: dict[str, bytes] = {WEIGHTS: weights_bytes(weights)}
+    if out.graphs:
+        graph = covariance_graph(replace(parent.manifest, **changes), weights)
+        expect_parity(graph, windows, taught)
+        files[GRAPH] = graph
+    used = {
+        "session_sha256": joined.hashes[0][choice.session],
+        "session": choice.session,
+        "repetitions": choice.repetitions,
+    }
+    training = {**parent.manifest.training, "hashes": seen_by(parent, file), "runs": {}, "calibration": used}
+    return artefact.save_child(
+        parent,
+        out.path,
+        files,
+        replacing=out.replacing,
+        training=training,
+        metrics={"calibration": dict(metrics)},
+        **changes,
+    )
