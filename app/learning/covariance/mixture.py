@@ -16,7 +16,7 @@ from app.learning.covariance.head import Doubles, Head, discriminant, shrunk
 from app.learning.covariance.placement import Placement, feature_order, placements
 
 SHRINKAGE = 0.1
-HEAT = 0.6  # logits are worth less than they say, and the differences between placements with them
+HEAT = 0.4  # logits are worth less than they say, and the differences between placements with them
 UNSEEN = 0.25  # of a session, in how often a placement occurs
 CENTRE = 0.5  # of the covariance of centres: a person's is not wholly like another's
 

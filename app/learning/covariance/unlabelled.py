@@ -1,10 +1,11 @@
 """A model made a person's own without a label: how the ring sits, where all features lie, and what the gestures are.
 
-A guided minute is what this takes: every gesture about as long as every other, and rest for about half of it, in any
-order. Nobody says when which was made. Three steps, each by how likely the minute is under what is known of people:
+A guided minute is what this takes: every gesture about as long as every other, and rest, for half of it or for less, in
+any order. Nobody says when which was made. Three steps, each by how likely the minute is under what is known of people:
 
 1. The placement under which the minute is likeliest as a mixture of the pooled gestures. Windows are weighed by a
-   Student density, so that a bad electrode or a tug at a cable does not decide, and every gesture has its share.
+   Student density, so that a bad electrode or a tug at a cable does not decide, and every gesture has its share. With
+   the placement goes the share of rest.
 2. The mean of the minute becomes what the pooled mean of such a minute is.
 3. The gestures move from the pooled ones to what the minute shows (expectation maximisation), as far as people are
    known to differ.
@@ -31,10 +32,16 @@ from typing import Protocol
 import numpy as np
 
 from app.errors import DataError
-from app.learning.covariance.head import Doubles, Head, discriminant, shrunk
+from app.learning.covariance.head import Doubles, Head, Ids, discriminant, shrunk
 from app.learning.covariance.placement import Placement, as_worn, feature_order, placements
 
-REST_SHARE = 0.5  # of a guided minute
+REST_SHARES = (
+    0.5,
+    0.7,
+    0.25,
+    0.125,
+    0.05,
+)  # that are tried; the last is none: small movements between gestures
 BETWEEN = (
     0.3  # of the covariance between sessions, added to that within: the person's own gestures are not known
 )
@@ -44,7 +51,7 @@ HEAT = 0.3  # logits are worth less than they say: neighbouring windows overlap,
 FREEDOM = 96.0  # of the Student density
 STEPS = 6
 SURE, SURE_S = 0.5, 1.5  # a gesture is there if so many seconds of the minute are so surely it
-LEAST_REST = 0.25  # of the windows
+LEAST_REST = 0.1  # share that must be found
 LEAST_ACTIVITY = (
     1.75  # nats of power between the weak tenth and the strong tenth of a minute; rest alone has 0.8
 )
@@ -90,9 +97,8 @@ class Learned:
     head: Head  # for features as worn
     placement: Placement
     margin: float  # nats a window by which the next best placement is less likely; 0 where there is no other
-    lacking: tuple[
-        str, ...
-    ]  # classes that the minute did not surely show; none: the shares of a minute were used
+    rest_share: float  # the likeliest of REST_SHARES
+    lacking: tuple[str, ...]  # classes that it did not surely show; where none, all gestures have one share
 
 
 def learn(features: Doubles, known: Known, layout: Layout) -> Learned:
@@ -101,17 +107,24 @@ def learn(features: Doubles, known: Known, layout: Layout) -> Learned:
     Raises:
         DataError: it shows too few gestures, or nothing but rest.
     """
-    shares = expected_shares(len(known.means), layout.rest)
     _expect_activity(features, layout.channels)
-    best, order, margin = _place(features, known, layout, shares)
-    turned = features[:, order]
+    found = placed(features, known, layout)
+    shares = expected_shares(len(known.means), layout.rest, found.rest_share)
+    turned = features[:, found.order]
     centre = _centre(turned, known.means, shares)
     moved, shift = _gestures(turned - centre, known, shares, layout.hop_s, exact=False)
-    lacking = _lacking(discriminant(moved, _spread(known, SHRINKAGE)).scores(turned - centre), layout)
+    scores = discriminant(moved, _spread(known, SHRINKAGE)).scores(turned - centre)
+    lacking = _lacking(scores, layout, found.rest_share)
     if not lacking:
         moved, shift = _gestures(turned - centre, known, shares, layout.hop_s, exact=True)
     head = _shifted(discriminant(moved, _spread(known, SHRINKAGE)), centre + shift)
-    return Learned(head=as_worn(head, order), placement=best, margin=margin, lacking=lacking)
+    return Learned(
+        head=as_worn(head, found.order),
+        placement=found.placement,
+        margin=found.margin,
+        rest_share=found.rest_share,
+        lacking=lacking,
+    )
 
 
 def _expect_activity(features: Doubles, channels: int) -> None:
@@ -125,15 +138,14 @@ def _expect_activity(features: Doubles, channels: int) -> None:
         )
 
 
-def _lacking(scores: Doubles, layout: Layout) -> tuple[str, ...]:
+def _lacking(scores: Doubles, layout: Layout, rest_share: float) -> tuple[str, ...]:
     """Return the classes that are not surely among those windows.
 
     Raises:
         DataError: so many that nothing can be learned.
     """
     sure = np.sort(_softmax(HEAT * scores), axis=0)[-max(1, round(SURE_S / layout.hop_s)) :].mean(0) >= SURE
-    found = np.bincount(scores.argmax(1), minlength=len(sure)) / len(scores)
-    sure[layout.rest] = found[layout.rest] >= LEAST_REST
+    sure[layout.rest] = rest_share >= LEAST_REST
     lacking = tuple(name for name, there in zip(layout.classes, sure, strict=True) if not there)
     gestures = len(sure) - 1
     if 2 * np.delete(sure, layout.rest).sum() <= gestures:
@@ -141,30 +153,45 @@ def _lacking(scores: Doubles, layout: Layout) -> tuple[str, ...]:
     return lacking
 
 
-def expected_shares(classes: int, rest: int) -> Doubles:
-    """Return which share of a guided minute each class has, (classes,)."""
-    shares = np.full(classes, (1 - REST_SHARE) / (classes - 1))
-    shares[rest] = REST_SHARE
+def expected_shares(classes: int, rest: int, rest_share: float) -> Doubles:
+    """Return which share of a minute each class has, (classes,): all gestures the same."""
+    shares = np.full(classes, (1 - rest_share) / (classes - 1))
+    shares[rest] = rest_share
     return shares
 
 
-def placed(features: Doubles, known: Known, layout: Layout) -> tuple[Placement, float]:
-    """Return how the ring sits, by features (n, d) as worn, and by how many nats a window no other is as likely."""
-    best, _, margin = _place(features, known, layout, expected_shares(len(known.means), layout.rest))
-    return best, margin
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Placed:
+    """How the ring sits in a minute, and how much of it is rest."""
+
+    placement: Placement
+    order: Ids  # see feature_order
+    rest_share: float
+    margin: float
 
 
-def _place(
-    features: Doubles, known: Known, layout: Layout, shares: Doubles
-) -> tuple[Placement, np.ndarray[tuple[int], np.dtype[np.int64]], float]:
-    if not layout.ring:
-        return Placement(), np.arange(features.shape[1]), 0.0
+def placed(features: Doubles, known: Known, layout: Layout) -> Placed:
+    """Return the likeliest placement and share of rest of a minute's features (n, d), as worn."""
     head = discriminant(known.means, _spread(known, PLACE_SHRINKAGE))
-    every = placements(layout.channels)
-    orders = [feature_order(at, layout.channels, layout.bands) for at in every]
-    likely = [_likelihood(features[:, order], head, known.means, shares) for order in orders]
-    best = int(np.argmax(likely))
-    return every[best], orders[best], float(likely[best] - np.partition(likely, -2)[-2])
+    every = placements(layout.channels) if layout.ring else (Placement(),)
+    best, likely = [], []
+    for at in every:
+        order = (
+            feature_order(at, layout.channels, layout.bands) if layout.ring else np.arange(features.shape[1])
+        )
+        by_share = {
+            share: _likelihood(
+                features[:, order], head, known.means, expected_shares(len(known.means), layout.rest, share)
+            )
+            for share in REST_SHARES
+        }
+        share = max(by_share, key=lambda one: by_share[one])
+        best.append((at, order, share))
+        likely.append(by_share[share])
+    first = int(np.argmax(likely))
+    margin = likely[first] - max(likely[:first] + likely[first + 1 :], default=likely[first])
+    placement, order, share = best[first]
+    return Placed(placement=placement, order=order, rest_share=share, margin=float(margin))
 
 
 def _likelihood(turned: Doubles, head: Head, means: Doubles, shares: Doubles) -> float:
