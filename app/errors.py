@@ -37,6 +37,10 @@ class SourceNameError(MyostreamError):
     """There is no source of that name."""
 
 
+class ModelNameError(MyostreamError):
+    """There is no model of that name."""
+
+
 class NotReadyError(MyostreamError):
     """The engine is closed or the source has not delivered enough samples yet."""
 

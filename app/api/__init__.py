@@ -34,6 +34,7 @@ def register(app: Flask, title: str, manifest: Manifest | None = None) -> None:
         imports,
         inference,
         metrics,
+        models,
         recordings,
         stream_tickets,
         streaming,
@@ -63,7 +64,7 @@ def register(app: Flask, title: str, manifest: Manifest | None = None) -> None:
     plugins = [description.Guarded(app, settings), examples.Examples(settings, manifest)]
     api = errors.Api(app, spec_kwargs={"extra_plugins": plugins})
     description.describe(api, settings)
-    routes = (health, inference, streaming, benchmark, emg, devices, recordings, imports)
+    routes = (health, inference, streaming, benchmark, emg, devices, recordings, imports, models)
     for module in (*routes, dashboard, stream_tickets, metrics):
         api.register_blueprint(module.bp)
     errors.register(app)

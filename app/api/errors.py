@@ -19,6 +19,7 @@ from app.errors import (
     BackendUnavailableError,
     BusyError,
     DataError,
+    ModelNameError,
     MyostreamError,
     NotReadyError,
     OverloadedError,
@@ -41,6 +42,7 @@ _STATUS: tuple[tuple[type[MyostreamError], HTTPStatus], ...] = (
     (RecordingNameError, HTTPStatus.NOT_FOUND),  # before DataError, which it is too
     (DataError, HTTPStatus.UNPROCESSABLE_ENTITY),
     (SourceNameError, HTTPStatus.NOT_FOUND),
+    (ModelNameError, HTTPStatus.NOT_FOUND),
     (BusyError, HTTPStatus.CONFLICT),
     (TooFastError, HTTPStatus.TOO_MANY_REQUESTS),
     (BackendUnavailableError, HTTPStatus.SERVICE_UNAVAILABLE),

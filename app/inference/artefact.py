@@ -33,6 +33,7 @@ __all__ = [
     "list_artefacts",
     "load",
     "manifests",
+    "remove",
     "save",
     "save_child",
     "weights_bytes",
@@ -217,6 +218,18 @@ def install(source: Artefact, path: Path | str, *, replacing: bool = False) -> A
         if _opened(new).sha256 != source.sha256:
             raise ArtefactError(f"{source.path} has changed while it was copied")
     return load(folder)
+
+
+def remove(path: Path) -> None:
+    """Delete an artefact for good.
+
+    Raises:
+        ArtefactError: what is there is not a model's folder.
+        FileNotFoundError: nothing is there.
+        OSError: it cannot be deleted.
+    """
+    _expect_replaceable(path)
+    folder_swap.removed(path)
 
 
 def save_child(

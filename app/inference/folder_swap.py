@@ -34,6 +34,20 @@ def replaced(folder: Path) -> Iterator[Path]:
             shutil.rmtree(new, ignore_errors=True)
 
 
+def removed(folder: Path) -> None:
+    """Take a folder away whole: at once it is not there any more, also where the process dies half way.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        OSError: who runs this may not write there.
+    """
+    gone = _beside(folder, GONE)
+    with _lock(folder.parent):
+        _settle(folder)
+        folder.rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+
 def settle(folder: Path) -> None:
     """Bring a folder back whose writer died between taking the old one away and putting the new one in its place.
 

@@ -23,6 +23,7 @@ from app.serving.engine.benchmark import Benchmark
 from app.serving.engine.engine import Engine
 from app.serving.engine.watchdog import Watchdog
 from app.serving.hub_monitor import HubMonitor
+from app.serving.model_catalogue import ModelCatalogue
 from app.serving.outputs.raw_lsl import RawLsl
 from app.serving.outputs.sender import OutputState
 from app.serving.outputs.service import Outputs, make_outputs, make_raw_lsl
@@ -89,6 +90,7 @@ class Runtime:
     recorder: RecordingService = field(init=False)
     outputs: Outputs | None = field(init=False)
     raw_lsl: RawLsl | None = None
+    models: ModelCatalogue = field(init=False)
     run: str = field(default_factory=lambda: format(time.time_ns() // 1_000_000, "x"))  # names this start
 
     def __post_init__(self) -> None:
@@ -127,6 +129,7 @@ class Runtime:
         self.recorder = RecordingService(
             self.settings.instance / "recordings", self._model_info(), mains_hz=self.settings.mains_hz
         )
+        self.models = ModelCatalogue(lambda: self.settings, lambda: self.artefact, self.pipelines)
         if self.acquisition is not None:
             self.pipelines.add(self.pipeline_of(self.acquisition.source.name, self.acquisition, self.reads))
         self.outputs = make_outputs(
@@ -270,7 +273,14 @@ class Runtime:
         with (
             ExitStack() as parts
         ):  # the last one pushed is the first to close; one that raises stops no other
-            for part in (self.engine, self.watchdog, self.hub_monitor, self.pipelines, self.recorder):
+            for part in (
+                self.engine,
+                self.watchdog,
+                self.hub_monitor,
+                self.pipelines,
+                self.recorder,
+                self.models,
+            ):
                 parts.callback(part.close)
             parts.callback(self.detached_streams.drain, LAST_WORD_S)
             for output in (self.outputs, self.raw_lsl):

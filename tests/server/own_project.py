@@ -15,7 +15,8 @@ def project(folder: Path) -> Path:
     """A copy of the project with an instance folder of its own: a server records into that of its code."""
     made = folder / "project"
     (made / "instance").mkdir(parents=True)
-    (made / "instance" / "models").symlink_to(ROOT / "instance" / "models")
+    # copies: clients may delete models
+    shutil.copytree(ROOT / "instance" / "models", made / "instance" / "models")
     for name in ("app", "templates", "wsgi.py", "gunicorn.conf.py"):
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, made / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -65,6 +65,14 @@ class ImportJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class UploadJob:
+    """What is said of a model that comes in."""
+
+    replace: bool = False
+    sha256: str | None = None  # of the body
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeclareJob:
     """A source that a client is going to push."""
 

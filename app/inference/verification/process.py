@@ -1,8 +1,8 @@
-"""`python -m app.inference.verification.process FOLDER`: try a model that nobody has vouched for.
+"""`python -m app.inference.verification.process PATH`: try a model, a folder or a zip, that nobody has vouched for.
 
 Whatever a graph does to the libraries that read it, it does to this process alone: it has a bound on memory and on time
 of a processor, comes after the streams where both want one, and ends with the server that began it. The last line of
-stdout is JSON: `{"error"}`, or `{"by", "windows", "difference"}`.
+stdout is JSON: `{"error"}`, or `{"folder", "by", "windows", "difference"}`.
 """
 
 from __future__ import annotations
@@ -20,24 +20,31 @@ from typing import Any
 from app.errors import MyostreamError
 
 NICENESS = 5
+MOST_FILE = 2**29  # bytes of a file that it may write
 MEMORY = 4 * 2**30  # bytes that it may map, of which the libraries take one
 SECONDS = 60  # of a processor
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
-def report(folder: Path) -> dict[str, Any]:
-    """Return what came of it."""
+def report(path: Path) -> dict[str, Any]:
+    """Return what came of it; of what a disk did not take `disk` says so."""
+    from app.inference.verification.arrival import arrived
     from app.inference.verification.verify import verified
 
     try:
-        found = verified(folder)
+        found = arrived(path) if path.is_file() else verified(path)
     except MyostreamError as error:
         return {"error": str(error)}
     except MemoryError:
         return {"error": too_much()}
     except OSError as error:
-        return {"error": f"it cannot be read: {error.strerror or error}"}
-    return {"by": found.by, "windows": found.windows, "difference": found.difference}
+        return {"error": error.strerror or str(error), "disk": True}
+    return {
+        "folder": str(found.artefact.path),
+        "by": found.by,
+        "windows": found.windows,
+        "difference": found.difference,
+    }
 
 
 def too_much() -> str:

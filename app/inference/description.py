@@ -1,0 +1,63 @@
+"""What is told of a model, to people and programs alike: `flask model list` and `GET /models` say the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from app.inference.artefact import Artefact
+from app.inference.manifest import Manifest
+
+
+def described(model: Artefact, others: Iterable[Artefact] = ()) -> dict[str, Any]:
+    """Return a model for JSON; `others` are those beside it, among which are its parent and children."""
+    manifest = model.manifest
+    return {
+        "name": manifest.name,
+        "version": manifest.version,
+        "sha256": model.sha256,
+        "architecture": manifest.architecture,
+        "input": {
+            "channels": manifest.channels,
+            "length": manifest.length,
+            "context": manifest.context,
+            "sampling_rate_hz": manifest.sampling_rate,
+            "units": manifest.units,
+            "layout": manifest.layout,
+        },
+        "outputs": {"kind": manifest.outputs.kind},
+        "classes": list(manifest.classes),
+        "rest_class": manifest.rest_class,
+        "lineage": _lineage(model, list(others)),
+        "metrics": dict(manifest.metrics),
+        "files": dict(manifest.files),
+    }
+
+
+def _lineage(model: Artefact, others: list[Artefact]) -> dict[str, Any]:
+    parent = model.manifest.parent
+    here = [one.manifest.name for one in others if parent is not None and one.sha256 == parent.sha256]
+    return {
+        "parent": None
+        if parent is None
+        else {"name": parent.name, "sha256": parent.sha256, "here": bool(here)},
+        "children": sorted(one.manifest.name for one in others if _is_child(one.manifest, model.sha256)),
+        "person": _person(model.manifest),
+        "recordings": _recordings(model.manifest),
+    }
+
+
+def _is_child(manifest: Manifest, sha256: str) -> bool:
+    return manifest.parent is not None and manifest.parent.sha256 == sha256
+
+
+def _person(manifest: Manifest) -> str | None:
+    """Return whose model it is, where its training says so."""
+    found = manifest.training.get("person", manifest.training.get("subject"))
+    return found if isinstance(found, str) else None
+
+
+def _recordings(manifest: Manifest) -> list[str]:
+    """Return the hashes of what taught it: of each session's content, whatever its file is called."""
+    hashes = manifest.training.get("hashes", [])
+    return [one for one in hashes if isinstance(one, str)] if isinstance(hashes, list) else []
