@@ -50,12 +50,13 @@ def list_models(as_json: bool) -> None:
     """Return the models in instance/models."""
     from app.inference import artefact
 
-    rows, damaged = [], []
+    found, damaged = [], []
     for name in artefact.list_artefacts(_models()):
         try:
-            rows.append(model_row(artefact.load(_models() / name).manifest))
+            found.append(artefact.load(_models() / name))
         except ArtefactError as error:
             damaged.append(str(error))
+    rows = [model_row(one, found) for one in found]
     if as_json:
         click.echo(json.dumps({"models": rows, "damaged": damaged}))
     else:

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from app.inference.manifest import Manifest
+    from app.inference.artefact import Artefact
 
 
-def model_row(manifest: Manifest) -> dict[str, Any]:
-    """Return what `model list --json` says of a model."""
+def model_row(model: Artefact, others: Sequence[Artefact]) -> dict[str, Any]:
+    """Return what `model list --json` says of a model: what GET /models says, and the input as plain fields."""
+    from app.inference.description import described
+
+    manifest = model.manifest
     return {
+        **described(model, others),
         "name": manifest.name,
         "version": manifest.version,
         "architecture": manifest.architecture,
@@ -29,7 +33,9 @@ def list_line(row: dict[str, Any]) -> str:
     """Return the same as a line of text."""
     before = f" after {row['context']}" if row["context"] else ""
     window = f"{row['length']}{before} x {row['channels']} at {row['sampling_rate_hz']:g} Hz"
-    return f"{row['name']}  {row['version']}  {row['architecture']}  {window}  {', '.join(row['classes'])}"
+    known = f"{row['name']}  {row['version']}  {row['sha256'][:8]}  {row['architecture']}"
+    made_from = f"  (from {row['parent']})" if row["parent"] else ""
+    return f"{known}  {window}  {', '.join(row['classes'])}{made_from}"
 
 
 def accuracy_table(report: dict[str, Any]) -> str:

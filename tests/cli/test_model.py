@@ -69,7 +69,8 @@ def failed(result: Result, status: int, reason: str) -> None:
 def test_list_names_every_model(run: Run) -> None:
     text, (row,) = run("list").stdout, json.loads(run("list", "--json").stdout)["models"]
 
-    assert text == "tiny  1.0.0  tcn  20 x 4 at 200 Hz  rest, fist, point\n"
+    assert text == f"tiny  1.0.0  {row['sha256'][:8]}  tcn  20 x 4 at 200 Hz  rest, fist, point\n"
+    assert row["lineage"] == {"parent": None, "children": [], "person": None, "recordings": []}
     assert (row["name"], row["parent"], row["classes"]) == ("tiny", None, ["rest", "fist", "point"])
 
 
