@@ -41,7 +41,7 @@ def models() -> dict[str, Any]:
 
 
 @bp.post("")
-@bp.doc(parameters=query(UploadSchema), requestBody={"required": True, "content": {ZIP: _FILE, RAW: _FILE}})
+@bp.doc(parameters=query(UploadSchema), requestBody={"required": True, "content": {RAW: _FILE}})
 @bp.response(201, UploadedSchema)
 @fails(bp, 400, 409, 413, 415, 422, 429, 503)
 def upload() -> dict[str, Any]:
@@ -54,7 +54,7 @@ def upload() -> dict[str, Any]:
     expect_plain()
     if request.mimetype not in KINDS:
         kind = "no content type" if request.mimetype in UNDECLARED else request.mimetype
-        raise UnsupportedMediaType(f"the body is a zip ({ZIP}); got {kind}")
+        raise UnsupportedMediaType(f"the body is a zip ({RAW} or {ZIP}); got {kind}")
     job: UploadJob = load_query(_upload)
     runtime = current_runtime()
     if runtime.stopping():
@@ -83,7 +83,7 @@ def model(name: str) -> dict[str, Any]:
 
 
 @bp.get("/<name>/archive", parameters=named(NAME.pattern))
-@bp.doc(responses={HTTPStatus.OK: {"description": "The zip", "content": {ZIP: _FILE}}})
+@bp.doc(responses={HTTPStatus.OK: {"description": "The zip", "content": {RAW: _FILE, ZIP: _FILE}}})
 @fails(bp, 404, 429, 503)
 @needs(READ)
 def archive(name: str) -> Response:

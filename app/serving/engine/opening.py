@@ -74,14 +74,13 @@ def make_engine(settings: Settings, model: Artefact) -> Engine:
     found = openers(
         model, plan, onnx_precision=_precision(settings, model), or_fp32=settings.onnx_precision is None
     )
-    foreign = manifest.architecture == FOREIGN
-    prepare = (
-        {} if foreign else {"pytorch": prepare_torch}
-    )  # the others open at the start, before anybody streams
+    foreign = manifest.architecture == FOREIGN  # then nothing is imported, and /health says at once why
+    # the others open at the start, before anybody streams
+    prepare = {} if foreign else {"pytorch": prepare_torch}
     return Engine(
         shape,
         {
-            name: BackendOpener(found[name], _is_lazy(name, settings, model), prepare.get(name))
+            name: BackendOpener(found[name], not foreign and _is_lazy(name, settings), prepare.get(name))
             for name in settings.backends
         },
     )
@@ -100,11 +99,6 @@ def _precision(settings: Settings, model: Artefact) -> str:
     return "int8" if GRAPHS["int8"] in model.manifest.files else "fp32"
 
 
-def _is_lazy(backend: str, settings: Settings, model: Artefact) -> bool:
-    """torch takes 200 MB and a second to import: where it is not the first choice, not before it is wanted.
-
-    For somebody's own graph nothing is imported, and /health is to say why it does not run there.
-    """
-    if model.manifest.architecture == FOREIGN:
-        return False
+def _is_lazy(backend: str, settings: Settings) -> bool:
+    """torch takes 200 MB and a second to import: where it is not the first choice, not before it is wanted."""
     return backend == "pytorch" and settings.backends[0] != "pytorch" and find_spec("torch") is not None
