@@ -129,6 +129,8 @@ def _graph(artefact: Artefact, precision: str) -> Path:
     if name not in artefact.manifest.files:
         reason = f"{artefact.path} has no {name}"
         cure = f"Make it with `flask --app wsgi model export --model {artefact.manifest.name}`"
+        if artefact.manifest.architecture == "covariance" and precision != "fp32":
+            cure = "Leave EMG_PRECISION out: fp32 is the precision of a covariance model"
         raise BackendUnavailableError(OnnxBackend.name, reason, cure)
     return artefact.file(name)
 

@@ -163,3 +163,11 @@ def test_the_module_is_imported_without_onnxruntime() -> None:
     )
 
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_another_precision_of_a_covariance_model_is_refused_with_the_one_there_is(tmp_path: Path) -> None:
+    covariance = with_graphs(tmp_path, "covariance")
+
+    with pytest.raises(BackendUnavailableError, match="fp32 is the precision of a covariance model"):
+        OnnxBackend.open(covariance, precision="int8")
+    assert OnnxBackend.open(covariance).precision == "fp32"
