@@ -10,7 +10,7 @@ Sources:
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +65,12 @@ class Head:
             self.typical_bias / root,
             self.placements,
         )
+
+    def leaning(self, towards: int, by: float) -> Head:
+        """Return the head whose logit of one class is larger by so much, as a prior makes it."""
+        bias = self.bias.reshape(self.placements, -1).copy()
+        bias[:, towards] += by
+        return replace(self, bias=bias.reshape(-1))
 
     def arrays(self) -> dict[str, npt.NDArray[np.float32]]:
         """Return the tensors of an artefact, by name."""

@@ -31,6 +31,7 @@ from app.learning.own.making import (
     expect_seconds,
     expect_windows,
     levels,
+    tempered,
 )
 from app.learning.own.signal_plan import SignalPlan, filtered
 from app.learning.own.teaching import Taught, changed
@@ -75,7 +76,7 @@ def adapt(
     _expect_each(windows, rows, choice)
     scale = scale_in(parent, file)
     head = _head(windows, rows, scale)
-    taught = Taught(scale, head.tempered(_temperature(parent)))
+    taught = tempered(Taught(scale, head), _temperature(parent), clean.rest)
     metrics = _judged(parent, file, names, windows, taught, rows)
     if metrics and not even_if_worse:
         _expect_better(metrics)

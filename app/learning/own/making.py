@@ -15,7 +15,6 @@ from app.emg.files.recordings import Recording
 from app.errors import DataError
 from app.inference import artefact
 from app.inference.artefact import WEIGHTS, Artefact, weights_bytes
-from app.inference.decision_rule import DecisionRule
 from app.inference.manifest import Manifest
 from app.learning.confidence import (
     calibration_error,
@@ -25,6 +24,7 @@ from app.learning.confidence import (
 )
 from app.learning.covariance.graph import covariance_graph
 from app.learning.covariance.head import Head
+from app.learning.operating_point import REST_LEAN, RULE
 from app.learning.own.advice import advice
 from app.learning.own.card import card
 from app.learning.own.cues import Refinement, refined
@@ -41,7 +41,6 @@ ARCHITECTURE = "covariance"
 GRAPH, PROJECTION = "model.onnx", "project.weight"
 UNJUDGED_TEMPERATURE = 3.0  # where no repetition is left to fit one on: what people's own models mostly take
 TEMPERATURES = (1.0, 10.0)  # without a mistake among the windows left out the likeliest is nearly 0
-RULE = DecisionRule(enter=0.7, leave=0.1)
 
 Arrays = dict[str, npt.NDArray[np.float32]]
 
@@ -128,7 +127,9 @@ def learn(
     windows = cut(clean, signal, plan)
     expect_windows(windows)
     judgement = judge(windows)
-    taught, temperature, level, error = confident(teach(windows, np.arange(len(windows))), judgement)
+    taught, temperature, level, error = confident(
+        teach(windows, np.arange(len(windows))), judgement, clean.rest
+    )
     return Learned(
         joined=clean,
         plan=plan,
@@ -195,20 +196,22 @@ def expect_better_than_chance(judgement: Judgement | None) -> None:
 
 
 def confident(
-    taught: Taught, judgement: Judgement | None
+    taught: Taught, judgement: Judgement | None, rest: int
 ) -> tuple[Taught, float, float | None, float | None]:
     """Return the model with its temperature, that, what its largest logit should reach, and what error is left."""
     if judgement is None:
-        return _tempered(taught, UNJUDGED_TEMPERATURE), UNJUDGED_TEMPERATURE, None, None
+        return tempered(taught, UNJUDGED_TEMPERATURE, rest), UNJUDGED_TEMPERATURE, None, None
     low, high = TEMPERATURES
     temperature = min(max(fit_temperature(judgement.logits, judgement.label), low), high)
     logits = judgement.logits / temperature
+    logits[:, rest] += REST_LEAN
     error = calibration_error(probabilities(logits), judgement.label)
-    return _tempered(taught, temperature), temperature, reject_threshold(logits), error
+    return tempered(taught, temperature, rest), temperature, reject_threshold(logits), error
 
 
-def _tempered(taught: Taught, temperature: float) -> Taught:
-    return Taught(taught.scale, taught.head.tempered(temperature))
+def tempered(taught: Taught, temperature: float, rest: int) -> Taught:
+    """Return the model whose probabilities mean what they say, by that temperature and a prior of rest."""
+    return Taught(taught.scale, taught.head.tempered(temperature).leaning(rest, REST_LEAN))
 
 
 def arrays_of(taught: Taught) -> Arrays:

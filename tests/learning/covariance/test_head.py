@@ -95,3 +95,22 @@ def test_the_arrays_are_those_of_an_artefact() -> None:
         "typical.bias": (SIZE,),
     }
     assert {array.dtype for array in head.arrays().values()} == {np.dtype(np.float32)}
+
+
+@pytest.mark.parametrize("placements", [1, 3])
+def test_a_head_that_leans_gives_one_class_so_much_more_and_no_other(placements: int) -> None:
+    chance = np.random.default_rng(4)
+    head = Head(
+        chance.normal(size=(placements * 3, 5)),
+        chance.normal(size=placements * 3),
+        chance.normal(size=(5, 5)),
+        chance.normal(size=5),
+        placements,
+    )
+    features = chance.normal(size=(20, 5))
+
+    leaning = head.leaning(1, 0.5)
+
+    np.testing.assert_allclose(
+        leaning.logits(features) - head.logits(features), np.tile([0, 0.5, 0], (20, 1)), atol=1e-9
+    )
