@@ -108,6 +108,10 @@ def _graph(artefact: Artefact, precision: str, lowers: bool) -> Path:
     """Return the model's graph in that precision; TensorRT 10.x can make fp16 from the fp32 one."""
     from app.inference.onnx_backend import GRAPHS
 
+    if artefact.manifest.architecture == "covariance" and precision != "fp32":
+        raise ArtefactError(
+            f"{artefact.path}: fp32 is the precision of a covariance model; leave --precision out"
+        )
     name, files = GRAPHS[precision], artefact.manifest.files
     if name not in files and precision == "fp16" and lowers:
         name = GRAPHS["fp32"]

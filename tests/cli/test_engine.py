@@ -14,6 +14,7 @@ from app.config import Settings
 from app.inference.artefact import WEIGHTS, Artefact, save
 from app.inference.tensorrt import cuda_memory
 from tests.inference.artefacts import make_artefact
+from tests.inference.covariance.models import covariance_model
 from tests.inference.tensorrt_fakes import install
 from tests.inference.test_onnx_backend import with_graphs
 
@@ -200,3 +201,28 @@ def test_the_weights_of_the_model_are_its_identity(instance: Path, with_model: A
     report = json.loads(run("build", "--json").stdout)
 
     assert report["weights_sha256"] == with_model.manifest.files[WEIGHTS]
+
+
+@NO_GPU
+def test_a_covariance_model_has_a_plan_in_fp32_and_is_refused_another_precision(
+    tmp_path: Path, rtx: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    covariance_model(tmp_path / "models" / "tiny")
+    monkeypatch.setattr(engine, "_settings", lambda: Settings(model="tiny", instance=tmp_path))
+
+    built, inspected, refused = run("build"), run("inspect", "--json"), run("build", "--precision", "fp16")
+
+    assert built.exit_code == 0, built.stderr
+    assert json.loads(inspected.stdout)["precision"] == "fp32"
+    assert refused.exit_code == 2
+    assert "fp32 is the precision of a covariance model" in refused.stderr
+
+
+def test_all_that_a_model_reads_is_timed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    covariance_model(tmp_path / "models" / "tiny")
+    monkeypatch.setattr(engine, "_settings", lambda: Settings(model="tiny", instance=tmp_path))
+
+    result = run("benchmark", "--iterations", 3, "--backend", "onnxruntime", "--json")
+
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["onnxruntime"]["median_latency_ms"] > 0

@@ -11,6 +11,7 @@ import pytest
 
 from app.inference.artefact import Artefact, load
 from app.inference.tensorrt import cuda_memory
+from tests.inference.covariance.models import covariance_model
 
 MODELS = Path(__file__).resolve().parents[2] / "instance" / "models"
 OnThread = Callable[..., Any]
@@ -25,9 +26,11 @@ def gpu() -> cuda_memory.Gpu:
     return found
 
 
-@pytest.fixture(params=["synthetic-16ch-2khz", "myo-8ch-200hz"])
-def artefact(request: pytest.FixtureRequest) -> Artefact:
-    """The shipped models."""
+@pytest.fixture(params=["synthetic-16ch-2khz", "myo-8ch-200hz", "covariance"])
+def artefact(request: pytest.FixtureRequest, tmp_path: Path) -> Artefact:
+    """The shipped models, and a covariance model with all that one can have."""
+    if request.param == "covariance":
+        return covariance_model(tmp_path / "covariance")
     return load(MODELS / request.param)
 
 
