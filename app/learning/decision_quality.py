@@ -130,8 +130,9 @@ def _windows(stream: Replay, decisions: Ids, known: npt.NDArray[np.bool_]) -> Su
 
 
 def _stretches(stream: Replay, among: npt.NDArray[np.bool_]) -> list[Ids]:
-    """Return the windows of each stretch, as far as they are among those."""
-    return [np.flatnonzero(among & (stream.stretch == number)) for number in np.unique(stream.stretch[among])]
+    """Return the windows of each stretch whose first is among those, as far as they are."""
+    firsts = np.searchsorted(stream.stretch, np.unique(stream.stretch))
+    return [np.flatnonzero(among & (stream.stretch == stream.stretch[k])) for k in firsts if among[k]]
 
 
 def _ratio(part: float, whole: float) -> float | None:

@@ -313,3 +313,11 @@ def test_the_tables_say_what_changes_are_worth_only_where_there_are_some() -> No
 
 def test_a_recording_of_short_gestures_has_no_changes_to_splice(recording: Recording) -> None:
     assert spliced(recording, "rest") is None
+
+
+def test_a_rest_that_is_judged_from_its_middle_on_says_nothing_of_the_way_back() -> None:
+    """Repetitions change within a rest: its begin belonged to the one before, which is not judged."""
+    stream = made_stream([1, 1, 0, 0, 0, 0, 1, 1, 0, 0], [1, 1, 1, 0, 0, 0, 1, 1, 1, 0])
+    judged = replace(stream, judged=np.array([False] * 4 + [True] * 6))
+
+    assert figures(judged)["back_at_rest_s"] == pytest.approx(0.1)  # after the second gesture alone
