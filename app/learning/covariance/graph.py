@@ -27,6 +27,7 @@ Arrays = Mapping[str, npt.NDArray[Any]]
 
 OPSET = 18  # as in app.learning.export
 IR_VERSION = 10
+PAD = 16  # rows that ONNX Runtime's blocked convolutions take at a time
 MOST_BLOCKS = 3  # of the polynomial: Horner's rule in C_size is as exact as Clenshaw's up to there
 
 
@@ -184,24 +185,23 @@ def _blocks(held: Constants, size: int) -> list[Doubles]:
 
 
 def _log_bands(nodes: Nodes, across: str, held: Constants) -> str:
-    """Return the log band powers, (batch, n x bands), of (batch, n, reads)."""
+    """Return the log band powers, (batch, n x bands), of (batch, n, reads): all waves of all frames by one convolution."""
     cut, n = held.cut, held.directions
-    size, number = cut.basis.shape[1], len(cut.weight)
     if cut.begin:
         across = nodes.add("Slice", across, nodes.whole(cut.begin), nodes.whole(held.reads), nodes.whole(2))
-    if size == 2 * cut.hop:  # half overlapping: each hop is the end of a frame and the beginning of the next
-        hops = nodes.shaped(across, 0, n, number + 1, cut.hop)
-        axis = nodes.whole(2)
-        early = nodes.add("Slice", hops, nodes.whole(0), nodes.whole(number), axis)
-        late = nodes.add("Slice", hops, nodes.whole(1), nodes.whole(number + 1), axis)
-        frames = nodes.add("Concat", early, late, axis=3)  # (batch, n, frames, size)
-    else:
-        frames = nodes.shaped(across, 0, n, 1, size)
-    waves = nodes.add("MatMul", frames, nodes.hold(cut.basis.T))
-    squares = nodes.shaped(nodes.add("Mul", waves, waves), 0, n, number * len(cut.basis))
-    power = nodes.add("MatMul", squares, nodes.hold(held.band_sums))
+    image = nodes.shaped(across, 0, 1, n, held.reads - cut.begin)
+    rows = -(-len(cut.basis) // PAD) * PAD
+    basis = np.zeros((rows, 1, 1, cut.basis.shape[1]))
+    basis[: len(cut.basis), 0, 0] = cut.basis
+    waves = nodes.add("Conv", image, nodes.hold(basis), strides=[1, cut.hop])  # (batch, rows, n, frames)
+    squares = nodes.add("Mul", waves, waves)
+    faded = nodes.add("MatMul", squares, nodes.hold(cut.weight.reshape(-1, 1)))
+    own = np.zeros((len(cut.rows), rows))
+    own[np.repeat(np.arange(len(cut.rows)), cut.rows), np.arange(len(cut.basis))] = 1
+    power = nodes.add("MatMul", nodes.hold(own), nodes.shaped(faded, 0, rows, n))  # (batch, bands, n)
     raised = nodes.add("Add", power, nodes.hold(BAND_FLOOR * held.parameters.floor))
-    return nodes.shaped(nodes.add("Log", raised), 0, n * len(cut.rows))
+    logs = nodes.add("Transpose", nodes.add("Log", raised), perm=[0, 2, 1])
+    return nodes.shaped(logs, 0, n * len(cut.rows))
 
 
 def _log_powers(nodes: Nodes, held: Constants) -> str:
