@@ -185,7 +185,7 @@ def _blocks(held: Constants, size: int) -> list[Doubles]:
 
 
 def _log_bands(nodes: Nodes, across: str, held: Constants) -> str:
-    """Return the log band powers, (batch, n x bands), of (batch, n, reads): all waves of all frames by one convolution."""
+    """Return the log band powers, (batch, n x bands), of (batch, n, reads), by one convolution."""
     cut, n = held.cut, held.directions
     if cut.begin:
         across = nodes.add("Slice", across, nodes.whole(cut.begin), nodes.whole(held.reads), nodes.whole(2))
