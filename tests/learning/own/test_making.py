@@ -17,7 +17,7 @@ from app.inference.onnx_backend import OnnxBackend
 from app.inference.parity import checked
 from app.learning.own.joined import join
 from app.learning.own.judging import folds
-from app.learning.own.making import Made, learn, new
+from app.learning.own.making import Made, learn, likeliest_temperature, new
 from app.learning.own.signal_plan import bands_for, choose, is_envelope
 from app.learning.own.windows import scale_of
 from tests.learning.own.makers import NAMES, recording
@@ -230,6 +230,18 @@ def test_it_is_learned_without_torch() -> None:
     """Its import takes longer than all the rest."""
     code = "import app.learning.own.making, app.cli.model_new, sys; sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_gesture_made_otherwise_does_not_set_the_temperature_of_all() -> None:
+    """One in fifty windows that is sure and wrong made all others unsure."""
+    chance = np.random.default_rng(0)
+    label = chance.integers(0, 4, 2000)
+    logits = 2 * chance.normal(size=(2000, 4))
+    logits[np.arange(2000), label] += 8
+    before = likeliest_temperature(logits, label)
+    logits[::50] *= -40
+
+    assert likeliest_temperature(logits, label) < 1.6 * before
 
 
 def test_confidence_says_how_often_it_is_right(tmp_path: Path) -> None:
