@@ -23,6 +23,7 @@ NICENESS = 5
 MOST_FILE = 2**29  # bytes of a file that it may write
 MEMORY = 4 * 2**30  # bytes that it may map, of which the libraries take one
 SECONDS = 60  # of a processor
+PATIENCE_S = 300  # until it ends itself: on a machine that is full those seconds take longer
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
@@ -62,6 +63,7 @@ def main() -> None:
     ):
         with suppress(ValueError, OSError):  # on a system without these bounds it has none
             resource.setrlimit(what, (most, most))
+    signal.alarm(PATIENCE_S)
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     sys.stdout.write(json.dumps(report(Path(sys.argv[1]))) + "\n")

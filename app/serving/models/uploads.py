@@ -16,7 +16,7 @@ from app import private_files
 from app.errors import ArtefactError, BusyError, DataError, NotReadyError, OverloadedError
 from app.inference import artefact
 from app.inference.artefact import Artefact
-from app.inference.verification.child import Proof, verified_apart
+from app.inference.verification.child import Proof, Trial
 from app.serving.models.shelf import ModelShelf
 from app.serving.process.offload import BlockingWorker
 
@@ -31,7 +31,7 @@ class ModelUploads:
 
     def __init__(self, shelf: ModelShelf, used: Used) -> None:
         self._shelf, self._used = shelf, used
-        self._turn = BlockingWorker()
+        self._turn, self._trial = BlockingWorker(), Trial()
         self._underway = 0
 
     @contextmanager
@@ -74,7 +74,7 @@ class ModelUploads:
         """
         self._shelf.do(file.close)
         try:
-            proof = self._turn.do(lambda: verified_apart(folder / "model.zip"))
+            proof = self._turn.do(lambda: self._trial.run(folder / "model.zip"))
             model = self._shelf.do(lambda: artefact.load(proof.folder))
         except ArtefactError as error:
             raise DataError(str(error).replace(f"{folder}/", "")) from None
@@ -86,7 +86,8 @@ class ModelUploads:
             raise BusyError(str(error)) from None
 
     def close(self) -> None:
-        """Safe to call twice."""
+        """End what is tried; nothing is left of it. Safe to call twice."""
+        self._trial.end()
         self._turn.close()
 
     def _expect_free(self, name: str, replacing: bool) -> None:
