@@ -22,6 +22,7 @@ from app.inference.verification.child import verified_apart
 from app.inference.verification.verify import verified
 from tests.inference import foreign_models as made
 from tests.inference.artefacts import make_artefact
+from tests.inference.covariance.models import covariance_model
 from tests.inference.foreign_models import CHANNELS, LENGTH, draft, emg, foreign, golden, graph
 from tests.inference.test_onnx_backend import with_graphs
 
@@ -315,3 +316,18 @@ def test_a_closed_backend_says_so(tmp_path: Path) -> None:
     backend.close()
     with pytest.raises(Exception, match="closed"):
         backend.raw(emg())
+
+
+def test_a_graph_that_reads_context_takes_it_with_the_window(tmp_path: Path) -> None:
+    """Its golden windows are as long as what it reads."""
+    windows = emg(length=LENGTH + 12)
+    told = draft(input={"context": 12})
+    one = foreign(tmp_path, graph(length=LENGTH + 12), told, golden(windows))
+
+    assert verified(one.path).windows == 12
+    with pytest.raises(ArtefactError, match=r"emg must be \(n, 32, 4\), .*, got \(12, 20, 4\)"):
+        verified(foreign(tmp_path, graph(length=LENGTH + 12), told, golden(), name="short").path)
+
+
+def test_a_covariance_model_is_tried_against_its_weights(tmp_path: Path) -> None:
+    assert verified(covariance_model(tmp_path / "cov").path).by == "reference"
