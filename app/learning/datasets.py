@@ -93,7 +93,12 @@ def load_one(path: Path, gestures: Sequence[str] | None = None, *, labelled: boo
     Raises:
         DataError: it cannot be used, holds several, or has no labels though it should.
     """
-    loaded = _loaded(path, gestures, labelled=labelled)
+    try:
+        loaded = _loaded(path, gestures, labelled=labelled)
+    except DataError as error:
+        if path.is_dir():
+            raise DataError(f"{path.name}: is a folder, not a recording: {error}") from None
+        raise
     if len(loaded) != 1:
         raise DataError(f"{path}: holds {len(loaded)} recordings; name one of them")
     if labelled:
