@@ -33,7 +33,7 @@ MOST_BYTES = 4 * 2**30  # of a recording; an hour of 64 channels at 2 kHz is 1.7
 @click.option("--time", "clock", help="Column that is the clock; none where no column is.")
 @click.option("--rest", help="Name or number of the class that is rest.")
 @click.option("--rate", type=click.FloatRange(0, min_open=True), help="Samples a second.")
-@click.option("--units", help="Of the signal: V, mV, uV, counts.")
+@click.option("--units", help="Of the signal: V, mV, uV, nV, counts, unknown.")
 @click.option("--board", help="BrainFlow's name or number of the board, of its files without header.")
 @click.option("--subject", help="Who was recorded: a code of letters and digits, such as S01.")
 @as_gestures
@@ -65,11 +65,17 @@ def import_(
     click.echo(json.dumps(report) if as_json else _words(report))
 
 
-def _hints(gestures: list[str] | None, rate: float | None, clock: str | None, **said: Any) -> ImportHints:
+def _hints(
+    gestures: list[str] | None, rate: float | None, clock: str | None, units: str | None, **said: Any
+) -> ImportHints:
     from app.emg.files.imported import ImportHints
+    from app.emg.units import ACCEPTED, accepted
 
     names = None if gestures is None else tuple(gestures)
-    return ImportHints(gesture_names=names, rate_hz=rate, time=clock, **said)
+    known = None if units is None else accepted(units)
+    if units is not None and known is None:
+        raise DataError(f"--units must be {ACCEPTED}; got {units!r}")
+    return ImportHints(gesture_names=names, rate_hz=rate, time=clock, units=known, **said)
 
 
 def _imported(

@@ -12,7 +12,11 @@ _SPELLINGS = {
 _STANDARD = {spelling: units for units, spellings in _SPELLINGS.items() for spelling in spellings}
 _MICROVOLTS = {"V": 1e6, "mV": 1e3, "uV": 1.0, "nV": 1e-3}
 KNOWN = tuple(_SPELLINGS)
-_UNSAID = ("", "unknown")
+UNKNOWN = "unknown"  # where nobody has said them
+COUNTS = "counts"  # of a converter, whose step nobody has said
+ACCEPTED = f"{', '.join(KNOWN)}, {COUNTS} for the numbers of a converter, or {UNKNOWN}"
+_OTHERS = {"count": COUNTS, COUNTS: COUNTS, UNKNOWN: UNKNOWN}
+_UNSAID = ("", UNKNOWN)
 
 
 def standard(units: str) -> str:
@@ -34,3 +38,9 @@ def factor(said: str, wanted: str) -> float | None:
 def unknown(units: str) -> bool:
     """Return whether the text says nothing of the units."""
     return units.strip().lower() in _UNSAID
+
+
+def accepted(units: str) -> str | None:
+    """Return the one spelling of units that a person may give a signal (ACCEPTED); None where nobody knows them."""
+    said = units.strip().lower()
+    return _STANDARD.get(said) or _OTHERS.get(said)

@@ -83,6 +83,11 @@ def test_files_become_one_npz_and_no_recording_with_out(tmp_path: Path, run: Run
         (("{file}", "--out", "x.npz", "--format", "xdf"), "--out x.npz must end in .xdf"),
         (("{file}", "--format", "xdf"), "--format is of the file that --out names"),
         (("{file}", "--out", "{nowhere}/x.npz"), "is not a folder"),
+        (
+            ("{file}", "--units", "banana"),
+            "--units must be V, mV, uV, nV, counts for the numbers of a converter",
+        ),
+        (("{file}", "--units", "uA"), "or unknown; got 'uA'"),
         (("{flat}",), "every value of its 2 channels is 0"),
     ],
 )

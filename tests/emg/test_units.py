@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.emg.units import factor, standard
+from app.emg.units import accepted, factor, standard
 
 
 @pytest.mark.parametrize(
@@ -41,3 +41,18 @@ def test_a_unit_has_one_spelling(said: str, units: str) -> None:
 )
 def test_voltages_are_converted_and_nothing_else(said: str, wanted: str, expected: float | None) -> None:
     assert factor(said, wanted) == (None if expected is None else pytest.approx(expected, rel=1e-12))
+
+
+@pytest.mark.parametrize(
+    ("said", "units"),
+    [
+        ("millivolts", "mV"),
+        (" uv ", "uV"),
+        ("Count", "counts"),
+        ("Unknown", "unknown"),
+        ("banana", None),
+        ("", None),
+    ],
+)
+def test_a_person_gives_a_signal_units_that_somebody_knows(said: str, units: str | None) -> None:
+    assert accepted(said) == units

@@ -12,6 +12,7 @@ from app.api.schemas.params import ImportJob
 from app.api.schemas.recordings import RecordingSchema, matches
 from app.emg.files.imported import ImportHints
 from app.emg.recording.folder import ALLOWED, NAME, SUBJECT, SUBJECT_ALLOWED
+from app.emg.units import ACCEPTED, accepted
 
 MAX_TEXT = 500  # characters
 
@@ -45,7 +46,7 @@ class ImportSchema(Schema):
     time = _text("Column that is the clock; none where no column is")
     rest = _text("Name or number of the class that is rest")
     rate = Number(load_default=None, **about("Samples a second", minimum=0, exclusiveMinimum=True))
-    units = _text("Of the signal: V, mV, uV, counts")
+    units = _text(f"Of the signal: {ACCEPTED}", example="mV")
     gestures = _text("What labels 0, 1, ... are, with commas between: rest,fist,point")
     board = _text("BrainFlow's name or number of the board, of its files without header")
 
@@ -55,15 +56,18 @@ class ImportSchema(Schema):
         rate, gestures = values["rate"], values["gestures"]
         if rate is not None and rate <= 0:
             raise ValidationError({"rate": ["must be above 0"]})
+        if values["units"] is not None and accepted(values["units"]) is None:
+            raise ValidationError({"units": [f"must be {ACCEPTED}"]})
         names = None if gestures is None else tuple(name.strip() for name in gestures.split(","))
         if names is not None and (not all(names) or len(set(names)) != len(names)):
             raise ValidationError({"gestures": ["must be names with commas between, each once"]})
-        said = {name: values[name] for name in ("emg", "label", "time", "rest", "units", "board")}
+        said = {name: values[name] for name in ("emg", "label", "time", "rest", "board")}
+        units = None if values["units"] is None else accepted(values["units"])
         return ImportJob(
             filename=values["filename"],
             name=values["name"],
             subject=values["subject"],
-            hints=ImportHints(gesture_names=names, rate_hz=rate, **said),
+            hints=ImportHints(gesture_names=names, rate_hz=rate, units=units, **said),
         )
 
 

@@ -17,6 +17,7 @@ from app.emg.files.imported import (
     ImportHints,
 )
 from app.emg.files.merged import merged
+from app.emg.units import UNKNOWN, accepted
 from app.errors import DataError
 
 PACKED = (b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf")  # gzip, bzip2, xz, 7z
@@ -63,9 +64,17 @@ def import_file(
     """
     try:
         head = _head_of_folder(path) if path.is_dir() else head_of(path)
-        return _format_of(head, formats).read(path, hints)
+        return _told_units(_format_of(head, formats).read(path, hints))
     except OSError as error:
         raise DataError(f"{path.name}: cannot be read: {error.strerror or error}") from None
+
+
+def _told_units(found: ImportedFile) -> ImportedFile:
+    """Return the file, with a word on units that it says and nobody knows."""
+    if accepted(found.units or UNKNOWN) is not None:
+        return found
+    strange = f"the file's units are {found.units!r}, which cannot be made into volts; --units says others"
+    return replace(found, assumed=(*found.assumed, strange))
 
 
 def head_of(path: Path) -> FileHead:

@@ -140,6 +140,12 @@ def test_files_of_a_form_become_one_recording_and_its_fields_are_options(
         (b"x", {"name": "../x"}, 422, "a name has 1 to 64 letters"),
         (b"x", {"subject": "Anna B"}, 422, "must be 1 to 32 letters"),
         (b"x", {"rate": "0"}, 422, "must be above 0"),
+        (
+            b"x",
+            {"units": "banana"},
+            422,
+            "units: must be V, mV, uV, nV, counts for the numbers of a converter",
+        ),
         (b"x", {"rate": "fast"}, 422, "must be a number"),
         (b"x", {"gestures": "a,,b"}, 422, "must be names with commas between"),
         (b"x", {"columns": "1"}, 422, "unknown field; there are"),

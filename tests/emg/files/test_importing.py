@@ -161,3 +161,15 @@ def test_files_that_differ_are_refused_and_named(changes: dict[str, object], say
 def test_what_is_packed_is_to_be_unpacked(tmp_path: Path) -> None:
     (tmp_path / "arm.csv.gz").write_bytes(b"\x1f\x8b" + bytes(20))
     assert refusal(tmp_path / "arm.csv.gz").endswith("is packed; unpack it, and import what is in it")
+
+
+@pytest.mark.parametrize(
+    ("units", "strange"), [("mV", False), ("counts", False), ("unknown", False), ("a.u.", True)]
+)
+def test_units_of_a_file_that_nobody_knows_are_kept_and_told(
+    tmp_path: Path, units: str, strange: bool
+) -> None:
+    np.savez(tmp_path / "a.npz", emg=samples(300), fs=200.0, units=units)
+    one = import_file(tmp_path / "a.npz")
+    assert one.units == units
+    assert any("cannot be made into volts; --units says others" in line for line in one.assumed) is strange

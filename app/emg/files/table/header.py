@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from app.emg.units import KNOWN, standard
+from app.emg.units import accepted
 
-COUNTS = "counts"
 _RATE = re.compile(
     r"(?:sampl\w*|\bfs\b|sfreq|frequency|\brate\b|abtast\w*)[^0-9\n]{0,40}?(\d+(?:[.,]\d+)?(?:e[+-]?\d+)?)\s*(k?)(?:hz|sps|samples|\b)",
     re.IGNORECASE,
@@ -31,8 +30,8 @@ def rate_said(header: Sequence[str]) -> float | None:
 
 def units_said(header: Sequence[str]) -> str | None:
     """Return the units of EMG that the lines above a table say, as in `Unit: mV`; None: none, or more than one."""
-    found = {standard(m[1]) for line in header for m in _UNITS.finditer(line)}
-    signals = {units for units in found if units in KNOWN or units.lower() == COUNTS}
+    said = [accepted(found[1]) for line in header for found in _UNITS.finditer(line)]
+    signals = {units for units in said if units is not None}
     if signals:
         return signals.pop() if len(signals) == 1 else None
     return "uV" if _MICROVOLTS.search(" ".join(header)) else None
