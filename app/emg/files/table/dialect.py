@@ -95,15 +95,17 @@ def find_dialect(name: str, lines: Sequence[str], whole: bool) -> Dialect:
     best = _best([*_readings(filled)])
     if best is None:
         raise DataError(
-            f"{name}: holds no table of numbers; lines of equally many numbers are expected, one sample a line"
+            f"{name}: holds no table of numbers; two lines or more of equally many numbers are expected, "
+            "one sample a line"
         )
     return _described(best, lines)
 
 
 def _is_odd(filled: Sequence[str]) -> bool:
-    """Whether the last line has another number of the usual marks than the one before."""
-    marks = [tuple(line.count(mark) for mark in "\t;,|:.") for line in filled[-2:]]
-    return marks[0][:4] != marks[1][:4] or kind_of(filled[-1].split()[0], ".") is Kind.TEXT
+    """Whether the last line has another number of the usual marks than the one before, or is a word below numbers."""
+    marks = [tuple(line.count(mark) for mark in "\t;,|") for line in filled[-2:]]
+    worded = [kind_of(re.split(r"[\s;,|]", line.strip())[0], ".") is Kind.TEXT for line in filled[-2:]]
+    return marks[0] != marks[1] or worded == [False, True]
 
 
 def _readings(filled: Sequence[str]) -> Iterator[_Reading]:

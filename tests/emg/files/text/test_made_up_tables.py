@@ -361,3 +361,31 @@ def test_dates_go_on_over_the_new_year(tmp_path: Path) -> None:
     stamps = [str(begin + np.timedelta64(2 * k, "ms")) + "Z" for k in range(2000)]
     file = import_text(write(tmp_path / "a.csv", [stamps, *emg(2000, 2).T], header="timestamp,a,b"))
     assert (file.sampling_rate, whole(file).gaps) == (500.0, [])
+
+
+TWO_ROWS = {
+    "with names": "emg1,emg2\n1.5,2.0\n3.0,4.5\n",
+    "without names": "1.5,2.0\n3.0,4.5\n",
+    "without an end": "emg1;emg2\n1.5;2.0\n3.0;4.5",
+    "parted by blanks": "emg1 emg2\n1.5 2.0\n3.0 4.5\n",
+    "decimal comma": "emg1;emg2\n1,5;2,0\n3,0;4,5\n",
+    "a note above": "Recorded in May\n\nemg1,emg2\n1.5,2.0\n3.0,4.5\n",
+    "labels": "label,emg1,emg2\nfist,1.5,2.0\nrest,3.0,4.5\n",
+    "a clock": "time,emg1,emg2\n0.000,1.5,2.0\n0.001,3.0,4.5\n",
+    "a last word": "emg1,emg2\n1.5,2.0\n3.0,4.5\nend\n",
+}
+
+
+@pytest.mark.parametrize("case", TWO_ROWS)
+def test_two_rows_are_a_table(tmp_path: Path, case: str) -> None:
+    """A last row without a blank in it was taken for a word behind the table, so that one row remained."""
+    (tmp_path / "a.csv").write_text(TWO_ROWS[case])
+    file = import_text(tmp_path / "a.csv", rate_hz=1000.0)
+    np.testing.assert_allclose(whole(file).samples, [[1.5, 2.0], [3.0, 4.5]])
+
+
+@pytest.mark.parametrize("text", ["1.5,2.0\n", "emg1,emg2\n1.5,2.0\n", "emg1,emg2\n1.5,2.0\nend\n"])
+def test_one_row_is_none_and_what_is_expected_is_said(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(DataError, match="two lines or more of equally many numbers are expected"):
+        import_text(tmp_path / "a.csv", rate_hz=1000.0)
