@@ -19,6 +19,9 @@ export class QualityPanel {
     this.#rows = names.map(channelRow);
     byId("channels").replaceChildren(...this.#rows.map(({ item }) => item));
     byId("channels").toggleAttribute("data-named", isNamed(names));
+    byId("channels").toggleAttribute("data-many", names.length > FITTING_LANES);
+    byId("channels").tabIndex = names.length > FITTING_LANES ? 0 : -1;
+    byId("channels").style.setProperty("--number", `${Math.max(...names.map(({ length }) => length), 1) + 0.5}ch`);
     this.lanes(lanes);
   }
 
@@ -29,6 +32,7 @@ export class QualityPanel {
     byId("lane-names").replaceChildren(...this.#lanes.map(({ element }) => element));
     byId("lanes").toggleAttribute("data-named", isNamed(channels.map((channel) => this.names[channel])));
     byId("lanes").style.setProperty("--lanes", Math.min(channels.length, MOST_LANES));
+    byId("lanes").toggleAttribute("data-dense", channels.length > MOST_LANES); // lower than their names
     byId("lanes-scroll").tabIndex = channels.length > FITTING_LANES ? 0 : -1; // the arrow keys scroll it
     const step = Math.ceil(channels.length / MOST_LANES);
     this.#lanes.forEach(({ element, channel }, k) => {
