@@ -15,6 +15,7 @@ from flask import Flask, Response, current_app
 from marshmallow import Schema, fields
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
+from app.emg.files.option_words import as_parameters
 from app.errors import (
     BackendUnavailableError,
     BusyError,
@@ -130,13 +131,14 @@ def _answer(error: MyostreamError) -> Response:
     if status is None:
         log.error("a request failed: %s", error)
         return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed; its log has the reason")
+    said = as_parameters(str(error))
     if isinstance(error, BackendUnavailableError):
         more = {"backend": error.backend, "reason": error.reason, "cure": error.cure}
-        return problem(status, str(error), {"Retry-After": UNAVAILABLE_S}, **more)
+        return problem(status, said, {"Retry-After": UNAVAILABLE_S}, **more)
     if isinstance(error, TooFastError):
-        return problem(status, str(error), {"Retry-After": str(math.ceil(error.retry_s))})
+        return problem(status, said, {"Retry-After": str(math.ceil(error.retry_s))})
     waits = status is HTTPStatus.SERVICE_UNAVAILABLE
-    return problem(status, str(error), {"Retry-After": RETRY_S} if waits else None)
+    return problem(status, said, {"Retry-After": RETRY_S} if waits else None)
 
 
 def _without_descriptor(error: OSError) -> Response:

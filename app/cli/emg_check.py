@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.cli.options import as_json, one_line_errors
+from app.counted import counted
 from app.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -94,10 +95,12 @@ def _as_json(source: Source, found: SourceReport, device: Mapping[str, int]) -> 
 def _lines(
     source: Source, found: SourceReport, device: Mapping[str, int], notes: Sequence[str]
 ) -> Iterator[str]:
-    yield f"{source.name}: {source.channels} channels, {found.samples} samples in {found.seconds:.1f} s"
+    channels, samples = counted(source.channels, "channel"), counted(found.samples, "sample")
+    yield f"{source.name}: {channels}, {samples} in {found.seconds:.1f} s"
     yield _rate_line(source, found)
     yield (
-        f"lost      {found.lost_samples} samples in {found.gaps} gaps; the signal began anew {found.restarts} times"
+        f"lost      {counted(found.lost_samples, 'sample')} in {counted(found.gaps, 'gap')}; "
+        f"the signal began anew {counted(found.restarts, 'time')}"
     )
     if device:
         yield "device    " + ", ".join(f"{name} {number}" for name, number in device.items())

@@ -14,6 +14,7 @@ import click
 
 from app.cli.exports import as_format, expect_target, write
 from app.cli.options import as_gestures, as_json, force, one_line_errors
+from app.counted import counted, verb
 from app.errors import BusyError, DataError, MyostreamError
 
 if TYPE_CHECKING:
@@ -149,18 +150,20 @@ def _words(report: dict[str, Any]) -> str:
     files = report["files"]
     which = files[0] if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
     rate = f"{report['sampling_rate_hz']:.6g} Hz ({report['rate_source']})"
-    lines = [f"{which}: {report['format']}, {report['channels']} channels at {rate}, {report['units']}"]
+    lines = [
+        f"{which}: {report['format']}, {counted(report['channels'], 'channel')} at {rate}, {report['units']}"
+    ]
     lines += [
-        f"beside it: {aux['name']}, {len(aux['channel_names'])} channels at {aux['sampling_rate_hz']:.6g} Hz"
+        f"beside it: {aux['name']}, {counted(len(aux['channel_names']), 'channel')} at {aux['sampling_rate_hz']:.6g} Hz"
         for aux in report["aux"]
     ]
     lines += [f"found: {line}" for line in report["found"]]
     lines += [f"assumed: {line}" for line in report["assumed"]]
     times = report["labelled_seconds"].items()
     labelled = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in times if seconds)
-    lost = (
-        f"; {report['lost_samples']} samples are missing in {report['gaps']} gaps" if report["gaps"] else ""
-    )
+    samples, gaps = report["lost_samples"], report["gaps"]
+    are = f"{counted(samples, 'sample')} {verb(samples, 'is', 'are')}"
+    lost = f"; {are} missing in {counted(gaps, 'gap')}" if gaps else ""
     said = labelled or "no labels"
     return "\n".join([*lines, f"wrote {report['recording']}: {report['seconds']:.1f} s: {said}{lost}"])
 

@@ -15,6 +15,7 @@ import click
 
 from app.cli.exports import as_format, expect_target, write
 from app.cli.options import as_json, force, one_line_errors
+from app.counted import counted, verb
 from app.errors import DataError, MyostreamError
 
 if TYPE_CHECKING:
@@ -222,5 +223,7 @@ def _report(held: Summary, out: Path, complete: bool) -> dict[str, Any]:
 def _words(report: dict[str, Any]) -> str:
     labelled = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in report["labelled_seconds"].items())
     early = "" if report["complete"] else " (the plan did not come to its end)"
-    lost = f"; {report['lost_samples']} samples were lost in {report['gaps']} gaps" if report["gaps"] else ""
+    samples, gaps = report["lost_samples"], report["gaps"]
+    were = f"{counted(samples, 'sample')} {verb(samples, 'was', 'were')}"
+    lost = f"; {were} lost in {counted(gaps, 'gap')}" if gaps else ""
     return f"wrote {report['recording']}: {report['seconds']:.1f} s{early}: {labelled}{lost}"

@@ -15,6 +15,7 @@ import click
 
 from app.cli import named_recordings
 from app.cli.options import as_json, one_line_errors
+from app.counted import counted
 from app.errors import ConfigError, DataError
 from app.variables import OTB_PROBES as KINDS
 
@@ -111,7 +112,7 @@ def simulate(
         line.close()
         signal.signal(signal.SIGTERM, before)
         click.echo(
-            f"sent {device.samples} samples; {device.damaged} pieces damaged, "
+            f"sent {counted(device.samples, 'sample')}; {counted(device.damaged, 'piece')} damaged, "
             f"{device.overruns} lost because nobody read fast enough",
             err=True,
         )
@@ -149,7 +150,7 @@ def _be_probe(
     finally:
         timer.cancel()
         signal.signal(signal.SIGTERM, before)
-        click.echo(f"sent {probe.samples} samples", err=True)
+        click.echo(f"sent {counted(probe.samples, 'sample')}", err=True)
 
 
 def _source(
@@ -225,8 +226,8 @@ def _encoder(
     most = (most_samples if frame == 1 else most_samples2)(source.channels)
     if per_frame > most:
         raise ConfigError(
-            f"--per-frame {per_frame} is too many: a frame holds at most {most} "
-            f"samples of {source.channels} channels"
+            f"--per-frame {per_frame} is too many: a frame holds at most {counted(most, 'sample')} "
+            f"of {counted(source.channels, 'channel')}"
         )
     if tilt is None:
         return PacketEncoder(
@@ -276,7 +277,7 @@ def _invitation(source: Source, settings: dict[str, str], recording: str | None)
     what = Path(recording).name if recording else "simulated muscles"
     names: Sequence[str] = [f"{name}={value}" for name, value in settings.items()]
     return (
-        f"{what}: {source.channels} channels at {source.sampling_rate:g} Hz. "
+        f"{what}: {counted(source.channels, 'channel')} at {source.sampling_rate:g} Hz. "
         f"In another terminal, with a model that takes that:\n\n  {' '.join(names)} make serve\n\n"
         "Ctrl-C pulls the plug."
     )

@@ -14,6 +14,7 @@ import numpy as np
 from flask.cli import AppGroup
 
 from app.cli.options import as_json, expect_free_file, force, one_line_errors
+from app.counted import counted
 from app.errors import BackendUnavailableError, MyostreamError
 
 if TYPE_CHECKING:
@@ -60,7 +61,7 @@ def build(name: str | None, as_json: bool, force: bool, **options: Any) -> None:
         return
     click.echo(f"wrote {made}")
     click.echo(
-        f"  {note['flavour']} {note['version']}, {note['precision']}, up to {note['max_batch']} windows"
+        f"  {note['flavour']} {note['version']}, {note['precision']}, up to {counted(note['max_batch'], 'window')}"
     )
     if note["gpu"] is None:
         click.echo("  built without a GPU; running it needs one")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from app.counted import counted
+
 if TYPE_CHECKING:
     from app.inference.artefact import Artefact
 
@@ -42,7 +44,7 @@ def accuracy_table(report: dict[str, Any]) -> str:
     """Return the accuracy of each person beside that of LDA, as lines of text."""
     baseline = {one["person"]: one for one in report["lda"]["people"]} if report["lda"] else {}
     lines = [
-        f"{report['model']}, {report['split']}, {report['windows']} windows",
+        f"{report['model']}, {report['split']}, {counted(report['windows'], 'window')}",
         "person      accuracy  balanced  active    LDA balanced",
     ]
     for one in [*report["people"], {"person": "mean", **report}]:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from app.counted import counted
 from app.emg.auxiliary import AuxStream
 from app.emg.source import Source, aux_streams
 
@@ -23,8 +24,7 @@ class SourceDescription:
     aux_streams: tuple[AuxStream, ...] = ()  # what comes beside EMG
 
     def __str__(self) -> str:
-        channels = "1 channel" if self.channels == 1 else f"{self.channels} channels"
-        return f"{channels} at {self.sampling_rate:.9g} Hz in {self.units}"
+        return f"{counted(self.channels, 'channel')} at {self.sampling_rate:.9g} Hz in {self.units}"
 
     def as_json(self) -> dict[str, Any]:
         """Return it as values that JSON has."""

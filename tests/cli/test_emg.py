@@ -138,7 +138,7 @@ def test_check_of_the_simulator_is_a_report_of_all_that_counts() -> None:
 def test_check_finds_a_dead_channel_and_a_gap() -> None:
     result = run("check", "--seconds", "3", EMG_FAULTS="flat@0:ch3,gap@1000:100")
     assert result.exit_code == 1
-    assert "lost      100 samples in 1 gaps" in result.stdout
+    assert "lost      100 samples in 1 gap;" in result.stdout
     assert [line.split()[-1] for line in result.stdout.splitlines() if line.split()[0] == "3"] == ["flat"]
     assert "NOT well" in result.stdout
 

@@ -52,7 +52,7 @@ def test_a_file_becomes_a_recording_of_the_server(tmp_path: Path, run: Run, file
         "one.npz: Myostream recording (.npz), 3 channels at 200 Hz (from the file's fs), uV"
     )
     assert beside == "beside it: accelerometer, 3 channels at 14.8148 Hz"
-    assert last.endswith("recordings/one: 0.1 s: rest 0.1 s, fist 0.1 s; 15 samples are missing in 1 gaps")
+    assert last.endswith("recordings/one: 0.1 s: rest 0.1 s, fist 0.1 s; 15 samples are missing in 1 gap")
     assert names(tmp_path) == ["one"]
     assert sorted(path.name for path in (tmp_path / "instance" / "recordings").iterdir()) == ["one"]
 

@@ -15,6 +15,7 @@ from werkzeug.exceptions import BadRequest, RequestEntityTooLarge, UnsupportedMe
 
 from app.api.codec.npy import read_npy
 from app.api.errors import InvalidBody
+from app.counted import counted
 from app.emg.source import Samples
 from app.errors import DataError
 from app.inference.manifest import Manifest
@@ -167,7 +168,7 @@ def as_windows(emg: Samples, job: Any, model: Manifest, most: int) -> Samples:
     Raises:
         DataError: says what came and what the model wants.
     """
-    wants = f"the model takes windows of {samples_of(model)} samples x {model.channels} channels"
+    wants = f"the model takes windows of {samples_of(model)} samples x {counted(model.channels, 'channel')}"
     if emg.ndim == 1:  # raw bytes; their number must make whole windows
         samples = _samples_of_raw(emg, job, model)
         if not samples:
@@ -181,9 +182,9 @@ def as_windows(emg: Samples, job: Any, model: Manifest, most: int) -> Samples:
     if job.length is not None and job.length != windows.shape[1]:
         raise DataError(f"length is {job.length}, but windows of {windows.shape[1]} samples came")
     if not 1 <= len(windows) <= most:
-        raise DataError(f"a batch has 1 to {most} windows, got {len(windows)}")
+        raise DataError(f"a batch has 1 to {counted(most, 'window')}, got {len(windows)}")
     if job.batch is not None and job.batch != len(windows):
-        raise DataError(f"batch is {job.batch}, but {len(windows)} windows came")
+        raise DataError(f"batch is {job.batch}, but {counted(len(windows), 'window')} came")
     windows = np.ascontiguousarray(windows, np.float32)
     flat = windows.reshape(-1)
     with np.errstate(over="ignore"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from app.counted import counted
 from app.emg.source import Samples
 from app.errors import DataError
 
@@ -20,7 +21,7 @@ def read_raw(content: bytes, channels: int, dtype: str, scale: float) -> Samples
     size = channels * kind.itemsize
     if not content or len(content) % size:
         raise DataError(
-            f"{dtype} samples of {channels} channels are a multiple of {size} bytes, got {len(content)}"
+            f"{dtype} samples of {counted(channels, 'channel')} are a multiple of {size} bytes, got {len(content)}"
         )
     samples: Samples = np.frombuffer(content, kind).reshape(-1, channels).astype(np.float32)
     return samples if scale == 1.0 else samples * np.float32(scale)

@@ -10,6 +10,7 @@ from marshmallow import ValidationError, fields
 from marshmallow.validate import OneOf, Range
 
 from app.api.codec.json_numbers import as_array
+from app.emg.files.option_words import as_parameters
 from app.emg.source import Samples
 
 
@@ -108,3 +109,11 @@ class Emg(fields.Field[Samples]):
 def _shown(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= 40 else f"{text[:37]}..."
+
+
+class Said(fields.String):
+    """What was said of files, with options as the parameters that they are here."""
+
+    def _serialize(self, value: Any, *args: Any, **more: Any) -> Any:
+        text = super()._serialize(value, *args, **more)
+        return text if text is None else as_parameters(text)

@@ -7,7 +7,7 @@ from typing import Any
 from marshmallow import Schema, ValidationError, fields, post_load
 from marshmallow.validate import Length
 
-from app.api.schemas.fields import Number, about
+from app.api.schemas.fields import Number, Said, about
 from app.api.schemas.params import ImportJob
 from app.api.schemas.recordings import RecordingSchema, matches
 from app.emg.files.imported import ImportHints
@@ -88,14 +88,12 @@ class ImportedSchema(RecordingSchema):
     channels = fields.Integer(required=True)
     channel_names = fields.List(fields.String(), required=True)
     sampling_rate_hz = fields.Float(required=True)
-    rate_source = fields.String(required=True, **about("How the rate was found"))
+    rate_source = Said(required=True, **about("How the rate was found"))
     units = fields.String(required=True)
     gesture_names = fields.List(fields.String(), required=True)
     rest = fields.String(required=True, allow_none=True, **about("Which gesture is rest"))
     restarts = fields.Integer(required=True, **about("Where another stretch of signal begins"))
     aux = fields.List(fields.Nested(AuxStreamSchema), required=True)
     labelled_seconds = fields.Dict(keys=fields.String(), values=fields.Float(), required=True)
-    found = fields.List(fields.String(), required=True, **about("A line each"))
-    assumed = fields.List(
-        fields.String(), required=True, **about("A line each, with what overrides the assumption")
-    )
+    found = fields.List(Said(), required=True, **about("A line each"))
+    assumed = fields.List(Said(), required=True, **about("A line each, with what overrides the assumption"))

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from app.emg.files.arrays import MAX_BYTES, SUFFIXES
 from app.emg.files.imported import HEAD_BYTES, FileHead, ImportedFile
+from app.emg.files.option_words import speaks_of_options
 from app.emg.files.own_npz import aux_of, matches, rows_of
 from app.emg.files.recordings import MAX_ID, RecordedAux, Recording, load, load_folder, numbered
 from app.emg.files.sound_rows import SoundRows
@@ -51,6 +52,17 @@ def load_imported(path: Path) -> Recording:
     Raises:
         DataError: it cannot be imported, or is too large.
     """
+    try:
+        return _imported(path)
+    except DataError as error:
+        if not speaks_of_options(str(error)):
+            raise
+        raise DataError(
+            f"{error}; `flask --app wsgi emg import` takes options, and makes a recording"
+        ) from None
+
+
+def _imported(path: Path) -> Recording:
     from app.emg.files.importing import (
         import_files,
     )  # all importers: 20 MB and half a second, which most never need

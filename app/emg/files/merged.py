@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from app.counted import counted
 from app.emg.auxiliary import AuxChunk, AuxStream
 from app.emg.files.imported import ImportedFile
 from app.emg.source import UNLABELLED, Chunk, Labels
@@ -49,7 +50,7 @@ def _expect_alike(first: ImportedFile, other: ImportedFile) -> None:
     one, two = first.path.name, other.path.name
     if first.channel_names != other.channel_names:
         said = f"{one} has {_named(first)}, {two} has {_named(other)}"
-        raise DataError(f"{said}; only files of the same channels become one recording: choose with emg")
+        raise DataError(f"{said}; only files of the same channels become one recording: choose with --emg")
     if not math.isclose(first.sampling_rate, other.sampling_rate, rel_tol=RATE_ERROR):
         said = f"{one} has {first.sampling_rate:g} Hz, {two} has {other.sampling_rate:g} Hz"
         raise DataError(f"{said}; only files of one rate become one recording")
@@ -60,7 +61,7 @@ def _expect_alike(first: ImportedFile, other: ImportedFile) -> None:
 
 def _named(file: ImportedFile) -> str:
     more = ", ..." if file.channels > 4 else ""
-    return f"{file.channels} channels ({', '.join(file.channel_names[:4])}{more})"
+    return f"{counted(file.channels, 'channel')} ({', '.join(file.channel_names[:4])}{more})"
 
 
 def _chunks(

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from app.counted import counted, verb
 from app.emg.files.imported import ImportedFile
 from app.emg.source import Chunk
 from app.errors import DataError
@@ -71,15 +72,16 @@ class SoundRows:
         if not self._samples:
             raise DataError(f"{file}: holds no sample of EMG")
         if self._least == self._most:
-            said = f"{file}: every value of its {self._found.channels} channels is {self._least:g}"
-            raise DataError(f"{said}; name the columns of the signal with emg")
+            said = f"{file}: every value of its {counted(self._found.channels, 'channel')} is {self._least:g}"
+            raise DataError(f"{said}; name the columns of the signal with --emg")
 
     @property
     def lines(self) -> tuple[str, ...]:
         """What was found meanwhile."""
         if not self._dropped:
             return ()
-        return (f"{self._dropped} rows hold values that are no numbers; they are gaps",)
+        hold = f"{counted(self._dropped, 'row')} {verb(self._dropped, 'holds', 'hold')}"
+        return (f"{hold} values that are no numbers; {verb(self._dropped, 'it is a gap', 'they are gaps')}",)
 
 
 def _parts(chunk: Chunk) -> Iterator[Chunk]:

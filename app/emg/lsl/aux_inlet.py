@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from app.counted import counted
 from app.emg.auxiliary import AuxChunk, AuxStream
 from app.emg.lsl.finder import CALL_WAIT_S, POLL_S, Query, StreamFinder
 from app.emg.signal.time_axis import AuxPlacer, Axis
@@ -70,7 +71,7 @@ class AuxInlet:
         inlet, said = self._finder.inlet(self._finder.find())
         if said.channels != self._stream.channels:
             raise ConfigError(
-                f"the LSL stream {said.name} has {said.channels} channels; it had {self._stream.channels}"
+                f"the LSL stream {said.name} has {counted(said.channels, 'channel')}; it had {self._stream.channels}"
             )
         self._finder.patiently(lambda: inlet.time_correction(CALL_WAIT_S), "does not tell its clock")
         self._finder.patiently(lambda: inlet.open_stream(CALL_WAIT_S), "does not begin")

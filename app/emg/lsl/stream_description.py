@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass, field
 
+from app.counted import counted
 from app.emg.auxiliary import AuxStream
 from app.emg.description import UNKNOWN_UNITS, SourceDescription
 from app.emg.signal.rates import same_rate
@@ -136,8 +137,8 @@ def select(
     if len(columns) != channels or not same_rate(stream.rate, rate):
         of_type = f" ({len(emg)} of type EMG)" if emg and len(emg) != stream.channels else ""
         raise ConfigError(
-            f"the LSL stream {stream.name} has {stream.channels} channels{of_type} at {stream.rate:g} Hz; the model "
-            f"takes {channels} at {rate:g} Hz: choose an EMG_MODEL that fits, or another stream"
+            f"the LSL stream {stream.name} has {counted(stream.channels, 'channel')}{of_type} at {stream.rate:g} Hz; "
+            f"the model takes {channels} at {rate:g} Hz: choose an EMG_MODEL that fits, or another stream"
         )
     labels = tuple(stream.labels[column] for column in columns) if any(stream.labels) else ()
     said = [_said(stream, column) for column in columns]

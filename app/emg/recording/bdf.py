@@ -128,7 +128,7 @@ def record_length(rate: float, samples: int, channels: int, beside: Sequence[flo
     most = min(rate * MAX_RECORD_S, MAX_RECORD_SAMPLES, MAX_RECORD_BYTES / (3 * channels))
     count = np.arange(1, max(1, int(most)) + 1)
     if not count[-1] / rate <= LONGEST_S:
-        raise DataError(f"BDF+ cannot hold a rate of {rate:g} Hz; take format=npz")
+        raise DataError(f"BDF+ cannot hold a rate of {rate:g} Hz; take --format npz")
     exact = count / rate * 1e6  # us
     step = 1 if exact[-1] < 1e7 else 10  # a field of eight characters
     rounded = np.maximum(np.rint(exact / step), 1) * step
@@ -161,7 +161,7 @@ def scale_of(peak: float, whole: bool, factor: float) -> Scale:
     if whole and factor == 1 and peak <= DIGITAL_MAX:
         return Scale(str(DIGITAL_MAX), factor)
     if not largest < 10**7 - 1:
-        raise DataError(f"BDF+ cannot hold values up to {largest:g}; take format=npz")
+        raise DataError(f"BDF+ cannot hold values up to {largest:g}; take --format npz")
     # eight characters: "-", those before the point, the point; never 0, since readers refuse an empty range
     digits = max(0, 6 - len(str(math.floor(largest))))
     bound = Decimal(max(1, math.ceil(largest * 10**digits))).scaleb(-digits)
@@ -185,7 +185,7 @@ def write(
         OSError: the file cannot be written.
     """
     if header.records > MAX_RECORDS:
-        raise DataError("the recording is too long for one BDF+ file; take format=npz")
+        raise DataError("the recording is too long for one BDF+ file; take --format npz")
     room = _room(header, notes())
     file.write(_header(header, room))
     lists = _annotation_records(header, notes(), room)
@@ -323,5 +323,5 @@ def _header(header: BdfHeader, room: int) -> bytes:
 def _field(text: str, width: int) -> bytes:
     content = text.encode("ascii")
     if len(content) > width:
-        raise DataError(f"{text[:80]!r} is too long for a BDF+ header; take format=npz")
+        raise DataError(f"{text[:80]!r} is too long for a BDF+ header; take --format npz")
     return content.ljust(width)

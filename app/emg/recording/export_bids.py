@@ -47,7 +47,7 @@ def write_zip(root: Path, name: str, target: Path) -> None:
         if held.lost_samples > held.samples:
             raise DataError(
                 f"the recording {name} lost {held.lost_samples} of {held.places} samples; BDF+ would be mostly "
-                "filling: take format=npz, which keeps the gaps as they are"
+                "filling: take --format npz, which keeps the gaps as they are"
             )
         about, beside = _bdf_header(held)
         with replacing(target) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as file:
@@ -113,7 +113,7 @@ def _scales(held: Contents, factor: float) -> tuple[Scale, ...]:
         whole &= (samples == np.rint(samples)).all(axis=0)
     largest = float(peak.max()) * factor
     if not whole.all() and 0 < largest < SMALLEST:
-        raise DataError(f"BDF+ cannot hold values as small as {largest:g} in these units; take format=npz")
+        raise DataError(f"BDF+ cannot hold values as small as {largest:g} in these units; take --format npz")
     return tuple(bdf.scale_of(*of, factor) for of in zip(peak.tolist(), whole.tolist(), strict=True))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from app.counted import counted
 from app.emg.files.imported import ImportedFile
 from app.emg.files.sound_rows import SoundRows
 from app.emg.recording import folder as folders
@@ -95,13 +96,13 @@ def header_of(found: ImportedFile, files: Sequence[Path], name: str, now: float)
     """
     file = found.path.name
     if not 1 <= found.channels <= MAX_CHANNELS:
-        said = f"{file}: has {found.channels} channels; 1 to {MAX_CHANNELS} are recorded"
-        raise DataError(f"{said}: choose them with emg, such as 1-8")
+        said = f"{file}: has {counted(found.channels, 'channel')}; 1 to {MAX_CHANNELS} are recorded"
+        raise DataError(f"{said}: choose them, such as --emg 1-8")
     if len(found.gesture_names) > MAX_GESTURES:
         said = f"{file}: has {len(found.gesture_names)} labels; a recording has up to {MAX_GESTURES}"
-        raise DataError(f"{said}: name the column of labels with label, or none")
+        raise DataError(f"{said}: name the column of labels with --label, or --label none")
     if not (np.isfinite(found.sampling_rate) and 1e-3 <= found.sampling_rate <= 1e6):
-        raise DataError(f"{file}: a rate of {found.sampling_rate:g} Hz cannot be right; say it with rate")
+        raise DataError(f"{file}: a rate of {found.sampling_rate:g} Hz cannot be right; say it with --rate")
     names = _distinct(found.gesture_names)
     at = found.gesture_names.index(found.rest) if found.rest in found.gesture_names else None
     return RecordingHeader(

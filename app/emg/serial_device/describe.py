@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
+from app.counted import counted
 from app.emg.auxiliary import AuxStream
 from app.emg.description import SourceDescription
 from app.emg.serial_device.frame_scanner import FrameScanner
@@ -56,8 +57,8 @@ def describe(
     rate = look.form.rate or options.sampling_rate
     if rate is None:
         raise ConfigError(
-            f"the device's frames hold {look.form.channels} channels, but do not say their rate: set EMG_FS, or "
-            "EMG_MODEL, or have the device send frames of version 2"
+            f"the device's frames hold {counted(look.form.channels, 'channel')}, but do not say their rate: set "
+            "EMG_FS, or EMG_MODEL, or have the device send frames of version 2"
         )
     return SourceDescription(
         channels=look.form.channels,

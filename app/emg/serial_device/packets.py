@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from app.counted import counted, verb
 from app.emg.serial_device.decoder import NO_LIMIT, AuxPart, Run
 from app.emg.serial_device.frame_scanner import FrameScanner
 from app.emg.serial_device.frames import Form, Frame, values_of
@@ -80,7 +81,8 @@ class PacketDecoder:
     def complaint(self) -> str:
         other = self._scanner.other
         if other is not None and other.channels != self.channels:
-            return f"the frames hold {other.channels} channels, and {self.channels} are expected (EMG_CH)"
+            hold, are = counted(other.channels, "channel"), verb(self.channels, "is", "are")
+            return f"the frames hold {hold}, and {self.channels} {are} expected (EMG_CH)"
         if other is not None:
             return f"the frames say {other.rate:.9g} Hz, and {self.sampling_rate:.9g} are expected (EMG_FS)"
         if self._same_counter:

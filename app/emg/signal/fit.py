@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.counted import counted
 from app.emg.description import SourceDescription
 from app.emg.signal.channel_choice import parse_channels, written
 from app.emg.signal.montage import Montage
@@ -103,7 +104,7 @@ def fits(
 def no_fit(source: SourceDescription, channels: str | None = None) -> str:
     """Return what is said where no model fits."""
     number = source.channels if channels is None else len(parse_channels(channels, source.channels))
-    has = f"{_channels(number)} at {source.sampling_rate:g} Hz"
+    has = f"{counted(number, 'channel')} at {source.sampling_rate:g} Hz"
     return f"no model fits {has}: record and train one, or choose channels with EMG_CHANNELS"
 
 
@@ -112,16 +113,16 @@ def _columns(source: SourceDescription, need: ModelNeed, channels: str | None) -
         columns = parse_channels(channels, source.channels)
         if len(columns) != need.channels:
             raise DataError(
-                f"EMG_CHANNELS={channels} chooses {_channels(len(columns))}; the model {need.name} reads "
+                f"EMG_CHANNELS={channels} chooses {counted(len(columns), 'channel')}; the model {need.name} reads "
                 f"{need.channels}"
             )
         return columns
-    has = f"the source has {_channels(source.channels)} and the model {need.name} reads {need.channels}"
+    has = f"the source has {counted(source.channels, 'channel')} and the model {need.name} reads {need.channels}"
     if source.channels > need.channels:
         proposed = written(tuple(range(need.channels)))
         raise DataError(f"{has}: choose channels with EMG_CHANNELS={proposed}")
     if source.channels < need.channels:
-        raise DataError(f"{has}: record and train one of {_channels(source.channels)}")
+        raise DataError(f"{has}: record and train one of {counted(source.channels, 'channel')}")
     return tuple(range(source.channels))
 
 
@@ -154,7 +155,3 @@ def _resampler(source: SourceDescription, need: ModelNeed) -> Resampler | None:
             f"from {rate:g} to {need.sampling_rate:g} Hz"
         )
     return Resampler(rate, need.sampling_rate, need.channels, need.high_hz)
-
-
-def _channels(number: int) -> str:
-    return f"{number} channel" if number == 1 else f"{number} channels"

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from app.counted import counted
 from app.emg.auxiliary import AuxChunk
 from app.emg.files.recordings import UNKNOWN_UNITS, Recording
 from app.emg.signal.rates import same_rate
@@ -128,9 +129,9 @@ def require(
             name for name, its_channels, its_rate in models if _fits(recording, its_channels, its_rate)
         ]
         advice = f"; {' or '.join(fitting)} would fit" if fitting else "; no model here fits"
-    has = f"{recording.channels} channels at {recording.fs:g} Hz"
+    has = f"{counted(recording.channels, 'channel')} at {recording.fs:g} Hz"
     raise DataError(
-        f"{recording.name}: has {has}; the model takes {channels} channels at {rate:g} Hz{advice}"
+        f"{recording.name}: has {has}; the model takes {counted(channels, 'channel')} at {rate:g} Hz{advice}"
     )
 
 

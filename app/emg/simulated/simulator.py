@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from app.counted import counted
 from app.emg.simulated.muscle_model import MuscleModel, Script
 from app.emg.simulated.pacing import Clock, Pacer, Sleep
 from app.emg.source import Chunk, Labels, Samples
@@ -44,7 +45,9 @@ class Simulator:
         sleep: Sleep = time.sleep,
     ) -> None:
         if channels < 1 or not 0 < sampling_rate < float("inf"):
-            raise ConfigError(f"the simulator cannot make {channels} channels at {sampling_rate} Hz")
+            raise ConfigError(
+                f"the simulator cannot make {counted(channels, 'channel')} at {sampling_rate} Hz"
+            )
         self.gesture_names: Sequence[str] = tuple(gesture_names)
         if rest not in self.gesture_names:
             raise ConfigError(f"the rest class {rest!r} is not one of the classes {list(gesture_names)}")

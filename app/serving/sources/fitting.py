@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Sequence
 
 from app.config import Settings
+from app.counted import counted
 from app.emg.description import SourceDescription
 from app.emg.signal.fit import Fit, ModelNeed, band_of, fit, fits, no_fit
 from app.emg.signal.montage import Montage
@@ -77,7 +78,7 @@ def no_model(settings: Settings, signal: SourceDescription, could: Sequence[Fit]
     if not could:
         return no_fit(signal, settings.montage)
     ways = "; ".join(f"EMG_MODEL={one.name} could ({one.how})" for one in could)
-    return f"no model reads {signal.channels} channels at {signal.sampling_rate:g} Hz: {ways}"
+    return f"no model reads {counted(signal.channels, 'channel')} at {signal.sampling_rate:g} Hz: {ways}"
 
 
 def as_it_is(settings: Settings, signal: SourceDescription, manifest: Manifest) -> bool:

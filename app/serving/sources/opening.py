@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from app.config import EmgMode, Settings
+from app.counted import counted
 from app.emg.description import UNKNOWN_UNITS, SourceDescription, describe_source
 from app.emg.files.gesture_names import with_class_names
 from app.emg.files.loading import load_path
@@ -241,5 +242,6 @@ def _expect_showable(signal: SourceDescription) -> None:
         raise DataError(f"a source of {rate:g} Hz cannot be used without a model: {LEAST_HZ:g} Hz at least")
     if channels * rate > MOST_VALUES:
         raise DataError(
-            f"{channels} channels at {rate:g} Hz are {channels * rate:.0f} values a second, more than {MOST_VALUES}"
+            f"{counted(channels, 'channel')} at {rate:g} Hz: {channels * rate:.0f} values a second, "
+            f"more than {MOST_VALUES}"
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from app.counted import counted, verb
 from app.emg.quality.monitor import QualityMonitor
 from app.emg.signal.aux_buffer import AuxBuffer
 from app.emg.signal.fit import Fit
@@ -180,8 +181,8 @@ class SourcePipeline:
         spare = self.unbroken - length
         if state in ("stalled", "disconnected", "ended") or spare < count - 1:
             raise NotReadyError(
-                f"the source {self.name} is {state} and has {max(spare + length, 0)} samples; "
-                f"{count} windows of {length} need {length + count - 1}"
+                f"the source {self.name} is {state} and has {counted(max(spare + length, 0), 'sample')}; "
+                f"{counted(count, 'window')} of {length} {verb(count, 'needs', 'need')} {length + count - 1}"
             )
         hop = min(max(1, round(SNAPSHOT_HOP_S * self.acquisition.rate)), spare // max(count - 1, 1) or 1)
         ends = [newest - k * hop for k in reversed(range(count))]
@@ -274,7 +275,8 @@ class SourcePipelines:
             OverloadedError: there are as many as EMG_MAX_SOURCES.
         """
         if len(self._pipelines) >= self._most:
-            raise OverloadedError(f"{self._most} sources are open, as many as EMG_MAX_SOURCES")
+            are = verb(self._most, "is", "are")
+            raise OverloadedError(f"{counted(self._most, 'source')} {are} open, as many as EMG_MAX_SOURCES")
         self._pipelines[pipeline.name] = pipeline
 
     def rename(self, pipeline: SourcePipeline, name: str) -> None:

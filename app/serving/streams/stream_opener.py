@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from app.config import Settings
+from app.counted import counted, verb
 from app.errors import NotReadyError, OverloadedError, TooFastError
 from app.serving.counters.stream_stats import StreamStats
 from app.serving.streams.client_stream import EventWriter, Stream, StreamCursor
@@ -90,13 +91,11 @@ class StreamOpener:
         if reason is not None:
             raise NotReadyError(reason)
         if self.stats.active_streams >= self.settings().max_streams:
-            raise OverloadedError(
-                f"{self.settings().max_streams} streams are open, as many as EMG_MAX_STREAMS"
-            )
+            raise OverloadedError(f"{_streams(self.settings().max_streams)} open, as many as EMG_MAX_STREAMS")
         most = self.settings().max_streams_per_key
         if not self.stats.stream_opened(caller, most):  # counted before anything waits: others ask meanwhile
             raise TooFastError(
-                f"{most} streams of yours are open, as many as EMG_MAX_STREAMS_PER_KEY", RETRY_S
+                f"{_streams(most or 0, ' of yours')} open, as many as EMG_MAX_STREAMS_PER_KEY", RETRY_S
             )
 
     def _reader(self, pipeline: SourcePipeline, options: StreamOptions, place: StreamCursor | None) -> Reader:
@@ -114,3 +113,7 @@ class StreamOpener:
                 f"{most} groups of streams with different options are open, as many as EMG_MAX_GROUPS: "
                 "ask for what others ask for, or try again"
             )
+
+
+def _streams(number: int, whose: str = "") -> str:
+    return f"{counted(number, 'stream')}{whose} {verb(number, 'is', 'are')}"

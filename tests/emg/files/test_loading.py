@@ -54,7 +54,7 @@ def test_any_file_is_played_with_its_labels_gaps_and_restarts(
     assert told == [
         "a.csv: assumed: the rate",
         "a.csv: found: a gap",
-        "a.csv: found: 1 rows hold values that are no numbers; they are gaps",
+        "a.csv: found: 1 row holds values that are no numbers; it is a gap",
     ]
     played = Playback([held], speed=None, loop=False)
     read = [chunk for chunk in iter(played.read, None) if chunk is not None]

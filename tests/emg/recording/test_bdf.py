@@ -181,7 +181,7 @@ def test_a_date_out_of_the_headers_years_is_left_out(tmp_path: Path, year: int, 
 
 def test_what_no_number_can_say_is_refused() -> None:
     for peak in (float("nan"), float("inf"), 1e8):
-        with pytest.raises(DataError, match="take format=npz"):
+        with pytest.raises(DataError, match="take --format npz"):
             scale_of(peak, False, 1.0)
 
 

@@ -302,7 +302,7 @@ def test_any_sensible_amplitude_fits_the_header(tmp_path: Path, values: float) -
 @pytest.mark.parametrize("values", [1e-9, 1e8, 3e38])
 def test_an_amplitude_that_bdf_cannot_hold_names_the_other_format(tmp_path: Path, values: float) -> None:
     signal = np.full((40, CHANNELS), values, np.float32) * np.float32(0.9)
-    with pytest.raises(DataError, match="take format=npz"):
+    with pytest.raises(DataError, match="take --format npz"):
         dataset(tmp_path, entries=[Chunk(index=0, samples=signal)])
 
 
@@ -352,7 +352,7 @@ def test_a_channel_that_is_nearly_silent_refuses_no_export(tmp_path: Path) -> No
 def test_values_that_are_no_numbers_are_for_npz(tmp_path: Path) -> None:
     signal = np.ones((40, CHANNELS), np.float32)
     signal[3, 1] = np.nan
-    with pytest.raises(DataError, match="take format=npz"):
+    with pytest.raises(DataError, match="take --format npz"):
         dataset(tmp_path, entries=[Chunk(index=0, samples=signal)])
 
 

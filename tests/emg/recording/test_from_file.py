@@ -147,11 +147,11 @@ FAILING: dict[str, tuple[ImportedFile, str]] = {
     "no sample": (found([]), "holds no sample of EMG"),
     "one value": (
         found([Chunk(index=0, samples=np.full((9, 2), 3, np.float32))]),
-        "every value of its 2 channels is 3; name the columns of the signal with emg",
+        "every value of its 2 channels is 3; name the columns of the signal with --emg",
     ),
     "300 channels": (
         found([], channel_names=tuple(map(str, range(300)))),
-        "has 300 channels; 1 to 256 are recorded: choose them with emg, such as 1-8",
+        "has 300 channels; 1 to 256 are recorded: choose them, such as --emg 1-8",
     ),
     "labels that are numbers": (
         found([], gesture_names=tuple(map(str, range(300)))),

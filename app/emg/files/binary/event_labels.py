@@ -170,7 +170,9 @@ def _labelled(
         begins=np.array([np.ceil(begin - 1e-6) for begin, _, _ in spans], np.int64),
         ends=np.array([np.ceil(end - 1e-6) for _, end, _ in spans], np.int64),
         ids=np.array([ids[text] for _, _, text in spans], np.int16),
-        assumed=(f"the {len(spans)} {what} are taken as gestures ({listed}); --label none leaves them out",),
+        assumed=(
+            f"{len(spans)} of the {what} are taken as gestures ({listed}); --label none leaves them out",
+        ),
     )
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from app.counted import counted, verb
 from app.emg.auxiliary import AuxChunk
 from app.emg.source import Chunk, Labels, Samples
 from app.errors import DataError
@@ -156,7 +157,9 @@ def survey(path: Path, layout: Layout, names: Sequence[str]) -> Survey:
         raise DataError(f"{path.name}: holds no signal: no channel has two different values ({_few(still)})")
     lines = [f"never change, and stay as they are: {_few(still)}"] if still else []
     if seen < layout.samples:
-        lines.append(f"{layout.samples - seen} rows with values that are not numbers are gaps")
+        gone = layout.samples - seen
+        are = verb(gone, "is a gap", "are gaps")
+        lines.append(f"{counted(gone, 'row')} with values that are not numbers {are}")
     return Survey(tuple(lines), float(max(np.abs(low).max(), np.abs(high).max())))
 
 
@@ -174,12 +177,14 @@ def gap_lines(segments: Sequence[Segment], rate: float) -> tuple[str, ...]:
         if after.index > before.index + before.rows
     ]
     lines = [
-        f"no samples for {lost / rate:.4g} s at {at / rate:.4g} s: a gap of {lost} samples"
+        f"no samples for {lost / rate:.4g} s at {at / rate:.4g} s: a gap of {counted(lost, 'sample')}"
         for at, lost in holes[:3]
     ]
     if len(holes) > 3:
         rest = sum(lost for _, lost in holes[3:])
-        lines.append(f"{len(holes) - 3} more gaps, of {rest} samples ({rest / rate:.4g} s) together")
+        lines.append(
+            f"{counted(len(holes) - 3, 'more gap')}, of {counted(rest, 'sample')} ({rest / rate:.4g} s) together"
+        )
     return tuple(lines)
 
 

@@ -16,6 +16,7 @@ from typing import IO, Any
 import numpy as np
 import numpy.typing as npt
 
+from app.counted import counted
 from app.emg.auxiliary import AuxStream
 from app.emg.files.binary import xdf_structure
 from app.emg.files.binary.channel_choice import kind_of, unique
@@ -325,7 +326,7 @@ def _seen(
 ) -> Iterator[str]:
     yield f"the EMG is stream {emg}"
     for stream, _ in beside:
-        yield f"beside the EMG: {stream.name}, {stream.channels} channels at {stream.sampling_rate:.7g} Hz"
+        yield f"beside the EMG: {stream.name}, {counted(stream.channels, 'channel')} at {stream.sampling_rate:.7g} Hz"
     empty = [stream.name for stream in streams if not stream.samples]
     if empty:
         yield f"streams without samples: {', '.join(empty[:8])}"

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 
+from app.counted import counted
 from app.errors import DataError
 
 MAGIC = b"XDF:"
@@ -49,10 +50,8 @@ class XdfStream:
 
     def __str__(self) -> str:
         kind = "text" if self.text else f"{self.rate:g} Hz"
-        many = f"{self.channels} channel{'s' * (self.channels != 1)}"
-        return (
-            f"{self.number} {self.name!r} ({self.type or 'no type'}, {many}, {kind}, {self.samples} samples)"
-        )
+        many, long = counted(self.channels, "channel"), counted(self.samples, "sample")
+        return f"{self.number} {self.name!r} ({self.type or 'no type'}, {many}, {kind}, {long})"
 
 
 @dataclass(slots=True)

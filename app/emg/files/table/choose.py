@@ -213,10 +213,7 @@ class Chooser:
                 f"{'is' if len(beside) == 1 else 'are'} taken as no EMG, by name; --emg says which columns are"
             )
         if emg and not named:
-            choice.assumed.append(
-                f"{len(emg)} columns are taken as EMG ({self._called(emg[0])} to "
-                f"{self._called(emg[-1])}); --emg says which are"
-            )
+            choice.assumed.append(f"{self._span(emg)} taken as EMG; --emg says which columns are")
         return tuple(emg), tuple(self._grouped(iter(beside)))
 
     def _grouped(self, columns: Iterator[tuple[int, str]]) -> Iterator[AuxColumns]:
@@ -256,6 +253,11 @@ class Chooser:
     def _known(self, k: int) -> npt.NDArray[np.float64]:
         column = self._head[:, k]
         return column[np.isfinite(column)]
+
+    def _span(self, emg: Sequence[int]) -> str:
+        if len(emg) == 1:
+            return f"{self._called(emg[0])} is"
+        return f"{len(emg)} columns ({self._called(emg[0])} to {self._called(emg[-1])}) are"
 
     def _called(self, k: int) -> str:
         return called(self._dialect, k)

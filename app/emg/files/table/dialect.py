@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 
+from app.counted import counted
 from app.emg.files.table.fields import Kind, kind_of
 from app.errors import DataError
 
@@ -46,7 +47,7 @@ class Dialect:
     @property
     def said(self) -> str:
         mark = ", decimal comma" if self.decimal == "," else ""
-        return f"{self.width} columns parted by {SPOKEN[self.delimiter]}{mark}"
+        return f"{counted(self.width, 'column')} parted by {SPOKEN[self.delimiter]}{mark}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,9 +215,9 @@ def _first_line(best: _Reading, lines: Sequence[str]) -> int:
 def _counts_columns(lines: Sequence[str], at: int, fields: Sequence[str]) -> bool:
     """Whether the first line is a header of numbers, as pandas writes it: 0,1,2,3 above numbers with fractions."""
     named = [field for field in fields if field]
-    counted = [str(k) for k in range(len(named))]
+    columns = [str(k) for k in range(len(named))]
     below = " ".join(lines[at + 1 : at + 20])
-    return at == 0 and len(named) > 2 and named == counted and ("." in below or len(named) < len(fields))
+    return at == 0 and len(named) > 2 and named == columns and ("." in below or len(named) < len(fields))
 
 
 def _names(header: Sequence[str], best: _Reading) -> tuple[str, ...]:

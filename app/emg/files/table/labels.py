@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from app.counted import counted, verb
 from app.emg.files.imported import ImportHints
 from app.emg.files.recordings import numbered
 from app.emg.source import UNLABELLED, Labels
@@ -97,9 +98,10 @@ def _names(
     highest = max(classes, default=0)
     if hints.gesture_names is not None:
         if highest >= len(hints.gesture_names):
+            named = len(hints.gesture_names)
             raise DataError(
-                f"{file}: the labels go up to {highest}, and {len(hints.gesture_names)} gestures are named; "
-                f"they are counted from 0, so {highest + 1} names are needed"
+                f"{file}: the labels go up to {highest}, and {counted(named, 'gesture')} {verb(named, 'is', 'are')} "
+                f"named; they are counted from 0, so {counted(highest + 1, 'name')} are needed"
             )
         return list(hints.gesture_names), []
     if hints.rest is not None and hints.rest.strip().isdigit():

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from app.counted import counted, verb
 from app.emg.files.table.clock import EVERY, Unwrapped, even_period, period_of, unit_of, usual_step
 from app.emg.files.table.counter import CounterColumn, counting_step
 from app.emg.files.table.holes import BURSTS_S, COUNTED_S, Holes
@@ -182,9 +183,9 @@ class Numbering:
             if direct and pace is not None:
                 steps = _by_clock(piece, time, pace.period_s)
             here = by_row[(by_row[:, 0] >= row) & (by_row[:, 0] < row + len(steps))]
-            counted = steps.copy()
+            by_counter = steps.copy()
             steps[here[:, 0] - row] = np.maximum(steps[here[:, 0] - row] + here[:, 1], 1)
-            told.add(row, steps, counted)
+            told.add(row, steps, by_counter)
             places = at + np.cumsum(steps)
             index.append(places[:, None])
             restarts += (row + piece.begun).tolist()
@@ -194,14 +195,14 @@ class Numbering:
         found = [*self._found, *self._told_clock(), *told.said(rate)]
         if restarts:
             found.append(
-                f"the clock begins anew {len(restarts)} times: each is another piece of the recording"
+                f"the clock begins anew {counted(len(restarts), 'time')}: each is another piece of the recording"
             )
         return Numbered(index, tuple(restarts), rate, told.gaps, told.lost, tuple(found))
 
     def _told_clock(self) -> Iterator[str]:
         if self._unit and self._clock_column is not None:
             over = (
-                f", and goes on over {self._clock.wraps} wraps (such as midnight)"
+                f", and goes on over {counted(self._clock.wraps, 'wrap')} (such as midnight)"
                 if self._clock.wraps
                 else ""
             )
@@ -216,25 +217,25 @@ class _Gaps:
         self._longest, self._longest_row = 0, 0
         self._counter = counter
 
-    def add(self, row: int, steps: Whole, counted: Whole) -> None:
+    def add(self, row: int, steps: Whole, by_counter: Whole) -> None:
         lost = steps - 1
         self.gaps, self.lost = self.gaps + int((lost > 0).sum()), self.lost + int(lost.sum())
-        self._against += int((steps != counted).sum())
+        self._against += int((steps != by_counter).sum())
         if len(lost) and lost.max() > self._longest:
             self._longest, self._longest_row = int(lost.max()), row + int(lost.argmax()) + 1
 
     def said(self, rate: float | None) -> Iterator[str]:
         if not self.gaps:
             return
-        long = f"{self._longest} samples" + (f" ({self._longest / rate:.3g} s)" if rate else "")
-        gaps = "1 gap" if self.gaps == 1 else f"{self.gaps} gaps, the longest of"
+        long = counted(self._longest, "sample") + (f" ({self._longest / rate:.3g} s)" if rate else "")
+        gaps = "1 gap of" if self.gaps == 1 else f"{self.gaps} gaps, the longest of"
+        are = verb(self.lost, "is", "are")
         yield (
-            f"{self.lost} samples are missing in {gaps}{' of' if self.gaps == 1 else ''} {long}, "
-            f"before row {self._longest_row}"
+            f"{counted(self.lost, 'sample')} {are} missing in {gaps} {long}, before row {self._longest_row}"
         )
         if self._counter and self._against:
             yield (
-                f"counter and clock disagree in {self._against} places, by more than packets are "
+                f"counter and clock disagree in {counted(self._against, 'place')}, by more than packets are "
                 "late: the clock is believed"
             )
 

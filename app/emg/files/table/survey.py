@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from app.counted import counted, verb
 from app.emg.files.table.dialect import Dialect
 from app.emg.files.table.labels import MOST_VALUES
 from app.emg.files.table.layout import Layout, picked
@@ -194,8 +195,10 @@ def _expect_a_table(text: TextFile, dialect: Dialect, survey: Survey) -> None:
 def told_oddities(odd: Oddities) -> Iterator[str]:
     """Say what lines were no rows, and what was made of them."""
     if odd.broken:
-        yield f"{odd.broken} lines are no rows of the table ({odd.first_broken}): each counts as a lost sample"
+        are = verb(odd.broken, "is no row", "are no rows")
+        yield f"{counted(odd.broken, 'line')} {are} of the table ({odd.first_broken}): a lost sample each"
     if odd.comments:
-        yield f"{odd.comments} lines within the table hold no numbers, and are left out"
+        hold, are = verb(odd.comments, "holds", "hold"), verb(odd.comments, "is", "are")
+        yield f"{counted(odd.comments, 'line')} within the table {hold} no numbers, and {are} left out"
     if odd.cut:
         yield "the last line is cut short, and left out"

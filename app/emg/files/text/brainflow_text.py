@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from app.counted import counted
 from app.emg.files.imported import FileHead, ImportedFile, ImportHints
 from app.emg.files.table.assemble import Table, assemble
 from app.emg.files.table.dialect import Dialect, find_dialect
@@ -77,7 +78,7 @@ def read(path: Path, hints: ImportHints) -> ImportedFile:
         return read_any(path, hints)
     if hints.board is None:
         raise DataError(
-            f"{path.name}: looks like a file that BrainFlow wrote ({table.dialect.width} columns "
+            f"{path.name}: looks like a file that BrainFlow wrote ({counted(table.dialect.width, 'column')} "
             "without names, the time in seconds "
             "since 1970 among the last); --board says of which board, such as --board cyton, or "
             "--emg which columns are EMG"
@@ -85,7 +86,7 @@ def read(path: Path, hints: ImportHints) -> ImportedFile:
     said = describe(path.name, hints.board)
     if said["num_rows"] != table.dialect.width:
         raise DataError(
-            f"{path.name}: has {table.dialect.width} columns, and --board {hints.board} "
+            f"{path.name}: has {counted(table.dialect.width, 'column')}, and --board {hints.board} "
             f"({said['name']}) writes {said['num_rows']}; "
             "--board says of which board it is"
         )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from app.counted import counted
 from app.emg.description import UNKNOWN_UNITS
 from app.emg.files.imported import FileHead, ImportedFile, ImportHints
 from app.emg.files.table.assemble import Table, assemble
@@ -200,12 +201,12 @@ def _beside(signals: list[_Signal], emg: _Signal) -> Iterator[AuxColumns]:
 
 def _told(signals: tuple[_Signal, ...], emg: list[_Signal]) -> Iterator[str]:
     others = sorted({signal.rate_hz for signal in signals} - {signal.rate_hz for signal in emg})
-    yield f"{len(emg)} EMG signals at {emg[0].rate_hz:g} Hz" + (
-        f"; {len(signals) - len(emg)} others at {', '.join(f'{rate:g}' for rate in others)} Hz, "
+    yield f"{counted(len(emg), 'EMG signal')} at {emg[0].rate_hz:g} Hz" + (
+        f"; {counted(len(signals) - len(emg), 'other')} at {', '.join(f'{rate:g}' for rate in others)} Hz, "
         "aligned by their own times"
         if others
         else ""
     )
     said = emg[0].said
     if said is not None and said.points is not None:
-        yield f"the header speaks of {said.points} points; the file's own rows are counted"
+        yield f"the header speaks of {counted(said.points, 'point')}; the file's own rows are counted"

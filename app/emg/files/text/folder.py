@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from app.counted import counted
 from app.emg.auxiliary import AuxChunk
 from app.emg.files.imported import HEAD_BYTES, FileFormat, FileHead, ImportedFile, ImportHints
 from app.emg.files.table.labels import rest_of
@@ -98,12 +99,12 @@ def read(path: Path, hints: ImportHints) -> ImportedFile:
     return replace(
         first,
         path=path,
-        format=f"{first.format}, {len(members)} files",
+        format=f"{first.format}, {counted(len(members), 'file')}",
         chunks=lambda: _chunks(members, hints),
         gesture_names=tuple(names),
         rest=rest or rest_of(names),
         found=(
-            f"{len(members)} files, each a piece of the recording",
+            f"{counted(len(members), 'file')}, each a piece of the recording",
             *(line for line, count in found.items() if count == len(members)),
             *_differing(found, len(members)),
         ),
@@ -129,7 +130,7 @@ def _label_of(file: Path, folder: Path, hints: ImportHints) -> NamedLabel | None
 def _expect_alike(folder: Path, first: ImportedFile, one: ImportedFile) -> None:
     if one.channels != first.channels:
         raise DataError(
-            f"{folder.name}: {one.path.name} has {one.channels} channels, {first.path.name} has "
+            f"{folder.name}: {one.path.name} has {counted(one.channels, 'channel')}, {first.path.name} has "
             f"{first.channels}; all files of a folder must have the same"
         )
     if not alike(one.sampling_rate, first.sampling_rate):

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from app.counted import counted, verb
 from app.emg.files.imported import FileHead, ImportedFile, ImportHints
 from app.emg.files.table.assemble import Table, assemble
 from app.emg.files.table.fields import Kind
@@ -79,8 +80,8 @@ def _unnamed(table: Table, hints: ImportHints) -> Layout:
     )
     if not 1 <= count <= len(between):
         raise DataError(
-            f"{table.file}: its header says {count} channels, and {len(between)} columns stand "
-            "between sample index and time"
+            f"{table.file}: its header says {counted(count, 'channel')}, and between sample index and time "
+            f"{verb(len(between), 'stands', 'stand')} {counted(len(between), 'column')}"
         )
     emg, rest = tuple(between[:count]), tuple(between[count:])
     aux = [_aux(table, "accelerometer", rest[:AXES], "g")] if len(rest) >= AXES else []

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from app.counted import counted
 from app.emg.files.imported import FileHead, ImportedFile, ImportHints
 from app.emg.files.table.assemble import Table, assemble
 from app.emg.files.table.layout import AuxColumns, Layout, called, chosen_emg, column_of, says_none
@@ -73,7 +74,8 @@ def _devices(path: Path, table: Table) -> Iterator[_Device]:
             "its second line must be JSON with sensor, column and sampling rate of each device"
         ) from None
     if first != table.dialect.width:
-        raise DataError(f"{path.name}: its header names {first} columns, the table has {table.dialect.width}")
+        names = counted(first, "column")
+        raise DataError(f"{path.name}: its header names {names}, the table has {table.dialect.width}")
 
 
 def _device(address: str, said: Mapping[str, Any], first: int) -> _Device:

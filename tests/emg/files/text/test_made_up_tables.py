@@ -79,7 +79,7 @@ def test_a_counter_that_wraps_anywhere_tells_what_is_missing(tmp_path: Path, tur
         )
     found = whole(file)
     np.testing.assert_array_equal(found.index - found.index[0], keep - keep[0])
-    assert any("samples are missing" in line for line in file.found)
+    assert any("missing in" in line for line in file.found)
 
 
 @pytest.mark.parametrize("turn", [255, 1023, 65535])
@@ -389,3 +389,18 @@ def test_one_row_is_none_and_what_is_expected_is_said(tmp_path: Path, text: str)
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(DataError, match="two lines or more of equally many numbers are expected"):
         import_text(tmp_path / "a.csv", rate_hz=1000.0)
+
+
+def test_what_there_is_one_of_is_said_so(tmp_path: Path) -> None:
+    """`1 columns are taken as EMG (column 2 to column 2)`, `1 samples are missing in 1 gaps`, `1 lines are no rows`."""
+    lines = [f"{k / 500:.3f},{value:.2f}" for k, value in enumerate(emg(300, 1)[:, 0])]
+    del lines[100]
+    lines[200] = "nothing"
+    lines[250] = "1,2,3,4"
+    (tmp_path / "a.csv").write_text("\n".join(lines) + "\n")
+    file = import_text(tmp_path / "a.csv")
+    said = " | ".join((*file.found, *file.assumed))
+    assert "column 2 is taken as EMG; --emg says which columns are" in said
+    assert "1 line within the table holds no numbers, and is left out" in said
+    assert "1 line is no row of the table" in said
+    assert "1 sample (0.002 s), before row" in said
