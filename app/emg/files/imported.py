@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+import numpy as np
 
 from app.emg.auxiliary import AuxStream
 from app.emg.source import Chunk
@@ -19,7 +21,8 @@ class ImportHints:
 
     `emg`, `label` and `time` name columns, variables or streams of the file, by name or by number from 1
     (`1-8`, `3,1,2`, `raw`); `time="none"` says that no column is a clock. `together` is what the files are called,
-    without suffix, that become one recording: what differs in their names is what they are of.
+    without suffix, that become one recording: what differs in their names is what they are of. With `aux_rows` what
+    comes beside EMG has a value a row, even where values are held: files that become one must have one rate.
     """
 
     emg: str | None = None
@@ -31,6 +34,7 @@ class ImportHints:
     units: str | None = None
     board: str | None = None  # BrainFlow's name or number, of its files, which have no header
     together: tuple[str, ...] = ()
+    aux_rows: bool = False
 
 
 NOTHING_SAID = ImportHints()
@@ -86,3 +90,14 @@ class FileFormat(Protocol):
         Raises:
             DataError: one line that says what is wrong with it and what would be right.
         """
+
+
+def aux_rates(file: ImportedFile) -> tuple[float, ...]:
+    """Return the rates of what comes beside the EMG."""
+    return tuple(stream.sampling_rate for stream in file.aux)
+
+
+def rates_differ(rates: Sequence[tuple[float, ...]]) -> bool:
+    """Return whether as many streams have other rates in some files: of a short one it may be less sure."""
+    alike = (len(own) != len(rates[0]) or np.allclose(own, rates[0], rtol=0.005) for own in rates)
+    return not all(alike)

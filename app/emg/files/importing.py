@@ -15,6 +15,8 @@ from app.emg.files.imported import (
     FileHead,
     ImportedFile,
     ImportHints,
+    aux_rates,
+    rates_differ,
 )
 from app.emg.files.merged import merged
 from app.emg.units import UNKNOWN, accepted
@@ -34,7 +36,10 @@ def import_files(
     files = data_files(paths)
     hints = replace(hints, together=tuple(dict.fromkeys(path.stem for path in files)))
     units = dict.fromkeys(_units(paths, set(files), formats))
-    return merged([import_file(path, hints, formats) for path in units]), files
+    found = [import_file(path, hints, formats) for path in units]
+    if rates_differ([aux_rates(one) for one in found]):
+        found = [import_file(path, replace(hints, aux_rows=True), formats) for path in units]
+    return merged(found), files
 
 
 def _units(paths: Sequence[Path], files: set[Path], formats: Sequence[FileFormat]) -> Iterator[Path]:

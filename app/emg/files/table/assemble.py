@@ -11,6 +11,7 @@ from app.emg.auxiliary import AuxStream
 from app.emg.files.imported import ImportedFile, ImportHints
 from app.emg.files.table.chunks import AuxPlace, Chunks
 from app.emg.files.table.dialect import Dialect
+from app.emg.files.table.held_aux import held as held_in
 from app.emg.files.table.labels import MOST, LabelNames, of_numbers, of_words
 from app.emg.files.table.layout import MAX_CHANNELS, Layout, called
 from app.emg.files.table.lines import TextFile
@@ -25,6 +26,7 @@ HELD = 0.5  # share of the rows that differ from the one before; below, values a
 FEWEST_HELD = 100  # rows for that to be told
 LONG_RUNS = 20  # rows that a label lasts, in the mean
 TOLD_BEYOND = 1e-5  # of a rate, by which the measured one differs
+TRIGGER = "trigger"  # stays as it is: when it changes is what it says
 SPARSE = 0.6  # of the rows have a value, below which an auxiliary column has a lower rate
 
 
@@ -66,7 +68,8 @@ def assemble(table: Table, layout: Layout, hints: ImportHints) -> ImportedFile:
             f"(--rate {rate:g} keeps all rows)"
         )
         rate, source = nominal(round(share * rate, 1)), f"new values in {share:.1%} of the rows, {source}"
-    aux = tuple(_aux(layout, survey, rate))
+    aux = tuple(_aux(layout, survey, rate, None if held or hints.aux_rows else numbered))
+    told += [_told_held(place) for place in aux if place.held]
     units = hints.units or layout.units
     chunks = Chunks(survey, numbered, layout, labels, aux, rate, share if held else None)
     names = labels.gesture_names if labels else layout.fixed.gesture_names if layout.fixed else ()
@@ -232,7 +235,8 @@ def _labels(
     return labels, labels.assumed
 
 
-def _aux(layout: Layout, survey: Survey, rate: float) -> Iterator[AuxPlace]:
+def _aux(layout: Layout, survey: Survey, rate: float, numbered: Numbered | None) -> Iterator[AuxPlace]:
+    """Yield the streams beside EMG; `numbered` are the rows, None: of the EMG itself only some are taken."""
     for one in layout.aux:
         known = max(survey.notes[column].known for column in one.columns)
         if not known:
@@ -241,12 +245,28 @@ def _aux(layout: Layout, survey: Survey, rate: float) -> Iterator[AuxPlace]:
         share = known / survey.rows
         sparse = not own and share < SPARSE
         aux_rate = one.rate_hz if one.rate_hz is not None else round(rate * share, 3) if sparse else rate
+        looked_at = numbered is not None and not own and not sparse and one.name != TRIGGER
+        grid = held_in(survey, numbered, one.columns) if looked_at and numbered is not None else None
+        aux_rate = aux_rate if grid is None else rate / grid.rows
         stream = AuxStream(
             name=one.name, channel_names=one.channel_names, units=one.units, sampling_rate=aux_rate
         )
         yield AuxPlace(
-            stream, tuple(survey.places(one.columns)), known if own else None, one.begins_s * rate, sparse
+            stream,
+            tuple(survey.places(one.columns)),
+            known if own else None,
+            one.begins_s * rate,
+            sparse,
+            grid,
         )
+
+
+def _told_held(place: AuxPlace) -> str:
+    rows = place.held.rows if place.held else 1
+    return (
+        f"each value of {place.stream.name} stands in {rows} rows: only those are taken, "
+        f"at {place.stream.sampling_rate:.6g} Hz"
+    )
 
 
 def default_names(count: int) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.emg.auxiliary import AuxChunk, AuxStream
+from app.emg.files.table.held_aux import Held
 from app.emg.files.table.labels import LabelNames
 from app.emg.files.table.layout import Layout, picked
 from app.emg.files.table.numbering import Numbered
@@ -32,6 +33,7 @@ class AuxPlace:
     rows: int | None  # of an axis of their own; None: beside the EMG's
     begins_at: float  # EMG samples after the first; of an axis of their own
     sparse: bool  # only some rows have a value
+    held: Held | None = None  # each value stands in some rows
 
 
 class _OwnAxis:
@@ -81,6 +83,7 @@ class Chunks:
             for k, place in enumerate(self._aux)
             if place.rows is not None
         ]
+        numbers: dict[int, int] = {}  # of the last value that was handed out of each stream that is held
         held = None if self._held_share is None else _Held(self._held_share)
         restart, first = False, True
         for begin in range(0, self._survey.rows, PIECE):
@@ -102,7 +105,11 @@ class Chunks:
                 next_index = int(index[part.stop - 1]) + 1
                 beside = tuple(one for stream in own for one in stream.until(next_index))
                 yield self._chunk(
-                    rows[part], emg[part], index[part], bool(begun[part.start]) and not first, beside
+                    rows[part],
+                    emg[part],
+                    index[part],
+                    bool(begun[part.start]) and not first,
+                    (*self._beside(rows[part], index[part], numbers), *beside),
                 )
                 first = False
 
@@ -117,7 +124,7 @@ class Chunks:
             labels=labels,
             restart=restart,
             repetitions=repetitions,
-            aux=(*self._beside(rows, index), *beside),
+            aux=beside,
         )
 
     @property
@@ -137,12 +144,17 @@ class Chunks:
         known = np.where(np.isfinite(column), column, 0)
         return labels, np.clip(known, 0, MOST_REPETITION).astype(np.int16)
 
-    def _beside(self, rows: Table32, index: Whole) -> Iterator[AuxChunk]:
+    def _beside(self, rows: Table32, index: Whole, numbers: dict[int, int]) -> Iterator[AuxChunk]:
         for number, place in enumerate(self._aux):
             if place.rows is not None:
                 continue
             values = rows[:, list(place.columns)]
             at = index
+            if place.held is not None:
+                found = place.held.numbers(index)
+                new = np.diff(found, prepend=numbers.get(number, int(found[0]) - 1)) > 0
+                values, at = values[new], place.held.phase + found[new] * place.held.rows
+                numbers[number] = int(found[-1])
             if place.sparse:
                 there = np.isfinite(values).any(axis=1)
                 values, at = values[there], index[there]

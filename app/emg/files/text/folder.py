@@ -11,7 +11,15 @@ import numpy as np
 
 from app.counted import counted
 from app.emg.auxiliary import AuxChunk
-from app.emg.files.imported import HEAD_BYTES, FileFormat, FileHead, ImportedFile, ImportHints
+from app.emg.files.imported import (
+    HEAD_BYTES,
+    FileFormat,
+    FileHead,
+    ImportedFile,
+    ImportHints,
+    aux_rates,
+    rates_differ,
+)
 from app.emg.files.table.labels import rest_of
 from app.emg.files.table.layout import says_none
 from app.emg.files.table.rates import alike
@@ -77,12 +85,14 @@ def read(path: Path, hints: ImportHints) -> ImportedFile:
     members: list[_Member] = []
     found: dict[str, int] = {}
     assumed: dict[str, None] = {}
+    rates: list[tuple[float, ...]] = []  # beside the EMG
     first: ImportedFile | None = None
     rest: str | None = None
     for file in files:
         form = _form_of(file)
         one = form.read(file, hints)
         first = first or one
+        rates.append(aux_rates(one))
         _expect_alike(path, first, one)
         label = None if one.gesture_names or says_none(hints.label) else _label_of(file, path, hints)
         own = one.gesture_names or ((label.gesture or f"gesture_{label.number}",) if label else ())
@@ -96,6 +106,8 @@ def read(path: Path, hints: ImportHints) -> ImportedFile:
         if label or any(_by_name(line) for line in one.assumed):
             assumed["gestures are named by the files' names or folders; --label none overrides"] = None
     assert first is not None
+    if rates_differ(rates) and not hints.aux_rows:
+        return read(path, replace(hints, aux_rows=True))
     return replace(
         first,
         path=path,
