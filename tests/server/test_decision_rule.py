@@ -34,7 +34,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     shutil.copytree(SHIPPED, model)
     said = json.loads((model / "manifest.json").read_text())
     said["decision"] = {"enter": RULE.enter, "leave": RULE.leave, "change": RULE.change}
-    said["reject_below"] = -1e6
+    said["reject_below"] = -1e30
     (model / "manifest.json").write_text(json.dumps(said))
     with gunicorn(folder, EMG_MODEL=str(model)) as live:
         yield live
