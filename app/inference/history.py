@@ -26,7 +26,7 @@ def with_history(signal: Signal, reads: int) -> Signal:
     samples = signal.shape[-2]
     if samples >= reads:
         return signal[..., samples - reads :, :]  # type: ignore[return-value]  # numpy forgets the kind
-    return signal[..., _places(samples, reads), :]  # type: ignore[return-value]
+    return signal[..., _places(samples, reads), :]  # type: ignore[return-value]  # as above
 
 
 def _places(samples: int, reads: int) -> npt.NDArray[np.intp]:

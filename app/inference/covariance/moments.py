@@ -85,13 +85,12 @@ def moments_along(
     The same as `moments` of `with_history(signal[:end], reads)`, by running sums. `signal` is (samples, channels).
     """
     early = np.flatnonzero(ends < reads)
-    alone = {"length": length, "rate": rate, "projection": projection}
     late = np.flatnonzero(ends >= reads)
     found = _late(signal.astype(np.float64), ends[late], parameters, length, reads, rate, projection)
     if not len(early):
         return found
     windows = np.stack([with_history(signal[:end], reads) for end in ends[early]])
-    mirrored = moments(windows, parameters, **alone)  # type: ignore[arg-type]
+    mirrored = moments(windows, parameters, length=length, rate=rate, projection=projection)
     order = np.argsort(np.concatenate([early, late]))
     return Moments(
         **{
