@@ -76,7 +76,7 @@ def list_models(as_json: bool) -> None:
     help=f"Folder of recordings, or one. {named_recordings.HELP} The simulator's model needs none.",
 )
 @click.option("--out", help="Name or path of the artefact; by default the recipe's name in instance/models.")
-@click.option("--network", help="Another network with the same data: tcn or spiking.")
+@click.option("--network", help="A network with the same data: power, tcn or spiking.")
 @click.option("--without", multiple=True, type=click.Choice(AUGMENTATIONS), help="Leave an augmentation out.")
 @click.option("--epochs", type=click.IntRange(1, 1000), help="Fewer or more than the recipe has.")
 @as_gestures
@@ -93,12 +93,21 @@ def train(name: str, folder: str | None, out: str | None, as_json: bool, **optio
 
     recipe = recipe_of(name, options)
     target = _target(out or recipe.name, options["force"])
+    recordings = training_data(recipe, folder, options["gestures"])
+    if recipe.architecture == "covariance":
+        from app.learning.covariance.shipping import make
+
+        made = make(recipe, recordings, target, progress, replacing=options["force"])
+        say(
+            as_json,
+            {"model": str(made.path), "runs": made.manifest.training["runs"]},
+            f"wrote {made.path}\n{_how_to_serve(made)}",
+        )
+        return
     work = Path("runs") / target.name
     if options["fresh"]:
         shutil.rmtree(work, ignore_errors=True)
-    manifest, data, networks = shipping.train(
-        recipe, training_data(recipe, folder, options["gestures"]), work, progress
-    )
+    manifest, data, networks = shipping.train(recipe, recordings, work, progress)
     made = shipping.write(target, manifest, data, networks, replacing=options["force"])
     text = f"wrote {made.path}\n{_how_to_serve(made)}"
     say(as_json, {"model": str(made.path), "runs": manifest.training["runs"]}, text)

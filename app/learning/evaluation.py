@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from app.errors import DataError
 from app.inference.artefact import Artefact
-from app.inference.covariance.network import CovarianceNet
 from app.inference.manifest import Manifest
 from app.inference.networks import Classifier
 from app.learning import lda, splits
 from app.learning.alignment import turned, without_labels
 from app.learning.batches import Windows
 from app.learning.calibration import calibrate
+from app.learning.covariance.judging import CovarianceJudge, is_covariance
 from app.learning.datasets import Dataset, Ids
 from app.learning.metrics import Scores, confusion, summary
 from app.learning.progress import Progress
@@ -41,6 +41,44 @@ class PersonScores:
     model: list[Scores] = field(default_factory=list)
     aligned: list[Scores] = field(default_factory=list)
     lda: list[Scores] = field(default_factory=list)
+    shuffled: list[Scores] = field(default_factory=list)
+
+
+class Judge(Protocol):
+    """A model on a dataset, each person judged by what has never seen them."""
+
+    def predict(self, part: Part) -> Ids:
+        """Return the class of each of the part's test windows, adapted to its training windows if there are any."""
+
+    def aligned(self, part: Part) -> Ids | None:
+        """Return the same where the model looked at the test signal, without labels; None where it has no such way."""
+
+    def shuffled(self, part: Part) -> Ids | None:
+        """Return the same where the labels of the training windows were shuffled: chance."""
+
+
+class NetworkJudge:
+    """The networks of an artefact."""
+
+    def __init__(self, model: Artefact, data: Dataset) -> None:
+        self._networks, self._data = Networks(model), data
+
+    def predict(self, part: Part) -> Ids:
+        network, windows = self._of(part)
+        return windows.predict(adapted(network, windows, part), part.test)
+
+    def aligned(self, part: Part) -> Ids | None:
+        """Without training windows only: a network adapted to a person is sure of itself in any turn."""
+        return None if len(part.train) else predict_aligned(*self._of(part), part)
+
+    def shuffled(self, part: Part) -> Ids | None:
+        """Not told: each would take as long as the figures themselves."""
+        del part
+        return None
+
+    def _of(self, part: Part) -> tuple[Classifier, Windows]:
+        network, manifest = self._networks.unseen_by(self._data.hashes[part.person].values())
+        return network, Windows(self._data, manifest.mean, manifest.std)
 
 
 class Networks:
@@ -81,20 +119,20 @@ def evaluate(
         DataError: the recordings do not have what the split needs, or every weights file has seen one.
     """
     parts = [_without_calibrated(model, data, part) for part in parts_of(data, split, repetitions)]
-    networks = Networks(model)
+    judge: Judge = CovarianceJudge(model, data) if is_covariance(model) else NetworkJudge(model, data)
     baseline = Baseline(data)
     people = [PersonScores(name) for name in data.people]
     for k in progress(range(len(parts)), len(parts), "evaluate"):
         part, person = parts[k], people[parts[k].person]
-        pooled, manifest = networks.unseen_by(data.hashes[part.person].values())
-        windows = Windows(data, manifest.mean, manifest.std)
-        network = adapted(pooled, windows, part)
-        person.model.append(_scores(data, part.test, windows.predict(network, part.test)))
-        if not len(part.train) and not isinstance(network, CovarianceNet):  # which has no filters to turn
-            person.aligned.append(_scores(data, part.test, predict_aligned(network, windows, part)))
-        classic = baseline.predict(part)
-        if classic is not None:
-            person.lda.append(_scores(data, part.test, classic))
+        person.model.append(_scores(data, part.test, judge.predict(part)))
+        others = (
+            (person.aligned, judge.aligned(part)),
+            (person.lda, baseline.predict(part)),
+            (person.shuffled, judge.shuffled(part)),
+        )
+        for scores, predicted in others:
+            if predicted is not None:
+                scores.append(_scores(data, part.test, predicted))
     return {
         "model": model.manifest.name,
         "split": split if repetitions is None else f"calibrate {repetitions}",
@@ -103,6 +141,7 @@ def evaluate(
         **summary([(one.name, one.model) for one in people]),
         "aligned": _summary_of(people, "aligned"),
         "lda": _summary_of(people, "lda"),
+        "shuffled": _summary_of(people, "shuffled"),
     }
 
 

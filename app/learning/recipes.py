@@ -29,6 +29,7 @@ class Recipe:
     hyper_parameters: Mapping[str, Any]
     channels: int
     length: int  # samples
+    context: int = 0  # samples before the window that the model reads too
     sampling_rate: float  # Hz
     units: str
     filters: tuple[Mapping[str, Any], ...]
@@ -51,6 +52,7 @@ class Recipe:
             hyper_parameters=dict(self.hyper_parameters),
             channels=self.channels,
             length=self.length,
+            context=self.context,
             sampling_rate=self.sampling_rate,
             units=self.units,
             filters=self.filters,
@@ -66,11 +68,21 @@ class Recipe:
 
 MYO = Recipe(
     name="myo-8ch-200hz",
-    version="1.0.0",
-    architecture="power",
-    hyper_parameters={"width": 192, "stem_kernel": 11, "stem_stride": 1, "hidden": 192, "dropout": 0.2},
+    version="2.0.0",
+    architecture="covariance",
+    hyper_parameters={
+        "ridge": 0.05,
+        "floor": 1.0,  # count^2
+        "degree": 23,
+        "tau_ms": 500.0,
+        "bands_hz": [[15.0, 35.0], [35.0, 60.0], [60.0, 100.0]],
+        "frame_ms": 200.0,
+        "placements": 16,
+        "typical": 96,
+    },
     channels=8,
     length=40,
+    context=360,
     sampling_rate=200.0,
     units="counts",
     filters=(),  # the armband filters by itself, and what lies below 15 Hz helps; see docs/models.md
@@ -95,11 +107,20 @@ MYO = Recipe(
 
 SYNTHETIC = Recipe(
     name="synthetic-16ch-2khz",
-    version="1.0.0",
-    architecture="power",
-    hyper_parameters={"width": 128, "stem_kernel": 32, "stem_stride": 8, "hidden": 128, "dropout": 0.1},
+    version="2.0.0",
+    architecture="covariance",
+    hyper_parameters={
+        "ridge": 0.05,
+        "floor": 1.0,  # uV^2
+        "degree": 23,
+        "tau_ms": 250.0,
+        "bands_hz": [[20.0, 80.0], [80.0, 160.0], [160.0, 450.0]],
+        "frame_ms": 100.0,
+        "typical": 320,
+    },
     channels=16,
     length=200,
+    context=1800,
     sampling_rate=2000.0,
     units="uV",
     filters=(
@@ -119,11 +140,14 @@ SYNTHETIC = Recipe(
     ),
 )
 
-# The same data and schedule with the two temporal convolutional networks: the comparison in docs/models.md.
+_POWER = {"width": 192, "stem_kernel": 11, "stem_stride": 1, "hidden": 192, "dropout": 0.2}
+# The same data and schedule with networks: that of version 1.0.0, and the two temporal convolutional ones of the
+# comparison in docs/models.md.
 _TCN = {"width": 64, "stem_kernel": 6, "stem_stride": 2, "kernel": 3, "dilations": [1, 2], "dropout": 0.1}
 _CHANGES: dict[str, dict[str, Any]] = {
-    "tcn": {"architecture": "tcn", "hyper_parameters": _TCN},
-    "spiking": {"architecture": "spiking_tcn", "hyper_parameters": _TCN, "steps": 4},
+    "power": {"architecture": "power", "hyper_parameters": _POWER, "context": 0},
+    "tcn": {"architecture": "tcn", "hyper_parameters": _TCN, "context": 0},
+    "spiking": {"architecture": "spiking_tcn", "hyper_parameters": _TCN, "context": 0, "steps": 4},
 }
 
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (MYO, SYNTHETIC)}

@@ -93,8 +93,12 @@ def fit_head(features: Doubles, label: Ids, classes: int, shrinkage: float = SHR
     return discriminant(means, shrunk(within, shrinkage))
 
 
-def class_statistics(features: Doubles, label: Ids, classes: int) -> tuple[Doubles, Doubles]:
+def class_statistics(
+    features: Doubles, label: Ids, classes: int, weight: Doubles | None = None
+) -> tuple[Doubles, Doubles]:
     """Return class means (classes, d) and the covariance within classes (d, d), in which every class counts alike.
+
+    `weight` (n,) says how much each row counts within its class; without it they count alike.
 
     Raises:
         DataError: a class has fewer than two rows.
@@ -104,9 +108,11 @@ def class_statistics(features: Doubles, label: Ids, classes: int) -> tuple[Doubl
         rows = features[label == k]
         if len(rows) < 2:
             raise DataError(f"class {k} has {len(rows)} windows; a class needs at least 2")
-        means.append(rows.mean(0))
+        share = np.ones(len(rows)) if weight is None else weight[label == k]
+        share = share / share.sum()
+        means.append(share @ rows)
         centred = rows - means[-1]
-        within += centred.T @ centred / (len(rows) * classes)
+        within += (centred * share[:, np.newaxis]).T @ centred / classes
     return np.stack(means), within
 
 

@@ -1,0 +1,249 @@
+"""From a recipe and recordings to a covariance artefact: pooled heads and priors, one of each for a fold of people."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from app.emg.files.recordings import Recording
+from app.errors import DataError
+from app.inference import artefact
+from app.inference.artefact import WEIGHTS, Artefact, weights_bytes
+from app.inference.covariance.features import of_moments
+from app.inference.covariance.moments import Moments
+from app.inference.covariance.parameters import CovarianceParameters
+from app.inference.manifest import Manifest
+from app.inference.networks import build_for, load_arrays
+from app.learning import splits
+from app.learning.confidence import fit_temperature, reject_threshold
+from app.learning.covariance.head import Doubles, Head, Ids
+from app.learning.covariance.mixture import mixture_head
+from app.learning.covariance.own import example, own_head
+from app.learning.covariance.placement import Placement
+from app.learning.covariance.pooled import pooled_head
+from app.learning.covariance.prior import Prior, Session, places_of, pool, session_statistics, turned
+from app.learning.covariance.windows import moments_of
+from app.learning.datasets import Dataset, read
+from app.learning.export import export
+from app.learning.progress import Progress
+from app.learning.recipes import Recipe
+from app.learning.shipping import Run, fold_file, graph_windows, runs, save_beside_card, with_statistics
+
+PRIOR = "prior.safetensors"
+RING = "ring"  # of manifest.training: whether people put the electrodes on turned
+CALIBRATIONS = (1, 2)  # repetitions whose heads are given a temperature by the pool
+TEMPERATURE = 3.0  # where nobody is held out to fit one on
+
+
+@dataclass(frozen=True, slots=True)
+class Confidence:
+    """What logits are divided by, and how large the largest then is for all but one in a hundred windows."""
+
+    temperature: float
+    reject_below: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Pool:
+    """The sessions that teach, as worn and in the place of the common ring."""
+
+    worn: tuple[Session, ...]
+    placed: tuple[Session, ...]
+    places: tuple[Placement, ...]  # how the ring sits in each
+    rest: int
+    channels: int
+    bands: int
+    ring: bool
+
+    def without(self, people: Collection[int]) -> Pool:
+        """Return the pool without those people."""
+        kept = [k for k, one in enumerate(self.worn) if one.person not in people]
+        return replace(
+            self,
+            worn=tuple(self.worn[k] for k in kept),
+            placed=tuple(self.placed[k] for k in kept),
+            places=tuple(self.places[k] for k in kept),
+        )
+
+    def prior(self) -> Prior:
+        """Return what the sessions have in common."""
+        return pool(self.placed, self.rest, self.channels)
+
+    def head(self) -> Head:
+        """Return the head for people never seen."""
+        if not self.ring:
+            return pooled_head(self.worn)
+        means = np.stack([one.means for one in self.placed])
+        within = np.mean([one.within for one in self.placed], axis=0)
+        return mixture_head(means, within, self.places, channels=self.channels, bands=self.bands)
+
+
+def make(
+    recipe: Recipe, recordings: Sequence[Recording], path: Path, progress: Progress, *, replacing: bool
+) -> Artefact:
+    """Write the artefact; its model card stays, its metrics do not: they were those of other weights.
+
+    Raises:
+        DataError: the recordings cannot teach the model.
+        ArtefactError: there is one already, and it is not to be replaced.
+    """
+    draft = recipe.draft()
+    data = read(recordings, draft)
+    main, *folds = runs(len(recordings), recipe.folds, 0, recipe.schedule.seed)
+    found = moments_of(data, draft)
+    parameters = CovarianceParameters.read(draft.hyper_parameters)
+    features = of_moments(found, parameters)
+    everyone = pool_of(data, features, draft, ring=recipe.ring)
+    pools = {WEIGHTS: everyone} | {fold_file(run.name): everyone.without(run.held) for run in folds}
+    heads = {name: its.head() for name, its in pools.items()}
+    seen = [(heads[fold_file(run.name)], data.rows_of(run.held)) for run in folds]
+    pooled = confidence([(head.logits(features[rows]), data.label[rows]) for head, rows in seen])
+    calibrated = [
+        confidence(own_logits(data, found, parameters, everyone, repetitions, progress))
+        for repetitions in CALIBRATIONS
+    ]
+    manifest = replace(
+        _described(recipe, draft, data, (main, *folds), calibrated), reject_below=pooled.reject_below
+    )
+    files = {prior_file(name): weights_bytes(its.prior().arrays()) for name, its in pools.items()}
+    arrays = {name: head.tempered(pooled.temperature).arrays() for name, head in heads.items()}
+    files |= {name: weights_bytes(tensors) for name, tensors in arrays.items()}
+    network = build_for(manifest)
+    load_arrays(network, arrays[WEIGHTS])
+    files |= export(network, manifest, graph_windows(manifest, data), progress)
+    save = save_beside_card if replacing else artefact.save
+    return save(path, manifest, files)
+
+
+def own_logits(
+    data: Dataset,
+    found: Moments,
+    parameters: CovarianceParameters,
+    everyone: Pool,
+    repetitions: int,
+    progress: Progress,
+) -> list[tuple[Doubles, Ids]]:
+    """Return logits and labels of each person's later repetitions, by heads of their first ones and others' priors."""
+    answers = []
+    people = sorted({one.person for one in everyone.worn})
+    for k in progress(range(len(people)), len(people), f"{repetitions} repetitions"):
+        prior = everyone.without([people[k]]).prior() if len(people) > 2 else everyone.prior()
+        mine = data.rows_of([people[k]])
+        for session in np.unique(data.session[mine]):
+            here = mine[data.session[mine] == session]
+            rows = splits.first_repetitions(data, here, repetitions)
+            test = here[data.repetition[here] > repetitions]
+            if not len(test) or np.bincount(data.label[rows], minlength=len(data.classes)).min() < 2:
+                continue
+            shown = example(data, found, rows)
+            every = range(len(data.classes))
+            head = own_head(shown, every, parameters, prior, rest=data.rest, ring=everyone.ring)
+            answers.append((head.logits(of_moments(found[test], parameters)), data.label[test]))
+    return answers
+
+
+def confidence(answers: Sequence[tuple[Doubles, Ids]]) -> Confidence:
+    """Return what makes those answers of people who did not teach mean something."""
+    if not answers:
+        return Confidence(TEMPERATURE, None)
+    logits = np.concatenate([found for found, _ in answers])
+    temperature = fit_temperature(logits, np.concatenate([label for _, label in answers]))
+    return Confidence(temperature, reject_threshold(logits / temperature))
+
+
+def own_confidence(model: Artefact, repetitions: int) -> Confidence:
+    """Return that of heads taught by so many repetitions of a person, or by the most that was tried."""
+    kept = model.manifest.training.get("calibrated", [])
+    if not kept:
+        return Confidence(TEMPERATURE, None)
+    return Confidence(**kept[min(repetitions, len(kept)) - 1])
+
+
+def pool_of(data: Dataset, features: Doubles, manifest: Manifest, *, ring: bool) -> Pool:
+    """Return the sessions of a dataset that show every class.
+
+    Raises:
+        DataError: there are fewer than two.
+    """
+    sessions = []
+    for person, session in np.unique(np.stack([data.person, data.session], 1), axis=0).tolist():
+        rows = np.flatnonzero((data.person == person) & (data.session == session))
+        if np.bincount(data.label[rows], minlength=len(data.classes)).min() < 2:
+            continue
+        one = session_statistics(
+            features[rows], data.label[rows], data.repetition[rows], len(data.classes), person
+        )
+        sessions.append(one)
+    if len(sessions) < 2:
+        raise DataError(
+            f"{len(sessions)} sessions show every class of {manifest.name}; two or more are needed"
+        )
+    bands = len(CovarianceParameters.read(manifest.hyper_parameters).bands_hz)
+    places = places_of(sessions, data.rest, manifest.channels) if ring else (Placement(),) * len(sessions)
+    together = [turned(one, at, manifest.channels, bands) for one, at in zip(sessions, places, strict=True)]
+    return Pool(
+        worn=tuple(sessions),
+        placed=tuple(together if ring else sessions),
+        places=places,
+        rest=data.rest,
+        channels=manifest.channels,
+        bands=bands,
+        ring=ring,
+    )
+
+
+def prior_file(weights: str) -> str:
+    """Where the prior of those weights lies in the artefact: it has seen the same people."""
+    return PRIOR if weights == WEIGHTS else f"{weights.removesuffix('.safetensors')}.prior.safetensors"
+
+
+def prior_of(model: Artefact, weights: str = WEIGHTS) -> Prior:
+    """Return what the people whom those weights learned from are like.
+
+    Raises:
+        ArtefactError: the artefact has none, or it is damaged.
+    """
+    parameters = CovarianceParameters.read(model.manifest.hyper_parameters)
+    return Prior.of_arrays(model.weights(prior_file(weights)), parameters.size(model.manifest.channels))
+
+
+def is_ring(model: Artefact) -> bool:
+    """Return whether people put the electrodes on turned."""
+    return bool(model.manifest.training.get(RING, False))
+
+
+def head_of(model: Artefact, weights: str = WEIGHTS) -> Head:
+    """Return the head of an artefact's weights, for features in double precision."""
+    arrays = model.weights(weights)
+    placements = CovarianceParameters.read(model.manifest.hyper_parameters).placements
+    size = arrays["head.weight"].shape[1]
+    typical = arrays.get("typical.weight", np.zeros((0, size))), arrays.get("typical.bias", np.zeros(0))
+    parts = (arrays["head.weight"], arrays["head.bias"], *typical)
+    weight, bias, typical_weight, typical_bias = (np.asarray(part, np.float64) for part in parts)
+    return Head(weight, bias, typical_weight, typical_bias, placements)
+
+
+def _described(
+    recipe: Recipe, draft: Manifest, data: Dataset, its: Sequence[Run], calibrated: Sequence[Confidence]
+) -> Manifest:
+    """Return the manifest with levels and what it was trained on; the signal stays in its units."""
+    levels = with_statistics(draft, data, range(len(data.people)))
+    own = {"mean": draft.mean.tolist(), "std": draft.std.tolist()}
+    training = {
+        "dataset": recipe.dataset,
+        "licence": recipe.licence,
+        "split": f"{recipe.folds} folds over people" if recipe.folds else "all people",
+        "seed": recipe.schedule.seed,
+        RING: recipe.ring,
+        "hashes": _hashes(data, range(len(data.people))) if recipe.folds else [],
+        "calibrated": [asdict(one) for one in calibrated],
+        "runs": {run.name: {**own, "held_out": _hashes(data, run.held)} for run in its},
+    }
+    return replace(draft, rest_rms=levels.rest_rms, active_rms=levels.active_rms, training=training)
+
+
+def _hashes(data: Dataset, people: Collection[int]) -> list[str]:
+    return [sha for person in people for sha in data.hashes[person].values()]
