@@ -17,7 +17,9 @@ from app.inference.covariance.parameters import CovarianceParameters
 from app.inference.manifest import Manifest
 from app.learning.adaptation import NotBetterError, Target, told
 from app.learning.covariance.graph import covariance_graph
-from app.learning.covariance.head import Head, Ids, fit_head
+from app.learning.covariance.head import Head, Ids
+from app.learning.covariance.own import head_of_sessions, with_copies
+from app.learning.covariance.shipping import head_of, is_ring, own_confidence, prior_file, prior_of
 from app.learning.datasets import content_hashes
 from app.learning.own.cues import Refinement, refined
 from app.learning.own.graph_check import expect_parity
@@ -26,7 +28,6 @@ from app.learning.own.judging import Figures, figures
 from app.learning.own.making import (
     GRAPH,
     PROJECTION,
-    UNJUDGED_TEMPERATURE,
     arrays_of,
     expect_seconds,
     expect_windows,
@@ -75,8 +76,9 @@ def adapt(
     rows = np.flatnonzero(windows.repetition <= choice.repetitions)
     _expect_each(windows, rows, choice)
     scale = scale_in(parent, file)
-    head = _head(windows, rows, scale)
-    taught = tempered(Taught(scale, head), _temperature(parent), clean.rest)
+    head = _head((parent, file), names, windows, rows, scale, choice.repetitions)
+    meant = own_confidence(parent, choice.repetitions)
+    taught = tempered(Taught(scale, head), meant.temperature, clean.rest)
     metrics = _judged(parent, file, names, windows, taught, rows)
     if metrics and not even_if_worse:
         _expect_better(metrics)
@@ -175,16 +177,27 @@ def _expect_each(windows: OwnWindows, rows: Ids, choice: Choice) -> None:
         )
 
 
-def _head(windows: OwnWindows, rows: Ids, scale: Scale) -> Head:
-    """Return the head that those windows teach."""
+def _head(
+    known: tuple[Artefact, str],
+    names: Sequence[str],
+    windows: OwnWindows,
+    rows: Ids,
+    scale: Scale,
+    repetitions: int,
+) -> Head:
+    """Return the head that those windows teach, weighed against the people whom the parent's weights learned from."""
+    parent, file = known
     features = [scale.features(windows.moments[rows]), scale.features(changed(windows, rows, scale))]
-    label = np.tile(windows.label[rows], 2)
-    return fit_head(np.concatenate(features), label, len(windows.joined.classes))
-
-
-def _temperature(parent: Artefact) -> float:
-    found = parent.manifest.training.get("temperature", UNJUDGED_TEMPERATURE)
-    return float(found) if isinstance(found, int | float) and found > 0 else UNJUDGED_TEMPERATURE
+    label, again = windows.label[rows], np.arange(len(rows))
+    classes = [names.index(name) if name in names else None for name in windows.joined.classes]
+    return head_of_sessions(
+        with_copies(np.concatenate(features), label, np.zeros_like(label), again, repetitions),
+        classes,
+        prior_of(parent, file) if prior_file(file) in parent.manifest.files else None,
+        bands=len(scale.parameters.bands_hz),
+        rest=windows.joined.rest,
+        ring=is_ring(parent),
+    )
 
 
 def _judged(
@@ -213,12 +226,8 @@ def _before(
     classes = windows.joined.classes
     if not set(classes) <= set(names):
         return None
-    arrays = parent.weights(file)
     columns = [names.index(name) for name in classes]
-    weight = arrays["head.weight"].astype(np.float64)[columns]
-    logits = (
-        scale.features(windows.moments[test]) @ weight.T + arrays["head.bias"].astype(np.float64)[columns]
-    )
+    logits = head_of(parent, file).scores(scale.features(windows.moments[test]))[:, columns]
     predicted, label = logits.argmax(1), windows.label[test]
     return float(np.mean([(predicted[label == k] == k).mean() for k in np.unique(label)]))
 
@@ -260,10 +269,10 @@ def _save(
         "name": out.path.name,
         "classes": joined.classes,
         "rest_class": joined.classes[joined.rest],
-        "hyper_parameters": replace(taught.scale.parameters, typical=typical).as_json(),
+        "hyper_parameters": replace(taught.scale.parameters, typical=typical, placements=1).as_json(),
         "rest_rms": rest_rms,
         "active_rms": active_rms,
-        "reject_below": None,
+        "reject_below": own_confidence(parent, choice.repetitions).reject_below,
     }
     weights = arrays_of(taught)
     files: dict[str, bytes] = {WEIGHTS: weights_bytes(weights)}
