@@ -9,23 +9,26 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from app.emg.files.recordings import load
 from app.inference import artefact
 from app.inference.artefact import Artefact
 from app.inference.onnx_backend import OnnxBackend
-from app.inference.prediction import normalise
 from app.inference.torch_backend import TorchBackend
 from app.learning import recipes
-from app.learning.adaptation import Target, adapt
+from app.learning.adaptation import Target
+from app.learning.batches import Windows
 from app.learning.datasets import Dataset, Ids, content_hashes, load_people, read
 from app.learning.evaluation import Baseline
 from app.learning.metrics import Scores, confusion
+from app.learning.own.adapting import Choice, adapt
 from app.learning.shipping import network_of, weights_for
 from app.learning.splits import Part, repetition, session
 
 MODELS = Path(__file__).parents[2] / "instance" / "models"
 MYO, SYNTHETIC = "myo-8ch-200hz", "synthetic-16ch-2khz"
+ONNX_FILES = {"fp32": "model.onnx", "fp16": "model.fp16.onnx", "int8": "model.int8.onnx"}
 EACH = pytest.mark.parametrize("name", [MYO, SYNTHETIC])
 
 
@@ -77,39 +80,41 @@ def test_the_weights_are_those_of_the_recipe() -> None:
 def simulated_windows() -> tuple[Artefact, Any, Ids]:
     model = shipped(SYNTHETIC)
     data = read(recipes.simulate(model.manifest, range(7000, 7004), 30.0), model.manifest)
-    return (
-        model,
-        normalise(data.windows(np.arange(len(data.label))), model.manifest.mean, model.manifest.std),
-        data.label,
-    )
+    return model, with_history(data, model, np.arange(len(data.label))), data.label
+
+
+def with_history(data: Dataset, model: Artefact, rows: Ids) -> Any:
+    """Return normalised windows and what the model reads before them."""
+    windows = Windows(data, model.manifest.mean, model.manifest.std)
+    return windows.take(torch.from_numpy(rows)).numpy()
 
 
 def real_windows(recordings: Path) -> tuple[Artefact, Any, Ids]:
     model = shipped(MYO)
     data = read([load(recordings / f"S{k:02d}.npz") for k in (1, 9, 19)], model.manifest)
     rows = np.arange(0, len(data.label), 10)
-    return model, normalise(data.windows(rows), model.manifest.mean, model.manifest.std), data.label[rows]
+    return model, with_history(data, model, rows), data.label[rows]
 
 
 def expect_equal_forms(model: Artefact, windows: Any, label: Ids) -> None:
     expected = TorchBackend.open(model, device="cpu").infer(windows).logits
-    found = {p: OnnxBackend.open(model, precision=p).infer(windows).logits for p in ("fp32", "fp16", "int8")}
+    held = [p for p in ("fp32", "fp16", "int8") if ONNX_FILES[p] in model.manifest.files]
+    found = {p: OnnxBackend.open(model, precision=p).infer(windows).logits for p in held}
     classes = len(model.manifest.classes)
 
     def balanced(logits: Any) -> float:
         return Scores(confusion(label, logits.argmax(1), classes), 0).balanced_accuracy
 
-    np.testing.assert_allclose(found["fp32"], expected, atol=1e-4)
-    assert balanced(found["fp16"]) == pytest.approx(balanced(expected), abs=0.002)
-    assert balanced(found["int8"]) >= balanced(expected) - 0.005
+    np.testing.assert_allclose(found["fp32"], expected, rtol=1e-3, atol=1e-3)
+    assert all(balanced(logits) >= balanced(expected) - 0.005 for logits in found.values())
 
 
-def test_the_simulators_graphs_equal_pytorch_and_int8_loses_nothing() -> None:
+def test_the_simulators_graphs_equal_pytorch() -> None:
     expect_equal_forms(*simulated_windows())
 
 
 @pytest.mark.data
-def test_the_armbands_graphs_equal_pytorch_on_real_windows_and_int8_loses_nothing(recordings: Path) -> None:
+def test_the_armbands_graphs_equal_pytorch_on_real_windows(recordings: Path) -> None:
     expect_equal_forms(*real_windows(recordings))
 
 
@@ -129,10 +134,10 @@ def test_one_repetition_of_a_person_never_seen_beats_the_baseline_within_seconds
 ) -> None:
     model, recording = shipped(MYO), load(recordings / "S13.npz")
 
-    made = adapt(model, recording, Target(path=tmp_path / "mine"), session=1, repetitions=1, mains=None)
+    made = adapt(model, recording, Target(path=tmp_path / "mine"), Choice(), mains=None)
 
-    assert made.manifest.metrics["calibration"]["balanced_accuracy"] > 0.85
-    assert made.manifest.metrics["calibration"]["seconds"] < 30
+    assert made.manifest.metrics["calibration"]["balanced_accuracy"] > 0.88
+    assert made.manifest.metrics["calibration"]["seconds"] < 10
 
 
 @pytest.fixture(scope="module")
