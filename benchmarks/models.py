@@ -99,7 +99,9 @@ def augmentation(people: Any, folds: Sequence[str], epochs: int, only: Sequence[
         figures = []
         for fold in folds:
             work = f"without-{name.replace(' ', '-')}"
-            found = trained(replace(recipes.MYO, schedule=schedule), people, fold, work)
+            found = trained(
+                replace(recipes.find("myo-8ch-200hz", "power"), schedule=schedule), people, fold, work
+            )
             figures.append(judged(*found))
         print(name, "|", " | ".join(f"{value:.3f}" for value in np.mean(figures, axis=0)), flush=True)
 
@@ -108,7 +110,7 @@ def networks(people: Any, folds: Sequence[str], epochs: int, only: Sequence[str]
     """A row for each network, and for the spiking one a row for each number of steps."""
     print("network | parameters | operations | ms a window | spikes | unseen | aligned | one repetition")
     for name in only or ("power", "tcn", "spiking"):
-        recipe = recipes.find("myo-8ch-200hz", None if name == "power" else name)
+        recipe = recipes.find("myo-8ch-200hz", name)
         recipe = replace(recipe, schedule=replace(recipe.schedule, epochs=epochs))
         work = "myo-8ch-200hz" if name == "power" else f"network-{name}"
         found = [trained(recipe, people, fold, work) for fold in folds]

@@ -145,9 +145,9 @@ _POWER = {"width": 192, "stem_kernel": 11, "stem_stride": 1, "hidden": 192, "dro
 # comparison in docs/models.md.
 _TCN = {"width": 64, "stem_kernel": 6, "stem_stride": 2, "kernel": 3, "dilations": [1, 2], "dropout": 0.1}
 _CHANGES: dict[str, dict[str, Any]] = {
-    "power": {"architecture": "power", "hyper_parameters": _POWER, "context": 0},
     "tcn": {"architecture": "tcn", "hyper_parameters": _TCN, "context": 0},
     "spiking": {"architecture": "spiking_tcn", "hyper_parameters": _TCN, "context": 0, "steps": 4},
+    "power": {"architecture": "power", "hyper_parameters": _POWER, "context": 0},
 }
 
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in (MYO, SYNTHETIC)}
