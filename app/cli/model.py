@@ -125,8 +125,13 @@ def train(name: str, folder: str | None, out: str | None, as_json: bool, **optio
     "--split",
     default="person",
     show_default=True,
-    type=click.Choice(["person", "repetition", "session"]),
-    help="Judge as it is; or adapted on other repetitions, or on other sessions, of the same person.",
+    type=click.Choice(["person", "repetition", "session", "day"]),
+    help="Judge as it is; or adapted on other repetitions, sessions or the first day of the same person.",
+)
+@click.option(
+    "--unlabelled",
+    is_flag=True,
+    help="Let it see the first repetition of each session without labels; the later ones judge it.",
 )
 @click.option("--calibrate", "repetitions", type=int, help="Adapt on repetitions 1..K of each session.")
 @as_gestures
@@ -171,7 +176,11 @@ def evaluate(name: str, folder: str, as_json: bool, **options: Any) -> None:
     type=click.IntRange(1),
     help="Learn from so many, the first ones; the later ones judge it.",
 )
-@click.option("--unlabelled", is_flag=True, help="Only turn the ring and set the level, without labels.")
+@click.option(
+    "--unlabelled",
+    is_flag=True,
+    help="Learn from the signal alone: a minute of every gesture and rest, in any order.",
+)
 @click.option(
     "--rename",
     multiple=True,
@@ -187,7 +196,7 @@ def evaluate(name: str, folder: str, as_json: bool, **options: Any) -> None:
 def calibrate(name: str, recording: str, out: str, as_json: bool, **options: Any) -> None:
     """Adapt a model to one person and write a new one, if that one is better."""
     from app.inference import artefact
-    from app.learning.adaptation import Target, align, told
+    from app.learning.adaptation import Target, told
     from app.learning.datasets import load_one
 
     opened = artefact.find(name, _models())
@@ -202,15 +211,30 @@ def calibrate(name: str, recording: str, out: str, as_json: bool, **options: Any
         with recording_path(recording) as path:
             one = load_one(path, labelled=False)
         _expect_fit([one], opened.manifest)
-        made = align(opened, one, target, **where)
+        made, said = _unlabelled(opened, one, target, where)
         metrics = made.manifest.metrics["alignment"]
-        said = f"turned by {metrics['roll']} electrodes, gain {metrics['gain']:.2f}"
     else:
         made = _adapted(opened, recording, target, options, where)
         metrics = made.manifest.metrics["calibration"]
         said = told(metrics)
     report = {"model": str(made.path), **metrics}
     say(as_json, report, f"wrote {made.path}: {said}\n{_how_to_serve(made)}")
+
+
+def _unlabelled(
+    opened: Artefact, one: Recording, target: Target, where: dict[str, Any]
+) -> tuple[Artefact, str]:
+    """Return the model that a recording without labels makes, and what it says."""
+    if opened.manifest.architecture == "covariance":
+        from app.learning.covariance.guided_minute import learn_minute, told
+
+        made = learn_minute(opened, one, target, **where)
+        return made, told(made.manifest.metrics["alignment"])
+    from app.learning.adaptation import align
+
+    made = align(opened, one, target, **where)
+    metrics = made.manifest.metrics["alignment"]
+    return made, f"turned by {metrics['roll']} electrodes, gain {metrics['gain']:.2f}"
 
 
 def _adapted(
@@ -308,11 +332,26 @@ def _recordings(folder: str, manifest: Manifest, gestures: Sequence[str] | None)
 
 
 def _judged(opened: Artefact, recordings: tuple[Recording, ...], options: dict[str, Any]) -> dict[str, Any]:
+    if options["unlabelled"]:
+        return _judged_unlabelled(opened, recordings, options)
     from app.learning.datasets import read
     from app.learning.evaluation import evaluate as judge
 
     data = read(recordings, opened.manifest, _mains())
     return judge(opened, data, options["split"], options["repetitions"], progress)
+
+
+def _judged_unlabelled(
+    opened: Artefact, recordings: tuple[Recording, ...], options: dict[str, Any]
+) -> dict[str, Any]:
+    """Return the figures after a minute without labels; what other options would say of it, is refused."""
+    from app.learning.covariance.judging_minutes import evaluate_unlabelled
+
+    if opened.manifest.architecture != "covariance":
+        raise DataError(f"--unlabelled judges covariance models; of {opened.manifest.name} see `aligned`")
+    if options["repetitions"] is not None or options["split"] not in ("person", "day"):
+        raise DataError("--unlabelled goes with --split person or day, without --calibrate")
+    return evaluate_unlabelled(opened, recordings, _mains(), options["split"], progress)
 
 
 def _streamed(opened: Artefact, recordings: tuple[Recording, ...], repetitions: int | None) -> dict[str, Any]:

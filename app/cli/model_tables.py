@@ -60,6 +60,8 @@ def accuracy_table(report: dict[str, Any]) -> str:
     if report["aligned"]:
         level = report["aligned"]["balanced_accuracy"]
         lines.append(f"each session aligned by its own signal, without labels: balanced {level:.3f}")
+    if report.get("as_it_is"):
+        lines += _without_labels(report)
     recalls = zip(report["classes"], report["per_class_recall"], strict=True)
     lines.append("recall: " + ", ".join(f"{k} {'-' if r is None else f'{r:.2f}'}" for k, r in recalls))
     return "\n".join(lines)
@@ -77,6 +79,18 @@ FIGURES = (  # of a row of decisions: its name, the column's title, digits
     ("stability", "stability", 3),
     ("change_right_in_first_second", "changes", 3),
 )
+
+
+def _without_labels(report: dict[str, Any]) -> list[str]:
+    """Return what the same windows say of the model before it saw a minute of each session."""
+    before, lda = report["as_it_is"], report["lda"]
+    classic = f"LDA {lda['balanced_accuracy']:.3f}, " if lda else ""
+    minutes = ", ".join(f"{count} {outcome}" for outcome, count in report["minutes"].items())
+    return [
+        f"as it is: balanced {before['balanced_accuracy']:.3f}, sd {before['spread']['balanced_accuracy']['sd']:.3f}; "
+        f"{classic}chance {report['chance']:.3f}",
+        f"sessions: {minutes}",
+    ]
 
 
 def decision_table(report: dict[str, Any]) -> str:

@@ -61,7 +61,7 @@ def adapt(
     """
     started = time.perf_counter()
     data = read([recording], parent.manifest, mains)
-    here = _rows_of_session(data, session, recording.name)
+    here = rows_of_session(data, session, recording.name)
     rows = first_repetitions(data, here, repetitions)
     expect_every_class(data, rows, f"{recording.name}, session {session}, repetitions 1 to {repetitions}")
     file = weights_for(parent, data.hashes[0].values())
@@ -91,10 +91,8 @@ def align(
     nothing = np.zeros_like(recording.label)
     blind = replace(recording, label=nothing, gesture_names=(parent.manifest.rest_class,))
     data = read([blind], parent.manifest, mains)
-    rows = _rows_of_session(data, session, recording.name)
-    seconds = (int(data.start[rows].max()) - int(data.start[rows].min())) / parent.manifest.sampling_rate
-    if seconds < LEAST_S:
-        raise DataError(f"{recording.name}: session {session} must last {LEAST_S:g} s, got {seconds:.1f} s")
+    rows = rows_of_session(data, session, recording.name)
+    least_seconds(data, rows, parent.manifest, f"{recording.name}: session {session}")
     file = weights_for(parent, data.hashes[0].values())
     own = manifest_of(parent, file)
     windows = Windows(data, own.mean, own.std)
@@ -106,7 +104,23 @@ def align(
     return _save(parent, out, data, adapted, {"alignment": used}, {"alignment": metrics})
 
 
-def _rows_of_session(data: Dataset, session: int, name: str) -> Ids:
+def least_seconds(data: Dataset, rows: Ids, manifest: Manifest, what: str) -> None:
+    """See that there is signal enough to learn from without labels.
+
+    Raises:
+        DataError: there is not.
+    """
+    seconds = (int(data.start[rows].max()) - int(data.start[rows].min())) / manifest.sampling_rate
+    if seconds < LEAST_S:
+        raise DataError(f"{what} must last {LEAST_S:g} s, got {seconds:.1f} s")
+
+
+def rows_of_session(data: Dataset, session: int, name: str) -> Ids:
+    """Return the windows of a session.
+
+    Raises:
+        DataError: there is none.
+    """
     rows = np.flatnonzero(data.session == session)
     if not len(rows):
         there = ", ".join(str(number) for number in np.unique(data.session))

@@ -27,6 +27,7 @@ SPLITS: dict[str, Callable[[Dataset, int], list[Part]]] = {
     "person": splits.person,
     "repetition": splits.repetition,
     "session": splits.session,
+    "day": splits.day,
 }
 
 

@@ -14,6 +14,7 @@ SPLITS = {
     "person": "people never seen, the model as it is",
     "repetition": "adapted on repetitions 1, 3, 4, 6, 7 of a person, tested on 2 and 5",
     "session": "adapted on all sessions of a person but the last, tested on that",
+    "day": "adapted on the first session of a person, tested on each later one",
     "calibrate": "adapted on the first repetitions of a session, tested on its repetitions 4 to 6",
 }
 

@@ -49,6 +49,18 @@ def session(data: Dataset, who: int) -> list[Part]:
     return [_part(data, who, "session", rows[~last], rows[last])]
 
 
+def day(data: Dataset, who: int) -> list[Part]:
+    """Adapt on the first session, test on each later one."""
+    rows = data.rows_of([who])
+    first, *later = np.unique(data.session[rows]).tolist()
+    if not later:
+        raise DataError(f"{data.people[who]}: has one session only; days need two")
+    train = rows[data.session[rows] == first]
+    return [
+        _part(data, who, f"session {number}", train, rows[data.session[rows] == number]) for number in later
+    ]
+
+
 def calibration(data: Dataset, who: int, repetitions: int) -> list[Part]:
     """For every session: adapt on its first repetitions, test on its repetitions 4 to 6."""
     if not 1 <= repetitions <= MAX_CALIBRATION:

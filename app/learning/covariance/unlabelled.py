@@ -35,13 +35,8 @@ from app.errors import DataError
 from app.learning.covariance.head import Doubles, Head, Ids, discriminant, shrunk
 from app.learning.covariance.placement import Placement, as_worn, feature_order, placements
 
-REST_SHARES = (
-    0.5,
-    0.7,
-    0.25,
-    0.125,
-    0.05,
-)  # that are tried; the last is none: small movements between gestures
+REST_SHARES = (0.5, 0.25, 0.125, 0.05)  # that are tried; the last is as good as none
+UNUSUAL = 1.0  # nats a window by which another share than the first must be likelier
 BETWEEN = (
     0.3  # of the covariance between sessions, added to that within: the person's own gestures are not known
 )
@@ -49,6 +44,7 @@ PLACE_SHRINKAGE = 0.5  # of a covariance towards its diagonal where only the pla
 SHRINKAGE = 0.1
 HEAT = 0.3  # logits are worth less than they say: neighbouring windows overlap, and people are no Gaussians
 FREEDOM = 96.0  # of the Student density
+OWN_BETWEEN = 1.0  # of the covariance within: how much the same person's gestures differ on another day
 STEPS = 6
 SURE, SURE_S = 0.5, 1.5  # a gesture is there if so many seconds of the minute are so surely it
 LEAST_REST = 0.1  # share that must be found
@@ -153,6 +149,30 @@ def _lacking(scores: Doubles, layout: Layout, rest_share: float) -> tuple[str, .
     return lacking
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Own:
+    """What a person's own model says of them: the statistics that its head was made of."""
+
+    means: Doubles
+    within: Doubles
+    between: Doubles
+
+    @classmethod
+    def of_head(cls, head: Head, temperature: float) -> Own:
+        """Take them from a head that knows all of its covariance, and was divided by that temperature.
+
+        Raises:
+            DataError: it does not know it, or is a mixture.
+        """
+        size = head.weight.shape[1]
+        if head.placements > 1 or head.typical_weight.shape != (size, size):
+            raise DataError("the model does not hold the statistics it was made of")
+        root = np.asarray(np.linalg.inv(head.typical_weight), np.float64)
+        means = head.weight @ root @ root.T  # around a centre that they do not keep
+        within = root @ root.T / temperature
+        return cls(means - means.mean(0), within, OWN_BETWEEN * within)
+
+
 def expected_shares(classes: int, rest: int, rest_share: float) -> Doubles:
     """Return which share of a minute each class has, (classes,): all gestures the same."""
     shares = np.full(classes, (1 - rest_share) / (classes - 1))
@@ -183,9 +203,10 @@ def placed(features: Doubles, known: Known, layout: Layout) -> Placed:
             share: _likelihood(
                 features[:, order], head, known.means, expected_shares(len(known.means), layout.rest, share)
             )
+            - UNUSUAL * (share != REST_SHARES[0])
             for share in REST_SHARES
         }
-        share = max(by_share, key=lambda one: by_share[one])
+        share = max(by_share, key=by_share.__getitem__)
         best.append((at, order, share))
         likely.append(by_share[share])
     first = int(np.argmax(likely))

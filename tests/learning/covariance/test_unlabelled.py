@@ -10,7 +10,7 @@ import pytest
 from app.errors import DataError
 from app.learning.covariance.head import Doubles, Ids, discriminant
 from app.learning.covariance.placement import Placement, feature_order
-from app.learning.covariance.unlabelled import Layout, expected_shares, learn, placed
+from app.learning.covariance.unlabelled import Layout, Own, expected_shares, learn, placed
 
 CHANNELS, CLASSES = 6, 4
 SIZE = CHANNELS * (CHANNELS + 1)
@@ -124,3 +124,18 @@ def test_how_much_of_a_minute_is_rest_need_not_be_said(pooled: Pooled, rest: int
 
 def test_every_gesture_has_the_same_share_of_what_is_not_rest() -> None:
     assert expected_shares(4, 1, 0.5).tolist() == pytest.approx([1 / 6, 0.5, 1 / 6, 1 / 6])
+
+
+def test_a_head_that_knows_its_covariance_gives_its_statistics_back() -> None:
+    chance = np.random.default_rng(11)
+    means, mix = chance.normal(size=(3, 5)), chance.normal(size=(5, 5))
+    covariance = mix @ mix.T + np.eye(5)
+    found = Own.of_head(discriminant(means, covariance).tempered(3.0), 3.0)
+    assert np.allclose(found.means, means - means.mean(0), atol=1e-4)
+    assert np.allclose(found.within, covariance, rtol=1e-3)
+
+
+def test_a_head_that_does_not_know_its_covariance_is_refused() -> None:
+    head = replace(discriminant(np.eye(3), np.eye(3)), typical_weight=np.zeros((0, 3)))
+    with pytest.raises(DataError, match="does not hold the statistics"):
+        Own.of_head(head, 1.0)

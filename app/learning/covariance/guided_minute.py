@@ -1,0 +1,182 @@
+"""`model calibrate --unlabelled` of a covariance model: a new one for a person, from a minute that nobody labelled."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from app.emg.files.recordings import Recording
+from app.emg.source import UNLABELLED
+from app.errors import DataError
+from app.inference import artefact
+from app.inference.artefact import WEIGHTS, Artefact, weights_bytes
+from app.inference.covariance.parameters import CovarianceParameters
+from app.inference.manifest import Manifest
+from app.inference.networks import build_for, load_arrays
+from app.learning.adaptation import Target, least_seconds, rows_of_session
+from app.learning.covariance.head import Head
+from app.learning.covariance.shipping import PRIOR, head_of, is_ring, own_confidence, prior_of
+from app.learning.covariance.unlabelled import Known, Layout, Learned, Own, learn
+from app.learning.covariance.windows import features_of
+from app.learning.datasets import HOP_S, Dataset, content_hashes, read
+from app.learning.export import export
+from app.learning.shipping import graph_windows, seen_by, weights_for
+
+TEMPERATURE = 5.0  # of heads that no label has confirmed: a calibration error of 0.05 on 75 sessions
+
+
+def learn_minute(
+    parent: Artefact, recording: Recording, out: Target, *, session: int, mains: float | None
+) -> Artefact:
+    """Write an artefact made a person's own by a session's signal; no label is looked at, nor what comes later.
+
+    Raises:
+        DataError: the session is not there, too short, or shows too few gestures or nothing but rest; or the parent
+            has no statistics of people.
+        ArtefactError: `out` cannot be written.
+    """
+    started = time.perf_counter()
+    file, known = known_to(parent, content_hashes(recording).values())
+    data = blind(parent.manifest, recording, mains)
+    rows = rows_of_session(data, session, recording.name)
+    least_seconds(data, rows, parent.manifest, f"{recording.name}: session {session}")
+    projection = parent.weights(file).get("project.weight")
+    features = features_of(data, parent.manifest, projection)[rows]
+    try:
+        found = learn(features, known, layout_of(parent, known))
+    except DataError as error:
+        raise DataError(f"{recording.name}, session {session}: {error}") from None
+    told = {**described(found), "windows": len(rows), "seconds": round(time.perf_counter() - started, 2)}
+    used = {"session_sha256": data.hashes[0][session], "session": session, **described(found)}
+    return _save(parent, out, file, data, found.head.tempered(TEMPERATURE), used, told)
+
+
+def known_to(parent: Artefact, hashes: Collection[str]) -> tuple[str, Known]:
+    """Return the weights that have not seen sessions of those content hashes, and what their statistics say of people.
+
+    What a model that was taught by one person's labels says is of that person, on another day.
+
+    Raises:
+        DataError: it holds none.
+    """
+    file = weights_for(parent, hashes)
+    training = parent.manifest.training
+    if PRIOR in parent.manifest.files and "calibration" not in training:
+        return file, prior_of(parent, file)
+    try:
+        return file, Own.of_head(head_of(parent, file), _temperature(parent))
+    except (DataError, KeyError, TypeError, ValueError, np.linalg.LinAlgError):
+        raise DataError(
+            f"{parent.manifest.name} holds no statistics of people or of a person, so nothing can be learned without "
+            "labels; take one that `model train` or `model new` made"
+        ) from None
+
+
+def _temperature(model: Artefact) -> float:
+    """Return what the logits of a person's own model were divided by."""
+    training = model.manifest.training
+    if "temperature" in training or "calibration" not in training:
+        return float(training.get("temperature", 1.0))
+    return own_confidence(model, int(training["calibration"]["repetitions"])).temperature
+
+
+def blind(
+    manifest: Manifest, recording: Recording, mains: float | None, among: npt.NDArray[np.bool_] | None = None
+) -> Dataset:
+    """Return the windows of a recording, or of some samples of it; all are called rest, edges of gestures too."""
+    label = np.zeros_like(recording.label) if among is None else np.where(among, 0, UNLABELLED)
+    nothing = replace(
+        recording,
+        label=label.astype(np.int16),
+        repetition=np.ones_like(recording.repetition),
+        gesture_names=(manifest.rest_class,),
+    )
+    return read([nothing], manifest, mains)
+
+
+def layout_of(model: Artefact, known: Known) -> Layout:
+    """Return what the features of a model are of; a person's own ring is expected to sit as it did."""
+    manifest = model.manifest
+    parameters = CovarianceParameters.read(manifest.hyper_parameters)
+    return Layout(
+        channels=parameters.projected or manifest.channels,
+        bands=len(parameters.bands_hz),
+        classes=manifest.classes,
+        rest=manifest.classes.index(manifest.rest_class),
+        hop_s=HOP_S,
+        ring=is_ring(model) and not isinstance(known, Own),
+    )
+
+
+def described(found: Learned) -> dict[str, Any]:
+    """Return what was found, for a manifest."""
+    return {
+        "roll": found.placement.roll,
+        "mirrored": found.placement.mirrored,
+        "margin": round(found.margin, 3),
+        "rest_share": found.rest_share,
+        "lacking": list(found.lacking),
+    }
+
+
+def told(metrics: Mapping[str, Any]) -> str:
+    """Return in words what a minute said; what it lacked is a line of its own."""
+    said = (
+        f"turned by {metrics['roll']} electrodes{', worn the other way round' if metrics['mirrored'] else ''}"
+    )
+    said += f"; {metrics['rest_share']:.0%} of it is rest"
+    if metrics["lacking"]:
+        names = ", ".join(metrics["lacking"])
+        said += (
+            f"\nnot surely shown: {names}; so it fell back to what was shown, with no share expected of each. "
+            "Record a minute with every gesture and rest for a better one"
+        )
+    return said
+
+
+def _save(
+    parent: Artefact,
+    out: Target,
+    file: str,
+    data: Dataset,
+    head: Head,
+    used: Mapping[str, Any],
+    metrics: Mapping[str, Any],
+) -> Artefact:
+    parameters = CovarianceParameters.read(parent.manifest.hyper_parameters)
+    own = replace(parameters, typical=len(head.typical_bias), placements=1)
+    changes: dict[str, Any] = {
+        "name": out.path.name,
+        "hyper_parameters": own.as_json(),
+        "reject_below": None,  # nobody knows what is typical of somebody without labels
+    }
+    arrays = head.arrays()
+    if parameters.projected:
+        arrays["project.weight"] = parent.weights(file)["project.weight"]
+    files = {WEIGHTS: weights_bytes(arrays)}
+    if out.graphs:
+        manifest = replace(parent.manifest, **changes)
+        network = build_for(manifest)
+        load_arrays(network, arrays)
+        files.update(export(network, manifest, graph_windows(manifest, data), out.progress))
+    training = {
+        **parent.manifest.training,
+        "temperature": TEMPERATURE,
+        "hashes": seen_by(parent, file),
+        "runs": {},
+        "alignment": dict(used),
+    }
+    return artefact.save_child(
+        parent,
+        out.path,
+        files,
+        replacing=out.replacing,
+        training=training,
+        metrics={"alignment": dict(metrics)},
+        **changes,
+    )
