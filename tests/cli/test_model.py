@@ -367,6 +367,24 @@ def test_export_writes_the_graphs_of_a_calibrated_model(run: Run, people: Path, 
     assert (models / "tiny" / "README.md").read_text() == "about it"
 
 
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        (["--unlabelled"], "--unlabelled judges covariance models"),
+        (["--split", "day", "--calibrate", "9"], "a calibration takes 1 to 3 repetitions"),
+    ],
+    ids=["a network", "nine repetitions"],
+)
+def test_judging_what_a_model_cannot_do_is_one_line(
+    run: Run, people: Path, options: list[str], named: str
+) -> None:
+    result = run("evaluate", "--model", "tiny", "--data", people, *options)
+
+    assert result.exit_code != 0
+    assert named in result.stderr
+    assert len([line for line in result.stderr.splitlines() if line.startswith("error")]) == 1
+
+
 WRITERS = {
     "calibrate": ["calibrate", "--model", "tiny", "--recording", "PERSON", "--out", "tiny"],
     "calibrate-unlabelled": ["calibrate", "--model", "tiny", "--recording", "PERSON", "--unlabelled", "--out", "tiny"],
