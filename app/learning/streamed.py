@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -10,14 +10,22 @@ import numpy as np
 from app.emg.files.recordings import Recording
 from app.inference.artefact import Artefact
 from app.inference.backend import Backend
+from app.inference.covariance.parameters import CovarianceParameters
 from app.inference.manifest import Manifest
+from app.inference.networks import Classifier, build_for, load_arrays
 from app.inference.torch_backend import TorchBackend
 from app.learning import replay, splits
 from app.learning.batches import Windows
-from app.learning.datasets import content_hashes, read
+from app.learning.covariance.judging import CovarianceJudge, is_covariance
+from app.learning.covariance.shipping import own_confidence
+from app.learning.datasets import Dataset, content_hashes, read
 from app.learning.evaluation import Networks, adapted
+from app.learning.operating_point import REST_LEAN
 from app.learning.progress import Progress
 from app.learning.splicing import spliced
+from app.learning.splits import Part
+
+Teach = Callable[[Part], tuple[Classifier, Manifest]]
 
 
 @dataclass(slots=True)
@@ -47,7 +55,7 @@ def streams_of(
     rest = model.manifest.rest_class
     for k in progress(range(len(recordings)), len(recordings), "replay"):
         judged = 1 if repetitions is None else splits.CALIBRATION_TEST[0]
-        for part, manifest, backend in _played(networks, recordings[k], repetitions, mains):
+        for part, manifest, backend in _played(model, networks, recordings[k], repetitions, mains):
             whole = replay.replay(part, manifest, backend, mains=mains)
             if repetitions is not None:
                 tests = np.isin(part.repetition[whole.end - 1], splits.CALIBRATION_TEST)
@@ -75,7 +83,7 @@ def report_of(model: Artefact, streams: Streams, repetitions: int | None) -> dic
 
 
 def _played(
-    networks: Networks, recording: Recording, repetitions: int | None, mains: float | None
+    model: Artefact, networks: Networks, recording: Recording, repetitions: int | None, mains: float | None
 ) -> Iterator[tuple[Recording, Manifest, Backend]]:
     """Yield what is replayed, and by what: the recording, or each session of it by its own calibrated network."""
     network, manifest = networks.unseen_by(content_hashes(recording).values())
@@ -83,11 +91,34 @@ def _played(
         yield recording, manifest, TorchBackend(network, manifest, "cpu")
         return
     data = read([recording], manifest, mains)
-    windows = Windows(data, manifest.mean, manifest.std)
+    covariance = is_covariance(model)
+    own = _covariance(model, data, repetitions, manifest) if covariance else _network(data, network, manifest)
     for part in splits.calibration(data, 0, repetitions):
         session = int(data.session[part.train[0]])
-        own = adapted(network, windows, part)
-        yield _of_session(recording, session), manifest, TorchBackend(own, manifest, "cpu")
+        taught, its = own(part)
+        yield _of_session(recording, session), its, TorchBackend(taught, its, "cpu")
+
+
+def _network(data: Dataset, network: Classifier, manifest: Manifest) -> Teach:
+    """Return what adapts the network to a part."""
+    windows = Windows(data, manifest.mean, manifest.std)
+    return lambda part: (adapted(network, windows, part), manifest)
+
+
+def _covariance(model: Artefact, data: Dataset, repetitions: int, manifest: Manifest) -> Teach:
+    """Return what learns a head of a part, as `model calibrate` does."""
+    judge, meant = CovarianceJudge(model, data), own_confidence(model, repetitions)
+    parameters = CovarianceParameters.read(manifest.hyper_parameters)
+
+    def own(part: Part) -> tuple[Classifier, Manifest]:
+        head = judge.taught(part).tempered(meant.temperature).leaning(data.rest, REST_LEAN)
+        its = replace(parameters, typical=len(head.typical_bias), placements=head.placements)
+        changed = replace(manifest, hyper_parameters=its.as_json(), reject_below=meant.reject_below)
+        taught = build_for(changed)
+        load_arrays(taught, head.arrays())
+        return taught, changed
+
+    return own
 
 
 def _of_session(recording: Recording, session: int) -> Recording:

@@ -42,6 +42,10 @@ class CovarianceJudge:
             head = self._taught(part, prior)
         return head.predict(self._features[part.test])
 
+    def taught(self, part: Part) -> Head:
+        """Return the head that the part's training windows teach, without a temperature."""
+        return self._taught(part, self._unseen_by(part.person)[1])
+
     def aligned(self, part: Part) -> Ids | None:
         """Not looked at here: a guided minute without labels has its own protocol."""
         del part

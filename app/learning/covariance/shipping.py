@@ -28,6 +28,7 @@ from app.learning.covariance.prior import Prior, Session, places_of, pool, sessi
 from app.learning.covariance.windows import moments_of
 from app.learning.datasets import Dataset, read
 from app.learning.export import export
+from app.learning.operating_point import RULE
 from app.learning.progress import Progress
 from app.learning.recipes import Recipe
 from app.learning.shipping import Run, fold_file, graph_windows, runs, save_beside_card, with_statistics
@@ -242,7 +243,13 @@ def _described(
         "calibrated": [asdict(one) for one in calibrated],
         "runs": {run.name: {**own, "held_out": _hashes(data, run.held)} for run in its},
     }
-    return replace(draft, rest_rms=levels.rest_rms, active_rms=levels.active_rms, training=training)
+    return replace(
+        draft,
+        rest_rms=levels.rest_rms,
+        active_rms=levels.active_rms,
+        decision=RULE,
+        training=training,
+    )
 
 
 def _hashes(data: Dataset, people: Collection[int]) -> list[str]:
