@@ -114,13 +114,11 @@ SYNTHETIC = Recipe(
         "floor": 1.0,  # uV^2
         "degree": 23,
         "tau_ms": 250.0,
-        "bands_hz": [[20.0, 80.0], [80.0, 160.0], [160.0, 450.0]],
-        "frame_ms": 100.0,
-        "typical": 320,
+        "typical": 272,
     },
     channels=16,
     length=200,
-    context=1800,
+    context=1300,
     sampling_rate=2000.0,
     units="uV",
     filters=(
