@@ -11,9 +11,11 @@ def register(app: Flask) -> None:
     from app.cli.engine import engine
     from app.cli.keys import keys
     from app.cli.model import model
+    from app.cli.model_calibration import calibrate_model
     from app.cli.model_import import import_model
     from app.cli.model_new import new_model
 
+    model.add_command(calibrate_model)
     model.add_command(import_model)
     model.add_command(new_model)
     app.cli.add_command(model)

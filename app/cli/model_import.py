@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from app.cli import model_folder
 from app.cli.options import as_json, force, one_line_errors, say
 from app.errors import DataError
 
@@ -35,19 +36,17 @@ _a_file = click.Path(path_type=Path)
 @one_line_errors
 def import_model(graph: Path, draft: Path, golden: Path, out: str | None, force: bool, as_json: bool) -> None:
     """Take somebody's own ONNX graph in, once it answers as its author's golden vectors say."""
-    from app.cli.model import _models, _target
     from app.inference.foreign.drafts import completed
 
     text = _content(draft)
     manifest = completed(text, Path(out).name if out else None)
-    place = _target(out or manifest.name, force)
+    place = model_folder.target_of(out or manifest.name, force)
     made, proof = _made(place, graph, text, golden, force)
     report: dict[str, Any] = {"model": str(made.path), "sha256": made.sha256, "windows": proof.windows}
     report["difference"] = proof.difference
-    served = made.path.name if made.path.parent == _models() else made.path.resolve()
     text_said = (
         f"wrote {made.path}: it answers as {proof.windows} golden vectors say (largest difference "
-        f"{proof.difference:.2g})\nserve it with: EMG_MODEL={served} make serve"
+        f"{proof.difference:.2g})\n{model_folder.how_to_serve(made)}"
     )
     say(as_json, report, text_said)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.cli import named_recordings
+from app.cli import model_folder, named_recordings
 from app.cli.named_recordings import recording_path
 from app.cli.options import as_gestures, as_json, force, one_line_errors, say
 from app.errors import DataError
@@ -34,17 +34,16 @@ if TYPE_CHECKING:
 @one_line_errors
 def new_model(recordings: tuple[str, ...], out: str, force: bool, as_json: bool, **options: Any) -> None:
     """Learn a model from recordings alone: any device, any gestures, any names."""
-    from app.cli.model import _mains, _target
     from app.learning.own.making import new
 
-    target = _target(out, force)
+    target = model_folder.target_of(out, force)
     try:
         made = new(
             load_all(recordings),
             target,
             gestures=options["gestures"],
             rest=options["rest"],
-            mains=_mains(),
+            mains=model_folder.mains(),
             refine=not options["labels_as_they_are"],
             replacing=force,
             even_if_worse=options["even_if_worse"],
@@ -89,8 +88,6 @@ def report(made: Made) -> dict[str, Any]:
 
 def told(made: Made) -> str:
     """Return the same for people."""
-    from app.cli.model import _how_to_serve
-
     learned, manifest = made.learned, made.artefact.manifest
     found, labels = learned.judgement, learned.told
     lines = [f"wrote {made.artefact.path}: {figures(made)}"]
@@ -107,7 +104,7 @@ def told(made: Made) -> str:
         lines.append("  found: " + ", ".join(f"{k} {'-' if r is None else f'{r:.2f}'}" for k, r in recalls))
     lines += [f"  note: {line}" for line in learned.said]
     lines += [f"  better: {line}" for line in learned.advice]
-    lines.append(_how_to_serve(made.artefact))
+    lines.append(model_folder.how_to_serve(made.artefact))
     return "\n".join(lines)
 
 

@@ -15,12 +15,18 @@ SIMULATED_PEOPLE = 46
 
 
 def recipe_of(name: str, options: dict[str, Any]) -> Any:
-    """Return the recipe of that name, changed as the options say."""
+    """Return the recipe of that name, changed as the options say.
+
+    Raises:
+        DataError: there is no such recipe or network, or an option that it has no use for.
+    """
     from dataclasses import replace
 
     from app.learning import recipes
 
     recipe = recipes.find(name, options["network"])
+    if recipe.architecture == "covariance" and (options["epochs"] or options["without"]):
+        raise DataError("--epochs and --without are for networks (--network); a covariance model is one sum")
     schedule = recipe.schedule
     left_out: dict[str, Any] = dict.fromkeys(options["without"], 0)
     augmentation = replace(schedule.augmentation, **left_out)

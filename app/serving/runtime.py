@@ -270,17 +270,10 @@ class Runtime:
 
     def close(self) -> None:
         """Let the streams say their last word, stop acquiring and free the engine. Safe to call twice."""
-        with (
-            ExitStack() as parts
-        ):  # the last one pushed is the first to close; one that raises stops no other
-            for part in (
-                self.engine,
-                self.watchdog,
-                self.hub_monitor,
-                self.pipelines,
-                self.recorder,
-                self.models,
-            ):
+        held = (self.engine, self.watchdog, self.hub_monitor, self.pipelines, self.recorder, self.models)
+        # the last one pushed is the first to close; one that raises stops no other
+        with ExitStack() as parts:
+            for part in held:
                 parts.callback(part.close)
             parts.callback(self.detached_streams.drain, LAST_WORD_S)
             for output in (self.outputs, self.raw_lsl):

@@ -36,7 +36,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     makers.artefact(folder / "tiny")
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    monkeypatch.setattr("app.cli.model._models", lambda: folder)
+    monkeypatch.setattr("app.cli.model_folder.models_folder", lambda: folder)
     return folder
 
 
@@ -184,7 +184,7 @@ def test_evaluate_stream_prints_a_line_for_every_rule(run: Run, people: Path) ->
 def test_evaluate_takes_one_file_and_the_simulator(
     run: Run, people: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.cli.model.EVALUATION_PEOPLE", 1)
+    monkeypatch.setattr("app.cli.model_folder.EVALUATION_PEOPLE", 1)
 
     for source in (people / "S01.npz", "simulator"):
         result = run("evaluate", "--model", "tiny", "--data", source, "--json")

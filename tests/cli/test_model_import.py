@@ -17,7 +17,7 @@ from tests.inference.foreign_models import answers, draft, emg, golden, graph
 @pytest.fixture
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "models"
-    monkeypatch.setattr("app.cli.model._models", lambda: folder)
+    monkeypatch.setattr("app.cli.model_folder.models_folder", lambda: folder)
     return folder
 
 

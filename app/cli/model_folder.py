@@ -1,0 +1,81 @@
+"""What the commands about models share: where models lie, what fits them, and what may be written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from app.cli.named_recordings import recording_path
+from app.errors import ArtefactError
+
+if TYPE_CHECKING:
+    from app.emg.files.recordings import Recording
+    from app.inference.artefact import Artefact
+    from app.inference.manifest import Manifest
+
+EVALUATION_PEOPLE, EVALUATION_SEED = 10, 5000
+
+
+def expect_fit(recordings: Iterable[Recording], manifest: Manifest) -> None:
+    """Refuse a recording of another kind, naming the models here that take it."""
+    from app.emg.simulated.playback import require
+    from app.inference import artefact
+
+    models = [(m.name, m.channels, m.sampling_rate) for m in artefact.manifests(models_folder())]
+    for recording in recordings:
+        require(recording, manifest.channels, manifest.sampling_rate, models)
+
+
+def how_to_serve(made: Artefact) -> str:
+    """Return the line that puts a model into use."""
+    name = made.path.name if made.path.parent == models_folder() else made.path.resolve()
+    return f"serve it with: EMG_MODEL={name} make serve"
+
+
+def recordings_for(folder: str, manifest: Manifest, gestures: Sequence[str] | None) -> tuple[Recording, ...]:
+    """Return the recordings of a folder or file, or simulated people, as that model names gestures."""
+    from app.learning import datasets, recipes
+
+    if folder == recipes.SIMULATOR:
+        seeds = range(EVALUATION_SEED, EVALUATION_SEED + EVALUATION_PEOPLE)
+        return recipes.simulate(manifest, seeds, seconds=120.0)
+    with recording_path(folder) as path:
+        people = datasets.load_people(path, gestures)
+    expect_fit(people, manifest)
+    return datasets.named(people, manifest.classes, manifest.rest_class)
+
+
+def _settings() -> Any:
+    from app.config import Settings
+
+    return Settings.from_env()
+
+
+def models_folder() -> Path:
+    """Return where models lie that are called by their names."""
+    return Path(_settings().instance) / "models"
+
+
+def mains() -> float | None:
+    """Return EMG_MAINS in Hz; None where it is off."""
+    hertz: float | None = _settings().mains_hz
+    return hertz
+
+
+def target_of(out: str, force: bool) -> Path:
+    """Where an artefact goes: a bare name is one of instance/models. Said before the work, not after it.
+
+    Raises:
+        ArtefactError: something is there, and nobody said that it may be replaced.
+    """
+    from app.inference import artefact
+
+    target = Path(out) if "/" in out else models_folder() / out
+    if not force:
+        try:
+            artefact.expect_free(target)
+        except ArtefactError as error:
+            cure = ", or replace it with --force" if (target / "manifest.json").is_file() else ""
+            raise ArtefactError(f"{error}{cure}") from None
+    return target
