@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import zipfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -16,8 +17,11 @@ from urllib.parse import urlencode
 import numpy as np
 from flask import Flask
 
+from tests.server.live import ROOT
+
 JSON, NPY, RAW = "application/json", "application/x-npy", "application/octet-stream"
 LENGTH, CHANNELS, RATE_HZ = 200, 16, 2000  # of the shipped model
+MODEL = "synthetic-16ch-2khz"  # which the server runs, so that it is neither replaced nor deleted
 KEPT, GONE = "kept", "gone"  # recordings: one that is there all the time, one that comes and goes
 OTHER = "other"  # the source, with EMG_MODE=push, that comes and goes
 READER = "reader"  # and the one that is watched, to which no garbage is sent
@@ -78,6 +82,16 @@ def _npz() -> bytes:
     return file.getvalue()
 
 
+def _archive() -> bytes:
+    """Return a model that is there already, as a client would bring it."""
+    file, folder = io.BytesIO(), ROOT / "instance" / "models" / MODEL
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                archive.write(path, path.relative_to(folder).as_posix())
+    return file.getvalue()
+
+
 def _get(rule: str, **more: Any) -> Sound:
     return Sound(rule=rule, method="GET", **{"parts": {}, **more})
 
@@ -88,6 +102,7 @@ def _post(rule: str, **more: Any) -> Sound:
 
 _KEPT, _GONE, _OTHER = {"name": KEPT}, {"name": GONE}, {"name": OTHER}
 _SOURCE, _RECORDING = "/emg/sources/<name>", "/emg/recordings/<name>"
+_MODEL = {"name": MODEL}
 _CHOICE = "/emg/source"  # in the mode dummy, the one that is read already
 
 # In an order in which each finds what it asks for. With EMG_MODE=push; `sound` says what else there is.
@@ -112,6 +127,11 @@ ROUTES: tuple[Sound, ...] = (
     _get("/infer/stream/stats"),
     _get("/infer/stream", query={**STREAM, "source": READER, "duration_seconds": 0.2}),
     _post("/infer/stream", values={**STREAM, "source": READER, "use_tensorrt": False}),
+    _get("/models"),
+    _get("/models/<name>", parts=_MODEL),
+    _get("/models/<name>/archive", parts=_MODEL),
+    _post("/models", raw=_archive(), status=CONFLICT),
+    Sound(rule="/models/<name>", method="DELETE", parts=_MODEL, status=CONFLICT),
     _get("/emg/devices", query={"seconds": 0}),
     Sound(rule=_CHOICE, method="PUT", parts={}, values={"settings": {"EMG_MODE": "dummy"}}, status=CONFLICT),
     Sound(rule=_CHOICE, method="DELETE", parts={}, status=CONFLICT),
