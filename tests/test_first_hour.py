@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import subprocess
 import sys
 from contextlib import ExitStack
@@ -86,8 +85,6 @@ class Reader:
         self._env = {k: v for k, v in os.environ.items() if not k.startswith(("EMG_", "WEB_CONCURRENCY"))}
         self._own: dict[str, str] = {}
         models = self._folder / "instance" / "models"
-        models.unlink()  # a link to this project's, into which nothing may be written
-        shutil.copytree(ROOT / "instance" / "models", models)
         _record(self._folder / "S01.npz", models / "myo-8ch-200hz")
         _write_tables(self._folder)
         self._device = folder / "emg0"

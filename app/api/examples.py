@@ -8,7 +8,7 @@ from typing import Any
 from apispec import BasePlugin
 
 from app.api.codec.decoding import JSON
-from app.config import EmgMode, Settings
+from app.config import DEFAULT_MODEL, EmgMode, Settings
 from app.inference.manifest import Manifest
 
 RECORDING, PUSHED = "try-it", "armband"
@@ -49,6 +49,7 @@ class Examples(BasePlugin):
 
     def __init__(self, settings: Settings, manifest: Manifest | None) -> None:
         self._mode = settings.emg_mode
+        self._model = DEFAULT_MODEL if manifest is None else manifest.name
         stream: dict[str, Any] = {
             "duration_seconds": min(STREAM_S, settings.max_duration_s or STREAM_S),
             "fps": min(STREAM_FPS, settings.max_fps),
@@ -63,9 +64,8 @@ class Examples(BasePlugin):
         parameters: list[Any] | None = None,
         **_: Any,
     ) -> None:
-        name = RECORDING if path is not None and path.startswith("/emg/recordings/") else SOURCES[self._mode]
         for parameter in parameters or ():
-            parameter["example"] = name
+            parameter["example"] = self._name(path or "")
 
     def operation_helper(
         self, path: str | None = None, operations: dict[str, Any] | None = None, **_: Any
@@ -83,6 +83,12 @@ class Examples(BasePlugin):
                     parameter["example"] = self._queries[route][parameter["name"]]
             if route in NEED_PUSH and self._mode is not EmgMode.PUSH:
                 operation["description"] = f"{operation.get('description', '')}\n\n{self._refusal}".strip()
+
+    def _name(self, path: str) -> str:
+        """Return a name that is there: of a recording, a model or a source."""
+        if path.startswith("/emg/recordings/"):
+            return RECORDING
+        return self._model if path.startswith("/models/") else SOURCES[self._mode]
 
     @property
     def _refusal(self) -> str:

@@ -11,7 +11,7 @@ import pytest
 from tests.browser.dashboards import MARKS, Dashboard
 from tests.server.live import ROOT, Live, gunicorn
 
-RECORDING = ROOT.parent / "shared" / "data" / "emg" / "myo-readings" / "S01.npz"
+RECORDING = ROOT.parent / "shared" / "data" / "emg" / "myo-readings" / "S06.npz"
 
 pytestmark = MARKS
 
