@@ -48,12 +48,23 @@ class Dripping:
     closed_after_s: float | None = None
 
     def go_on(self) -> bool:
-        """Send a drop, and take what has come; whether the connection is still open."""
+        """Take what has come, and send a drop where nothing has; whether the connection is still open.
+
+        In this order: a drop on a connection that is closed is answered by a reset, which drops the answer unread.
+        """
         try:
-            self.socket.send(self.drop)
             data = self.socket.recv(65536)
             self.told += data
             return bool(data)
+        except BlockingIOError:
+            return self._drip()
+        except OSError:
+            return False
+
+    def _drip(self) -> bool:
+        try:
+            self.socket.send(self.drop)
+            return True
         except BlockingIOError:
             return True
         except OSError:
