@@ -25,7 +25,7 @@ help: ## Show this list
 serve: $(VENV)/.runtime ## Start the server on http://127.0.0.1:8000 (EMG_* settings: see .env.example)
 	@exec $(BIN)/gunicorn -c gunicorn.conf.py wsgi:app
 
-test: $(VENV)/.dev ## Run the tests of five minutes (ARGS="..." goes to pytest)
+test: $(VENV)/.dev ## Run the tests of some minutes (ARGS="..." goes to pytest)
 	@$(PYTEST) -n 2 -m "not gpu and ($(QUICK))" $(ARGS)
 
 test-all: test test-rest test-alone ## Run all tests but those for a GPU
