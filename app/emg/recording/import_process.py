@@ -44,7 +44,7 @@ def done(job: Mapping[str, Any]) -> dict[str, Any]:
     except FileExistsError:
         name = job["name"]
         return _failed(BUSY, f"there is a recording {name} already; choose another name or delete it")
-    except MemoryError:
+    except (MemoryError, SystemError):  # the second where memory ends while Python compiles a module
         return _failed(DATA, too_much(job["memory"], job["seconds"]))
     except MyostreamError as error:
         return _failed(DATA, str(error))

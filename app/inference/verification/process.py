@@ -36,7 +36,7 @@ def report(path: Path) -> dict[str, Any]:
         found = arrived(path) if path.is_file() else verified(path)
     except MyostreamError as error:
         return {"error": str(error)}
-    except MemoryError:
+    except (MemoryError, SystemError):  # the second where memory ends while Python compiles a module
         return {"error": too_much()}
     except OSError as error:
         return {"error": error.strerror or str(error), "disk": True}
