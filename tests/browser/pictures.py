@@ -14,7 +14,7 @@ IMAGES = ROOT / "docs" / "images"
 SIZE = {"width": 1440, "height": 960}
 FULL_S = 65  # the chart of ages shows a minute
 HELD = "dashboard.frame.truth === dashboard.frame.decision_label && dashboard.frame.truth !== 'rest'"
-RECORDING = ROOT.parent / "shared" / "data" / "emg" / "myo-readings" / "S01.npz"
+RECORDING = ROOT.parent / "shared" / "data" / "emg" / "myo-readings" / "S06.npz"  # whom the model knows
 REPLAY = {"EMG_MODE": "ninapro", "EMG_RECORDING": str(RECORDING), "EMG_MODEL": "myo-8ch-200hz"}
 
 
