@@ -69,26 +69,13 @@ class Decider:
     A window's vote is its prediction; with `enter`, `leave` or `change` it is what `Hysteresis` holds after it.
     """
 
-    def __init__(
-        self,
-        votes: int,
-        min_confidence: float,
-        rest: int,
-        enter: float | None = None,
-        leave: float | None = None,
-        change: float | None = None,
-    ) -> None:
-        self._votes: deque[int | None] = deque(maxlen=votes)
-        self._min_confidence = min_confidence
+    def __init__(self, rule: DecisionRule, rest: int) -> None:
+        self._votes: deque[int | None] = deque(maxlen=rule.votes)
+        self._min_confidence = rule.min_confidence
         self._rest = rest
-        off = enter is None and leave is None and change is None
-        self._hysteresis = None if off else Hysteresis(enter, leave, change, rest)
+        off = rule.enter is None and rule.leave is None and rule.change is None
+        self._hysteresis = None if off else Hysteresis(rule.enter, rule.leave, rule.change, rest)
         self.decision = rest
-
-    @classmethod
-    def by(cls, rule: DecisionRule, rest: int) -> Decider:
-        """Return one that goes by that rule."""
-        return cls(rule.votes, rule.min_confidence, rest, rule.enter, rule.leave, rule.change)
 
     def update(
         self, prediction: int, confidence: float, probabilities: Sequence[float] = (), unknown: bool = False

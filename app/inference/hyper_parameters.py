@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from app.errors import ArtefactError
-from app.inference.manifest import shown
+from app.inference.parameter_checks import expect_real, expect_whole, require
 
 # Far above what runs in real time on one core; they bound what a hand-edited manifest can make us allocate.
 MAX_WIDTH, MAX_KERNEL, MAX_STEM, MAX_BLOCKS, MAX_DILATION = 512, 63, 1024, 16, 1024
@@ -36,20 +36,20 @@ class HyperParameters:
     threshold: float = 1.0  # the potential that makes a neuron spike
 
     def __post_init__(self) -> None:
-        _whole(self.width, "width", MAX_WIDTH)
-        _whole(self.stem_kernel, "stem_kernel", MAX_STEM)
-        _whole(self.stem_stride, "stem_stride", self.stem_kernel)
-        _whole(self.hidden, "hidden", MAX_WIDTH)
-        _whole(self.kernel, "kernel", MAX_KERNEL)
-        _require(self.kernel % 2 == 1, "kernel", "odd", self.kernel)
-        _require(
+        expect_whole(self.width, "width", 1, MAX_WIDTH)
+        expect_whole(self.stem_kernel, "stem_kernel", 1, MAX_STEM)
+        expect_whole(self.stem_stride, "stem_stride", 1, self.stem_kernel)
+        expect_whole(self.hidden, "hidden", 1, MAX_WIDTH)
+        expect_whole(self.kernel, "kernel", 1, MAX_KERNEL)
+        require(self.kernel % 2 == 1, "kernel", "odd", self.kernel)
+        require(
             1 <= len(self.dilations) <= MAX_BLOCKS, "dilations", f"1 to {MAX_BLOCKS} numbers", self.dilations
         )
         for dilation in self.dilations:
-            _whole(dilation, "dilations", MAX_DILATION)
-        _real(self.dropout, "dropout", 0.0, 0.9)
-        _real(self.beta, "beta", 0.0, 1.0)
-        _real(self.threshold, "threshold", 1e-6, 1e6)
+            expect_whole(dilation, "dilations", 1, MAX_DILATION)
+        expect_real(self.dropout, "dropout", 0.0, 0.9)
+        expect_real(self.beta, "beta", 0.0, 1.0)
+        expect_real(self.threshold, "threshold", 1e-6, 1e6)
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> HyperParameters:
@@ -60,9 +60,9 @@ class HyperParameters:
         """
         known = [entry.name for entry in fields(cls)]
         for name in values:
-            _require(name in known, "name", f"one of {', '.join(known)}", name)
+            require(name in known, "name", f"one of {', '.join(known)}", name)
         dilations = values.get("dilations", DILATIONS)
-        _require(isinstance(dilations, (list, tuple)), "dilations", "a list", dilations)
+        require(isinstance(dilations, (list, tuple)), "dilations", "a list", dilations)
         return cls(**{**values, "dilations": tuple(dilations)})
 
     def frames(self, length: int) -> int:
@@ -94,18 +94,3 @@ class HyperParameters:
         """How many samples one frame of the last block sees: both convolutions of every block widen it."""
         frames = 1 + 2 * (self.kernel - 1) * sum(self.dilations)
         return self.stem_kernel + (frames - 1) * self.stem_stride
-
-
-def _whole(value: object, name: str, most: int) -> None:
-    whole = isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= most
-    _require(whole, name, f"an integer from 1 to {most}", value)
-
-
-def _real(value: object, name: str, least: float, most: float) -> None:
-    real = isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most
-    _require(real, name, f"a number from {least:g} to {most:g}", value)
-
-
-def _require(holds: bool, name: str, expected: str, value: object) -> None:
-    if not holds:
-        raise ArtefactError(f"hyper_parameters: {name} must be {expected}, got {shown(value)}")

@@ -124,17 +124,9 @@ def replay(
     )
 
 
-def decide(
-    stream: Replay,
-    votes: int,
-    min_confidence: float,
-    rest: int,
-    enter: float | None = None,
-    leave: float | None = None,
-    change: float | None = None,
-) -> Ids:
+def decide(stream: Replay, rule: DecisionRule, rest: int) -> Ids:
     """Return the decision after each window; a new piece starts from rest, as a new stream does."""
-    decider = Decider(votes, min_confidence, rest, enter, leave, change)
+    decider = Decider(rule, rest)
     n = len(stream.end)
     shares = [()] * n if stream.probabilities is None else stream.probabilities.tolist()
     unknown = [False] * n if stream.unknown is None else stream.unknown.tolist()
@@ -171,7 +163,7 @@ def row_of(
     """Return a rule and what decisions by it are worth."""
 
     def decided(stream: Replay) -> Ids:
-        return decide(stream, rule.votes, rule.min_confidence, rest, rule.enter, rule.leave, rule.change)
+        return decide(stream, rule, rest)
 
     row = {**asdict(rule), **figures([quality(one, decided(one), rest) for one in streams])}
     if changes:

@@ -220,9 +220,7 @@ class Runtime:
 
     def output_states(self) -> dict[str, OutputState]:
         """Return the ways out that the operator asked for, by name; empty where there are none."""
-        counts = self.metrics.outputs()
-        ways = self.outputs.ways if self.outputs is not None else ()
-        return {way.name: OutputState(counts[way.name].state, way.reason) for way in ways}
+        return {} if self.outputs is None else self.outputs.states(self.metrics.outputs())
 
     def not_ready(self) -> list[str]:
         """Why this worker should get no traffic; empty when it should."""

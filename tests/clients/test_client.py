@@ -62,6 +62,10 @@ def test_own_windows_are_judged_alike_as_bytes_and_as_lists(
     assert len({one.probabilities for one in as_bytes}) > 1
     bare = client.infer(windows[2], backend=backend, preprocess=False)  # the model's statistics are 0 and 1
     assert bare.probabilities == alone.probabilities
+    wrong: Any = "hardly"
+    for form in (windows[2], windows[2].tolist()):  # as bytes and as lists it is asked for
+        with pytest.raises(RefusedError, match=r"422.*preprocess"):
+            client.infer(form, backend=backend, preprocess=wrong)
 
 
 def test_windows_of_a_wrong_shape_are_refused_with_what_is_right(client: StreamingInferenceClient) -> None:

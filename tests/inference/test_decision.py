@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.inference.decision import Decider, majority
+from app.inference.decision_rule import DecisionRule
 
 REST, FIST, OPEN = 0, 1, 2
 
@@ -25,7 +26,7 @@ def test_majority(votes: list[int | None], previous: int, expected: int) -> None
 
 
 def test_one_vote_follows_every_confident_prediction() -> None:
-    decider = Decider(votes=1, min_confidence=0.5, rest=REST)
+    decider = Decider(DecisionRule(min_confidence=0.5), REST)
     assert [decider.update(FIST, 0.9), decider.update(OPEN, 0.9), decider.update(OPEN, 0.4)] == [
         FIST,
         OPEN,
@@ -34,13 +35,13 @@ def test_one_vote_follows_every_confident_prediction() -> None:
 
 
 def test_votes_outvote_a_single_outlier() -> None:
-    decider = Decider(votes=3, min_confidence=0.0, rest=REST)
+    decider = Decider(DecisionRule(votes=3), REST)
     decisions = [decider.update(p, 1.0) for p in (FIST, FIST, OPEN, FIST)]
     assert decisions == [FIST] * 4
 
 
 def test_reset_falls_to_rest_and_forgets_the_votes() -> None:
-    decider = Decider(votes=5, min_confidence=0.0, rest=REST)
+    decider = Decider(DecisionRule(votes=5), REST)
     for _ in range(5):
         decider.update(FIST, 1.0)
     assert decider.reset() == REST
@@ -54,7 +55,7 @@ predictions = st.lists(st.tuples(st.integers(0, 4), st.floats(0, 1)), max_size=6
 def test_a_decision_is_rest_or_a_class_among_the_confident_votes_so_far(
     stream: list[tuple[int, float]], votes: int, threshold: float
 ) -> None:
-    decider = Decider(votes, threshold, REST)
+    decider = Decider(DecisionRule(votes=votes, min_confidence=threshold), REST)
     confident = {REST}
     for prediction, confidence in stream:
         if confidence >= threshold:
@@ -66,7 +67,7 @@ def test_a_decision_is_rest_or_a_class_among_the_confident_votes_so_far(
 def test_a_class_with_more_than_half_of_the_last_votes_is_always_decided(
     stream: list[tuple[int, float]], votes: int
 ) -> None:
-    decider = Decider(votes, 0.0, REST)
+    decider = Decider(DecisionRule(votes=votes), REST)
     history: list[int] = []
     for prediction, confidence in stream:
         history.append(prediction)
@@ -87,7 +88,7 @@ def decided(decider: Decider, *windows: tuple[float, ...] | None) -> list[int]:
 
 
 def hysteresis(enter: float | None = 0.7, leave: float | None = 0.1, **more: float) -> Decider:
-    return Decider(votes=1, min_confidence=0.0, rest=REST, enter=enter, leave=leave, **more)
+    return Decider(DecisionRule(enter=enter, leave=leave, **more), REST)
 
 
 def test_a_gesture_begins_at_enter_and_not_below() -> None:
@@ -138,12 +139,17 @@ def test_an_unknown_window_is_rest_and_the_gesture_must_begin_anew() -> None:
 
 
 def test_an_unknown_window_is_no_vote() -> None:
-    assert decided(Decider(1, 0.0, REST), (0.0, 1.0, 0.0), None) == [FIST, REST]
-    assert decided(Decider(3, 0.0, REST), (0.0, 1.0, 0.0), None, None, None) == [FIST, FIST, FIST, REST]
+    assert decided(Decider(DecisionRule(), REST), (0.0, 1.0, 0.0), None) == [FIST, REST]
+    assert decided(Decider(DecisionRule(votes=3), REST), (0.0, 1.0, 0.0), None, None, None) == [
+        FIST,
+        FIST,
+        FIST,
+        REST,
+    ]
 
 
 def test_with_votes_the_decision_is_the_majority_of_what_hysteresis_holds() -> None:
-    decider = Decider(votes=3, min_confidence=0.0, rest=REST, enter=0.7, leave=0.1)
+    decider = Decider(DecisionRule(votes=3, enter=0.7, leave=0.1), REST)
     windows = [(1.0, 0.0, 0.0)] * 3 + [(0.2, 0.8, 0.0), (0.6, 0.4, 0.0), (0.6, 0.4, 0.0)]
 
     assert decided(decider, *windows) == [REST, REST, REST, REST, FIST, FIST]

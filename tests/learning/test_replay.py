@@ -18,6 +18,7 @@ from app.emg.simulated.playback import Playback
 from app.emg.source import UNLABELLED
 from app.errors import DataError
 from app.inference.artefact import Artefact
+from app.inference.decision_rule import DecisionRule
 from app.inference.prediction import normalise, predict
 from app.inference.torch_backend import TorchBackend
 from app.learning import replay
@@ -134,7 +135,9 @@ def made_stream(truth: list[int], prediction: list[int], piece: list[int] | None
 
 
 def figures(stream: replay.Replay, votes: int = 1) -> dict[str, float | None]:
-    return replay.figures([replay.quality(stream, replay.decide(stream, votes, 0.0, rest=0), rest=0)])
+    return replay.figures(
+        [replay.quality(stream, replay.decide(stream, DecisionRule(votes=votes), rest=0), rest=0)]
+    )
 
 
 def test_time_to_the_first_correct_decision_counts_from_the_gestures_first_window() -> None:
@@ -168,7 +171,7 @@ def test_stability_is_how_often_a_decision_stays_within_one_stretch() -> None:
 def test_a_new_piece_starts_from_rest() -> None:
     stream = made_stream([1, 1, 1, 1], [1, 1, 2, 2], piece=[0, 0, 1, 1])
 
-    assert replay.decide(stream, 5, 0.0, rest=0).tolist() == [1, 1, 2, 2]
+    assert replay.decide(stream, DecisionRule(votes=5), rest=0).tolist() == [1, 1, 2, 2]
 
 
 def test_what_was_not_there_is_not_measured() -> None:
@@ -205,13 +208,13 @@ def shares_of(stream: replay.Replay, gesture: list[float]) -> replay.Replay:
 def test_decisions_of_a_replay_go_by_hysteresis_as_those_of_a_stream_do() -> None:
     stream = shares_of(made_stream([0] * 6, [0] * 6), [0.6, 0.8, 0.2, 0.05, 0.6, 0.9])
 
-    assert replay.decide(stream, 1, 0.0, 0, enter=0.7, leave=0.1).tolist() == [0, 1, 1, 0, 0, 1]
+    assert replay.decide(stream, DecisionRule(enter=0.7, leave=0.1), rest=0).tolist() == [0, 1, 1, 0, 0, 1]
 
 
 def test_an_unknown_window_of_a_replay_is_rest() -> None:
     stream = replace(made_stream([1, 1, 1], [1, 1, 1]), unknown=np.array([False, True, False]))
 
-    assert replay.decide(stream, 1, 0.0, rest=0).tolist() == [1, 0, 1]
+    assert replay.decide(stream, DecisionRule(), rest=0).tolist() == [1, 0, 1]
 
 
 def test_the_time_back_at_rest_counts_from_the_end_of_the_gesture() -> None:
@@ -292,7 +295,7 @@ def test_a_change_from_gesture_to_gesture_is_judged_in_its_first_second() -> Non
     stream = made_stream(truth, [1] * 8 + [2] * 12)
     stream = replace(stream, since_s=np.array([0.1 * k for k in (*range(1, 6), *range(1, 16))]))
 
-    found = change_figures([change_quality(stream, replay.decide(stream, 1, 0.0, rest=0))])
+    found = change_figures([change_quality(stream, replay.decide(stream, DecisionRule(), rest=0))])
 
     assert found["changes"] == 1
     assert found["change_right_in_first_second"] == pytest.approx(0.7)

@@ -44,7 +44,7 @@ def expect_decided(frames: list[Json], rule: DecisionRule) -> None:
     """Every decision is what that rule makes of the probabilities that the frames themselves tell."""
     for before, after in itertools.pairwise(frames):
         assert after["sample_index"] - before["sample_index"] == RATE // FPS, "a frame was dropped"
-    decider = Decider.by(rule, rest=0)
+    decider = Decider(rule, rest=0)
     for frame in frames:
         shares = frame["probabilities"]
         limits = [limit for limit in (rule.enter, rule.leave, rule.change) if limit is not None]

@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.errors import ArtefactError
-from app.inference.manifest import shown
+from app.inference.parameter_checks import expect_real, expect_whole, require
 
 Doubles = npt.NDArray[np.float64]
 Band = tuple[float, float]  # Hz, from and below
@@ -44,19 +43,17 @@ class CovarianceParameters:
     typical: int = 0  # rows of `typical.weight`: how far a window lies from what was taught; 0: not looked at
 
     def __post_init__(self) -> None:
-        _real(self.ridge, "ridge", 1e-4, 1.0)
-        _real(self.floor, "floor", 1e-12, 1e12)
-        _whole(self.degree, "degree", 4, MAX_DEGREE)
-        _real(self.tau_ms, "tau_ms", 1.0, MAX_MS)
-        _real(self.frame_ms, "frame_ms", 1.0, MAX_MS)
-        _whole(self.projected, "projected", 0, MAX_PROJECTED)
-        _whole(self.placements, "placements", 1, MAX_PLACEMENTS)
-        _whole(self.typical, "typical", 0, MAX_TYPICAL)
-        _require(
-            len(self.bands_hz) <= MAX_BANDS, "bands_hz", f"at most {MAX_BANDS} bands", len(self.bands_hz)
-        )
+        expect_real(self.ridge, "ridge", 1e-4, 1.0)
+        expect_real(self.floor, "floor", 1e-12, 1e12)
+        expect_whole(self.degree, "degree", 4, MAX_DEGREE)
+        expect_real(self.tau_ms, "tau_ms", 1.0, MAX_MS)
+        expect_real(self.frame_ms, "frame_ms", 1.0, MAX_MS)
+        expect_whole(self.projected, "projected", 0, MAX_PROJECTED)
+        expect_whole(self.placements, "placements", 1, MAX_PLACEMENTS)
+        expect_whole(self.typical, "typical", 0, MAX_TYPICAL)
+        require(len(self.bands_hz) <= MAX_BANDS, "bands_hz", f"at most {MAX_BANDS} bands", len(self.bands_hz))
         for low, high in self.bands_hz:
-            _require(0 <= low < high, "bands_hz", "pairs [from, below] in Hz", (low, high))
+            require(0 <= low < high, "bands_hz", "pairs [from, below] in Hz", (low, high))
 
     @classmethod
     def read(cls, values: Mapping[str, Any]) -> CovarianceParameters:
@@ -67,7 +64,7 @@ class CovarianceParameters:
         """
         known = [entry.name for entry in fields(cls)]
         for name in values:
-            _require(name in known, "name", f"one of {', '.join(known)}", name)
+            require(name in known, "name", f"one of {', '.join(known)}", name)
         return cls(**{**values, "bands_hz": _bands(values.get("bands_hz", ()))})
 
     def as_json(self) -> dict[str, Any]:
@@ -89,26 +86,11 @@ class CovarianceParameters:
 
 
 def _bands(values: object) -> tuple[Band, ...]:
-    _require(isinstance(values, (list, tuple)), "bands_hz", "a list of pairs in Hz", values)
+    require(isinstance(values, (list, tuple)), "bands_hz", "a list of pairs in Hz", values)
     assert isinstance(values, (list, tuple))
     for band in values:
         pair = isinstance(band, (list, tuple)) and len(band) == 2
-        _require(pair, "bands_hz", "pairs [from, below] in Hz", band)
+        require(pair, "bands_hz", "pairs [from, below] in Hz", band)
         for edge in band:
-            _real(edge, "bands_hz", 0.0, 1e6)
+            expect_real(edge, "bands_hz", 0.0, 1e6)
     return tuple((float(low), float(high)) for low, high in values)
-
-
-def _whole(value: object, name: str, least: int, most: int) -> None:
-    whole = isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
-    _require(whole, name, f"an integer from {least} to {most}", value)
-
-
-def _real(value: object, name: str, least: float, most: float) -> None:
-    real = isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most
-    _require(real, name, f"a number from {least:g} to {most:g}", value)
-
-
-def _require(holds: bool, name: str, expected: str, value: object) -> None:
-    if not holds:
-        raise ArtefactError(f"hyper_parameters: {name} must be {expected}, got {shown(value)}")

@@ -6,18 +6,18 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from app.config import Settings
 from app.emg.lsl.library import load_pylsl
 from app.emg.udp_line import UdpLine
 from app.errors import MyostreamError
 from app.inference.manifest import Manifest
-from app.serving.counters.shared_metrics import SharedMetrics
+from app.serving.counters.shared_metrics import OutputCounts, SharedMetrics
 from app.serving.counters.worker_group import WorkerGroup
 from app.serving.outputs.lsl import LslSender
 from app.serving.outputs.raw_lsl import RawLsl
-from app.serving.outputs.sender import Sender, SenderGuard
+from app.serving.outputs.sender import OutputState, Sender, SenderGuard
 from app.serving.outputs.udp import UdpSender
 from app.serving.streams.events import Event, Frame, SourceChange, StreamOptions
 from app.serving.streams.group import GroupEvent
@@ -55,6 +55,10 @@ class Outputs:
 
     def start(self) -> None:
         self._thread.start()
+
+    def states(self, counts: Mapping[str, OutputCounts]) -> dict[str, OutputState]:
+        """Return how it is with each way out, by name."""
+        return {way.name: OutputState(counts[way.name].state, way.reason) for way in self.ways}
 
     def close(self) -> None:
         """Say rest as the last word, and leave. Safe to call twice."""

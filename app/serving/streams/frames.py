@@ -60,7 +60,7 @@ class FrameMaker:
         self._problems = problems  # of the channels, over the last second: QualityMonitor
         self._manifest, self._classes = manifest, manifest.classes
         self._rest = manifest.classes.index(manifest.rest_class)
-        self._decider = Decider.by(options.rule_with(manifest), self._rest)
+        self._decider = Decider(options.rule_with(manifest), self._rest)
         self._cpu_percent, self._clock = cpu_percent, clock
         self._segment = path.ring.segment_start
 
