@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import cast
 
 from flask import current_app
 
 from app.api.errors import InvalidBody
-from app.errors import SourceNameError
+from app.errors import ModelNameError, SourceNameError
+from app.serving.pipelines.pipeline import SourcePipeline
 from app.serving.runtime import Runtime
-from app.serving.streams.pipeline import SourcePipeline
 
 
 def current_runtime() -> Runtime:
@@ -28,3 +30,16 @@ def current_pipeline(source: str | None) -> SourcePipeline:
         return current_runtime().pipelines.named(source)
     except SourceNameError as error:
         raise InvalidBody({"source": [str(error)]}) from None
+
+
+@contextmanager
+def named_in_body() -> Iterator[None]:
+    """Have a model that a body or a query names, and that is not there, said by its field.
+
+    Raises:
+        InvalidBody: there is none of that name.
+    """
+    try:
+        yield
+    except ModelNameError as error:
+        raise InvalidBody({"model": [str(error)]}) from None

@@ -54,7 +54,12 @@ class Examples(BasePlugin):
             "duration_seconds": min(STREAM_S, settings.max_duration_s or STREAM_S),
             "fps": min(STREAM_FPS, settings.max_fps),
         }
-        self._bodies = {**_BODIES, **_pushed(manifest), "POST /infer/stream": stream}
+        self._bodies = {
+            **_BODIES,
+            **_pushed(manifest),
+            "POST /infer/stream": stream,
+            "PUT /emg/sources/{name}/model": {"model": self._model},
+        }
         self._queries: dict[str, dict[str, Any]] = {"GET /infer/stream": stream}
 
     def path_helper(

@@ -13,8 +13,8 @@ import time
 from collections.abc import Callable, Iterable
 
 from app.serving.counters.shared_metrics import SharedMetrics
+from app.serving.pipelines.pipeline import SourcePipeline
 from app.serving.process.cpu import CpuLoad, usage
-from app.serving.streams.pipeline import SourcePipeline
 
 log = logging.getLogger(__name__)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from app.config import DEFAULT_MODEL, Settings
@@ -14,10 +13,12 @@ from app.errors import BusyError, DataError
 from app.inference.artefact import Artefact
 from app.inference.description import described
 from app.inference.manifest import Manifest
+from app.serving.models.open_models import OpenModels
 from app.serving.models.shelf import Entry, ModelShelf
 from app.serving.models.uploads import ModelUploads
+from app.serving.pipelines.pipeline import SourcePipeline
+from app.serving.pipelines.source_pipelines import SourcePipelines
 from app.serving.sources.fitting import need_of
-from app.serving.streams.pipeline import SourcePipeline, SourcePipelines
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +37,10 @@ class ModelCatalogue:
     def __init__(
         self,
         settings: Callable[[], Settings],
-        serving: Callable[[], Artefact | None],
+        open_models: Callable[[], OpenModels],
         pipelines: SourcePipelines,
     ) -> None:
-        self._settings, self._serving, self._pipelines = settings, serving, pipelines
+        self._settings, self._open, self._pipelines = settings, open_models, pipelines
         self.shelf = ModelShelf(settings().instance / "models")
         self.uploads = ModelUploads(self.shelf, self.used)
 
@@ -81,8 +82,8 @@ class ModelCatalogue:
 
     def used(self, name: str) -> str | None:
         """Return why that model must stay as it is; None where nothing uses it."""
-        if self._serves(name):
-            sources = [one.name for one in self._pipelines if one.manifest is not None]
+        sources = [one.name for one in self._pipelines if one.use.name == name]
+        if sources or self._open().uses(name):
             read = f", for {', '.join(sources)}" if sources else ""
             return f"this server runs it{read}"
         if (self._settings().model or DEFAULT_MODEL) == name:
@@ -94,14 +95,9 @@ class ModelCatalogue:
         self.uploads.close()
         self.shelf.close()
 
-    def _serves(self, name: str) -> bool:
-        model = self._serving()
-        return model is not None and _same(model.path, self.shelf.folder / name)
-
     def _described(self, entry: Entry, others: list[Artefact]) -> dict[str, Any]:
         assert entry.artefact is not None  # damaged ones are told apart before
-        serves = self._serves(entry.name)
-        beside = [asdict(self._fit(one, entry.artefact.manifest, serves)) for one in self._pipelines]
+        beside = [asdict(self._fit(one, entry.name, entry.artefact.manifest)) for one in self._pipelines]
         return {
             **described(entry.artefact, others),
             "name": entry.name,
@@ -110,9 +106,9 @@ class ModelCatalogue:
             "sources": beside,
         }
 
-    def _fit(self, pipeline: SourcePipeline, manifest: Manifest, serves: bool) -> SourceFit:
+    def _fit(self, pipeline: SourcePipeline, name: str, manifest: Manifest) -> SourceFit:
         signal, montage = describe_source(pipeline.source), self._settings().montage
-        uses = serves and pipeline.manifest is not None
+        uses = pipeline.use.name == name
         need = need_of(manifest)
         if found := fits(signal, [need], montage):
             return SourceFit(pipeline.name, fits=True, how=found[0].how, uses=uses)
@@ -121,10 +117,3 @@ class ModelCatalogue:
         except DataError as error:
             return SourceFit(pipeline.name, fits=False, how=str(error), uses=uses)
         return SourceFit(pipeline.name, fits=True, how="as it is", uses=uses)
-
-
-def _same(one: Path, other: Path) -> bool:
-    try:
-        return one.samefile(other)
-    except OSError:  # one of them is not there
-        return False

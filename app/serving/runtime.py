@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import partial
 
-from app.config import BACKENDS, EmgMode, Settings
+from app.config import BACKENDS, Settings
 from app.emg.description import describe_source
-from app.emg.pushed_source import PushSource
-from app.errors import BusyError, NotReadyError
+from app.emg.signal.signal_path import SignalPath
+from app.errors import ConfigError, DataError, NotReadyError
 from app.inference.artefact import Artefact
 from app.inference.manifest import Manifest
 from app.serving.counters.export_quota import ExportQuota
@@ -21,26 +22,32 @@ from app.serving.counters.worker_group import WorkerGroup
 from app.serving.engine.backends import BackendState
 from app.serving.engine.benchmark import Benchmark
 from app.serving.engine.engine import Engine
+from app.serving.engine.opening import make_engine
 from app.serving.engine.watchdog import Watchdog
 from app.serving.hub_monitor import HubMonitor
 from app.serving.model_catalogue import ModelCatalogue
+from app.serving.models.open_models import OpenModel, OpenModels
 from app.serving.outputs.raw_lsl import RawLsl
 from app.serving.outputs.sender import OutputState
 from app.serving.outputs.service import Outputs, make_outputs, make_raw_lsl
+from app.serving.pipelines.model_swaps import ModelSwaps
+from app.serving.pipelines.model_use import ModelUse
+from app.serving.pipelines.named_models import NamedModel
+from app.serving.pipelines.pipeline import PipelineServices, SourcePipeline
+from app.serving.pipelines.pushed_sources import PushedSources
+from app.serving.pipelines.source_pipelines import DECLARE, SourcePipelines
+from app.serving.pipelines.stream_opener import StreamOpener
 from app.serving.process.cpu import CpuLoad
 from app.serving.recordings.service import ModelInfo, RecordingService
 from app.serving.sources.acquired import acquired
 from app.serving.sources.acquisition import Acquisition
-from app.serving.sources.declared import Declared
 from app.serving.sources.fitting import fitting, no_model
-from app.serving.sources.opening import Opened, read_by_model
+from app.serving.sources.opening import Opened, open_path
 from app.serving.sources.own_source import OwnSource
 from app.serving.streams.decision_delay import filter_delay_ms, stream_delay_ms
 from app.serving.streams.detached_streams import DetachedStreams
 from app.serving.streams.events import StreamOptions
 from app.serving.streams.group import Encode
-from app.serving.streams.pipeline import DECLARE, PipelineServices, SourcePipeline, SourcePipelines
-from app.serving.streams.stream_opener import StreamOpener
 from app.serving.streams.turns import Turns
 
 log = logging.getLogger(__name__)
@@ -83,7 +90,6 @@ class Runtime:
     _telling: bool = False
     _told_hung: bool = False
     detached_streams: DetachedStreams = field(default_factory=DetachedStreams)
-    filter_delay_ms: float = field(init=False)
     benchmark: Benchmark = field(init=False)
     pipelines: SourcePipelines = field(init=False)
     streams: StreamOpener = field(init=False)
@@ -91,12 +97,12 @@ class Runtime:
     outputs: Outputs | None = field(init=False)
     raw_lsl: RawLsl | None = None
     models: ModelCatalogue = field(init=False)
+    open_models: OpenModels = field(init=False)
+    swaps: ModelSwaps = field(init=False)
+    pushed: PushedSources = field(init=False)
     run: str = field(default_factory=lambda: format(time.time_ns() // 1_000_000, "x"))  # names this start
 
     def __post_init__(self) -> None:
-        self.filter_delay_ms = (
-            0.0 if self.artefact is None else filter_delay_ms(self.artefact.manifest, self.settings.mains_hz)
-        )
         self.stats, self.metrics = StreamStats(self.worker_group), SharedMetrics(self.worker_group)
         self.exports = ExportQuota(
             self.stats.callers, self.settings.max_exports, self.settings.max_exports_per_key
@@ -108,6 +114,14 @@ class Runtime:
             self.run = self.worker_group.run
         self.benchmark = Benchmark(self.engine, worker_group=self.worker_group)
         self.pipelines = SourcePipelines(self.settings.max_sources, self._no_source)
+        self.models = ModelCatalogue(lambda: self.settings, lambda: self.open_models, self.pipelines)
+        own = None if self.artefact is None else OpenModel(self.artefact, self.engine)
+        self.open_models = OpenModels(own, self.models.shelf.sound, self._engine_of, self.settings.max_models)
+        base = self.worker_group.link(repr(self.settings))
+        self.swaps = ModelSwaps(self.open_models, self.pipelines, self._path, self.worker_group, base, {})
+        self.pushed = PushedSources(
+            lambda: self.settings, self.open_models, self.swaps, self.pipelines, self.pipeline_of
+        )
         self.hub_monitor = HubMonitor(self.metrics, lambda: self.pipelines, self._tick)
         if self.own is not None:
             self.own.adopt = self._adopt
@@ -122,6 +136,7 @@ class Runtime:
             settings=lambda: self.settings,
             stats=self.stats,
             pipelines=self.pipelines,
+            encode=self.encode,
             run=self.run,
             leaving=self._leaving,
             why_leaving=self._why_leaving,
@@ -129,9 +144,9 @@ class Runtime:
         self.recorder = RecordingService(
             self.settings.instance / "recordings", self._model_info(), mains_hz=self.settings.mains_hz
         )
-        self.models = ModelCatalogue(lambda: self.settings, lambda: self.artefact, self.pipelines)
         if self.acquisition is not None:
-            self.pipelines.add(self.pipeline_of(self.acquisition.source.name, self.acquisition, self.reads))
+            model = self.open_models.own if self.reads else None
+            self.pipelines.add(self.pipeline_of(self.acquisition.source.name, self.acquisition, model))
         self.outputs = make_outputs(
             self.settings,
             self.expected,
@@ -158,10 +173,9 @@ class Runtime:
         """Return that of the model, where there is one."""
         return None if self.artefact is None else self.artefact.manifest
 
-    def pipeline_of(self, name: str, acquisition: Acquisition, reads: bool = True) -> SourcePipeline:
-        """Return what this worker works out from a source, with the model where it reads it; not yet started."""
+    def pipeline_of(self, name: str, acquisition: Acquisition, model: OpenModel | None) -> SourcePipeline:
+        """Return what this worker works out from a source that a model reads, or none; not yet started."""
         services = PipelineServices(
-            engine=self.engine,
             encode=self.encode,
             stats=self.stats,
             cpu_percent=lambda: self.cpu.percent,
@@ -169,38 +183,38 @@ class Runtime:
             turns=self.turns,
             no_model=lambda source, could: no_model(self.settings, describe_source(source), could),
             fitting=lambda source: fitting(self.settings, describe_source(source)),
+            release=self.open_models.release,
+            glance=self.swaps.glance,
         )
-        manifest = self.artefact.manifest if reads and self.artefact is not None else None
-        return SourcePipeline(name, acquisition, services, manifest)
+        return SourcePipeline(
+            name, acquisition, services, None if model is None else self.open_models.take(model)
+        )
 
-    def declare(self, declared: Declared) -> tuple[SourcePipeline, bool]:
-        """Return the running pipeline of a source that a client brings, and whether it is new.
+    def named_model(self, pipeline: SourcePipeline, name: str) -> NamedModel:
+        """Return a model on a source that a stream or a request names, beside the one that reads it.
 
         Raises:
-            BusyError: EMG_MODE is not push, or a source of that name was declared otherwise.
-            DataError: the model takes no such signal.
-            OverloadedError: EMG_MAX_SOURCES are open.
+            ModelNameError, NotReadyError, BackendUnavailableError, OverloadedError: as `OpenModels.hold`.
+            DataError: it does not fit the source.
         """
-        if self.settings.emg_mode is not EmgMode.PUSH:
-            raise BusyError(
-                f"EMG_MODE is {self.settings.emg_mode.value}; clients bring sources with EMG_MODE=push"
-            )
-        source = declared.open(self.settings, self.expected)
-        there = self.pipelines.find(declared.name)
-        if there is not None:
-            assert isinstance(there.source, PushSource)  # with EMG_MODE=push there is no other kind
-            declared.expect_same(there.source)
-            return there, False
-        opened = read_by_model(self.settings, source, self.expected)
-        acquisition = Acquisition(source, opened.path, length=opened.length)
-        pipeline = self.pipeline_of(declared.name, acquisition, opened.manifest is not None)
-        pipeline.acquisition.on_end = lambda: self._ended(pipeline)
-        self.pipelines.add(pipeline)
-        pipeline.start()
-        log.info(
-            "source %s: %d channels at %g Hz, pushed", pipeline.name, source.channels, source.sampling_rate
-        )
-        return pipeline, True
+        model = self.open_models.hold(name)
+        release = partial(self.open_models.release, model)
+        try:
+            return pipeline.named.hold(model, lambda: self._path(pipeline, model.manifest), release)
+        except BaseException:
+            release()
+            raise
+
+    def _path(self, pipeline: SourcePipeline, manifest: Manifest | None) -> SignalPath:
+        """Return an empty signal path from a source to a model.
+
+        Raises:
+            DataError: it does not fit.
+        """
+        try:
+            return open_path(self.settings, manifest, describe_source(pipeline.source))
+        except ConfigError as error:  # its filters cannot be built
+            raise DataError(f"the model cannot be used: {error}") from None
 
     @property
     def cpu(self) -> CpuLoad:
@@ -238,17 +252,16 @@ class Runtime:
         trouble = None if own is None else own.trouble
         return reasons if trouble is None else [*reasons, trouble]
 
-    def decision_delay_ms(
-        self, options: StreamOptions, pipeline: SourcePipeline | None = None
-    ) -> float | None:
+    def decision_delay_ms(self, options: StreamOptions, use: ModelUse | None = None) -> float | None:
         """Compute it from window, hop, votes, filter, montage and the latency measured so far; None without a model."""
-        if self.artefact is None or (pipeline is not None and pipeline.manifest is None):
+        manifest = self.expected if use is None else use.manifest
+        if manifest is None:
             return None
         return stream_delay_ms(
             options,
-            self.artefact.manifest,
-            None if pipeline is None else pipeline.montage,
-            filter_ms=self.filter_delay_ms,
+            manifest,
+            None if use is None else use.montage,
+            filter_ms=filter_delay_ms(manifest, self.settings.mains_hz),
             latency_ms=self.stats.mean_infer_ms() or 0.0,
         )
 
@@ -257,7 +270,9 @@ class Runtime:
         self.watchdog.start()
         self.engine.open()
         self.recorder.open()
+        self.swaps.start()
         for pipeline in self.pipelines:
+            self.swaps.restore(pipeline)
             pipeline.start()
         if self.own is not None:
             self.own.start()
@@ -268,7 +283,16 @@ class Runtime:
 
     def close(self) -> None:
         """Let the streams say their last word, stop acquiring and free the engine. Safe to call twice."""
-        held = (self.engine, self.watchdog, self.hub_monitor, self.pipelines, self.recorder, self.models)
+        held = (
+            self.engine,
+            self.open_models,
+            self.watchdog,
+            self.hub_monitor,
+            self.pipelines,
+            self.swaps,
+            self.recorder,
+            self.models,
+        )
         # the last one pushed is the first to close; one that raises stops no other
         with ExitStack() as parts:
             for part in held:
@@ -280,30 +304,26 @@ class Runtime:
             if self.own is not None:
                 parts.callback(self.own.close)
 
-    def _ended(self, pipeline: SourcePipeline) -> None:
-        """Forget a source that a client brought."""
-        silent = self.pipelines.find(pipeline.name) is pipeline  # else whoever ended it has removed it
-        why = f"silent for {self.settings.source_idle_s:g} s" if silent else "told to"
-        self.pipelines.remove(pipeline)
-        state = pipeline.acquisition.look()
-        log.info(
-            "source %s ended (%s): %d samples, %d lost", pipeline.name, why, state.samples, state.lost_samples
-        )
-
     def _adopt(self, settings: Settings, opened: Opened) -> None:
         """Read another source, or the first that has answered."""
         there = self.pipelines.default if self.acquisition is not None else None
         before = None if there is None else there.acquisition
         acquisition = acquired(settings, opened, self.worker_group, before)
         self.settings, self.acquisition = settings, acquisition
-        name, reads = acquisition.source.name, opened.manifest is not None
+        name, model = acquisition.source.name, self.open_models.own if opened.manifest is not None else None
         if there is None:
-            pipeline = self.pipeline_of(name, acquisition, reads)
+            pipeline = self.pipeline_of(name, acquisition, model)
             self.pipelines.add(pipeline)
+            self.swaps.restore(pipeline)
             pipeline.start()
         else:
             self.pipelines.rename(there, name)
-            there.switch(name, acquisition, self.expected if reads else None)
+            there.switch(name, acquisition, None if model is None else self.open_models.take(model))
+            self.swaps.restore(there)
+
+    def _engine_of(self, artefact: Artefact) -> Engine:
+        """Return an engine for another model beside the server's own, not yet open."""
+        return make_engine(self.settings, artefact, self.engine)
 
     def _no_source(self) -> str:
         """Return why there is no source yet."""
@@ -312,6 +332,9 @@ class Runtime:
 
     def _tick(self) -> None:
         self._tell_hung()
+        self.swaps.tick()
+        for pipeline in self.pipelines:
+            pipeline.named.tidy()
         if self.own is not None:
             self.own.tick()
 

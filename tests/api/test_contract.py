@@ -109,7 +109,7 @@ def test_a_backend_route_gives_prediction_and_confidence_as_texts(
     from app.api.codec.responses import backend_answer
 
     answer = runtime.engine.infer(windows(1), backend="pytorch")
-    body = json.loads(backend_answer(answer, runtime))
+    body = json.loads(backend_answer(answer, runtime.manifest, runtime.cpu.percent))
     valid(schemas.BackendResultSchema, body)
     texts = {"latency_ms", "prediction", "confidence", "cpu_percent", "shape", "backend"}
     assert body.keys() == texts | {"label", "probabilities"}

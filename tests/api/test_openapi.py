@@ -13,10 +13,10 @@ from app.config import ROOT
 
 JSON, NPY, RAW = "application/json", "application/x-npy", "application/octet-stream"
 EVENTS, PROBLEM = "text/event-stream", "application/problem+json"
-SHAPE = {"batch", "channels", "length", "preprocess"}
+SHAPE = {"batch", "channels", "length", "preprocess", "model"}
 STREAM = {
     *("duration_seconds", "use_tensorrt", "fps", "preprocess", "backend", "votes", "min_confidence"),
-    *("enter", "leave", "change", "include_signal", "include_aux", "source"),
+    *("enter", "leave", "change", "include_signal", "include_aux", "source", "model"),
 }
 NO_ROUTES = {"static", "swagger_ui.static", "api-docs.openapi_json", "api-docs.openapi_swagger_ui"}
 READS_BODY = {400, 408, 413, 415, 422, 503}

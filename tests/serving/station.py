@@ -30,6 +30,7 @@ class HandFed:
         self.state, self.length = "running", 10
         self.source = SimpleNamespace(sampling_rate=rate, name="hand")
         self.rate = rate
+        self.path = SimpleNamespace(to_source=lambda end: end)
 
     def feed(self, samples: int) -> None:
         self.ring.write(self.ring.newest, np.zeros((samples, 1), np.float32))

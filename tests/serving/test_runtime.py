@@ -62,7 +62,7 @@ class Stage:
         ring = self.runtime.acquisition.ring
         rows = np.arange(ring.newest, ring.newest + samples, dtype=np.float32)
         ring.write(ring.newest, np.tile(rows[:, None], (1, CHANNELS)), restart=restart)
-        self.runtime.acquisition._last_at, self.runtime.acquisition._usable_to = 0.0, ring.newest
+        self.runtime.acquisition._last_at, self.runtime.acquisition.main._usable_to = 0.0, ring.newest
 
 
 @pytest.fixture

@@ -10,29 +10,28 @@ import orjson
 from app.inference.manifest import Manifest
 from app.inference.prediction import Prediction
 from app.serving.engine.engine import Answer
-from app.serving.runtime import Runtime
 
 
-def infer_answer(answer: Answer, runtime: Runtime) -> bytes:
+def infer_answer(answer: Answer, manifest: Manifest, cpu_percent: float) -> bytes:
     """Return the answer of `POST /infer`: numbers, and arrays over the batch when there is more than one window."""
     return _json(
         latency_ms=f"{answer.latency_ms:.3f}",
         spikes=f"{answer.spikes.sum():.0f}",
-        cpu_percent=f"{runtime.cpu.percent:.1f}",
+        cpu_percent=f"{cpu_percent:.1f}",
         shape=str(list(answer.logits.shape)),
         backend=answer.backend,
-        **_predicted(answer.prediction, runtime.manifest),
+        **_predicted(answer.prediction, manifest),
     )
 
 
-def backend_answer(answer: Answer, runtime: Runtime) -> bytes:
+def backend_answer(answer: Answer, manifest: Manifest, cpu_percent: float) -> bytes:
     """Return the answer of `POST /infer/<backend>`: prediction and confidence are texts too."""
-    predicted = _predicted(answer.prediction, runtime.manifest)
+    predicted = _predicted(answer.prediction, manifest)
     return _json(
         latency_ms=f"{answer.latency_ms:.3f}",
         prediction=str(predicted.pop("prediction")),
         confidence=str(predicted.pop("confidence")),
-        cpu_percent=f"{runtime.cpu.percent:.1f}",
+        cpu_percent=f"{cpu_percent:.1f}",
         shape=str(list(answer.logits.shape)),
         backend=answer.backend,
         **predicted,

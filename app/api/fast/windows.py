@@ -34,6 +34,7 @@ from app.api.tracing import REQUEST_ID_HEADER, bind, request_id
 from app.config import Settings
 from app.emg.source import Samples
 from app.errors import MyostreamError
+from app.inference.manifest import Manifest
 from app.serving.counters.shared_metrics import SharedMetrics
 from app.serving.engine.engine import Answer
 from app.serving.runtime import Runtime
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Encode = Callable[[Answer, Runtime], bytes]
+Encode = Callable[[Answer, Manifest, float], bytes]
 Route = Callable[[bytes, "WSGIEnvironment", Runtime], "bytes | None"]
 
 _JOB = InferJob()
@@ -149,7 +150,7 @@ def _inferred(
     wire = ClientSocket(environ)
     answer = runtime.engine.infer(windows, backend=backend, wanted=lambda: not wire.gone)
     runtime.engine.thread.breathe()
-    return encode(answer, runtime)
+    return encode(answer, manifest, runtime.cpu.percent)
 
 
 _INFER: dict[str, Route] = {

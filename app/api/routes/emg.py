@@ -14,7 +14,7 @@ from werkzeug.exceptions import UnsupportedMediaType
 from app.api.access.access import CONTROL, READ, needs
 from app.api.codec.decoding import JSON, RAW, UNDECLARED, load_json, load_query, whole_body
 from app.api.codec.raw_samples import read_raw
-from app.api.context import current_pipeline, current_runtime
+from app.api.context import current_pipeline, current_runtime, named_in_body
 from app.api.errors import InvalidBody
 from app.api.openapi import body, fails, named, query
 from app.api.routes.health import source_state
@@ -28,13 +28,14 @@ from app.api.schemas.emg import (
     SourceSchema,
     SourcesSchema,
 )
-from app.api.schemas.params import DeclareJob, PushJob
+from app.api.schemas.models import SwapSchema, UseSchema
+from app.api.schemas.params import DeclareJob, PushJob, UseJob
 from app.emg.auxiliary import AuxStream
 from app.emg.pushed_source import PushSource
 from app.emg.source import aux_streams, channel_names
 from app.errors import BusyError
+from app.serving.pipelines.pipeline import SourcePipeline
 from app.serving.sources.declared import Declared
-from app.serving.streams.pipeline import SourcePipeline
 
 bp = needs(CONTROL)(
     Blueprint(
@@ -43,8 +44,9 @@ bp = needs(CONTROL)(
 )
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-_declare, _push, _push_query, _quality = (
+_declare, _use, _push, _push_query, _quality = (
     DeclareSchema(),
+    UseSchema(),
     PushSchema(),
     PushQuerySchema(),
     QualityQuerySchema(),
@@ -81,14 +83,42 @@ def source(name: str) -> dict[str, Any]:
 def declare(name: str) -> tuple[dict[str, Any], int]:
     """Declare a source that you are going to push (with `EMG_MODE=push`). It ends when you delete it or fall silent.
 
-    Channels and rate are those of the server's model: see `/health`.
+    Channels and rate are those of the model that is to read it: `model`, or the server's (see `/health`).
     """
     if NAME.fullmatch(name) is None:
         raise InvalidBody({"name": ["1 to 64 letters, digits, '.', '_' and '-', a letter or digit first"]})
     job: DeclareJob = load_json(_declare)
-    declared = Declared(name=name, channels=job.channels, sampling_rate=job.sampling_rate_hz, units=job.units)
-    pipeline, new = current_runtime().declare(declared)
+    declared = Declared(
+        name=name, channels=job.channels, sampling_rate=job.sampling_rate_hz, units=job.units, model=job.model
+    )
+    with named_in_body():
+        pipeline, new = current_runtime().pushed.declare(declared)
     return described(pipeline), HTTPStatus.CREATED if new else HTTPStatus.OK
+
+
+@bp.put("/sources/<name>/model", parameters=named(NAME.pattern))
+@bp.doc(requestBody=body(UseSchema, required=True))
+@bp.response(200, SwapSchema)
+@fails(bp, 400, 404, 409, 413, 415, 422, 503)
+def use_model(name: str) -> dict[str, Any]:
+    """Have another model read a source, under all streams that run: from one sample on, the same in all workers.
+
+    It is opened and compared with its reference before; where that fails nothing changes. The streams get
+    `{"status": "model"}` before its first frame.
+    """
+    pipeline = current_runtime().pipelines.named(name)
+    job: UseJob = load_json(_use)
+    with named_in_body():
+        return asdict(current_runtime().swaps.put(pipeline, job.model))
+
+
+@bp.delete("/sources/<name>/model", parameters=named(NAME.pattern))
+@bp.response(200, SwapSchema)
+@fails(bp, 404, 409, 422, 503)
+def use_model_before(name: str) -> dict[str, Any]:
+    """Go back to the model that read the source before, as often as there was one."""
+    pipeline = current_runtime().pipelines.named(name)
+    return asdict(current_runtime().swaps.back(pipeline))
 
 
 @bp.delete("/sources/<name>", parameters=named(NAME.pattern))
@@ -155,7 +185,7 @@ def described(pipeline: SourcePipeline) -> dict[str, Any]:
         "name": pipeline.name,
         "channels": source.channels,
         "channel_names": list(channel_names(source)),
-        "model": None if manifest is None else manifest.name,
+        "model": pipeline.use.name,
         "advice": None if manifest is not None else pipeline.no_model,
         "montage": None if montage is None else str(montage),
         "signal_channels": list(range(source.channels) if montage is None else montage.columns),

@@ -15,8 +15,8 @@ from app.api.openapi import fails
 from app.api.schemas.health import HealthSchema, LiveSchema, ReadySchema
 from app.emg.source import SourceState
 from app.inference.manifest import Manifest
+from app.serving.pipelines.pipeline import SourcePipeline
 from app.serving.runtime import VERSION, Runtime
-from app.serving.streams.pipeline import SourcePipeline
 
 bp = needs(READ)(Blueprint("health", __name__, url_prefix="/health", description="How the server is doing"))
 

@@ -16,7 +16,8 @@ from app.api.access.access import CONTROL, READ, current_caller, needs
 from app.api.codec.decoding import RAW, UNDECLARED, body_pieces, expect_plain, load_query
 from app.api.context import current_runtime
 from app.api.openapi import fails, named, query
-from app.api.schemas.models import NAME, ModelSchema, ModelsSchema, UploadedSchema, UploadSchema
+from app.api.schemas.model_field import NAME
+from app.api.schemas.models import ModelSchema, ModelsSchema, UploadedSchema, UploadSchema
 from app.api.schemas.params import UploadJob
 from app.errors import NotReadyError
 

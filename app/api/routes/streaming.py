@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
@@ -13,7 +14,7 @@ from flask_smorest import Blueprint
 
 from app.api.access.access import READ, current_caller, needs
 from app.api.codec.decoding import load_json_or_query, load_query
-from app.api.context import current_pipeline, current_runtime
+from app.api.context import current_pipeline, current_runtime, named_in_body
 from app.api.errors import InvalidBody
 from app.api.openapi import body, fails, query
 from app.api.routes.health import source_state
@@ -23,10 +24,10 @@ from app.api.sse import events as sse
 from app.api.sse.client_socket import ClientSocket
 from app.api.sse.handover import KEEP_ALIVE_S, SHUTDOWN_S, Handover
 from app.api.sse.socket_writer import SocketWriter, open_outlet
+from app.serving.pipelines.model_use import ModelUse
 from app.serving.runtime import Runtime
 from app.serving.streams.client_stream import GIVE_UP_S, Stream
 from app.serving.streams.events import Completed, StreamOptions
-from app.serving.streams.pipeline import SourcePipeline
 
 bp = needs(READ)(Blueprint("streaming", __name__, url_prefix="/infer/stream", description="Live predictions"))
 
@@ -67,7 +68,7 @@ def stats() -> dict[str, Any]:
     """
     runtime = current_runtime()
     latency = runtime.stats.mean_infer_ms()
-    default = StreamOptions(fps=30.0, backend="")
+    default, own = StreamOptions(fps=30.0, backend=""), runtime.pipelines.default
     states = [pipeline.acquisition.look() for pipeline in runtime.pipelines]
     return {
         "max_throughput_qps": None if not latency else round(1e3 / latency, 1),
@@ -76,18 +77,19 @@ def stats() -> dict[str, Any]:
         "frames_sent": runtime.stats.frames_sent,
         "frames_dropped": runtime.stats.frames_dropped,
         "gaps": sum(state.gaps for state in states),
-        "decision_delay_ms": _rounded(runtime.decision_delay_ms(default, runtime.pipelines.default)),
+        "decision_delay_ms": _rounded(runtime.decision_delay_ms(default, None if own is None else own.use)),
         "groups": [
             {
                 "source": pipeline.name,
                 "fps": options.fps,
                 "backend": options.backend,
-                **asdict(options.rule_with(pipeline.manifest)),
+                "model": use.name,
+                **asdict(options.rule_with(use.manifest)),
                 "readers": readers,
-                "decision_delay_ms": _rounded(runtime.decision_delay_ms(options, pipeline)),
+                "decision_delay_ms": _rounded(runtime.decision_delay_ms(options, use)),
             }
             for pipeline in runtime.pipelines
-            for options, readers in pipeline.broadcast.running.items()
+            for use, options, readers in pipeline.groups()
         ],
         "source": source_state(states[0]) if states else None,
         "latency_ms": {
@@ -108,19 +110,30 @@ def _opened(job: StreamJob) -> Response:
     if last_event_id == sse.FINISHED:
         return Response(status=HTTPStatus.NO_CONTENT)  # tells EventSource to stop reconnecting
     pipeline = current_pipeline(job.source)
-    options, duration_s = _options(runtime, pipeline, job), _duration(runtime, job)
+    duration_s = _duration(runtime, job)
+    named = None
+    if job.model is not None:
+        with named_in_body():
+            named = runtime.named_model(pipeline, job.model)
     wire = ClientSocket(request.environ)
-    wire.watch()
-    outlet = open_outlet(wire, request.environ.get("SERVER_PROTOCOL", ""))
-    frames, close = runtime.streams.open(
-        pipeline,
-        options,
-        duration_s,
-        place=sse.place_of(last_event_id),
-        writer=outlet,
-        writable=wire.writable,
-        caller=current_caller().name,
-    )
+    with ExitStack() as held:
+        if named is not None:
+            held.callback(pipeline.named.leave, named)
+        options = _options(runtime, pipeline.use if named is None else named.use, job)
+        wire.watch()
+        outlet = open_outlet(wire, request.environ.get("SERVER_PROTOCOL", ""))
+        frames, close_stream = runtime.streams.open(
+            pipeline,
+            options,
+            duration_s,
+            named=named,
+            place=sse.place_of(last_event_id),
+            writer=outlet,
+            writable=wire.writable,
+            caller=current_caller().name,
+        )
+        held.callback(close_stream)
+        close = held.pop_all().close
     if outlet is not None and duration_s is None and request.method != "HEAD":
         return Handover(frames, wire, outlet, runtime.detached_streams, close)
     response = Response(_events(frames, wire, outlet), mimetype=sse.MIMETYPE, headers=sse.HEADERS)
@@ -137,17 +150,18 @@ def _duration(runtime: Runtime, job: StreamJob) -> float | None:
     return most if asked is None else asked
 
 
-def _options(runtime: Runtime, pipeline: SourcePipeline, job: StreamJob) -> StreamOptions:
-    rate, most = pipeline.frame_rate_limit, runtime.settings.max_fps
+def _options(runtime: Runtime, use: ModelUse, job: StreamJob) -> StreamOptions:
+    rate, most = use.feed.rate, runtime.settings.max_fps  # a frame ends with a sample
     if job.fps > most:
         raise InvalidBody({"fps": [f"must be at most EMG_MAX_FPS, {most:g}, got {job.fps:g}"]})
     if job.fps > rate:
         raise InvalidBody({"fps": [f"must be at most the sampling rate, {rate:g} Hz, got {job.fps:g}"]})
     # the rest is kept without a model too: a source that one reads may be chosen while the stream runs
-    named = job.backend if pipeline.manifest is not None else None
+    engine = runtime.engine if use.model is None else use.model.engine
+    named = job.backend if use.model is not None else None
     return StreamOptions(
         fps=job.fps,
-        backend=runtime.engine.backends.for_stream(named, job.use_tensorrt),
+        backend=engine.backends.for_stream(named, job.use_tensorrt),
         preprocess=job.preprocess,
         votes=job.votes,
         min_confidence=job.min_confidence,

@@ -10,6 +10,7 @@ from marshmallow.validate import Length, OneOf, Range
 from app.api.codec.raw_samples import DTYPES
 from app.api.schemas.fields import Emg, Number, Whole, about
 from app.api.schemas.health import SourceHealthSchema
+from app.api.schemas.model_field import model_field
 from app.api.schemas.params import DeclareJob, PushJob
 from app.emg.quality.monitor import PROBLEMS
 from app.inference.manifest import MAX_CHANNELS
@@ -88,6 +89,11 @@ class DeclareSchema(Schema):
         load_default=None,
         validate=Length(1, 32),
         **about("The model's by default; V, mV, uV and nV are converted into them"),
+    )
+    model = model_field(
+        "Which reads it: by default the one it had before, or the server's own where that fits",
+        allow_none=True,
+        load_default=None,
     )
 
     @post_load

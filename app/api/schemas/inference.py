@@ -8,6 +8,7 @@ from marshmallow import Schema, fields, post_load
 from marshmallow.validate import Length
 
 from app.api.schemas.fields import Choices, Emg, Flag, Whole, about
+from app.api.schemas.model_field import model_field
 from app.api.schemas.params import BenchmarkJob, InferJob
 from app.config import BACKENDS
 from app.inference.manifest import MAX_CHANNELS, MAX_LENGTH, MAX_STEPS
@@ -23,6 +24,7 @@ class _ShapeSchema(Schema):
         1, MAX_LENGTH, **about("Samples of a window: the model's, or of your own with context in front")
     )
     preprocess = Flag(**about("Normalise with the model's statistics", default=True))
+    model = model_field("Which predicts: by default the source's, and for your own windows the server's")
 
 
 class WindowsSchema(_ShapeSchema):

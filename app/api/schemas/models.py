@@ -8,10 +8,10 @@ from typing import Any
 from marshmallow import Schema, fields, post_load
 
 from app.api.schemas.fields import Flag, about
-from app.api.schemas.params import UploadJob
+from app.api.schemas.model_field import model_field
+from app.api.schemas.params import UploadJob, UseJob
 from app.api.schemas.recordings import matches
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # of a model; as in app/inference/manifest.py
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -31,6 +31,29 @@ class UploadSchema(Schema):
     @post_load
     def make(self, values: dict[str, Any], **_: Any) -> UploadJob:
         return UploadJob(**values)
+
+
+class UseSchema(Schema):
+    """Which model is to read a source."""
+
+    model = model_field(allow_none=True, required=True, about="Its name, of `GET /models`; null: none")
+
+    @post_load
+    def make(self, values: dict[str, Any], **_: Any) -> UseJob:
+        return UseJob(**values)
+
+
+class SwapSchema(Schema):
+    """What became of it."""
+
+    model = fields.String(required=True, allow_none=True, **about("Which reads the source now; null: none"))
+    previous = fields.String(required=True, allow_none=True, **about("Which did before"))
+    from_sample = fields.Integer(
+        required=True,
+        **about(
+            "Every window that ends at this sample of the source, or later, is the new model's, in all streams"
+        ),
+    )
 
 
 class ModelInputSchema(Schema):

@@ -23,6 +23,7 @@ class InferJob:
     length: int | None = None  # samples
     steps: int | None = None
     preprocess: bool = True
+    model: str | None = None  # None: the source's, or for own windows the server's
     emg: Samples | None = None
 
 
@@ -43,6 +44,7 @@ class StreamJob:
     include_signal: bool = False
     include_aux: bool = False
     source: str | None = None
+    model: str | None = None  # None: the source's, also after it was changed
     last_event_id: str | None = None  # of the event after which it goes on
 
 
@@ -79,6 +81,14 @@ class DeclareJob:
     channels: int
     sampling_rate_hz: float
     units: str | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UseJob:
+    """Which model is to read a source; None: none."""
+
+    model: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from marshmallow.validate import Length, Range
 
 from app.api.schemas.fields import Choice, Flag, Number, Whole, about
 from app.api.schemas.health import SourceHealthSchema
+from app.api.schemas.model_field import model_field
 from app.api.schemas.params import StreamJob
 from app.config import BACKENDS
 from app.inference.decision_rule import MAX_VOTES
@@ -88,6 +89,11 @@ class StreamSchema(Schema):
         load_default=None,
         validate=Length(1, 64),
         **about("Name of a source; the server's own by default"),
+    )
+    model = model_field(
+        "Which predicts, also after the source is given another; by default the one that reads the source",
+        allow_none=True,
+        load_default=None,
     )
 
     @validates_schema

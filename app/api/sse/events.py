@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import asdict
 from typing import Any
 
 import orjson
 
 from app.serving.streams.client_stream import ClientEvent, StreamCursor
-from app.serving.streams.events import Completed, Event, Frame, SignalFrame, SourceChange
+from app.serving.streams.events import Completed, Event, Frame, ModelChange, SignalFrame, SourceChange
 
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 MIMETYPE = "text/event-stream"
@@ -70,6 +71,8 @@ def _fields(event: Event) -> dict[str, Any]:
             **(decided if event.decision is not None else {}),
             "source_state": event.source_state,
         }
+    if isinstance(event, ModelChange):
+        return {"status": "model", **asdict(event)}
     return {"error": event.error, "timestamp": event.timestamp}
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -118,11 +119,18 @@ class QualityMonitor:
         self._powers: deque[tuple[Levels, Levels]] = deque(maxlen=looks[WINDOW_S])  # hum, whole
         self._losses: deque[int] = deque(maxlen=looks[LOSS_WINDOW_S])  # samples lost beside each block
         self._lost = 0  # since the last look
-        self._latches = {problem: Hysteresis(channels, looks[ON_S], looks[OFF_S]) for problem in PROBLEMS}
+        self._levels_latch = partial(Hysteresis, channels, looks[ON_S], looks[OFF_S])
+        self._latches = {problem: self._levels_latch() for problem in PROBLEMS}
         self._latches["hum"] = Hysteresis(channels, looks[HUM_ON_S], looks[HUM_OFF_S])
         self._hum_found: Levels = np.zeros(channels)  # RMS of the hum when it was at its clearest
         self._look = _Look(0, None, None, {p: latch.state for p, latch in self._latches.items()}, 0.0)
         self._problems: dict[str, list[int]] = {}
+
+    def judge_by(self, rest_rms: float | None, active_rms: float | None) -> None:
+        """Judge by the levels of another model from the next block on."""
+        self._rest, self._active = rest_rms, active_rms
+        for problem in ("weak", "strong"):  # of levels that may be judged no more
+            self._latches[problem] = self._levels_latch()
 
     def process(self, chunk: Chunk) -> None:
         """Take one raw chunk. Cheap: all but every BLOCK_S it is only kept."""

@@ -24,16 +24,19 @@ class Grid:
     """Window k (0, 1, ...) ends before sample `start + round((k + 1) * rate / fps)`, half rounded up.
 
     Integers only: no drift however long the signal, also for rates that `fps` does not divide. A float is
-    taken for the decimal it prints as (29.97 is 2997/100).
+    taken for the decimal it prints as (29.97 is 2997/100). With `repeats` there may be more windows than samples:
+    some then end where the one before them did.
     """
 
     rate: float  # Hz
     fps: float
     start: int = 0
+    repeats: bool = False
     _hop: Fraction = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        if not 0 < self.fps <= self.rate < float("inf"):
+        most = float("inf") if self.repeats else self.rate
+        if not (0 < self.fps <= most and self.rate < float("inf")):
             raise DataError(
                 f"fps must be above 0 and at most the sampling rate {self.rate:g} Hz, got {self.fps:g}"
             )

@@ -26,6 +26,8 @@ REQUEST_WIDTH = BucketHistogram.size(REQUEST_S)
 OUTPUT_WIDTH = 3
 
 SLOT_BYTES = 163_840
+SWAP_DOUBLES = 1024  # 8 KiB: which models the sources use, and which is about to be another (shared_swap.py)
+WHY_DOUBLES = 64  # 512 bytes of text: why this worker cannot follow
 CHOICE_DOUBLES = 1024  # 8 KiB: which source was chosen while the server runs (source_choice.py)
 CALLER_ROWS = 2048  # more than gunicorn's worker_connections
 
@@ -49,6 +51,8 @@ _METRICS = _with_room(
         ("requests", Table.size(256, REQUEST_WIDTH)),
         ("outputs", Table.size(8, OUTPUT_WIDTH)),
         ("choice", CHOICE_DOUBLES),
+        ("swap", SWAP_DOUBLES),
+        ("swap_answer", 2 + WHY_DOUBLES),
     ],
     SLOT_BYTES // 8 - 4096 - sum(size for _, size in _END),
     "_room_metrics",
@@ -60,7 +64,8 @@ class Slot(Structure):
 
     `streams` are those open now, frames sent and dropped; `stages` one LogHistogram for each of STAGES; `alive` the
     process's id and what it takes, 0 without one; `callers` rows of a mark and a count (stream_quota.py); `reloaded`
-    says that another worker takes the place of this one; `choice` is in source_choice.py;
+    says that another worker takes the place of this one; `choice` is in source_choice.py, `swap` and `swap_answer` in
+    shared_swap.py;
     the others are what their names say (shared_metrics.py).
     """
 

@@ -22,12 +22,14 @@ class BackendOpener:
     """How to open one backend. A lazy one is opened when it is first asked for.
 
     `prepare` does what may be done on any thread, such as importing the library, and says whether `open` may run
-    there as well. What holds a CUDA context may not: it is made on the thread that uses it.
+    there as well. What holds a CUDA context may not: it is made on the thread that uses it. `anywhere`: it may be
+    opened on any thread, so that streams of other models go on meanwhile.
     """
 
     open: Callable[[], Backend]
     lazy: bool = False
     prepare: Callable[[], bool] | None = None
+    anywhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +57,10 @@ class Backends:
     _closed: bool = False
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
-    def open(self) -> None:
+    def open(self, beside: bool = False) -> None:
         """Open them. One that fails is noted in `states` with its reason.
 
-        Lazy ones wait until they are asked for, unless nothing else opens.
+        Lazy ones wait until they are asked for, unless nothing else opens. `beside`: others stream meanwhile.
 
         Raises:
             BackendUnavailableError: there are some, and none of them opened.
@@ -67,10 +69,10 @@ class Backends:
             if opener.lazy:
                 self.states[name] = BackendState(available=True, reason="opens when first asked for")
             else:
-                self._open(name)
+                self._open(name, beside and opener.anywhere)
         if not self.opened:
             for name in [name for name, opener in self.openers.items() if opener.lazy]:
-                self._open(name)
+                self._open_late(name) if beside else self._open(name)
         if self.openers and not self.opened:
             reasons = "; ".join(f"{name}: {state.reason}" for name, state in self.states.items())
             raise BackendUnavailableError("no backend", reasons, "Choose another with EMG_BACKENDS")
@@ -174,8 +176,12 @@ class Backends:
         self.opened[name] = backend
         self.states[name] = BackendState(available=True)
 
-    def _open(self, name: str) -> None:
-        self.thread.run(lambda: self._open_here(name))
+    def _open(self, name: str, beside: bool = False) -> None:
+        opened: list[Backend] = []
+        if not beside:
+            self.thread.run(lambda: self._open_here(name))
+        elif self._beside(name, lambda: self._open_prepared(name, lambda: True, opened)) and opened:
+            self._add(name, opened[0])
 
     def _open_here(self, name: str) -> None:
         """Open that backend and try it out, on the engine thread."""

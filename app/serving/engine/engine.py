@@ -114,9 +114,18 @@ class Engine:
     _queue: deque[_Request] = field(default_factory=deque)
     _inline_s: dict[str, float] = field(default_factory=dict)  # time of one window, where it is run in place
     calls: dict[int, tuple[str, float]] = field(default_factory=dict)  # under way, by thread: see Watchdog
+    beside: bool = False  # another engine, whose thread it shares, which it opens and closes beside
 
     def __post_init__(self) -> None:
         self.backends = Backends(self.openers, self.thread, self._try_out)
+
+    def sibling(self, model: ModelInput, openers: Mapping[str, BackendOpener]) -> Engine:
+        """Return an engine for another model on the same thread, watched and metered as this one; not yet open."""
+        engine = Engine(
+            model, openers, self.max_batch, self.max_queue, self.clock, self.thread, self.meter, beside=True
+        )
+        engine.calls, engine.backends.opening = self.calls, self.backends.opening
+        return engine
 
     def open(self) -> None:
         """Open and warm the backends.
@@ -124,11 +133,11 @@ class Engine:
         Raises:
             BackendUnavailableError: none of them opened.
         """
-        self.backends.open()
+        self.backends.open(self.beside)
 
     def close(self) -> None:
-        """Close the backends on their own thread, then end it. Safe to call twice."""
-        if self.backends.close():
+        """Close the backends on their own thread, then end it where it is this engine's. Safe to call twice."""
+        if self.backends.close() and not self.beside:
             self.thread.close()
 
     def _try_out(self, name: str, backend: Backend) -> None:

@@ -59,8 +59,8 @@ def expect_no_contradiction(settings: Settings, manifest: Manifest) -> None:
             )
 
 
-def make_engine(settings: Settings, model: Artefact) -> Engine:
-    """Return an engine with the backends of EMG_BACKENDS, not yet open."""
+def make_engine(settings: Settings, model: Artefact, beside: Engine | None = None) -> Engine:
+    """Return an engine with the backends of EMG_BACKENDS, not yet open; on the thread of the one `beside` it."""
     manifest = model.manifest
     shape = ModelInput(
         length=manifest.length,
@@ -70,20 +70,25 @@ def make_engine(settings: Settings, model: Artefact) -> Engine:
         std=manifest.std,
         reject_below=manifest.reject_below,
     )
-    plan = settings.tensorrt_engine or settings.instance / "engines"
+    plan = settings.instance / "engines"
+    if beside is None and settings.tensorrt_engine is not None:  # that file is of the server's own model
+        plan = settings.tensorrt_engine
     found = openers(
         model, plan, onnx_precision=_precision(settings, model), or_fp32=settings.onnx_precision is None
     )
     foreign = manifest.architecture == FOREIGN  # then nothing is imported, and /health says at once why
     # the others open at the start, before anybody streams
     prepare = {} if foreign else {"pytorch": prepare_torch}
-    return Engine(
-        shape,
-        {
-            name: BackendOpener(found[name], not foreign and _is_lazy(name, settings), prepare.get(name))
-            for name in settings.backends
-        },
-    )
+    named = {
+        name: BackendOpener(
+            found[name],
+            not foreign and _is_lazy(name, settings),
+            prepare.get(name),
+            anywhere=name == "onnxruntime",
+        )
+        for name in settings.backends
+    }
+    return Engine(shape, named) if beside is None else beside.sibling(shape, named)
 
 
 def no_engine() -> Engine:

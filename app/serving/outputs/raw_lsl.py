@@ -14,8 +14,8 @@ import numpy as np
 from app.emg.description import describe_source
 from app.emg.lsl.signal_outlet import SignalOutlet
 from app.emg.source import Chunk, Samples
+from app.serving.pipelines.source_pipelines import SourcePipelines
 from app.serving.sources.acquisition import Acquisition
-from app.serving.streams.pipeline import SourcePipelines
 
 log = logging.getLogger(__name__)
 

@@ -19,9 +19,10 @@ from app.serving.outputs.lsl import LslSender
 from app.serving.outputs.raw_lsl import RawLsl
 from app.serving.outputs.sender import OutputState, Sender, SenderGuard
 from app.serving.outputs.udp import UdpSender
+from app.serving.pipelines.pipeline import SourcePipeline
+from app.serving.pipelines.source_pipelines import SourcePipelines
 from app.serving.streams.events import Event, Frame, SourceChange, StreamOptions
 from app.serving.streams.group import GroupEvent
-from app.serving.streams.pipeline import SourcePipeline, SourcePipelines
 from app.serving.streams.reader import Reader
 
 log = logging.getLogger(__name__)

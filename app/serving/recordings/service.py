@@ -21,6 +21,7 @@ from app.emg.recording.label_plan import REST, LabelPlan
 from app.emg.recording.progress import RecordingProgress
 from app.emg.recording.writer import RecordingWriter, expect_over, is_being_written, recover, running
 from app.errors import BusyError, DataError, NotReadyError, RecordingNameError, no_descriptor
+from app.serving.pipelines.pipeline import SourcePipeline
 from app.serving.process.offload import BlockingWorker
 from app.serving.recordings.export_folder import clear_exports, export_folder
 from app.serving.recordings.file_imports import FileImports
@@ -28,7 +29,6 @@ from app.serving.recordings.headers import header_of
 from app.serving.recordings.info import RecordingInfo, state_of, unreadable
 from app.serving.recordings.session import STOP_S, RecordingSession
 from app.serving.streams.events import StreamOptions
-from app.serving.streams.pipeline import SourcePipeline
 
 log = logging.getLogger(__name__)
 

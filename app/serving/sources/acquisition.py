@@ -1,4 +1,7 @@
-"""One acquisition per source and process, however many readers: source -> filter -> ring buffer."""
+"""One acquisition per source and process, however many readers: source -> filter -> ring buffer.
+
+Models that want other filters, channels or rates have a path of their own behind it; the samples are read once.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,14 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from app.emg.signal.rate_estimator import RateEstimator
-from app.emg.signal.ring import Gaps
+from app.emg.signal.ring import Gaps, Ring
 from app.emg.signal.signal_path import SignalPath
 from app.emg.source import Chunk, Source, SourceState, trouble_with
 from app.errors import SourceError
+from app.serving.sources.signal_feed import STALL_S, SignalFeed
 
 log = logging.getLogger(__name__)
 
-STALL_S = 0.25  # no samples for so long, and a decision would hang on old ones
 RETRY_S = 0.5  # between two tries to read a source that failed
 
 
@@ -26,8 +29,7 @@ Tap = Callable[[Chunk, float], None]
 class Acquisition:
     """Reads a source on its own thread and keeps the filtered signal of the last seconds.
 
-    Its state is about windows of `length` samples of the ring: a source that delivers, but loses so much that there
-    is no usable window for STALL_S, is stalled.
+    `main` is the feed of those who name no model; the acquisition's own state, ring and rate are its.
     """
 
     def __init__(
@@ -38,8 +40,9 @@ class Acquisition:
         *,
         length: int = 1,
     ) -> None:
-        self.source, self.path, self.ring = source, path, path.ring
-        self._clock, self.length = clock, length
+        self.source, self._clock = source, clock
+        self.main = self.feed(path, length)
+        self._feeds: tuple[SignalFeed, ...] = (self.main,)  # replaced as a whole: the thread goes through it
         self.taps: list[Tap] = []  # told every raw chunk and when it arrived; must neither wait nor raise
         self.on_end: Callable[[], None] = lambda: None  # called once, when nothing will come any more
         self._rate = RateEstimator(source.sampling_rate)
@@ -53,8 +56,32 @@ class Acquisition:
         self._last_at: float | None = None
         self._next: int | None = None  # index after the newest sample of the source
         self._gaps = Gaps()
-        # the sample up to which there was a usable window; at the beginning, up to which there can be none
-        self._usable_to = 0
+
+    @property
+    def path(self) -> SignalPath:
+        return self.main.path
+
+    @property
+    def ring(self) -> Ring:
+        return self.main.ring
+
+    @property
+    def length(self) -> int:
+        """Return how many samples of the ring make a window."""
+        return self.main.length
+
+    @property
+    def feeds(self) -> tuple[SignalFeed, ...]:
+        """Return all that are filled."""
+        return self._feeds
+
+    def feed(self, path: SignalPath, length: int) -> SignalFeed:
+        """Return a feed of windows of that length, not yet filled; see `fill`."""
+        return SignalFeed(path, length, lambda: self.silence, self.source.sampling_rate)
+
+    def fill(self, *feeds: SignalFeed) -> None:
+        """Fill these from now on, beside `main`, and no others. Those of one path are filled together."""
+        self._feeds = (self.main, *(one for one in feeds if one is not self.main))
 
     def start(self) -> None:
         self._thread.start()
@@ -65,12 +92,12 @@ class Acquisition:
         self.source.close()
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join(timeout=2.0)
-        self.ring.close()
+        self._close_rings()
 
     @property
     def rate(self) -> float:
         """Return how many samples a second the ring takes, in Hz: the source's, or those behind its montage."""
-        return self.path.sampling_rate or self.source.sampling_rate
+        return self.main.rate
 
     @property
     def samples(self) -> int:
@@ -79,16 +106,18 @@ class Acquisition:
 
     @property
     def state(self) -> str:
+        return self.main.state
+
+    @property
+    def silence(self) -> str:
+        """Return the state of the source itself, whatever its windows are worth."""
         if self._ended:
             return "ended"
         if self._error is not None:
             return "disconnected"
         if self._last_at is None:
             return "starting"
-        silent_s = self._clock() - self._last_at
-        # counted in samples: a process that is late has not lost any
-        spoilt_s = (self.ring.newest - self._usable_to) / self.rate
-        return "stalled" if max(silent_s, spoilt_s) > STALL_S else "running"
+        return "stalled" if self._clock() - self._last_at > STALL_S else "running"
 
     def look(self) -> SourceState:
         age = None if self._last_at is None else (self._clock() - self._last_at) * 1e3
@@ -114,7 +143,7 @@ class Acquisition:
                     self._failed(error)
         finally:
             self._ended = True
-            self.ring.close()
+            self._close_rings()
             self.on_end()
 
     def _read_once(self) -> None:
@@ -128,12 +157,14 @@ class Acquisition:
             if not getattr(self.source, "numbered", True):
                 # the index decides what is contiguous, not the clock; here nobody counted what the silence took
                 chunk = replace(chunk, restart=True)
-        self.path.process(chunk, arrived)
+        feeds = self._feeds
+        for path in {
+            id(feed.path): feed.path for feed in feeds
+        }.values():  # `main` first: it refuses what is wrong
+            path.process(chunk, arrived)
         self._count(chunk)
-        if not self._usable_to and self.ring.newest:
-            self._usable_to = self.ring.oldest + self.length
-        if self.ring.usable(self.ring.newest, self.length):
-            self._usable_to = self.ring.newest
+        for feed in feeds:
+            feed.look()
         if self._error is not None:
             log.warning("%s delivers again", self.source.name)
         self._error, self._last_at = None, arrived
@@ -141,6 +172,10 @@ class Acquisition:
             self._rate.update(self.samples, arrived * self._speed)
         for tap in self.taps.copy():  # one may be taken away meanwhile
             tap(chunk, arrived)
+
+    def _close_rings(self) -> None:
+        for feed in self._feeds:
+            feed.ring.close()
 
     def _count(self, chunk: Chunk) -> None:
         lost = 0 if self._next is None else chunk.index - self._next

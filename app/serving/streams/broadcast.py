@@ -4,33 +4,61 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 
 from app.emg.signal.windows import Grid
 from app.serving.counters.stream_stats import StreamStats
-from app.serving.sources.acquisition import Acquisition
-from app.serving.streams.events import StreamOptions
-from app.serving.streams.group import Encode, Group, Maker
+from app.serving.sources.signal_feed import SignalFeed
+from app.serving.streams.events import ModelChange, StreamOptions
+from app.serving.streams.group import Change, Encode, Group, Maker, nothing
 from app.serving.streams.reader import Reader
 from app.serving.streams.turns import Turns
 
 IDLE_GROUPS = 32  # groups without readers whose events are kept
 
+Make = Callable[[StreamOptions], Maker]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reading:
+    """How a source's windows are read from one of its samples on; `event` tells the streams of it."""
+
+    from_sample: int
+    feed: SignalFeed
+    make: Make
+    event: ModelChange
+
+    def change(self, options: StreamOptions) -> Change:
+        """Return it for the group of those options."""
+        return Change(
+            self.from_sample,
+            partial(self.make, options),
+            # window k ends at the same time on every grid; one of fewer samples than frames shows some of them twice
+            Grid(self.feed.rate, options.fps, repeats=True),
+            self.feed,
+            self.event,
+        )
+
 
 class Broadcast:
-    """The groups of one source."""
+    """The groups of one source that are read in the same way, which may change."""
 
     def __init__(
         self,
-        acquisition: Acquisition,
-        make: Callable[[StreamOptions], Maker],
+        feed: SignalFeed,
+        make: Make,
         encode: Encode,
         stats: StreamStats,
         turns: Turns | None = None,
+        glance: Callable[[], None] = nothing,
     ) -> None:
-        self._acquisition, self._make, self._encode, self._stats = acquisition, make, encode, stats
+        """`glance` looks, before each window, whether a change is to be made."""
+        self._glance = glance
+        self._feed, self._make, self._encode, self._stats = feed, make, encode, stats
         self._turns = turns or Turns()
         self._groups: dict[StreamOptions, Group] = {}
+        self._coming: list[Reading] = []  # changes ahead, in their order
         self._lock = threading.Lock()
 
     @property
@@ -62,16 +90,34 @@ class Broadcast:
         One that a group had of the source before counts: this one may not have begun.
         """
         group = self._groups.get(options)
-        newest = self._grid(options).last_at_or_before(self._acquisition.ring.newest)
+        newest = self._grid(options).last_at_or_before(self._feed.ring.newest)
         return newest if group is None else max(newest, group.reached)
 
-    def move(self, acquisition: Acquisition) -> None:
+    @property
+    def looked_at(self) -> int:
+        """Return the source's sample up to which a window was looked at; 0 before the first."""
+        return max((group.looked_at for group in list(self._groups.values())), default=0)
+
+    def change(self, reading: Reading) -> None:
+        """Have all groups read otherwise from that sample on."""
+        with self._lock:
+            self._settle()
+            self._coming.append(reading)
+            for options, group in self._groups.items():
+                group.change(reading.change(options))
+
+    def move(self, feed: SignalFeed, make: Make | None = None) -> None:
         """Have all groups go on with another source; a group that is too fast for it gets its fastest grid."""
         with self._lock:
-            self._acquisition = acquisition
+            self._feed, self._make, self._coming = feed, make or self._make, []
             for options, group in self._groups.items():
-                grid = Grid(acquisition.rate, min(options.fps, acquisition.rate))
-                group.move(partial(self._make, options), grid, acquisition)
+                grid = Grid(feed.rate, min(options.fps, feed.rate))
+                group.move(partial(self._make, options), grid, feed)
+
+    def end(self) -> None:
+        """End all streams: there will be no more frames."""
+        for group in list(self._groups.values()):
+            group.end()
 
     def tell(self, message: str) -> None:
         """Have every reader told of a trouble."""
@@ -80,17 +126,28 @@ class Broadcast:
                 group.say(message)
 
     def _group(self, options: StreamOptions) -> Group:
+        self._settle()
         return Group(
             partial(self._make, options),
             self._grid(options),
-            self._acquisition,
+            self._feed,
             self._encode,
             self._stats,
             self._turns,
+            changes=[one.change(options) for one in self._coming],
+            glance=self._glance,
         )
 
+    def _settle(self) -> None:
+        """Forget the readings that are over: a new group begins with the one of now."""
+        while self._coming and self._coming[0].from_sample <= self._feed.path.to_source(
+            self._feed.ring.newest
+        ):
+            reading = self._coming.pop(0)
+            self._feed, self._make = reading.feed, reading.make
+
     def _grid(self, options: StreamOptions) -> Grid:
-        return Grid(self._acquisition.rate, options.fps)
+        return Grid(self._feed.rate, options.fps)
 
     def _leave(self, group: Group) -> None:
         with self._lock:

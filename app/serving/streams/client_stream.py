@@ -74,6 +74,7 @@ class Stream:
         speed: float
         | None = 1.0,  # of a recording: its frames come so many times as fast; None: in any number
         place: StreamCursor | None = None,
+        greeting: bytes | None = None,  # an event before all others
         writer: EventWriter | None = None,
         writable: Callable[[], bool] = lambda: True,
         clock: Callable[[], float] = time.perf_counter,
@@ -95,6 +96,7 @@ class Stream:
             self.dropped = max(self.dropped, int(self._ran_s * fps * (speed or 1.0)) - self.frames)
         self.name = self.place.stream
         self._name = self.name.encode()  # once, not for every frame
+        self._greeting = greeting
         self._wake = threading.Event()
         self._hurry: Callable[[], None] | None = None
         self._gone = False
@@ -111,6 +113,8 @@ class Stream:
     def __iter__(self) -> Iterator[ClientEvent | Completed | None]:
         began = self._clock() - self._ran_s
         ends = None if self._duration is None else began + self._duration
+        if self._greeting is not None:
+            yield ClientEvent(self._greeting, self.frames, self._name, self._k, self.frames, self.dropped)
         if self._duration is not None:
             for event, missed in self._reader.replay():
                 yield from self._told(event, missed)

@@ -87,6 +87,18 @@ class SourceChange:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ModelChange:
+    """Another model reads the source: every window that ends at its sample `from_sample` or later, and none before."""
+
+    timestamp: float
+    from_sample: int
+    model: str | None = None  # None: none reads it from there on
+    sha256: str | None = None
+    classes: tuple[str, ...] = ()
+    rest_class: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
     """A frame could not be made; the stream goes on."""
 
@@ -119,5 +131,5 @@ class Completed:
         }
 
 
-Event = Frame | SignalFrame | SourceChange | Trouble
+Event = Frame | SignalFrame | SourceChange | ModelChange | Trouble
 FRAMES = (Frame, SignalFrame)

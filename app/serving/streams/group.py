@@ -11,14 +11,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from app.emg.signal.windows import Grid
 from app.errors import MyostreamError
 from app.serving.counters.stream_stats import StreamStats
-from app.serving.sources.acquisition import STALL_S, Acquisition
-from app.serving.streams.events import FRAMES, Event, Trouble
+from app.serving.sources.signal_feed import STALL_S, SignalFeed
+from app.serving.streams.events import FRAMES, Event, ModelChange, Trouble
 from app.serving.streams.frames import FrameMaker
 from app.serving.streams.signal_frames import SignalFrameMaker
 from app.serving.streams.turns import Turns
@@ -36,6 +37,10 @@ TURN = 50  # listeners served before the other work of this process gets its tur
 SILENT = ("stalled", "disconnected", "ended")
 
 
+def nothing() -> None:
+    """Do nothing."""
+
+
 class GroupEvent(NamedTuple):
     """One event, encoded."""
 
@@ -49,6 +54,17 @@ class GroupEvent(NamedTuple):
 Listener = Callable[[GroupEvent], None]
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Change:
+    """Another model: it makes the frames of all windows that end at `from_sample` of the source, or later."""
+
+    from_sample: int
+    make: Callable[[], Maker]
+    grid: Grid
+    feed: SignalFeed
+    event: ModelChange
+
+
 class Group:
     """One computation and the readers who share it."""
 
@@ -56,14 +72,18 @@ class Group:
         self,
         make: Callable[[], Maker],
         grid: Grid,
-        acquisition: Acquisition,
+        feed: SignalFeed,
         encode: Encode,
         stats: StreamStats,
         turns: Turns | None = None,
         clock: Callable[[], float] = time.perf_counter,
+        changes: Sequence[Change] = (),
+        glance: Callable[[], None] = nothing,
     ) -> None:
+        """`changes` are those ahead, in their order; `glance` looks, before each window, whether there is another."""
         self._turns = turns or Turns()
-        self._make, self._grid, self._acquisition = make, grid, acquisition
+        self._make, self._grid, self._feed = make, grid, feed
+        self._changes, self._glance = list(changes), glance
         self._encode, self._stats, self._clock = encode, stats, clock
         self.readers = 0  # kept by Broadcast, under its lock
         self.began = 0  # the first event since there are readers: what is kept from before is no news
@@ -78,6 +98,7 @@ class Group:
         self._said: tuple[str, float] = ("", 0.0)
         self._stop = threading.Event()
         self._maker: Maker | None = None  # of the frames just now
+        self.looked_at = 0  # the source's sample up to which a window was looked at
         self._one_at_a_time = (
             threading.Lock()
         )  # the group's own thread, and whoever tells its readers something
@@ -107,12 +128,25 @@ class Group:
     def stop(self) -> None:
         self._stop.set()
 
-    def move(self, make: Callable[[], Maker], grid: Grid, acquisition: Acquisition) -> None:
+    def end(self) -> None:
+        """Have no more frames made; the readers' streams end."""
+        self.stop()
+        self.ended = True
+        self.wake()
+
+    def change(self, change: Change) -> None:
+        """Have another model make the frames from its sample on."""
+        if not self.readers:  # nobody goes through them: of those that are over, the newest is enough
+            del self._changes[:-1]
+        self._changes.append(change)
+
+    def move(self, make: Callable[[], Maker], grid: Grid, feed: SignalFeed) -> None:
         """Go on with another source: readers hear `stalled` now, and `recovered` before its first frame."""
         self.stop()
         if self.readers and not self._stalled and self._maker is not None:
             self._publish(self._maker.source_change("stalled", "disconnected"))
-        self._make, self._grid, self._acquisition = make, grid, acquisition
+        self._make, self._grid, self._feed = make, grid, feed
+        self._changes, self.looked_at = [], 0
         self.ended = False  # that was the source before
         if self.readers:
             self.start(stalled=True)
@@ -123,17 +157,16 @@ class Group:
         news.set()
 
     def _run(self, stop: threading.Event) -> None:
-        ring, maker = self._acquisition.ring, self._make()
-        self._maker = maker
-        self._framed_to = ring.newest + self._acquisition.length
+        ring, self._maker = self._feed.ring, self._make()
+        self._framed_to = ring.newest + self._feed.length
         # the first event is at once, for the window just past; that of a silent source says nothing of now
-        silent = self._acquisition.state in SILENT
+        silent = self._feed.state in SILENT
         k = max(self._grid.last_at_or_before(ring.newest) + silent, self._k + 1, 0)
         self._position += k - self._k - 1 if self._k >= 0 else 0
         self._k = k - 1
         while not stop.is_set() and not self.ended:
             try:
-                self._waited(maker, stop)
+                self._waited(self._maker, stop)
             except Exception:
                 if not self._failing:  # once, not with every frame
                     log.exception("a frame failed")
@@ -143,7 +176,7 @@ class Group:
 
     def _waited(self, maker: Maker, stop: threading.Event) -> None:
         """Make the next frame when its last sample has come, and its turn."""
-        came = self._acquisition.ring.wait_beyond(self._grid.end_of(self._k + 1) - 1, timeout=STATE_POLL_S)
+        came = self._feed.ring.wait_beyond(self._grid.end_of(self._k + 1) - 1, timeout=STATE_POLL_S)
         if stop.is_set():  # a newer thread may have gone on meanwhile
             return
         if not came:
@@ -155,13 +188,20 @@ class Group:
 
     def _step(self, maker: Maker, stop: threading.Event) -> None:
         """Make the next frame; its last sample is there."""
-        ring, k = self._acquisition.ring, self._k + 1
+        ring, k = self._feed.ring, self._k + 1
         late = self._grid.last_at_or_before(ring.newest) - k
         if late > self._grid.fps * MAX_LAG_S + 1:
             self._position += late
             k += late
+        end = self._grid.end_of(k)
+        self._glance()
+        self.looked_at = self._feed.path.to_source(end)
+        if self._changes and self._changes[0].from_sample <= self.looked_at:
+            self._k = k - 1
+            self._turn_over(stop)
+            return
         try:
-            frame = maker.frame(self._grid.end_of(k))
+            frame = maker.frame(end)
         except MyostreamError as error:
             if stop.is_set():
                 return
@@ -175,18 +215,28 @@ class Group:
             self._failing = False
             log.warning("frames are made again")
         if frame is None:  # too much of the window is lost
-            spoilt_s = (self._grid.end_of(k) - self._framed_to) / self._grid.rate
+            spoilt_s = (end - self._framed_to) / self._grid.rate
             if spoilt_s > STALL_S:
                 self._say_stalled(maker)
             return
-        self._framed_to = self._grid.end_of(k)
+        self._framed_to = end
         if self._stalled:
             self._stalled = False
             self._publish(maker.source_change("recovered", "running"), stop)
         self._publish(frame, stop)
 
+    def _turn_over(self, stop: threading.Event) -> None:
+        """Take the changes that are due: the window waited for is the first of the newest of them."""
+        due = [one for one in self._changes if one.from_sample <= self.looked_at]
+        self._changes = self._changes[len(due) :]
+        newest = due[-1]
+        self._make, self._grid, self._feed = newest.make, newest.grid, newest.feed
+        self._maker = newest.make()
+        self._framed_to = self._grid.end_of(self._k)
+        self._publish(newest.event, stop)
+
     def _look_at_source(self, maker: Maker) -> None:
-        state = self._acquisition.state
+        state = self._feed.state
         if state in SILENT:
             self._say_stalled(maker, state)
         if state == "ended":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -229,7 +230,7 @@ def test_a_source_that_fails_says_why_until_it_delivers_again_and_ends_when_it_e
 
 def test_a_source_that_is_silent_is_a_reason_not_to_be_ready(engine: Engine) -> None:
     scene = Scene(engine)
-    artefact = SimpleNamespace(manifest=MANIFEST, sha256="0" * 64)
+    artefact = SimpleNamespace(manifest=MANIFEST, sha256="0" * 64, path=Path("tiny"))
     runtime = Runtime(
         settings=Settings(mains_hz=None),
         artefact=artefact,  # type: ignore[arg-type]  # no folder behind it

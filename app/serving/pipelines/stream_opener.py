@@ -10,9 +10,13 @@ from app.config import Settings
 from app.counted import counted, verb
 from app.errors import NotReadyError, OverloadedError, TooFastError
 from app.serving.counters.stream_stats import StreamStats
+from app.serving.pipelines.named_models import NamedModel
+from app.serving.pipelines.pipeline import SourcePipeline
+from app.serving.pipelines.source_pipelines import SourcePipelines
+from app.serving.streams.broadcast import Broadcast
 from app.serving.streams.client_stream import EventWriter, Stream, StreamCursor
 from app.serving.streams.events import StreamOptions
-from app.serving.streams.pipeline import SourcePipeline, SourcePipelines
+from app.serving.streams.group import Encode
 from app.serving.streams.reader import Reader
 
 log = logging.getLogger(__name__)
@@ -32,6 +36,7 @@ class StreamOpener:
     settings: Callable[[], Settings]
     stats: StreamStats
     pipelines: SourcePipelines
+    encode: Encode
     run: str
     leaving: Callable[[], str | None]
     why_leaving: Callable[[], str]
@@ -42,12 +47,15 @@ class StreamOpener:
         options: StreamOptions,
         duration_s: float | None,
         *,
+        named: NamedModel | None = None,
         place: StreamCursor | None = None,
         writer: EventWriter | None = None,
         writable: Callable[[], bool] = lambda: True,
         caller: str = "",
     ) -> tuple[Stream, Callable[[], None]]:
         """Return a stream and what closes it; `place` is where it was when its connection was cut.
+
+        `named` is the model that it names, held by the caller; None: it follows the source's.
 
         Raises:
             DataError: no such rate of frames.
@@ -57,8 +65,9 @@ class StreamOpener:
         """
         self._expect_room(caller)
         try:
-            self._expect_group(pipeline, options)
-            reader = self._reader(pipeline, options, place)
+            broadcast = pipeline.broadcast if named is None else named.broadcast
+            self._expect_group(broadcast, options)
+            reader = self._reader(broadcast, options, place)
         except BaseException:
             self.stats.stream_closed(caller)
             raise
@@ -72,6 +81,7 @@ class StreamOpener:
             why_stopping=self.why_leaving,
             speed=getattr(pipeline.source, "speed", 1.0),
             place=place,
+            greeting=self._greeting(pipeline, named) if place is not None else None,
             writer=writer,
             writable=writable,
         )
@@ -98,17 +108,23 @@ class StreamOpener:
                 f"{_streams(most or 0, ' of yours')} open, as many as EMG_MAX_STREAMS_PER_KEY", RETRY_S
             )
 
-    def _reader(self, pipeline: SourcePipeline, options: StreamOptions, place: StreamCursor | None) -> Reader:
-        most = pipeline.broadcast.reached(options) + options.fps * AHEAD_S
-        known = place is not None and place.run == self.run and place.k <= most
-        return pipeline.broadcast.join(options, after=place.k if place is not None and known else None)
+    def _greeting(self, pipeline: SourcePipeline, named: NamedModel | None) -> bytes | None:
+        """Return what one who comes back is told of the model: it may have been changed meanwhile."""
+        if named is not None or pipeline.manifest is None:
+            return None
+        return self.encode(pipeline.reading.event)
 
-    def _expect_group(self, pipeline: SourcePipeline, options: StreamOptions) -> None:
+    def _reader(self, broadcast: Broadcast, options: StreamOptions, place: StreamCursor | None) -> Reader:
+        most = broadcast.reached(options) + options.fps * AHEAD_S
+        known = place is not None and place.run == self.run and place.k <= most
+        return broadcast.join(options, after=place.k if place is not None and known else None)
+
+    def _expect_group(self, broadcast: Broadcast, options: StreamOptions) -> None:
         """See that there is a group of those options, or room for one more."""
         most = self.settings().max_groups
-        if options in pipeline.broadcast.running:
+        if options in broadcast.running:
             return
-        if sum(len(one.broadcast.running) for one in self.pipelines) >= most:
+        if sum(1 for one in self.pipelines for _ in one.groups()) >= most:
             raise OverloadedError(
                 f"{most} groups of streams with different options are open, as many as EMG_MAX_GROUPS: "
                 "ask for what others ask for, or try again"

@@ -1,0 +1,128 @@
+"""Which models the sources of all workers use, in the memory that these share, and how one becomes another in all.
+
+A worker that changes a model writes what it is about to do into its own slot, with a number above all others; the
+highest number holds. The others answer in their slots that they are ready, or why not. Then it writes from which sample
+on it is so, or that nothing comes of it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from app.serving.counters.slot import SWAP_DOUBLES, WHY_DOUBLES, Slot
+from app.serving.counters.worker_group import WorkerGroup
+
+HEAD = 2  # doubles: the number of the record, and its bytes
+PREPARE, COMMIT, DROP = "prepare", "commit", "drop"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """The model that a source uses by somebody's choice (None: none), and those before it, the newest last."""
+
+    model: str | None
+    sha256: str | None = None
+    before: tuple[str | None, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwapRecord:
+    """`base` names the settings of the server: after a reload with others it holds no more.
+
+    `chosen` is by source; with PREPARE it is still without what is about to be.
+    """
+
+    base: str
+    phase: str
+    source: str
+    model: str | None = None
+    sha256: str | None = None
+    from_sample: int = 0
+    chosen: Mapping[str, Chosen] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a worker says to a record: `why` it cannot follow, None where it is ready; and how far its source is."""
+
+    why: str | None
+    reached: int  # samples
+
+
+class SharedSwap:
+    """This worker's view of what all share."""
+
+    def __init__(self, worker_group: WorkerGroup) -> None:
+        self._group = worker_group
+
+    @property
+    def number(self) -> int:
+        """Return that of the newest record; 0 before the first. Cheap: it is asked at every tick."""
+        return int(max(slot.doubles("swap")[0] for slot in self._group.slots))
+
+    def newest(self, base: str) -> tuple[int, SwapRecord | None]:
+        """Return the newest record of a server of those settings, and its number; None where there is none."""
+        cells = max(self._group.slots, key=lambda one: one.doubles("swap")[0]).doubles("swap")
+        number, size = int(cells[0]), int(cells[1])
+        text = bytes(cells.cast("B")[8 * HEAD : 8 * HEAD + size])
+        if not number or int(cells[0]) != number:  # it changes just now: the next look finds it
+            return 0, None
+        values: dict[str, Any] = json.loads(text)
+        values["chosen"] = {
+            source: Chosen(model=one["model"], sha256=one["sha256"], before=tuple(one["before"]))
+            for source, one in values["chosen"].items()
+        }
+        record = SwapRecord(**values)
+        return number, record if record.base == base else None
+
+    def write(self, record: SwapRecord) -> int:
+        """Tell all workers; return the number of the record, which is the newest now.
+
+        Raises:
+            ValueError: it is too long.
+        """
+        text = json.dumps(asdict(record)).encode()
+        if len(text) > 8 * (SWAP_DOUBLES - HEAD):
+            raise ValueError(f"a record of {len(text)} bytes")
+        own = self._group.own.doubles("swap")
+        number = self.number + 1
+        own[0] = 0.0  # nobody reads it while it changes
+        own.cast("B")[8 * HEAD : 8 * HEAD + len(text)] = text
+        own[1] = len(text)
+        own[0] = number
+        return number
+
+    def answer(self, number: int, why: str | None, reached: int) -> None:
+        """Say that this worker is ready for that record, or why it is not."""
+        own = self._group.own.doubles("swap_answer")
+        text = (why or "").encode()[: 8 * WHY_DOUBLES - 1]
+        own.cast("B")[16 : 16 + 8 * WHY_DOUBLES] = text.ljust(8 * WHY_DOUBLES, b"\0")
+        own[1] = reached
+        own[0] = number
+
+    def reach(self, samples: int) -> None:
+        """Say how far this worker's source is, while others may ask."""
+        self._group.own.doubles("swap_answer")[1] = samples
+
+    def answers(self, number: int) -> list[Answer | None]:
+        """Return what each other living worker says to that record; None of one that has not answered."""
+        own = float(os.getpid())
+        others = [
+            slot
+            for slot in self._group.slots
+            if slot.doubles("alive")[0] not in (0.0, own)
+            and not slot.doubles("reloaded")[0]  # else it leaves
+        ]
+        return [_answer(slot, number) for slot in others]
+
+
+def _answer(slot: Slot, number: int) -> Answer | None:
+    cells = slot.doubles("swap_answer")
+    if int(cells[0]) != number:
+        return None
+    text = bytes(cells.cast("B")[16 : 16 + 8 * WHY_DOUBLES]).rstrip(b"\0").decode(errors="replace")
+    return Answer(text or None, int(cells[1]))

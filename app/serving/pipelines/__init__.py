@@ -1,0 +1,1 @@
+"""Each source, the model that reads it, and how that becomes another."""

@@ -1,0 +1,69 @@
+"""One model on one source: the signal as it wants it, and what it finds in it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.emg.signal.montage import Montage
+from app.emg.signal.signal_path import SignalPath
+from app.inference.manifest import Manifest
+from app.serving.models.open_models import OpenModel
+from app.serving.sources.signal_feed import SignalFeed
+from app.serving.streams.events import ModelChange
+from app.serving.streams.window_classifier import WindowClassifier
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ModelUse:
+    """`model` is None where none reads the source: then `feed` has the signal for the eye."""
+
+    model: OpenModel | None
+    feed: SignalFeed
+    classifier: WindowClassifier | None
+
+    @property
+    def manifest(self) -> Manifest | None:
+        return None if self.model is None else self.model.manifest
+
+    @property
+    def name(self) -> str | None:
+        return None if self.model is None else self.model.name
+
+    @property
+    def montage(self) -> Montage | None:
+        return self.feed.path.montage
+
+    def change(self, from_sample: int) -> ModelChange:
+        """Return what the streams are told of it."""
+        if self.model is None:
+            return ModelChange(timestamp=time.time(), from_sample=from_sample)
+        manifest = self.model.manifest
+        return ModelChange(
+            timestamp=time.time(),
+            from_sample=from_sample,
+            model=self.model.name,
+            sha256=self.model.artefact.sha256,
+            classes=manifest.classes,
+            rest_class=manifest.rest_class,
+        )
+
+
+def use_of(model: OpenModel | None, feed: SignalFeed, gesture_names: Sequence[str]) -> ModelUse:
+    """Return a model on a feed; `gesture_names` are those of the source's labels."""
+    if model is None:
+        return ModelUse(None, feed, None)
+    return ModelUse(model, feed, WindowClassifier(model.engine, model.manifest, feed.ring, gesture_names))
+
+
+def alike(path: SignalPath, other: SignalPath) -> bool:
+    """Return whether two paths make the same of a source, so that one will do: as much of it, too."""
+    return (
+        path.sampling_rate == other.sampling_rate
+        and tuple(map(dict, path.filters)) == tuple(map(dict, other.filters))
+        and str(path.montage) == str(other.montage)
+        and path.ring.channels == other.ring.channels
+        and path.ring.max_fill == other.ring.max_fill
+        and path.ring.capacity >= other.ring.capacity
+    )

@@ -1,0 +1,101 @@
+"""The sources that clients declare and push, each read by the model that it names, or that was chosen for it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+
+from app.config import EmgMode, Settings
+from app.emg.pushed_source import PushSource
+from app.errors import BusyError
+from app.serving.models.open_models import OpenModel, OpenModels
+from app.serving.pipelines.model_swaps import ModelSwaps
+from app.serving.pipelines.pipeline import SourcePipeline
+from app.serving.pipelines.source_pipelines import SourcePipelines
+from app.serving.sources.acquisition import Acquisition
+from app.serving.sources.declared import Declared
+from app.serving.sources.opening import read_by_model
+
+log = logging.getLogger(__name__)
+
+MakePipeline = Callable[[str, Acquisition, OpenModel | None], SourcePipeline]
+
+
+class PushedSources:
+    """Opens and ends them. `make` gives the pipeline of an acquisition that a model reads."""
+
+    def __init__(
+        self,
+        settings: Callable[[], Settings],
+        models: OpenModels,
+        swaps: ModelSwaps,
+        pipelines: SourcePipelines,
+        make: MakePipeline,
+    ) -> None:
+        self._settings, self._models, self._swaps = settings, models, swaps
+        self._pipelines, self._make = pipelines, make
+
+    def declare(self, declared: Declared) -> tuple[SourcePipeline, bool]:
+        """Return the running pipeline of a source that a client brings, and whether it is new.
+
+        One that goes on, and names another model than it has, is read by that from now on.
+
+        Raises:
+            BusyError: EMG_MODE is not push, or a source of that name was declared otherwise.
+            DataError: the model takes no such signal.
+            ModelNameError: there is no such model; further as `OpenModels.hold`.
+            OverloadedError: EMG_MAX_SOURCES are open.
+        """
+        mode = self._settings().emg_mode
+        if mode is not EmgMode.PUSH:
+            raise BusyError(f"EMG_MODE is {mode.value}; clients bring sources with EMG_MODE=push")
+        there = self._pipelines.find(declared.name)
+        if there is not None:
+            self._expect_same(declared, there)
+            return there, False
+        chosen = self._swaps.chosen(declared.name)
+        name = declared.model or (None if chosen is None else chosen.model)
+        if name is None:
+            return self._open(declared, self._models.own, self._settings()), True
+        model = self._models.hold(name)
+        try:
+            pipeline = self._open(declared, model, replace(self._settings(), model=name))
+        finally:
+            self._models.release(model)  # the pipeline holds it
+        self._swaps.began(pipeline)
+        return pipeline, True
+
+    def _expect_same(self, declared: Declared, there: SourcePipeline) -> None:
+        assert isinstance(there.source, PushSource)  # with EMG_MODE=push there is no other kind
+        declared.expect_same(there.source)
+        if declared.model is not None:
+            self._swaps.put(there, declared.model)
+
+    def _open(self, declared: Declared, model: OpenModel | None, settings: Settings) -> SourcePipeline:
+        expected = None if model is None else model.manifest
+        source = declared.open(settings, expected)
+        opened = read_by_model(settings, source, expected)
+        acquisition = Acquisition(source, opened.path, length=opened.length)
+        pipeline = self._make(declared.name, acquisition, model if opened.manifest is not None else None)
+        acquisition.on_end = lambda: self._ended(pipeline)
+        try:
+            self._pipelines.add(pipeline)
+        except BaseException:
+            pipeline.close()
+            raise
+        pipeline.start()
+        what = "source %s: %d channels at %g Hz, pushed, read by %s"
+        reader = pipeline.use.name or "no model"
+        log.info(what, pipeline.name, source.channels, source.sampling_rate, reader)
+        return pipeline
+
+    def _ended(self, pipeline: SourcePipeline) -> None:
+        """Forget a source that a client brought."""
+        silent = self._pipelines.find(pipeline.name) is pipeline  # else whoever ended it has removed it
+        why = f"silent for {self._settings().source_idle_s:g} s" if silent else "told to"
+        self._pipelines.remove(pipeline)
+        state = pipeline.acquisition.look()
+        log.info(
+            "source %s ended (%s): %d samples, %d lost", pipeline.name, why, state.samples, state.lost_samples
+        )

@@ -1,0 +1,366 @@
+"""A source's model becomes another under running streams; samples are pushed by hand."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.api.sse import events as sse
+from app.config import EmgMode, Settings
+from app.emg.pushed_source import PushSource
+from app.errors import BusyError, DataError, ModelNameError, MyostreamError, NotReadyError
+from app.inference import artefact
+from app.serving.engine.opening import make_engine
+from app.serving.models import open_models
+from app.serving.pipelines.pipeline import SourcePipeline
+from app.serving.runtime import Runtime
+from app.serving.sources.declared import Declared
+from app.serving.streams.events import StreamOptions
+from tests.inference.artefacts import make_artefact
+from tests.serving.station import until
+
+CHANNELS, RATE, CHUNK = 4, 200.0, 4
+A, B, LONG, OTHER, WIDE = "a", "b", "long", "other", "wide"
+CLASSES = {
+    A: ("rest", "a1", "a2"),
+    B: ("rest", "b1"),
+    LONG: ("rest", "l1", "l2", "l3"),
+    OTHER: ("rest", "o1", "o2", "o3", "o4"),
+}
+OPTIONS = StreamOptions(fps=20, backend="pytorch")
+Json = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Models of other classes; of another length; behind other filters; of other channels."""
+    folder = tmp_path_factory.mktemp("instance")
+    changes: dict[str, Json] = {
+        A: {},
+        B: {},
+        LONG: {"length": 40},
+        OTHER: {"filters": ({"kind": "highpass", "low_hz": 20.0, "order": 2},)},
+    }
+    for name, more in changes.items():
+        make_artefact(folder / "models" / name, name=name, classes=CLASSES[name], channels=CHANNELS, **more)
+    make_artefact(folder / "models" / WIDE, name=WIDE, channels=8)
+    return folder
+
+
+class Person:
+    """A source that the test pushes, on a server whose own model is A; and streams of it."""
+
+    def __init__(self, instance: Path, **more: Any) -> None:
+        settings = Settings(
+            emg_mode=EmgMode.PUSH, model=A, backends=("pytorch",), mains_hz=None, instance=instance, **more
+        )
+        own = artefact.find(A, instance / "models")
+        self.runtime = Runtime(
+            settings=settings, artefact=own, engine=make_engine(settings, own), encode=sse.encode
+        )
+        self.runtime.start()
+        self.pipeline = self.declare("anna")
+        self.next = 0
+        self.rows = np.random.default_rng(7)
+
+    def declare(self, name: str, model: str | None = None) -> SourcePipeline:
+        declared = Declared(name=name, channels=CHANNELS, sampling_rate=RATE, units="uV", model=model)
+        return self.runtime.pushed.declare(declared)[0]
+
+    def push(self, chunks: int = 1) -> None:
+        source = self.pipeline.source
+        assert isinstance(source, PushSource)
+        for _ in range(chunks):
+            source.push(self.next, self.rows.normal(size=(CHUNK, CHANNELS)).astype(np.float32))
+            self.next += CHUNK
+            until(lambda: self.pipeline.acquisition.samples == self.next)
+            time.sleep(CHUNK / RATE / 2)  # a group that is far behind would skip windows
+
+    def put(self, model: str | None) -> int:
+        """Change the model while samples come, as they do; return the first sample of the new one."""
+        swaps, done = self.runtime.swaps, []
+
+        def change() -> None:
+            try:
+                done.append(swaps.put(self.pipeline, model).from_sample)
+            except Exception as error:
+                done.append(error)
+
+        return self._while_pushing(change, done)
+
+    def back(self) -> int:
+        done: list[Any] = []
+        return self._while_pushing(
+            lambda: done.append(self.runtime.swaps.back(self.pipeline).from_sample), done
+        )
+
+    def _while_pushing(self, change: Callable[[], None], done: list[Any]) -> int:
+        thread = threading.Thread(target=change, daemon=True)
+        thread.start()
+        while thread.is_alive():
+            self.push()
+            thread.join(CHUNK / RATE)
+        self.push(3)
+        if done and isinstance(done[0], Exception):
+            raise done[0]
+        return int(done[0])
+
+    def close(self) -> None:
+        self.runtime.close()
+
+
+class Stream:
+    """All events of one group, as a client that never misses one gets them."""
+
+    def __init__(self, person: Person, options: StreamOptions = OPTIONS) -> None:
+        self.events: list[Json] = []
+        reader = person.pipeline.broadcast.join(options)
+        reader.listen(lambda event, _: self.events.append(json.loads(event.body + b"}")) or True)  # type: ignore[func-returns-value]
+
+    @property
+    def frames(self) -> list[Json]:
+        return [event for event in self.events if "prediction" in event]
+
+    @property
+    def changes(self) -> list[Json]:
+        return [event for event in self.events if event.get("status") == "model"]
+
+
+@pytest.fixture
+def person(instance: Path) -> Iterator[Person]:
+    person = Person(instance)
+    person.push(20)
+    yield person
+    person.close()
+
+
+def expect_whole(stream: Stream, hop: int = 10) -> None:
+    """No frame is lost, and each is of the model that was said last before it."""
+    ends = [frame["sample_index"] for frame in stream.frames]
+    assert ends == list(range(ends[0], ends[-1] + 1, hop))
+    classes, from_sample = CLASSES[A], 0
+    for event in stream.events:
+        if event.get("status") == "model":
+            assert event["from_sample"] > from_sample
+            classes, from_sample = tuple(event["classes"]), event["from_sample"]
+        elif "prediction" in event:
+            assert len(event["probabilities"]) == len(classes)
+            assert event["label"] in classes
+            assert event["sample_index"] >= from_sample
+    last = {event["from_sample"]: event for event in stream.changes}
+    for frame in stream.frames:
+        due = [at for at in last if at <= frame["sample_index"]]
+        of = tuple(last[max(due)]["classes"]) if due else CLASSES[A]
+        assert len(frame["probabilities"]) == len(of)
+
+
+@pytest.mark.parametrize("model", [B, LONG, OTHER])
+def test_every_window_from_one_sample_on_is_the_new_models_and_none_is_lost(
+    person: Person, model: str
+) -> None:
+    stream, fast = Stream(person), Stream(person, StreamOptions(fps=50, backend="pytorch"))
+    person.push(20)
+    from_sample = person.put(model)
+    person.push(30)
+    until(lambda: stream.frames[-1]["sample_index"] >= person.next - 10)
+    until(lambda: fast.frames[-1]["sample_index"] >= person.next - 4)
+    for one, hop in ((stream, 10), (fast, 4)):
+        expect_whole(one, hop)
+        (change,) = one.changes
+        assert (change["model"], change["from_sample"]) == (model, from_sample)
+        assert change["classes"] == list(CLASSES[model])
+        assert change["rest_class"] == "rest"
+        assert min(f["sample_index"] for f in one.frames if len(f["probabilities"]) != 3) >= from_sample
+    assert person.pipeline.manifest is not None
+    assert person.pipeline.manifest.name == model
+
+
+def test_what_is_said_of_the_new_model_is_its_own(person: Person, instance: Path) -> None:
+    """The same window in the stream and by a request that names the model."""
+    person.put(B)
+    stream = Stream(person)
+    person.push(10)
+    until(lambda: len(stream.frames) >= 2)
+    frame = stream.frames[-1]
+    with person.runtime.open_models.holding(B) as model:
+        ring = person.pipeline.ring
+        window = ring.window(frame["sample_index"], model.manifest.length)
+        assert window is not None
+        answer = model.engine.infer(window[np.newaxis])
+    assert frame["probabilities"] == pytest.approx(answer.prediction.probabilities[0].tolist(), abs=1e-4)
+
+
+def test_it_goes_back_as_often_as_there_was_one(person: Person) -> None:
+    stream = Stream(person)
+    for model in (B, LONG, OTHER):
+        person.put(model)
+    assert person.runtime.swaps.before("anna") == (A, B, LONG)
+    for model in (LONG, B, A):
+        person.back()
+        assert person.pipeline.use.name == model
+    with pytest.raises(BusyError, match="no model was used for the source anna before"):
+        person.runtime.swaps.back(person.pipeline)
+    until(lambda: len(stream.changes) == 6)
+    expect_whole(stream)
+
+
+def test_the_same_again_changes_nothing(person: Person) -> None:
+    stream, first = Stream(person), person.put(B)
+    assert person.put(B) == first
+    assert person.runtime.swaps.before("anna") == (A,)
+    until(lambda: len(stream.changes) == 1)
+
+
+def test_without_a_model_the_signal_goes_on(person: Person) -> None:
+    stream = Stream(person)
+    person.push(10)
+    from_sample = person.put(None)
+    person.push(20)
+    until(lambda: stream.events[-1].get("sample_index", 0) >= person.next - 10)
+    (change,) = stream.changes
+    assert (change["model"], change["classes"]) == (None, [])
+    after = [e for e in stream.events if e.get("sample_index", 0) >= from_sample]
+    assert after
+    assert all("prediction" not in event for event in after)
+    person.back()
+    person.push(20)
+    until(lambda: "prediction" in stream.events[-1])
+
+
+def damaged(instance: Path) -> None:
+    (instance / "models" / "gone" / "weights.safetensors").write_bytes(b"not what the manifest says")
+
+
+def vanished(instance: Path) -> None:
+    (instance / "models" / "gone" / "weights.safetensors").unlink()
+
+
+@pytest.mark.parametrize("harm", [damaged, vanished])
+def test_a_damaged_model_changes_nothing(
+    person: Person, instance: Path, harm: Callable[[Path], None]
+) -> None:
+    make_artefact(instance / "models" / "gone", name="gone", channels=CHANNELS)
+    stream = Stream(person)
+    harm(instance)
+    with pytest.raises(NotReadyError, match=r"the model gone is damaged: .*weights\.safetensors"):
+        person.put("gone")
+    expect_unchanged(person, stream)
+
+
+def expect_unchanged(person: Person, stream: Stream) -> None:
+    person.push(10)
+    until(lambda: stream.frames != [] and stream.frames[-1]["sample_index"] >= person.next - 10)
+    assert person.pipeline.use.name == A
+    assert stream.changes == []
+    expect_whole(stream)
+    assert all(
+        not one.held for one in person.runtime.open_models if one is not person.runtime.open_models.own
+    )
+
+
+def test_a_model_that_does_not_fit_changes_nothing(person: Person) -> None:
+    stream = Stream(person)
+    with pytest.raises(DataError, match="the source has 4 channels and the model wide reads 8"):
+        person.put(WIDE)
+    with pytest.raises(ModelNameError, match="no model 'nobody'"):
+        person.put("nobody")
+    expect_unchanged(person, stream)
+
+
+def test_a_model_that_does_not_open_changes_nothing(person: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = person.runtime.open_models._make
+
+    def fails(found: Any) -> Any:
+        engine = make(found)
+        opener = engine.backends.openers["pytorch"]
+
+        def broken() -> Any:
+            raise MyostreamError("it answers otherwise than the reference")
+
+        changed = {"pytorch": type(opener)(broken)}
+        engine.openers = engine.backends.openers = changed
+        return engine
+
+    monkeypatch.setattr(person.runtime.open_models, "_make", fails)
+    stream = Stream(person)
+    with pytest.raises(MyostreamError, match="it answers otherwise than the reference"):
+        person.put(B)
+    expect_unchanged(person, stream)
+
+
+def test_while_one_change_is_made_another_is_refused(person: Person) -> None:
+    with person.runtime.swaps._alone(), pytest.raises(BusyError, match="under way"):
+        person.runtime.swaps.put(person.pipeline, B)
+
+
+def test_a_stream_that_names_a_model_stays_with_it(person: Person) -> None:
+    named = person.runtime.named_model(person.pipeline, OTHER)
+    events: list[Json] = []
+    reader = named.broadcast.join(OPTIONS)
+    reader.listen(lambda event, _: events.append(json.loads(event.body + b"}")) or True)  # type: ignore[func-returns-value]
+    person.push(20)
+    person.put(B)
+    person.push(10)
+    until(lambda: len(events) > 5)
+    frames = [event for event in events if "prediction" in event]
+    assert {len(frame["probabilities"]) for frame in frames} == {len(CLASSES[OTHER])}
+    assert all(event.get("status") != "model" for event in events)
+    reader.close()
+    person.pipeline.named.leave(named)
+    person.pipeline.named.tidy(now=1e12)
+    assert person.pipeline.named.feeds == []
+    assert len(person.pipeline.acquisition.feeds) <= 2  # that of the model before is filled for a second
+
+
+def test_a_source_is_declared_with_its_model(person: Person) -> None:
+    bea = person.declare("bea", B)
+    assert bea.use.name == B
+    assert person.declare("bea", LONG) is bea
+    assert bea.use.name == LONG
+    with pytest.raises(ModelNameError):
+        person.declare("carl", "nobody")
+    assert person.runtime.pipelines.find("carl") is None
+
+
+def test_a_source_that_comes_back_has_the_model_it_had(person: Person) -> None:
+    person.put(B)
+    person.runtime.pipelines.remove(person.pipeline)
+    assert person.declare("anna").use.name == B
+
+
+def test_a_model_in_use_is_not_deleted(person: Person) -> None:
+    person.put(B)
+    with pytest.raises(BusyError, match="this server runs it, for anna"):
+        person.runtime.models.delete(B)
+
+
+def test_forty_changes_leave_nothing_behind(person: Person) -> None:
+    stream = Stream(person)
+    for _ in range(10):
+        for model in (B, OTHER, LONG, A):
+            person.put(model)
+    person.push(int(RATE) // CHUNK + 10)  # a second, for which the signal of the model before is still filled
+    assert len(person.pipeline.acquisition.feeds) == 1
+    assert {one.name: one.held for one in person.runtime.open_models} == {A: 1, B: 0, OTHER: 0, LONG: 0}
+    assert len(person.runtime.swaps.before("anna")) == 32
+    until(lambda: len(stream.changes) == 40)
+    expect_whole(stream)
+
+
+def test_no_more_are_open_than_may_be(instance: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(open_models, "IDLE_S", -1.0)
+    person = Person(instance, max_models=3)
+    person.push(20)
+    for model in (B, LONG, OTHER):
+        person.put(model)
+    assert {one.name for one in person.runtime.open_models} == {A, LONG, OTHER}
+    with person.runtime.open_models.holding(LONG), pytest.raises(MyostreamError, match="EMG_MAX_MODELS"):
+        person.put(B)
+    person.close()
