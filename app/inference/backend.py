@@ -25,6 +25,7 @@ class Backend(Protocol):
 
     name: str
     reentrant: bool  # `infer` may run on any thread, also on several at once
+    stem: str | None  # those with the same one may be run together: see covariance/shared_stem.py
 
     def infer(self, batch: Batch, steps: int | None = None) -> Inference:
         """Map normalised windows to logits. `steps` overrides the manifest's spiking steps where it can."""

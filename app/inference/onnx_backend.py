@@ -13,6 +13,7 @@ from app.inference.backend import Batch, Inference
 from app.inference.batch import as_batch, as_steps
 from app.inference.foreign.border import Border, border_of
 from app.inference.manifest import CHANNELS_FIRST, FOREIGN, Manifest, shown
+from app.inference.onnx_session import NAME, open_session
 from app.inference.outputs import as_logits
 from app.inference.prediction import Floats
 
@@ -22,10 +23,11 @@ GRAPHS = {"fp32": "model.onnx", "fp16": "model.fp16.onnx", "int8": "model.int8.o
 class OnnxBackend:
     """Fits Backend. The spiking steps are those that the graph was exported with."""
 
-    name = "onnxruntime"
+    name = NAME
     reentrant = (
         True  # "Multiple threads can invoke the Run() method on the same session": ONNX Runtime, C API
     )
+    stem: str | None = None
 
     def __init__(self, session: Any, manifest: Manifest, precision: str) -> None:
         self.precision = precision
@@ -36,7 +38,7 @@ class OnnxBackend:
 
     @classmethod
     def open(cls, artefact: Artefact, *, precision: str = "fp32", threads: int = 1) -> OnnxBackend:
-        """Load a graph; onnxruntime is imported here, so a server that does not use it does not pay for it.
+        """Load a graph.
 
         Args:
             artefact: the model.
@@ -47,13 +49,8 @@ class OnnxBackend:
             BackendUnavailableError: onnxruntime is not installed, or the artefact has no such graph.
             ArtefactError: the graph is damaged, or not the one that the manifest describes.
         """
-        try:
-            import onnxruntime
-        except ImportError as error:
-            cure = "Install it with `pip install onnxruntime`"
-            raise BackendUnavailableError(cls.name, str(error), cure) from None
         path = _graph(artefact, precision)
-        session = _session(onnxruntime, path, threads)
+        session = open_session(path, path, threads)
         if artefact.manifest.architecture != FOREIGN:
             _check(session, artefact.manifest, path)
         return cls(session, artefact.manifest, precision)
@@ -133,21 +130,6 @@ def _graph(artefact: Artefact, precision: str) -> Path:
             cure = "Leave EMG_PRECISION out: fp32 is the precision of a covariance model"
         raise BackendUnavailableError(OnnxBackend.name, reason, cure)
     return artefact.file(name)
-
-
-def _session(onnxruntime: Any, path: Path, threads: int) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    # Else the pool spins between two windows: a whole core for 30 windows a second.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3  # errors; they also come as exceptions
-    try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its exceptions have no base of their own
-        raise ArtefactError(
-            f"{path} is no graph that ONNX Runtime loads: {shown(str(error))}. {CURE}"
-        ) from None
 
 
 def _check(session: Any, manifest: Manifest, path: Path) -> None:

@@ -36,8 +36,11 @@ def openers(
         return checked(TensorRtBackend.open(artefact, plan=plan), artefact)
 
     def onnxruntime() -> PreciseBackend:
+        from app.inference.covariance.shared_stem import STEM, StemBackend
         from app.inference.onnx_backend import OnnxBackend
 
+        if STEM in artefact.manifest.files and onnx_precision == "fp32":
+            return checked(StemBackend.open(artefact), artefact)
         backend = OnnxBackend.open(artefact, precision=onnx_precision)
         try:
             return checked(backend, artefact)

@@ -27,6 +27,7 @@ class TorchBackend:
 
     name = "pytorch"
     reentrant = False
+    stem: str | None = None
     precision = "fp32"
 
     def __init__(

@@ -25,10 +25,11 @@ from torch import Tensor, nn
 from app.errors import MyostreamError
 from app.inference.backend import Batch
 from app.inference.covariance.network import CovarianceNet
+from app.inference.covariance.shared_stem import STEM
 from app.inference.manifest import Manifest
 from app.inference.networks import Classifier, folded, state_arrays
 from app.inference.parity import ALLOWED
-from app.learning.covariance.graph import covariance_graph
+from app.learning.covariance.graph import covariance_graph, stem_graph
 from app.learning.progress import Progress, silently
 
 # The oldest that torch's exporter writes without converting; TensorRT 10 and 11 parse it.
@@ -65,7 +66,7 @@ def export(
     """
     made: dict[str, bytes] = {}
     if isinstance(network, CovarianceNet):  # fp16 and int8 gain nothing: nodes cost it more than products
-        return {"model.onnx": _checked(network, manifest, windows)}
+        return {"model.onnx": _checked(network, manifest, windows), **_stem(network, manifest)}
     steps: list[tuple[str, Callable[[], bytes]]] = [
         ("model.onnx", lambda: _checked(network, manifest, windows)),
         ("model.fp16.onnx", lambda: onnx_fp16(network, manifest)),
@@ -75,6 +76,13 @@ def export(
         name, make = steps[k]
         made[name] = make()
     return made
+
+
+def _stem(network: CovarianceNet, manifest: Manifest) -> dict[str, bytes]:
+    """Return what a child shares with its siblings; nothing of a model that has no parent."""
+    if manifest.parent is None or network.held.parameters.placements > 1:
+        return {}
+    return {STEM: stem_graph(manifest, state_arrays(network))}
 
 
 def _checked(network: Classifier, manifest: Manifest, windows: Batch) -> bytes:

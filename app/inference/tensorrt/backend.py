@@ -34,6 +34,7 @@ class TensorRtBackend:
 
     name = tensorrt_flavour.NAME
     reentrant = False  # its context is current on one thread
+    stem: str | None = None
 
     def __init__(self, engine: TensorRtEngine, cuda: Cuda, manifest: Manifest, note: PlanNote) -> None:
         self.precision, self.note, self.gpu = note.precision, note, cuda.gpu

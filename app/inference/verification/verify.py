@@ -11,6 +11,7 @@ import numpy as np
 from app.errors import ArtefactError, BackendUnavailableError
 from app.inference import artefact
 from app.inference.artefact import Artefact
+from app.inference.covariance.shared_stem import STEM, StemBackend
 from app.inference.foreign import golden
 from app.inference.foreign.golden import GOLDEN, Golden
 from app.inference.manifest import FOREIGN
@@ -58,7 +59,7 @@ def _expect_known_files(found: Artefact) -> None:
     """Refuse what no model has: a pickle is a program, and nothing else is ever read."""
     foreign = found.manifest.architecture == FOREIGN
     for name in found.manifest.files:
-        known = name in (GRAPHS["fp32"], GOLDEN) if foreign else name in GRAPHS.values() or _is_weights(name)
+        known = name in (GRAPHS["fp32"], GOLDEN) if foreign else _is_ours(name, found.manifest.architecture)
         if not known:
             what = (
                 f"{GRAPHS['fp32']} and {GOLDEN}" if foreign else ".safetensors and the graphs that we export"
@@ -68,8 +69,9 @@ def _expect_known_files(found: Artefact) -> None:
             )
 
 
-def _is_weights(name: str) -> bool:
-    return name.endswith(".safetensors")
+def _is_ours(name: str, architecture: str) -> bool:
+    stem = architecture == "covariance" and name == STEM
+    return stem or name in GRAPHS.values() or name.endswith(".safetensors")
 
 
 def _own(found: Artefact) -> Verified:
@@ -80,6 +82,8 @@ def _own(found: Artefact) -> Verified:
     for precision, name in GRAPHS.items():
         if name in found.manifest.files:
             checked(OnnxBackend.open(found, precision=precision), found).close()
+    if STEM in found.manifest.files:
+        checked(StemBackend.open(found), found).close()
     return Verified(found, "reference", len(windows), None)
 
 

@@ -19,7 +19,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from app.inference.covariance.constants import Constants, constants
 from app.inference.covariance.features import BAND_FLOOR
+from app.inference.covariance.head import Head
 from app.inference.covariance.logarithm import blocks
+from app.inference.covariance.parameters import CovarianceParameters
+from app.inference.covariance.shared_stem import BIAS, EMG, LOGITS, MATRIX, RAW
 from app.inference.manifest import Manifest
 
 Doubles = npt.NDArray[np.float64]
@@ -72,20 +75,52 @@ def covariance_graph(manifest: Manifest, weights: Arrays) -> bytes:
         ArtefactError: a hyper-parameter is wrong, or does not fit the rate.
     """
     held, nodes = constants(manifest), Nodes()
-    _logits(nodes, _raw(nodes, held, weights), held, weights)
-    classes = len(manifest.classes)
-    graph = helper.make_graph(
-        nodes.nodes,
-        manifest.name,
-        [helper.make_tensor_value_info("emg", TensorProto.FLOAT, ["batch", held.reads, held.channels])],
-        [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", classes])],
-        nodes.held,
-    )
+    head = Head.of(held, weights)
+    raw = _raw(nodes, held, weights)
+    matrix, bias = nodes.hold(head.matrix), nodes.hold(head.bias)
+    found = nodes.add("Gemm", raw, matrix, bias, name=_last_or_none(held.parameters))
+    _answers(nodes, found, head.linear, held.parameters)
+    return _model(nodes, manifest.name, [_emg(held)], [_floats(LOGITS, "batch", len(manifest.classes))])
+
+
+def stem_graph(manifest: Manifest, weights: Arrays) -> bytes:
+    """Return the same graph without the head, which comes as `head.weight` (raw, rows) and `head.bias` (rows).
+
+    Of the weights it holds the projection alone, so models that differ in their heads have the same bytes. Its second
+    output is `raw` (batch, raw), which constants.py describes.
+
+    Raises:
+        ArtefactError: a hyper-parameter is wrong, or does not fit the rate.
+    """
+    held, nodes = constants(manifest), Nodes()
+    _raw(nodes, held, weights, RAW)
+    found = nodes.add("Gemm", RAW, MATRIX, BIAS, name=_last_or_none(held.parameters))
+    _answers(nodes, found, None, held.parameters)
+    size = held.spread.shape[1]
+    inputs = [_emg(held), _floats(MATRIX, size, "rows"), _floats(BIAS, "rows")]
+    return _model(nodes, "stem", inputs, [_floats(LOGITS, "batch", "classes"), _floats(RAW, "batch", size)])
+
+
+def _last_or_none(parameters: CovarianceParameters) -> str | None:
+    """Return the name of the products with the head: where nothing comes behind them, they are the logits."""
+    return None if parameters.typical or parameters.placements > 1 else LOGITS
+
+
+def _emg(held: Constants) -> onnx.ValueInfoProto:
+    return _floats(EMG, "batch", held.reads, held.channels)
+
+
+def _floats(name: str, *shape: int | str) -> onnx.ValueInfoProto:
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+
+def _model(nodes: Nodes, name: str, inputs: Sequence[Any], outputs: Sequence[Any]) -> bytes:
+    graph = helper.make_graph(nodes.nodes, name, inputs, outputs, nodes.held)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
     return bytes(model.SerializeToString(deterministic=True))
 
 
-def _raw(nodes: Nodes, held: Constants, weights: Arrays) -> str:
+def _raw(nodes: Nodes, held: Constants, weights: Arrays, name: str | None = None) -> str:
     """Return the raw vector of `constants.py`, (batch, raw)."""
     n, seen = held.directions, "emg"
     parts = []
@@ -106,7 +141,7 @@ def _raw(nodes: Nodes, held: Constants, weights: Arrays) -> str:
     logarithm = _log(nodes, nodes.shaped(doubled, 1, -1, n, n), held)
     logs = nodes.add("Log", scale)
     parts = [nodes.shaped(logarithm, -1, 2 * n * n), nodes.shaped(logs, -1, 2), *parts]
-    return nodes.add("Concat", *parts, axis=1)
+    return nodes.add("Concat", *parts, axis=1, name=name)
 
 
 def _covariances(nodes: Nodes, seen: str, across: str, held: Constants) -> tuple[str, str]:
@@ -212,28 +247,30 @@ def _log_powers(nodes: Nodes, held: Constants) -> str:
     return nodes.shaped(nodes.add("Log", raised), 0, 2 * held.channels)
 
 
-def _logits(nodes: Nodes, raw: str, held: Constants, weights: Arrays) -> None:
-    """Put the heads in, on the raw vector: one product for all."""
-    rows, biases = [weights["head.weight"]], [weights["head.bias"]]
-    parameters = held.parameters
+def _answers(nodes: Nodes, found: str, linear: int | None, parameters: CovarianceParameters) -> None:
+    """Put in what makes logits of the products with the head, (batch, linear + typical).
+
+    `linear` None: whatever the number of classes, which a split would fix.
+    """
+    distance = None
     if parameters.typical:
-        rows.append(weights["typical.weight"])
-        biases.append(weights["typical.bias"])
-    read = np.concatenate(rows).astype(np.float64) @ held.spread
-    last = None if parameters.typical else "logits"
-    mixes = parameters.placements > 1
-    found = nodes.add(
-        "Gemm", raw, nodes.hold(read.T), nodes.hold(np.concatenate(biases)), name=None if mixes else last
-    )
-    linear = found
-    if parameters.typical:
-        linear, far = nodes.parts(found, [len(rows[0]), parameters.typical], 1)
-    if mixes:
-        linear = _over_placements(nodes, linear, parameters.placements, last)
-    if parameters.typical:
+        found, far = _apart(nodes, found, linear, parameters.typical)
         squares = nodes.add("Mul", far, far)
         distance = nodes.add("MatMul", squares, nodes.hold(np.full((parameters.typical, 1), 0.5)))
-        nodes.add("Sub", linear, distance, name="logits")
+    if parameters.placements > 1:
+        found = _over_placements(nodes, found, parameters.placements, None if distance else LOGITS)
+    if distance:
+        nodes.add("Sub", found, distance, name=LOGITS)
+
+
+def _apart(nodes: Nodes, found: str, linear: int | None, typical: int) -> tuple[str, str]:
+    """Return the first columns, and the last `typical`."""
+    if linear is not None:
+        first, last = nodes.parts(found, [linear, typical], 1)
+        return first, last
+    edge, end, axis = nodes.whole(-typical), nodes.whole(np.iinfo(np.int64).max), nodes.whole(1)
+    first = nodes.add("Slice", found, nodes.whole(0), edge, axis)
+    return first, nodes.add("Slice", found, edge, end, axis)
 
 
 def _over_placements(nodes: Nodes, linear: str, placements: int, name: str | None) -> str:

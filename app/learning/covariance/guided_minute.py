@@ -16,9 +16,11 @@ from app.errors import DataError
 from app.inference import artefact
 from app.inference.artefact import WEIGHTS, Artefact, weights_bytes
 from app.inference.covariance.parameters import CovarianceParameters
+from app.inference.covariance.shared_stem import STEM
 from app.inference.manifest import Manifest
 from app.inference.networks import build_for, load_arrays
 from app.learning.adaptation import Target, least_seconds, rows_of_session
+from app.learning.covariance.graph import stem_graph
 from app.learning.covariance.head import Head
 from app.learning.covariance.shipping import PRIOR, head_of, is_ring, own_confidence, prior_of
 from app.learning.covariance.unlabelled import Known, Layout, Learned, Own, learn
@@ -164,6 +166,7 @@ def _save(
         network = build_for(manifest)
         load_arrays(network, arrays)
         files.update(export(network, manifest, graph_windows(manifest, data), out.progress))
+        files[STEM] = stem_graph(manifest, arrays)
     training = {
         **parent.manifest.training,
         "temperature": TEMPERATURE,

@@ -14,9 +14,10 @@ from app.errors import DataError
 from app.inference import artefact
 from app.inference.artefact import WEIGHTS, Artefact, weights_bytes
 from app.inference.covariance.parameters import CovarianceParameters
+from app.inference.covariance.shared_stem import STEM
 from app.inference.manifest import Manifest
 from app.learning.adaptation import NotBetterError, Target, told
-from app.learning.covariance.graph import covariance_graph
+from app.learning.covariance.graph import covariance_graph, stem_graph
 from app.learning.covariance.head import Head, Ids
 from app.learning.covariance.own import head_of_sessions, with_copies
 from app.learning.covariance.shipping import head_of, is_ring, own_confidence, prior_file, prior_of
@@ -277,9 +278,10 @@ def _save(
     weights = arrays_of(taught)
     files: dict[str, bytes] = {WEIGHTS: weights_bytes(weights)}
     if out.graphs:
-        graph = covariance_graph(replace(parent.manifest, **changes), weights)
+        own = replace(parent.manifest, **changes)
+        graph = covariance_graph(own, weights)
         expect_parity(graph, windows, taught)
-        files[GRAPH] = graph
+        files |= {GRAPH: graph, STEM: stem_graph(own, weights)}
     used = {
         "session_sha256": joined.hashes[0][choice.session],
         "session": choice.session,

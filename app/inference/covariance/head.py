@@ -1,0 +1,71 @@
+"""What a covariance model does with the raw vector of a window (constants.py), as one matrix: all that a child adds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from app.inference.backend import Logits
+from app.inference.covariance.constants import Constants
+
+Arrays = Mapping[str, npt.NDArray[Any]]
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Head:
+    """The rows of `head` and behind them those of `typical`, as they read the raw vector; `of` makes it."""
+
+    matrix: Floats  # (raw, placements x classes + typical), C order
+    bias: Floats  # (placements x classes + typical,)
+    placements: int
+    typical: int
+
+    @classmethod
+    def of(cls, held: Constants, weights: Arrays) -> Head:
+        """Return that of a model's weights.
+
+        Raises:
+            KeyError, ValueError: a tensor is missing, or of another shape.
+        """
+        rows, biases = [weights["head.weight"]], [weights["head.bias"]]
+        parameters = held.parameters
+        if parameters.typical:
+            rows.append(weights["typical.weight"])
+            biases.append(weights["typical.bias"])
+        matrix = (np.concatenate(rows).astype(np.float64) @ held.spread).T
+        return cls(
+            np.ascontiguousarray(matrix, np.float32),
+            np.concatenate(biases).astype(np.float32),
+            parameters.placements,
+            parameters.typical,
+        )
+
+    @property
+    def linear(self) -> int:
+        """Return how many rows are not `typical`."""
+        return len(self.bias) - self.typical
+
+    def logits(self, raw: Floats) -> Logits:
+        """Return the logits (n, classes) of raw vectors (n, raw)."""
+        found = raw @ self.matrix
+        found += self.bias
+        logits = found[:, : self.linear]
+        if self.placements > 1:
+            logits = _over_placements(logits.reshape(len(raw), self.placements, -1))
+        if self.typical:
+            far = found[:, self.linear :]
+            logits = logits - np.float32(0.5) * np.einsum("ij,ij->i", far, far)[:, np.newaxis]
+        return np.ascontiguousarray(logits)
+
+
+def _over_placements(each: Floats) -> Floats:
+    """Return the log of the sum over placements, (n, classes), of (n, placements, classes)."""
+    most = each.max(1, keepdims=True)
+    total: Floats = np.log(np.exp(each - most).sum(1))
+    total += most[:, 0]
+    return total
