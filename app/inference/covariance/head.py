@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -50,17 +50,42 @@ class Head:
         """Return how many rows are not `typical`."""
         return len(self.bias) - self.typical
 
-    def logits(self, raw: Floats) -> Logits:
-        """Return the logits (n, classes) of raw vectors (n, raw)."""
-        found = raw @ self.matrix
+    @property
+    def form(self) -> tuple[int, int, int]:
+        """Return what must be alike in heads whose products are made to logits together."""
+        return self.linear, self.placements, self.typical
+
+    def products(self, raw: Floats) -> Floats:
+        """Return what every row says of raw vectors (n, raw), (n, rows)."""
+        found: Floats = raw @ self.matrix
         found += self.bias
-        logits = found[:, : self.linear]
+        return found
+
+    def logits(self, products: Floats) -> Logits:
+        """Return the logits (n, classes) of products of this head, or of heads of its form."""
+        logits = products[:, : self.linear]
         if self.placements > 1:
-            logits = _over_placements(logits.reshape(len(raw), self.placements, -1))
+            logits = _over_placements(logits.reshape(len(products), self.placements, -1))
         if self.typical:
-            far = found[:, self.linear :]
+            far = products[:, self.linear :]
             logits = logits - np.float32(0.5) * np.einsum("ij,ij->i", far, far)[:, np.newaxis]
         return np.ascontiguousarray(logits)
+
+
+def logits_of(heads: Sequence[Head], raws: Sequence[Floats]) -> list[Logits]:
+    """Return what each head says of its own raw vectors, (n, classes) each; heads of one form take one pass."""
+    products = [head.products(raw) for head, raw in zip(heads, raws, strict=True)]
+    by_form: dict[tuple[int, int, int], list[int]] = {}
+    for place, head in enumerate(heads):
+        by_form.setdefault(head.form, []).append(place)
+    found: dict[int, Logits] = {}
+    for places in by_form.values():
+        logits = heads[places[0]].logits(np.concatenate([products[place] for place in places]))
+        start = 0
+        for place in places:
+            found[place] = logits[start : start + len(products[place])]
+            start += len(products[place])
+    return [found[place] for place in range(len(heads))]
 
 
 def _over_placements(each: Floats) -> Floats:

@@ -17,9 +17,9 @@ import numpy as np
 from app.errors import ArtefactError, NotReadyError
 from app.inference.artefact import CURE, WEIGHTS, Artefact
 from app.inference.backend import Batch, Inference, Logits
-from app.inference.batch import as_batch, as_steps
+from app.inference.batch import as_batch, as_steps, expect_windows
 from app.inference.covariance.constants import constants
-from app.inference.covariance.head import Floats, Head
+from app.inference.covariance.head import Floats, Head, logits_of
 from app.inference.manifest import Manifest, shown
 from app.inference.onnx_session import NAME, open_session
 from app.inference.parity import ALLOWED, fixed_windows
@@ -153,15 +153,15 @@ def infer_many(parts: Sequence[tuple[StemBackend, Batch]]) -> list[Inference]:
     held = [backend.held for backend, _ in parts]
     if len({stem.sha256 for stem in held}) > 1:
         raise ValueError("only models of one stem run together")
-    batches = [as_batch(windows, backend.manifest) for backend, windows in parts]
-    if not batches:
+    if not parts:
         return []
-    raw = parts[0][0].run(held[0], RAW, np.concatenate(batches))  # any head will do
-    ends = np.cumsum([len(batch) for batch in batches])
-    return [
-        _inference(backend.head.logits(raw[end - len(batch) : end]))
-        for (backend, _), batch, end in zip(parts, batches, ends, strict=True)
-    ]
+    for backend, windows in parts:
+        expect_windows(windows, backend.manifest)
+    first, every = parts[0][0], np.concatenate([windows for _, windows in parts])
+    raw = first.run(held[0], RAW, as_batch(every, first.manifest))  # any head will do: `raw` comes before it
+    ends = np.cumsum([len(windows) for _, windows in parts])
+    logits = logits_of([backend.head for backend, _ in parts], np.split(raw, ends[:-1]))
+    return [_inference(found) for found in logits]
 
 
 def _inference(logits: Logits) -> Inference:
