@@ -30,7 +30,7 @@ class FakeClock:
 class FakeBackend:
     """Says class 1 for every window, and keeps what it was asked and on which threads."""
 
-    name, reentrant = "fake", False
+    name, reentrant, stem = "fake", False, None
 
     def __init__(self, classes: int = 3, fails: bool = False) -> None:
         self._classes, self.fails = classes, fails

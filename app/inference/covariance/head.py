@@ -38,12 +38,10 @@ class Head:
             rows.append(weights["typical.weight"])
             biases.append(weights["typical.bias"])
         matrix = (np.concatenate(rows).astype(np.float64) @ held.spread).T
-        return cls(
-            np.ascontiguousarray(matrix, np.float32),
-            np.concatenate(biases).astype(np.float32),
-            parameters.placements,
-            parameters.typical,
-        )
+        bias = np.concatenate(biases).astype(np.float32)
+        if bias.shape != matrix.shape[1:]:
+            raise ValueError(f"{matrix.shape[1]} rows of weights have biases of shape {bias.shape}")
+        return cls(np.ascontiguousarray(matrix, np.float32), bias, parameters.placements, parameters.typical)
 
     @property
     def linear(self) -> int:

@@ -76,7 +76,11 @@ class StemBackend:
                 f"{artefact.path / WEIGHTS} is not of this network: {reason}. {CURE}"
             ) from None
         backend = cls(_stem_of(artefact), head, manifest)
-        backend._check(artefact)
+        try:
+            backend._check(artefact)
+        except Exception:
+            backend.close()
+            raise
         return backend
 
     def infer(self, batch: Batch, steps: int | None = None) -> Inference:
