@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import onnxruntime
 import pytest
 
 from app.errors import MyostreamError
+from app.inference.manifest import Parent
 from app.inference.networks import build_for, folded, state_arrays
 from app.learning.export import Agreement, agreement, export, onnx_fp16, onnx_fp32, onnx_int8
 from tests.inference.artefacts import make_manifest
@@ -156,6 +158,15 @@ def test_exporting_leaves_the_network_as_it_was() -> None:
 
 def test_exporting_the_same_network_twice_gives_the_same_bytes() -> None:
     assert onnx_fp32(network_of("tcn"), make_manifest()) == onnx_fp32(network_of("tcn"), make_manifest())
+
+
+def test_of_a_covariance_model_a_child_has_a_stem_and_no_other() -> None:
+    lone = make_manifest(architecture="covariance")
+    child = replace(lone, parent=Parent("ring", 64 * "a"))
+    network, emg = network_of("covariance"), np.zeros((4, lone.reads, lone.channels), np.float32)
+
+    assert export(network, lone, emg).keys() == {"model.onnx"}
+    assert export(network, child, emg).keys() == {"model.onnx", "stem.onnx"}
 
 
 def test_exporting_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:

@@ -21,8 +21,8 @@ from app.inference.prediction import normalise, predict
 from app.inference.verification.child import verified_apart
 from app.inference.verification.verify import verified
 from tests.inference import foreign_models as made
-from tests.inference.artefacts import make_artefact
-from tests.inference.covariance.models import covariance_model
+from tests.inference.artefacts import COVARIANCE, make_artefact
+from tests.inference.covariance.models import child, covariance_model
 from tests.inference.foreign_models import CHANNELS, LENGTH, draft, emg, foreign, golden, graph
 from tests.inference.test_onnx_backend import with_graphs
 
@@ -331,3 +331,36 @@ def test_a_graph_that_reads_context_takes_it_with_the_window(tmp_path: Path) -> 
 
 def test_a_covariance_model_is_tried_against_its_weights(tmp_path: Path) -> None:
     assert verified(covariance_model(tmp_path / "cov").path).by == "reference"
+
+
+def test_the_stem_of_a_calibrated_model_is_tried_as_well(tmp_path: Path) -> None:
+    """Its whole graph may answer well while the stem, on which other people's models run, does not."""
+    good = child(tmp_path / "good")
+    slower = {**COVARIANCE, "tau_ms": 100.0}
+    other = child(tmp_path / "other", hyper_parameters=slower).file("stem.onnx").read_bytes()
+    kept = {name: good.file(name) for name in good.manifest.files}
+
+    odd = artefact.save(tmp_path / "odd", good.manifest, {**kept, "stem.onnx": other})
+
+    assert verified(good.path).by == "reference"
+    with pytest.raises(ArtefactError, match="its answers differ from the reference"):
+        verified(odd.path)
+
+
+def test_a_stem_with_an_operator_of_its_own_is_refused(tmp_path: Path) -> None:
+    good = child(tmp_path / "good")
+    odd = onnx.load_from_string(good.file("stem.onnx").read_bytes())
+    odd.graph.node[0].domain = "com.example"
+    kept = {name: good.file(name) for name in good.manifest.files}
+
+    made = artefact.save(tmp_path / "odd", good.manifest, {**kept, "stem.onnx": odd.SerializeToString()})
+
+    with pytest.raises(ArtefactError, match=r"stem\.onnx: .*com\.example"):
+        verified(made.path)
+
+
+def test_no_other_network_has_a_stem(tmp_path: Path) -> None:
+    odd = make_artefact(tmp_path / "odd", files={"stem.onnx": b""})
+
+    with pytest.raises(ArtefactError, match=r"files names 'stem.onnx'; a model of architecture tcn has"):
+        verified(odd.path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from app.inference.parity import ALLOWED, compare, fixed_windows
 from app.inference.prediction import softmax
 from app.inference.reference import reference_logits
 from app.inference.torch_backend import TorchBackend
-from app.learning.covariance.graph import covariance_graph
+from app.learning.covariance.graph import covariance_graph, stem_graph
 from tests.inference.artefacts import make_artefact, make_manifest
 from tests.inference.covariance.signals import ILL, ill_conditioned
 
@@ -119,6 +120,28 @@ def test_the_graph_is_standard_onnx_with_a_dynamic_batch_and_the_same_bytes_each
     assert (shape[0].dim_param, shape[1].dim_value, shape[2].dim_value) == ("batch", 200, 8)
     assert content == covariance_graph(artefact.manifest, artefact.weights())
     assert not {"If", "Loop", "Scan"} & {node.op_type for node in graph.graph.node}
+
+
+def test_the_stem_is_standard_onnx_of_the_same_bytes_whatever_the_head(tmp_path: Path) -> None:
+    artefact = model(tmp_path)
+    arrays = artefact.weights()
+    other = {name: 2 * values for name, values in arrays.items()}
+    content = stem_graph(artefact.manifest, arrays)
+
+    graph = onnx.load_from_string(content)
+
+    onnx.checker.check_model(graph, full_check=True)
+    assert {node.domain for node in graph.graph.node} == {""}
+    assert content == stem_graph(replace(artefact.manifest, name="other", classes=("a", "rest")), other)
+    assert len(content) < 20_000  # no head inside
+
+
+def test_the_stem_holds_the_projection(tmp_path: Path) -> None:
+    artefact = model(tmp_path, channels=20, projected=4)
+    arrays = artefact.weights()
+    other = {**arrays, "project.weight": 2 * arrays["project.weight"]}
+
+    assert stem_graph(artefact.manifest, arrays) != stem_graph(artefact.manifest, other)
 
 
 def test_the_second_term_moves_the_largest_logit_and_no_probability(tmp_path: Path) -> None:

@@ -13,6 +13,9 @@ import pytest
 from app.emg.files.recordings import Recording
 from app.errors import DataError
 from app.inference.artefact import Artefact, save
+from app.inference.covariance.shared_stem import StemBackend
+from app.inference.onnx_backend import OnnxBackend
+from app.inference.parity import checked
 from app.learning.adaptation import Target
 from app.learning.covariance.guided_minute import learn_minute, told
 from app.learning.covariance.judging_minutes import evaluate_unlabelled
@@ -99,6 +102,14 @@ def test_somebody_who_wears_the_band_backwards_is_understood_after_a_minute_with
     assert right(mine, worn) > 0.95
     assert mine.manifest.parent is not None
     assert mine.manifest.parent.sha256 == pooled.sha256
+
+
+def test_its_graphs_are_a_whole_one_and_the_stem_of_all_children(pooled: Artefact, tmp_path: Path) -> None:
+    target = Target(path=tmp_path / "mine")
+    mine = learn_minute(pooled, person(21), target, session=1, mains=None)
+
+    checked(OnnxBackend.open(mine), mine).close()
+    checked(StemBackend.open(mine), mine).close()
 
 
 def test_no_label_is_looked_at(pooled: Artefact, tmp_path: Path) -> None:

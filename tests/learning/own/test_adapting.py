@@ -11,6 +11,7 @@ import pytest
 from app.errors import ArtefactError, DataError
 from app.inference import artefact
 from app.inference.artefact import Artefact
+from app.inference.covariance.shared_stem import StemBackend
 from app.inference.onnx_backend import OnnxBackend
 from app.inference.parity import checked
 from app.learning.adaptation import NotBetterError, Target
@@ -26,6 +27,7 @@ def parent(tmp_path: Path) -> Artefact:
 
 def child(parent: Artefact, tmp_path: Path, *, even_if_worse: bool = True, **changes: Any) -> Artefact:
     """Of a day on which the muscles are the same, after one repetition."""
+    tmp_path.mkdir(exist_ok=True)
     choice = Choice(**changes.pop("choice", {}))
     other = recording(tmp_path / "b.npz", **{"repetitions": 3, **changes})
     target = Target(path=tmp_path / "child")
@@ -40,6 +42,19 @@ def test_the_child_names_its_parent_and_the_parent_is_untouched(parent: Artefact
     assert artefact.load(parent.path).sha256 == parent.sha256
     assert made.manifest.classes == NAMES
     checked(OnnxBackend.open(made), made).close()
+    checked(StemBackend.open(made), made).close()
+
+
+def test_children_of_other_people_and_gestures_have_the_same_stem(parent: Artefact, tmp_path: Path) -> None:
+    """They differ in their heads alone, so a server opens what comes before once for all of them."""
+    made = [
+        child(parent, tmp_path / "one"),
+        child(parent, tmp_path / "two", seed=3, names=(NAMES[0], NAMES[3])),
+        child(child(parent, tmp_path / "three", seed=4), tmp_path / "four", seed=5),
+    ]
+
+    assert len({model.manifest.files["stem.onnx"] for model in made}) == 1
+    assert len({model.manifest.files["model.onnx"] for model in made}) == 3
 
 
 def test_it_is_judged_on_later_repetitions_beside_its_parent(parent: Artefact, tmp_path: Path) -> None:
