@@ -46,6 +46,7 @@ from app.serving.sources.opening import Opened, open_path
 from app.serving.sources.own_source import OwnSource
 from app.serving.streams.decision_delay import filter_delay_ms, stream_delay_ms
 from app.serving.streams.detached_streams import DetachedStreams
+from app.serving.streams.due_windows import DueWindows
 from app.serving.streams.events import StreamOptions
 from app.serving.streams.group import Encode
 from app.serving.streams.turns import Turns
@@ -87,6 +88,7 @@ class Runtime:
     hub_monitor: HubMonitor = field(init=False)
     watchdog: Watchdog = field(init=False)
     turns: Turns = field(default_factory=Turns)
+    due_windows: DueWindows = field(init=False)
     _telling: bool = False
     _told_hung: bool = False
     detached_streams: DetachedStreams = field(default_factory=DetachedStreams)
@@ -122,6 +124,7 @@ class Runtime:
         self.pushed = PushedSources(
             lambda: self.settings, self.open_models, self.swaps, self.pipelines, self.pipeline_of
         )
+        self.due_windows = DueWindows(lambda: len(self.pipelines.names) > 1)
         self.hub_monitor = HubMonitor(self.metrics, lambda: self.pipelines, self._tick)
         if self.own is not None:
             self.own.adopt = self._adopt
@@ -185,6 +188,7 @@ class Runtime:
             fitting=lambda source: fitting(self.settings, describe_source(source)),
             release=self.open_models.release,
             glance=self.swaps.glance,
+            due_windows=self.due_windows,
         )
         return SourcePipeline(
             name, acquisition, services, None if model is None else self.open_models.take(model)

@@ -191,6 +191,20 @@ class Engine:
             raise OverloadedError(f"the engine gave no answer within {timeout_s:g} s")
         return self._answer(request)
 
+    def inline_s(self, backend: str) -> float:
+        """Return the time of one window where it is run in place; infinite where it is not."""
+        return self._inline_s.get(backend, np.inf)
+
+    def ready(self, windows: Batch, preprocess: bool) -> Batch:
+        """Return windows as the backends take them: with all that the model reads, and normalised.
+
+        Raises:
+            WindowError: not float32 windows of the model's shape.
+        """
+        self._check(windows)
+        windows = with_history(windows, self.model.reads)
+        return normalise(windows, self.model.mean, self.model.std) if preprocess else windows
+
     def _answer(self, request: _Request) -> Answer:
         if request.error is not None:
             raise request.error

@@ -26,6 +26,7 @@ from app.serving.pipelines.newest_windows import newest_windows, unbroken
 from app.serving.sources.acquisition import Acquisition
 from app.serving.sources.signal_feed import SignalFeed
 from app.serving.streams.broadcast import Broadcast, Reading
+from app.serving.streams.due_windows import DueWindows
 from app.serving.streams.events import StreamOptions
 from app.serving.streams.frames import FrameMaker, too_many_dead, used_problems
 from app.serving.streams.group import Encode, nothing
@@ -51,6 +52,7 @@ class PipelineServices:
     fitting: Callable[[Source], Sequence[Fit]] = lambda _: ()  # the models that could read it
     release: Callable[[OpenModel], None] = lambda _: None  # called with each model that is used no more
     glance: Callable[[], None] = nothing  # before each window: see ModelSwaps
+    due_windows: DueWindows = field(default_factory=DueWindows)
 
 
 class SourcePipeline:
@@ -86,6 +88,7 @@ class SourcePipeline:
         acquisition.taps.append(lambda chunk, _: quality.process(chunk))
         acquisition.taps.append(lambda chunk, _: aux.write(chunk))
         acquisition.taps.append(self._turn_over)
+        acquisition.taps.append(self._look)
 
     def switch(self, name: str, acquisition: Acquisition, model: OpenModel | None) -> None:
         """Go on with another source, not yet started; streams stay, and are told. The one before is closed.
@@ -94,6 +97,7 @@ class SourcePipeline:
         """
         before, named = self.acquisition, self.named
         before.taps.remove(self._turn_over)
+        before.taps.remove(self._look)
         with self._lock:
             uses = self._uses
             self._take(name, acquisition, model)
@@ -179,6 +183,10 @@ class SourcePipeline:
             # groups that are late by so much have still to see what ends before it
             self._leaving = [(until, feed) for until, feed in self._leaving if until > samples]
             self._fill()
+
+    def _look(self, *_: object) -> None:
+        for broadcast in (self.broadcast, *(one for _use, one in self.named.running())):
+            broadcast.look()
 
     def _fill(self) -> None:
         coming = [*self._ahead, *(use for _, use in self._coming)]
@@ -288,7 +296,15 @@ class SourcePipeline:
     def _groups_of(self, use: ModelUse) -> Broadcast:
         services = self._services
         make = self._reading(use).make
-        return Broadcast(use.feed, make, services.encode, services.stats, services.turns, services.glance)
+        return Broadcast(
+            use.feed,
+            make,
+            services.encode,
+            services.stats,
+            services.turns,
+            services.glance,
+            services.due_windows,
+        )
 
     def groups(self) -> Iterator[tuple[ModelUse, StreamOptions, int]]:
         """Go through the groups that have readers: what reads, their options, and how many they are."""

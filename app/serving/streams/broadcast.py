@@ -10,6 +10,7 @@ from functools import partial
 from app.emg.signal.windows import Grid
 from app.serving.counters.stream_stats import StreamStats
 from app.serving.sources.signal_feed import SignalFeed
+from app.serving.streams.due_windows import DueWindows
 from app.serving.streams.events import ModelChange, StreamOptions
 from app.serving.streams.group import Change, Encode, Group, Maker, nothing
 from app.serving.streams.reader import Reader
@@ -52,9 +53,10 @@ class Broadcast:
         stats: StreamStats,
         turns: Turns | None = None,
         glance: Callable[[], None] = nothing,
+        due_windows: DueWindows | None = None,
     ) -> None:
         """`glance` looks, before each window, whether a change is to be made."""
-        self._glance = glance
+        self._glance, self._due_windows = glance, due_windows or DueWindows()
         self._feed, self._make, self._encode, self._stats = feed, make, encode, stats
         self._turns = turns or Turns()
         self._groups: dict[StreamOptions, Group] = {}
@@ -119,6 +121,10 @@ class Broadcast:
         for group in list(self._groups.values()):
             group.end()
 
+    def look(self) -> None:
+        """Take note of the windows that have just been completed, so that they are predicted together."""
+        self._due_windows.look(self._groups.copy().values())
+
     def tell(self, message: str) -> None:
         """Have every reader told of a trouble."""
         for group in list(self._groups.values()):
@@ -136,6 +142,7 @@ class Broadcast:
             self._turns,
             changes=[one.change(options) for one in self._coming],
             glance=self._glance,
+            due_windows=self._due_windows,
         )
 
     def _settle(self) -> None:

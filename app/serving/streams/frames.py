@@ -10,6 +10,7 @@ from app.emg.signal.signal_path import SignalPath
 from app.inference.decision import Decider
 from app.inference.manifest import Manifest
 from app.serving.counters.stream_stats import StreamStats
+from app.serving.streams.due_windows import Due
 from app.serving.streams.events import Frame, SourceChange, StreamOptions
 from app.serving.streams.hop_signal import AuxReader, signal_rows
 from app.serving.streams.window_classifier import WindowClassifier
@@ -63,6 +64,11 @@ class FrameMaker:
         self._decider = Decider(options.rule_with(manifest), self._rest)
         self._cpu_percent, self._clock = cpu_percent, clock
         self._segment = path.ring.segment_start
+
+    def due(self, end: int) -> Due | None:
+        """Return that window, where its prediction is not known yet, for those who have it predicted with others."""
+        window = self._classifier.ask(end, self._options.backend, self._options.preprocess)
+        return None if window is None else Due(self._classifier, window)
 
     def frame(self, end: int) -> Frame | None:
         """Return the frame of the window that ends before sample `end`; None where none is usable.

@@ -19,6 +19,7 @@ from app.emg.signal.windows import Grid
 from app.errors import MyostreamError
 from app.serving.counters.stream_stats import StreamStats
 from app.serving.sources.signal_feed import STALL_S, SignalFeed
+from app.serving.streams.due_windows import Due, DueWindows
 from app.serving.streams.events import FRAMES, Event, ModelChange, Trouble
 from app.serving.streams.frames import FrameMaker
 from app.serving.streams.signal_frames import SignalFrameMaker
@@ -79,8 +80,10 @@ class Group:
         clock: Callable[[], float] = time.perf_counter,
         changes: Sequence[Change] = (),
         glance: Callable[[], None] = nothing,
+        due_windows: DueWindows | None = None,
     ) -> None:
         """`changes` are those ahead, in their order; `glance` looks, before each window, whether there is another."""
+        self._due_windows = due_windows or DueWindows()
         self._turns = turns or Turns()
         self._make, self._grid, self._feed = make, grid, feed
         self._changes, self._glance = list(changes), glance
@@ -112,6 +115,18 @@ class Group:
     def reached(self) -> int:
         """The last window that was made or skipped; -1 before the first."""
         return self._k
+
+    @property
+    def complete(self) -> bool:
+        """Whether the next window is there."""
+        return bool(self.readers) and self._feed.ring.newest >= self._grid.end_of(self._k + 1)
+
+    def due(self) -> Due | None:
+        """Return the next window, where it is there and its prediction not known yet."""
+        maker = self._maker
+        if self._changes or not isinstance(maker, FrameMaker) or not self.complete:
+            return None
+        return maker.due(self._grid.end_of(self._k + 1))
 
     @property
     def newest(self) -> int:
@@ -194,12 +209,13 @@ class Group:
             self._position += late
             k += late
         end = self._grid.end_of(k)
+        self._k = k - 1
         self._glance()
         self.looked_at = self._feed.path.to_source(end)
         if self._changes and self._changes[0].from_sample <= self.looked_at:
-            self._k = k - 1
             self._turn_over(stop)
             return
+        self._due_windows.predict(self)
         try:
             frame = maker.frame(end)
         except MyostreamError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,7 +13,8 @@ from app.emg.signal.ring import Ring
 from app.emg.source import UNLABELLED
 from app.inference.decision import intensity
 from app.inference.manifest import Manifest
-from app.serving.engine.engine import Engine
+from app.serving.engine.engine import Answer, Engine
+from app.serving.engine.together import Asked
 
 HISTORY = 64  # windows: groups that differ in votes alone come to the same one within a frame
 
@@ -36,6 +38,14 @@ class WindowResult:
     segment: int  # where the unbroken signal began
 
 
+class Window(NamedTuple):
+    """One window as it is asked about: where it ends, and where the unbroken signal begins that it is of."""
+
+    end: int
+    segment: int
+    asked: Asked
+
+
 class WindowClassifier:
     """Classifies the windows of one source, each once, however many groups look at it."""
 
@@ -49,27 +59,34 @@ class WindowClassifier:
         Raises:
             MyostreamError: the engine refused.
         """
-        key = (end, backend, preprocess)
-        found = self._history.get(key)
-        if found is None:
-            found = self._classified(end, backend, preprocess)
-            if found is not None:
-                self._history[key] = found
-                while len(self._history) > HISTORY:
-                    self._history.pop(next(iter(self._history)), None)
-        return found
+        found = self._history.get((end, backend, preprocess))
+        if found is not None:
+            return found
+        window = self.ask(end, backend, preprocess)
+        if window is None:
+            return None
+        answer = self._engine.infer(window.asked.windows, preprocess=preprocess, backend=backend)
+        return self.keep(window, answer)
 
-    def _classified(self, end: int, backend: str, preprocess: bool) -> WindowResult | None:
+    def ask(self, end: int, backend: str, preprocess: bool) -> Window | None:
+        """Return the window that the model is to be asked about; None where none is usable, or it is known already."""
+        if (end, backend, preprocess) in self._history:
+            return None
         manifest, ring = self._manifest, self._ring
         segment = ring.segment_start
         usable = ring.usable(end, manifest.length)
         signal = ring.recent(end, manifest.length, manifest.reads) if usable else None
         if signal is None:
             return None
-        answer = self._engine.infer(signal[np.newaxis], preprocess=preprocess, backend=backend)
-        window = signal[-manifest.length :]
+        return Window(end, segment, Asked(self._engine, signal[np.newaxis], preprocess, backend))
+
+    def keep(self, asked_about: Window, answer: Answer) -> WindowResult:
+        """Return what is known of that window with the model's answer; whoever looks at it next finds it."""
+        end, segment, asked = asked_about
+        manifest, ring = self._manifest, self._ring
+        window = asked.windows[0, -manifest.length :]
         prediction, confidence, probabilities = answer.prediction.first()
-        return WindowResult(
+        found = WindowResult(
             prediction=prediction,
             confidence=confidence,
             probabilities=probabilities,
@@ -84,6 +101,10 @@ class WindowClassifier:
             acquired_at=ring.acquired_at(end - 1),
             segment=segment,
         )
+        self._history[end, asked.backend, asked.preprocess] = found
+        while len(self._history) > HISTORY:
+            self._history.pop(next(iter(self._history)), None)
+        return found
 
     def _truth(self, end: int) -> str | None:
         label = self._ring.label_at(end - 1)

@@ -1,0 +1,81 @@
+"""Windows of several sources in one call: for one engine, or for models that share a stem and differ in the head."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from app.inference.backend import Backend, Batch, Inference
+from app.inference.covariance.shared_stem import StemBackend, infer_many
+from app.inference.prediction import predict
+from app.serving.engine.engine import INLINE_S, Answer, Engine
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """One window (1, samples, channels) for one model."""
+
+    engine: Engine
+    windows: Batch
+    preprocess: bool
+    backend: str
+
+    @property
+    def kind(self) -> Hashable:
+        """Return what it has in common with others that one call can answer; None: nothing, it is asked alone."""
+        backend = self.engine.backends.opened.get(self.backend)
+        if backend is None or self.engine.inline_s(self.backend) > INLINE_S:
+            return None  # it goes to the engine's thread, which batches by itself
+        return backend.stem or id(backend)
+
+    @property
+    def most(self) -> int:
+        """Return how many like it one call may take, so that nobody else waits for long."""
+        return max(1, int(INLINE_S / self.engine.inline_s(self.backend)))
+
+
+def infer_together(asked: Sequence[Asked]) -> list[Answer]:
+    """Return the answers to windows of one `kind`, in their order.
+
+    Raises:
+        MyostreamError: one of them is not for its model, or a model is closed.
+    """
+    first = asked[0].engine
+    began = first.clock()
+    batches = [one.engine.ready(one.windows, one.preprocess) for one in asked]
+    backends = [one.engine.backends.opened[one.backend] for one in asked]
+    thread = threading.get_ident()
+    first.calls[thread] = (asked[0].backend, first.clock())
+    try:
+        found = _inferred(backends, batches)
+    finally:
+        del first.calls[thread]
+    latency_s = first.clock() - began
+    if first.meter is not None:
+        first.meter.served(asked[0].backend, sum(map(len, batches)), latency_s, [0.0] * len(asked))
+    return [
+        Answer(
+            prediction=predict(inference.logits, one.engine.model.reject_below),
+            logits=inference.logits,
+            spikes=inference.spikes,
+            backend=one.backend,
+            latency_ms=latency_s * 1e3,
+            wait_ms=0.0,
+        )
+        for one, inference in zip(asked, found, strict=True)
+    ]
+
+
+def _inferred(backends: Sequence[Backend], batches: Sequence[Batch]) -> list[Inference]:
+    stems = [
+        (one, batch) for one, batch in zip(backends, batches, strict=True) if isinstance(one, StemBackend)
+    ]
+    if len(stems) == len(backends) and len({id(one) for one in backends}) > 1:
+        return infer_many(stems)
+    every = backends[0].infer(np.concatenate(batches))
+    ends = np.cumsum([len(batch) for batch in batches])[:-1]
+    parts = zip(np.split(every.logits, ends), np.split(every.spikes, ends), strict=True)
+    return [Inference(logits, spikes) for logits, spikes in parts]
