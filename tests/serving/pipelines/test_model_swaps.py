@@ -23,6 +23,7 @@ from app.serving.pipelines.pipeline import SourcePipeline
 from app.serving.runtime import Runtime
 from app.serving.sources.declared import Declared
 from app.serving.streams.events import StreamOptions
+from app.serving.streams.group import GroupEvent
 from tests.inference.artefacts import make_artefact
 from tests.serving.station import until
 
@@ -116,13 +117,18 @@ class Person:
         self.runtime.close()
 
 
+def kept(events: list[Json], event: GroupEvent) -> bool:
+    events.append(json.loads(event.body + b"}"))
+    return True
+
+
 class Stream:
     """All events of one group, as a client that never misses one gets them."""
 
     def __init__(self, person: Person, options: StreamOptions = OPTIONS) -> None:
         self.events: list[Json] = []
         reader = person.pipeline.broadcast.join(options)
-        reader.listen(lambda event, _: self.events.append(json.loads(event.body + b"}")) or True)  # type: ignore[func-returns-value]
+        reader.listen(lambda event, _: kept(self.events, event))
 
     @property
     def frames(self) -> list[Json]:
@@ -304,7 +310,7 @@ def test_a_stream_that_names_a_model_stays_with_it(person: Person) -> None:
     named = person.runtime.named_model(person.pipeline, OTHER)
     events: list[Json] = []
     reader = named.broadcast.join(OPTIONS)
-    reader.listen(lambda event, _: events.append(json.loads(event.body + b"}")) or True)  # type: ignore[func-returns-value]
+    reader.listen(lambda event, _: kept(events, event))
     person.push(20)
     person.put(B)
     person.push(10)
