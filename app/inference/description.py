@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any
 
 from app.inference.artefact import Artefact
@@ -25,13 +26,22 @@ def described(model: Artefact, others: Iterable[Artefact] = ()) -> dict[str, Any
             "units": manifest.units,
             "layout": manifest.layout,
         },
-        "outputs": {"kind": manifest.outputs.kind},
+        "outputs": described_outputs(manifest),
         "classes": list(manifest.classes),
-        "rest_class": manifest.rest_class,
+        "rest_class": manifest.rest_class or None,
         "lineage": _lineage(model, list(others)),
         "metrics": dict(manifest.metrics),
         "files": dict(manifest.files),
     }
+
+
+def described_outputs(manifest: Manifest) -> dict[str, Any]:
+    """Return what the graph gives, with the value's ranges where it gives values."""
+    values = [
+        {**asdict(value), "rest": value.neutral, "units": value.units or None}
+        for value in manifest.outputs.values
+    ]
+    return {"kind": manifest.outputs.kind, **({"values": values} if values else {})}
 
 
 def _lineage(model: Artefact, others: list[Artefact]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from app.errors import ArtefactError
 from app.inference.decision_rule import DecisionRule
-from app.inference.outputs import LOGITS, Outputs
+from app.inference.outputs import LOGITS, VALUES, Outputs
 
 Statistics = npt.NDArray[np.float32]  # (channels,)
 
@@ -68,8 +68,8 @@ class Manifest:
     layout: str = TIME_FIRST  # of the graph's input, one of LAYOUTS
     mean: Statistics  # per channel, in `units` after filtering
     std: Statistics
-    classes: tuple[str, ...]
-    rest_class: str
+    classes: tuple[str, ...]  # empty where the model gives values
+    rest_class: str  # empty where the model gives values
     steps: int = 1  # time steps of a spiking network
     rest_rms: float  # contraction level of rest, in `units` after filtering
     active_rms: float  # the same for a full gesture: intensity 1
@@ -99,6 +99,16 @@ class Manifest:
     def reads(self) -> int:
         """Return how many samples the model takes: the window, and the context before it."""
         return self.context + self.length
+
+    @property
+    def gives_values(self) -> bool:
+        """Whether it gives values with names and ranges, and decides between no classes."""
+        return self.outputs.kind == VALUES
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Return what each column of the output is called: the classes, or the values."""
+        return tuple(value.name for value in self.outputs.values) if self.gives_values else self.classes
 
     def _check_identity(self) -> None:
         _require(is_name(self.name), "name", "letters, digits, '.', '_' and '-'", self.name)
@@ -130,12 +140,30 @@ class Manifest:
         _require(finite and 0 <= levels[0] < levels[1], "intensity", "0 <= rest_rms < active_rms", levels)
 
     def _check_classes(self) -> None:
+        if self.gives_values:
+            self._check_without_classes()
+            return
         count = len(self.classes)
         _require(2 <= count <= MAX_CLASSES, "classes", f"2 to {MAX_CLASSES} gestures", count)
         for label in self.classes:
             _require(_is_label(label), "classes", "short printable names", label)
         _require(len(set(self.classes)) == count, "classes", "names that differ", self.classes)
         _require(self.rest_class in self.classes, "rest_class", _any_of(self.classes), self.rest_class)
+
+    def _check_without_classes(self) -> None:
+        """What decides between classes contradicts values."""
+        for name, value in (
+            ("classes", self.classes),
+            ("rest_class", self.rest_class),
+            ("decision", self.decision),
+        ):
+            _require(not value, name, f"left out: outputs.kind is {VALUES}", value)
+        _require(
+            self.reject_below is None,
+            "reject_below",
+            f"left out: outputs.kind is {VALUES}",
+            self.reject_below,
+        )
 
     def _check_rejection(self) -> None:
         least = self.reject_below

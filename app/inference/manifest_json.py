@@ -13,7 +13,8 @@ import numpy as np
 from app.errors import ArtefactError
 from app.inference.decision_rule import DecisionRule
 from app.inference.manifest import FOREIGN, SCHEMA, TIME_FIRST, Manifest, Parent, Statistics, shown
-from app.inference.outputs import LOGITS, Outputs
+from app.inference.outputs import LOGITS, VALUES, Outputs
+from app.inference.values import NamedValue
 
 MAX_BYTES = 1 << 20  # a manifest is a few kilobytes; metrics of 25 people are some tens
 MAX_DIGITS = 20  # Python 3.10 converts long integers in quadratic time
@@ -67,17 +68,27 @@ def _layout(manifest: Manifest) -> dict[str, Any]:
             **({"layout": manifest.layout} if foreign else {}),
         },
         "normalisation": {"mean": manifest.mean.tolist(), "std": manifest.std.tolist()},
-        "classes": list(manifest.classes),
-        "rest_class": manifest.rest_class,
+        **_of_classes(manifest),
         "steps": manifest.steps,
         "intensity": {"rest_rms": manifest.rest_rms, "active_rms": manifest.active_rms},
         **_decided(manifest),
         "parent": None if parent is None else {"name": parent.name, "sha256": parent.sha256},
         "training": dict(manifest.training),
         "metrics": dict(manifest.metrics),
-        **({"outputs": {"kind": manifest.outputs.kind, "name": manifest.outputs.name}} if foreign else {}),
+        **({"outputs": _told(manifest.outputs)} if foreign else {}),
         "files": dict(sorted(manifest.files.items())),
     }
+
+
+def _of_classes(manifest: Manifest) -> dict[str, Any]:
+    if manifest.gives_values:
+        return {}
+    return {"classes": list(manifest.classes), "rest_class": manifest.rest_class}
+
+
+def _told(outputs: Outputs) -> dict[str, Any]:
+    values = {"values": [asdict(value) for value in outputs.values]} if outputs.values else {}
+    return {"kind": outputs.kind, "name": outputs.name, **values}
 
 
 def _decided(manifest: Manifest) -> dict[str, Any]:
@@ -90,6 +101,9 @@ def _manifest(top: Json) -> Manifest:
     emg = _get(top, "", "input", dict)
     statistics = _get(top, "", "normalisation", dict)
     intensity = _get(top, "", "intensity", dict)
+    outputs = _outputs(top)
+    if outputs.kind == VALUES:
+        top = {"classes": [], "rest_class": "", **top}
     return Manifest(
         name=_get(top, "", "name", str),
         version=_get(top, "", "version", str),
@@ -115,7 +129,7 @@ def _manifest(top: Json) -> Manifest:
         metrics=_get(top, "", "metrics", dict),
         files=_files(top),
         layout=_text_or(emg, "input.", "layout", TIME_FIRST),
-        outputs=_outputs(top),
+        outputs=outputs,
     )
 
 
@@ -141,7 +155,23 @@ def _decision(top: Json) -> DecisionRule | None:
 def _outputs(top: Json) -> Outputs:
     given = _get(top, "", "outputs", dict) if "outputs" in top else {}
     kind = _text_or(given, "outputs.", "kind", LOGITS)
-    return Outputs(kind, _text_or(given, "outputs.", "name", ""))
+    listed = _get(given, "outputs.", "values", list) if "values" in given else []
+    return Outputs(kind, _text_or(given, "outputs.", "name", ""), tuple(map(_named_value, listed)))
+
+
+def _named_value(entry: object) -> NamedValue:
+    given, where = _object(entry, "outputs.values[]"), "outputs.values[]."
+    known = [one.name for one in fields(NamedValue)]
+    for name in given:
+        if name not in known:
+            raise ArtefactError(f"outputs.values[] has {shown(name)}; it takes {', '.join(known)}")
+    return NamedValue(
+        name=_get(given, where, "name", str),
+        low=_number(given, where, "low"),
+        high=_number(given, where, "high"),
+        units=_text_or(given, where, "units", ""),
+        rest=_number_or_none(given, where, "rest"),
+    )
 
 
 def _text_or(where: Json, prefix: str, name: str, usual: str) -> str:

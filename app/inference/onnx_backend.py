@@ -70,7 +70,7 @@ class OnnxBackend:
         return Inference(as_logits(answers[0], self._manifest.outputs.kind), spikes)
 
     def raw(self, batch: Batch) -> Floats:
-        """Return what the graph gives for normalised windows (batch, length, channels): (batch, classes).
+        """Return what the graph gives for normalised windows (batch, length, channels): (batch, classes or values).
 
         Raises:
             NotReadyError: it is closed.
@@ -82,7 +82,7 @@ class OnnxBackend:
             found: Floats = self._run(self._session, batch)[0]
         except Exception as error:  # its exceptions have no base of their own
             raise ArtefactError(f"the graph fails on a window: {shown(str(error))}") from None
-        wanted = (len(batch), len(self._manifest.classes))
+        wanted = (len(batch), len(self._manifest.columns))
         if found.shape != wanted:
             raise ArtefactError(
                 f"the graph must give {wanted} for {wanted[0]} windows, got {shown(found.shape)}"

@@ -91,15 +91,15 @@ def _chosen(outputs: Sequence[Tensor], manifest: Manifest) -> Tensor:
 
 
 def _expect_output(found: Tensor, manifest: Manifest) -> None:
-    classes = len(manifest.classes)
-    said = f"the output {shown(found.name)} must be float32 (batch, {classes}), a column for each class"
+    columns, of = len(manifest.columns), "value" if manifest.gives_values else "class"
+    said = f"the output {shown(found.name)} must be float32 (batch, {columns}), a column for each {of}"
     if found.type.startswith("seq(map"):
         raise ArtefactError(f"{said}, got a map for each window (a ZipMap); {_ZIPMAP}")
     if found.type != FLOAT:
         hint = "; name the probabilities in outputs.name" if "int64" in found.type else ""
         raise ArtefactError(f"{said}, got {shown(found.type)}{hint}")
     shape = list(found.shape)
-    if shape and (len(shape) != 2 or (isinstance(shape[1], int) and shape[1] != classes)):
+    if shape and (len(shape) != 2 or (isinstance(shape[1], int) and shape[1] != columns)):
         raise ArtefactError(f"{said}, got {shown(shape)}")
     if shape and isinstance(shape[0], int):
         raise ArtefactError(f"the output is for batches of {shape[0]} only; {_BATCH}")

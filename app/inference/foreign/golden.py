@@ -1,7 +1,8 @@
 """Golden vectors: windows and what the author's own program makes of them. They are what vouches for such a model.
 
 `golden.npz` holds `emg` (n, samples, channels), windows as they come to the server: filtered, in the manifest's units,
-not normalised, time before channels whatever the graph's layout; and `output` (n, classes), what the graph is to give.
+not normalised, time before channels whatever the graph's layout; and `output` (n, classes or values), what the graph
+is to give.
 So normalisation and layout are proven with it.
 """
 
@@ -21,15 +22,17 @@ from app.errors import ArtefactError, BackendUnavailableError
 from app.inference.artefact import Artefact
 from app.inference.backend import Batch
 from app.inference.manifest import Manifest, shown
-from app.inference.outputs import PROBABILITIES
+from app.inference.outputs import PROBABILITIES, VALUES
 from app.inference.prediction import normalise
 
 GOLDEN = "golden.npz"
 LEAST, MOST = 2, 1024  # windows
 MAX_BYTES = 64 << 20  # of one array
 ALLOWED = (
-    1e-3  # of a probability, or as a share of the largest logit: float32 here, float64 with many authors
+    1e-3  # of a probability, the largest logit or a value's range: float32 here, float64 with many authors
 )
+
+_OF = {PROBABILITIES: "a probability", VALUES: "a value's range"}  # what a difference is a share of
 
 Floats = npt.NDArray[np.float32]
 
@@ -48,7 +51,7 @@ class Golden:
     """Windows as they come, and what is to come of them."""
 
     emg: Floats  # (n, samples, channels)
-    output: Floats  # (n, classes)
+    output: Floats  # (n, classes or values)
 
 
 def read(path: Path, manifest: Manifest) -> Golden:
@@ -120,23 +123,29 @@ def _expect(golden: Golden, manifest: Manifest) -> None:
     if golden.emg.shape[1:] != wanted:
         said = f"(n, {wanted[0]}, {wanted[1]}), time before channels whatever the graph's layout"
         raise ArtefactError(f"{GOLDEN}: emg must be {said}, got {shown(golden.emg.shape)}")
-    if golden.output.shape != (windows, len(manifest.classes)):
-        said = f"({windows}, {len(manifest.classes)}), a row for each window and a column for each class"
+    if golden.output.shape != (windows, len(manifest.columns)):
+        of = "value" if manifest.gives_values else "class"
+        said = f"({windows}, {len(manifest.columns)}), a row for each window and a column for each {of}"
         raise ArtefactError(f"{GOLDEN}: output must be {said}, got {shown(golden.output.shape)}")
     if not LEAST <= windows <= MOST:
         raise ArtefactError(f"{GOLDEN}: it must hold {LEAST} to {MOST} windows, got {windows}")
 
 
 def difference(golden: Golden, given: Floats, manifest: Manifest) -> float:
-    """Return the largest difference: of a probability, else as a share of the largest output. NaN where one is."""
-    apart = float(np.abs(given - golden.output).max())
-    if manifest.outputs.kind == PROBABILITIES:
-        return apart
-    return apart / max(float(np.abs(golden.output).max()), 1e-12)
+    """Return the largest difference: of a probability, or as a share of `scale`. NaN where one is."""
+    return float((np.abs(given - golden.output) / scale(golden.output, manifest)).max())
+
+
+def scale(output: Floats, manifest: Manifest) -> Floats:
+    """Return what differences of each column are shares of: a value's range, or the largest logit."""
+    if manifest.gives_values:
+        return np.array([value.high - value.low for value in manifest.outputs.values], np.float32)
+    largest = 1.0 if manifest.outputs.kind == PROBABILITIES else max(float(np.abs(output).max()), 1e-12)
+    return np.full(output.shape[1], largest, np.float32)
 
 
 def answers(backend: RawBackend, golden: Golden, manifest: Manifest) -> Floats:
-    """Return what a backend gives for the golden windows (n, classes)."""
+    """Return what a backend gives for the golden windows (n, classes or values)."""
     return backend.raw(normalise(golden.emg, manifest.mean, manifest.std))
 
 
@@ -151,7 +160,7 @@ def expect_agreement(backend: RawBackend, artefact: Artefact) -> float:
     golden = read(artefact.file(GOLDEN), manifest)
     found = difference(golden, answers(backend, golden, manifest), manifest)
     if not found <= ALLOWED:
-        of = "a probability" if manifest.outputs.kind == PROBABILITIES else "the largest output"
+        of = _OF.get(manifest.outputs.kind, "the largest output")
         reason = f"its answers differ from the golden vectors of {manifest.name} by {found:.2g} of {of}"
         cure = (
             f"{ALLOWED:g} is allowed; see that the manifest's normalisation, layout and outputs are those of the "

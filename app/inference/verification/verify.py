@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from app.inference.outputs import LOGITS, PROBABILITIES, are_probabilities
 from app.inference.parity import checked, fixed_windows
 from app.inference.prediction import Floats
 from app.inference.reference import reference_logits
+from app.inference.values import NamedValue
 from app.inference.verification.graph_rules import check_graph
 
 SLOWEST_S = 1.0  # of one window: no stream could use what is slower
@@ -96,7 +98,8 @@ def _foreign(found: Artefact) -> Verified:
     difference = golden.expect_agreement(backend, found)
     together = golden.answers(backend, vectors, manifest)
     _expect_kind(together, manifest.outputs.kind)
-    _expect_telling(together)
+    _expect_in_range(together, manifest.outputs.values)
+    _expect_telling(together / golden.scale(together, manifest))
     alone = [golden.answers(backend, _one(vectors, k), manifest) for k in range(min(len(together), 8))]
     apart = golden.difference(_first(vectors, len(alone)), np.concatenate(alone), manifest)
     if not apart <= golden.ALLOWED:
@@ -137,10 +140,20 @@ def _expect_kind(given: Floats, kind: str) -> None:
         )
 
 
+def _expect_in_range(given: Floats, declared: Sequence[NamedValue]) -> None:
+    """Values whose range is in other units than the graph's would all be clipped."""
+    for column, value in zip(given.T, declared, strict=False):
+        outside = (column < value.low) | (column > value.high)
+        if 2 * int(outside.sum()) > len(column):
+            raise ArtefactError(
+                f"outputs.values[{value.name}] is {value.low:g} to {value.high:g}, but the answers to {GOLDEN} go "
+                f"from {column.min():g} to {column.max():g}: are they in other units?"
+            )
+
+
 def _expect_telling(given: Floats) -> None:
     """Answers that are all alike would prove a graph right that looks at nothing."""
-    spread = float(np.ptp(given, axis=0).max())
-    if not spread > NOTHING_TOLD * max(float(np.abs(given).max()), 1e-12):
+    if not float(np.ptp(given, axis=0).max()) > NOTHING_TOLD:
         raise ArtefactError(
             f"{GOLDEN}: the answers to all its windows are the same; take windows that differ"
         )

@@ -262,7 +262,7 @@ def test_golden_vectors_that_prove_nothing_are_refused(tmp_path: Path, vectors: 
         ({"intensity": None}, "intensity is missing"),
         ({"input": {"layout": "tcn"}}, "input.layout must be one of ntc, nct, got 'tcn'"),
         ({"architecture": "tcn"}, "architecture must be onnx, or left out, got 'tcn'"),
-        ({"outputs": {"kind": "values"}}, "values .a regression. is not served yet"),
+        ({"outputs": {"kind": "values"}}, "outputs.values must be 1 to 1024 values, got 0"),
         ({"outputs": {"kind": "labels"}}, "outputs.kind must be one of logits, probabilities"),
         ({"input": {"channels": -1}}, "input.channels must be 1 to 1024, got -1"),
     ],
