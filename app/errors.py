@@ -45,6 +45,10 @@ class NotReadyError(MyostreamError):
     """The engine is closed or the source has not delivered enough samples yet."""
 
 
+class NoNumberError(MyostreamError):
+    """A model's graph gives NaN or infinity where it is to give a value."""
+
+
 class OverloadedError(MyostreamError):
     """The engine's queue is full, or an answer did not come in time."""
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from app.errors import ArtefactError, BackendUnavailableError
+from app.errors import ArtefactError, NoNumberError
 
 Floats = npt.NDArray[np.float32]
 
@@ -84,17 +84,16 @@ class Values:
         """Return the same of some windows."""
         return Values(self.values[rows], self.clipped[rows])
 
-    def expect_numbers(self, backend: str) -> Values:
+    def expect_numbers(self) -> Values:
         """Return the same, where each is a number.
 
         Raises:
-            BackendUnavailableError: one is none.
+            NoNumberError: one is none.
         """
         if not np.isfinite(self.values).all():
-            raise BackendUnavailableError(
-                backend,
-                "the model's graph gives NaN or infinity for this window",
-                "See that the window is one as the model was taught, and whether its graph divides by 0",
+            raise NoNumberError(
+                "the model's graph gives NaN or infinity for this window: see whether it divides by 0, or takes the "
+                "logarithm of it, where the signal is flat or strong"
             )
         return self
 
@@ -104,7 +103,7 @@ class Values:
 
 
 def within(outputs: Floats, declared: Sequence[NamedValue]) -> Values:
-    """Return a graph's outputs (batch, values), each clipped into its range; infinity is none of a range, and is NaN."""
+    """Return a graph's outputs (batch, values), each clipped into its range; infinity lies in none, and becomes NaN."""
     low = np.array([value.low for value in declared], np.float32)
     high = np.array([value.high for value in declared], np.float32)
     inside: Floats = np.clip(outputs, low, high)

@@ -34,8 +34,8 @@ def is_draft(text: bytes) -> bool:
 def completed(text: bytes, name: str | None = None) -> Manifest:
     """Return the manifest that a draft means: what it leaves out has its default, `name` takes the place of its own.
 
-    To be given: name, input (channels, length, sampling_rate_hz, units), intensity, and classes and rest_class, or outputs of
-    the kind values.
+    To be given: name, input (channels, length, sampling_rate_hz, units), intensity, and either classes and rest_class
+    or outputs of the kind values.
 
     Raises:
         ArtefactError: something is missing or wrong; names the field.
