@@ -22,6 +22,7 @@ from app.errors import NotReadyError, OverloadedError, WindowError
 from app.inference.backend import Backend, Batch, Inference, Logits
 from app.inference.history import with_history
 from app.inference.prediction import Prediction, normalise, predict
+from app.inference.values import NamedValue, Values, within
 from app.serving.engine.backends import BackendOpener, Backends
 from app.serving.process.native_thread import NativeThread, native_thread
 
@@ -41,23 +42,34 @@ class ModelInput:
     std: npt.NDArray[np.float32]  # (channels,)
     reject_below: float | None = None  # see Manifest
     context: int = 0  # samples before the window that the model reads too
+    values: tuple[NamedValue, ...] = ()  # its outputs, where they are no logits of classes
 
     @property
     def reads(self) -> int:
         """Return how many samples the backends take."""
         return self.context + self.length
 
+    def told(self, outputs: Logits) -> Prediction | Values:
+        """Return what the outputs (batch, classes or values) say."""
+        return within(outputs, self.values) if self.values else predict(outputs, self.reject_below)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
     """What came of one request. Arrays are over its windows."""
 
-    prediction: Prediction
+    told: Prediction | Values
     logits: Logits
     spikes: npt.NDArray[np.float32]
     backend: str
     latency_ms: float  # normalise, infer and softmax, timed on the engine thread; no wait in it
     wait_ms: float  # from the request until the engine thread took it
+
+    @property
+    def prediction(self) -> Prediction:
+        """Return what a model of classes says."""
+        assert isinstance(self.told, Prediction)
+        return self.told
 
 
 @dataclass(slots=True)
@@ -257,7 +269,7 @@ class Engine:
             windows = (
                 first.windows if len(requests) == 1 else np.concatenate([r.windows for r in requests])
             )  # (sum of batches, length, channels)
-            inference, prediction = self.answer(
+            inference, told = self.answer(
                 self.backends.opened[first.backend], windows, first.preprocess, first.steps
             )
         except Exception as error:  # one bad batch answers its callers; the engine goes on
@@ -275,7 +287,7 @@ class Engine:
             rows = slice(start, start + len(request.windows))
             alone = len(requests) == 1
             request.answer = Answer(
-                prediction=prediction if alone else prediction[rows],
+                told=told if alone else told[rows],
                 logits=inference.logits if alone else inference.logits[rows],
                 spikes=inference.spikes if alone else inference.spikes[rows],
                 backend=first.backend,
@@ -286,7 +298,7 @@ class Engine:
 
     def answer(
         self, backend: Backend, windows: Batch, preprocess: bool = True, steps: int | None = None
-    ) -> tuple[Inference, Prediction]:
+    ) -> tuple[Inference, Prediction | Values]:
         """Return what every request costs, and so what the benchmark times. For the engine thread."""
         if preprocess:
             windows = normalise(windows, self.model.mean, self.model.std)
@@ -296,4 +308,4 @@ class Engine:
             inference = backend.infer(windows, steps)
         finally:
             del self.calls[thread]
-        return inference, predict(inference.logits, self.model.reject_below)
+        return inference, self.model.told(inference.logits)

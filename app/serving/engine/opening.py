@@ -69,6 +69,7 @@ def make_engine(settings: Settings, model: Artefact, beside: Engine | None = Non
         mean=manifest.mean,
         std=manifest.std,
         reject_below=manifest.reject_below,
+        values=manifest.outputs.values,
     )
     plan = settings.instance / "engines"
     if beside is None and settings.tensorrt_engine is not None:  # that file is of the server's own model
