@@ -9,7 +9,15 @@ from typing import Any
 import orjson
 
 from app.serving.streams.client_stream import ClientEvent, StreamCursor
-from app.serving.streams.events import Completed, Event, Frame, ModelChange, SignalFrame, SourceChange
+from app.serving.streams.events import (
+    Completed,
+    Event,
+    Frame,
+    ModelChange,
+    SignalFrame,
+    SourceChange,
+    ValueFrame,
+)
 
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 MIMETYPE = "text/event-stream"
@@ -63,12 +71,15 @@ def _fields(event: Event) -> dict[str, Any]:
         return _frame(event)
     if isinstance(event, SignalFrame):
         return _signal_frame(event)
+    if isinstance(event, ValueFrame):
+        return _value_frame(event)
     if isinstance(event, SourceChange):
         decided = {"decision": event.decision, "decision_label": event.decision_label}
         return {
             "status": event.status,
             "timestamp": event.timestamp,
             **(decided if event.decision is not None else {}),
+            **({"output": event.output} if event.output is not None else {}),
             "source_state": event.source_state,
         }
     if isinstance(event, ModelChange):
@@ -101,6 +112,27 @@ def _frame(event: Frame) -> dict[str, Any]:
     return fields
 
 
+def _value_frame(event: ValueFrame) -> dict[str, Any]:
+    window, facts = event.window, event.window.facts
+    fields = {
+        "timestamp": round(event.timestamp, 6),
+        "latency_ms": round(window.latency_ms, 3),
+        "values": event.values,
+        "output": event.output,
+        "intensity": round(facts.intensity, 3),
+        "truth": facts.truth,
+        "sample_index": event.sample_index,
+        "age_ms": round(event.age_ms, 3),
+        "shape": (1, len(window.values)),
+        "backend": window.backend,
+        "cpu_percent": event.cpu_percent,
+    }
+    if window.clipped:
+        fields["clipped"] = True
+    _add_seldom(fields, facts.missing, event)
+    return fields
+
+
 def _signal_frame(event: SignalFrame) -> dict[str, Any]:
     fields = {
         "timestamp": round(event.timestamp, 6),
@@ -113,7 +145,7 @@ def _signal_frame(event: SignalFrame) -> dict[str, Any]:
     return fields
 
 
-def _add_seldom(fields: dict[str, Any], missing: int, event: Frame | SignalFrame) -> None:
+def _add_seldom(fields: dict[str, Any], missing: int, event: Frame | SignalFrame | ValueFrame) -> None:
     """Add what is there only where there is something to say, or on request."""
     if missing:
         fields["missing_samples"] = missing

@@ -8,6 +8,7 @@ from typing import Any
 
 from app.inference.decision_rule import DecisionRule
 from app.inference.manifest import Manifest
+from app.serving.streams.value_reader import ValueWindow
 from app.serving.streams.window_classifier import WindowResult
 
 
@@ -76,14 +77,31 @@ class SignalFrame:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ValueFrame:
+    """One window's values, of a model that gives such."""
+
+    timestamp: float  # Unix s, when the event was made
+    window: ValueWindow
+    values: Mapping[str, float]  # what the model said, within the ranges
+    output: Mapping[str, float]  # the same, or rest where the signal is too bad: what should be acted upon
+    cpu_percent: float
+    sample_index: int
+    age_ms: float
+    quality: Mapping[str, Sequence[int]] | None = None
+    signal: Sequence[Sequence[float]] | None = None
+    aux: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceChange:
-    """The source stalled (decisions fall to rest) or recovered."""
+    """The source stalled (decisions and outputs fall to rest) or recovered."""
 
     status: str  # stalled | recovered
     timestamp: float
     source_state: str
-    decision: int | None = None  # None: no model reads it
+    decision: int | None = None  # None: no model of classes reads it
     decision_label: str | None = None
+    output: Mapping[str, float] | None = None  # None: no model of values reads it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,5 +149,5 @@ class Completed:
         }
 
 
-Event = Frame | SignalFrame | SourceChange | ModelChange | Trouble
-FRAMES = (Frame, SignalFrame)
+Event = Frame | SignalFrame | ValueFrame | SourceChange | ModelChange | Trouble
+FRAMES = (Frame, SignalFrame, ValueFrame)
