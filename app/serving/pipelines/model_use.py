@@ -8,10 +8,12 @@ from dataclasses import dataclass
 
 from app.emg.signal.montage import Montage
 from app.emg.signal.signal_path import SignalPath
+from app.inference.description import described_outputs
 from app.inference.manifest import Manifest
 from app.serving.models.open_models import OpenModel
 from app.serving.sources.signal_feed import SignalFeed
 from app.serving.streams.events import ModelChange
+from app.serving.streams.value_reader import ValueReader
 from app.serving.streams.window_classifier import WindowClassifier
 
 
@@ -21,7 +23,7 @@ class ModelUse:
 
     model: OpenModel | None
     feed: SignalFeed
-    classifier: WindowClassifier | None
+    classifier: WindowClassifier | ValueReader | None
 
     @property
     def manifest(self) -> Manifest | None:
@@ -46,7 +48,8 @@ class ModelUse:
             model=self.model.name,
             sha256=self.model.artefact.sha256,
             classes=manifest.classes,
-            rest_class=manifest.rest_class,
+            rest_class=manifest.rest_class or None,
+            outputs=described_outputs(manifest),
         )
 
 
@@ -54,7 +57,8 @@ def use_of(model: OpenModel | None, feed: SignalFeed, gesture_names: Sequence[st
     """Return a model on a feed; `gesture_names` are those of the source's labels."""
     if model is None:
         return ModelUse(None, feed, None)
-    return ModelUse(model, feed, WindowClassifier(model.engine, model.manifest, feed.ring, gesture_names))
+    kind = ValueReader if model.manifest.gives_values else WindowClassifier
+    return ModelUse(model, feed, kind(model.engine, model.manifest, feed.ring, gesture_names))
 
 
 def alike(path: SignalPath, other: SignalPath) -> bool:

@@ -29,10 +29,12 @@ from app.serving.streams.broadcast import Broadcast, Reading
 from app.serving.streams.due_windows import DueWindows
 from app.serving.streams.events import StreamOptions
 from app.serving.streams.frames import FrameMaker, too_many_dead, used_problems
-from app.serving.streams.group import Encode, nothing
+from app.serving.streams.group import Encode, Maker, nothing
 from app.serving.streams.hop_signal import AuxReader
 from app.serving.streams.signal_frames import SignalFrameMaker
 from app.serving.streams.turns import Turns
+from app.serving.streams.value_frames import ValueFrameMaker
+from app.serving.streams.value_reader import ValueReader
 
 FITTING_S = 10.0  # for which a look at the models on the disk holds
 READY_S = 0.5  # beside its length, for the first window behind a path of its own
@@ -314,7 +316,7 @@ class SourcePipeline:
             for options, readers in broadcast.running.items():
                 yield use, options, readers
 
-    def _maker(self, options: StreamOptions, use: ModelUse) -> FrameMaker | SignalFrameMaker:
+    def _maker(self, options: StreamOptions, use: ModelUse) -> Maker:
         services, quality, aux = self._services, self.quality, AuxReader(self.aux)
         if use.manifest is None or use.classifier is None or use.model is None:
             return SignalFrameMaker(
@@ -327,8 +329,20 @@ class SourcePipeline:
                 cpu_percent=services.cpu_percent,
                 aux=aux,
             )
+        options = replace(options, backend=use.model.backend(options.backend))
+        if isinstance(use.classifier, ValueReader):
+            return ValueFrameMaker(
+                options,
+                reader=use.classifier,
+                manifest=use.manifest,
+                path=use.feed.path,
+                problems=lambda: quality.problems,
+                stats=services.stats,
+                cpu_percent=services.cpu_percent,
+                aux=aux,
+            )
         return FrameMaker(
-            replace(options, backend=use.model.backend(options.backend)),
+            options,
             classifier=use.classifier,
             manifest=use.manifest,
             path=use.feed.path,

@@ -114,6 +114,7 @@ class ModelChange:
     sha256: str | None = None
     classes: tuple[str, ...] = ()
     rest_class: str | None = None
+    outputs: Mapping[str, Any] | None = None  # what it gives, with the ranges of values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,12 +24,13 @@ from app.serving.streams.events import FRAMES, Event, ModelChange, Trouble
 from app.serving.streams.frames import FrameMaker
 from app.serving.streams.signal_frames import SignalFrameMaker
 from app.serving.streams.turns import Turns
+from app.serving.streams.value_frames import ValueFrameMaker
 
 log = logging.getLogger(__name__)
 
 Encode = Callable[[Event], bytes]
 
-Maker = FrameMaker | SignalFrameMaker
+Maker = FrameMaker | SignalFrameMaker | ValueFrameMaker
 
 HISTORY = 64  # events that a group keeps: 2 s at 30 fps
 STATE_POLL_S = STALL_S / 4  # how often a group without samples looks at its source
