@@ -28,7 +28,8 @@ from app.serving.sources.signal_feed import SignalFeed
 from app.serving.streams.broadcast import Broadcast, Reading
 from app.serving.streams.due_windows import DueWindows
 from app.serving.streams.events import StreamOptions
-from app.serving.streams.frames import FrameMaker, too_many_dead, used_problems
+from app.serving.streams.frame_parts import too_many_dead, used_problems
+from app.serving.streams.frames import FrameMaker
 from app.serving.streams.group import Encode, Maker, nothing
 from app.serving.streams.hop_signal import AuxReader
 from app.serving.streams.signal_frames import SignalFrameMaker

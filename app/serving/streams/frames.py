@@ -5,38 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from app.emg.signal.montage import Montage
 from app.emg.signal.signal_path import SignalPath
 from app.inference.decision import Decider
 from app.inference.manifest import Manifest
 from app.serving.counters.stream_stats import StreamStats
 from app.serving.streams.due_windows import Due
 from app.serving.streams.events import Frame, SourceChange, StreamOptions
-from app.serving.streams.hop_signal import AuxReader, signal_rows
+from app.serving.streams.frame_parts import hop_rows, quality_now, too_many_dead
+from app.serving.streams.hop_signal import AuxReader
 from app.serving.streams.window_classifier import WindowClassifier
-
-MAX_DEAD = 0.25  # share of dead channels that a model is trusted with; training drops one of them at most
-DEAD_PROBLEMS = (
-    "dead",
-    "flat",
-    "railed",
-)  # hum is filtered out, and a weak or strong channel still says something
-
-
-def too_many_dead(quality: Mapping[str, Sequence[int]], channels: int) -> bool:
-    """Whether so many channels carry no signal that no prediction can be trusted."""
-    dead = {channel for problem in DEAD_PROBLEMS for channel in quality.get(problem, ())}
-    return len(dead) > MAX_DEAD * channels
-
-
-def used_problems(
-    problems: Mapping[str, Sequence[int]], montage: Montage | None
-) -> Mapping[str, Sequence[int]]:
-    """Return the problems of those channels alone that the model reads."""
-    if montage is None:
-        return problems
-    used = {problem: [one for one in found if one in montage.columns] for problem, found in problems.items()}
-    return {problem: found for problem, found in used.items() if found}
 
 
 class FrameMaker:
@@ -55,7 +32,7 @@ class FrameMaker:
         aux: AuxReader | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._options, self._path, self._ring, self._stats = options, path, path.ring, stats
+        self._options, self._path, self._stats = options, path, stats
         self._aux = aux if options.include_aux else None
         self._classifier = classifier
         self._problems = problems  # of the channels, over the last second: QualityMonitor
@@ -83,7 +60,7 @@ class FrameMaker:
         if seen.segment != self._segment:  # votes from before a break would be votes on another signal
             self._segment = seen.segment
             self._decider.reset()
-        quality = {**used_problems(self._problems(), self._path.montage), **self._dead(seen.dead)}
+        quality = quality_now(self._problems(), seen.dead, self._path.montage)
         if too_many_dead(quality, self._manifest.channels):
             decision = self._decider.reset()  # rest when in doubt
         else:
@@ -92,6 +69,7 @@ class FrameMaker:
             )
         age_ms = (self._clock() - seen.acquired_at) * 1e3 if seen.acquired_at is not None else 0.0
         self._stats.frame_made(wait_ms=seen.wait_ms, infer_ms=seen.latency_ms, age_ms=age_ms)
+        rate = self._manifest.sampling_rate
         return Frame(
             timestamp=time.time(),
             window=seen,
@@ -102,7 +80,7 @@ class FrameMaker:
             sample_index=self._path.to_source(end),
             age_ms=age_ms,
             quality=quality or None,
-            signal=self._signal(end) if options.include_signal else None,
+            signal=hop_rows(self._path, end, rate, options.fps) if options.include_signal else None,
             aux=self._aux.take() if self._aux is not None else None,
         )
 
@@ -116,14 +94,3 @@ class FrameMaker:
             decision_label=self._classes[rest],
             source_state=source_state,
         )
-
-    def _dead(self, channels: list[int]) -> dict[str, list[int]]:
-        """Return the channels without a signal as the source counts them."""
-        montage = self._path.montage
-        named = channels if montage is None else [montage.columns[channel] for channel in channels]
-        return {"dead": named} if named else {}
-
-    def _signal(self, end: int) -> list[list[float]] | None:
-        """Return the filtered samples since the frame before, (channels, points)."""
-        hop = self._ring.window(end, max(1, round(self._manifest.sampling_rate / self._options.fps)))
-        return None if hop is None else signal_rows(hop)
