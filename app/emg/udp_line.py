@@ -5,12 +5,14 @@ velocity (0..1 in two decimals) with a blank between and a line feed after them,
 https://github.com/LibEMG/libemg/blob/0b9d0cb44945a708ac0ab7416c0f3c47902ab69f/libemg/emg_predictor.py
 Its `ClassifierController` splits at the blank and takes the first word as the class, the second as the velocity:
 https://github.com/LibEMG/libemg/blob/22cdcf11a51daf15c630f9f09ed01a2f1c2b1074/libemg/environments/controllers.py
+Its `RegressorController` takes every number but the last, a timestamp, as the value of a degree of freedom.
 """
 
 from __future__ import annotations
 
 import logging
 import socket
+from collections.abc import Sequence
 from typing import Any
 
 from app.errors import ConfigError
@@ -21,6 +23,11 @@ log = logging.getLogger(__name__)
 def line(decision: int, intensity: float) -> bytes:
     """Return the class's number and the contraction level, such as `3 0.71`."""
     return b"%d %.2f\n" % (decision, min(max(intensity, 0.0), 1.0))
+
+
+def value_line(values: Sequence[float], timestamp: float) -> bytes:
+    """Return the values and the time (Unix s), such as `0.71 -12.5 1764000000.123`."""
+    return b"%b %.3f\n" % (" ".join(f"{value:.7g}" for value in values).encode(), timestamp)
 
 
 class UdpLine:
@@ -42,8 +49,14 @@ class UdpLine:
         self._complained = False
 
     def send(self, decision: int, intensity: float) -> None:
+        self._send(line(decision, intensity))
+
+    def send_values(self, values: Sequence[float], timestamp: float) -> None:
+        self._send(value_line(values, timestamp))
+
+    def _send(self, text: bytes) -> None:
         try:
-            self._socket.sendto(line(decision, intensity), self._address)
+            self._socket.sendto(text, self._address)
         except OSError as error:  # also a full buffer: the next line is newer anyway
             if not self._complained:
                 self._complained = True

@@ -7,7 +7,7 @@ import time
 from app.config import Settings
 from app.emg.lsl.outlet import LslOutlets
 from app.inference.manifest import Manifest
-from app.serving.streams.events import Frame
+from app.serving.streams.events import Frame, ValueFrame
 
 
 class LslSender:
@@ -19,7 +19,9 @@ class LslSender:
             f"myostream:{settings.bind}", manifest.name, manifest.classes, manifest.rest_class
         )
 
-    def frame(self, frame: Frame) -> None:
+    def frame(self, frame: Frame | ValueFrame) -> None:
+        if not isinstance(frame, Frame):
+            return
         measured_at = frame.timestamp - frame.age_ms / 1e3
         values = (frame.window.prediction, frame.window.confidence, frame.window.intensity, frame.decision)
         self._outlets.push(values, frame.window.probabilities, measured_at)

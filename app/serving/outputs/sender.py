@@ -13,7 +13,7 @@ from functools import partial
 from typing import Protocol
 
 from app.serving.counters.shared_metrics import OutputRow
-from app.serving.streams.events import Frame
+from app.serving.streams.events import Frame, ValueFrame
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,8 @@ RETRY_S, RETRY_MAX_S = 1.0, 30.0  # until a sender that failed is opened again h
 class Sender(Protocol):
     """One way out. Nothing in it waits because of a receiver."""
 
-    def frame(self, frame: Frame) -> None: ...
+    def frame(self, frame: Frame | ValueFrame) -> None:
+        """Send it; nothing where it is of another kind of model than the sender is for."""
 
     def rest(self) -> None:
         """Say rest: the source is silent, or the server stops. Said again and again while it lasts."""
@@ -67,7 +68,7 @@ class SenderGuard:
             self._attempt(self._open)
         return self._sender is not None
 
-    def frame(self, frame: Frame) -> None:
+    def frame(self, frame: Frame | ValueFrame) -> None:
         if self._sender is not None and self._attempt(partial(self._sender.frame, frame)):
             self._row.sent()
             self._recovered()

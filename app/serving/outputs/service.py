@@ -19,9 +19,10 @@ from app.serving.outputs.lsl import LslSender
 from app.serving.outputs.raw_lsl import RawLsl
 from app.serving.outputs.sender import OutputState, Sender, SenderGuard
 from app.serving.outputs.udp import UdpSender
+from app.serving.outputs.values import ValueLslSender, ValueUdpSender
 from app.serving.pipelines.pipeline import SourcePipeline
 from app.serving.pipelines.source_pipelines import SourcePipelines
-from app.serving.streams.events import Event, Frame, SourceChange, StreamOptions
+from app.serving.streams.events import Event, Frame, SourceChange, StreamOptions, ValueFrame
 from app.serving.streams.group import GroupEvent
 from app.serving.streams.reader import Reader
 
@@ -130,7 +131,7 @@ class Outputs:
     def _send_waiting(self) -> None:
         while self._waiting:
             event = self._waiting.popleft()
-            if isinstance(event, Frame):
+            if isinstance(event, (Frame, ValueFrame)):
                 self._frame_at = self._clock()
                 for way in self.ways:
                     way.frame(event)
@@ -159,11 +160,13 @@ def make_outputs(
     senders: dict[str, Callable[[], Sender]] = {}
     if settings.lsl_outlet:
         load_pylsl()
-        senders["lsl"] = lambda: LslSender(settings, manifest)
+        lsl = ValueLslSender if manifest.gives_values else LslSender
+        senders["lsl"] = lambda: lsl(settings, manifest)
     if settings.udp is not None:
         address = settings.udp
         UdpLine(*address).close()
-        senders["udp"] = lambda: UdpSender(address, manifest)
+        udp = ValueUdpSender if manifest.gives_values else UdpSender
+        senders["udp"] = lambda: udp(address, manifest)
     ways = [
         SenderGuard(name, opens, worker_group.try_lock, metrics.output(name))
         for name, opens in senders.items()

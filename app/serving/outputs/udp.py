@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.emg.udp_line import UdpLine
 from app.inference.manifest import Manifest
-from app.serving.streams.events import Frame
+from app.serving.streams.events import Frame, ValueFrame
 
 
 class UdpSender:
@@ -14,8 +14,9 @@ class UdpSender:
         self._line = UdpLine(*address)
         self._rest = manifest.classes.index(manifest.rest_class)
 
-    def frame(self, frame: Frame) -> None:
-        self._line.send(frame.decision, frame.window.intensity)
+    def frame(self, frame: Frame | ValueFrame) -> None:
+        if isinstance(frame, Frame):
+            self._line.send(frame.decision, frame.window.intensity)
 
     def rest(self) -> None:
         self._line.send(self._rest, 0.0)
