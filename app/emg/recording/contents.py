@@ -85,7 +85,7 @@ class Contents:
         if self.header.plan is not None:
             return self.header.plan.gesture_names
         model = self.header.model
-        return self.header.gesture_names or (model.classes if model else ("rest",))
+        return self.header.gesture_names or (model.classes if model else ()) or ("rest",)
 
     def chunks(self) -> Iterator[Chunk]:
         """Yield the samples in order."""

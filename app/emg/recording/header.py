@@ -35,9 +35,10 @@ class Model:
     name: str
     version: str
     sha256: str  # of its manifest.json, which names that of every other file
-    classes: tuple[str, ...]
+    classes: tuple[str, ...]  # empty where it gives values
     backend: str
     fps: float  # predictions a second
+    values: tuple[str, ...] = ()  # what the values are called that it gives
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,6 +194,7 @@ def _model(values: Mapping[str, Any], name: str) -> Model:
             classes=texts_of(found, "classes"),
             backend=text_of(found, "backend"),
             fps=real_of(found, "fps"),
+            values=texts_of(found, "values") if "values" in found else (),
         )
     except ValueError as error:
         raise ValueError(f"{name}: {error}") from None

@@ -51,6 +51,7 @@ class ModelInfo:
     classes: tuple[str, ...]
     rest: str
     backend: Callable[[], str]
+    values: tuple[str, ...] = ()  # where it gives such, in place of classes
 
 
 class RecordingService:
@@ -77,7 +78,7 @@ class RecordingService:
     @property
     def rest(self) -> str:
         """What rest is called where a plan needs a pause."""
-        return REST if self._model_info is None else self._model_info.rest
+        return (self._model_info.rest if self._model_info is not None else "") or REST
 
     def open(self) -> None:
         """Look for recordings that a killed server has left behind; what it had written is theirs.
@@ -280,6 +281,7 @@ class RecordingService:
             classes=info.classes,
             backend=options.backend,
             fps=options.fps,
+            values=info.values,
         )
 
     def _begin(self, header: RecordingHeader, chosen: bool) -> RecordingWriter:
