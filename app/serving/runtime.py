@@ -373,4 +373,5 @@ class Runtime:
             classes=manifest.classes,
             rest=manifest.rest_class,
             backend=lambda: self.engine.backends.best,
+            values=manifest.columns if manifest.gives_values else (),
         )
