@@ -12,6 +12,7 @@ from app.emg.description import UNKNOWN_UNITS, SourceDescription, describe_sourc
 from app.emg.files.gesture_names import with_class_names
 from app.emg.files.loading import load_path
 from app.emg.files.recordings import in_units
+from app.emg.recording.label_plan import REST
 from app.emg.signal.display_filters import display_filters
 from app.emg.signal.filters import design
 from app.emg.signal.ring import MAX_FILLED, Ring
@@ -120,8 +121,8 @@ def _simulator(settings: Settings, expected: Manifest | None) -> Simulator:
         return Simulator(
             expected.channels,
             expected.sampling_rate,
-            expected.classes,
-            expected.rest_class,
+            expected.classes or SIMULATED_GESTURES,
+            expected.rest_class or REST,
             units=expected.units,
         )
     return Simulator(
@@ -143,7 +144,8 @@ def _open_recording(settings: Settings, expected: Manifest | None, others: Seque
     except DataError as error:
         raise DataError(f"{first.name}: {error}") from None
     if reader is not None:
-        recordings = with_class_names(recordings, reader.classes, reader.rest_class)
+        if not reader.gives_values:
+            recordings = with_class_names(recordings, reader.classes, reader.rest_class)
         recordings = tuple(
             replace(in_units(recording, reader.units), units=reader.units) for recording in recordings
         )
