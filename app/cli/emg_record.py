@@ -61,8 +61,8 @@ def record(text: str, out: Path, form: str | None, subject: str | None, force: b
     if opened is None:
         raise DataError("with EMG_MODE=push the sources are clients': record them with POST /emg/recordings")
     source, manifest = opened.source, opened.manifest
-    plan = read_plan(text, REST if manifest is None else manifest.rest_class)
-    if manifest is not None:
+    plan = read_plan(text, (manifest.rest_class if manifest is not None else "") or REST)
+    if manifest is not None and not manifest.gives_values:
         for name in sorted(set(plan.gesture_names) - set(manifest.classes)):
             click.echo(f"note: {manifest.name} does not know {name}; it cannot be trained on this", err=True)
     if isinstance(source, Simulator):

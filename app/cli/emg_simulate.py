@@ -187,8 +187,10 @@ def _playback(recording: str, channels: int | None, rate: float | None, speed: f
 
 def _simulator(channels: int | None, rate: float | None, speed: float, seed: int) -> Source:
     from app.config import DEFAULT_MODEL, NO_MODEL, Settings
+    from app.emg.recording.label_plan import REST
     from app.emg.simulated.simulator import Simulator
     from app.inference import artefact
+    from app.serving.sources.opening import SIMULATED_GESTURES
 
     settings = Settings.from_env()
     chosen = None if settings.model == NO_MODEL else settings.model
@@ -196,8 +198,8 @@ def _simulator(channels: int | None, rate: float | None, speed: float, seed: int
     return Simulator(
         channels or manifest.channels,
         rate or manifest.sampling_rate,
-        manifest.classes,
-        manifest.rest_class,
+        manifest.classes or SIMULATED_GESTURES,
+        manifest.rest_class or REST,
         seed,
         speed=speed,
     )

@@ -141,6 +141,7 @@ def evaluate(name: str, folder: str, as_json: bool, **options: Any) -> None:
 
     expect_free_file(options["plot"], options["force"])
     opened = artefact.find(name, model_folder.models_folder())
+    model_folder.expect_gestures(opened.manifest)
     recordings = model_folder.recordings_for(folder, opened.manifest, options["gestures"])
     if options["stream"]:
         report = _streamed(opened, recordings, options["repetitions"])
@@ -177,6 +178,7 @@ def export(name: str, folder: str | None, gestures: list[str] | None, force: boo
     from app.learning.export import export as graphs_of
 
     opened = artefact.find(name, model_folder.models_folder())
+    model_folder.expect_gestures(opened.manifest)
     manifest = opened.manifest
     there = sorted(file for file in manifest.files if file.endswith(".onnx"))
     if there and not force:

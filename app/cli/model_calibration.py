@@ -54,6 +54,7 @@ def calibrate_model(name: str, recording: str, out: str, as_json: bool, **option
     from app.learning.datasets import load_one
 
     opened = artefact.find(name, model_folder.models_folder())
+    model_folder.expect_gestures(opened.manifest)
     target = Target(
         path=model_folder.target_of(out, options["force"]),
         replacing=options["force"],

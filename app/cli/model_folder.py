@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.cli.named_recordings import recording_path
-from app.errors import ArtefactError
+from app.errors import ArtefactError, DataError
 
 if TYPE_CHECKING:
     from app.emg.files.recordings import Recording
@@ -25,6 +25,15 @@ def expect_fit(recordings: Iterable[Recording], manifest: Manifest) -> None:
     models = [(m.name, m.channels, m.sampling_rate) for m in artefact.manifests(models_folder())]
     for recording in recordings:
         require(recording, manifest.channels, manifest.sampling_rate, models)
+
+
+def expect_gestures(manifest: Manifest) -> None:
+    """Refuse a model that gives values where gestures are judged or learned."""
+    if manifest.gives_values:
+        raise DataError(
+            f"{manifest.name} gives values ({', '.join(manifest.columns)}), no gestures: it is judged and taught where "
+            "it was made, and taken in with `model import`"
+        )
 
 
 def how_to_serve(made: Artefact) -> str:

@@ -37,7 +37,15 @@ def list_line(row: dict[str, Any]) -> str:
     window = f"{row['length']}{before} x {row['channels']} at {row['sampling_rate_hz']:g} Hz"
     known = f"{row['name']}  {row['version']}  {row['sha256'][:8]}  {row['architecture']}"
     made_from = f"  (from {row['parent']})" if row["parent"] else ""
-    return f"{known}  {window}  {', '.join(row['classes'])}{made_from}"
+    return f"{known}  {window}  {', '.join(row['classes'] or _values(row))}{made_from}"
+
+
+def _values(row: dict[str, Any]) -> list[str]:
+    """Return the values that a model gives, with their ranges and units."""
+    return [
+        f"{value['name']} {value['low']:g}..{value['high']:g} {value['units'] or ''}".rstrip()
+        for value in row["outputs"]["values"]
+    ]
 
 
 def accuracy_table(report: dict[str, Any]) -> str:
