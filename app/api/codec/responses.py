@@ -9,33 +9,54 @@ import orjson
 
 from app.inference.manifest import Manifest
 from app.inference.prediction import Prediction
+from app.inference.values import Values
 from app.serving.engine.engine import Answer
 
 
 def infer_answer(answer: Answer, manifest: Manifest, cpu_percent: float) -> bytes:
-    """Return the answer of `POST /infer`: numbers, and arrays over the batch when there is more than one window."""
+    """Return the answer of `POST /infer`: numbers, and arrays over the batch when there is more than one window.
+
+    Raises:
+        NoNumberError: a model of values gives something else.
+    """
     return _json(
         latency_ms=f"{answer.latency_ms:.3f}",
         spikes=f"{answer.spikes.sum():.0f}",
         cpu_percent=f"{cpu_percent:.1f}",
         shape=str(list(answer.logits.shape)),
         backend=answer.backend,
-        **_predicted(answer.prediction, manifest),
+        **_told(answer.told, manifest),
     )
 
 
 def backend_answer(answer: Answer, manifest: Manifest, cpu_percent: float) -> bytes:
-    """Return the answer of `POST /infer/<backend>`: prediction and confidence are texts too."""
-    predicted = _predicted(answer.prediction, manifest)
+    """Return the answer of `POST /infer/<backend>`: prediction and confidence are texts too.
+
+    Raises:
+        NoNumberError: a model of values gives something else.
+    """
+    told = _told(answer.told, manifest)
     return _json(
         latency_ms=f"{answer.latency_ms:.3f}",
-        prediction=str(predicted.pop("prediction")),
-        confidence=str(predicted.pop("confidence")),
+        **{name: str(told.pop(name)) for name in ("prediction", "confidence") if name in told},
         cpu_percent=f"{cpu_percent:.1f}",
         shape=str(list(answer.logits.shape)),
         backend=answer.backend,
-        **predicted,
+        **told,
     )
+
+
+def _told(told: Prediction | Values, manifest: Manifest) -> dict[str, Any]:
+    return _valued(told, manifest) if isinstance(told, Values) else _predicted(told, manifest)
+
+
+def _valued(told: Values, manifest: Manifest) -> dict[str, Any]:
+    """Return each value by its name, and whether one was outside its range."""
+    rows, clipped = told.expect_numbers().rows(), told.clipped.tolist()
+    if len(rows) == 1:
+        return {"values": dict(zip(manifest.columns, rows[0], strict=True)), "clipped": clipped[0]}
+    columns = zip(*rows, strict=True)
+    return {"values": dict(zip(manifest.columns, columns, strict=True)), "clipped": clipped}
 
 
 def _predicted(found: Prediction, manifest: Manifest) -> dict[str, Any]:

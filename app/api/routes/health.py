@@ -14,6 +14,7 @@ from app.api.errors import RETRY_S, problem
 from app.api.openapi import fails
 from app.api.schemas.health import HealthSchema, LiveSchema, ReadySchema
 from app.emg.source import SourceState
+from app.inference.description import described_outputs
 from app.inference.manifest import Manifest
 from app.serving.pipelines.pipeline import SourcePipeline
 from app.serving.runtime import VERSION, Runtime
@@ -96,4 +97,5 @@ def _model(manifest: Manifest) -> dict[str, Any]:
         "sampling_rate_hz": manifest.sampling_rate,
         "units": manifest.units,
         "classes": list(manifest.classes),
+        "outputs": described_outputs(manifest),
     }

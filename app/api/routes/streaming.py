@@ -19,7 +19,7 @@ from app.api.errors import InvalidBody
 from app.api.openapi import body, fails, query
 from app.api.routes.health import source_state
 from app.api.schemas.params import StreamJob
-from app.api.schemas.streaming import FrameSchema, StatsSchema, StreamQuerySchema, StreamSchema
+from app.api.schemas.streaming import RULE, FrameSchema, StatsSchema, StreamQuerySchema, StreamSchema
 from app.api.sse import events as sse
 from app.api.sse.client_socket import ClientSocket
 from app.api.sse.handover import KEEP_ALIVE_S, SHUTDOWN_S, Handover
@@ -156,6 +156,8 @@ def _options(runtime: Runtime, use: ModelUse, job: StreamJob) -> StreamOptions:
         raise InvalidBody({"fps": [f"must be at most EMG_MAX_FPS, {most:g}, got {job.fps:g}"]})
     if job.fps > rate:
         raise InvalidBody({"fps": [f"must be at most the sampling rate, {rate:g} Hz, got {job.fps:g}"]})
+    if pipeline.manifest is not None and pipeline.manifest.gives_values:
+        _expect_no_rule(job, pipeline.manifest.name)
     # the rest is kept without a model too: a source that one reads may be chosen while the stream runs
     engine = runtime.engine if use.model is None else use.model.engine
     named = job.backend if use.model is not None else None
@@ -171,6 +173,15 @@ def _options(runtime: Runtime, use: ModelUse, job: StreamJob) -> StreamOptions:
         include_signal=job.include_signal,
         include_aux=job.include_aux,
     )
+
+
+def _expect_no_rule(job: StreamJob, model: str) -> None:
+    """See that nobody asks how gestures are to be decided of a model that gives values."""
+    usual = StreamJob(votes=1 if job.votes is not None else None)
+    asked = [name for name in RULE if getattr(job, name) != getattr(usual, name)]
+    if asked or job.votes is not None:
+        why = f"is for gestures, and {model} gives values: leave it out"
+        raise InvalidBody({name: [why] for name in asked or ["votes"]})
 
 
 def _events(stream: Stream, wire: ClientSocket, outlet: SocketWriter | None) -> Iterator[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from marshmallow import Schema, fields
 
 from app.api.schemas.fields import about
+from app.api.schemas.values import ModelOutputsSchema
 
 
 class BackendStateSchema(Schema):
@@ -45,7 +46,8 @@ class ModelInfoSchema(Schema):
     context = fields.Integer(required=True, **about("Samples before the window that the model reads too"))
     sampling_rate_hz = fields.Float(required=True)
     units = fields.String(required=True, metadata={"example": "uV"})
-    classes = fields.List(fields.String(), required=True)
+    classes = fields.List(fields.String(), required=True, **about("Empty where it gives values"))
+    outputs = fields.Nested(ModelOutputsSchema, required=True)
 
 
 class FittingModelSchema(Schema):

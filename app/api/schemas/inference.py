@@ -88,38 +88,54 @@ class BenchmarkSchema(Schema):
 
 
 class InferResultSchema(Schema):
-    """Figures as texts, predictions as numbers; arrays over the batch when there is more than one window."""
+    """Figures as texts, predictions as numbers; arrays over the batch when there is more than one window.
+
+    A model of values answers `values` and `clipped` in place of the prediction and all that is said of it.
+    """
 
     latency_ms = fields.String(required=True, **about("Normalise, infer, softmax", example="0.142"))
     spikes = fields.String(
         required=True, **about("Spikes of all windows; 0 for a network without", example="0")
     )
     cpu_percent = fields.String(required=True, **about("Of all cores, over the last second", example="12.5"))
-    shape = fields.String(required=True, **about("Of the logits: (batch, classes)", example="[1, 7]"))
-    prediction = fields.Raw(required=True, **about("Class id", example=3))
-    label = fields.Raw(required=True, **about("Its gesture", example="flexion"))
-    confidence = fields.Raw(required=True, **about("Its probability", example=0.93))
-    probabilities = fields.Raw(required=True, **about("Of every class", example=[0.02, 0.93, 0.05]))
+    shape = fields.String(
+        required=True, **about("Of the output: (batch, classes or values)", example="[1, 7]")
+    )
+    prediction = fields.Raw(**about("Class id", example=3))
+    label = fields.Raw(**about("Its gesture", example="flexion"))
+    confidence = fields.Raw(**about("Its probability", example=0.93))
+    probabilities = fields.Raw(**about("Of every class", example=[0.02, 0.93, 0.05]))
     is_unknown = fields.Raw(  # Schema has an attribute `unknown` of its own
         data_key="unknown",
         **about("Whether it is none of the classes; only of a model that can tell", example=False),
     )
     backend = fields.String(required=True, **about("What ran", example="onnxruntime"))
+    values = fields.Dict(
+        keys=fields.String(), **about("Each by its name, in its range", example={"wrist_flexion": 12.5})
+    )
+    clipped = fields.Raw(**about("Whether the model said one outside of its range", example=False))
 
 
 class BackendResultSchema(Schema):
-    """The answer of one backend: figures, prediction and confidence as texts."""
+    """The answer of one backend: figures, prediction and confidence as texts.
+
+    A model of values answers `values` and `clipped` in place of the prediction and all that is said of it.
+    """
 
     latency_ms = fields.String(required=True, **about("Normalise, infer, softmax", example="0.142"))
-    prediction = fields.String(
-        required=True, **about("Class id; a JSON array of them for a batch", example="3")
-    )
-    confidence = fields.String(required=True, **about("Its probability", example="0.9312"))
+    prediction = fields.String(**about("Class id; a JSON array of them for a batch", example="3"))
+    confidence = fields.String(**about("Its probability", example="0.9312"))
     cpu_percent = fields.String(required=True, **about("Of all cores, over the last second", example="12.5"))
-    shape = fields.String(required=True, **about("Of the logits: (batch, classes)", example="[1, 7]"))
+    shape = fields.String(
+        required=True, **about("Of the output: (batch, classes or values)", example="[1, 7]")
+    )
     backend = fields.String(required=True, **about("What ran", example="onnxruntime"))
-    label = fields.Raw(required=True, **about("The gesture; an array for a batch", example="flexion"))
-    probabilities = fields.Raw(required=True, **about("Of every class", example=[0.02, 0.93, 0.05]))
+    values = fields.Dict(
+        keys=fields.String(), **about("Each by its name, in its range", example={"wrist_flexion": 12.5})
+    )
+    clipped = fields.Raw(**about("Whether the model said one outside of its range", example=False))
+    label = fields.Raw(**about("The gesture; an array for a batch", example="flexion"))
+    probabilities = fields.Raw(**about("Of every class", example=[0.02, 0.93, 0.05]))
     is_unknown = fields.Raw(  # Schema has an attribute `unknown` of its own
         data_key="unknown",
         **about("Whether it is none of the classes; only of a model that can tell", example=False),

@@ -11,6 +11,7 @@ from app.api.schemas.fields import Flag, about
 from app.api.schemas.model_field import model_field
 from app.api.schemas.params import UploadJob, UseJob
 from app.api.schemas.recordings import matches
+from app.api.schemas.values import ModelOutputsSchema
 
 SHA256 = re.compile(r"[0-9a-f]{64}")
 
@@ -69,12 +70,6 @@ class ModelInputSchema(Schema):
     )
 
 
-class ModelOutputsSchema(Schema):
-    """What its graph gives."""
-
-    kind = fields.String(required=True, **about("logits or probabilities of the classes"))
-
-
 class ModelParentSchema(Schema):
     """The model that a calibrated one was made from."""
 
@@ -110,8 +105,8 @@ class ModelSchema(Schema):
     architecture = fields.String(required=True, **about("onnx: somebody's own graph"))
     input = fields.Nested(ModelInputSchema, required=True)
     outputs = fields.Nested(ModelOutputsSchema, required=True)
-    classes = fields.List(fields.String(), required=True)
-    rest_class = fields.String(required=True)
+    classes = fields.List(fields.String(), required=True, **about("Empty where it gives values"))
+    rest_class = fields.String(required=True, allow_none=True, **about("Null where it gives values"))
     lineage = fields.Nested(LineageSchema, required=True)
     metrics = fields.Dict(
         keys=fields.String(), required=True, **about("By the split that they were measured with")
@@ -148,7 +143,9 @@ class ProofSchema(Schema):
     difference = fields.Float(
         required=True,
         allow_none=True,
-        **about("Largest, from the golden vectors: of a probability, or as a share of the largest logit"),
+        **about(
+            "Largest, from the golden vectors: of a probability, or a share of the largest logit or of a value's range"
+        ),
     )
 
 

@@ -198,7 +198,8 @@ class StatsSchema(Schema):
     )
 
 
-_PREDICTED = "Where a model reads the source"
+_READ = "Where a model reads the source"
+_PREDICTED = "Where a model of classes reads the source"
 
 
 class FrameSchema(Schema):
@@ -206,11 +207,11 @@ class FrameSchema(Schema):
 
     timestamp = fields.Float(required=True, **about("Unix s"))
     frame = fields.Integer(required=True, **about("Frames sent to this client before"))
-    latency_ms = fields.Float(**about(_PREDICTED))
+    latency_ms = fields.Float(**about(_READ))
     prediction = fields.Integer(**about(_PREDICTED))
     confidence = fields.Float(**about(_PREDICTED))
-    shape = fields.List(fields.Integer(), **about("Of the logits: (batch, classes)"))
-    backend = fields.String(**about(_PREDICTED))
+    shape = fields.List(fields.Integer(), **about("Of the output: (batch, classes or values)"))
+    backend = fields.String(**about(_READ))
     cpu_percent = fields.Float(required=True)
     label = fields.String(**about(_PREDICTED))
     probabilities = fields.List(fields.Float(), **about(_PREDICTED))
@@ -220,7 +221,18 @@ class FrameSchema(Schema):
     )
     decision = fields.Integer(**about(_PREDICTED))
     decision_label = fields.String(**about(_PREDICTED))
-    intensity = fields.Float(**about(_PREDICTED))
+    values = fields.Dict(
+        keys=fields.String(),
+        values=fields.Float(),
+        **about("Where a model of values reads the source: what it says, by name, each in its range"),
+    )
+    output = fields.Dict(
+        keys=fields.String(),
+        values=fields.Float(),
+        **about("The same, or each value's `rest` where the signal is too bad: what should be acted upon"),
+    )
+    clipped = fields.Boolean(**about("The model said a value outside of its range; only when so"))
+    intensity = fields.Float(**about(_READ))
     sample_index = fields.Integer(required=True)
     age_ms = fields.Float(required=True)
     dropped = fields.Integer(required=True)
