@@ -11,7 +11,10 @@ from flask.testing import FlaskCliRunner
 
 from app import create_app
 from app.inference import artefact
+from tests.inference import value_models as values
 from tests.inference.foreign_models import answers, draft, emg, golden, graph
+
+FILES = ("--onnx", "f.onnx", "--manifest", "m.json", "--golden", "g.npz")
 
 
 @pytest.fixture
@@ -28,8 +31,7 @@ def run(folder: Path, *more: str, vectors: bytes | None = None) -> Result:
         ("g.npz", golden() if vectors is None else vectors),
     ):
         (folder / name).write_bytes(content)
-    files = ["--onnx", "f.onnx", "--manifest", "m.json", "--golden", "g.npz"]
-    paths = [str(folder / one) if "." in one else one for one in files]
+    paths = [str(folder / one) if "." in one else one for one in FILES]
     runner: FlaskCliRunner = create_app().test_cli_runner()
     return runner.invoke(args=["model", "import", *paths, *more])
 
@@ -73,3 +75,32 @@ def test_a_file_that_is_not_there_is_named(models: Path, tmp_path: Path) -> None
 
     assert (done.exit_code, done.stderr.count("\n")) == (2, 1)
     assert "none.npz is missing" in done.stderr
+
+
+def test_a_regression_is_taken_and_told_with_its_ranges_and_nothing_here_judges_or_teaches_it(
+    models: Path, tmp_path: Path
+) -> None:
+    runner: FlaskCliRunner = create_app().test_cli_runner()
+    for name, content in (
+        ("f.onnx", values.graph().SerializeToString()),
+        ("m.json", values.draft()),
+        ("g.npz", values.golden()),
+    ):
+        (tmp_path / name).write_bytes(content)
+    paths = [str(tmp_path / one) if "." in one else one for one in FILES]
+
+    done = runner.invoke(args=["model", "import", *paths])
+    assert (done.exit_code, "wrote" in done.stdout) == (0, True), done.stderr
+    listed = runner.invoke(args=["model", "list"]).stdout
+    assert "wrist_flexion -90..90 deg, grip 0..1, elbow 10..150 deg" in listed
+    for words in (
+        ("evaluate", "--data", "simulator"),
+        ("calibrate", "--recording", "none.npz", "--out", "child"),
+        ("export",),
+    ):
+        refused = runner.invoke(args=["model", words[0], "--model", "mine", *words[1:]])
+        assert (refused.exit_code, refused.stderr.count("\n")) == (1, 1), words
+        assert "mine gives values (wrist_flexion, grip, elbow), no gestures" in refused.stderr
+    trained = runner.invoke(args=["model", "train", "--model", "mine"])
+    assert (trained.exit_code, trained.stderr.count("\n")) == (1, 1)
+    assert not (models / "child").exists()

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
 
 import pytest
 
-from app.emg.udp_line import UdpLine, line
+from app.emg.udp_line import UdpLine, line, value_line
 from app.errors import ConfigError
 
 
@@ -21,6 +22,15 @@ def test_libemgs_controller_reads_it() -> None:
     """As its ClassifierController with output_format "predictions" takes it apart."""
     words = line(4, 0.5).decode().split(" ")
     assert (float(words[0]), float(words[1])) == (4.0, 0.5)
+
+
+def test_libemgs_controller_of_a_regressor_reads_values() -> None:
+    """As its RegressorController does: every number but the last, which is the time."""
+    text = value_line([0.5, -12.25, 1e-7, 123456.5], 1764000000.25)
+    numbers = [float(one) for one in re.findall(r"-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?", text.decode())]
+
+    assert text.endswith(b"\n")
+    assert numbers == [0.5, -12.25, 1e-7, 123456.5, 1764000000.25]
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])

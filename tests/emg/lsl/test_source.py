@@ -294,6 +294,45 @@ def test_a_process_of_its_own_receives_predictions_and_markers() -> None:
     assert 0.1 <= told["late"] < 5.0, "the stamp is the time of the last sample, not of the sending"
 
 
+VALUE_READER = """
+import json, sys
+import pylsl
+
+found = pylsl.resolve_bypred(f"type='Values' and starts-with(source_id, '{sys.argv[1]}')", 1, 15.0)
+values = pylsl.StreamInlet(found[0])
+values.open_stream(10.0)
+print("ready", flush=True)
+info = values.info(5.0)
+sample, stamp = values.pull_sample(10.0)
+print(json.dumps({
+    "labels": info.get_channel_labels(), "units": info.get_channel_units(), "sample": sample,
+    "model": info.desc().child("model").child_value("name"), "late": pylsl.local_clock() - stamp,
+}), flush=True)
+"""
+
+
+def test_a_process_of_its_own_receives_values_with_names_and_units() -> None:
+    from app.emg.lsl.value_outlet import ValueOutlet
+
+    outlet = ValueOutlet(own("values"), "tiny", ["wrist", "grip"], ["deg", ""])
+    with subprocess.Popen(
+        [sys.executable, "-c", VALUE_READER, own("values")],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    ) as reader:
+        assert reader.stdout is not None
+        assert reader.stdout.readline() == "ready\n"
+        outlet.push([12.5, 0.25], time.time() - 0.1)
+        told = json.loads(reader.stdout.readline())
+    outlet.close()
+    outlet.close()
+    assert (told["labels"], told["units"][0], told["model"]) == (["wrist", "grip"], "deg", "tiny")
+    assert told["sample"] == [12.5, 0.25]
+    assert 0.1 <= told["late"] < 5.0, "the stamp is the time of the last sample, not of the sending"
+
+
 def test_a_stream_says_what_it_is_before_there_is_a_model() -> None:
     name = own("describes-itself")
     with sending(name, 3, 148.148, "--unit", "millivolts"):
