@@ -36,12 +36,12 @@ def described(model: Artefact, others: Iterable[Artefact] = ()) -> dict[str, Any
 
 
 def described_outputs(manifest: Manifest) -> dict[str, Any]:
-    """Return what the graph gives, with the value's ranges where it gives values."""
+    """Return what the graph gives; `values` with their ranges, none of a model of classes."""
     values = [
         {**asdict(value), "rest": value.neutral, "units": value.units or None}
         for value in manifest.outputs.values
     ]
-    return {"kind": manifest.outputs.kind, **({"values": values} if values else {})}
+    return {"kind": manifest.outputs.kind, "values": values}
 
 
 def _lineage(model: Artefact, others: list[Artefact]) -> dict[str, Any]:

@@ -25,4 +25,6 @@ class ModelOutputsSchema(Schema):
     kind = fields.String(
         required=True, **about("logits or probabilities of the classes, or values", example="logits")
     )
-    values = fields.List(fields.Nested(NamedValueSchema), **about("Where they are values, in their order"))
+    values = fields.List(
+        fields.Nested(NamedValueSchema), required=True, **about("In their order; empty for a model of classes")
+    )

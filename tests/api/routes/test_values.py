@@ -209,6 +209,9 @@ def test_a_recording_notes_what_the_values_are_called(
     assert client.get(f"/emg/recordings/{name}").get_json()["state"] == "complete"
     assert header.model is not None
     assert (header.model.name, header.model.classes, list(header.model.values)) == ("mine", (), NAMES)
-    with np.load(io.BytesIO(client.get(f"/emg/recordings/{name}/download").data)) as held:
+    answer = client.get(f"/emg/recordings/{name}/download")
+    content = answer.data
+    answer.close()
+    with np.load(io.BytesIO(content)) as held:
         assert held["model_values"].tolist() == NAMES
         assert len(held["emg"]) > 0
