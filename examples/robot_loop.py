@@ -29,6 +29,7 @@ from myostream_client import (
     Frame,
     SignalFrame,
     StreamingInferenceClient,
+    ValueFrame,
     line_of,
 )
 
@@ -157,6 +158,8 @@ def main() -> int:
 def _command_of(event: Event) -> Command:
     if isinstance(event, Frame):
         return Command(event.decision_label, event.intensity)
+    if isinstance(event, ValueFrame):
+        return _stop("the model gives values and no gestures: move by event.output instead")
     return _stop("no model reads the source" if isinstance(event, SignalFrame) else line_of(event))
 
 

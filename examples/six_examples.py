@@ -20,6 +20,7 @@ from myostream_client import (
     SignalFrame,
     SourceChange,
     StreamingInferenceClient,
+    ValueFrame,
 )
 
 STREAM_S = 3.0
@@ -45,6 +46,9 @@ def example_2_single_inference(client: StreamingInferenceClient) -> None:
         answer = client.single_inference()
     except RefusedError as error:  # no model reads the source
         print(f"no prediction: {error.detail}")
+        return
+    if "values" in answer:
+        print(f"the source: {_listed(answer['values'])} in {answer['latency_ms']} ms")
         return
     print(f"the source: {answer['label']} ({answer['confidence']:.2f}) in {answer['latency_ms']} ms")
     model = client.health_check()["model"]
@@ -74,8 +78,7 @@ def example_4_stream(client: StreamingInferenceClient, use_tensorrt: bool = True
 
     def show(event: Json) -> None:
         if "age_ms" in event and event["frame"] % 15 == 0:
-            said = f"{event['label']} ({event['confidence']:.2f})" if "prediction" in event else "no model"
-            print(f"frame {event['frame']:3d}: {said}, {event['age_ms']} ms old")
+            print(f"frame {event['frame']:3d}: {_said(event)}, {event['age_ms']} ms old")
 
     done = client.stream_inference(
         STREAM_S, use_tensorrt=use_tensorrt, fps=30, preprocess=True, callback=show
@@ -103,6 +106,10 @@ def example_5_benchmark(client: StreamingInferenceClient) -> None:
 
 def example_6_decisions(client: StreamingInferenceClient, use_tensorrt: bool = True) -> None:
     """What a device follows: typed events, the decision of five votes, and rest when there is no news."""
+    model = client.health_check()["model"]
+    if model is not None and model["outputs"]["kind"] == "values":
+        _follow_values(client, use_tensorrt)
+        return
     last = ""
     for event in client.stream(
         duration_seconds=STREAM_S, use_tensorrt=use_tensorrt, votes=5, min_confidence=0.5
@@ -120,6 +127,15 @@ def example_6_decisions(client: StreamingInferenceClient, use_tensorrt: bool = T
             strength = f", intensity {event.intensity:.2f}" if isinstance(event, Frame) else ""
             print(f"-> {now}{strength}")
             last = now
+
+
+def _follow_values(client: StreamingInferenceClient, use_tensorrt: bool) -> None:
+    """Do the same with a model of values: what a device follows is `output`."""
+    for event in client.stream(duration_seconds=STREAM_S, use_tensorrt=use_tensorrt):
+        if isinstance(event, Completed):
+            print(f"completed: {event.total_frames} frames")
+        elif isinstance(event, (ValueFrame, SourceChange)) and event.output is not None:
+            print(f"-> {_listed(event.output)}")
 
 
 EXAMPLES: tuple[Callable[..., None], ...] = (
@@ -145,6 +161,16 @@ def run_example(number: int, client: StreamingInferenceClient, use_tensorrt: boo
         example(client, use_tensorrt)
     else:
         example(client)
+
+
+def _said(frame: Json) -> str:
+    if "values" in frame:
+        return _listed(frame["values"])
+    return f"{frame['label']} ({frame['confidence']:.2f})" if "prediction" in frame else "no model"
+
+
+def _listed(values: Json) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in values.items())
 
 
 def _ms(value: float | None) -> str:

@@ -37,11 +37,25 @@ export interface Frame extends FrameOfSignal {
   intensity: number;
   shape: [number, number];
   backend: string;
+  values?: undefined;
 }
 
 /** A frame of a source that no model reads: `"prediction" in event` tells them apart. */
 export interface SignalFrame extends FrameOfSignal {
   prediction?: undefined;
+  values?: undefined;
+}
+
+/** A frame of a model that gives values: `"values" in event` tells it apart. */
+export interface ValueFrame extends FrameOfSignal {
+  prediction?: undefined;
+  latency_ms: number;
+  values: Record<string, number>; // what the model says, each in its range
+  output: Record<string, number>; // the same, or rest where the signal is too bad: what should be acted upon
+  clipped?: true; // the model said one outside of its range
+  intensity: number;
+  shape: [number, number];
+  backend: string;
 }
 
 /** After "recovered" it may be another source, with other channels: GET /emg/sources. */
@@ -49,8 +63,9 @@ export interface SourceChange {
   status: "stalled" | "recovered";
   timestamp: number;
   source_state: string;
-  decision?: number; // where a model reads it
+  decision?: number; // where a model of classes reads it
   decision_label?: string;
+  output?: Record<string, number>; // where a model of values reads it
 }
 
 export interface Completed {
@@ -67,7 +82,7 @@ export interface Trouble {
   frame: number;
 }
 
-export type StreamEvent = Frame | SignalFrame | SourceChange | Completed | Trouble;
+export type StreamEvent = Frame | SignalFrame | ValueFrame | SourceChange | Completed | Trouble;
 
 export interface State {
   state: "connecting" | "open" | "waiting" | "completed" | "closed" | "failed";

@@ -32,8 +32,9 @@ const CONNECT_MS = 10_000;
 
 /**
  * The events of a stream, each the parsed JSON of the server (docs/api.md). Frames of a source that no model reads have
- * no `prediction` and no `decision_label`; after `recovered` it may be another source, with other channels. Ends after the last one, `completed`, or
- * when `signal` aborts. Leaving the loop closes the connection.
+ * no `prediction` and no `decision_label`; those of a model that gives values have `values` and `output` instead. After
+ * `recovered` it may be another source, with other channels. Ends after the last one, `completed`, or when `signal`
+ * aborts. Leaving the loop closes the connection.
  *
  * What can pass (no connection, a restart, a full server) is waited for and tried again, with delays from 0.5 to 10 s
  * or the server's `Retry-After`; by `Last-Event-ID` a stream of some duration goes on where it was. While it waits

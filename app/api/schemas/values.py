@@ -26,5 +26,7 @@ class ModelOutputsSchema(Schema):
         required=True, **about("logits or probabilities of the classes, or values", example="logits")
     )
     values = fields.List(
-        fields.Nested(NamedValueSchema), required=True, **about("In their order; empty for a model of classes")
+        fields.Nested(NamedValueSchema),
+        required=True,
+        **about("In their order; empty for a model of classes"),
     )

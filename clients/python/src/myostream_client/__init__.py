@@ -21,9 +21,10 @@ from .events import (
     SignalFrame,
     SourceChange,
     Trouble,
+    ValueFrame,
     event_of,
 )
-from .predictions import Prediction
+from .predictions import Prediction, Values
 from .pushed_source import PushedSource, Receipt
 from .sse import SseEvent, SseParser
 from .summary import StreamSummary
@@ -54,6 +55,8 @@ __all__ = [
     "StreamSummary",
     "StreamingInferenceClient",
     "Trouble",
+    "ValueFrame",
+    "Values",
     "__version__",
     "event_of",
     "line_of",

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import ClientError
 from .event_stream import GIVE_UP_S, EventStream, Json
 from .events import Interrupted
-from .predictions import Prediction, predictions_of
+from .predictions import Prediction, Values, predictions_of, values_of
 from .pushed_source import PushedSource
 from .server_http import Caller, Server
 from .summary import StreamSummary, Tally
@@ -125,6 +125,15 @@ class StreamingInferenceClient:
         self, windows: Window, *, preprocess: bool = True, backend: str | None = None
     ) -> list[Prediction]:
         """Return the same for many windows at once, (batch, length, channels)."""
+        return predictions_of(self._inferred(windows, preprocess, backend))
+
+    def infer_values(
+        self, windows: Window, *, preprocess: bool = True, backend: str | None = None
+    ) -> list[Values]:
+        """Return the same of a model that gives values: joint angles, forces, proportional control."""
+        return values_of(self._inferred(windows, preprocess, backend))
+
+    def _inferred(self, windows: Window, preprocess: bool, backend: str | None) -> Json:
         if backend not in ROUTES:
             raise ValueError(f"backend must be None, 'onnxruntime' or 'tensorrt', got {backend!r}")
         if isinstance(windows, list):
@@ -136,9 +145,7 @@ class StreamingInferenceClient:
             body = windows.astype("<f4", copy=False).tobytes()  # C order, whatever it was
             shape = dict(zip(("batch", "length", "channels"), windows.shape, strict=True))
             query, kind = {**shape, "preprocess": preprocess}, "application/octet-stream"
-        return predictions_of(
-            self._caller.call("POST", ROUTES[backend], query=query, body=body, content_type=kind)
-        )
+        return self._caller.call("POST", ROUTES[backend], query=query, body=body, content_type=kind)
 
     def benchmark(self, num_iterations: int = 1000) -> Json:
         """`POST /benchmark`: the speed of every backend; None for one that is not there."""
@@ -160,7 +167,8 @@ class StreamingInferenceClient:
 
         `more` is any other field of `POST /infer/stream`: votes, min_confidence, enter, leave, change, backend,
         include_signal, include_aux, source. Without the first five, decisions are made as the model says. Where no
-        model reads the source they are `SignalFrame`s.
+        model reads the source they are `SignalFrame`s, and of a model that gives values `ValueFrame`s, of which the
+        first five are not asked.
         """
         asked = {"duration_seconds": duration_seconds, "use_tensorrt": use_tensorrt, "fps": fps}
         options = _given({**asked, "preprocess": preprocess, **more})

@@ -64,8 +64,32 @@ class SignalFrame:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ValueFrame:
+    """One window's values, of a model that gives such: joint angles, forces, proportional control."""
+
+    frame: int  # frames sent before this one
+    timestamp: float  # Unix s, when the server made the event
+    values: Mapping[str, float]  # what the model says, by name, each in its range
+    output: Mapping[str, float]  # the same, or rest where the signal is too bad: what a device should follow
+    intensity: float  # contraction level, 0..1
+    sample_index: int  # samples since the source started, up to the window's end
+    age_ms: float  # last sample acquired -> event made
+    latency_ms: float  # of the engine
+    dropped: int  # frames missed so far
+    backend: str
+    shape: tuple[int, ...]  # of the output: (batch, values)
+    cpu_percent: float
+    clipped: bool = False  # the model said a value outside of its range
+    truth: str | None = None  # the recording's own label
+    missing_samples: int = 0  # of the window: lost and filled
+    quality: Mapping[str, list[int]] | None = None  # what is wrong with which channels; None: nothing
+    signal: tuple[tuple[float, ...], ...] | None = None  # (channels, points), with include_signal
+    aux: Mapping[str, Aux] | None = None  # by name, with include_aux
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceChange:
-    """The source stalled (the decision falls to rest) or recovered.
+    """The source stalled (decision and output fall to rest) or recovered.
 
     After `recovered` it may be another one, with other channels, or with a model where there was none: see
     `client.sources()`.
@@ -74,8 +98,9 @@ class SourceChange:
     status: str  # stalled | recovered
     timestamp: float
     source_state: str
-    decision: int | None = None  # None: no model reads it
+    decision: int | None = None  # None: no model of classes reads it
     decision_label: str | None = None
+    output: Mapping[str, float] | None = None  # None: no model of values reads it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,7 +133,7 @@ class Interrupted:
     delay_s: float
 
 
-Event = Frame | SignalFrame | SourceChange | Trouble | Completed | Interrupted
+Event = Frame | SignalFrame | ValueFrame | SourceChange | Trouble | Completed | Interrupted
 
 
 def event_of(data: Mapping[str, Any]) -> Event | None:
@@ -133,9 +158,11 @@ def _known(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _kind_of(
     data: Mapping[str, Any],
-) -> type[Frame | SignalFrame | SourceChange | Trouble | Completed] | None:
+) -> type[Frame | SignalFrame | ValueFrame | SourceChange | Trouble | Completed] | None:
     if "prediction" in data:
         return Frame
+    if "values" in data:
+        return ValueFrame
     if "truth" in data:
         return SignalFrame
     if "error" in data:

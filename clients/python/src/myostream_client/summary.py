@@ -24,7 +24,7 @@ class StreamSummary:
     fps: float
     latency_ms: float | None  # medians; None without a frame, and the latency also without a model
     age_ms: float | None
-    gestures: Mapping[str, int]  # decision -> frames; empty where no model reads the source
+    gestures: Mapping[str, int]  # decision -> frames; empty where no model of classes reads the source
 
 
 class Tally:
@@ -43,8 +43,9 @@ class Tally:
             self._frames += 1
             self._ages.append(said["age_ms"])
             self._dropped = said["dropped"]
-            if "prediction" in said:
+            if "latency_ms" in said:
                 self._latencies.append(said["latency_ms"])
+            if "prediction" in said:
                 self._gestures[said["decision_label"]] += 1
 
     def summary(self, seconds: float) -> StreamSummary:

@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
-from .events import Event, Frame, SignalFrame
+from .events import Event, Frame, SignalFrame, ValueFrame
 from .terminal_view import line_of
 
 BAR = 32  # characters of the longest bar
@@ -45,7 +45,7 @@ class PanelView:
                 self._classes = _as_many(self._ask(), len(event.probabilities))
             self._frame, self._state = event, LIVE
             self._stamps.append(event.timestamp)
-        elif isinstance(event, SignalFrame):  # what a model said before is past
+        elif isinstance(event, (SignalFrame, ValueFrame)):  # what a model of classes said before is past
             self._frame, self._state = None, line_of(event)
         else:
             self._state = line_of(event)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol
 
-from .events import Completed, Event, Frame, Interrupted, SignalFrame, SourceChange, Trouble
+from .events import Completed, Event, Frame, Interrupted, SignalFrame, SourceChange, Trouble, ValueFrame
 
 
 class View(Protocol):
@@ -48,21 +48,12 @@ class LineView:
 
 def line_of(event: Event) -> str:
     """Return the event in one line."""
-    if isinstance(event, Frame):
-        truth = "" if event.truth is None else f" (truth {event.truth})"
-        return (
-            f"{event.frame:6d}  {event.decision_label}{truth}  model {event.label} {event.confidence:.2f}  "
-            f"intensity {event.intensity:.2f}  {event.latency_ms:.2f} ms  age {event.age_ms:.1f} ms"
-        )
-    if isinstance(event, SignalFrame):
-        truth = "" if event.truth is None else f"  truth {event.truth}"
-        bad = "".join(f"  {problem} {channels}" for problem, channels in (event.quality or {}).items())
-        return (
-            f"{event.frame:6d}  no model{truth}  sample {event.sample_index}  age {event.age_ms:.1f} ms{bad}"
-        )
+    if isinstance(event, (Frame, SignalFrame, ValueFrame)):
+        return _line_of_frame(event)
     if isinstance(event, SourceChange):
         decision = "" if event.decision_label is None else f"; decision: {event.decision_label}"
-        return f"the source has {event.status}{decision}"
+        output = "" if event.output is None else f"; output: {_listed(event.output)}"
+        return f"the source has {event.status}{decision}{output}"
     if isinstance(event, Trouble):
         return f"trouble: {event.error}"
     if isinstance(event, Interrupted):
@@ -70,3 +61,25 @@ def line_of(event: Event) -> str:
     assert isinstance(event, Completed)
     why = f" ({event.reason})" if event.reason else ""
     return f"completed: {event.total_frames} frames in {event.duration_seconds:.1f} s, {event.avg_fps:.1f} fps{why}"
+
+
+def _line_of_frame(event: Frame | SignalFrame | ValueFrame) -> str:
+    if isinstance(event, Frame):
+        truth = "" if event.truth is None else f" (truth {event.truth})"
+        return (
+            f"{event.frame:6d}  {event.decision_label}{truth}  model {event.label} {event.confidence:.2f}  "
+            f"intensity {event.intensity:.2f}  {event.latency_ms:.2f} ms  age {event.age_ms:.1f} ms"
+        )
+    if isinstance(event, ValueFrame):
+        held = "" if event.output == event.values else f"  held at {_listed(event.output)}"
+        return (
+            f"{event.frame:6d}  {_listed(event.values)}{held}  intensity {event.intensity:.2f}  "
+            f"{event.latency_ms:.2f} ms  age {event.age_ms:.1f} ms"
+        )
+    truth = "" if event.truth is None else f"  truth {event.truth}"
+    bad = "".join(f"  {problem} {channels}" for problem, channels in (event.quality or {}).items())
+    return f"{event.frame:6d}  no model{truth}  sample {event.sample_index}  age {event.age_ms:.1f} ms{bad}"
+
+
+def _listed(values: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {value:.4g}" for name, value in values.items())
