@@ -1,6 +1,11 @@
 /** Turns what the stream says into entries of the log. */
 
-import { spaced } from "./elements.js";
+import { figure, spaced } from "./elements.js";
+
+const listed = (values) =>
+  Object.entries(values)
+    .map(([name, value]) => `${spaced(name)} ${figure(value)}`)
+    .join(", ");
 
 /** Remembers the last frame, so that only changes are written down. */
 export class Chronicle {
@@ -51,7 +56,8 @@ export class Chronicle {
     }
     if (dropped > this.#dropped) this.#add("connection", `${dropped - this.#dropped} frames dropped`, { dropped });
     this.#dropped = dropped;
-    const said = label === undefined ? `sample ${frame.sample_index}` : `${spaced(label)}, ${Math.round(confidence * 100)} %`;
+    const likest = label === undefined ? `sample ${frame.sample_index}` : `${spaced(label)}, ${Math.round(confidence * 100)} %`;
+    const said = frame.output === undefined ? likest : listed(frame.output);
     this.#add("frame", `${frame.frame}: ${said}`, frame);
   }
 

@@ -3,6 +3,7 @@
 import { byId, setText } from "./elements.js";
 import { Field } from "./field.js";
 import { curl, DEFAULTS } from "./options.js";
+import { valuesOf } from "./source_facts.js";
 
 const BACKENDS = [
   ["onnxruntime", "ONNX Runtime"],
@@ -26,11 +27,13 @@ const FIELDS = [
   { name: "include_signal", label: "Show the signal", kind: "check" },
   { name: "include_aux", label: "Show what comes beside it", kind: "check" },
 ];
-const OF_MODEL = ["backend", "votes", "min_confidence", "enter", "leave", "change", "preprocess", "use_tensorrt"];
+const OF_CLASSES = ["votes", "min_confidence", "enter", "leave", "change"];
+const OF_MODEL = ["backend", "preprocess", "use_tensorrt"];
 const APPLY_MS = 400; // after the last key stroke
 
 /** Reads and shows the options; `onChange` gets them when they are sound. */
 export class Controls {
+  valued = false; // whether the model gives values, and decides nothing
   #timer = 0;
 
   constructor(server, onChange) {
@@ -59,12 +62,15 @@ export class Controls {
   get options() {
     const options = Object.fromEntries(Object.entries(this.fields).map(([name, field]) => [name, field.value]));
     options.include_aux &&= !this.fields.include_aux.element.hidden;
+    if (this.valued) for (const name of OF_CLASSES) options[name] = DEFAULTS[name]; // such a model refuses them
     return options;
   }
 
   /** Shows what this source can be asked for. @param {import("./source_facts.js").Facts} facts */
   suit({ model, aux }) {
+    this.valued = valuesOf(model).length > 0;
     for (const name of OF_MODEL) this.fields[name].element.hidden = model === null;
+    for (const name of OF_CLASSES) this.fields[name].element.hidden = model === null || this.valued;
     this.fields.include_aux.element.hidden = aux.length === 0;
     this.show();
   }

@@ -21,11 +21,12 @@ import { ScrollClock } from "./scroll.js";
 import { Server } from "./server.js";
 import { Session } from "./session.js";
 import { SignalView } from "./signal_view.js";
-import { factsOf, unfamiliar } from "./source_facts.js";
+import { factsOf, unfamiliar, valuesOf } from "./source_facts.js";
 import { SourcePicker } from "./source_picker.js";
 import { installTheme } from "./theme.js";
 import { TimingChart } from "./timing_chart.js";
 import { Timings } from "./timings.js";
+import { ValuesPanel } from "./values_panel.js";
 import { Waveform } from "./waveform.js";
 
 const STATES = {
@@ -48,6 +49,7 @@ class Dashboard {
   chronicle = new Chronicle(this.log);
   palette = new Palette();
   predictions = new Predictions();
+  values = new ValuesPanel();
   figures = new Figures();
   quality = new QualityPanel();
   aux = new AuxPanel();
@@ -109,6 +111,7 @@ class Dashboard {
   #clear() {
     this.frame = null;
     this.predictions.clear();
+    this.values.clear();
     this.signal.clear();
     Object.values(this.timings).forEach((timings) => timings.clear());
     this.#configure();
@@ -124,15 +127,18 @@ class Dashboard {
     this.facts = facts;
     const { model, channels, lanes, gestures } = facts;
     const rest = this.predictions.configure(model);
+    const values = valuesOf(model);
+    this.values.configure(values);
     byId("board").toggleAttribute("data-signal-only", model === null);
+    byId("board").toggleAttribute("data-values", values.length > 0);
     setText(byId("advice"), sentence(facts.advice));
     this.signal.configure(facts, this.options?.fps ?? this.controls.options.fps);
-    this.signal.label(model ? ROWS : ROWS.slice(0, gestures.length ? 1 : 0), rest);
+    this.signal.label(model && values.length === 0 ? ROWS : ROWS.slice(0, gestures.length ? 1 : 0), rest);
     const place = JSON.stringify([facts.name, channels, lanes]);
     if (place !== this.place) this.quality.configure(channels, lanes);
     this.place = place;
     this.aux.configure(facts.aux);
-    this.recordings.configure(model?.classes ?? gestures);
+    this.recordings.configure(model?.classes.length ? model.classes : gestures);
     this.controls.suit(facts);
     const wanted = this.controls.options.include_aux && !this.options?.include_aux;
     if (wanted && this.session.running) this.start(); // the source before had none
@@ -141,12 +147,14 @@ class Dashboard {
   #event(event) {
     this.chronicle.event(event);
     if (event.decision_label !== undefined && event.status) this.predictions.gesture.decide(event.decision_label);
+    if (event.output !== undefined && event.status === "stalled") this.values.hold(event.output);
     if (event.status === "recovered") this.monitor.poll.wake(); // it may be another source
     if (event.truth === undefined || this.facts === null) return;
     const now = performance.now();
     if (event.signal && event.signal.length !== this.facts.lanes.length) this.#surprised(event);
     this.frame = event;
-    if (this.predictions.push(event)) this.timings.latency.push(now, event.latency_ms);
+    this.predictions.push(event);
+    if (event.latency_ms !== undefined) this.timings.latency.push(now, event.latency_ms);
     this.timings.age.push(now, event.age_ms);
     this.signal.push(event, now);
     if (event.aux) this.aux.push(event.aux);
@@ -154,8 +162,8 @@ class Dashboard {
   }
 
   /** A frame of another shape: the source has changed, and what the server says of it is on its way. */
-  #surprised({ signal, prediction }) {
-    this.#show(unfamiliar(this.facts, signal.length, prediction === undefined ? null : this.facts.model));
+  #surprised({ signal, backend }) {
+    this.#show(unfamiliar(this.facts, signal.length, backend === undefined ? null : this.facts.model));
     this.monitor.poll.wake();
   }
 
@@ -246,6 +254,7 @@ class Dashboard {
   #fast(now) {
     this.signal.paint(now);
     this.predictions.gesture.paint(this.frame, now);
+    this.values.paint(this.frame, now);
     this.recordings.paint(now);
   }
 

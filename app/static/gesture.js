@@ -11,8 +11,8 @@ export class GesturePanel {
   #next = 0;
   #frame = null;
 
-  configure(classes, rest) {
-    [this.classes, this.rest] = [classes, rest];
+  configure(classes, rest, valued = false) {
+    [this.classes, this.rest, this.valued] = [classes, rest, valued];
     this.#bars.configure(classes.map(spaced));
     this.clear();
     this.past(false);
@@ -32,8 +32,10 @@ export class GesturePanel {
 
   /** What is past must not look as if it were now. */
   past(is) {
-    const title = is ? "Last decision" : "Decision";
-    setText(byId("gesture-title"), this.classes?.length === 0 ? "No model reads this source." : title);
+    const what = this.valued ? "output" : "decision";
+    const title = is ? `Last ${what}` : capital(what);
+    const none = this.classes?.length === 0 && !this.valued;
+    setText(byId("gesture-title"), none ? "No model reads this source." : title);
     byId("gesture").toggleAttribute("data-past", is);
   }
 

@@ -5,6 +5,7 @@ import { Bars } from "./bars.js";
 import { byId, percent } from "./elements.js";
 import { GesturePanel } from "./gesture.js";
 import { Scores } from "./scores.js";
+import { valuesOf } from "./source_facts.js";
 
 /** Holds the panels that a model fills. */
 export class Predictions {
@@ -21,7 +22,7 @@ export class Predictions {
     if (key === this.#known) return rest;
     this.#known = key;
     this.scores = new Scores(model?.classes ?? []);
-    this.gesture.configure(this.scores.classes, rest);
+    this.gesture.configure(this.scores.classes, rest, valuesOf(model).length > 0);
     this.#accuracy.configure(this.scores);
     this.#distribution.configure(this.scores.classes);
     return rest;
@@ -32,11 +33,9 @@ export class Predictions {
     this.gesture.clear();
   }
 
-  /** One frame; whether it has a prediction. */
+  /** One frame; one without a prediction says nothing here. */
   push(frame) {
-    if (frame.prediction === undefined) return false;
-    this.scores.push(frame);
-    return true;
+    if (frame.prediction !== undefined) this.scores.push(frame);
   }
 
   /** What is read rather than watched. */
@@ -50,5 +49,5 @@ export class Predictions {
 
 function restOf(model) {
   if (!model) return "rest";
-  return model.rest_class ?? (model.classes.includes("rest") ? "rest" : model.classes[0]);
+  return model.rest_class ?? (model.classes.includes("rest") ? "rest" : (model.classes[0] ?? "rest"));
 }

@@ -35,6 +35,9 @@ export function factsOf(health, source) {
   };
 }
 
+/** The values that a model gives, with their ranges; empty for one that decides between classes, and for none. */
+export const valuesOf = (model) => model?.outputs?.values ?? [];
+
 /** The same until the server has said how a source is called whose frames have so many rows. @returns {Facts} */
 export function unfamiliar(facts, rows, model) {
   const lanes = Array.from({ length: rows }, (_, k) => k);

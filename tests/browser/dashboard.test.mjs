@@ -12,6 +12,7 @@ import { ScrollClock } from "../../app/static/scroll.js";
 import { Segments } from "../../app/static/segments.js";
 import { factsOf } from "../../app/static/source_facts.js";
 import { Timings } from "../../app/static/timings.js";
+import { saying, spanOf } from "../../app/static/values_panel.js";
 
 test("a ring keeps the newest points of every channel, each at its place in samples", () => {
   const ring = new SignalRing(2, 5);
@@ -207,4 +208,20 @@ test("what a device needs is read from the server's example", () => {
   assert.deepEqual(needsOf({ needs: "EMG_PORT=/dev/ttyUSB0" }), [["EMG_PORT", "/dev/ttyUSB0"]]);
   assert.deepEqual(needsOf({ needs: "EMG_BOARD_PARAMS='ip_address=1.2.3.4,ip_port=6677'" }), [["EMG_BOARD_PARAMS", "ip_address=1.2.3.4,ip_port=6677"]]);
   assert.deepEqual(needsOf({ needs: "" }), []);
+});
+
+test("a value's bar goes from nothing to the value, or from the end of a range that lies nearest to it", () => {
+  const angle = { low: -90, high: 90 };
+  assert.deepEqual(spanOf(45, angle), [0.5, 0.75]);
+  assert.deepEqual(spanOf(-90, angle), [0, 0.5]);
+  assert.deepEqual(spanOf(0.25, { low: 0, high: 1 }), [0, 0.25]);
+  assert.deepEqual(spanOf(80, { low: 10, high: 150 }), [0, 0.5]);
+  assert.deepEqual(spanOf(-4, { low: -5, high: -3 }), [0.5, 1]);
+});
+
+test("values that are held at rest, or clipped, are said to be", () => {
+  const values = { grip: 0.5 };
+  assert.match(saying({ values, output: values }), /As the model says/);
+  assert.match(saying({ values, output: values, clipped: true }), /more than a range holds/);
+  assert.match(saying({ values, output: { grip: 0 }, clipped: true }), /Held at rest/);
 });
