@@ -40,7 +40,7 @@ export class ValuesPanel {
       const shown = make("span", { class: "figure" }, "–");
       const track = make("span", { class: "track" }, fill);
       const units = about.units ? ` ${about.units}` : "";
-      const range = make("span", { class: "range" }, make("span", {}, `${about.low}${units}`), make("span", {}, `${about.high}${units}`));
+      const range = make("span", { class: "range" }, make("span", {}, `${about.low}`), make("span", {}, `${about.high}`));
       const name = make("span", { class: "name", title: spaced(about.name) }, spaced(about.name));
       return { about, units, fill, shown, item: make("li", {}, name, track, shown, range) };
     });
