@@ -156,8 +156,8 @@ def _options(runtime: Runtime, use: ModelUse, job: StreamJob) -> StreamOptions:
         raise InvalidBody({"fps": [f"must be at most EMG_MAX_FPS, {most:g}, got {job.fps:g}"]})
     if job.fps > rate:
         raise InvalidBody({"fps": [f"must be at most the sampling rate, {rate:g} Hz, got {job.fps:g}"]})
-    if pipeline.manifest is not None and pipeline.manifest.gives_values:
-        _expect_no_rule(job, pipeline.manifest.name)
+    if use.manifest is not None and use.manifest.gives_values:
+        _expect_no_rule(job, use.manifest.name)
     # the rest is kept without a model too: a source that one reads may be chosen while the stream runs
     engine = runtime.engine if use.model is None else use.model.engine
     named = job.backend if use.model is not None else None

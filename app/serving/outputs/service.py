@@ -37,7 +37,8 @@ WAITING = 64  # frames that a slow receiver may make wait; the oldest are droppe
 class Outputs:
     """Sends every frame of the default source, whichever that is now; of each way out, one worker of a server.
 
-    It reads like a client with default options, so it shares the computation of those.
+    It reads like a client with default options, so it shares the computation of those. Frames of another `kind` than
+    the ways were opened for, as of another model that has come to read the source, are no news: then it is rest.
     """
 
     def __init__(
@@ -46,7 +47,9 @@ class Outputs:
         pipelines: SourcePipelines,
         backend: Callable[[], str],
         clock: Callable[[], float] = time.monotonic,
+        kind: type[Frame] | type[ValueFrame] = Frame,
     ) -> None:
+        self._kind = kind
         self.ways, self._pipelines, self._backend, self._clock = ways, pipelines, backend, clock
         self._pipeline: SourcePipeline | None = None
         self._reader: Reader | None = None
@@ -131,7 +134,7 @@ class Outputs:
     def _send_waiting(self) -> None:
         while self._waiting:
             event = self._waiting.popleft()
-            if isinstance(event, (Frame, ValueFrame)):
+            if isinstance(event, self._kind):
                 self._frame_at = self._clock()
                 for way in self.ways:
                     way.frame(event)
@@ -171,7 +174,8 @@ def make_outputs(
         SenderGuard(name, opens, worker_group.try_lock, metrics.output(name))
         for name, opens in senders.items()
     ]
-    return Outputs(ways, pipelines, backend) if ways else None
+    kind = ValueFrame if manifest.gives_values else Frame
+    return Outputs(ways, pipelines, backend, kind=kind) if ways else None
 
 
 def make_raw_lsl(settings: Settings, pipelines: SourcePipelines, worker_group: WorkerGroup) -> RawLsl | None:

@@ -128,7 +128,7 @@ def test_a_frame_says_values_and_nothing_of_predictions(client: FlaskClient) -> 
 
 def test_a_stream_in_doubt_says_what_to_act_upon(runtime: Runtime) -> None:
     pipeline = runtime.pipelines.named()
-    maker = pipeline._frame_maker(StreamOptions(fps=20, backend="onnxruntime"))
+    maker = pipeline._maker(StreamOptions(fps=20, backend="onnxruntime"), pipeline.use)
     told = json.loads(runtime.encode(maker.source_change("stalled", "disconnected")) + b"}")
     assert told["output"] == {"wrist_flexion": 0.0, "grip": 0.0, "elbow": 30.0}
     assert set(told) == {"status", "timestamp", "output", "source_state"}

@@ -19,7 +19,7 @@ from app.serving.streams.events import ValueFrame
 from app.serving.streams.value_reader import ValueWindow
 from app.serving.streams.window_facts import WindowFacts
 from tests.inference.value_models import regression
-from tests.serving.station import make_frame
+from tests.serving.station import Station, make_frame, until
 
 LATE_S = 5.0
 
@@ -104,4 +104,34 @@ def test_a_server_with_such_a_model_sends_it_that_way(model: Artefact, receiver:
     assert outputs is not None
     outputs.start()
     assert receiver.recv(200).startswith(b"0 0 30 1"), "rest until there is a frame"
+    outputs.close()
+
+
+def test_frames_of_a_model_of_another_kind_are_no_news_and_so_rest(
+    receiver: socket.socket, model: Artefact
+) -> None:
+    """As after another model has come to read the source: a robot would go on with the last values."""
+    station = Station(rate=300.0)
+    group = WorkerGroup.alone()
+    outputs = make_outputs(
+        Settings(udp=("127.0.0.1", receiver.getsockname()[1])),
+        model.manifest,
+        SimpleNamespace(default=SimpleNamespace(name="hand", broadcast=station.broadcast)),  # type: ignore[arg-type]
+        lambda: "fake",
+        group,
+        SharedMetrics(group),
+    )
+    assert outputs is not None
+    outputs.start()
+    until(lambda: station.broadcast.running)
+    receiver.settimeout(0.05)
+
+    def rests_while_frames_come() -> bool:
+        station.source.window(30.0)  # of a model of classes
+        try:
+            return receiver.recv(200).startswith(b"0 0 30 1")
+        except TimeoutError:
+            return False
+
+    until(rests_while_frames_come)
     outputs.close()
