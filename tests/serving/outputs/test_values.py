@@ -116,7 +116,7 @@ def test_frames_of_a_model_of_another_kind_are_no_news_and_so_rest(
     outputs = make_outputs(
         Settings(udp=("127.0.0.1", receiver.getsockname()[1])),
         model.manifest,
-        SimpleNamespace(default=SimpleNamespace(name="hand", broadcast=station.broadcast)),  # type: ignore[arg-type]
+        SimpleNamespace(default=SimpleNamespace(name="hand", broadcast=station.broadcast)),  # type: ignore[arg-type]  # a source by what is asked of it
         lambda: "fake",
         group,
         SharedMetrics(group),
