@@ -10,7 +10,6 @@ import numpy as np
 
 from app.inference.backend import Backend, Batch, Inference
 from app.inference.covariance.shared_stem import StemBackend, infer_many
-from app.inference.prediction import predict
 from app.serving.engine.engine import INLINE_S, Answer, Engine
 
 
@@ -58,7 +57,7 @@ def infer_together(asked: Sequence[Asked]) -> list[Answer]:
         first.meter.served(asked[0].backend, sum(map(len, batches)), latency_s, [0.0] * len(asked))
     return [
         Answer(
-            prediction=predict(inference.logits, one.engine.model.reject_below),
+            told=one.engine.model.told(inference.logits),
             logits=inference.logits,
             spikes=inference.spikes,
             backend=one.backend,
