@@ -106,6 +106,7 @@ def take_settings(server):
     settings.expect_closed_door(server.cfg.bind)  # also one given with --bind
     settings.expect_keys()
     settings.expect_certificate()
+    make_instance(server, settings)
     if settings.tls_cert is not None:
         use_tls(server.cfg, settings)
     trust(server.cfg, settings.trusted_proxies)
@@ -115,6 +116,14 @@ def take_settings(server):
             "EMG_ALLOW_ANONYMOUS=1: ANYONE who reaches %s may use this server, WITHOUT A KEY",
             ", ".join(server.cfg.bind),
         )
+
+
+def make_instance(server, settings):
+    """The folder that EMG_INSTANCE names; the workers' own where they are another user's (--user)."""
+    made = settings.expect_instance()
+    if os.geteuid() == 0:
+        for folder in made:
+            os.chown(folder, server.cfg.uid, server.cfg.gid)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from environs import Env
 
+from app import private_files
 from app.dotenv_file import names_in
 from app.errors import ConfigError
 from app.keys import Key, Keyring, read_file
@@ -22,6 +23,10 @@ __all__ = ["BACKENDS", "VARIABLES", "EmgMode", "Settings", "expect_alone", "refu
 
 ROOT = Path(__file__).resolve().parent.parent
 DOTENV = ROOT / ".env"
+OWN_INSTANCE = ROOT / "instance"  # beside the code
+SHIPPED_MODELS = (
+    OWN_INSTANCE / "models"
+)  # come with the code; only read where EMG_INSTANCE names another folder
 DEFAULT_MODEL = "synthetic-16ch-2khz"  # where nobody names one, and the source does not say otherwise
 NO_MODEL = "none"
 OF_BOARDS = (EmgMode.BRAINFLOW, EmgMode.MINDROVE)
@@ -56,12 +61,14 @@ class Settings:
     source_idle_s: float = 30.0  # a pushed source that says nothing for so long has ended
     model: str | None = None  # a name in instance/models, a path, or NO_MODEL; None: what fits
     montage: str | None = None  # which of the source's channels the model reads, such as 1-8
+    profile: str | None = None  # of the person at the server's own source
     window: int | None = None  # samples
     channels: int | None = None
     sampling_rate: float | None = None  # Hz
     mains_hz: float | None = 50.0  # None: no notch
     backends: tuple[str, ...] = ("tensorrt", "onnxruntime", "pytorch")  # best first
     onnx_precision: str | None = None  # of ONNX Runtime's graph; None: int8 where the model has it
+    max_models: int = 32  # open at a time, in one worker
     tensorrt_engine: Path | None = None  # a plan; None: the model's own in instance/engines
     max_streams: int = 1600  # 0.8 of gunicorn's worker_connections, so that /health always gets through
     max_fps: float = 250.0  # frames a second of one stream
@@ -90,7 +97,7 @@ class Settings:
     bind: str = "127.0.0.1:8000"
     allow_anonymous: bool = False
     workers: int = 1
-    instance: Path = ROOT / "instance"
+    instance: Path = OWN_INSTANCE  # where models, profiles, recordings, engines and state lie
 
     def __post_init__(self) -> None:
         self.expect_closed_door([self.bind])
@@ -109,6 +116,11 @@ class Settings:
                 "must fit into what all bodies may hold together"
             )
         Keyring(self.api_keys)  # refuses two of one name
+        if self.profile is not None and self.emg_mode is EmgMode.PUSH:
+            raise ConfigError(
+                f"EMG_PROFILE={self.profile} is of the server's own source, and with EMG_MODE=push there is none: "
+                "clients bring theirs"
+            )
         for name, value, mode, what in (
             ("EMG_RECORDING", self.recording, EmgMode.NINAPRO, "a .mat or .npz file, or a folder of them"),
             ("EMG_LSL", self.lsl, EmgMode.LSL, "a stream, such as type=EMG"),
@@ -177,6 +189,34 @@ class Settings:
                 f"EMG_TLS_CERT={self.tls_cert} and EMG_TLS_KEY={self.tls_key} cannot be used: {error}"
             ) from None
 
+    @property
+    def model_folders(self) -> tuple[Path, ...]:
+        """Return where models are looked for: first where they are written, then what came with the code."""
+        own = self.instance / "models"
+        return (own,) if _same_place(own, SHIPPED_MODELS) else (own, SHIPPED_MODELS)
+
+    def expect_instance(self) -> list[Path]:
+        """Make the folder that EMG_INSTANCE names, for this user alone; return those that were made.
+
+        That beside the code may be read-only: what is written there then says so.
+
+        Raises:
+            ConfigError: it cannot be made, is no folder, or may not be written.
+        """
+        if self.instance == OWN_INSTANCE:
+            return []
+        try:
+            missing = [one for one in (self.instance, *self.instance.parents) if not one.exists()]
+            private_files.make_folder(self.instance)
+        except OSError as error:
+            what = "it is not a folder" if isinstance(error, FileExistsError) else error.strerror
+            raise ConfigError(f"EMG_INSTANCE={self.instance} cannot be made: {what}") from None
+        if not os.access(self.instance, os.R_OK | os.W_OK | os.X_OK):
+            raise ConfigError(
+                f"EMG_INSTANCE={self.instance} cannot be written by this user, as what lies there must be"
+            )
+        return missing
+
     @classmethod
     def from_env(cls, dotenv: Path | None = DOTENV) -> Settings:
         """Read the environment, and `.env` for what the environment does not say. Empty means unset.
@@ -237,6 +277,13 @@ def expect_alone(settings: Settings, workers: int) -> None:
         )
     if workers > 1 and not sys.platform.startswith("linux"):
         raise ConfigError(f"WEB_CONCURRENCY={workers}: workers share a source on Linux only; use 1 here")
+
+
+def _same_place(one: Path, other: Path) -> bool:
+    try:
+        return one == other or one.samefile(other)
+    except OSError:  # one of them is not there
+        return False
 
 
 def _is_loopback(host: str) -> bool:

@@ -21,6 +21,7 @@ BACKENDS = ("tensorrt", "onnxruntime", "pytorch")
 MAX_BATCH = 256  # windows of one request
 MAX_CHANNELS = 1024  # of a source
 MAX_RATE_HZ = 100_000  # of a source
+PROFILE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 
 class EmgMode(str, Enum):
@@ -154,7 +155,15 @@ def _text(env: Env, name: str) -> str:
 
 
 def _path(env: Env, name: str) -> Path:
-    return Path(env.str(name)).expanduser()
+    try:
+        return Path(env.str(name)).expanduser()
+    except RuntimeError:  # ~name of a user whom this machine does not know
+        raise ValueError from None
+
+
+def _folder(env: Env, name: str) -> Path:
+    """Return where that is, wherever a process goes to from here."""
+    return _path(env, name).absolute()
 
 
 def _channels(env: Env, name: str) -> str:
@@ -255,6 +264,12 @@ VARIABLES = (
     Variable("EMG_SOURCE_IDLE", "source_idle_s", _positive_float, "seconds above 0"),
     Variable("EMG_MODEL", "model", lambda env, name: env.str(name), "a model's name or path, or none"),
     Variable("EMG_CHANNELS", "montage", _channels, "channels counted from 1, such as 1-8 or 3,1,2"),
+    Variable(
+        "EMG_PROFILE",
+        "profile",
+        _matching(PROFILE_NAME),
+        "a profile's name: letters, digits, '.', '_' and '-'",
+    ),
     Variable("EMG_WIN", "window", _positive_int, "a whole number of samples above 0"),
     Variable("EMG_CH", "channels", _source_channels, f"a whole number of channels from 1 to {MAX_CHANNELS}"),
     Variable(
@@ -263,6 +278,7 @@ VARIABLES = (
     Variable("EMG_MAINS", "mains_hz", _mains, "50, 60 or off"),
     Variable("EMG_BACKENDS", "backends", _backends, f"a comma-separated choice of {', '.join(BACKENDS)}"),
     Variable("EMG_PRECISION", "onnx_precision", _one_of("int8", "fp16", "fp32"), "int8, fp16 or fp32"),
+    Variable("EMG_MAX_MODELS", "max_models", _positive_int, "a whole number above 0"),
     Variable("TENSORRT_ENGINE", "tensorrt_engine", _path, "the path of a plan, made by `flask engine build`"),
     Variable("EMG_MAX_STREAMS", "max_streams", _positive_int, "a whole number above 0"),
     Variable("EMG_MAX_FPS", "max_fps", _positive_float, "frames a second above 0"),
@@ -307,6 +323,7 @@ VARIABLES = (
     Variable("EMG_ENGINE_TIMEOUT", "engine_timeout_s", _positive_float, "seconds above 0"),
     Variable("EMG_BIND", "bind", _text, "host:port"),
     Variable("EMG_ALLOW_ANONYMOUS", "allow_anonymous", _flag, "1 or 0"),
+    Variable("EMG_INSTANCE", "instance", _folder, "the path of a folder"),
     Variable(
         "WEB_CONCURRENCY",
         "workers",

@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--people", type=int, default=25)
     asked = parser.parse_args()
-    model = artefact.find(asked.model, Settings().instance / "models")
+    model = artefact.find(asked.model, Settings().model_folders)
     manifest = model.manifest
     people = datasets.load_people(asked.data)[: asked.people]
     recordings = datasets.named(people, manifest.classes, manifest.rest_class)

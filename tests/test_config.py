@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from app.config import EmgMode, Settings, expect_alone, refuse_open_door
+from app.config import ROOT, EmgMode, Settings, expect_alone, refuse_open_door
 from app.errors import ConfigError
 
 
@@ -58,6 +58,8 @@ def test_mains_can_be_off(monkeypatch: pytest.MonkeyPatch) -> None:
         ("EMG_UDP", "localhost", "host:port"),
         ("EMG_MAX_SOURCES", "0", "above 0"),
         ("EMG_SOURCE_IDLE", "never", "seconds"),
+        ("EMG_PROFILE", "../anna", "letters"),
+        ("EMG_MAX_MODELS", "0", "above 0"),
         ("EMG_BIND", "localhost", "host:port"),
         ("EMG_BIND", "127.0.0.1:99999", "host:port"),
         ("WEB_CONCURRENCY", "0", "above 0"),
@@ -237,3 +239,58 @@ def test_and_at_nothing_else(text: str, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("EMG_OTB_BIND", text)
     with pytest.raises(ConfigError, match=r"EMG_OTB_BIND=.* is not allowed: an address"):
         Settings.from_env(dotenv=None)
+
+
+def test_the_folder_of_a_setting_is_made_for_this_user_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMG_INSTANCE", str(tmp_path / "var" / "myostream"))
+    settings = Settings.from_env(dotenv=None)
+
+    made = settings.expect_instance()
+
+    assert made == [tmp_path / "var" / "myostream", tmp_path / "var"]
+    assert [one.stat().st_mode & 0o777 for one in made] == [0o700, 0o700]
+    assert settings.expect_instance() == []
+
+
+def test_a_relative_folder_stays_the_same_one_wherever_a_process_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("EMG_INSTANCE", "data")
+    assert Settings.from_env(dotenv=None).instance == tmp_path / "data"
+
+
+def test_a_folder_that_cannot_be_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    for path, why in (("file", "it is not a folder"), ("file/below", "Not a directory")):
+        with pytest.raises(ConfigError, match=f"^EMG_INSTANCE={tmp_path / path} cannot be made: {why}$"):
+            Settings(instance=tmp_path / path).expect_instance()
+    monkeypatch.setattr("os.access", lambda *_: False)
+    with pytest.raises(ConfigError, match=f"^EMG_INSTANCE={tmp_path} cannot be written by this user"):
+        Settings(instance=tmp_path).expect_instance()
+
+
+def test_a_folder_of_a_user_who_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was a traceback, for every setting that is a path."""
+    for name in ("EMG_INSTANCE", "EMG_TLS_CERT"):
+        monkeypatch.setenv(name, "~nobody-of-that-name/x")
+        with pytest.raises(ConfigError, match=name):
+            Settings.from_env(dotenv=None)
+        monkeypatch.delenv(name)
+
+
+def test_models_are_looked_for_in_the_instance_and_then_beside_the_code(tmp_path: Path) -> None:
+    assert Settings(instance=tmp_path).model_folders == (tmp_path / "models", ROOT / "instance" / "models")
+    (tmp_path / "link").symlink_to(ROOT / "instance")
+    assert Settings().model_folders == (ROOT / "instance" / "models",)
+    assert Settings(instance=tmp_path / "link").model_folders == (tmp_path / "link" / "models",)
+
+
+def test_a_profile_is_of_the_servers_own_source() -> None:
+    assert Settings(profile="anna").profile == "anna"
+    with pytest.raises(
+        ConfigError, match=r"EMG_PROFILE=anna is of the server's own source, .* EMG_MODE=push"
+    ):
+        Settings(profile="anna", emg_mode=EmgMode.PUSH)

@@ -194,7 +194,7 @@ def _simulator(channels: int | None, rate: float | None, speed: float, seed: int
 
     settings = Settings.from_env()
     chosen = None if settings.model == NO_MODEL else settings.model
-    manifest = artefact.find(chosen or DEFAULT_MODEL, settings.instance / "models").manifest
+    manifest = artefact.find(chosen or DEFAULT_MODEL, settings.model_folders).manifest
     return Simulator(
         channels or manifest.channels,
         rate or manifest.sampling_rate,

@@ -188,7 +188,7 @@ def _artefact(name: str | None) -> Artefact:
 
     settings = _settings()
     chosen = None if settings.model == NO_MODEL else settings.model
-    return artefact.find(name or chosen or DEFAULT_MODEL, settings.instance / "models")
+    return artefact.find(name or chosen or DEFAULT_MODEL, settings.model_folders)
 
 
 def _engines() -> Path:

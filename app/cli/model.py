@@ -41,16 +41,16 @@ of_model = click.option("--model", "name", required=True, help="A name in instan
 @as_json
 @one_line_errors
 def list_models(as_json: bool) -> None:
-    """Return the models in instance/models."""
+    """Return the models in instance/models, and those that came with the code."""
     from app.inference import artefact
 
     found, damaged = [], []
-    for name in artefact.list_artefacts(model_folder.models_folder()):
+    for name in artefact.list_artefacts(model_folder.model_folders()):
         try:
-            found.append(artefact.load(model_folder.models_folder() / name))
+            found.append(artefact.find(name, model_folder.model_folders()))
         except ArtefactError as error:
             damaged.append(str(error))
-    rows = [model_row(one, found) for one in found]
+    rows = [model_row(one, found, read_only=model_folder.is_read_only(one)) for one in found]
     if as_json:
         click.echo(json.dumps({"models": rows, "damaged": damaged}))
     else:
@@ -140,8 +140,10 @@ def evaluate(name: str, folder: str, as_json: bool, **options: Any) -> None:
     from app.inference import artefact
 
     expect_free_file(options["plot"], options["force"])
-    opened = artefact.find(name, model_folder.models_folder())
+    opened = artefact.find(name, model_folder.model_folders())
     model_folder.expect_gestures(opened.manifest)
+    if options["save"]:
+        model_folder.expect_own(opened)
     recordings = model_folder.recordings_for(folder, opened.manifest, options["gestures"])
     if options["stream"]:
         report = _streamed(opened, recordings, options["repetitions"])
@@ -177,8 +179,9 @@ def export(name: str, folder: str | None, gestures: list[str] | None, force: boo
     from app.learning.datasets import read
     from app.learning.export import export as graphs_of
 
-    opened = artefact.find(name, model_folder.models_folder())
+    opened = artefact.find(name, model_folder.model_folders())
     model_folder.expect_gestures(opened.manifest)
+    model_folder.expect_own(opened)
     manifest = opened.manifest
     there = sorted(file for file in manifest.files if file.endswith(".onnx"))
     if there and not force:

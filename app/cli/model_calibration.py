@@ -53,7 +53,7 @@ def calibrate_model(name: str, recording: str, out: str, as_json: bool, **option
     from app.learning.adaptation import Target, told
     from app.learning.datasets import load_one
 
-    opened = artefact.find(name, model_folder.models_folder())
+    opened = artefact.find(name, model_folder.model_folders())
     model_folder.expect_gestures(opened.manifest)
     target = Target(
         path=model_folder.target_of(out, options["force"]),

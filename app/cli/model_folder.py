@@ -22,7 +22,7 @@ def expect_fit(recordings: Iterable[Recording], manifest: Manifest) -> None:
     from app.emg.simulated.playback import require
     from app.inference import artefact
 
-    models = [(m.name, m.channels, m.sampling_rate) for m in artefact.manifests(models_folder())]
+    models = [(m.name, m.channels, m.sampling_rate) for m in artefact.manifests(model_folders())]
     for recording in recordings:
         require(recording, manifest.channels, manifest.sampling_rate, models)
 
@@ -62,8 +62,31 @@ def _settings() -> Any:
 
 
 def models_folder() -> Path:
-    """Return where models lie that are called by their names."""
-    return Path(_settings().instance) / "models"
+    """Return where models are written that are called by their names."""
+    return model_folders()[0]
+
+
+def model_folders() -> tuple[Path, ...]:
+    """Return where models lie that are called by their names, those that came with the code last."""
+    folders: tuple[Path, ...] = _settings().model_folders
+    return folders
+
+
+def is_read_only(model: Artefact) -> bool:
+    """Whether it came with the code, and lies outside EMG_INSTANCE."""
+    return model.path.parent in model_folders()[1:]
+
+
+def expect_own(model: Artefact) -> None:
+    """See that a model may be changed where it lies.
+
+    Raises:
+        ArtefactError: it came with the code, and lies outside EMG_INSTANCE.
+    """
+    if is_read_only(model):
+        raise ArtefactError(
+            f"{model.path} came with the code and is only read: copy it to {models_folder()}, where it takes precedence"
+        )
 
 
 def mains() -> float | None:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from app.inference.artefact import Artefact
 
 
-def model_row(model: Artefact, others: Sequence[Artefact]) -> dict[str, Any]:
+def model_row(model: Artefact, others: Sequence[Artefact], *, read_only: bool) -> dict[str, Any]:
     """Return what `model list --json` says of a model: what GET /models says, and the input as plain fields."""
     from app.inference.description import described
 
@@ -28,6 +28,7 @@ def model_row(model: Artefact, others: Sequence[Artefact]) -> dict[str, Any]:
         "classes": list(manifest.classes),
         "parent": manifest.parent.name if manifest.parent else None,
         "metrics": dict(manifest.metrics),
+        "read_only": read_only,
     }
 
 
@@ -37,7 +38,8 @@ def list_line(row: dict[str, Any]) -> str:
     window = f"{row['length']}{before} x {row['channels']} at {row['sampling_rate_hz']:g} Hz"
     known = f"{row['name']}  {row['version']}  {row['sha256'][:8]}  {row['architecture']}"
     made_from = f"  (from {row['parent']})" if row["parent"] else ""
-    return f"{known}  {window}  {', '.join(row['classes'] or _values(row))}{made_from}"
+    with_code = "  (came with the code)" if row["read_only"] else ""
+    return f"{known}  {window}  {', '.join(row['classes'] or _values(row))}{made_from}{with_code}"
 
 
 def _values(row: dict[str, Any]) -> list[str]:

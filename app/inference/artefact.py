@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,10 +22,12 @@ from app.inference.manifest import FOREIGN, Manifest, Parent, is_file_name, is_n
 from app.inference.manifest_json import MAX_BYTES, encode, parse
 
 Weights = Mapping[str, npt.NDArray[Any]]
+ModelFolders = Path | Sequence[Path]  # a name is looked for in the first, then in the next
 
 __all__ = [
     "Artefact",
     "Manifest",
+    "ModelFolders",
     "Parent",
     "expect_free",
     "find",
@@ -33,6 +35,7 @@ __all__ = [
     "list_artefacts",
     "load",
     "manifests",
+    "place",
     "remove",
     "save",
     "save_child",
@@ -101,44 +104,59 @@ def _opened(folder: Path) -> Artefact:
     return Artefact(folder, manifest, hashlib.sha256(text).hexdigest())
 
 
-def find(name_or_path: Path | str, models_dir: Path) -> Artefact:
-    """Open an artefact by its name in `models_dir`, or by the path of its folder.
+def find(name_or_path: Path | str, folders: ModelFolders) -> Artefact:
+    """Open an artefact by its name in the first of `folders` that has it, or by the path of its folder.
 
     Raises:
         ArtefactError: there is none (the message lists those there), or it does not match its manifest.
     """
     text = str(name_or_path)
-    for folder in ([models_dir / text] if is_name(text) else []) + (
-        [Path(text)] if text.isprintable() else []
-    ):
-        folder_swap.settle(folder)
-        if _is_artefact(folder):
-            return load(folder)
-    there = ", ".join(list_artefacts(models_dir)) or "no model"
+    here = place(text, folders) if is_name(text) else None
+    if here is not None:
+        return load(here)
+    if text.isprintable():
+        folder_swap.settle(Path(text))
+        if _is_artefact(Path(text)):
+            return load(text)
+    there = "; ".join(f"{one} has {', '.join(sorted(_names(one))) or 'no model'}" for one in _each(folders))
     seen = f"{text} holds no {MANIFEST}; " if text.isprintable() and _is_folder(Path(text)) else ""
-    raise ArtefactError(
-        f"no model {shown(text)}: {seen}{models_dir} has {there}; a path to a folder works too"
-    )
+    raise ArtefactError(f"no model {shown(text)}: {seen}{there}; a path to a folder works too")
 
 
-def list_artefacts(models_dir: Path) -> tuple[str, ...]:
-    """Return the names of the folders that hold a manifest, sorted; they are not opened."""
-    if not models_dir.is_dir():
-        return ()
-    for folder in folder_swap.unsettled(models_dir):
-        folder_swap.settle(folder)
-    return tuple(
-        sorted(entry.name for entry in models_dir.iterdir() if is_name(entry.name) and _is_artefact(entry))
-    )
+def place(name: str, folders: ModelFolders) -> Path | None:
+    """Return where the model of that name lies, in the first of `folders` that has it; None: in none."""
+    for folder in _each(folders):
+        folder_swap.settle(folder / name)
+        if _is_artefact(folder / name):
+            return folder / name
+    return None
 
 
-def manifests(models_dir: Path) -> list[Manifest]:
-    """Return what the models of a folder are; a damaged one is passed over."""
+def list_artefacts(folders: ModelFolders) -> tuple[str, ...]:
+    """Return the names of those that hold a manifest, sorted, each once; they are not opened."""
+    return tuple(sorted({name for folder in _each(folders) for name in _names(folder)}))
+
+
+def manifests(folders: ModelFolders) -> list[Manifest]:
+    """Return what the models are; a damaged one is passed over."""
     found = []
-    for name in list_artefacts(models_dir):
+    for name in list_artefacts(folders):
+        folder = place(name, folders)
         with suppress(ArtefactError):
-            found.append(load(models_dir / name).manifest)
+            found += [] if folder is None else [load(folder).manifest]
     return found
+
+
+def _each(folders: ModelFolders) -> Sequence[Path]:
+    return (folders,) if isinstance(folders, Path) else folders
+
+
+def _names(folder: Path) -> tuple[str, ...]:
+    if not folder.is_dir():
+        return ()
+    for unsettled in folder_swap.unsettled(folder):
+        folder_swap.settle(unsettled)
+    return tuple(entry.name for entry in folder.iterdir() if is_name(entry.name) and _is_artefact(entry))
 
 
 def expect_free(path: Path | str) -> None:

@@ -41,7 +41,7 @@ def make_runtime(
     opened = own.open(ask)
     model = usual
     if own.expected is not None and own.expected is not expected:
-        model = artefact.find(own.expected.name, settings.instance / "models")
+        model = artefact.find(own.expected.name, settings.model_folders)
     return Runtime(
         settings=own.settings,
         artefact=model,
@@ -58,7 +58,7 @@ def make_runtime(
 
 def _others(settings: Settings) -> Sequence[Manifest]:
     """Return the models that may serve where the operator names none."""
-    return artefact.manifests(settings.instance / "models") if settings.model is None else ()
+    return artefact.manifests(settings.model_folders) if settings.model is None else ()
 
 
 def build_runtime(
@@ -73,6 +73,7 @@ def build_runtime(
     Raises:
         MyostreamError: one line that says what cannot be opened.
     """
+    settings.expect_instance()
     scipy_signal()  # now, and not when the first source is declared and others stream
     runtime = make_runtime(settings, encode, stopping, worker_group, end)
     try:

@@ -10,6 +10,7 @@ from app.config import DEFAULT_MODEL, Settings
 from app.emg.description import describe_source
 from app.emg.signal.fit import fit, fits
 from app.errors import BusyError, DataError
+from app.inference import artefact
 from app.inference.artefact import Artefact
 from app.inference.description import described
 from app.inference.manifest import Manifest
@@ -41,7 +42,7 @@ class ModelCatalogue:
         pipelines: SourcePipelines,
     ) -> None:
         self._settings, self._open, self._pipelines = settings, open_models, pipelines
-        self.shelf = ModelShelf(settings().instance / "models")
+        self.shelf = ModelShelf(settings().model_folders)
         self.uploads = ModelUploads(self.shelf, self.used)
 
     def all(self) -> dict[str, Any]:
@@ -103,6 +104,7 @@ class ModelCatalogue:
             "name": entry.name,
             "bytes": entry.size,
             "used": self.used(entry.name) is not None,
+            "read_only": entry.read_only,
             "sources": beside,
         }
 

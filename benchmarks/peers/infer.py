@@ -13,7 +13,7 @@ from app.inference.history import with_history
 from app.inference.prediction import normalise, predict
 
 settings = Settings.from_env()
-artefact = find(settings.model or DEFAULT_MODEL, settings.instance / "models")
+artefact = find(settings.model or DEFAULT_MODEL, settings.model_folders)
 manifest = artefact.manifest
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = 1

@@ -20,7 +20,7 @@ from app.inference.prediction import normalise, predict
 from app.serving.sources.opening import open_path, open_source
 
 settings = Settings()
-artefact = find(settings.model or DEFAULT_MODEL, settings.instance / "models")
+artefact = find(settings.model or DEFAULT_MODEL, settings.model_folders)
 manifest = artefact.manifest
 options = onnxruntime.SessionOptions()
 options.intra_op_num_threads = 1

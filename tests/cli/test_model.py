@@ -36,7 +36,7 @@ def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     makers.artefact(folder / "tiny")
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    monkeypatch.setattr("app.cli.model_folder.models_folder", lambda: folder)
+    monkeypatch.setattr("app.cli.model_folder.model_folders", lambda: (folder,))
     return folder
 
 

@@ -20,7 +20,7 @@ FILES = ("--onnx", "f.onnx", "--manifest", "m.json", "--golden", "g.npz")
 @pytest.fixture
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "models"
-    monkeypatch.setattr("app.cli.model_folder.models_folder", lambda: folder)
+    monkeypatch.setattr("app.cli.model_folder.model_folders", lambda: (folder,))
     return folder
 
 

@@ -23,7 +23,7 @@ Run = Callable[..., Result]
 def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    monkeypatch.setattr("app.cli.model_folder.models_folder", lambda: tmp_path / "models")
+    monkeypatch.setattr("app.cli.model_folder.model_folders", lambda: (tmp_path / "models",))
     return tmp_path / "models"
 
 

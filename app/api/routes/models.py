@@ -112,7 +112,7 @@ def archive(name: str) -> Response:
 @bp.response(204)
 @fails(bp, 404, 409, 503)
 def delete(name: str) -> None:
-    """Delete a model for good; not one that this server runs or starts with."""
+    """Delete a model for good; not one that this server runs, starts or came with, or that a profile names."""
     current_runtime().models.delete(name)
 
 

@@ -116,6 +116,13 @@ class ModelSchema(Schema):
     )
     bytes = fields.Integer(required=True)
     used = fields.Boolean(required=True, **about("Whether it may be neither deleted nor replaced"))
+    read_only = fields.Boolean(
+        required=True,
+        **about(
+            "Whether it came with the server and lies outside EMG_INSTANCE: it is neither deleted nor replaced, and "
+            "one of its name in EMG_INSTANCE would take its place"
+        ),
+    )
     sources = fields.List(fields.Nested(SourceFitSchema), required=True)
 
 

@@ -35,7 +35,7 @@ def open_artefact(settings: Settings) -> Artefact:
         ConfigError: EMG_WIN, EMG_CH or EMG_FS contradicts it.
         ArtefactError: it is not there or damaged.
     """
-    found = artefact.find(settings.model or DEFAULT_MODEL, settings.instance / "models")
+    found = artefact.find(settings.model or DEFAULT_MODEL, settings.model_folders)
     expect_no_contradiction(settings, found.manifest)
     return found
 

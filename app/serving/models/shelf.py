@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeVar, cast
 
-from app.errors import ArtefactError, ModelNameError, NotReadyError
+from app.errors import ArtefactError, BusyError, ModelNameError, NotReadyError
 from app.inference import artefact
 from app.inference.artefact import Artefact
 from app.inference.manifest import is_name
@@ -17,6 +17,8 @@ from app.inference.verification.archive import pack
 from app.serving.process.offload import BlockingWorker
 
 log = logging.getLogger(__name__)
+
+READ_ONLY = "it came with the server; one of its name in EMG_INSTANCE would take its place"
 
 T = TypeVar("T")
 Signature = tuple[tuple[str, int, int, int], ...]  # of each file: name, inode, size, time of change
@@ -30,13 +32,18 @@ class Entry:
     artefact: Artefact | None
     damage: str | None
     size: int  # bytes
+    read_only: bool = False  # it came with the code, and lies outside of what is written
 
 
 class ModelShelf:
-    """The folder of models. All that asks the disk runs on a native thread, so that no stream waits."""
+    """The models of one or two folders; of two of one name, that of the first counts.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    The first is written, the others are only read. All that asks the disk runs on a native thread, so that no stream
+    waits.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self.folders, self.folder = folders, folders[0]
         self._disk = BlockingWorker()
         self._known: dict[str, tuple[Signature, Entry]] = {}
 
@@ -94,11 +101,13 @@ class ModelShelf:
 
         Raises:
             ModelNameError: there is none.
+            BusyError: it came with the code, and is only read.
             NotReadyError: the disk does not let it go.
         """
 
         def delete() -> None:
-            self._find(name)
+            if self._find(name).read_only:
+                raise BusyError(f"the model {name} is not deleted: {READ_ONLY}")
             try:
                 artefact.remove(self.folder / name)
             except FileNotFoundError:
@@ -123,7 +132,7 @@ class ModelShelf:
             raise NotReadyError(f"{trouble}: {error.strerror or error}") from None
 
     def _entries(self) -> list[Entry]:
-        names = artefact.list_artefacts(self.folder)
+        names = artefact.list_artefacts(self.folders)
         self._known = {name: known for name, known in self._known.items() if name in names}
         found = []
         for name in names:
@@ -134,7 +143,7 @@ class ModelShelf:
         return found
 
     def _find(self, name: str) -> Entry:
-        if not is_name(name) or name not in artefact.list_artefacts(self.folder):
+        if not is_name(name) or name not in artefact.list_artefacts(self.folders):
             raise ModelNameError(_none(name))
         try:
             return self._entry(name)
@@ -142,16 +151,18 @@ class ModelShelf:
             raise ModelNameError(_none(name)) from None
 
     def _entry(self, name: str) -> Entry:
-        folder = self.folder / name
+        folder = artefact.place(name, self.folders)
+        if folder is None:
+            raise FileNotFoundError(name)
         signature = _signature(folder)
         known = self._known.get(name)
         if known is not None and known[0] == signature:
             return known[1]
-        size = sum(one[2] for one in signature)
+        size, read_only = sum(one[2] for one in signature), folder.parent != self.folder
         try:
-            entry = Entry(name, artefact.load(folder), None, size)
+            entry = Entry(name, artefact.load(folder), None, size, read_only)
         except ArtefactError as error:
-            entry = Entry(name, None, str(error), size)
+            entry = Entry(name, None, str(error), size, read_only)
             log.warning("the model %s is damaged: %s", name, error)
         self._known[name] = signature, entry
         return entry

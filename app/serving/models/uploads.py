@@ -17,7 +17,7 @@ from app.errors import ArtefactError, BusyError, DataError, NotReadyError, Overl
 from app.inference import artefact
 from app.inference.artefact import Artefact
 from app.inference.verification.child import Proof, Trial
-from app.serving.models.shelf import ModelShelf
+from app.serving.models.shelf import READ_ONLY, ModelShelf
 from app.serving.process.offload import BlockingWorker
 
 MOST_UNDERWAY = 2  # in this worker: one is tried, and the next comes in meanwhile
@@ -91,7 +91,9 @@ class ModelUploads:
         self._turn.close()
 
     def _expect_free(self, name: str, replacing: bool) -> None:
-        there = any(entry.name == name for entry in self._shelf.entries())
+        there = next((entry for entry in self._shelf.entries() if entry.name == name), None)
+        if there and there.read_only:
+            raise BusyError(f"the model {name} is not replaced: {READ_ONLY}")
         if there and not replacing:
             raise BusyError(f"there is a model {name} already; replace=true takes its place")
         if there and (why := self._used(name)):

@@ -44,7 +44,7 @@ def montage_for(
 
 def fitting(settings: Settings, signal: SourceDescription) -> list[Fit]:
     """Return which models of the instance could read the source, and how."""
-    found = artefact.manifests(settings.instance / "models")
+    found = artefact.manifests(settings.model_folders)
     return fits(signal, [need_of(manifest) for manifest in found], settings.montage)
 
 

@@ -19,7 +19,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from app import create_app
+from app import config, create_app
 from app.api.sse import events as sse
 from app.config import EmgMode, Settings
 from app.inference import artefact
@@ -39,6 +39,13 @@ MAX_BODY = 2**18
 @pytest.fixture
 def instance(tmp_path: Path) -> Path:
     return tmp_path / "instance"
+
+
+@pytest.fixture(autouse=True)
+def shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where models lie that came with the code; none, but for tests that put one there."""
+    monkeypatch.setattr(config, "SHIPPED_MODELS", tmp_path / "shipped")
+    return tmp_path / "shipped"
 
 
 @pytest.fixture
@@ -319,3 +326,38 @@ def test_as_many_come_in_as_may(client: FlaskClient, app: Flask) -> None:
     with runtime.models.uploads.receiving(), runtime.models.uploads.receiving():
         refused(post(client, own_graph()), 503, "2 models are coming in, as many as may")
     assert post(client, own_graph()).status_code == 201
+
+
+def test_a_model_that_came_with_the_code_is_found_and_only_read(
+    client: FlaskClient, instance: Path, shipped: Path
+) -> None:
+    given = make_artefact(shipped / "given", name="given")
+
+    found = client.get("/models/given").json
+
+    assert names(client) == ["given", "tiny"]
+    assert (found["sha256"], found["read_only"]) == (given.sha256, True)
+    assert client.get("/models/tiny").json["read_only"] is False
+    with client.get("/models/given/archive") as answer:
+        assert answer.data == zip_of(given)
+    says = "it came with the server; one of its name in EMG_INSTANCE would take its place"
+    refused(client.delete("/models/given"), 409, f"the model given is not deleted: {says}")
+    for query in ("", "?replace=true"):
+        refused(post(client, zip_of(given), query), 409, f"the model given is not replaced: {says}")
+    assert artefact.load(shipped / "given").sha256 == given.sha256
+    assert left(instance) == ["tiny"]
+
+
+def test_of_two_models_of_one_name_that_of_the_instance_counts(
+    client: FlaskClient, instance: Path, shipped: Path
+) -> None:
+    given = make_artefact(shipped / "given", name="given")
+    own = make_artefact(instance / "models" / "given", name="given", version="2.0.0")
+
+    found = client.get("/models/given").json
+
+    assert names(client) == ["given", "tiny"]
+    assert own.sha256 != given.sha256
+    assert (found["sha256"], found["read_only"]) == (own.sha256, False)
+    assert client.delete("/models/given").status_code == 204
+    assert client.get("/models/given").json["sha256"] == given.sha256

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
-from app import create_app
+from app import config, create_app
 from app.api.sse import events as sse
 from app.config import Settings
 from app.emg.source import Chunk
@@ -168,8 +168,13 @@ def test_the_delay_of_a_decision_grows_by_that_of_the_montage(artefact: Artefact
     ],
 )
 def test_what_does_not_fit_is_refused_with_the_reason(
-    tmp_path: Path, source: SteadySource, channels: str | None, words: str
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    source: SteadySource,
+    channels: str | None,
+    words: str,
 ) -> None:
+    monkeypatch.setattr(config, "SHIPPED_MODELS", tmp_path / "models")  # none
     band = {"kind": "bandpass", "order": 4, "low_hz": 20, "high_hz": 450}
     fast = make_artefact(tmp_path / "fast", name="fast", channels=8, length=200, rate=2000, filters=(band,))
     settings = Settings(model=str(fast.path), montage=channels, instance=tmp_path)
