@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 FILE, FOLDER = 0o600, 0o700
@@ -35,3 +38,44 @@ def write(path: Path, content: bytes) -> None:
     make_folder(path.parent)
     with open(path, "xb", opener=opener) as file:
         file.write(content)
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all, also where the process or the machine dies half way; it is on the disk then.
+
+    It waits for whoever writes in that folder: on a native thread.
+
+    Raises:
+        OSError: it cannot be written; what was there is as it was.
+    """
+    make_folder(path.parent)
+    with locked(path.parent) as folder:
+        new = path.with_name(f".{path.name}.new")
+        new.unlink(missing_ok=True)  # of a writer that died
+        try:
+            with open(new, "xb", opener=opener) as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            new.rename(path)
+        except BaseException:
+            with suppress(OSError):
+                new.unlink(missing_ok=True)
+            raise
+        os.fsync(folder)  # only then is the new name there after a power cut
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[int]:
+    """Yield the folder's descriptor, with its lock, which goes with the process that holds it.
+
+    Raises:
+        OSError: the folder is not there, or may not be read.
+    """
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):  # a file system without locks: of two who write at once the last one counts
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield handle
+    finally:
+        os.close(handle)
