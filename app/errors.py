@@ -41,6 +41,10 @@ class ModelNameError(MyostreamError):
     """There is no model of that name."""
 
 
+class ProfileNameError(MyostreamError):
+    """There is no profile of that name."""
+
+
 class NotReadyError(MyostreamError):
     """The engine is closed or the source has not delivered enough samples yet."""
 

@@ -35,6 +35,7 @@ def register(app: Flask, title: str, manifest: Manifest | None = None) -> None:
         inference,
         metrics,
         models,
+        profiles,
         recordings,
         stream_tickets,
         streaming,
@@ -64,7 +65,7 @@ def register(app: Flask, title: str, manifest: Manifest | None = None) -> None:
     plugins = [description.Guarded(app, settings), examples.Examples(settings, manifest)]
     api = errors.Api(app, spec_kwargs={"extra_plugins": plugins})
     description.describe(api, settings)
-    routes = (health, inference, streaming, benchmark, emg, devices, recordings, imports, models)
+    routes = (health, inference, streaming, benchmark, emg, devices, recordings, imports, models, profiles)
     for module in (*routes, dashboard, stream_tickets, metrics):
         api.register_blueprint(module.bp)
     errors.register(app)

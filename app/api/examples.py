@@ -11,7 +11,7 @@ from app.api.codec.decoding import JSON
 from app.config import DEFAULT_MODEL, EmgMode, Settings
 from app.inference.manifest import Manifest
 
-RECORDING, PUSHED = "try-it", "armband"
+RECORDING, PUSHED, PROFILE = "try-it", "armband", "anna"
 SOURCES = {  # by the mode: what its source is called
     EmgMode.DUMMY: "simulator",
     EmgMode.NINAPRO: "recording",
@@ -57,6 +57,7 @@ class Examples(BasePlugin):
         self._bodies = {
             **_BODIES,
             **_pushed(manifest),
+            **_profile(manifest),
             "POST /infer/stream": stream,
             "PUT /emg/sources/{name}/model": {"model": self._model},
         }
@@ -93,6 +94,8 @@ class Examples(BasePlugin):
         """Return a name that is there: of a recording, a model or a source."""
         if path.startswith("/emg/recordings/"):
             return RECORDING
+        if path.startswith("/profiles/"):
+            return PROFILE
         return self._model if path.startswith("/models/") else SOURCES[self._mode]
 
     @property
@@ -110,6 +113,15 @@ def _pushed(manifest: Manifest | None) -> dict[str, dict[str, Any]]:
     return {
         "POST /emg/sources/{name}": {"channels": channels, "sampling_rate_hz": rate, "units": units},
         "POST /emg/sources/{name}/samples": {"first_sample": 0, "samples": [[0.0] * channels] * 2},
+    }
+
+
+def _profile(manifest: Manifest | None) -> dict[str, dict[str, Any]]:
+    """Return what is said of a person who uses the server's model."""
+    model = None if manifest is None else manifest.name
+    rule = {"votes": 5, "min_confidence": 0.6}
+    return {
+        "PUT /profiles/{name}": {"person": "S01", "model": model, "decision": rule, "notes": "left forearm"}
     }
 
 

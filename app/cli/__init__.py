@@ -14,6 +14,7 @@ def register(app: Flask) -> None:
     from app.cli.model_calibration import calibrate_model
     from app.cli.model_import import import_model
     from app.cli.model_new import new_model
+    from app.cli.profile import profile
 
     model.add_command(calibrate_model)
     model.add_command(import_model)
@@ -22,3 +23,4 @@ def register(app: Flask) -> None:
     app.cli.add_command(engine)
     app.cli.add_command(emg)
     app.cli.add_command(keys)
+    app.cli.add_command(profile)

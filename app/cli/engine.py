@@ -185,8 +185,9 @@ def _settings() -> Any:
 def _artefact(name: str | None) -> Artefact:
     from app.config import DEFAULT_MODEL, NO_MODEL
     from app.inference import artefact
+    from app.serving.profiles.chosen import with_profile
 
-    settings = _settings()
+    settings = with_profile(_settings())
     chosen = None if settings.model == NO_MODEL else settings.model
     return artefact.find(name or chosen or DEFAULT_MODEL, settings.model_folders)
 

@@ -11,6 +11,7 @@ from app.inference import artefact
 from app.inference.manifest import Manifest
 from app.serving.counters.worker_group import WorkerGroup
 from app.serving.engine.opening import expected_artefact, make_engine, no_engine
+from app.serving.profiles.chosen import with_profile
 from app.serving.runtime import Runtime, never
 from app.serving.sources.acquired import acquired
 from app.serving.sources.own_source import OwnSource
@@ -34,6 +35,7 @@ def make_runtime(
     Raises:
         MyostreamError: one line that says what is wrong with it.
     """
+    settings = with_profile(settings)
     usual = expected_artefact(settings)
     worker_group = worker_group or WorkerGroup.alone()
     expected = None if usual is None else usual.manifest

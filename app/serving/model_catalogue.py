@@ -19,6 +19,7 @@ from app.serving.models.shelf import Entry, ModelShelf
 from app.serving.models.uploads import ModelUploads
 from app.serving.pipelines.pipeline import SourcePipeline
 from app.serving.pipelines.source_pipelines import SourcePipelines
+from app.serving.profile_catalogue import ProfileCatalogue
 from app.serving.sources.fitting import need_of
 
 
@@ -44,6 +45,7 @@ class ModelCatalogue:
         self._settings, self._open, self._pipelines = settings, open_models, pipelines
         self.shelf = ModelShelf(settings().model_folders)
         self.uploads = ModelUploads(self.shelf, self.used)
+        self.profiles = ProfileCatalogue(settings, self.shelf)
 
     def all(self) -> dict[str, Any]:
         """Return every model, and those that are damaged, for JSON."""
@@ -73,12 +75,17 @@ class ModelCatalogue:
 
         Raises:
             ModelNameError: there is none.
-            BusyError: it is in use.
+            BusyError: it is in use, a profile names it, or it came with the code.
             NotReadyError: the disk does not let it go.
         """
         self.shelf.find(name)
         if why := self.used(name):
             raise BusyError(f"the model {name} is not deleted: {why}")
+        if who := self.profiles.naming(name):
+            said = "the profile" if len(who) == 1 else "the profiles"
+            raise BusyError(
+                f"the model {name} is not deleted: {said} {', '.join(who[:5])} would lack it; change that first"
+            )
         self.shelf.remove(name)
 
     def used(self, name: str) -> str | None:

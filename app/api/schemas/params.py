@@ -11,6 +11,7 @@ import numpy as np
 from app.emg.files.imported import ImportHints
 from app.emg.recording.label_plan import LabelPlan, plan_of
 from app.emg.source import Samples
+from app.inference.decision_rule import DecisionRule
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +26,17 @@ class InferJob:
     preprocess: bool = True
     model: str | None = None  # None: the source's, or for own windows the server's
     emg: Samples | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileJob:
+    """A profile, but for its name."""
+
+    person: str | None = None
+    model: str | None = None
+    montage: str | None = None
+    rule: DecisionRule | None = None
+    notes: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,17 +11,17 @@ MOST = 1024  # channels of any model; a slip such as 1-100000 ends in a line and
 _PART = re.compile(r"\s*([0-9]{1,9})\s*(?:-\s*([0-9]{1,9})\s*)?")
 
 
-def parse_channels(text: str, of: int | None = None) -> tuple[int, ...]:
+def parse_channels(text: str, of: int | None = None, named: str = "EMG_CHANNELS") -> tuple[int, ...]:
     """Return the columns that `text` chooses, counted from 0, in its order; `8-1` is the eight turned round.
 
-    `of` is how many channels the source has; None where nobody knows yet.
+    `of` is how many channels the source has; None where nobody knows yet. `named` is what errors call it.
 
     Raises:
         DataError: it is empty, no such list, names a channel twice, or one that the source has not.
     """
-    said = f"EMG_CHANNELS={text}"
+    said = f"{named}={text}"
     if not text.strip():
-        raise DataError("EMG_CHANNELS is empty: say which channels, such as 1-8 or 3,1,2")
+        raise DataError(f"{named} is empty: say which channels, such as 1-8 or 3,1,2")
     chosen: list[int] = []
     for part in text.split(","):
         chosen += _numbers(part, said, of)

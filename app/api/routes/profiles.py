@@ -1,0 +1,75 @@
+"""`/profiles`: people, each with their montage, model and way of deciding."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from http import HTTPStatus
+from typing import Any
+
+from flask_smorest import Blueprint
+
+from app.api.access.access import CONTROL, READ, needs
+from app.api.codec.decoding import load_json
+from app.api.context import current_runtime
+from app.api.errors import InvalidBody
+from app.api.openapi import body, fails, named
+from app.api.schemas.models import NAME
+from app.api.schemas.params import ProfileJob
+from app.api.schemas.profiles import ProfilePutSchema, ProfileSchema, ProfilesSchema
+from app.errors import NotReadyError
+from app.serving.profiles.profile import Profile, ProfileFieldError
+
+bp = needs(CONTROL)(
+    Blueprint("profiles", __name__, url_prefix="/profiles", description="People, and what is their own")
+)
+
+_put = ProfilePutSchema()
+
+
+@bp.get("")
+@bp.response(200, ProfilesSchema)
+@fails(bp, 503)
+@needs(READ)
+def profiles() -> dict[str, Any]:
+    """All profiles, and whether each can be used."""
+    return current_runtime().models.profiles.all()
+
+
+@bp.put("/<name>", parameters=named(NAME.pattern))
+@bp.doc(requestBody=body(ProfilePutSchema, required=True))
+@bp.response(200, ProfileSchema)
+@bp.alt_response(201, schema=ProfileSchema, description="It is a new one")
+@fails(bp, 400, 409, 413, 415, 422, 503)
+def put(name: str) -> tuple[dict[str, Any], int]:
+    """Keep a profile, in the place of the one of that name: what is not said is not kept.
+
+    A model that is not here, and a montage that does not parse or does not fit the model, are refused. It changes
+    nothing that runs: `EMG_PROFILE` is read at a start or reload.
+    """
+    job: ProfileJob = load_json(_put)
+    runtime = current_runtime()
+    if runtime.stopping():
+        raise NotReadyError("the server is shutting down")
+    try:
+        values = {field.name: getattr(job, field.name) for field in fields(job)}
+        kept, new = runtime.models.profiles.put(Profile(name=name, **values))
+    except ProfileFieldError as error:
+        raise InvalidBody({error.field: [error.reason]}) from None
+    return kept, HTTPStatus.CREATED if new else HTTPStatus.OK
+
+
+@bp.get("/<name>", parameters=named(NAME.pattern))
+@bp.response(200, ProfileSchema)
+@fails(bp, 404, 503)
+@needs(READ)
+def profile(name: str) -> dict[str, Any]:
+    """One profile."""
+    return current_runtime().models.profiles.one(name)
+
+
+@bp.delete("/<name>", parameters=named(NAME.pattern))
+@bp.response(204)
+@fails(bp, 404, 409, 503)
+def delete(name: str) -> None:
+    """Delete a profile for good; not the one that this server starts with."""
+    current_runtime().models.profiles.delete(name)

@@ -1,0 +1,116 @@
+"""Bodies and answers of `/profiles`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, post_load, validates_schema
+from marshmallow.validate import Length, Range
+
+from app.api.schemas.fields import Number, Whole, about
+from app.api.schemas.models import NAME, DamagedSchema
+from app.api.schemas.params import ProfileJob
+from app.api.schemas.recordings import matches
+from app.inference.decision_rule import MAX_VOTES, DecisionRule
+from app.serving.profiles.profile import MAX_MONTAGE, MAX_NOTES, MAX_PERSON, NAMES
+
+_SHARE = Range(0, 1, error="must be from 0 to 1")
+
+
+class DecisionSchema(Schema):
+    """How predictions become decisions; what is not said is as in a stream that says something else of it."""
+
+    votes = Whole(
+        1,
+        MAX_VOTES,
+        load_default=1,
+        **about("The decision is the majority of so many predictions", default=1),
+    )
+    min_confidence = Number(
+        load_default=0.0, validate=_SHARE, **about("A prediction below this confidence is no vote")
+    )
+    enter = Number(
+        allow_none=True,
+        load_default=None,
+        validate=_SHARE,
+        **about("A gesture begins at this probability; null: at any"),
+    )
+    leave = Number(
+        allow_none=True,
+        load_default=None,
+        validate=_SHARE,
+        **about("It lasts until its own probability is below this one, which is below `enter`"),
+    )
+    change = Number(
+        allow_none=True,
+        load_default=None,
+        validate=_SHARE,
+        **about("Then another gesture follows at this probability, else rest; null: as `enter`"),
+    )
+
+    @validates_schema
+    def check_thresholds(self, values: dict[str, Any], **_: Any) -> None:
+        enter, leave = values.get("enter"), values.get("leave")
+        if enter is not None and leave is not None and not leave < enter:
+            raise ValidationError(f"must be below enter, {enter:g}, got {leave:g}", "leave")
+
+    @post_load
+    def make(self, values: dict[str, Any], **_: Any) -> DecisionRule:
+        return DecisionRule(**values)
+
+
+class ProfilePutSchema(Schema):
+    """A person's profile; what is not said, or null, is as the server has it."""
+
+    person = fields.String(
+        allow_none=True,
+        load_default=None,
+        validate=Length(1, MAX_PERSON),
+        **about("Who it is, as recordings name their subject"),
+    )
+    model = fields.String(
+        allow_none=True,
+        load_default=None,
+        validate=matches(NAME, NAMES),
+        **about("Name of a model that lies here", pattern=f"^{NAME.pattern}$"),
+    )
+    montage = fields.String(
+        allow_none=True,
+        load_default=None,
+        validate=Length(1, MAX_MONTAGE),
+        **about("The source's channels that the model reads, counted from 1: 1-8 or 3,1,2", example="1-8"),
+    )
+    decision = fields.Nested(
+        DecisionSchema,
+        allow_none=True,
+        load_default=None,
+        **about("For streams that ask for no rule of their own; null: as the model says"),
+    )
+    notes = fields.String(load_default="", validate=Length(0, MAX_NOTES), **about("Anything"))
+
+    @post_load
+    def make(self, values: dict[str, Any], **_: Any) -> ProfileJob:
+        return ProfileJob(rule=values.pop("decision"), **values)
+
+
+class ProfileSchema(Schema):
+    """A person's profile."""
+
+    name = fields.String(required=True)
+    person = fields.String(required=True, allow_none=True)
+    model = fields.String(required=True, allow_none=True)
+    montage = fields.String(required=True, allow_none=True)
+    decision = fields.Nested(DecisionSchema, required=True, allow_none=True)
+    notes = fields.String(required=True)
+    trouble = fields.String(
+        required=True,
+        allow_none=True,
+        **about("Why it cannot be used now, such as that its model is gone; null where it can"),
+    )
+
+
+class ProfilesSchema(Schema):
+    """All profiles."""
+
+    profiles = fields.List(fields.Nested(ProfileSchema), required=True)
+    damaged = fields.List(fields.Nested(DamagedSchema), required=True)
