@@ -26,7 +26,7 @@ def test_its_help_begins_with_what_this_is_and_lists_our_commands_alone(clean_en
     assert "Flask" not in told.stdout
     listed = told.stdout.partition("Commands:")[2].split("\n")
     assert [line.split()[0] for line in listed if line.strip()] == [
-        *("emg", "engine", "keys", "model", "openapi"),
+        *("emg", "engine", "keys", "model", "openapi", "profile"),
     ]
 
 
