@@ -73,7 +73,6 @@ class Settings:
     max_streams: int = 1600  # 0.8 of gunicorn's worker_connections, so that /health always gets through
     max_fps: float = 250.0  # frames a second of one stream
     max_groups: int = 64  # of streams that share their frames, in one worker
-    max_models: int = 32  # open in one worker
     max_body: int = 32 * 2**20  # bytes
     body_budget: int = 128  # MiB that all bodies of a worker may hold together
     max_batch: int = 256  # windows of one request

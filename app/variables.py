@@ -283,7 +283,6 @@ VARIABLES = (
     Variable("EMG_MAX_STREAMS", "max_streams", _positive_int, "a whole number above 0"),
     Variable("EMG_MAX_FPS", "max_fps", _positive_float, "frames a second above 0"),
     Variable("EMG_MAX_GROUPS", "max_groups", _positive_int, "a whole number above 0"),
-    Variable("EMG_MAX_MODELS", "max_models", _positive_int, "a whole number above 0"),
     Variable("EMG_MAX_BODY", "max_body", _positive_int, "a whole number of bytes above 0"),
     Variable("EMG_BODY_BUDGET", "body_budget", _positive_int, "a whole number of MiB above 0"),
     Variable("EMG_MAX_BATCH", "max_batch", _batch, f"a whole number of windows from 1 to {MAX_BATCH}"),

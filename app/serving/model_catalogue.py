@@ -10,7 +10,6 @@ from app.config import DEFAULT_MODEL, Settings
 from app.emg.description import describe_source
 from app.emg.signal.fit import fit, fits
 from app.errors import BusyError, DataError
-from app.inference import artefact
 from app.inference.artefact import Artefact
 from app.inference.description import described
 from app.inference.manifest import Manifest

@@ -13,7 +13,7 @@ from app.api.codec.decoding import load_json
 from app.api.context import current_runtime
 from app.api.errors import InvalidBody
 from app.api.openapi import body, fails, named
-from app.api.schemas.models import NAME
+from app.api.schemas.model_field import NAME
 from app.api.schemas.params import ProfileJob
 from app.api.schemas.profiles import ProfilePutSchema, ProfileSchema, ProfilesSchema
 from app.errors import NotReadyError

@@ -8,7 +8,8 @@ from marshmallow import Schema, ValidationError, fields, post_load, validates_sc
 from marshmallow.validate import Length, Range
 
 from app.api.schemas.fields import Number, Whole, about
-from app.api.schemas.models import NAME, DamagedSchema
+from app.api.schemas.model_field import NAME
+from app.api.schemas.models import DamagedSchema
 from app.api.schemas.params import ProfileJob
 from app.api.schemas.recordings import matches
 from app.inference.decision_rule import MAX_VOTES, DecisionRule
