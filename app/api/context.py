@@ -9,7 +9,7 @@ from typing import cast
 from flask import current_app
 
 from app.api.errors import InvalidBody
-from app.errors import ModelNameError, SourceNameError
+from app.errors import ModelNameError, ProfileNameError, SourceNameError
 from app.serving.pipelines.pipeline import SourcePipeline
 from app.serving.runtime import Runtime
 
@@ -34,7 +34,7 @@ def current_pipeline(source: str | None) -> SourcePipeline:
 
 @contextmanager
 def named_in_body() -> Iterator[None]:
-    """Have a model that a body or a query names, and that is not there, said by its field.
+    """Have a model or a profile that a body or a query names, and that is not there, said by its field.
 
     Raises:
         InvalidBody: there is none of that name.
@@ -43,3 +43,5 @@ def named_in_body() -> Iterator[None]:
         yield
     except ModelNameError as error:
         raise InvalidBody({"model": [str(error)]}) from None
+    except ProfileNameError as error:
+        raise InvalidBody({"profile": [str(error)]}) from None

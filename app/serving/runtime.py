@@ -7,12 +7,10 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from functools import partial
 
 from app.config import BACKENDS, Settings
 from app.emg.description import describe_source
-from app.emg.signal.signal_path import SignalPath
-from app.errors import ConfigError, DataError, NotReadyError
+from app.errors import NotReadyError
 from app.inference.artefact import Artefact
 from app.inference.manifest import Manifest
 from app.serving.counters.export_quota import ExportQuota
@@ -22,7 +20,6 @@ from app.serving.counters.worker_group import WorkerGroup
 from app.serving.engine.backends import BackendState
 from app.serving.engine.benchmark import Benchmark
 from app.serving.engine.engine import Engine
-from app.serving.engine.opening import make_engine
 from app.serving.engine.watchdog import Watchdog
 from app.serving.hub_monitor import HubMonitor
 from app.serving.model_catalogue import ModelCatalogue
@@ -30,11 +27,9 @@ from app.serving.models.open_models import OpenModel, OpenModels
 from app.serving.outputs.raw_lsl import RawLsl
 from app.serving.outputs.sender import OutputState
 from app.serving.outputs.service import Outputs, make_outputs, make_raw_lsl
-from app.serving.pipelines.model_swaps import ModelSwaps
 from app.serving.pipelines.model_use import ModelUse
-from app.serving.pipelines.named_models import NamedModel
-from app.serving.pipelines.pipeline import PipelineServices, SourcePipeline
-from app.serving.pipelines.pushed_sources import PushedSources
+from app.serving.pipelines.pipeline import PipelineServices
+from app.serving.pipelines.source_models import SourceModels
 from app.serving.pipelines.source_pipelines import DECLARE, SourcePipelines
 from app.serving.pipelines.stream_opener import StreamOpener
 from app.serving.process.cpu import CpuLoad
@@ -42,7 +37,7 @@ from app.serving.recordings.service import ModelInfo, RecordingService
 from app.serving.sources.acquired import acquired
 from app.serving.sources.acquisition import Acquisition
 from app.serving.sources.fitting import fitting, no_model
-from app.serving.sources.opening import Opened, open_path
+from app.serving.sources.opening import Opened
 from app.serving.sources.own_source import OwnSource
 from app.serving.streams.decision_delay import filter_delay_ms, stream_delay_ms
 from app.serving.streams.detached_streams import DetachedStreams
@@ -99,9 +94,7 @@ class Runtime:
     outputs: Outputs | None = field(init=False)
     raw_lsl: RawLsl | None = None
     models: ModelCatalogue = field(init=False)
-    open_models: OpenModels = field(init=False)
-    swaps: ModelSwaps = field(init=False)
-    pushed: PushedSources = field(init=False)
+    source_models: SourceModels = field(init=False)
     run: str = field(default_factory=lambda: format(time.time_ns() // 1_000_000, "x"))  # names this start
 
     def __post_init__(self) -> None:
@@ -117,14 +110,18 @@ class Runtime:
         self.benchmark = Benchmark(self.engine, worker_group=self.worker_group)
         self.pipelines = SourcePipelines(self.settings.max_sources, self._no_source)
         self.models = ModelCatalogue(lambda: self.settings, lambda: self.open_models, self.pipelines)
-        own = None if self.artefact is None else OpenModel(self.artefact, self.engine)
-        self.open_models = OpenModels(own, self.models.shelf.sound, self._engine_of, self.settings.max_models)
-        base = self.worker_group.link(repr(self.settings))
-        self.swaps = ModelSwaps(self.open_models, self.pipelines, self._path, self.worker_group, base, {})
-        self.pushed = PushedSources(
-            lambda: self.settings, self.open_models, self.swaps, self.pipelines, self.pipeline_of
-        )
         self.due_windows = DueWindows(lambda: len(self.pipelines.names) > 1)
+        self.source_models = SourceModels(
+            None if self.artefact is None else OpenModel(self.artefact, self.engine),
+            self.engine,
+            self.pipelines,
+            settings=lambda: self.settings,
+            shelf=self.models.shelf,
+            profile_of=self.models.profiles.find,
+            worker_group=self.worker_group,
+            base=self.worker_group.link(repr(self.settings)) if self.own is None else self.own.base,
+            services=self._services,
+        )
         self.hub_monitor = HubMonitor(self.metrics, lambda: self.pipelines, self._tick)
         if self.own is not None:
             self.own.adopt = self._adopt
@@ -148,8 +145,7 @@ class Runtime:
             self.settings.instance / "recordings", self._model_info(), mains_hz=self.settings.mains_hz
         )
         if self.acquisition is not None:
-            model = self.open_models.own if self.reads else None
-            self.pipelines.add(self.pipeline_of(self.acquisition.source.name, self.acquisition, model))
+            self.pipelines.add(self.source_models.own_pipeline(self.acquisition, self.reads))
         self.outputs = make_outputs(
             self.settings,
             self.expected,
@@ -176,9 +172,13 @@ class Runtime:
         """Return that of the model, where there is one."""
         return None if self.artefact is None else self.artefact.manifest
 
-    def pipeline_of(self, name: str, acquisition: Acquisition, model: OpenModel | None) -> SourcePipeline:
-        """Return what this worker works out from a source that a model reads, or none; not yet started."""
-        services = PipelineServices(
+    @property
+    def open_models(self) -> OpenModels:
+        return self.source_models.open
+
+    def _services(self) -> PipelineServices:
+        """Return what all pipelines share."""
+        return PipelineServices(
             encode=self.encode,
             stats=self.stats,
             cpu_percent=lambda: self.cpu.percent,
@@ -186,39 +186,8 @@ class Runtime:
             turns=self.turns,
             no_model=lambda source, could: no_model(self.settings, describe_source(source), could),
             fitting=lambda source: fitting(self.settings, describe_source(source)),
-            release=self.open_models.release,
-            glance=self.swaps.glance,
             due_windows=self.due_windows,
         )
-        return SourcePipeline(
-            name, acquisition, services, None if model is None else self.open_models.take(model)
-        )
-
-    def named_model(self, pipeline: SourcePipeline, name: str) -> NamedModel:
-        """Return a model on a source that a stream or a request names, beside the one that reads it.
-
-        Raises:
-            ModelNameError, NotReadyError, BackendUnavailableError, OverloadedError: as `OpenModels.hold`.
-            DataError: it does not fit the source.
-        """
-        model = self.open_models.hold(name)
-        release = partial(self.open_models.release, model)
-        try:
-            return pipeline.named.hold(model, lambda: self._path(pipeline, model.manifest), release)
-        except BaseException:
-            release()
-            raise
-
-    def _path(self, pipeline: SourcePipeline, manifest: Manifest | None) -> SignalPath:
-        """Return an empty signal path from a source to a model.
-
-        Raises:
-            DataError: it does not fit.
-        """
-        try:
-            return open_path(self.settings, manifest, describe_source(pipeline.source))
-        except ConfigError as error:  # its filters cannot be built
-            raise DataError(f"the model cannot be used: {error}") from None
 
     @property
     def cpu(self) -> CpuLoad:
@@ -274,9 +243,9 @@ class Runtime:
         self.watchdog.start()
         self.engine.open()
         self.recorder.open()
-        self.swaps.start()
+        self.source_models.swaps.start()
         for pipeline in self.pipelines:
-            self.swaps.restore(pipeline)
+            self.source_models.swaps.restore(pipeline)
             pipeline.start()
         if self.own is not None:
             self.own.start()
@@ -289,11 +258,10 @@ class Runtime:
         """Let the streams say their last word, stop acquiring and free the engine. Safe to call twice."""
         held = (
             self.engine,
-            self.open_models,
+            self.source_models,
             self.watchdog,
             self.hub_monitor,
             self.pipelines,
-            self.swaps,
             self.recorder,
             self.models,
         )
@@ -314,20 +282,15 @@ class Runtime:
         before = None if there is None else there.acquisition
         acquisition = acquired(settings, opened, self.worker_group, before)
         self.settings, self.acquisition = settings, acquisition
-        name, model = acquisition.source.name, self.open_models.own if opened.manifest is not None else None
+        reads = opened.manifest is not None
         if there is None:
-            pipeline = self.pipeline_of(name, acquisition, model)
+            pipeline = self.source_models.own_pipeline(acquisition, reads)
             self.pipelines.add(pipeline)
-            self.swaps.restore(pipeline)
+            self.source_models.swaps.restore(pipeline)
             pipeline.start()
         else:
-            self.pipelines.rename(there, name)
-            there.switch(name, acquisition, None if model is None else self.open_models.take(model))
-            self.swaps.restore(there)
-
-    def _engine_of(self, artefact: Artefact) -> Engine:
-        """Return an engine for another model beside the server's own, not yet open."""
-        return make_engine(self.settings, artefact, self.engine)
+            self.pipelines.rename(there, acquisition.source.name)
+            self.source_models.switch(there, acquisition, reads)
 
     def _no_source(self) -> str:
         """Return why there is no source yet."""
@@ -336,7 +299,7 @@ class Runtime:
 
     def _tick(self) -> None:
         self._tell_hung()
-        self.swaps.tick()
+        self.source_models.tick()
         for pipeline in self.pipelines:
             pipeline.named.tidy()
         if self.own is not None:

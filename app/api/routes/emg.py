@@ -89,10 +89,15 @@ def declare(name: str) -> tuple[dict[str, Any], int]:
         raise InvalidBody({"name": ["1 to 64 letters, digits, '.', '_' and '-', a letter or digit first"]})
     job: DeclareJob = load_json(_declare)
     declared = Declared(
-        name=name, channels=job.channels, sampling_rate=job.sampling_rate_hz, units=job.units, model=job.model
+        name=name,
+        channels=job.channels,
+        sampling_rate=job.sampling_rate_hz,
+        units=job.units,
+        model=job.model,
+        profile=job.profile,
     )
     with named_in_body():
-        pipeline, new = current_runtime().pushed.declare(declared)
+        pipeline, new = current_runtime().source_models.pushed.declare(declared)
     return described(pipeline), HTTPStatus.CREATED if new else HTTPStatus.OK
 
 
@@ -109,7 +114,7 @@ def use_model(name: str) -> dict[str, Any]:
     pipeline = current_runtime().pipelines.named(name)
     job: UseJob = load_json(_use)
     with named_in_body():
-        return asdict(current_runtime().swaps.put(pipeline, job.model))
+        return asdict(current_runtime().source_models.swaps.put(pipeline, job.model, job.profile))
 
 
 @bp.delete("/sources/<name>/model", parameters=named(NAME.pattern))
@@ -118,7 +123,7 @@ def use_model(name: str) -> dict[str, Any]:
 def use_model_before(name: str) -> dict[str, Any]:
     """Go back to the model that read the source before, as often as there was one."""
     pipeline = current_runtime().pipelines.named(name)
-    return asdict(current_runtime().swaps.back(pipeline))
+    return asdict(current_runtime().source_models.swaps.back(pipeline))
 
 
 @bp.delete("/sources/<name>", parameters=named(NAME.pattern))
@@ -186,6 +191,7 @@ def described(pipeline: SourcePipeline) -> dict[str, Any]:
         "channels": source.channels,
         "channel_names": list(channel_names(source)),
         "model": pipeline.use.name,
+        "profile": None if pipeline.use.profile is None else pipeline.use.profile.name,
         "advice": None if manifest is not None else pipeline.no_model,
         "montage": None if montage is None else str(montage),
         "signal_channels": list(range(source.channels) if montage is None else montage.columns),

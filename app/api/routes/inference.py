@@ -134,7 +134,7 @@ def _of_source(runtime: Runtime, job: InferJob) -> Iterator[tuple[OpenModel, Sam
         yield use.model, pipeline.snapshot(job.batch or 1, use)
         return
     with named_in_body():
-        named = runtime.named_model(pipeline, job.model)
+        named = runtime.source_models.named(pipeline, job.model)
     with pipeline.named.holding(named) as use:
         assert use.model is not None  # it was named
         expect_shape(job, use.model.manifest, own=False)

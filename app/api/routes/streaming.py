@@ -114,7 +114,7 @@ def _opened(job: StreamJob) -> Response:
     named = None
     if job.model is not None:
         with named_in_body():
-            named = runtime.named_model(pipeline, job.model)
+            named = runtime.source_models.named(pipeline, job.model)
     wire = ClientSocket(request.environ)
     with ExitStack() as held:
         if named is not None:

@@ -34,6 +34,9 @@ class SourceSchema(SourceHealthSchema):
     channels = fields.Integer(required=True)
     channel_names = fields.List(fields.String(), required=True, **about("The device's own, or ch1, ch2, ..."))
     model = fields.String(required=True, allow_none=True, **about("Which reads it; null where none does"))
+    profile = fields.String(
+        required=True, allow_none=True, **about("Of the person; null where none was chosen")
+    )
     advice = fields.String(
         required=True, allow_none=True, **about("Where no model reads it: which could, and what to do")
     )
@@ -92,6 +95,12 @@ class DeclareSchema(Schema):
     )
     model = model_field(
         "Which reads it: by default the one it had before, or the server's own where that fits",
+        allow_none=True,
+        load_default=None,
+    )
+    profile = model_field(
+        "Of the person: its model, montage and decision rule",
+        of="profile",
         allow_none=True,
         load_default=None,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from marshmallow import Schema, fields, post_load
+from marshmallow import Schema, ValidationError, fields, post_load, validates_schema
 
 from app.api.schemas.fields import Flag, about
 from app.api.schemas.model_field import model_field
@@ -35,9 +35,18 @@ class UploadSchema(Schema):
 
 
 class UseSchema(Schema):
-    """Which model is to read a source."""
+    """Which model is to read a source: by its name, or by that of a profile."""
 
-    model = model_field(allow_none=True, required=True, about="Its name, of `GET /models`; null: none")
+    model = model_field(allow_none=True, about="Its name, of `GET /models`; null: none")
+    profile = model_field(
+        of="profile",
+        about="In its place: its model, or else the one of now, with its montage and decision rule",
+    )
+
+    @validates_schema
+    def check_one(self, values: dict[str, Any], **_: Any) -> None:
+        if len(values) != 1:
+            raise ValidationError("say either model or profile", "model")
 
     @post_load
     def make(self, values: dict[str, Any], **_: Any) -> UseJob:
@@ -49,6 +58,7 @@ class SwapSchema(Schema):
 
     model = fields.String(required=True, allow_none=True, **about("Which reads the source now; null: none"))
     previous = fields.String(required=True, allow_none=True, **about("Which did before"))
+    profile = fields.String(required=True, allow_none=True, **about("Whose montage and decision rule hold"))
     from_sample = fields.Integer(
         required=True,
         **about(

@@ -94,13 +94,15 @@ class DeclareJob:
     sampling_rate_hz: float
     units: str | None = None
     model: str | None = None
+    profile: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UseJob:
-    """Which model is to read a source; None: none."""
+    """Which model is to read a source, None: none; or a profile, which may name one."""
 
-    model: str | None
+    model: str | None = None
+    profile: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.serving.counters.slot import SWAP_DOUBLES, WHY_DOUBLES, Slot
 from app.serving.counters.worker_group import WorkerGroup
@@ -20,13 +20,29 @@ HEAD = 2  # doubles: the number of the record, and its bytes
 PREPARE, COMMIT, DROP = "prepare", "commit", "drop"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chosen:
-    """The model that a source uses by somebody's choice (None: none), and those before it, the newest last."""
+class Pick(NamedTuple):
+    """What somebody may choose for a source: a model (None: none), and the profile whose thresholds it goes with."""
 
     model: str | None
-    sha256: str | None = None
-    before: tuple[str | None, ...] = ()
+    profile: str | None = None
+
+
+NOTHING = Pick(None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chosen:
+    """What a source uses by somebody's choice, and what it used before, the newest last."""
+
+    pick: Pick
+    sha256: str | None = None  # of the model's manifest
+    before: tuple[Pick, ...] = ()
+
+    @classmethod
+    def of(cls, values: Mapping[str, Any]) -> Chosen:
+        """Return it from what `asdict` and JSON have made of it."""
+        before = tuple(Pick(*one) for one in values["before"])
+        return cls(pick=Pick(*values["pick"]), sha256=values["sha256"], before=before)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +55,7 @@ class SwapRecord:
     base: str
     phase: str
     source: str
-    model: str | None = None
+    pick: Pick = NOTHING
     sha256: str | None = None
     from_sample: int = 0
     chosen: Mapping[str, Chosen] = field(default_factory=dict)
@@ -72,10 +88,8 @@ class SharedSwap:
         if not number or int(cells[0]) != number:  # it changes just now: the next look finds it
             return 0, None
         values: dict[str, Any] = json.loads(text)
-        values["chosen"] = {
-            source: Chosen(model=one["model"], sha256=one["sha256"], before=tuple(one["before"]))
-            for source, one in values["chosen"].items()
-        }
+        values["chosen"] = {source: Chosen.of(one) for source, one in values["chosen"].items()}
+        values["pick"] = Pick(*values["pick"])
         record = SwapRecord(**values)
         return number, record if record.base == base else None
 

@@ -8,80 +8,25 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from app import private_files
-from app.emg.recording.json_fields import list_of, maybe, read_object, real_of, text_of, whole_of
+from app.emg.recording.json_fields import list_of, maybe, read_object, text_of, whole_of
 from app.errors import NotReadyError
 from app.inference.manifest import is_name
+from app.serving.counters.shared_swap import Chosen, Pick
 
 log = logging.getLogger(__name__)
 
 SCHEMA = 1
 MOST_BEFORE = 32  # models of a source to go back to
-MOST_SOURCES = 2000  # of more, those go that were longest not used
-MAX_BYTES = 1 << 24  # 2000 sources with 33 models of the longest names are 10 MB
+MOST_SOURCES = 1024  # of more, those go that were longest not changed
+MAX_BYTES = 1 << 24  # 1024 sources with 33 models and profiles of the longest names are 5 MB
 MAX_SOURCE = 200  # characters of a source's name
 HEX = frozenset("0123456789abcdef")
-
-
-@dataclass(frozen=True, slots=True)
-class UsedModel:
-    """A model as a source used it: of the same name there may be another later.
-
-    Raises:
-        ValueError: that is no name of a model, or no sha256.
-    """
-
-    name: str
-    sha256: str  # of its manifest.json
-
-    def __post_init__(self) -> None:
-        if not is_name(self.name):
-            raise ValueError(f"{self.name[:64]!r} is no name of a model")
-        if len(self.sha256) != 64 or not HEX.issuperset(self.sha256):
-            raise ValueError(f"{self.sha256[:64]!r} is no sha256")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SourceModel:
-    """Which model a source uses, and those before, the last one at the end.
-
-    Raises:
-        ValueError: a value is not allowed.
-    """
-
-    source: str
-    model: UsedModel
-    before: tuple[UsedModel, ...] = ()
-    profile: str | None = None
-    used_at: float = 0.0  # Unix s
-
-    def __post_init__(self) -> None:
-        if not 0 < len(self.source) <= MAX_SOURCE:
-            raise ValueError(f"a source's name has 1 to {MAX_SOURCE} characters")
-        if len(self.before) > MOST_BEFORE:
-            raise ValueError(f"before: at most {MOST_BEFORE} models")
-        if self.profile is not None and not is_name(self.profile):
-            raise ValueError(f"{self.profile[:64]!r} is no name of a profile")
-
-    def swapped(self, model: UsedModel, profile: str | None, used_at: float) -> SourceModel:
-        """Return it with another model in use; of more than MOST_BEFORE before, the first one is forgotten."""
-        before = (*self.before, self.model)[-MOST_BEFORE:]
-        return replace(self, model=model, before=before, profile=profile, used_at=used_at)
-
-    def undone(self, used_at: float) -> SourceModel | None:
-        """Return it with the model before in use; None where there was none."""
-        if not self.before:
-            return None
-        *before, model = self.before
-        return replace(self, model=model, before=tuple(before), profile=None, used_at=used_at)
-
-
-SourceModels = Mapping[str, SourceModel]  # by the source's name
 
 
 class StateFile:
@@ -90,7 +35,7 @@ class StateFile:
     def __init__(self, instance: Path) -> None:
         self.path = instance / "state.json"
 
-    def load(self) -> dict[str, SourceModel]:
+    def load(self) -> dict[str, Chosen]:
         """Return what was saved; empty where nothing was.
 
         Also where it is damaged: then that file is kept beside it, and the log says so.
@@ -106,14 +51,16 @@ class StateFile:
             log.warning("%s is damaged (%s)%s; no source has a model of its own", self.path, error, kept)
         return {}
 
-    def save(self, models: SourceModels) -> None:
-        """Write all of them, whole or not at all; it is on the disk when this returns.
+    def save(self, chosen: Mapping[str, Chosen]) -> None:
+        """Write what each source uses, whole or not at all; it is on the disk when this returns.
+
+        Of more than MOST_SOURCES the first ones are left out.
 
         Raises:
             NotReadyError: the disk does not take it; what was saved before is as it was.
         """
         try:
-            private_files.replace(self.path, _encode(models.values()))
+            private_files.replace(self.path, _encode(chosen))
         except OSError as error:
             raise NotReadyError(f"{self.path.name} cannot be written: {error.strerror or error}") from None
 
@@ -142,36 +89,42 @@ def _read(path: Path) -> bytes | None:
         os.close(handle)
 
 
-def _encode(models: Iterable[SourceModel]) -> bytes:
-    newest = sorted(models, key=lambda one: one.used_at, reverse=True)[:MOST_SOURCES]
-    said = {"schema": SCHEMA, "sources": [asdict(one) for one in newest]}
+def _encode(chosen: Mapping[str, Chosen]) -> bytes:
+    newest = list(chosen.items())[-MOST_SOURCES:]
+    said = {"schema": SCHEMA, "sources": [{"source": source, **asdict(one)} for source, one in newest]}
     return f"{json.dumps(said, separators=(',', ':'))}\n".encode("ascii")
 
 
-def _parse(text: bytes) -> dict[str, SourceModel]:
-    """Return the models by source.
+def _parse(text: bytes) -> dict[str, Chosen]:
+    """Return what each source uses.
 
     Raises:
         ValueError: it is damaged; names the field.
     """
     top = read_object(text, MAX_BYTES)
     whole_of(top, "schema", SCHEMA, SCHEMA)
-    return {one.source: one for one in map(_source_model, list_of(top, "sources"))}
+    return dict(map(_source, list_of(top, "sources")))
 
 
-def _source_model(values: Any) -> SourceModel:
+def _source(values: Any) -> tuple[str, Chosen]:
     if not isinstance(values, dict):
         raise ValueError("sources must be a list of objects")
-    return SourceModel(
-        source=text_of(values, "source"),
-        model=_used_model(values.get("model")),
-        before=tuple(map(_used_model, list_of(values, "before"))),
-        profile=maybe(text_of, values, "profile"),
-        used_at=real_of(values, "used_at", most=1e11),
-    )
+    source, sha256 = text_of(values, "source"), maybe(text_of, values, "sha256")
+    if not 0 < len(source) <= MAX_SOURCE:
+        raise ValueError(f"a source's name has 1 to {MAX_SOURCE} characters")
+    if sha256 is not None and (len(sha256) != 64 or not HEX.issuperset(sha256)):
+        raise ValueError(f"{sha256[:64]!r} is no sha256")
+    before = list_of(values, "before")
+    if len(before) > MOST_BEFORE:
+        raise ValueError(f"before: at most {MOST_BEFORE} models")
+    pick = _pick(values.get("pick"))
+    return source, Chosen(pick=pick, sha256=sha256, before=tuple(map(_pick, before)))
 
 
-def _used_model(values: Any) -> UsedModel:
-    if not isinstance(values, dict):
-        raise ValueError("a model must be an object with name and sha256")
-    return UsedModel(text_of(values, "name"), text_of(values, "sha256"))
+def _pick(values: Any) -> Pick:
+    if not isinstance(values, list) or len(values) != 2:
+        raise ValueError("a choice must be the names of a model and of a profile")
+    for what, name in zip(("model", "profile"), values, strict=True):
+        if name is not None and not (isinstance(name, str) and is_name(name)):
+            raise ValueError(f"{str(name)[:64]!r} is no name of a {what}")
+    return Pick(*values)

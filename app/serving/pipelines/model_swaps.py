@@ -19,12 +19,13 @@ from app.emg.signal.signal_path import SignalPath
 from app.errors import BusyError, MyostreamError, NotReadyError
 from app.inference.manifest import Manifest
 from app.serving.counters.bell import Bell
-from app.serving.counters.shared_swap import COMMIT, DROP, PREPARE, Chosen, SharedSwap, SwapRecord
+from app.serving.counters.shared_swap import COMMIT, DROP, PREPARE, Chosen, Pick, SharedSwap, SwapRecord
 from app.serving.counters.worker_group import WorkerGroup
 from app.serving.models.open_models import OpenModels
 from app.serving.pipelines.model_use import ModelUse
 from app.serving.pipelines.pipeline import SourcePipeline
 from app.serving.pipelines.source_pipelines import SourcePipelines
+from app.serving.profiles.profile import Profile
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,7 @@ LOOK_S = 0.002  # between two looks whether they have
 MOST_BEFORE = 32  # models that can be gone back to
 MOST_CHOSEN = 1024  # sources whose models are remembered
 
-PathOf = Callable[[SourcePipeline, Manifest | None], SignalPath]
+PathOf = Callable[[SourcePipeline, Manifest | None, Profile | None], SignalPath]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +47,16 @@ class Swap:
     model: str | None
     previous: str | None
     from_sample: int
+    profile: str | None = None
 
 
 class ModelSwaps:
     """Changes the models of this worker's sources, together with the other workers where they share the source.
 
-    `path_of` gives the signal path from a source to a model, and raises DataError where it does not fit.
-    `keep` writes down what the sources use; `kept` is what was written before this start.
+    `path_of` gives the signal path from a source to a model, and raises DataError where it does not fit;
+    `profile_of` a person's profile by its name.
+    `keep` writes down what the sources use; `kept` is what was written before this start, and `heeds` says whether
+    the sources of this start go by it.
     """
 
     def __init__(
@@ -60,16 +64,23 @@ class ModelSwaps:
         models: OpenModels,
         pipelines: SourcePipelines,
         path_of: PathOf,
+        profile_of: Callable[[str], Profile],
         worker_group: WorkerGroup,
         base: str,
         kept: Mapping[str, Chosen],
         keep: Callable[[Mapping[str, Chosen]], None] = lambda _: None,
+        heeds: Callable[[], bool] = lambda: True,
     ) -> None:
         self._models, self._pipelines, self._path_of = models, pipelines, path_of
+        self._profile_of = profile_of
         self._group, self._base, self._keep = worker_group, base, keep
         self._shared, self._bell = SharedSwap(worker_group), Bell(worker_group, self.tick)
         self._number, record = self._shared.newest(base)
-        self._chosen: dict[str, Chosen] = dict(record.chosen if record is not None else kept)
+        goes_on = record is not None  # a worker among others, or in the place of one
+        self._kept = {} if goes_on or heeds() else dict(kept)  # of another start, and of no account in this
+        self._chosen: dict[str, Chosen] = dict(
+            record.chosen if record is not None else kept if heeds() else {}
+        )
         self._lock, self._follows = threading.Lock(), threading.Lock()
         self._ahead: tuple[int, SourcePipeline, ModelUse] | None = (
             None  # prepared for another worker's change
@@ -83,42 +94,48 @@ class ModelSwaps:
         """Safe to call twice."""
         self._bell.close()
 
-    def before(self, source: str) -> tuple[str | None, ...]:
-        """Return the models that can be gone back to, the newest last."""
+    def before(self, source: str) -> tuple[Pick, ...]:
+        """Return what can be gone back to, the newest last."""
         found = self._chosen.get(source)
         return () if found is None else found.before
 
     def restore(self, pipeline: SourcePipeline) -> None:
         """Have a source that has not begun read by the model chosen for it; where that fails, the log says why."""
         chosen = self._chosen.get(pipeline.name)
-        if chosen is None or chosen.model == pipeline.use.name:
+        if chosen is None or chosen.pick == _pick_of(pipeline):
             return
+        model, profile = chosen.pick
         try:
-            pipeline.change(self._prepared(pipeline, chosen.model), 0)
+            pipeline.change(self._prepared(pipeline, chosen.pick), 0)
         except MyostreamError as error:
-            log.warning(
-                "the model %s, chosen for the source %s, is not used: %s", chosen.model, pipeline.name, error
-            )
+            what = f"the model {model}" + ("" if profile is None else f" of the profile {profile}")
+            log.warning("%s, chosen for the source %s, is not used: %s", what, pipeline.name, error)
             return
-        log.info("the source %s is read by %s, as before", pipeline.name, chosen.model or "no model")
+        log.info("the source %s is read by %s, as before", pipeline.name, model or "no model")
 
-    def put(self, pipeline: SourcePipeline, model: str | None) -> Swap:
+    def put(self, pipeline: SourcePipeline, model: str | None, profile: str | None = None) -> Swap:
         """Have a source read by another model, None for none. One that is used already stays as it is.
+
+        With a profile its montage and decision rule hold, and where `model` is None its model; if it has none, the one
+        that reads the source now.
 
         Raises:
             BusyError: another change is under way.
             ModelNameError, NotReadyError, BackendUnavailableError, OverloadedError: as `OpenModels.hold`.
+            ProfileNameError: there is no such profile.
             DataError: it does not fit the source.
         """
         with self._alone():
-            was = self._chosen.get(pipeline.name)
-            now = pipeline.use.name
-            before = () if was is None else was.before
-            if self._is_used(pipeline, model):
-                previous = before[-1] if before else None
-                return Swap(model=now, previous=previous, from_sample=pipeline.reading.from_sample)
-            before = (*before, now)[-MOST_BEFORE:]
-            return self._change(pipeline, model, before)
+            before = self.before(pipeline.name)
+            if profile is not None:
+                model = model or self._profile_of(profile).model or pipeline.use.name
+            pick = Pick(model, profile)
+            if self._is_used(pipeline, pick):
+                previous = before[-1].model if before else None
+                return Swap(
+                    model=model, previous=previous, from_sample=pipeline.reading.from_sample, profile=profile
+                )
+            return self._change(pipeline, pick, (*before, _pick_of(pipeline))[-MOST_BEFORE:])
 
     def back(self, pipeline: SourcePipeline) -> Swap:
         """Go back to the model before, as often as there was one.
@@ -139,9 +156,10 @@ class ModelSwaps:
 
     def began(self, pipeline: SourcePipeline) -> None:
         """Remember the model that a source begins with, as chosen for it."""
-        model = pipeline.use.model
-        if model is not None and self._chosen.get(pipeline.name, Chosen(model=None)).model != model.name:
-            self._remember(pipeline.name, Chosen(model=model.name, sha256=model.artefact.sha256))
+        pick, model = _pick_of(pipeline), pipeline.use.model
+        was = self._chosen.get(pipeline.name)
+        if model is not None and (was is None or was.pick != pick):
+            self._remember(pipeline.name, Chosen(pick=pick, sha256=model.artefact.sha256))
 
     def tick(self) -> None:
         """Follow a change that another worker makes; called often, and never waits."""
@@ -161,12 +179,14 @@ class ModelSwaps:
             with self._follows:
                 pass
 
-    def _is_used(self, pipeline: SourcePipeline, name: str | None) -> bool:
-        """Whether that model reads the source, in the version that lies on the disk now."""
-        model = pipeline.use.model
-        if name is None or model is None:
-            return name is None and model is None
-        return model.name == name and self._models.artefact(name).sha256 == model.artefact.sha256
+    def _is_used(self, pipeline: SourcePipeline, pick: Pick) -> bool:
+        """Whether that reads the source, in the version that lies on the disk now."""
+        use = pipeline.use
+        if _pick_of(pipeline) != pick:
+            return False
+        if pick.profile is not None and self._profile_of(pick.profile) != use.profile:
+            return False
+        return use.model is None or self._models.artefact(use.model.name).sha256 == use.model.artefact.sha256
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -182,15 +202,15 @@ class ModelSwaps:
         finally:
             self._lock.release()
 
-    def _change(self, pipeline: SourcePipeline, model: str | None, before: tuple[str | None, ...]) -> Swap:
+    def _change(self, pipeline: SourcePipeline, pick: Pick, before: tuple[Pick, ...]) -> Swap:
         previous = pipeline.use.name
-        use = self._prepared(pipeline, model)
+        use = self._prepared(pipeline, pick)
         sha256 = None if use.model is None else use.model.artefact.sha256
         record = SwapRecord(
             base=self._base,
             phase=PREPARE,
             source=pipeline.name,
-            model=model,
+            pick=pick,
             sha256=sha256,
             chosen=self._chosen,
         )
@@ -199,7 +219,7 @@ class ModelSwaps:
         except BaseException:
             pipeline.forget(use)
             raise
-        chosen = Chosen(model=model, sha256=sha256, before=before)
+        chosen = Chosen(pick=pick, sha256=sha256, before=before)
         shared = self._shares(pipeline)
         ahead = max(1, round((AHEAD_OF_OTHERS_S if shared else AHEAD_S) * pipeline.sampling_rate))
         reached = max(reached, pipeline.looked_at)
@@ -208,34 +228,34 @@ class ModelSwaps:
             of_all = {**self._chosen, pipeline.name: chosen}
             self._write(replace(record, phase=COMMIT, from_sample=from_sample, chosen=of_all))
         pipeline.change(use, from_sample)
-        log.info(
-            "the source %s is read by %s from sample %d on", pipeline.name, model or "no model", from_sample
-        )
+        said = "the source %s is read by %s from sample %d on"
+        log.info(said, pipeline.name, pick.model or "no model", from_sample)
         self._remember(pipeline.name, chosen)
-        return Swap(model=model, previous=previous, from_sample=from_sample)
+        return Swap(model=pick.model, previous=previous, from_sample=from_sample, profile=pick.profile)
 
     def _remember(self, source: str, chosen: Chosen) -> None:
         others = {name: one for name, one in self._chosen.items() if name != source}
         while len(others) >= MOST_CHOSEN:  # clients may think out any number of names
             others.pop(next(iter(others)))
         self._chosen = {**others, source: chosen}
-        self._keep(self._chosen)
+        self._keep({**self._kept, **self._chosen})
 
-    def _prepared(self, pipeline: SourcePipeline, name: str | None, sha256: str | None = None) -> ModelUse:
+    def _prepared(self, pipeline: SourcePipeline, pick: Pick, sha256: str | None = None) -> ModelUse:
         """Return that model, opened, on that source.
 
         Raises:
             MyostreamError: as `put`.
         """
-        if name is None:
-            return pipeline.prepare(None, self._path_of(pipeline, None))
-        artefact = self._models.artefact(name)
+        profile = None if pick.profile is None else self._profile_of(pick.profile)
+        if pick.model is None:
+            return pipeline.prepare(None, self._path_of(pipeline, None, profile), profile)
+        artefact = self._models.artefact(pick.model)
         if sha256 is not None and artefact.sha256 != sha256:
-            raise NotReadyError(f"the model {name} has changed on the disk")
-        path = self._path_of(pipeline, artefact.manifest)  # what does not fit need not be opened
-        model = self._models.hold(name)
+            raise NotReadyError(f"the model {pick.model} has changed on the disk")
+        path = self._path_of(pipeline, artefact.manifest, profile)  # what does not fit need not be opened
+        model = self._models.hold(pick.model)
         try:
-            return pipeline.prepare(model, path)
+            return pipeline.prepare(model, path, profile)
         except BaseException:
             self._models.release(model)
             raise
@@ -275,7 +295,7 @@ class ModelSwaps:
             if refused is not None or time.monotonic() > until:
                 self._write(replace(record, phase=DROP))
                 why = refused or f"it has not said so within {ANSWERS_S:g} s"
-                raise NotReadyError(f"another worker cannot use the model {record.model}: {why}")
+                raise NotReadyError(f"another worker cannot use the model {record.pick.model}: {why}")
             time.sleep(LOOK_S)
 
     def _follow(self) -> None:
@@ -313,17 +333,21 @@ class ModelSwaps:
         if pipeline is None:
             return None  # its source is not there yet; when it comes, it is read as it was chosen
         try:
-            self._ahead = number, pipeline, self._prepared(pipeline, record.model, record.sha256)
+            self._ahead = number, pipeline, self._prepared(pipeline, record.pick, record.sha256)
         except MyostreamError as error:
             return str(error)
         return None
 
     def _take(self, pipeline: SourcePipeline, record: SwapRecord, use: ModelUse | None) -> None:
         try:  # a worker that began meanwhile has prepared nothing
-            use = use or self._prepared(pipeline, record.model, record.sha256)
+            use = use or self._prepared(pipeline, record.pick, record.sha256)
         except MyostreamError as error:
-            log.error(
-                "the model %s of the source %s cannot be used here: %s", record.model, pipeline.name, error
-            )
+            said = "the model %s of the source %s cannot be used here: %s"
+            log.error(said, record.pick.model, pipeline.name, error)
             return
         pipeline.change(use, record.from_sample)
+
+
+def _pick_of(pipeline: SourcePipeline) -> Pick:
+    profile = pipeline.use.profile
+    return Pick(pipeline.use.name, None if profile is None else profile.name)

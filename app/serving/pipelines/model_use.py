@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.emg.signal.montage import Montage
 from app.emg.signal.signal_path import SignalPath
+from app.errors import DataError
 from app.inference.description import described_outputs
 from app.inference.manifest import Manifest
 from app.serving.models.open_models import OpenModel
+from app.serving.profiles.profile import Profile
 from app.serving.sources.signal_feed import SignalFeed
 from app.serving.streams.events import ModelChange
 from app.serving.streams.value_reader import ValueReader
@@ -24,10 +26,8 @@ class ModelUse:
     model: OpenModel | None
     feed: SignalFeed
     classifier: WindowClassifier | ValueReader | None
-
-    @property
-    def manifest(self) -> Manifest | None:
-        return None if self.model is None else self.model.manifest
+    manifest: Manifest | None  # the model's, with the decision rule of the profile where that has one
+    profile: Profile | None = None  # of the person at the source
 
     @property
     def name(self) -> str | None:
@@ -53,12 +53,30 @@ class ModelUse:
         )
 
 
-def use_of(model: OpenModel | None, feed: SignalFeed, gesture_names: Sequence[str]) -> ModelUse:
-    """Return a model on a feed; `gesture_names` are those of the source's labels."""
+def use_of(
+    model: OpenModel | None,
+    feed: SignalFeed,
+    gesture_names: Sequence[str],
+    profile: Profile | None = None,
+) -> ModelUse:
+    """Return a model on a feed; `gesture_names` are those of the source's labels.
+
+    Raises:
+        DataError: the profile says how gestures are decided, and the model gives values.
+    """
     if model is None:
-        return ModelUse(None, feed, None)
-    kind = ValueReader if model.manifest.gives_values else WindowClassifier
-    return ModelUse(model, feed, kind(model.engine, model.manifest, feed.ring, gesture_names))
+        return ModelUse(None, feed, None, None, profile)
+    manifest, rule = model.manifest, None if profile is None else profile.rule
+    if manifest.gives_values:
+        if profile is not None and rule is not None:
+            raise DataError(
+                f"the profile {profile.name} has a decision, which is for gestures; {model.name} gives values"
+            )
+        reader = ValueReader(model.engine, manifest, feed.ring, gesture_names)
+        return ModelUse(model, feed, reader, manifest, profile)
+    manifest = manifest if rule is None else replace(manifest, decision=rule)
+    classifier = WindowClassifier(model.engine, manifest, feed.ring, gesture_names)
+    return ModelUse(model, feed, classifier, manifest, profile)
 
 
 def alike(path: SignalPath, other: SignalPath) -> bool:

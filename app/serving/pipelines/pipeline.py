@@ -23,6 +23,7 @@ from app.serving.models.open_models import OpenModel
 from app.serving.pipelines.model_use import ModelUse, alike, use_of
 from app.serving.pipelines.named_models import NamedModels
 from app.serving.pipelines.newest_windows import newest_windows, unbroken
+from app.serving.profiles.profile import Profile
 from app.serving.sources.acquisition import Acquisition
 from app.serving.sources.signal_feed import SignalFeed
 from app.serving.streams.broadcast import Broadcast, Reading
@@ -67,15 +68,26 @@ class SourcePipeline:
     """
 
     def __init__(
-        self, name: str, acquisition: Acquisition, services: PipelineServices, model: OpenModel | None
+        self,
+        name: str,
+        acquisition: Acquisition,
+        services: PipelineServices,
+        model: OpenModel | None,
+        profile: Profile | None = None,
     ) -> None:
         self._services, self._lock, self._closed = services, threading.Lock(), False
-        self._take(name, acquisition, model)
+        self._take(name, acquisition, model, profile)
         self.broadcast = self._groups_of(self.use)
 
-    def _take(self, name: str, acquisition: Acquisition, model: OpenModel | None) -> None:
+    def _take(
+        self,
+        name: str,
+        acquisition: Acquisition,
+        model: OpenModel | None,
+        profile: Profile | None = None,
+    ) -> None:
         self.name, self.acquisition, self.source = name, acquisition, acquisition.source
-        self.use = use_of(model, acquisition.main, self.source.gesture_names)
+        self.use = use_of(model, acquisition.main, self.source.gesture_names, profile)
         self.reading = self._reading(self.use)
         self._ahead: list[ModelUse] = []  # prepared, for a change that may come
         self._coming: list[tuple[Reading, ModelUse]] = []  # changes ahead, in their order
@@ -125,13 +137,13 @@ class SourcePipeline:
     def ring(self) -> Ring:
         return self.use.feed.ring
 
-    def prepare(self, model: OpenModel | None, path: SignalPath) -> ModelUse:
+    def prepare(self, model: OpenModel | None, path: SignalPath, profile: Profile | None = None) -> ModelUse:
         """Return that model on this source, filled from now on: by a `path` of its own, or one here that is like it.
 
         Waits until a path of its own holds a window, where the source delivers. What it returns is given to `change`
         or to `forget`.
         """
-        use = self._use(model, path)
+        use = self._use(model, path, profile)
         with self._lock:
             self._ahead.append(use)
             self._fill()
@@ -196,10 +208,10 @@ class SourcePipeline:
         leaving = [feed for _, feed in self._leaving]
         self.acquisition.fill(*(use.feed for use in coming), *leaving, *self.named.feeds)
 
-    def _use(self, model: OpenModel | None, path: SignalPath) -> ModelUse:
+    def _use(self, model: OpenModel | None, path: SignalPath, profile: Profile | None = None) -> ModelUse:
         there = next((feed.path for feed in self.acquisition.feeds if alike(feed.path, path)), path)
         length = 1 if model is None else model.manifest.length
-        return use_of(model, self.acquisition.feed(there, length), self.source.gesture_names)
+        return use_of(model, self.acquisition.feed(there, length), self.source.gesture_names, profile)
 
     def _reading(self, use: ModelUse, from_sample: int = 0) -> Reading:
         return Reading(

@@ -13,13 +13,14 @@ from app.serving.models.open_models import OpenModel, OpenModels
 from app.serving.pipelines.model_swaps import ModelSwaps
 from app.serving.pipelines.pipeline import SourcePipeline
 from app.serving.pipelines.source_pipelines import SourcePipelines
+from app.serving.profiles.profile import Profile
 from app.serving.sources.acquisition import Acquisition
 from app.serving.sources.declared import Declared
 from app.serving.sources.opening import read_by_model
 
 log = logging.getLogger(__name__)
 
-MakePipeline = Callable[[str, Acquisition, OpenModel | None], SourcePipeline]
+MakePipeline = Callable[[str, Acquisition, OpenModel | None, Profile | None], SourcePipeline]
 
 
 class PushedSources:
@@ -30,10 +31,12 @@ class PushedSources:
         settings: Callable[[], Settings],
         models: OpenModels,
         swaps: ModelSwaps,
+        profile_of: Callable[[str], Profile],
         pipelines: SourcePipelines,
         make: MakePipeline,
     ) -> None:
         self._settings, self._models, self._swaps = settings, models, swaps
+        self._profile_of = profile_of
         self._pipelines, self._make = pipelines, make
 
     def declare(self, declared: Declared) -> tuple[SourcePipeline, bool]:
@@ -44,7 +47,7 @@ class PushedSources:
         Raises:
             BusyError: EMG_MODE is not push, or a source of that name was declared otherwise.
             DataError: the model takes no such signal.
-            ModelNameError: there is no such model; further as `OpenModels.hold`.
+            ModelNameError, ProfileNameError: there is no such model or profile; further as `OpenModels.hold`.
             OverloadedError: EMG_MAX_SOURCES are open.
         """
         mode = self._settings().emg_mode
@@ -54,30 +57,53 @@ class PushedSources:
         if there is not None:
             self._expect_same(declared, there)
             return there, False
-        chosen = self._swaps.chosen(declared.name)
-        name = declared.model or (None if chosen is None else chosen.model)
-        if name is None:
-            return self._open(declared, self._models.own, self._settings()), True
-        model = self._models.hold(name)
+        model, profile = self._pick(declared)
+        settings = self._settings()
+        if profile is not None and profile.montage is not None:
+            settings = replace(settings, montage=profile.montage)
+        if model is None:
+            return self._open(declared, self._models.own, settings, profile), True
+        held = self._models.hold(model)
         try:
-            pipeline = self._open(declared, model, replace(self._settings(), model=name))
+            pipeline = self._open(declared, held, replace(settings, model=model), profile)
         finally:
-            self._models.release(model)  # the pipeline holds it
+            self._models.release(held)  # the pipeline holds it
         self._swaps.began(pipeline)
         return pipeline, True
+
+    def _pick(self, declared: Declared) -> tuple[str | None, Profile | None]:
+        """Return the model and the profile that it says, else those that were chosen for a source of that name."""
+        if declared.profile is not None:
+            profile = self._profile_of(declared.profile)
+            return declared.model or profile.model, profile
+        if declared.model is not None:
+            return declared.model, None
+        chosen = self._swaps.chosen(declared.name)
+        if chosen is None:
+            return None, None
+        return chosen.pick.model, None if chosen.pick.profile is None else self._profile_of(
+            chosen.pick.profile
+        )
 
     def _expect_same(self, declared: Declared, there: SourcePipeline) -> None:
         assert isinstance(there.source, PushSource)  # with EMG_MODE=push there is no other kind
         declared.expect_same(there.source)
-        if declared.model is not None:
-            self._swaps.put(there, declared.model)
+        if declared.model is not None or declared.profile is not None:
+            self._swaps.put(there, declared.model, declared.profile)
 
-    def _open(self, declared: Declared, model: OpenModel | None, settings: Settings) -> SourcePipeline:
+    def _open(
+        self,
+        declared: Declared,
+        model: OpenModel | None,
+        settings: Settings,
+        profile: Profile | None,
+    ) -> SourcePipeline:
         expected = None if model is None else model.manifest
         source = declared.open(settings, expected)
         opened = read_by_model(settings, source, expected)
         acquisition = Acquisition(source, opened.path, length=opened.length)
-        pipeline = self._make(declared.name, acquisition, model if opened.manifest is not None else None)
+        reads = model if opened.manifest is not None else None
+        pipeline = self._make(declared.name, acquisition, reads, profile)
         acquisition.on_end = lambda: self._ended(pipeline)
         try:
             self._pipelines.add(pipeline)

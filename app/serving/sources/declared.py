@@ -24,9 +24,8 @@ class Declared:
     channels: int
     sampling_rate: float  # Hz
     units: str | None  # None: the model's, or unknown without one
-    model: str | None = (
-        None  # that reads it; None: the one chosen for it, else the server's own where it fits
-    )
+    model: str | None = None  # None: the one chosen for it, else the server's own where that fits
+    profile: str | None = None  # of the person
 
     def open(self, settings: Settings, expected: Manifest | None) -> PushSource:
         """Return the source; in the model's units, where a model reads it.

@@ -44,7 +44,7 @@ class OwnSource:
         self._start, self._others = settings, others
         self.expected = expected  # the model that this worker runs, whether or not it reads the source
         self._describe = describe
-        self._worker_group, self._base = worker_group, worker_group.link(repr(settings))
+        self._worker_group, self.base = worker_group, worker_group.link(repr(settings))
         self.adopt: Adopt = lambda _settings, _opened: None
         self.settings = settings  # of now
         self._said: Mapping[str, str] = {}
@@ -63,7 +63,7 @@ class OwnSource:
         Raises:
             MyostreamError: it cannot be used, whatever the device will say.
         """
-        self._number, choice = newest(self._worker_group, self._base)
+        self._number, choice = newest(self._worker_group, self.base)
         if choice is not None:
             self._said, self.settings = choice.said, with_choice(self._start, choice.said)
             self._expect(choice.model)
@@ -148,7 +148,7 @@ class OwnSource:
     def _follow(self) -> None:
         with self._lock:
             try:
-                number, choice = newest(self._worker_group, self._base)
+                number, choice = newest(self._worker_group, self.base)
                 if choice is not None and dict(choice.said) != dict(self._said):
                     settings = with_choice(self._start, choice.said)
                     opened = self._opened(settings, choice.said, choice)
@@ -166,7 +166,7 @@ class OwnSource:
         while not self._stop.wait(RETRY_S):
             trouble, opened, choice = "", None, None
             try:  # without the lock: it takes seconds, and somebody may rather choose another source
-                _, choice = newest(self._worker_group, self._base)
+                _, choice = newest(self._worker_group, self.base)
                 opened = self._opened(settings, said, choice)
             except MyostreamError as error:
                 trouble = str(error)
@@ -227,7 +227,7 @@ class OwnSource:
     def _publish(self, said: Mapping[str, str], opened: Opened) -> None:
         description = describe_source(opened.source).as_json()
         model = None if self.expected is None else self.expected.name
-        choice = SourceChoice(base=self._base, said=dict(said), model=model, description=description)
+        choice = SourceChoice(base=self.base, said=dict(said), model=model, description=description)
         try:
             self._number = publish(self._worker_group, choice)
         except ValueError:  # hundreds of channels with long names: each worker asks the device

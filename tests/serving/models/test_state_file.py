@@ -10,16 +10,13 @@ import pytest
 
 from app import private_files
 from app.errors import NotReadyError
+from app.serving.counters.shared_swap import Chosen, Pick
 from app.serving.models import state_file
-from app.serving.models.state_file import MOST_BEFORE, SourceModel, StateFile, UsedModel
+from app.serving.models.state_file import MOST_BEFORE, StateFile
 
 
-def used(name: str) -> UsedModel:
-    return UsedModel(name, name.encode().hex().rjust(64, "0"))
-
-
-def of(source: str, model: str = "tiny", **more: Any) -> SourceModel:
-    return SourceModel(source=source, model=used(model), **more)
+def of(model: str | None = "tiny", profile: str | None = None, *before: Pick) -> Chosen:
+    return Chosen(pick=Pick(model, profile), sha256=None if model is None else "0" * 64, before=before)
 
 
 @pytest.fixture
@@ -29,61 +26,37 @@ def file(tmp_path: Path) -> StateFile:
 
 def test_what_was_saved_is_loaded_and_is_for_this_user_alone(file: StateFile) -> None:
     said = {
-        "arm": of("arm", before=(used("a"), used("b")), profile="anna", used_at=1.5e9),
-        "leg of Jörg 😀": of("leg of Jörg 😀"),
+        "arm": of("tiny", "anna", Pick("a"), Pick(None), Pick("b", "bea")),
+        "leg of Jörg 😀": of(None),
     }
     assert file.load() == {}
-    file.save({"arm": of("arm")})
+    file.save({"arm": of()})
     file.save(said)
     assert file.load() == said
     assert file.path.stat().st_mode & 0o777 == 0o600
     assert [one.name for one in file.path.parent.iterdir()] == ["state.json"]
 
 
-def test_models_are_swapped_and_undone_as_often_as_there_was_one() -> None:
-    now = of("arm", "first")
-    for name in ("second", "third"):
-        now = now.swapped(used(name), "anna", 5.0)
-    assert (now.model, now.before, now.profile) == (used("third"), (used("first"), used("second")), "anna")
-    back = now.undone(6.0)
-    assert back == of("arm", "second", before=(used("first"),), used_at=6.0)
-    last = back.undone(7.0)
-    assert last == of("arm", "first", used_at=7.0)
-    assert last.undone(8.0) is None
-
-
-def test_of_many_models_before_the_first_are_forgotten() -> None:
-    now = of("arm", "m0")
-    for number in range(1, 100):
-        now = now.swapped(used(f"m{number}"), None, float(number))
-    assert now.before == tuple(used(f"m{number}") for number in range(99 - MOST_BEFORE, 99))
-
-
-def test_of_many_sources_those_go_that_were_longest_not_used(
+def test_of_many_sources_those_go_that_were_longest_not_changed(
     file: StateFile, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(state_file, "MOST_SOURCES", 3)
-    file.save({f"s{at}": of(f"s{at}", used_at=float(at)) for at in (3, 1, 5, 2, 4)})
-    assert sorted(file.load()) == ["s3", "s4", "s5"]
+    file.save({f"s{at}": of() for at in (3, 1, 5, 2, 4)})
+    assert list(file.load()) == ["s5", "s2", "s4"]
 
 
 def test_as_many_as_may_be_are_read_again(file: StateFile) -> None:
-    long = UsedModel("m" * 64, "f" * 64)
     names = [f"{at:04}{'😀' * 196}" for at in range(state_file.MOST_SOURCES)]  # 12 bytes each
-    full = {
-        name: SourceModel(source=name, model=long, before=(long,) * MOST_BEFORE, profile="p" * 64)
-        for name in names
-    }
+    full = {name: of("m" * 64, "p" * 64, *[Pick("m" * 64, "p" * 64)] * MOST_BEFORE) for name in names}
     file.save(full)
     assert file.load() == full
 
 
 SOUND = {
     "source": "arm",
-    "model": {"name": "tiny", "sha256": "0" * 64},
+    "pick": ["tiny", None],
+    "sha256": "0" * 64,
     "before": [],
-    "profile": None,
-    "used_at": 0,
 }
 
 
@@ -103,12 +76,13 @@ SOUND = {
             for bad, why in (
                 ({"source": 3}, "source must be a text"),
                 ({"source": ""}, "a source's name"),
-                ({"model": None}, "a model must be an object"),
-                ({"model": {"name": "../x", "sha256": "0" * 64}}, "no name of a model"),
-                ({"model": {"name": "tiny", "sha256": "G" * 64}}, "no sha256"),
-                ({"before": [SOUND["model"]] * 33}, "at most 32 models"),
-                ({"profile": "../x"}, "no name of a profile"),
-                ({"used_at": "now"}, "used_at must be a number"),
+                ({"pick": None}, "a choice must be the names"),
+                ({"pick": ["tiny"]}, "a choice must be the names"),
+                ({"pick": ["../x", None]}, "no name of a model"),
+                ({"pick": [3, None]}, "no name of a model"),
+                ({"sha256": "G" * 64}, "no sha256"),
+                ({"before": [["tiny", None]] * 33}, "at most 32 models"),
+                ({"pick": ["tiny", "../x"]}, "no name of a profile"),
             )
         ),
     ],
@@ -126,8 +100,8 @@ def test_a_damaged_file_is_kept_aside_and_said_once(
     assert "is kept as state.json.damaged" in said
     assert "\n" not in said
     assert (file.path.parent / "state.json.damaged").read_bytes() == content
-    file.save({"arm": of("arm")})
-    assert file.load() == {"arm": of("arm")}
+    file.save({"arm": of()})
+    assert file.load() == {"arm": of()}
 
 
 def test_a_link_is_not_followed_and_stops_nothing(
@@ -143,7 +117,7 @@ def test_a_link_is_not_followed_and_stops_nothing(
 def test_a_disk_that_does_not_take_it_leaves_what_was_saved(
     file: StateFile, broken: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file.save({"arm": of("arm")})
+    file.save({"arm": of()})
 
     def full(*_: Any, **__: Any) -> None:
         raise OSError(28, os.strerror(28))
@@ -154,13 +128,13 @@ def test_a_disk_that_does_not_take_it_leaves_what_was_saved(
         else:
             patched.setattr(private_files, "opener", full)
         with pytest.raises(NotReadyError, match=r"^state\.json cannot be written: No space left on device$"):
-            file.save({"leg": of("leg")})
-    assert file.load() == {"arm": of("arm")}
+            file.save({"leg": of()})
+    assert file.load() == {"arm": of()}
     assert [one.name for one in file.path.parent.iterdir()] == ["state.json"]
 
 
 def test_what_a_writer_that_was_killed_has_left_stops_no_other(file: StateFile) -> None:
     private_files.write(file.path.with_name(".state.json.new"), b"half")
-    file.save({"arm": of("arm")})
-    assert file.load() == {"arm": of("arm")}
+    file.save({"arm": of()})
+    assert file.load() == {"arm": of()}
     assert [one.name for one in file.path.parent.iterdir()] == ["state.json"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,11 +16,21 @@ import pytest
 from app.api.sse import events as sse
 from app.config import EmgMode, Settings
 from app.emg.pushed_source import PushSource
-from app.errors import BusyError, DataError, ModelNameError, MyostreamError, NotReadyError
+from app.errors import (
+    BusyError,
+    DataError,
+    ModelNameError,
+    MyostreamError,
+    NotReadyError,
+    ProfileNameError,
+)
 from app.inference import artefact
+from app.inference.decision_rule import DecisionRule
+from app.serving.counters.shared_swap import Pick
 from app.serving.engine.opening import make_engine
 from app.serving.models import open_models
 from app.serving.pipelines.pipeline import SourcePipeline
+from app.serving.profiles.profile import Profile
 from app.serving.runtime import Runtime
 from app.serving.sources.declared import Declared
 from app.serving.streams.events import StreamOptions
@@ -58,7 +69,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Person:
     """A source that the test pushes, on a server whose own model is A; and streams of it."""
 
-    def __init__(self, instance: Path, **more: Any) -> None:
+    def __init__(self, instance: Path, name: str = "anna", **more: Any) -> None:
         settings = Settings(
             emg_mode=EmgMode.PUSH, model=A, backends=("pytorch",), mains_hz=None, instance=instance, **more
         )
@@ -67,13 +78,17 @@ class Person:
             settings=settings, artefact=own, engine=make_engine(settings, own), encode=sse.encode
         )
         self.runtime.start()
-        self.pipeline = self.declare("anna")
+        self.pipeline = self.declare(name)
         self.next = 0
         self.rows = np.random.default_rng(7)
 
-    def declare(self, name: str, model: str | None = None) -> SourcePipeline:
-        declared = Declared(name=name, channels=CHANNELS, sampling_rate=RATE, units="uV", model=model)
-        return self.runtime.pushed.declare(declared)[0]
+    def declare(
+        self, name: str, model: str | None = None, profile: str | None = None, channels: int = CHANNELS
+    ) -> SourcePipeline:
+        declared = Declared(
+            name=name, channels=channels, sampling_rate=RATE, units="uV", model=model, profile=profile
+        )
+        return self.runtime.source_models.pushed.declare(declared)[0]
 
     def push(self, chunks: int = 1) -> None:
         source = self.pipeline.source
@@ -86,7 +101,7 @@ class Person:
 
     def put(self, model: str | None) -> int:
         """Change the model while samples come, as they do; return the first sample of the new one."""
-        swaps, done = self.runtime.swaps, []
+        swaps, done = self.runtime.source_models.swaps, []
 
         def change() -> None:
             try:
@@ -99,7 +114,7 @@ class Person:
     def back(self) -> int:
         done: list[Any] = []
         return self._while_pushing(
-            lambda: done.append(self.runtime.swaps.back(self.pipeline).from_sample), done
+            lambda: done.append(self.runtime.source_models.swaps.back(self.pipeline).from_sample), done
         )
 
     def _while_pushing(self, change: Callable[[], None], done: list[Any]) -> int:
@@ -141,6 +156,8 @@ class Stream:
 
 @pytest.fixture
 def person(instance: Path) -> Iterator[Person]:
+    for left in (instance / "state.json", *instance.glob("profiles/*")):
+        left.unlink(missing_ok=True)
     person = Person(instance)
     person.push(20)
     yield person
@@ -207,12 +224,12 @@ def test_it_goes_back_as_often_as_there_was_one(person: Person) -> None:
     stream = Stream(person)
     for model in (B, LONG, OTHER):
         person.put(model)
-    assert person.runtime.swaps.before("anna") == (A, B, LONG)
+    assert person.runtime.source_models.swaps.before("anna") == (Pick(A), Pick(B), Pick(LONG))
     for model in (LONG, B, A):
         person.back()
         assert person.pipeline.use.name == model
     with pytest.raises(BusyError, match="no model was used for the source anna before"):
-        person.runtime.swaps.back(person.pipeline)
+        person.runtime.source_models.swaps.back(person.pipeline)
     until(lambda: len(stream.changes) == 6)
     expect_whole(stream)
 
@@ -220,7 +237,7 @@ def test_it_goes_back_as_often_as_there_was_one(person: Person) -> None:
 def test_the_same_again_changes_nothing(person: Person) -> None:
     stream, first = Stream(person), person.put(B)
     assert person.put(B) == first
-    assert person.runtime.swaps.before("anna") == (A,)
+    assert person.runtime.source_models.swaps.before("anna") == (Pick(A),)
     until(lambda: len(stream.changes) == 1)
 
 
@@ -302,12 +319,12 @@ def test_a_model_that_does_not_open_changes_nothing(person: Person, monkeypatch:
 
 
 def test_while_one_change_is_made_another_is_refused(person: Person) -> None:
-    with person.runtime.swaps._alone(), pytest.raises(BusyError, match="under way"):
-        person.runtime.swaps.put(person.pipeline, B)
+    with person.runtime.source_models.swaps._alone(), pytest.raises(BusyError, match="under way"):
+        person.runtime.source_models.swaps.put(person.pipeline, B)
 
 
 def test_a_stream_that_names_a_model_stays_with_it(person: Person) -> None:
-    named = person.runtime.named_model(person.pipeline, OTHER)
+    named = person.runtime.source_models.named(person.pipeline, OTHER)
     events: list[Json] = []
     reader = named.broadcast.join(OPTIONS)
     reader.listen(lambda event, _: kept(events, event))
@@ -355,7 +372,7 @@ def test_forty_changes_leave_nothing_behind(person: Person) -> None:
     person.push(int(RATE) // CHUNK + 10)  # a second, for which the signal of the model before is still filled
     assert len(person.pipeline.acquisition.feeds) == 1
     assert {one.name: one.held for one in person.runtime.open_models} == {A: 1, B: 0, OTHER: 0, LONG: 0}
-    assert len(person.runtime.swaps.before("anna")) == 32
+    assert len(person.runtime.source_models.swaps.before("anna")) == 32
     until(lambda: len(stream.changes) == 40)
     expect_whole(stream)
 
@@ -370,3 +387,59 @@ def test_no_more_are_open_than_may_be(instance: Path, monkeypatch: pytest.Monkey
     with person.runtime.open_models.holding(LONG), pytest.raises(MyostreamError, match="EMG_MAX_MODELS"):
         person.put(B)
     person.close()
+
+
+def test_after_a_restart_a_source_has_the_model_it_had(person: Person, instance: Path) -> None:
+    person.put(B)
+    person.put(LONG)
+    person.close()
+    again = Person(instance)
+    assert again.pipeline.use.name == LONG
+    assert again.runtime.source_models.swaps.before("anna") == (Pick(A), Pick(B))
+    again.close()
+
+
+def test_a_model_that_is_gone_by_then_is_said_and_does_without(
+    person: Person, instance: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    make_artefact(instance / "models" / "short", name="short", channels=CHANNELS)
+    person.put("short")
+    person.close()
+    shutil.rmtree(instance / "models" / "short")
+    again = Person(instance, name="bea")
+    with pytest.raises(ModelNameError, match="no model 'short'"):
+        again.declare("anna")
+    assert again.declare("anna", A).use.name == A
+    again.close()
+
+
+def test_a_profile_brings_its_model_and_its_decisions(person: Person) -> None:
+    rule = DecisionRule(votes=9, min_confidence=0.25)
+    person.runtime.models.profiles.put(Profile(name="anna", model=B, rule=rule))
+    swap = person.runtime.source_models.swaps.put(person.pipeline, None, "anna")
+    person.push(3)
+    assert (swap.model, swap.profile) == (B, "anna")
+    assert (person.pipeline.use.name, person.pipeline.manifest.rule) == (B, rule)  # type: ignore[union-attr]  # it has one
+    person.put(B)  # the model alone: its own rule
+    assert person.pipeline.manifest.rule != rule  # type: ignore[union-attr]  # as above
+    person.back()
+    assert person.pipeline.manifest.rule == rule  # type: ignore[union-attr]  # as above
+
+
+def test_a_profile_brings_its_montage(person: Person) -> None:
+    """Electrodes 5 to 8 of eight, in turned order."""
+    person.runtime.models.profiles.put(Profile(name="turned", model=B, montage="8,7,6,5"))
+    pipeline = person.declare("eight", profile="turned", channels=8)
+    assert pipeline.montage is not None
+    assert pipeline.montage.columns == (7, 6, 5, 4)
+    assert pipeline.use.name == B
+
+
+def test_a_profile_without_a_model_keeps_that_of_now(person: Person) -> None:
+    person.runtime.models.profiles.put(Profile(name="careful", rule=DecisionRule(min_confidence=0.9)))
+    swap = person.runtime.source_models.swaps.put(person.pipeline, None, "careful")
+    assert (swap.model, swap.previous) == (A, A)
+    person.push(3)
+    assert person.pipeline.manifest.rule.min_confidence == 0.9  # type: ignore[union-attr]  # it has one
+    with pytest.raises(ProfileNameError):
+        person.runtime.source_models.swaps.put(person.pipeline, None, "nobody")

@@ -121,14 +121,14 @@ def test_a_worker_that_starts_takes_back_no_change_made_meanwhile() -> None:
     slow = Device()
     slow.answers.clear()
     said = {**SERIAL, "EMG_PORT": "/dev/ttyACM1"}
-    publish(groups[0], SourceChoice(base=first.own._base, said=said))  # not what it is: the next one asks
+    publish(groups[0], SourceChoice(base=first.own.base, said=said))  # not what it is: the next one asks
     starting = threading.Thread(target=lambda: Worker(groups[1], slow), daemon=True)
     starting.start()
     slow.asking.wait(5)
     first.own.switch({"EMG_MODE": "dummy"})
     slow.answers.set()
     starting.join()
-    _, choice = newest(groups[0], first.own._base)
+    _, choice = newest(groups[0], first.own.base)
     assert choice is not None
     assert choice.said == {"EMG_MODE": "dummy"}
 
