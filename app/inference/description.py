@@ -52,7 +52,7 @@ def _lineage(model: Artefact, others: list[Artefact]) -> dict[str, Any]:
         if parent is None
         else {"name": parent.name, "sha256": parent.sha256, "here": bool(here)},
         "children": sorted(one.manifest.name for one in others if _is_child(one.manifest, model.sha256)),
-        "person": _person(model.manifest),
+        "person": person_of(model.manifest),
         "recordings": _recordings(model.manifest),
     }
 
@@ -61,7 +61,7 @@ def _is_child(manifest: Manifest, sha256: str) -> bool:
     return manifest.parent is not None and manifest.parent.sha256 == sha256
 
 
-def _person(manifest: Manifest) -> str | None:
+def person_of(manifest: Manifest) -> str | None:
     """Return whose model it is, where its training says so."""
     found = manifest.training.get("person", manifest.training.get("subject"))
     return found if isinstance(found, str) else None

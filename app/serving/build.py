@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from app.config import Settings
 from app.emg.signal.scipy_signal import scipy_signal
 from app.inference import artefact
+from app.inference.description import person_of
 from app.inference.manifest import Manifest
 from app.serving.counters.worker_group import WorkerGroup
 from app.serving.engine.opening import expected_artefact, make_engine, no_engine
@@ -59,8 +60,9 @@ def make_runtime(
 
 
 def _others(settings: Settings) -> Sequence[Manifest]:
-    """Return the models that may serve where the operator names none."""
-    return artefact.manifests(settings.model_folders) if settings.model is None else ()
+    """Return the models that may serve where the operator names none: those of one person after those of many."""
+    found = artefact.manifests(settings.model_folders) if settings.model is None else []
+    return sorted(found, key=lambda one: (one.parent is not None, person_of(one) is not None))
 
 
 def build_runtime(
