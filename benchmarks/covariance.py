@@ -33,6 +33,7 @@ BLOCKS = 20  # the calls of a row are spread over these
 BATCH = 64
 MYO_BANDS = [[15, 35], [35, 60], [60, 95]]
 MYO = {"channels": 8, "length": 40, "context": 160, "sampling_rate": 200.0}
+LONG = {**MYO, "context": 360}
 FAST = {"channels": 16, "length": 400, "context": 1100, "sampling_rate": 2000.0}
 
 # name, and what differs from the defaults
@@ -40,9 +41,16 @@ SHAPES: tuple[tuple[str, Mapping[str, Any], Mapping[str, Any]], ...] = (
     ("8 ch 200 Hz, 1 s", MYO, {}),
     ("8 ch 200 Hz, 1 s, 3 bands", MYO, {"bands_hz": MYO_BANDS}),
     ("8 ch 200 Hz, 1 s, 3 bands, typical", MYO, {"bands_hz": MYO_BANDS, "typical": 96}),
-    ("8 ch 200 Hz, 2 s, 3 bands", {**MYO, "context": 360}, {"bands_hz": MYO_BANDS}),
+    ("8 ch 200 Hz, 2 s, 3 bands, typical", LONG, {"bands_hz": MYO_BANDS, "typical": 96}),
+    (
+        "8 ch 200 Hz, 2 s, 3 bands, typical, curved",
+        LONG,
+        {"bands_hz": MYO_BANDS, "typical": 96, "curved": 128},
+    ),
+    ("8 ch 200 Hz, 2 s, 3 bands", LONG, {"bands_hz": MYO_BANDS}),
     ("16 ch 2 kHz, 0.75 s", FAST, {}),
     ("16 ch 2 kHz, 0.75 s, typical", FAST, {"typical": 272}),
+    ("16 ch 2 kHz, 0.75 s, typical, curved", FAST, {"typical": 272, "curved": 128}),
     ("16 ch 2 kHz, 1 s", {**FAST, "context": 1600}, {}),
     (
         "16 ch 2 kHz, 0.75 s, 3 bands of 50 ms",
@@ -128,6 +136,9 @@ def _weights(manifest: Manifest) -> dict[str, np.ndarray]:
     shapes = {"head.weight": (classes, features), "head.bias": (classes,)}
     if parameters.typical:
         shapes |= {"typical.weight": (parameters.typical, features), "typical.bias": (parameters.typical,)}
+    if parameters.curved:
+        shapes |= {"curve.weight": (parameters.curved, features), "curve.bias": (parameters.curved,)}
+        shapes["curvature.weight"] = (classes, parameters.curved)
     if parameters.projected:
         shapes["project.weight"] = (parameters.projected, manifest.channels)
     return {name: random.normal(0, 0.1, shape).astype(np.float32) for name, shape in shapes.items()}

@@ -16,6 +16,7 @@ from app.errors import ArtefactError
 from app.inference.artefact import CURE, WEIGHTS, Artefact
 from app.inference.backend import Batch
 from app.inference.covariance.features import features
+from app.inference.covariance.logits import head_logits
 from app.inference.covariance.parameters import CovarianceParameters
 from app.inference.hyper_parameters import HyperParameters
 from app.inference.manifest import Manifest, shown
@@ -89,18 +90,13 @@ def _power_features(emg: Doubles, shape: HyperParameters, arrays: Arrays) -> Dou
 
 
 def _covariance_logits(emg: Doubles, manifest: Manifest, arrays: Arrays) -> Doubles:
-    """Logits of a covariance model: the linear head's, less half the squared distance from what is typical."""
+    """Logits of a covariance model."""
     parameters = CovarianceParameters.read(manifest.hyper_parameters)
     projection = arrays["project.weight"] if parameters.projected else None
     found = features(
         emg, parameters, length=manifest.length, rate=manifest.sampling_rate, projection=projection
     )
-    by_placement = _head(found, arrays).reshape(len(found), parameters.placements, -1)
-    logits: Doubles = np.logaddexp.reduce(by_placement, axis=1)
-    if parameters.typical:
-        far = found @ arrays["typical.weight"].T.astype(np.float64) + arrays["typical.bias"]
-        logits -= np.square(far).sum(1, keepdims=True) / 2
-    return logits
+    return head_logits(found, parameters, arrays)
 
 
 def _head(read: Doubles, arrays: Arrays) -> Doubles:

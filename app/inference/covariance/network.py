@@ -1,4 +1,4 @@
-"""The covariance model in PyTorch: features.py as tensor operations under a linear head."""
+"""The covariance model in PyTorch: features.py as tensor operations under a linear head or a quadratic one."""
 
 from __future__ import annotations
 
@@ -20,10 +20,11 @@ def _blocks(held: Constants) -> Doubles:
 
 
 class CovarianceNet(nn.Module):
-    """Log covariances of the window and of all that is read, log band powers, a linear head.
+    """Log covariances of the window and of all that is read, log band powers, a head.
 
     Logits are head(f) - |typical(f)|^2 / 2: a Gaussian log density up to a constant, which softmax does not see and
     the largest logit does. Where nobody knows how a ring sits, head(f) is the logarithm of the sum over its placements.
+    Where classes differ in their covariances too, curvature(curve(f)^2) is added.
     Pure tensor operations without control flow that depends on data.
     """
 
@@ -44,6 +45,8 @@ class CovarianceNet(nn.Module):
         size = parameters.size(held.channels)
         self.head = nn.Linear(size, parameters.placements * classes)
         self.typical = nn.Linear(size, parameters.typical) if parameters.typical else None
+        self.curve = nn.Linear(size, parameters.curved) if parameters.curved else None
+        self.curvature = nn.Linear(parameters.curved, classes, bias=False) if parameters.curved else None
         self.project = nn.Linear(held.channels, held.directions, bias=False) if parameters.projected else None
         self._keep("fading", held.fading)
         self._keep("spread", held.spread.T)
@@ -59,11 +62,16 @@ class CovarianceNet(nn.Module):
 
     def forward(self, emg: Tensor) -> Tensor:
         """Logits (batch, classes) of windows with their context, (batch, reads, channels)."""
-        found = self.features(emg)
+        return self._logits(self.features(emg))
+
+    def _logits(self, found: Tensor) -> Tensor:
+        """Logits (batch, classes) of features; `head_logits` in PyTorch."""
         logits: Tensor = self.head(found)
         placements = self.held.parameters.placements
         if placements > 1:
             logits = logits.reshape(len(logits), placements, -1).logsumexp(1)
+        if self.curve is not None and self.curvature is not None:
+            logits = logits + self.curvature(self.curve(found).square())
         if self.typical is not None:
             logits = logits - self.typical(found).square().sum(1, keepdim=True) / 2
         return logits
@@ -127,7 +135,8 @@ class CovarianceNet(nn.Module):
         products = 2 * (size - 1 + number - 1) * n**3 + 2 * number * size * n * n
         waves = len(cut.weight) * n * (cut.basis.size + self.waves.shape[1] * len(cut.rows))
         projection = reads * self.channels * (n + 3) if self.project is not None else 0
-        heads = sum(layer.weight.numel() for layer in (self.head, self.typical) if layer is not None)
+        layers = (self.head, self.typical, self.curve, self.curvature)
+        heads = sum(layer.weight.numel() for layer in layers if layer is not None)
         return OPERATIONS_PER_MAC * (
             covariances + products + waves + projection + heads + self.spread.numel()
         )

@@ -15,7 +15,7 @@ Doubles = npt.NDArray[np.float64]
 Band = tuple[float, float]  # Hz, from and below
 
 # Far above what runs in real time on one core; they bound what a hand-edited manifest can make us allocate.
-MAX_DEGREE, MAX_BANDS, MAX_TYPICAL, MAX_PROJECTED = 95, 16, 4096, 64
+MAX_DEGREE, MAX_BANDS, MAX_TYPICAL, MAX_PROJECTED, MAX_CURVED = 95, 16, 4096, 64, 8192
 MAX_PLACEMENTS = 2 * 64  # a ring of 64 electrodes, either way round
 MAX_MS = 1e5
 
@@ -41,6 +41,7 @@ class CovarianceParameters:
         1  # ways in which a ring may sit, each with a head: `head.weight` has so many times the classes
     )
     typical: int = 0  # rows of `typical.weight`: how far a window lies from what was taught; 0: not looked at
+    curved: int = 0  # rows of `curve.weight`, whose squares `curvature.weight` adds to the logits; 0: none
 
     def __post_init__(self) -> None:
         expect_real(self.ridge, "ridge", 1e-4, 1.0)
@@ -51,6 +52,7 @@ class CovarianceParameters:
         expect_whole(self.projected, "projected", 0, MAX_PROJECTED)
         expect_whole(self.placements, "placements", 1, MAX_PLACEMENTS)
         expect_whole(self.typical, "typical", 0, MAX_TYPICAL)
+        expect_whole(self.curved, "curved", 0, MAX_CURVED)
         require(len(self.bands_hz) <= MAX_BANDS, "bands_hz", f"at most {MAX_BANDS} bands", len(self.bands_hz))
         for low, high in self.bands_hz:
             require(0 <= low < high, "bands_hz", "pairs [from, below] in Hz", (low, high))

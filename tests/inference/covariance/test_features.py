@@ -169,6 +169,7 @@ def test_no_ends_are_no_features() -> None:
         ({"bands_hz": "none"}, "bands_hz"),
         ({"bands_hz": [[1, 2]] * 99}, "bands_hz"),
         ({"typical": -1}, "typical"),
+        ({"curved": -1}, "curved"),
         ({"projected": 1e3}, "projected"),
         ({"width": 64}, "name"),
     ],
