@@ -25,7 +25,7 @@ from app.inference.onnx_session import NAME, open_session
 from app.inference.parity import ALLOWED, fixed_windows
 
 STEM = "stem.onnx"
-EMG, MATRIX, BIAS = "emg", "head.weight", "head.bias"  # inputs
+EMG, MATRIX, BIAS, SQUARES = "emg", "head.weight", "head.bias", "head.squares"  # inputs
 LOGITS, RAW = "logits", "raw"  # outputs
 
 Feed = Mapping[str, Floats]
@@ -57,6 +57,8 @@ class StemBackend:
         self.manifest = manifest
         self._held: Stem | None = held
         self._feed: Feed = {MATRIX: head.matrix, BIAS: head.bias}
+        if len(head.curvature):
+            self._feed = {**self._feed, SQUARES: head.squares}
 
     @classmethod
     def open(cls, artefact: Artefact) -> StemBackend:
@@ -128,7 +130,7 @@ class StemBackend:
             BIAS: [],
             LOGITS: [],
             RAW: [len(head.matrix)],
-        }
+        } | ({SQUARES: [len(head.squares)]} if len(head.curvature) else {})
         if border != expected:
             raise ArtefactError(f"{path} must have {expected}, got {shown(border)}. {CURE}")
         if head.linear != head.placements * len(manifest.classes):

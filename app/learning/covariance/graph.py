@@ -19,10 +19,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from app.inference.covariance.constants import Constants, constants
 from app.inference.covariance.features import BAND_FLOOR
-from app.inference.covariance.head import Head
+from app.inference.covariance.head import Floats, Head, shared_squares
 from app.inference.covariance.logarithm import blocks
 from app.inference.covariance.parameters import CovarianceParameters
-from app.inference.covariance.shared_stem import BIAS, EMG, LOGITS, MATRIX, RAW
+from app.inference.covariance.shared_stem import BIAS, EMG, LOGITS, MATRIX, RAW, SQUARES
 from app.inference.manifest import Manifest
 
 Doubles = npt.NDArray[np.float64]
@@ -79,7 +79,7 @@ def covariance_graph(manifest: Manifest, weights: Arrays) -> bytes:
     raw = _raw(nodes, held, weights)
     matrix, bias = nodes.hold(head.matrix), nodes.hold(head.bias)
     found = nodes.add("Gemm", raw, matrix, bias, name=_last_or_none(held.parameters))
-    _answers(nodes, found, head.linear, held.parameters)
+    _answers(nodes, found, head.linear, held.parameters, head.squares)
     return _model(nodes, manifest.name, [_emg(held)], [_floats(LOGITS, "batch", len(manifest.classes))])
 
 
@@ -87,7 +87,8 @@ def stem_graph(manifest: Manifest, weights: Arrays) -> bytes:
     """Return the same graph without the head, which comes as `head.weight` (raw, rows) and `head.bias` (rows).
 
     Of the weights it holds the projection alone, so models that differ in their heads have the same bytes. Its second
-    output is `raw` (batch, raw), which constants.py describes.
+    output is `raw` (batch, raw), which constants.py describes. Where classes have curves there is a third input,
+    `head.squares` (typical + curved, classes).
 
     Raises:
         ArtefactError: a hyper-parameter is wrong, or does not fit the rate.
@@ -95,15 +96,20 @@ def stem_graph(manifest: Manifest, weights: Arrays) -> bytes:
     held, nodes = constants(manifest), Nodes()
     _raw(nodes, held, weights, RAW)
     found = nodes.add("Gemm", RAW, MATRIX, BIAS, name=_last_or_none(held.parameters))
-    _answers(nodes, found, None, held.parameters)
-    size = held.spread.shape[1]
+    parameters, size = held.parameters, held.spread.shape[1]
     inputs = [_emg(held), _floats(MATRIX, size, "rows"), _floats(BIAS, "rows")]
+    if parameters.curved:
+        inputs.append(_floats(SQUARES, parameters.typical + parameters.curved, "classes"))
+    _answers(
+        nodes, found, None, parameters, None if parameters.curved else shared_squares(parameters.typical)
+    )
     return _model(nodes, "stem", inputs, [_floats(LOGITS, "batch", "classes"), _floats(RAW, "batch", size)])
 
 
 def _last_or_none(parameters: CovarianceParameters) -> str | None:
     """Return the name of the products with the head: where nothing comes behind them, they are the logits."""
-    return None if parameters.typical or parameters.placements > 1 else LOGITS
+    squared = parameters.typical + parameters.curved
+    return None if squared or parameters.placements > 1 else LOGITS
 
 
 def _emg(held: Constants) -> onnx.ValueInfoProto:
@@ -247,28 +253,36 @@ def _log_powers(nodes: Nodes, held: Constants) -> str:
     return nodes.shaped(nodes.add("Log", raised), 0, 2 * held.channels)
 
 
-def _answers(nodes: Nodes, found: str, linear: int | None, parameters: CovarianceParameters) -> None:
-    """Put in what makes logits of the products with the head, (batch, linear + typical).
+def _answers(
+    nodes: Nodes,
+    found: str,
+    linear: int | None,
+    parameters: CovarianceParameters,
+    squares: Floats | None,
+) -> None:
+    """Put in what makes logits of the products with the head, (batch, linear + typical + curved).
 
-    `linear` None: whatever the number of classes, which a split would fix.
+    `linear` None: whatever the number of classes, which a split would fix. `squares` are those of the Head; None:
+    they come as an input.
     """
-    distance = None
-    if parameters.typical:
-        found, far = _apart(nodes, found, linear, parameters.typical)
-        squares = nodes.add("Mul", far, far)
-        distance = nodes.add("MatMul", squares, nodes.hold(np.full((parameters.typical, 1), 0.5)))
+    distance, squared = None, parameters.typical + parameters.curved
+    if squared:
+        found, far = _apart(nodes, found, linear, squared)
+        squared_far = nodes.add("Mul", far, far)
+        weighed = SQUARES if squares is None else nodes.hold(squares)
+        distance = nodes.add("MatMul", squared_far, weighed)
     if parameters.placements > 1:
         found = _over_placements(nodes, found, parameters.placements, None if distance else LOGITS)
     if distance:
         nodes.add("Sub", found, distance, name=LOGITS)
 
 
-def _apart(nodes: Nodes, found: str, linear: int | None, typical: int) -> tuple[str, str]:
-    """Return the first columns, and the last `typical`."""
+def _apart(nodes: Nodes, found: str, linear: int | None, squared: int) -> tuple[str, str]:
+    """Return the first columns, and the last `squared`."""
     if linear is not None:
-        first, last = nodes.parts(found, [linear, typical], 1)
+        first, last = nodes.parts(found, [linear, squared], 1)
         return first, last
-    edge, end, axis = nodes.whole(-typical), nodes.whole(np.iinfo(np.int64).max), nodes.whole(1)
+    edge, end, axis = nodes.whole(-squared), nodes.whole(np.iinfo(np.int64).max), nodes.whole(1)
     first = nodes.add("Slice", found, nodes.whole(0), edge, axis)
     return first, nodes.add("Slice", found, edge, end, axis)
 

@@ -48,6 +48,8 @@ SHAPES = pytest.mark.parametrize(
         {"typical": 0},
         {"placements": 16},
         {"placements": 3, "typical": 0},
+        {"curved": 6},
+        {"curved": 6, "typical": 0, "placements": 3},
         {"bands_hz": []},
         {"bands_hz": [], "degree": 24},
         {"degree": 4},
@@ -81,7 +83,13 @@ def test_both_give_what_the_reference_gives(tmp_path: Path, shape: dict[str, Any
 @pytest.mark.parametrize("kind", ILL)
 @pytest.mark.parametrize(
     "shape",
-    [{}, {"typical": 0, "degree": 64}, {"channels": 16, "context": 360}, {"channels": 64, "projected": 16}],
+    [
+        {},
+        {"curved": 6},
+        {"typical": 0, "degree": 64},
+        {"channels": 16, "context": 360},
+        {"channels": 64, "projected": 16},
+    ],
     ids=str,
 )
 def test_ill_conditioned_windows_are_answered_alike(tmp_path: Path, kind: str, shape: dict[str, Any]) -> None:
@@ -187,6 +195,8 @@ def test_figures_for_the_card_count_every_product() -> None:
     products = 2 * (network.blocks.shape[1] + network.blocks.shape[0] - 2) * 512
     mixture = 2 * network.blocks.numel() * 64
     spread, head = 72 * 130, 3 * 72
+    curved = build_for(replace(manifest, hyper_parameters={"curved": 4}))
+    assert curved.operations(40) - network.operations(40) == 2 * (4 * 72 + 3 * 4)
     assert network.parameter_count() == 3 * 72 + 3
     assert network.operations(40) == 2 * (covariances + products + mixture + spread + head)
     assert network.receptive_field() == 200
