@@ -112,7 +112,7 @@ def _covariance(model: Artefact, data: Dataset, repetitions: int, manifest: Mani
 
     def own(part: Part) -> tuple[Classifier, Manifest]:
         head = judge.taught(part).tempered(meant.temperature).leaning(data.rest, REST_LEAN)
-        its = replace(parameters, typical=len(head.typical_bias), placements=head.placements)
+        its = head.shaping(parameters)
         changed = replace(manifest, hyper_parameters=its.as_json(), reject_below=meant.reject_below)
         taught = build_for(changed)
         load_arrays(taught, head.arrays())

@@ -151,7 +151,7 @@ def _save(
     metrics: Mapping[str, Any],
 ) -> Artefact:
     parameters = CovarianceParameters.read(parent.manifest.hyper_parameters)
-    own = replace(parameters, typical=len(head.typical_bias), placements=1)
+    own = head.shaping(parameters)
     changes: dict[str, Any] = {
         "name": out.path.name,
         "hyper_parameters": own.as_json(),

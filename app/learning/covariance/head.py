@@ -16,6 +16,8 @@ import numpy as np
 import numpy.typing as npt
 
 from app.errors import DataError
+from app.inference.covariance.parameters import CovarianceParameters
+from app.learning.covariance.curve import Curve, curved
 
 Doubles = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
@@ -29,7 +31,8 @@ class Head:
     """Logits of features f: weight f + bias, less half the squared length of typical_weight f + typical_bias.
 
     Softmax does not see the second term. The largest logit does: it is a Gaussian log-density up to a constant.
-    With several placements of a ring the first term is the logarithm of the sum over them.
+    With several placements of a ring the first term is the logarithm of the sum over them. Where classes have
+    covariances of their own the curve is added.
     """
 
     weight: Doubles  # (placements x classes, d)
@@ -37,12 +40,13 @@ class Head:
     typical_weight: Doubles  # (r, d), r may be 0
     typical_bias: Doubles  # (r,)
     placements: int = 1
+    curve: Curve | None = None
 
     def scores(self, features: Doubles) -> Doubles:
-        """Return the linear part of the logits, (n, classes), of features (n, d)."""
+        """Return the logits without what all classes have in common, (n, classes), of features (n, d)."""
         each = (features @ self.weight.T + self.bias).reshape(len(features), self.placements, -1)
         found: Doubles = each[:, 0] if self.placements == 1 else np.logaddexp.reduce(each, axis=1)
-        return found
+        return found if self.curve is None else found + self.curve(features)
 
     def logits(self, features: Doubles) -> Doubles:
         """Return the logits, (n, classes), of features (n, d)."""
@@ -64,6 +68,7 @@ class Head:
             self.typical_weight / root,
             self.typical_bias / root,
             self.placements,
+            None if self.curve is None else self.curve.tempered(temperature),
         )
 
     def leaning(self, towards: int, by: float) -> Head:
@@ -80,7 +85,14 @@ class Head:
             "typical.weight": self.typical_weight,
             "typical.bias": self.typical_bias,
         }
+        if self.curve is not None:
+            named |= self.curve.arrays()
         return {name: array.astype(np.float32) for name, array in named.items()}
+
+    def shaping(self, parameters: CovarianceParameters) -> CovarianceParameters:
+        """Return the parameters of a model that has this head."""
+        curve = 0 if self.curve is None else len(self.curve.bias)
+        return replace(parameters, typical=len(self.typical_bias), placements=self.placements, curved=curve)
 
 
 def fit_head(features: Doubles, label: Ids, classes: int, shrinkage: float = SHRINKAGE) -> Head:
@@ -116,6 +128,19 @@ def class_statistics(
     return np.stack(means), within
 
 
+def class_covariances(
+    features: Doubles, label: Ids, means: Doubles, weight: Doubles | None = None
+) -> Doubles:
+    """Return the covariance of each class, (classes, d, d), around means that `class_statistics` gave."""
+    found = []
+    for k, mean in enumerate(means):
+        share = np.ones(len(label)) if weight is None else weight
+        share = share[label == k] / share[label == k].sum()
+        centred = features[label == k] - mean
+        found.append((centred * share[:, np.newaxis]).T @ centred)
+    return np.stack(found)
+
+
 def shrunk(covariance: Doubles, shrinkage: float) -> Doubles:
     """Return a covariance drawn towards its diagonal."""
     return (1 - shrinkage) * covariance + shrinkage * np.diag(np.diag(covariance))
@@ -132,3 +157,25 @@ def discriminant(means: Doubles, covariance: Doubles) -> Head:
     weight = white @ whiten
     bias = -0.5 * np.square(white).sum(1) - weight @ centre
     return Head(weight, bias, whiten, -whiten @ centre)
+
+
+def class_discriminant(means: Doubles, covariance: Doubles, own: Doubles) -> Head:
+    """Return the head of Gaussians whose covariance is the common one (d, d) and in part the class's own.
+
+    Args:
+        means: (placements, classes, d).
+        covariance: (d, d), the common one.
+        own: (classes, d, d) of each class's windows around their mean.
+    """
+    placements, _, size = means.shape
+    head = discriminant(means.reshape(-1, size), covariance)
+    middle = means.mean(0)
+    curve, volumes = curved(middle, own, head.typical_weight)
+    weight, bias = curve.around(means, middle)
+    return replace(
+        head,
+        weight=head.weight + weight.reshape(-1, size),
+        bias=head.bias + (bias + volumes).reshape(-1),
+        placements=placements,
+        curve=curve,
+    )

@@ -11,13 +11,23 @@ import numpy as np
 from app.inference.covariance.features import of_moments
 from app.inference.covariance.moments import Moments
 from app.inference.covariance.parameters import CovarianceParameters
-from app.learning.covariance.head import SHRINKAGE, Doubles, Head, Ids, class_statistics, discriminant, shrunk
+from app.learning.covariance.head import (
+    SHRINKAGE,
+    Doubles,
+    Head,
+    Ids,
+    class_covariances,
+    class_discriminant,
+    class_statistics,
+    discriminant,
+    shrunk,
+)
 from app.learning.covariance.placement import Placement, feature_order, likest, profile
 from app.learning.covariance.prior import Prior
 from app.learning.covariance.windows import joined, mixed
 from app.learning.datasets import Dataset
 
-OWN = 0.6  # of the covariance is the person's own, the rest other people's
+OWN = 0.3  # of the common covariance is the person's own, the rest other people's
 OWN_SHRINKAGE = 0.15  # of the own one towards its diagonal
 # A copy of a window with a mixed context beside the window as it is: with none a change of gesture is seen late, and
 # what counts as much as the windows costs half a per cent of them.
@@ -126,8 +136,12 @@ def head_of_sessions(
         for at, nats in _once_more(places, prior.profile.shape[1]).items():
             components.append(np.mean(expected, axis=0)[:, np.argsort(_order(at, prior, bands))])
             bias.append(-nats)
-    head = discriminant(np.concatenate(components), np.mean(covariances, axis=0))
-    return replace(head, bias=head.bias + np.repeat(bias, len(classes)), placements=len(components))
+    each = [
+        class_covariances(one.features, one.label, means, one.weight)
+        for one, (means, _) in zip(parts, found, strict=True)
+    ]
+    head = class_discriminant(np.stack(components), np.mean(covariances, axis=0), np.mean(each, axis=0))
+    return replace(head, bias=head.bias + np.repeat(bias, len(classes)))
 
 
 def _order(at: Placement, prior: Prior, bands: int) -> Ids:

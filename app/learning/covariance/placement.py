@@ -54,7 +54,12 @@ def feature_order(placement: Placement, channels: int, bands: int) -> Ids:
 def as_worn(head: Head, order: Ids) -> Head:
     """Return the head for features as worn, of one for those of the common ring."""
     back = np.argsort(order)
-    return replace(head, weight=head.weight[:, back], typical_weight=head.typical_weight[:, back])
+    return replace(
+        head,
+        weight=head.weight[:, back],
+        typical_weight=head.typical_weight[:, back],
+        curve=None if head.curve is None else head.curve.reordered(back),
+    )
 
 
 def profile(means: Doubles, rest: int, channels: int) -> Doubles:

@@ -19,6 +19,7 @@ from app.inference.manifest import Manifest
 from app.inference.networks import build_for, load_arrays
 from app.learning import splits
 from app.learning.confidence import fit_temperature, reject_threshold
+from app.learning.covariance.curve import Curve
 from app.learning.covariance.head import Doubles, Head, Ids
 from app.learning.covariance.mixture import mixture_head
 from app.learning.covariance.own import example, own_head
@@ -224,7 +225,7 @@ def head_of(model: Artefact, weights: str = WEIGHTS) -> Head:
     typical = arrays.get("typical.weight", np.zeros((0, size))), arrays.get("typical.bias", np.zeros(0))
     parts = (arrays["head.weight"], arrays["head.bias"], *typical)
     weight, bias, typical_weight, typical_bias = (np.asarray(part, np.float64) for part in parts)
-    return Head(weight, bias, typical_weight, typical_bias, placements)
+    return Head(weight, bias, typical_weight, typical_bias, placements, Curve.of_arrays(arrays))
 
 
 def _described(

@@ -265,12 +265,11 @@ def _save(
     windows, taught, _ = learned
     joined = windows.joined
     rest_rms, active_rms = levels(windows)
-    typical = len(taught.head.typical_bias)
     changes: dict[str, Any] = {
         "name": out.path.name,
         "classes": joined.classes,
         "rest_class": joined.classes[joined.rest],
-        "hyper_parameters": replace(taught.scale.parameters, typical=typical, placements=1).as_json(),
+        "hyper_parameters": taught.head.shaping(taught.scale.parameters).as_json(),
         "rest_rms": rest_rms,
         "active_rms": active_rms,
         "reject_below": own_confidence(parent, choice.repetitions).reject_below,

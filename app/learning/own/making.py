@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -268,7 +268,7 @@ def manifest_of(name: str, learned: Learned, seconds: float) -> Manifest:
 
 def _hyper_parameters(learned: Learned, head: Head) -> dict[str, Any]:
     parameters = learned.scale_and_head.scale.parameters
-    return replace(parameters, typical=len(head.typical_bias)).as_json()
+    return head.shaping(parameters).as_json()
 
 
 def levels(windows: OwnWindows) -> tuple[float, float]:
