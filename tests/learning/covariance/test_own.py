@@ -7,6 +7,7 @@ import pytest
 
 from app.inference.covariance.features import of_moments
 from app.inference.covariance.parameters import CovarianceParameters
+from app.learning.covariance.curve import DIRECTIONS
 from app.learning.covariance.own import Example, example, own_head
 from app.learning.covariance.shipping import Pool, pool_of
 from app.learning.covariance.windows import features_of, moments_of
@@ -49,6 +50,13 @@ def test_one_repetition_teaches_a_person(data: Dataset, others: Pool) -> None:
     head = own_head(shown(data, 0), EVERY, PARAMETERS, prior, rest=0, ring=True)
     assert accuracy(head, data, 0) > 0.95
     assert accuracy(own_head(shown(data, 0), EVERY, PARAMETERS, None, rest=0, ring=True), data, 0) > 0.9
+
+
+def test_others_priors_let_each_class_have_a_covariance_of_its_own(data: Dataset, others: Pool) -> None:
+    head = own_head(shown(data, 0), EVERY, PARAMETERS, others.without([0]).prior(), rest=0, ring=True)
+    alone = own_head(shown(data, 0), EVERY, PARAMETERS, None, rest=0, ring=True)
+    assert head.shaping(PARAMETERS).curved == len(makers.CLASSES) * DIRECTIONS
+    assert alone.shaping(PARAMETERS).curved == 0
 
 
 def test_a_ring_that_is_turned_or_backwards_gives_the_same_scores_on_turned_features(
