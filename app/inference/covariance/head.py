@@ -70,7 +70,8 @@ class Head:
         alike = shared_squares(self.typical)
         if not len(self.curvature):
             return alike
-        return np.concatenate([np.tile(alike, self.curvature.shape[1]), -self.curvature])
+        found: Floats = np.concatenate([alike.repeat(self.curvature.shape[1], 1), -self.curvature])
+        return found
 
     @property
     def form(self) -> tuple[int, int, int, int]:
@@ -120,7 +121,8 @@ def logits_of(heads: Sequence[Head], raws: Sequence[Floats]) -> list[Logits]:
 
 def shared_squares(typical: int) -> Floats:
     """Return what the squares of `typical` take off the logits of all classes, (typical, 1)."""
-    return np.full((typical, 1), 0.5, np.float32)
+    found: Floats = np.full((typical, 1), 0.5, np.float32)
+    return found
 
 
 def _curvature_of(weights: Arrays, parameters: CovarianceParameters, classes: int) -> Floats:

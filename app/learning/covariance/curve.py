@@ -22,6 +22,7 @@ Ids = npt.NDArray[np.int64]
 SHARE = 0.2  # of a class's covariance is its own, the rest is the common one
 SHRINKAGE = 0.05  # of the own one towards its diagonal
 DIRECTIONS = 16  # of each class
+ROWS = 128  # rows come in so many, the last ones empty: children of up to eight classes have one stem
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,9 +90,13 @@ def curved(means: Doubles, covariances: Doubles, whiten: Doubles) -> tuple[Curve
         biases.append(-weight @ mean)
         signs.append(-0.5 * np.sign(excess))
         volumes.append(-0.5 * np.log(spread[most]).sum())
-    scale = np.zeros((len(means), sum(map(len, signs))))
+    rows = sum(map(len, signs))
+    rows += -rows % ROWS
+    scale = np.zeros((len(means), rows))
     begin = 0
     for k, sign in enumerate(signs):
         scale[k, begin : begin + len(sign)] = sign
         begin += len(sign)
-    return Curve(np.concatenate(weights), np.concatenate(biases), scale), np.asarray(volumes)
+    weight, bias = np.zeros((rows, len(whiten))), np.zeros(rows)
+    weight[:begin], bias[:begin] = np.concatenate(weights), np.concatenate(biases)
+    return Curve(weight, bias, scale), np.asarray(volumes)

@@ -30,6 +30,8 @@ FORMS: dict[str, dict[str, Any]] = {
     "linear alone": {"hyper_parameters": BANDS},
     "placements": {"hyper_parameters": {**BANDS, "typical": 5, "placements": 16}},
     "placements alone": {"hyper_parameters": {**BANDS, "placements": 3}},
+    "curved": {"hyper_parameters": {**BANDS, "typical": 96, "curved": 48}},
+    "curved alone": {"hyper_parameters": {**BANDS, "placements": 3, "curved": 6}},
     "projected": {"channels": 20, "hyper_parameters": {"floor": 0.0044, "projected": 6, "typical": 4}},
 }
 EACH_FORM = pytest.mark.parametrize("form", FORMS)
@@ -137,11 +139,11 @@ def test_a_call_for_many_runs_the_stem_once(
     assert runs == [6]
 
 
-def test_heads_of_other_gestures_run_together(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["typical", "curved"])
+def test_heads_of_other_gestures_run_together(tmp_path: Path, form: str) -> None:
     """Classes are no part of the stem: a child may know fewer gestures, or more."""
     models = [
-        child(tmp_path, seed, **FORMS["typical"], classes=tuple("abcdefgh"[: 2 + 3 * seed]))
-        for seed in range(3)
+        child(tmp_path, seed, **FORMS[form], classes=tuple("abcdefgh"[: 2 + 3 * seed])) for seed in range(3)
     ]
     backends = [StemBackend.open(model) for model in models]
     windows = windows_for(models[0], 4)

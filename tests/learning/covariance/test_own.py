@@ -7,7 +7,6 @@ import pytest
 
 from app.inference.covariance.features import of_moments
 from app.inference.covariance.parameters import CovarianceParameters
-from app.learning.covariance.curve import DIRECTIONS
 from app.learning.covariance.own import Example, example, own_head
 from app.learning.covariance.shipping import Pool, pool_of
 from app.learning.covariance.windows import features_of, moments_of
@@ -55,7 +54,7 @@ def test_one_repetition_teaches_a_person(data: Dataset, others: Pool) -> None:
 def test_others_priors_let_each_class_have_a_covariance_of_its_own(data: Dataset, others: Pool) -> None:
     head = own_head(shown(data, 0), EVERY, PARAMETERS, others.without([0]).prior(), rest=0, ring=True)
     alone = own_head(shown(data, 0), EVERY, PARAMETERS, None, rest=0, ring=True)
-    assert head.shaping(PARAMETERS).curved == len(makers.CLASSES) * DIRECTIONS
+    assert head.shaping(PARAMETERS).curved == 128
     assert alone.shaping(PARAMETERS).curved == 0
 
 
