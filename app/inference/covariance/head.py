@@ -98,8 +98,9 @@ class Head:
         """Return the logits of products of this head with its curves, of those without."""
         if not len(self.curvature):
             return logits
-        found: Logits = logits + np.square(products[:, -len(self.curvature) :]) @ self.curvature
-        return found
+        curve = products[:, -len(self.curvature) :]
+        added: Floats = (curve * curve) @ self.curvature
+        return logits + added
 
 
 def logits_of(heads: Sequence[Head], raws: Sequence[Floats]) -> list[Logits]:
