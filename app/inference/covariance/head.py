@@ -98,9 +98,11 @@ class Head:
         """Return the logits of products of this head with its curves, of those without."""
         if not len(self.curvature):
             return logits
-        curve = products[:, -len(self.curvature) :]
-        added: Floats = (curve * curve) @ self.curvature
-        return logits + added
+        curve: Floats = products[:, -len(self.curvature) :]
+        squares: Floats = np.square(curve)
+        added: Floats = squares @ self.curvature
+        found: Logits = logits + added
+        return found
 
 
 def logits_of(heads: Sequence[Head], raws: Sequence[Floats]) -> list[Logits]:
