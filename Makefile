@@ -12,7 +12,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 # What takes long or starts servers and browsers is left to test-all, but for one run of each that shows the main job.
 QUICK := smoke or not (slow or server or browser or alone)
-PYTEST := $(BIN)/python -m pytest --dist loadfile
+# Tests start some hundred servers and commands. Where a shell forbids bytecode (PYTHONDONTWRITEBYTECODE), each of them
+# compiles all that it imports, six seconds of a core for a server: here it is written in any case.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --dist loadfile
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test test-all test-rest test-alone check format bench soak lowest newest clean

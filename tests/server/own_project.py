@@ -19,7 +19,8 @@ def project(folder: Path) -> Path:
     shutil.copytree(ROOT / "instance" / "models", made / "instance" / "models")
     for name in ("app", "templates", "wsgi.py", "gunicorn.conf.py"):
         if (ROOT / name).is_dir():
-            shutil.copytree(ROOT / name, made / name, ignore=shutil.ignore_patterns("__pycache__"))
+            # with its bytecode, but for what is being written: a server need not compile three hundred files
+            shutil.copytree(ROOT / name, made / name, ignore=shutil.ignore_patterns("*.pyc.*"))
         elif (ROOT / name).exists():
             shutil.copy(ROOT / name, made / name)
     return made
