@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 from collections import Counter
@@ -29,9 +30,27 @@ hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("steady")
 
 # Minutes each, and each test has a server of its own: they are dealt out test by test, and first.
-LONG_FILES = ("tests/test_first_hour.py", "tests/server/test_losses.py")
+LONG_FILES = (
+    "tests/test_first_hour.py",
+    "tests/server/test_losses.py",
+    "tests/server/test_lsl.py",
+    "tests/server/test_models.py",
+    "tests/server/test_reload.py",
+    "tests/server/test_serial.py",
+)
 
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "data" / "emg" / "myo-readings"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Have no garbage looked for among six thousand tests, which stay to the end: not now, nor while they run."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

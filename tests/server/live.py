@@ -191,6 +191,16 @@ class Client:
                 break
         return found
 
+    def frames_until_now(self) -> list[Json]:
+        """All frames up to the first that was made after this call; the stream may not end before."""
+        now, found = time.time(), list[Json]()
+        for event in self.events():
+            if "prediction" in event:
+                found.append(event)
+                if event["timestamp"] > now:
+                    return found
+        raise AssertionError("the stream has ended")
+
     def close(self) -> None:
         self.file.close()
         self.socket.close()

@@ -16,14 +16,14 @@ import pytest
 from app.emg.recording.writer import RecordingWriter
 from app.emg.source import Chunk
 from tests.emg.written import HEADER
-from tests.server.live import LATE_S, Client, Live, connecting, until
+from tests.server.live import LATE_S, Live, connecting, until
 from tests.server.own_project import project, serving
 
 pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.alone]
 
 PATIENCE_S = 2.0  # EMG_SEND_TIMEOUT here
 LEAST_BYTES = 20e6  # of the recording: more than the kernel keeps for a client
-BESIDE_S = 8  # of a stream at 20 fps meanwhile
+FPS, MOST_DROPPED = 20, 8  # of a stream meanwhile
 MANY, MOST = 6, 4  # downloads asked for at once, and EMG_MAX_EXPORTS_PER_KEY
 LET_GO = "is let go"
 
@@ -53,13 +53,6 @@ def asking(live: Live, opened: ExitStack, path: str, times: int = 1) -> socket.s
     return sock
 
 
-def expect_whole(stream: Client) -> None:
-    """See that a stream loses no frame in twenty."""
-    *frames, last = stream.events()
-    assert last["status"] == "completed"
-    assert frames[-1]["dropped"] <= 20 * BESIDE_S / 20
-
-
 def descriptors(live: Live) -> int:
     (pid,) = live.workers()
     return psutil.Process(pid).num_fds()
@@ -68,14 +61,14 @@ def descriptors(live: Live) -> int:
 def test_downloads_that_nobody_reads_are_bounded_and_let_go(live: Live) -> None:
     before = descriptors(live)
     with ExitStack() as opened:
-        stream = opened.enter_context(connecting(live.port))(fps=20, duration_seconds=BESIDE_S)
+        stream = opened.enter_context(connecting(live.port))(fps=FPS)
         socks = [asking(live, opened, "/emg/recordings/long/download") for _ in range(MANY)]
         heads = [sock.recv(1024, socket.MSG_PEEK) for sock in socks]  # nothing is taken out
         assert sorted(head.split(b" ")[1] for head in heads) == [b"200"] * MOST + [b"429"] * (MANY - MOST)
         assert all(b"\r\nRetry-After: " in head for head in heads if b" 429 " in head)
         until(lambda: live.log.count(LET_GO) == MOST, PATIENCE_S + LATE_S)
         until(lambda: descriptors(live) <= before + 1 + MANY - MOST)  # sockets and files are gone
-        expect_whole(stream)
+        assert stream.frames_until_now()[-1]["dropped"] <= MOST_DROPPED
     with urlopen(f"{live.url}/emg/recordings/long/download", timeout=LATE_S) as answer:
         assert len(answer.read()) == int(answer.headers["Content-Length"]) > LEAST_BYTES
 
@@ -84,12 +77,12 @@ def test_other_answers_that_nobody_reads_are_let_go_too(live: Live) -> None:
     paths = ("/openapi.json", "/docs/assets/swagger-ui-bundle.js")
     before, let_go = descriptors(live), live.log.count(LET_GO)
     with ExitStack() as opened:
-        stream = opened.enter_context(connecting(live.port))(fps=20, duration_seconds=BESIDE_S)
+        stream = opened.enter_context(connecting(live.port))(fps=FPS)
         for path in paths:
             asking(live, opened, path, times=200)
         until(lambda: live.log.count(LET_GO) == let_go + len(paths), PATIENCE_S + LATE_S)
         until(lambda: descriptors(live) <= before + 1)
-        expect_whole(stream)
+        assert stream.frames_until_now()[-1]["dropped"] <= MOST_DROPPED
 
 
 def test_a_client_that_reads_slowly_but_steadily_gets_all(live: Live) -> None:
