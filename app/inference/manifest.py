@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.errors import ArtefactError
+from app.filter_specs import FilterSpecError, check_filter
 from app.inference.decision_rule import DecisionRule
 from app.inference.outputs import LOGITS, VALUES, Outputs
 
@@ -64,7 +65,7 @@ class Manifest:
     context: int = 0  # samples before the window that the model reads too
     sampling_rate: float  # Hz
     units: str
-    filters: tuple[Mapping[str, Any], ...] = ()  # read by app.emg.signal.filters
+    filters: tuple[Mapping[str, Any], ...] = ()  # as app/filter_specs.py has them
     layout: str = TIME_FIRST  # of the graph's input, one of LAYOUTS
     mean: Statistics  # per channel, in `units` after filtering
     std: Statistics
@@ -128,6 +129,8 @@ class Manifest:
         _require(_is_label(self.units), "input.units", "a short printable text", self.units)
         count = len(self.filters)
         _require(count <= MAX_FILTERS, "input.filters", f"at most {MAX_FILTERS} filters", count)
+        for number, spec in enumerate(self.filters):
+            _check_filter(f"input.filters[{number}]", spec, rate)
 
     def _check_statistics(self) -> None:
         for name, values in (("normalisation.mean", self.mean), ("normalisation.std", self.std)):
@@ -204,6 +207,14 @@ def shown(value: object) -> str:
 def _require(holds: bool, name: str, expected: str, value: object) -> None:
     if not holds:
         raise ArtefactError(f"{name} must be {expected}, got {shown(value)}")
+
+
+def _check_filter(where: str, spec: Mapping[str, Any], sampling_rate: float) -> None:
+    try:
+        check_filter(spec, sampling_rate)
+    except FilterSpecError as error:
+        name = f"{where}.{error.key}" if error.key else where
+        raise ArtefactError(f"{name} {error.must}, got {shown(spec.get(error.key, dict(spec)))}") from None
 
 
 def _is_label(text: str) -> bool:

@@ -18,7 +18,7 @@ from app.emg.files.recordings import Recording, in_units
 from app.emg.signal.filters import Sos, design, filter_all
 from app.emg.simulated.playback import require
 from app.emg.source import UNLABELLED, Samples
-from app.errors import ArtefactError, ConfigError, DataError
+from app.errors import DataError
 from app.inference.manifest import Manifest
 
 log = logging.getLogger(__name__)
@@ -182,15 +182,8 @@ def read(recordings: Sequence[Recording], manifest: Manifest, mains: float | Non
 
 
 def filters_of(manifest: Manifest, mains: float | None) -> Sos:
-    """Return the model's filters.
-
-    Raises:
-        ArtefactError: the manifest describes one that cannot be.
-    """
-    try:
-        return design(manifest.filters, manifest.sampling_rate, mains)
-    except ConfigError as error:
-        raise ArtefactError(f"{manifest.name}: {error}") from None
+    """Return the model's filters."""
+    return design(manifest.filters, manifest.sampling_rate, mains)
 
 
 def filtered(recording: Recording, sos: Sos) -> Samples:

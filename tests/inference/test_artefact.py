@@ -69,15 +69,37 @@ def test_what_was_saved_is_loaded_again(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.weights()["head.weight"], WEIGHTS["head.weight"])
 
 
+NOTCH = {"kind": "notch", "frequency_hz": 50, "q": 30}
+
+
+@pytest.mark.parametrize(
+    ("spec", "complaint"),
+    [
+        ({"kind": "highpass", "hz": 20}, r"input\.filters\[1\] takes exactly kind, low_hz, order, got"),
+        ({"kind": "wavelet"}, r"input\.filters\[1\]\.kind must be one of bandpass, .*, got 'wavelet'"),
+        ({"kind": ["notch"]}, r"input\.filters\[1\]\.kind must be one of"),
+        ({"kind": "highpass", "order": 2, "low_hz": 100}, r"input\.filters\[1\]\.low_hz must be .* 100 Hz"),
+        ({"kind": "highpass", "order": 2, "low_hz": 10**400}, r"input\.filters\[1\]\.low_hz must be"),
+        ({"kind": "lowpass", "order": 2, "high_hz": 1e-9}, r"input\.filters\[1\]\.high_hz must be"),
+        ({"kind": "notch", "frequency_hz": "mains", "q": 1e-3}, r"input\.filters\[1\]\.q must leave"),
+    ],
+    ids=["key", "kind", "kind of no text", "nyquist", "huge", "too slow", "wider than the band"],
+)
+def test_a_filter_that_cannot_be_built_is_refused_by_its_field(spec: dict[str, Any], complaint: str) -> None:
+    """It came through, and whoever looked at the models' bands got a KeyError: `GET /models` a 500."""
+    with pytest.raises(ArtefactError, match=complaint):
+        make_manifest(filters=(NOTCH, spec))
+
+
 def test_the_manifest_is_laid_out_for_people() -> None:
-    layout = json.loads(encode(make_manifest(filters=({"type": "notch", "frequency_hz": 50},))))
+    layout = json.loads(encode(make_manifest(filters=(NOTCH,))))
 
     assert layout["input"] == {
         "channels": 4,
         "length": 20,
         "sampling_rate_hz": 200,
         "units": "uV",
-        "filters": [{"type": "notch", "frequency_hz": 50}],
+        "filters": [NOTCH],
     }
     assert set(layout["normalisation"]) == {"mean", "std"}
     assert layout["schema"] == 1
@@ -268,7 +290,7 @@ def spots(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path] * bool(path) + [spot for key, child in inner for spot in spots(child, (*path, key))]
 
 
-LAYOUT = json.loads(encode(make_manifest(filters=({"type": "notch"},), parent=Parent("p", "0" * 64))))
+LAYOUT = json.loads(encode(make_manifest(filters=(NOTCH,), parent=Parent("p", "0" * 64))))
 
 
 @given(spot=st.sampled_from(spots(LAYOUT)), junk=JUNK)

@@ -10,7 +10,7 @@ import pytest
 
 from app.emg.files.recordings import load
 from app.emg.signal.filters import SosFilter, design
-from app.errors import ArtefactError, DataError
+from app.errors import DataError
 from app.learning.datasets import content_hashes, load_people, read
 from tests.emg.recording_makers import write_mat
 from tests.learning import makers
@@ -94,13 +94,6 @@ def test_a_recording_shorter_than_a_window_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(DataError, match="no labelled stretch of 20 samples"):
         read([load(path)], makers.manifest())
-
-
-def test_a_filter_that_cannot_be_is_the_artefacts_fault(tmp_path: Path) -> None:
-    bad = makers.manifest(filters=({"kind": "wavelet"},))
-
-    with pytest.raises(ArtefactError, match="kind must be one of"):
-        read(makers.recordings(tmp_path, 1), bad)
 
 
 def test_rest_without_a_number_belongs_to_the_gesture_that_follows(tmp_path: Path) -> None:

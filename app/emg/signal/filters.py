@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeGuard
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,22 +11,16 @@ import numpy.typing as npt
 from app.emg.signal.scipy_signal import scipy_signal
 from app.emg.source import Samples
 from app.errors import ConfigError, SourceError
+from app.filter_specs import EDGES, MAINS, NOTCH, FilterSpecError, check_filter
 
 FilterSpec = Mapping[str, Any]
 Sos = npt.NDArray[np.float64]  # (sections, 6)
 
-MAX_ORDER = 10  # steeper edges ring for longer than any window we cut
-
-_BUTTERWORTH_EDGES = {"lowpass": ("high_hz",), "highpass": ("low_hz",), "bandpass": ("low_hz", "high_hz")}
-
 
 def design(specs: Sequence[FilterSpec], sampling_rate: float, mains: float | None) -> Sos:
-    """Second-order sections (sections, 6) of all `specs`, in order; no specs, no sections.
+    """Second-order sections (sections, 6) of all `specs` (app/filter_specs.py), in order; no specs, no sections.
 
-    `{"kind": "bandpass", "order": 4, "low_hz": 20, "high_hz": 450}` is a Butterworth filter (`highpass`
-    takes `low_hz`, `lowpass` takes `high_hz`; each edge of a band-pass has the full order).
-    `{"kind": "notch", "frequency_hz": 50, "q": 30}` is a second-order notch; with `"mains"` for its
-    frequency it sits at `mains` Hz and is left out where mains is None or not below Nyquist.
+    A notch of the mains sits at `mains` Hz and is left out where that is None or not below Nyquist.
 
     Raises:
         ConfigError: a filter cannot be built at this sampling rate; names the filter and the limit.
@@ -36,51 +30,27 @@ def design(specs: Sequence[FilterSpec], sampling_rate: float, mains: float | Non
 
 
 def _sections(spec: dict[str, Any], sampling_rate: float, mains: float | None) -> Sos:
-    kind = spec.get("kind")
-    if kind == "notch":
+    try:
+        check_filter(spec, sampling_rate)
+    except FilterSpecError as error:
+        raise ConfigError(f"filter {spec}: {error}") from None
+    if spec["kind"] == NOTCH:
         return _notch(spec, sampling_rate, mains)
-    if kind not in _BUTTERWORTH_EDGES:
-        raise ConfigError(f"filter {spec}: kind must be one of bandpass, highpass, lowpass, notch")
-    edges = _BUTTERWORTH_EDGES[kind]
-    _expect_keys(spec, {"kind", "order", *edges})
-    order = spec["order"]
-    if not isinstance(order, int) or isinstance(order, bool) or not 1 <= order <= MAX_ORDER:
-        raise ConfigError(f"filter {spec}: order must be a whole number from 1 to {MAX_ORDER}")
-    frequencies = [_below_nyquist(spec, edge, spec[edge], sampling_rate) for edge in edges]
-    if frequencies != sorted(set(frequencies)):
-        raise ConfigError(f"filter {spec}: low_hz must lie below high_hz")
-    band = frequencies if len(frequencies) == 2 else frequencies[0]
-    return np.asarray(scipy_signal().butter(order, band, kind, fs=sampling_rate, output="sos"))
+    band = [float(spec[edge]) for edge in EDGES[spec["kind"]]]
+    return np.asarray(
+        scipy_signal().butter(
+            spec["order"], band if len(band) == 2 else band[0], spec["kind"], fs=sampling_rate, output="sos"
+        )
+    )
 
 
 def _notch(spec: dict[str, Any], sampling_rate: float, mains: float | None) -> Sos:
-    _expect_keys(spec, {"kind", "frequency_hz", "q"})
     frequency = spec["frequency_hz"]
-    if frequency == "mains":
+    if frequency == MAINS:
         if mains is None or mains >= sampling_rate / 2:
             return np.zeros((0, 6))
         frequency = mains
-    frequency = _below_nyquist(spec, "frequency_hz", frequency, sampling_rate)
-    q = spec["q"]
-    if not _is_number(q) or q <= 0:
-        raise ConfigError(f"filter {spec}: q must be a number above 0")
-    return np.asarray(scipy_signal().tf2sos(*scipy_signal().iirnotch(frequency, q, fs=sampling_rate)))
-
-
-def _expect_keys(spec: dict[str, Any], keys: set[str]) -> None:
-    if spec.keys() != keys:
-        raise ConfigError(f"filter {spec}: takes exactly {', '.join(sorted(keys))}")
-
-
-def _below_nyquist(spec: dict[str, Any], key: str, value: object, sampling_rate: float) -> float:
-    if not _is_number(value) or not 0 < value < sampling_rate / 2:
-        limit = f"{sampling_rate / 2:g} Hz, half the sampling rate of {sampling_rate:g} Hz"
-        raise ConfigError(f"filter {spec}: {key} must be a number above 0 and below {limit}")
-    return float(value)
-
-
-def _is_number(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
+    return np.asarray(scipy_signal().tf2sos(*scipy_signal().iirnotch(frequency, spec["q"], fs=sampling_rate)))
 
 
 class SosFilter:

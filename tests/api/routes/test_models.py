@@ -172,6 +172,22 @@ def test_a_damaged_model_is_listed_with_its_reason_and_can_be_deleted(
     assert client.get("/models").json["damaged"] == []
 
 
+def test_a_model_whose_filter_cannot_be_built_is_damaged_and_the_others_are_listed(
+    client: FlaskClient, instance: Path
+) -> None:
+    """`GET /models` was a 500 for all of them: a KeyError where the band of its filters was looked for."""
+    band = {"kind": "highpass", "low_hz": 20.5, "order": 2}
+    manifest = make_artefact(instance / "models" / "odd", name="odd", filters=(band,)).path / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"low_hz"', '"hz"'))
+
+    listed = client.get("/models").json
+
+    assert [one["name"] for one in listed["models"]] == ["tiny"]
+    assert listed["damaged"][0]["name"] == "odd"
+    assert "input.filters[0] takes exactly kind, low_hz, order" in listed["damaged"][0]["reason"]
+    assert client.delete("/models/odd").status_code == 204
+
+
 def test_an_archive_goes_out_and_comes_in_the_same(
     client: FlaskClient, here: Artefact, instance: Path
 ) -> None:
@@ -251,6 +267,10 @@ def test_a_model_in_use_is_neither_deleted_nor_replaced(
     ("content", "says"),
     [
         (b"nothing", "it is damaged or no zip"),
+        (
+            own_graph(**{"manifest.json": draft(input={"filters": [{"kind": "highpass", "hz": 20}]})}),
+            r"input.filters\[0\] takes",
+        ),
         (
             own_graph(**{"golden.npz": golden(output=answers(emg()) + 1)}),
             "differ from the golden vectors of mine",

@@ -32,7 +32,9 @@ def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Flask]:
     for name, classes in (("a", ("rest", "a1", "a2")), ("b", ("rest", "b1"))):
         make_artefact(models / name, name=name, classes=classes)
     make_artefact(models / "wide", name="wide", channels=8)
-    make_artefact(models / "odd", name="odd", filters=({"kind": "highpass", "low_hz": 150.0, "order": 2},))
+    band = {"kind": "highpass", "low_hz": 20.5, "order": 2}
+    odd = make_artefact(models / "odd", name="odd", filters=(band,)).path / "manifest.json"
+    odd.write_text(odd.read_text().replace("20.5", "150.0"))
     own = artefact.find("a", models)
     settings = Settings(
         emg_mode=EmgMode.PUSH, backends=("pytorch",), mains_hz=None, instance=models.parent, model="a"
@@ -88,7 +90,7 @@ def test_a_source_gets_another_model_and_goes_back(client: FlaskClient) -> None:
     [
         ({"model": "nobody"}, 422, "no model 'nobody'"),
         ({"model": "wide"}, 422, "4 channels and the model wide reads 8"),
-        ({"model": "odd"}, 422, "low_hz must be a number above 0 and below 100 Hz"),
+        ({"model": "odd"}, 503, "input.filters[0].low_hz must be a number above 0 and below 100 Hz"),
         ({"model": "../a"}, 422, "must be a model's name"),
         ({"model": 7}, 422, "model"),
         ({}, 422, "model"),

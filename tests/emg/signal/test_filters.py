@@ -80,6 +80,9 @@ def test_a_mains_notch_that_does_not_apply_is_left_out(mains: float | None, rate
             {"kind": "notch", "frequency_hz": 120, "q": 30}, "frequency_hz", id="notch above nyquist"
         ),
         pytest.param({"kind": "notch", "frequency_hz": 50, "q": 0}, "q must be", id="no quality"),
+        pytest.param({"kind": "notch", "frequency_hz": 50, "q": 0.1}, "q must leave", id="unstable notch"),
+        pytest.param({**HIGHPASS, "low_hz": 1e-10}, "low_hz must be a number above 0", id="singular"),
+        pytest.param({**BANDPASS, "low_hz": 20, "high_hz": 20 + 1e-12}, "low_hz must lie", id="hair"),
     ],
 )
 def test_an_impossible_filter_is_refused_by_name(spec: dict, complaint: str) -> None:
