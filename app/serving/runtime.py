@@ -33,7 +33,7 @@ from app.serving.pipelines.source_models import SourceModels
 from app.serving.pipelines.source_pipelines import DECLARE, SourcePipelines
 from app.serving.pipelines.stream_opener import StreamOpener
 from app.serving.process.cpu import CpuLoad
-from app.serving.recordings.service import ModelInfo, RecordingService
+from app.serving.recordings.service import RecordingService
 from app.serving.sources.acquired import acquired
 from app.serving.sources.acquisition import Acquisition
 from app.serving.sources.fitting import fitting, no_model
@@ -142,7 +142,7 @@ class Runtime:
             why_leaving=self._why_leaving,
         )
         self.recorder = RecordingService(
-            self.settings.instance / "recordings", self._model_info(), mains_hz=self.settings.mains_hz
+            self.settings.instance / "recordings", self._backend, mains_hz=self.settings.mains_hz
         )
         if self.acquisition is not None:
             self.pipelines.add(self.source_models.own_pipeline(self.acquisition, self.reads))
@@ -150,7 +150,7 @@ class Runtime:
             self.settings,
             self.expected,
             self.pipelines,
-            lambda: self.engine.backends.best,
+            self._backend,
             self.worker_group,
             self.metrics,
         )
@@ -325,16 +325,6 @@ class Runtime:
                 pipeline.broadcast.tell(hung)
         self._telling = hung is not None
 
-    def _model_info(self) -> ModelInfo | None:
-        if self.artefact is None:
-            return None
-        manifest = self.artefact.manifest
-        return ModelInfo(
-            name=manifest.name,
-            version=manifest.version,
-            sha256=self.artefact.sha256,
-            classes=manifest.classes,
-            rest=manifest.rest_class,
-            backend=lambda: self.engine.backends.best,
-            values=manifest.columns if manifest.gives_values else (),
-        )
+    def _backend(self) -> str:
+        """Return that on which streams run that name none, so that they share their computation."""
+        return self.engine.backends.for_stream(None, use_tensorrt=True)

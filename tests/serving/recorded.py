@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 
@@ -13,11 +16,14 @@ from app.emg.signal.filters import design
 from app.emg.signal.ring import Ring
 from app.emg.signal.signal_path import SignalPath
 from app.emg.source import Chunk
-from app.serving.recordings.service import ModelInfo, RecordingService
+from app.inference.artefact import Artefact
+from app.serving.models.open_models import OpenModel
+from app.serving.recordings.service import RecordingService
 from app.serving.sources.acquisition import Acquisition
-from app.serving.streams.events import StreamOptions
+from app.serving.streams.events import Event, ModelChange, StreamOptions
 from app.serving.streams.group import GroupEvent
 from tests.fakes import StepwiseSource
+from tests.inference.artefacts import make_manifest
 from tests.serving.station import make_frame
 
 RATE = 200.0
@@ -48,11 +54,39 @@ class HandBroadcast:
         self.readers.append(HandReader())
         return self.readers[-1]
 
-    def publish(self, end: int) -> None:
-        event = GroupEvent(0, 0, 0, b"", make_frame(end))
+    def publish(self, end: int, model: Artefact | None = None) -> None:
+        """A frame, which that model made."""
+        self._publish(replace(make_frame(end), model=model))
+
+    def change(self, from_sample: int, model: Artefact | None) -> None:
+        """What a group says before the first frame of another model."""
+        name, sha256, classes = None, None, ()
+        if model is not None:
+            name, sha256, classes = model.path.name, model.sha256, model.manifest.classes
+        self._publish(
+            ModelChange(timestamp=0.0, from_sample=from_sample, model=name, sha256=sha256, classes=classes)
+        )
+
+    def _publish(self, what: Event) -> None:
+        event = GroupEvent(0, 0, 0, b"", what)
         for reader in self.readers:
             if reader.listener is not None:
                 reader.listener(event, 0)
+
+
+def hand_model(name: str, *classes: str) -> Artefact:
+    """A model of which nothing is there but what is said of it."""
+    sha256 = hashlib.sha256(name.encode()).hexdigest()
+    return Artefact(Path(name), make_manifest(name=name, classes=classes), sha256)
+
+
+def open_model(model: Artefact) -> OpenModel:
+    """The same, as if it ran."""
+    states = {"fake": SimpleNamespace(available=True)}
+    return OpenModel(model, SimpleNamespace(backends=SimpleNamespace(states=states)))  # type: ignore[arg-type]  # an engine by what is asked of it
+
+
+TINY = hand_model("tiny", "rest", "fist")
 
 
 class HandFeed:
@@ -62,7 +96,7 @@ class HandFeed:
         self.name, self.source = name, StepwiseSource(sampling_rate=RATE)
         self.source.name = name
         self.sampling_rate = self.frame_rate_limit = RATE
-        self.manifest: object | None = object()  # a model reads it
+        self.use = SimpleNamespace(model=open_model(TINY))
         path = SignalPath(Ring(4000, 1), design([], RATE, None))
         self.acquisition = Acquisition(self.source, path)
         self.broadcast = HandBroadcast()
@@ -85,15 +119,5 @@ class HandFeed:
         self.acquisition.close()
 
 
-JUDGING = ModelInfo(
-    name="tiny",
-    version="1",
-    sha256="b" * 64,
-    classes=("rest", "fist"),
-    rest="rest",
-    backend=lambda: "fake",
-)
-
-
-def recorder_in(root: Path, judging: ModelInfo | None = JUDGING) -> RecordingService:
-    return RecordingService(root, judging, mains_hz=50.0, wall=lambda: 1_760_000_000.0)
+def recorder_in(root: Path) -> RecordingService:
+    return RecordingService(root, lambda: "fake", mains_hz=50.0, wall=lambda: 1_760_000_000.0)

@@ -21,7 +21,7 @@ from app.api.schemas.recordings import DownloadSchema, RecordingSchema, Recordin
 from app.emg.recording.folder import NAME
 from app.errors import NotReadyError
 from app.serving.recordings.info import RecordingInfo
-from app.serving.recordings.service import FORMATS
+from app.serving.recordings.service import FORMATS, rest_of
 
 bp = needs(CONTROL)(
     Blueprint(
@@ -43,7 +43,7 @@ _start, _download = RecordingStartSchema(), DownloadSchema()
 @bp.response(201, RecordingSchema)
 @fails(bp, 400, 409, 413, 415, 422, 503)
 def start() -> dict[str, Any]:
-    """Begin to record a source: raw samples, its labels, and the predictions of the server's model.
+    """Begin to record a source: raw samples, its labels, and the predictions of the model that reads it.
 
     With a plan, the labels are those of the plan, aligned by sample index; `prompt` says what the person is to do
     now, and the recording ends with the plan.
@@ -53,7 +53,8 @@ def start() -> dict[str, Any]:
     if runtime.stopping():
         raise NotReadyError("the server is shutting down")
     pipeline, recorder = current_pipeline(job.source), runtime.recorder
-    return described(recorder.start(pipeline, job.name, job.subject, job.plan_with(recorder.rest)))
+    plan = job.plan_with(rest_of(pipeline.manifest))
+    return described(recorder.start(pipeline, job.name, job.subject, plan))
 
 
 @bp.get("")

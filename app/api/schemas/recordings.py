@@ -96,7 +96,7 @@ class PromptSchema(Schema):
 
 
 class RecordedModelSchema(Schema):
-    """The model that predicted meanwhile."""
+    """The model that predicted when it began."""
 
     name = fields.String(required=True)
     version = fields.String(required=True)
@@ -119,7 +119,12 @@ class RecordingSchema(Schema):
     lost_samples = fields.Integer(required=True)
     predictions = fields.Integer(required=True)
     bytes = fields.Integer(required=True)
-    model = fields.Nested(RecordedModelSchema, required=True, allow_none=True)
+    model = fields.Nested(
+        RecordedModelSchema, required=True, allow_none=True, **about("That read the source when it began")
+    )
+    model_changes = fields.Integer(
+        required=True, **about("Times that another model took its place; the download says which, from where")
+    )
     error = fields.String(required=True, allow_none=True, **about("Why it failed, or cannot be read"))
     recovered = fields.Boolean(required=True, **about("The server was killed; this is what was on the disk"))
     prompt = fields.Nested(

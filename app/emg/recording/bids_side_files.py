@@ -22,6 +22,7 @@ from app.emg.recording.plain_text import plain
 VERSION = "1.11.1"
 NA = "n/a"
 GAP, PADDING, RESTART, UNCALIBRATED = "BAD_gap", "BAD_padding", "BAD_restart", "uncalibrated"
+MODEL = "model: "
 
 README = f"""One recording, written by Myostream. Times are UTC.
 
@@ -32,6 +33,7 @@ EMGPlacementScheme, EMGReference and the electrodes are not known to the recorde
 What came beside the EMG (types other than EMG) has its own rate where a data record has whole samples of it. Where it
 says "held" in the description in *_channels.tsv, it has that of the EMG, each value repeated until the next; what was
 not there is the value before it.
+{MODEL}NAME: from here on predictions were of that model; they are not in these files.
 {UNCALIBRATED}: the values are in the units that it names, not in volts, and *_channels.tsv has n/a; MNE shows volts.
 """
 
@@ -88,11 +90,14 @@ def _seconds(ticks: int) -> str:
 def _event_columns(held: Contents, about: BdfHeader) -> dict[str, Any]:
     gestures = {_cell(name): "The person was asked for this, or did it" for name in held.gesture_names}
     strange = {} if about.units else {uncalibrated(held.header): "What the values are in; not volts"}
+    models = {
+        model_event(name): "Predictions were of this model from here on" for _, name in held.model_changes()
+    }
     return {
         "sample": {"Description": "Index of the first sample in the file, from 0"},
         "trial_type": {
             "Description": "Gestures, and what else befell the signal",
-            "Levels": {**gestures, **_LEVELS, **strange},
+            "Levels": {**gestures, **_LEVELS, **strange, **models},
         },
     }
 
@@ -100,6 +105,11 @@ def _event_columns(held: Contents, about: BdfHeader) -> dict[str, Any]:
 def uncalibrated(header: RecordingHeader) -> str:
     """Return the text of the event that says in which units, not of voltage, the values are."""
     return f"{UNCALIBRATED}: {_cell(header.units)[:40]}"
+
+
+def model_event(name: str | None) -> str:
+    """Return the text of the event that says which model was used from then on."""
+    return f"{MODEL}{'none' if name is None else _cell(name)[:64]}"
 
 
 def _scans(header: RecordingHeader, began: datetime) -> Iterator[tuple[str, ...]]:

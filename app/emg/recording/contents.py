@@ -16,7 +16,8 @@ from app.emg.files.recordings import MAX_ID
 from app.emg.recording import folder as folders
 from app.emg.recording.folder import LOG
 from app.emg.recording.header import RecordingHeader
-from app.emg.recording.log_format import Entry, RecordedPrediction, read
+from app.emg.recording.log_format import Entry, RecordedModel, RecordedPrediction, read
+from app.emg.recording.models_used import ModelsUsed
 from app.emg.recording.spool import Spool
 from app.emg.source import UNLABELLED, Chunk, Labels, Samples
 from app.errors import DataError
@@ -41,7 +42,13 @@ SEGMENT = np.dtype(
     ]
 )
 PREDICTION = np.dtype(
-    [("sample_index", "<i8"), ("prediction", "<i4"), ("confidence", "<f4"), ("decision", "<i4")]
+    [
+        ("sample_index", "<i8"),
+        ("prediction", "<i4"),  # ids into `models.classes`
+        ("confidence", "<f4"),
+        ("decision", "<i4"),
+        ("model", "<i4"),  # of `models`
+    ]
 )
 
 
@@ -69,6 +76,7 @@ class Contents:
         self._repetitions = Spool(root / header.name, np.int16)
         self.aux_samples = [0] * len(header.aux)
         self.predictions = Spool(root / header.name, PREDICTION)
+        self.models = ModelsUsed(header.model)
 
     @property
     def places(self) -> int:
@@ -158,6 +166,13 @@ class Contents:
             found = table[table["restart"]]
             yield np.column_stack([found["index"], found["place"]])
 
+    def model_changes(self) -> Iterator[tuple[int, str | None]]:
+        """Yield the places from which another model was used, in their order, and its name; None: none."""
+        places = [(self._place(index), model) for index, model in self.models.changes]
+        for place, model in sorted(places, key=lambda one: one[0]):
+            if place < self.places:  # later ones have no sample
+                yield place, None if model < 0 else self.models.names[model]
+
     def labelled_samples(self) -> dict[str, int]:
         """Return how many samples each gesture has."""
         counts = np.zeros(len(self.gesture_names), np.int64)
@@ -180,9 +195,10 @@ class Contents:
         breaks = 0
         for entry in self._entries():
             if isinstance(entry, RecordedPrediction):
-                self.predictions.append(
-                    (entry.sample_index, entry.prediction, entry.confidence, entry.decision)
-                )
+                self.predictions.append(self._judged(entry))
+                continue
+            if isinstance(entry, RecordedModel):
+                self.models.change(entry)
                 continue
             if isinstance(entry, AuxChunk):
                 self.aux_samples[entry.stream] += len(entry.samples)
@@ -197,6 +213,23 @@ class Contents:
             self._count(entry, lost, restart)
         if not self.samples:
             raise DataError(f"the recording {self.header.name} holds no sample")
+
+    def _judged(self, entry: RecordedPrediction) -> tuple[Any, ...]:
+        """Return a row of PREDICTION."""
+        models = self.models
+        prediction, decision = models.united(entry.prediction), models.united(entry.decision)
+        return entry.sample_index, prediction, entry.confidence, decision, models.now
+
+    def _place(self, index: int) -> int:
+        """Return the place of a sample of the source, or where it would lie among those recorded."""
+        place = 0
+        for table in self._segments.pieces():
+            before = table[table["index"] <= index]
+            if not len(before):
+                break
+            last = before[-1]
+            place = int(last["place"]) + min(index - int(last["index"]), int(last["count"]))
+        return place
 
     def _parts(self, chunk: Chunk, lost: int, restart: bool, segment: int) -> Iterator[tuple[Any, ...]]:
         """Yield rows of SEGMENT for a record, of up to ROWS samples each."""

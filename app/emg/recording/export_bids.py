@@ -20,7 +20,7 @@ import numpy as np
 from app.emg.recording import bdf, bids_beside, bids_side_files
 from app.emg.recording.bdf import Annotation, BdfHeader, Scale
 from app.emg.recording.bids_beside import Beside
-from app.emg.recording.bids_side_files import GAP, PADDING, RESTART, stem, subject, uncalibrated
+from app.emg.recording.bids_side_files import GAP, PADDING, RESTART, model_event, stem, subject, uncalibrated
 from app.emg.recording.contents import Contents, opened
 from app.emg.recording.export_npz import replacing
 from app.emg.recording.header import RecordingHeader
@@ -118,14 +118,15 @@ def _scales(held: Contents, factor: float) -> tuple[Scale, ...]:
 
 
 def _events(held: Contents, about: BdfHeader) -> Iterator[Annotation]:
-    """Yield units that are not volts, stretches of one label, gaps, restarts and the padding, in the order of time."""
+    """Yield units that are not volts, stretches of one label, gaps, restarts, models, the padding; in order of time."""
     if not about.units:
         yield Annotation(0, 0, uncalibrated(held.header))
     gaps = (Annotation(place, lost, GAP) for piece in held.gap_pieces() for _, lost, place in piece.tolist())
     restarts = (
         Annotation(place, 0, RESTART) for piece in held.restart_pieces() for _, place in piece.tolist()
     )
-    yield from merge(_stretches(held), gaps, restarts, key=lambda event: event.sample)
+    models = (Annotation(place, 0, model_event(name)) for place, name in held.model_changes())
+    yield from merge(_stretches(held), gaps, restarts, models, key=lambda event: event.sample)
     if about.padding:
         yield Annotation(held.places, about.padding, PADDING)
 

@@ -126,6 +126,7 @@ def _columns(held: Contents) -> dict[str, Column]:
         "prediction": of_predictions("prediction"),
         "confidence": of_predictions("confidence"),
         "decision": of_predictions("decision"),
+        "prediction_model": of_predictions("model"),
         **_aux_columns(held),
     }
 
@@ -163,7 +164,7 @@ def aux_keys(streams: Sequence[AuxStream]) -> list[str]:
 
 def _arrays(held: Contents) -> Mapping[str, Any]:
     header = held.header
-    model = header.model
+    models = held.models
     return {
         "fs": np.float64(header.sampling_rate),
         "gesture_names": np.array(held.gesture_names),
@@ -172,10 +173,13 @@ def _arrays(held: Contents) -> Mapping[str, Any]:
         "source": np.array(header.source),
         "source_gesture_names": np.array(header.gesture_names or ("",)),
         "started_at": np.float64(header.started_at),
-        "model": np.array(model.name if model else ""),
-        "model_sha256": np.array(model.sha256 if model else ""),
-        "model_classes": np.array((model.classes if model else ()) or ("",)),
-        "model_values": np.array((model.values if model else ()) or ("",)),
+        "model": np.array((models.names or [""])[0]),
+        "model_sha256": np.array((models.sha256 or [""])[0]),
+        "model_classes": np.array(models.classes or [""]),
+        "model_values": np.array((header.model.values if header.model else ()) or ("",)),
+        "models": np.array(models.names or [""]),
+        "models_sha256": np.array(models.sha256 or [""]),
+        "model_changes": np.array(models.changes, np.int64).reshape(-1, 2),
         "channel_names": np.array(header.names),
         **_aux_arrays(header.aux),
         **({} if header.imported is None else _import_arrays(header.imported)),

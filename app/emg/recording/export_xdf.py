@@ -2,7 +2,7 @@
 
 Time is seconds since the recording's first sample; the file's header has the date. Lost samples are a jump of the time
 stamps. Streams: the EMG, one for each that came beside it, and markers: Prompts (of the plan), Labels (the source's
-own), each saying what holds from then on, and Events (gaps and where another stretch of signal begins).
+own), each saying what holds from then on, and Events (gaps, where another stretch of signal begins, another model).
 pyxdf moves stamps unless it is told not to: `load_xdf(path, dejitter_timestamps=False)`.
 """
 
@@ -17,7 +17,7 @@ from typing import IO
 
 import numpy as np
 
-from app.emg.recording.bids_side_files import GAP, RESTART
+from app.emg.recording.bids_side_files import GAP, RESTART, model_event
 from app.emg.recording.contents import Contents, opened
 from app.emg.recording.export_npz import replacing
 from app.emg.recording.header import RecordingHeader
@@ -110,7 +110,7 @@ def _markers(held: Contents) -> list[tuple[str, Iterator[Marker]]]:
         found.append(("Prompts", _changes(held, header.plan.gesture_names, own=False)))
     if header.gesture_names:
         found.append(("Labels", _changes(held, header.gesture_names, own=True)))
-    if held.gaps or held.restarts:
+    if held.gaps or held.restarts or held.models.changes:
         found.append(("Events", _events(held)))
     return found
 
@@ -133,4 +133,5 @@ def _events(held: Contents) -> Iterator[Marker]:
     rate = held.header.sampling_rate
     gaps = ((place / rate, GAP) for piece in held.gap_pieces() for _, _, place in piece.tolist())
     restarts = ((place / rate, RESTART) for piece in held.restart_pieces() for _, place in piece.tolist())
-    return merge(gaps, restarts)
+    models = ((place / rate, model_event(name)) for place, name in held.model_changes())
+    return merge(gaps, restarts, models)

@@ -21,7 +21,9 @@ from app.emg.recording.json_fields import (
 from app.emg.recording.label_plan import LabelPlan
 from app.errors import DataError
 
-FORMAT = 2  # 1 had no names of channels, no auxiliary streams, and was never imported
+# 1 had no names of channels, no auxiliary streams, and was never imported; in 2 the model was the same all along. What
+# reads 2 alone would take a log for cut off where the model changes.
+FORMAT = 3
 MAX_HEADER_BYTES = 4 * 2**20  # MAX_STEPS steps with the longest names take 3.4 MiB
 MAX_CHANNELS, MAX_RATE_HZ = 1024, 1e6
 MAX_AUX_STREAMS = 64
@@ -30,7 +32,7 @@ MAX_STARTED_AT = 253_402_214_400.0  # Unix s; dates end with the year 9999
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """The model that judged the signal meanwhile."""
+    """The model that judged the signal when it began; the log says where another took its place."""
 
     name: str
     version: str

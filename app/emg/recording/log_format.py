@@ -7,12 +7,14 @@ A file is MAGIC and then records, little-endian:
 SAMPLES: `count` samples (count, channels) float32 and, with HAS_LABELS, `count` int16 after them, and with
 HAS_REPETITIONS as many again. PREDICTION: prediction i32, confidence f32, decision i32; its sample index is the end of
 its window. AUX: stream u16 | 0 (6 bytes) | at f64, and `count` samples (count, the stream's channels) float32 from
-there on; its sample index is `at`, rounded down. The CRC is that of the first 20 bytes and the payload. A record that
+there on; its sample index is `at`, rounded down. MODEL: JSON, which model is used from that sample on; the predictions
+behind it are in its classes. The CRC is that of the first 20 bytes and the payload. A record that
 does not add up, and all after it, was never written.
 """
 
 from __future__ import annotations
 
+import json
 import math
 import struct
 import zlib
@@ -23,10 +25,11 @@ from typing import BinaryIO
 import numpy as np
 
 from app.emg.auxiliary import AuxChunk
+from app.emg.recording.json_fields import maybe, read_object, text_of, texts_of
 from app.emg.source import Chunk, Labels, Samples
 
 MAGIC = b"MYOREC\x01\n"
-SAMPLES, PREDICTION, AUX = 1, 2, 3
+SAMPLES, PREDICTION, AUX, MODEL = 1, 2, 3, 4
 RESTART, HAS_LABELS, HAS_REPETITIONS = 1, 2, 4
 MAX_PAYLOAD = 64 * 2**20  # bytes; a length above is damage
 
@@ -51,7 +54,17 @@ class RecordedPrediction:
     decision: int
 
 
-Entry = Chunk | AuxChunk | RecordedPrediction
+@dataclass(frozen=True, slots=True)
+class RecordedModel:
+    """Another model reads the source from that sample on; without a name none does."""
+
+    sample_index: int
+    name: str | None
+    sha256: str | None = None  # of its manifest.json
+    classes: tuple[str, ...] = ()
+
+
+Entry = Chunk | AuxChunk | RecordedPrediction | RecordedModel
 
 
 def encode(entry: Entry) -> bytes:
@@ -62,6 +75,9 @@ def encode(entry: Entry) -> bytes:
     if isinstance(entry, RecordedPrediction):
         payload = _JUDGED.pack(entry.prediction, entry.confidence, entry.decision)
         return _record(PREDICTION, 0, entry.sample_index, 1, payload)
+    if isinstance(entry, RecordedModel):
+        said = {"name": entry.name, "sha256": entry.sha256, "classes": entry.classes}
+        return _record(MODEL, 0, entry.sample_index, 0, json.dumps(said).encode())
     payload = np.ascontiguousarray(entry.samples, "<f4").tobytes()
     flags = RESTART if entry.restart else 0
     if entry.labels is not None:
@@ -167,6 +183,8 @@ def _crc(head: bytes) -> int:
 def _entry(kind: int, flags: int, index: int, count: int, payload: bytes, channels: int) -> Entry | None:
     if kind == PREDICTION and len(payload) == _JUDGED.size:
         return RecordedPrediction(index, *_JUDGED.unpack(payload))
+    if kind == MODEL:
+        return _model_entry(index, payload)
     values, each = 4 * count * channels, 2 * count
     labelled, repeated = bool(flags & HAS_LABELS), bool(flags & HAS_REPETITIONS)
     if kind != SAMPLES or len(payload) != values + each * (labelled + repeated):
@@ -178,6 +196,15 @@ def _entry(kind: int, flags: int, index: int, count: int, payload: bytes, channe
     )
     restart = bool(flags & RESTART)
     return Chunk(index=index, samples=samples, labels=labels, restart=restart, repetitions=repetitions)
+
+
+def _model_entry(index: int, payload: bytes) -> RecordedModel | None:
+    try:
+        said = read_object(payload, MAX_PAYLOAD)
+        name, sha256 = maybe(text_of, said, "name"), maybe(text_of, said, "sha256")
+        return RecordedModel(index, name, sha256, texts_of(said, "classes"))
+    except ValueError:  # of JSON and of Unicode, too
+        return None
 
 
 def _aux_entry(count: int, payload: bytes, aux: Sequence[int]) -> AuxChunk | None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.emg.auxiliary import AuxChunk
 from app.emg.recording.json_fields import flag_of, maybe, text_of, whole_of
-from app.emg.recording.log_format import Entry, RecordedPrediction
+from app.emg.recording.log_format import Entry, RecordedModel, RecordedPrediction
 
 STATES = ("recording", "complete", "failed")
 
@@ -25,6 +25,7 @@ class RecordingProgress:
     gaps: int = 0
     restarts: int = 0
     predictions: int = 0
+    model_changes: int = 0
     position: int = 0  # samples since the first, those lost included
     first: int | None = field(default=None, compare=False)  # sample index; known to its writer alone
 
@@ -34,6 +35,9 @@ class RecordingProgress:
             return
         if isinstance(entry, RecordedPrediction):
             self.predictions += 1
+            return
+        if isinstance(entry, RecordedModel):
+            self.model_changes += 1
             return
         if self.first is None:
             self.first = entry.index
@@ -69,4 +73,5 @@ def progress_of(values: Mapping[str, Any]) -> RecordingProgress:
         error=maybe(text_of, values, "error"),
         recovered=flag_of(values, "recovered"),
         **{name: whole_of(values, name) for name in counted},
+        model_changes=whole_of({"model_changes": 0, **values}, "model_changes"),  # since 0.4.0
     )

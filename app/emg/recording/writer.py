@@ -20,6 +20,7 @@ from app.emg.recording.header import encode as encode_header
 from app.emg.recording.log_format import (
     MAGIC,
     Entry,
+    RecordedModel,
     RecordedPrediction,
     encode,
     joined,
@@ -97,7 +98,8 @@ class RecordingWriter:
         return [
             *joined(chunks),
             *joined_aux([aux for aux in beside if self._keeps(aux)], self._aux_steps),
-            *(entry for entry in entries if isinstance(entry, RecordedPrediction)),
+            # in their order: what a prediction says is in the classes of the model before it
+            *(entry for entry in entries if isinstance(entry, RecordedPrediction | RecordedModel)),
         ]
 
     def _keeps(self, aux: AuxChunk) -> bool:

@@ -24,7 +24,8 @@ class RecordingInfo:
     lost_samples: int
     predictions: int
     bytes: int
-    model: Model | None
+    model: Model | None  # when it began
+    model_changes: int = 0
     error: str | None = None
     recovered: bool = False
     prompt: Prompt | None = None
@@ -49,6 +50,7 @@ def state_of(header: RecordingHeader, progress: RecordingProgress, size: int) ->
         predictions=progress.predictions,
         bytes=size,
         model=header.model,
+        model_changes=progress.model_changes,
         error=progress.error,
         recovered=progress.recovered,
     )

@@ -6,7 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -21,6 +21,8 @@ from app.emg.recording.label_plan import REST, LabelPlan
 from app.emg.recording.progress import RecordingProgress
 from app.emg.recording.writer import RecordingWriter, expect_over, is_being_written, recover, running
 from app.errors import BusyError, DataError, NotReadyError, RecordingNameError, no_descriptor
+from app.inference.manifest import Manifest
+from app.serving.models.open_models import OpenModel
 from app.serving.pipelines.pipeline import SourcePipeline
 from app.serving.process.offload import BlockingWorker
 from app.serving.recordings.export_folder import clear_exports, export_folder
@@ -41,44 +43,27 @@ FORMATS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class ModelInfo:
-    """The model that predicts meanwhile, and the best backend there is when a recording starts."""
-
-    name: str
-    version: str
-    sha256: str
-    classes: tuple[str, ...]
-    rest: str
-    backend: Callable[[], str]
-    values: tuple[str, ...] = ()  # where it gives such, in place of classes
-
-
 class RecordingService:
     """Records sources into `root`, one recording a source at a time. It touches nothing outside of it.
 
-    Without `model_info` there is no model: samples and labels are recorded, and no predictions.
+    Predictions are those of whichever model reads the source. `backend` is that on which streams run that name none;
+    empty where there is no model.
     """
 
     def __init__(
         self,
         root: Path,
-        model_info: ModelInfo | None,
+        backend: Callable[[], str] = str,
         mains_hz: float | None = None,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self.root, self._model_info, self._mains, self._wall = root, model_info, mains_hz, wall
+        self.root, self._backend, self._mains, self._wall = root, backend, mains_hz, wall
         self._sessions: dict[
             str, RecordingSession
         ] = {}  # those running, and those whose end the disk could not take
         self._lock = threading.Lock()
         self.imports = FileImports(root)
         self._writing, self._reading, self._exporting = BlockingWorker(), BlockingWorker(), BlockingWorker()
-
-    @property
-    def rest(self) -> str:
-        """What rest is called where a plan needs a pause."""
-        return (self._model_info.rest if self._model_info is not None else "") or REST
 
     def open(self) -> None:
         """Look for recordings that a killed server has left behind; what it had written is theirs.
@@ -120,16 +105,15 @@ class RecordingService:
             raise NotReadyError(f"the source {pipeline.name} has ended; there is nothing to record")
         with self._lock:
             self._forget()
-            options = self._predictions(pipeline)
+            options = StreamOptions(fps=min(FPS, pipeline.frame_rate_limit), backend=self._backend())
             writer = self._begin(
                 self._header(pipeline, name, subject, plan, options), chosen=name is not None
             )
             session = RecordingSession(writer, pipeline.acquisition, self._writing)
             self._sessions[writer.header.name] = session
-            if options is not None:
-                reader = pipeline.broadcast.join(options)
-                reader.listen(session.hear)
-                session.also_hear(reader.close)
+            reader = pipeline.broadcast.join(options)  # without a model, too: it may get one
+            reader.listen(session.hear)
+            session.also_hear(reader.close)
             session.start()
         log.info("recording %s of %s began", writer.header.name, pipeline.name)
         return self._live(session)
@@ -245,19 +229,13 @@ class RecordingService:
             if session.ended is not None and session.ended.state == "complete":
                 del self._sessions[name]
 
-    def _predictions(self, pipeline: SourcePipeline) -> StreamOptions | None:
-        """Return which predictions are recorded; None where no model reads the source."""
-        if self._model_info is None or pipeline.manifest is None:
-            return None
-        return StreamOptions(fps=min(FPS, pipeline.frame_rate_limit), backend=self._model_info.backend())
-
     def _header(
         self,
         pipeline: SourcePipeline,
         name: str | None,
         subject: str | None,
         plan: LabelPlan | None,
-        options: StreamOptions | None,
+        options: StreamOptions,
     ) -> RecordingHeader:
         return header_of(
             pipeline.source,
@@ -266,22 +244,7 @@ class RecordingService:
             subject=subject,
             mains_hz=self._mains,
             plan=plan,
-            model=self._model(options),
-        )
-
-    def _model(self, options: StreamOptions | None) -> Model | None:
-        """Return what the header says of the model that these predictions are of."""
-        info = self._model_info
-        if info is None or options is None:
-            return None
-        return Model(
-            name=info.name,
-            version=info.version,
-            sha256=info.sha256,
-            classes=info.classes,
-            backend=options.backend,
-            fps=options.fps,
-            values=info.values,
+            model=_model(pipeline.use.model, options),
         )
 
     def _begin(self, header: RecordingHeader, chosen: bool) -> RecordingWriter:
@@ -329,3 +292,23 @@ class RecordingService:
         if progress.over or header.plan is None:
             return state
         return replace(state, prompt=header.plan.prompt(progress.position, header.sampling_rate))
+
+
+def rest_of(manifest: Manifest | None) -> str:
+    """Return what rest is called in a plan, where that model reads the source."""
+    return (manifest.rest_class if manifest is not None else "") or REST
+
+
+def _model(model: OpenModel | None, options: StreamOptions) -> Model | None:
+    """Return what a header says of the model that reads the source when a recording begins."""
+    if model is None:
+        return None
+    return Model(
+        name=model.name,
+        version=model.manifest.version,
+        sha256=model.artefact.sha256,
+        classes=model.manifest.classes,
+        values=model.manifest.columns if model.manifest.gives_values else (),
+        backend=model.backend(options.backend),
+        fps=options.fps,
+    )

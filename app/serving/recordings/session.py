@@ -12,13 +12,13 @@ from dataclasses import replace
 import numpy as np
 
 from app.emg.recording.label_plan import Prompt
-from app.emg.recording.log_format import Entry, RecordedPrediction
+from app.emg.recording.log_format import Entry, RecordedModel, RecordedPrediction
 from app.emg.recording.progress import RecordingProgress
 from app.emg.recording.writer import RecordingWriter
 from app.emg.source import Chunk
 from app.serving.process.offload import BlockingWorker
 from app.serving.sources.acquisition import Acquisition
-from app.serving.streams.events import Frame
+from app.serving.streams.events import Frame, ModelChange
 from app.serving.streams.group import GroupEvent
 
 log = logging.getLogger(__name__)
@@ -42,6 +42,7 @@ class RecordingSession:
         self._next = 0
         self._told = False
         self._asked = False  # by another process to stop
+        self._model = None if self.header.model is None else self.header.model.sha256  # as the log has it
         self._stop = threading.Event()
         self._done = threading.Event()
         self._leave: Callable[[], None] = lambda: None
@@ -79,16 +80,31 @@ class RecordingSession:
         return plan.prompt(self._position, self.header.sampling_rate)
 
     def hear(self, published: GroupEvent, _missed: int) -> bool:
-        """Take a prediction on the group's thread: without a wait, and never raise."""
-        frame = published.event
-        if isinstance(frame, Frame) and self._acquisition.state != "ended":  # else of the source after it
-            self._put(
-                RecordedPrediction(
-                    frame.sample_index, frame.window.prediction, frame.window.confidence, frame.decision
-                ),
-                64,
-            )
+        """Take a prediction, or a change of the model, on the group's thread: without a wait, and never raise."""
+        event = published.event
+        if self._acquisition.state == "ended":  # it is of the source after it
+            return True
+        if isinstance(event, ModelChange):
+            self._note_model(RecordedModel(event.from_sample, event.model, event.sha256, event.classes))
+        elif isinstance(event, Frame):
+            self._note_prediction(event)
         return True
+
+    def _note_prediction(self, frame: Frame) -> None:
+        """Put it, and before it the model where that is not the one of the log: it changed as the recording began."""
+        if (model := frame.model) is not None:
+            at = frame.sample_index
+            self._note_model(RecordedModel(at, model.path.name, model.sha256, model.manifest.classes))
+        window = frame.window
+        self._put(
+            RecordedPrediction(frame.sample_index, window.prediction, window.confidence, frame.decision), 64
+        )
+
+    def _note_model(self, model: RecordedModel) -> None:
+        if model.sha256 != self._model:
+            self._model = model.sha256
+            with self._lock:  # in any case: without it, predictions would be taken for those of another
+                self._queue.append(model)
 
     def _tap(self, chunk: Chunk, _arrived: float) -> None:
         """Take a chunk on the acquisition's thread: without a wait, and never raise."""

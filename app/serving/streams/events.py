@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from app.inference.artefact import Artefact
 from app.inference.decision_rule import DecisionRule
 from app.inference.manifest import Manifest
 from app.serving.streams.value_reader import ValueWindow
@@ -59,6 +60,7 @@ class Frame:
     quality: Mapping[str, Sequence[int]] | None = None  # what is wrong with which channels; None: nothing
     signal: Sequence[Sequence[float]] | None = None  # (channels, points) of the hop, on request
     aux: Mapping[str, Any] | None = None  # what came beside the EMG meanwhile, by its name: see AuxReader
+    model: Artefact | None = None  # whose it is; None in tests that have none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

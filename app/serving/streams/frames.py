@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from app.emg.signal.signal_path import SignalPath
+from app.inference.artefact import Artefact
 from app.inference.decision import Decider
 from app.inference.manifest import Manifest
 from app.serving.counters.stream_stats import StreamStats
@@ -30,13 +31,14 @@ class FrameMaker:
         stats: StreamStats,
         cpu_percent: Callable[[], float],
         aux: AuxReader | None = None,
+        model: Artefact | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._options, self._path, self._stats = options, path, stats
         self._aux = aux if options.include_aux else None
         self._classifier = classifier
         self._problems = problems  # of the channels, over the last second: QualityMonitor
-        self._manifest, self._classes = manifest, manifest.classes
+        self._model, self._manifest, self._classes = model, manifest, manifest.classes
         self._rest = manifest.classes.index(manifest.rest_class)
         self._decider = Decider(options.rule_with(manifest), self._rest)
         self._cpu_percent, self._clock = cpu_percent, clock
@@ -82,6 +84,7 @@ class FrameMaker:
             quality=quality or None,
             signal=hop_rows(self._path, end, rate, options.fps) if options.include_signal else None,
             aux=self._aux.take() if self._aux is not None else None,
+            model=self._model,
         )
 
     def source_change(self, status: str, source_state: str) -> SourceChange:

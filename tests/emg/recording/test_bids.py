@@ -19,6 +19,7 @@ import pytest
 
 from app.emg.recording import export_bids
 from app.emg.recording.label_plan import LabelPlan, Step
+from app.emg.recording.log_format import RecordedModel
 from app.emg.source import Chunk
 from tests.emg.recording.bdf_readers import READERS, Reader
 from tests.emg.written import ACCELEROMETER, BATTERY, CHANNELS, aux, chunk, written
@@ -36,6 +37,14 @@ RECORDINGS: dict[str, dict[str, Any]] = {
     "no label, subject, model, mains": {
         **{"entries": [chunk(0, label=None)], "gesture_names": (), "model": None},
         **{"subject": None, "mains_hz": None},
+    },
+    "another model": {
+        "entries": [
+            chunk(100, 40),
+            RecordedModel(110, "b", "c" * 64, ("rest",)),
+            RecordedModel(120, None),
+            RecordedModel(50, "a\tb\n手", "d" * 64),
+        ]
     },
     "counts": {"units": "counts"},
     "units with a tab and a line": {"units": "of\tmy\nown"},
@@ -106,11 +115,14 @@ def test_the_validator_of_bids_finds_no_error_and_misses_only_what_nobody_told(
 
 
 def test_every_event_is_explained(tmp_path: Path) -> None:
-    folder = dataset(tmp_path, plan=PLAN, sampling_rate=249.98, units="counts")
+    entries = [*GAPPY, RecordedModel(150, "b")]
+    folder = dataset(tmp_path, entries=entries, plan=PLAN, sampling_rate=249.98, units="counts")
     (path,) = folder.rglob("*_events.json")
     levels = json.loads(path.read_text())["trial_type"]["Levels"]
     told = {event["trial_type"] for event in table(folder, "events")}
-    assert told == {"rest", "point", "BAD_gap", "BAD_restart", "BAD_padding", "uncalibrated: counts"}
+    assert told == {
+        *("rest", "point", "BAD_gap", "BAD_restart", "BAD_padding", "uncalibrated: counts", "model: b")
+    }
     assert told <= levels.keys()
 
 

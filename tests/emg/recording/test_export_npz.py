@@ -451,9 +451,10 @@ def test_repetitions_that_the_source_knows_are_kept_where_there_is_no_plan(tmp_p
     assert found.label.tolist() == [0] * 10 + [1] * 10 + [UNLABELLED] * 10
 
 
-def test_a_recording_of_the_version_before_is_read_as_it_was(tmp_path: Path) -> None:
-    """Made by the code of format 1, which had neither names of channels nor auxiliary streams."""
-    shutil.copytree(Path(__file__).parent / "format_1", tmp_path / "r")
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_recording_of_a_version_before_is_read_as_it_was(tmp_path: Path, version: int) -> None:
+    """Made by the code of then: 1 had neither names of channels nor auxiliary streams, 2 no changes of the model."""
+    shutil.copytree(Path(__file__).parent / f"format_{version}", tmp_path / "r")
     write_npz(tmp_path / "r", "old", tmp_path / "old.npz")
     found = load(tmp_path / "old.npz")
     expected = np.concatenate([chunk(100, 20).samples, chunk(125, 20).samples, chunk(145, 10).samples])
@@ -464,3 +465,5 @@ def test_a_recording_of_the_version_before_is_read_as_it_was(tmp_path: Path) -> 
         assert file["source_label"].tolist() == [0] * 20 + [1] * 20 + [UNLABELLED] * 10
         assert file["channel_names"].tolist() == ["ch1", "ch2", "ch3"]
         assert file["prediction"].tolist() == [1]
+        assert file["model_classes"].tolist() == ["rest", "fist"]
+        assert (file["prediction_model"].tolist(), file["model_changes"].tolist()) == ([0], [])

@@ -15,6 +15,7 @@ import pyxdf
 from app.emg.recording import xdf_file
 from app.emg.recording.export_xdf import write_xdf
 from app.emg.recording.label_plan import LabelPlan, Step
+from app.emg.recording.log_format import RecordedModel
 from tests.emg.written import ACCELEROMETER, BATTERY, RATE, aux, chunk, written
 
 PLAN = LabelPlan(
@@ -63,6 +64,14 @@ def test_a_gap_is_a_jump_of_the_time_stamps_and_a_marker(tmp_path: Path) -> None
     assert events["time_stamps"] * RATE == pytest.approx([20, 145])
     assert (events["info"]["type"], events["info"]["channel_format"]) == (["Markers"], ["string"])
     assert float(events["info"]["nominal_srate"][0]) == 0
+
+
+def test_another_model_is_a_marker(tmp_path: Path) -> None:
+    models = [RecordedModel(110, "b", "c" * 64, ("rest",)), RecordedModel(228, None)]
+    found = exported(tmp_path, [chunk(100, 20), chunk(225, 20), *models, RecordedModel(900, "late")])
+    events = found["Events"]
+    assert events["time_series"] == [["model: b"], ["BAD_gap"], ["model: none"]]
+    assert events["time_stamps"] * RATE == pytest.approx([10, 20, 128])
 
 
 def test_what_came_beside_the_emg_is_a_stream_of_its_own_at_its_own_time(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from app.emg.recording.log_format import (
     HEAD_BYTES,
     MAGIC,
     Entry,
+    RecordedModel,
     RecordedPrediction,
     encode,
     joined,
@@ -37,6 +38,8 @@ ENTRIES: list[Entry] = [
     aux(1, -2.5, 1),
     replace(chunk(60, label=1), repetitions=np.full(10, 3, np.int16)),
     replace(chunk(70, label=None), repetitions=np.full(10, 3, np.int16)),
+    RecordedModel(75, "anna.2", "c" * 64, ("rest", '手 "x"')),
+    RecordedModel(80, None),
 ]
 AUX = (3, 1)  # channels of each auxiliary stream
 
@@ -46,7 +49,9 @@ def log(entries: list[Entry]) -> bytes:
 
 
 def same(one: Entry, two: Entry) -> bool:
-    if isinstance(one, RecordedPrediction) or isinstance(two, RecordedPrediction):
+    if isinstance(one, RecordedPrediction | RecordedModel) or isinstance(
+        two, RecordedPrediction | RecordedModel
+    ):
         return one == two
     if isinstance(one, AuxChunk) or isinstance(two, AuxChunk):
         assert isinstance(one, AuxChunk)
@@ -156,6 +161,16 @@ def test_a_place_that_is_nowhere_is_damage(at: float) -> None:
     head = bytes(content[len(MAGIC) : begin - 4])
     struct.pack_into("<I", content, begin - 4, zlib.crc32(content[begin:], zlib.crc32(head)))
     assert list(read(io.BytesIO(bytes(content)), CHANNELS, AUX)) == []
+
+
+@pytest.mark.parametrize(
+    "said", ['{"name": 3, "sha256": null, "classes": []}', '{"name": "a", "sha256": "b"}', "[", "\xff"]
+)
+def test_a_model_that_does_not_add_up_is_damage(said: str) -> None:
+    payload = said.encode("latin-1")
+    head = struct.pack("<BBHIqI", 4, 0, 0, len(payload), 7, 0)
+    record = head + struct.pack("<I", zlib.crc32(payload, zlib.crc32(head))) + payload
+    assert list(read(io.BytesIO(log([chunk(0)]) + record), CHANNELS, AUX))[1:] == []
 
 
 def test_auxiliary_chunks_that_continue_each_other_become_one_record() -> None:

@@ -16,9 +16,10 @@ import pytest
 
 from app.config import ROOT
 from app.emg.recording import folder as folders
+from app.emg.recording.contents import opened
 from app.emg.recording.folder import END, END_BYTES, HEADER, LOG, RecordingProgress
 from app.emg.recording.label_plan import MAX_GESTURES, MAX_LABEL, MAX_STEPS, LabelPlan, Step, plan_of
-from app.emg.recording.log_format import RecordedPrediction, read
+from app.emg.recording.log_format import RecordedModel, RecordedPrediction, read
 from app.emg.recording.writer import RecordingWriter, expect_over, is_being_written, recover
 from app.errors import BusyError, DataError
 from tests.emg.written import CHANNELS, chunk, written
@@ -149,6 +150,31 @@ for k in range(1000000):
     assert (ending.state, ending.recovered) == ("complete", True)
     assert ending.samples >= 10 * said
     assert recover(tmp_path, "one") == folders.read_end(tmp_path, "one") == ending
+
+
+def test_a_killed_writer_leaves_which_model_it_was_that_predicted(tmp_path: Path) -> None:
+    other = RecordedModel(10, "other", "c" * 64, ("rest", "point"))
+    entries = [RecordedPrediction(9, 1, 0.5, 1), other, RecordedPrediction(12, 1, 0.5, 1), chunk(0, 20)]
+    folder = written(tmp_path, entries, end=None)
+    with (folder / LOG).open("ab") as file:
+        file.write(b"\x04\x00")  # another change, torn
+    found = recover(tmp_path, "one")
+    assert found is not None
+    assert (found.model_changes, found.predictions, found.samples) == (1, 2, 20)
+    with opened(tmp_path, "one") as held:
+        (rows,) = held.predictions.pieces()
+        assert [held.models.classes[one] for one in rows["prediction"]] == ["fist", "point"]
+
+
+def test_how_a_recording_of_an_older_version_ended_is_read(tmp_path: Path) -> None:
+    """It said nothing of models, and its whole log would be gone through instead."""
+    folder = written(tmp_path, [chunk(0)])
+    text = (folder / END).read_text()
+    (folder / END).write_text(text.replace('"model_changes": 0, ', ""))
+    assert "model_changes" in text
+    found = folders.read_end(tmp_path, "one")
+    assert found is not None
+    assert (found.samples, found.model_changes) == (10, 0)
 
 
 def test_a_torn_record_is_cut_off(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from app.emg.source import UNLABELLED, Chunk
 from app.errors import BusyError, DataError, NotReadyError, RecordingNameError, SourceError
 from app.serving.recordings import session as take
 from app.serving.recordings.service import RecordingService
-from tests.serving.recorded import RATE, HandFeed, recorder_in
+from tests.serving.recorded import RATE, TINY, HandFeed, hand_model, open_model, recorder_in
 from tests.serving.station import until
 
 
@@ -67,7 +67,7 @@ def test_what_the_source_delivers_is_what_is_recorded(
     assert found["restarts"].tolist() == [55]
     assert found["prediction_sample_index"].tolist() == [40]
     assert found["prediction"].tolist() == [1]
-    assert str(found["model_sha256"]) == "b" * 64
+    assert str(found["model_sha256"]) == TINY.sha256
     assert load(tmp_path / "out.npz").subject == "S01"
 
 
@@ -405,13 +405,12 @@ def test_a_folder_that_may_not_be_written_refuses_the_start(tmp_path: Path, feed
 def test_a_source_that_no_model_reads_is_recorded_with_gestures_of_ones_own(
     tmp_path: Path, feed: HandFeed
 ) -> None:
-    recorder = recorder_in(tmp_path / "recordings", None)
+    recorder = recorder_in(tmp_path / "recordings")
+    feed.use.model = None
     try:
-        assert recorder.rest == "rest"
         plan = LabelPlan((Step("手を握る", 0.1, 1), Step("open (50 %)", 0.1, 1)), countdown_s=0.0)
         state = recorder.start(feed, "one", plan=plan)
         assert state.model is None
-        assert feed.broadcast.readers == []
         feed.give(40)
         until(lambda: recorder.state("one").over)
         found = exported(recorder, "one", tmp_path)
@@ -420,6 +419,77 @@ def test_a_source_that_no_model_reads_is_recorded_with_gestures_of_ones_own(
         assert (str(found["model"]), found["prediction"].tolist()) == ("", [])
     finally:
         recorder.close()
+
+
+OTHER = hand_model("other", "rest", "point", "fist")
+
+
+def test_a_change_of_the_model_is_kept_and_each_prediction_means_what_its_model_said(
+    tmp_path: Path, feed: HandFeed, recorder: RecordingService
+) -> None:
+    """The frames are all of class 1: fist to the first model, point to the other."""
+    recorder.start(feed, "one")
+    feed.give(40)
+    feed.broadcast.publish(20, TINY)
+    feed.broadcast.change(25, OTHER)
+    feed.broadcast.publish(30, OTHER)
+    feed.broadcast.change(35, None)
+    state = recorder.stop("one")
+    assert state.model is not None
+    assert (state.model.name, state.model_changes, state.predictions) == ("tiny", 2, 2)
+    found = exported(recorder, "one", tmp_path)
+    names = found["model_classes"]
+    assert names.tolist() == ["rest", "fist", "point"]
+    assert names[found["prediction"]].tolist() == names[found["decision"]].tolist() == ["fist", "point"]
+    assert found["models"].tolist() == ["tiny", "other"]
+    assert found["models_sha256"].tolist() == [TINY.sha256, OTHER.sha256]
+    assert found["prediction_model"].tolist() == [0, 1]
+    assert found["model_changes"].tolist() == [[25, 1], [35, -1]]
+
+
+def test_a_recording_without_a_model_hears_the_predictions_of_one_that_is_chosen_later(
+    tmp_path: Path, feed: HandFeed, recorder: RecordingService
+) -> None:
+    feed.use.model = None
+    assert recorder.start(feed, "one").model is None
+    feed.give(20)
+    feed.broadcast.change(10, OTHER)
+    feed.broadcast.publish(15, OTHER)
+    state = recorder.stop("one")
+    assert (state.predictions, state.model_changes) == (1, 1)
+    found = exported(recorder, "one", tmp_path)
+    assert (str(found["model"]), found["model_changes"].tolist()) == ("other", [[10, 0]])
+    assert found["model_classes"][found["prediction"]].tolist() == ["point"]
+
+
+def test_a_group_that_is_behind_or_ahead_as_the_recording_begins_says_itself_whose_its_frames_are(
+    tmp_path: Path, feed: HandFeed, recorder: RecordingService
+) -> None:
+    """The header is of the model of the newest sample; the group's next window may end before that change."""
+    feed.use.model = open_model(OTHER)
+    recorder.start(feed, "one")
+    feed.give(20)
+    feed.broadcast.publish(5, TINY)
+    feed.broadcast.change(10, OTHER)
+    feed.broadcast.publish(15, OTHER)
+    recorder.stop("one")
+    found = exported(recorder, "one", tmp_path)
+    assert found["model_classes"][found["prediction"]].tolist() == ["fist", "point"]
+
+
+def test_a_queue_that_is_full_loses_predictions_but_never_whose_they_are(
+    tmp_path: Path, feed: HandFeed, recorder: RecordingService, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorder.start(feed, "one")
+    feed.give(20)
+    with monkeypatch.context() as full:
+        full.setattr(take, "MAX_WAITING", 0)
+        feed.broadcast.publish(5, TINY)
+        feed.broadcast.change(10, OTHER)
+    feed.broadcast.publish(15, OTHER)
+    assert recorder.stop("one").predictions == 1
+    found = exported(recorder, "one", tmp_path)
+    assert found["model_classes"][found["prediction"]].tolist() == ["point"]
 
 
 def test_what_a_source_delivers_beside_emg_is_recorded_with_it(
