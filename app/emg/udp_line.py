@@ -10,6 +10,7 @@ Its `RegressorController` takes every number but the last, a timestamp, as the v
 
 from __future__ import annotations
 
+import json
 import logging
 import socket
 from collections.abc import Sequence
@@ -18,6 +19,14 @@ from typing import Any
 from app.errors import ConfigError
 
 log = logging.getLogger(__name__)
+
+
+def change_line(rest: int, model: str, classes: Sequence[str]) -> bytes:
+    """Return what says that another model decides: its rest, and behind that, for those who look, what it is.
+
+    Such as `0 0.00 {"model": "anna", "classes": ["rest", "fist"]}`. Who splits at blanks takes it for rest.
+    """
+    return b"%d 0.00 %b\n" % (rest, json.dumps({"model": model, "classes": list(classes)}).encode())
 
 
 def line(decision: int, intensity: float) -> bytes:
@@ -53,6 +62,9 @@ class UdpLine:
 
     def send_values(self, values: Sequence[float], timestamp: float) -> None:
         self._send(value_line(values, timestamp))
+
+    def change(self, rest: int, model: str, classes: Sequence[str]) -> None:
+        self._send(change_line(rest, model, classes))
 
     def _send(self, text: bytes) -> None:
         try:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import json
 import logging
 import re
 import socket
 
 import pytest
 
-from app.emg.udp_line import UdpLine, line, value_line
+from app.emg.udp_line import UdpLine, change_line, line, value_line
 from app.errors import ConfigError
 
 
@@ -31,6 +32,13 @@ def test_libemgs_controller_of_a_regressor_reads_values() -> None:
 
     assert text.endswith(b"\n")
     assert numbers == [0.5, -12.25, 1e-7, 123456.5, 1764000000.25]
+
+
+def test_who_splits_at_blanks_takes_a_change_of_the_model_for_its_rest() -> None:
+    text = change_line(2, "anna", ("fist", "a b", "rest"))
+    words = text.decode().split(" ")
+    assert (float(words[0]), float(words[1])) == (2.0, 0.0)
+    assert json.loads(text.split(b" ", 2)[2]) == {"model": "anna", "classes": ["fist", "a b", "rest"]}
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])

@@ -23,19 +23,36 @@ class LslOutlets:
         ConfigError: pylsl is not there.
     """
 
-    def __init__(self, source_id: str, model: str, classes: Sequence[str], rest: str) -> None:
+    def __init__(
+        self, source_id: str, model: str, classes: Sequence[str], rest: str, *, of_model: str = ""
+    ) -> None:
+        """`of_model` tells the stream of predictions from those of other models on this machine."""
         self._lsl = load_pylsl()
-        host = platform.node()
+        self._source_id, self._host = source_id, platform.node()
+        self._predictions = self._opened(model, classes, rest, of_model)
+        info = self._info(MARKERS_NAME, "Markers", 1, "string", f"{source_id}-markers@{self._host}")
+        self._markers = self._lsl.StreamOutlet(info, max_buffered=KEPT_S)
+        self._last: str | None = None
+
+    def change(self, model: str, classes: Sequence[str], rest: str, *, of_model: str = "") -> None:
+        """Have another model's predictions: a new stream, as a stream's channels never change, and a marker.
+
+        It has an id of its own: receivers find the stream again by that, and would take its channels for those before.
+        """
+        self._predictions = None  # the one before goes first
+        self._predictions = self._opened(model, classes, rest, of_model)
+        self._last = None  # the label that follows is of the new model
+        self._markers.push_sample([f"model: {model}"], self._lsl.local_clock())
+
+    def _opened(self, model: str, classes: Sequence[str], rest: str, of_model: str) -> Any:
         labels = [*FIRST_CHANNELS, *(f"p_{name}" for name in classes)]
-        info = self._info(NAME, "Predictions", len(labels), "float32", f"{source_id}@{host}")
+        name = f"{self._source_id}-{of_model}" if of_model else self._source_id
+        info = self._info(NAME, "Predictions", len(labels), "float32", f"{name}@{self._host}")
         info.set_channel_labels(labels)
         about = info.desc().append_child("model")
         for key, value in (("name", model), ("classes", ",".join(classes)), ("rest_class", rest)):
             about.append_child_value(key, value)
-        self._predictions = self._lsl.StreamOutlet(info, max_buffered=KEPT_S)
-        info = self._info(MARKERS_NAME, "Markers", 1, "string", f"{source_id}-markers@{host}")
-        self._markers = self._lsl.StreamOutlet(info, max_buffered=KEPT_S)
-        self._last: str | None = None
+        return self._lsl.StreamOutlet(info, max_buffered=KEPT_S)
 
     def push(self, values: Sequence[float], probabilities: Sequence[float], measured_at: float) -> None:
         """One frame: `values` in the order of FIRST_CHANNELS; `measured_at` (Unix s) is its last sample's time."""

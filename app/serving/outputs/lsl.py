@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
-from app.config import Settings
+from app.config import DEFAULT_MODEL, Settings
 from app.emg.lsl.outlet import LslOutlets
 from app.inference.manifest import Manifest
 from app.serving.streams.events import Frame, ValueFrame
@@ -14,10 +15,21 @@ class LslSender:
     """To LSL streams, which exist from the first frame on."""
 
     def __init__(self, settings: Settings, manifest: Manifest) -> None:
-        self._manifest = manifest
+        self._settings, self._manifest = settings, manifest
         self._outlets = LslOutlets(
-            f"myostream:{settings.bind}", manifest.name, manifest.classes, manifest.rest_class
+            f"myostream:{settings.bind}",
+            manifest.name,
+            manifest.classes,
+            manifest.rest_class,
+            of_model=self._of_model,
         )
+
+    def follow(self, manifest: Manifest) -> bool:
+        if manifest.gives_values:
+            return False
+        self._manifest = manifest
+        self._outlets.change(manifest.name, manifest.classes, manifest.rest_class, of_model=self._of_model)
+        return True
 
     def frame(self, frame: Frame | ValueFrame) -> None:
         if not isinstance(frame, Frame):
@@ -32,3 +44,9 @@ class LslSender:
 
     def close(self) -> None:
         self._outlets.close()
+
+    @property
+    def _of_model(self) -> str:
+        """Return what tells its stream from those of other models; empty for the server's own: its id stays."""
+        own = Path(self._settings.model or DEFAULT_MODEL).name
+        return "" if self._manifest.name == own else self._manifest.name

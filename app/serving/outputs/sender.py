@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from app.inference.manifest import Manifest
 from app.serving.counters.shared_metrics import OutputRow
 from app.serving.streams.events import Frame, ValueFrame
 
@@ -21,7 +22,10 @@ RETRY_S, RETRY_MAX_S = 1.0, 30.0  # until a sender that failed is opened again h
 
 
 class Sender(Protocol):
-    """One way out. Nothing in it waits because of a receiver."""
+    """One way out for the decisions of a model. Nothing in it waits because of a receiver."""
+
+    def follow(self, manifest: Manifest, /) -> bool:
+        """Send those of another model from now on, and say so; False where that takes another sender."""
 
     def frame(self, frame: Frame | ValueFrame) -> None:
         """Send it; nothing where it is of another kind of model than the sender is for."""
@@ -41,16 +45,16 @@ class OutputState:
 
 
 class SenderGuard:
-    """Opens a sender in one worker at a time, and again after it has raised; what it raises goes no further.
+    """Has a sender in one worker at a time, and again after it has raised; what it raises goes no further.
 
-    A sender that fails gives the lock back before anything else, so that another worker takes over while this one
-    waits. Only the thread of the outputs calls it, but `reason`.
+    Without a model there is nothing to send, and no sender. One that fails gives the lock back before anything else,
+    so that another worker takes over while this one waits. Only the thread of the outputs calls it, but `reason`.
     """
 
     def __init__(
         self,
         name: str,
-        open_sender: Callable[[], Sender],
+        open_sender: Callable[[Manifest], Sender],
         try_lock: Callable[[str], socket.socket | None],
         row: OutputRow,
         clock: Callable[[], float] = time.monotonic,
@@ -60,13 +64,20 @@ class SenderGuard:
         self._open_sender, self._try_lock, self._row, self._clock = open_sender, try_lock, row, clock
         self._lock: socket.socket | None = None
         self._sender: Sender | None = None
+        self._manifest: Manifest | None = None
         self._wait_s, self._retry_at, self._opened_at = RETRY_S / 2, clock(), math.inf
 
     def open(self) -> bool:
-        """Open the sender where it is due and no other worker has it; whether it is open here."""
-        if self._sender is None and self._clock() >= self._retry_at:
+        """Have the sender here where it is due and no other worker has it; whether that is so."""
+        if self._lock is None and self._clock() >= self._retry_at:
             self._attempt(self._open)
-        return self._sender is not None
+        return self._lock is not None
+
+    def read_by(self, manifest: Manifest | None) -> None:
+        """Send the decisions of that model from now on; None: there are none, and the last word was rest."""
+        before, self._manifest = self._manifest, manifest
+        if self._lock is not None and manifest is not before:
+            self._attempt(self._change)
 
     def frame(self, frame: Frame | ValueFrame) -> None:
         if self._sender is not None and self._attempt(partial(self._sender.frame, frame)):
@@ -87,18 +98,29 @@ class SenderGuard:
         self._row.became("closed")
 
     def give_up(self, error: Exception) -> None:
-        """Let another worker have it for a while, because of `error`; nothing where it is not open here."""
-        if self._sender is not None:
+        """Let another worker have it for a while, because of `error`; nothing where it is not here."""
+        if self._lock is not None:
             self._failed(error)
 
     def _open(self) -> None:
         self._lock = self._try_lock(f"output-{self.name}")
-        if self._lock is None:
-            self._row.became("closed")
+        if self._lock is not None and self._manifest is not None:
+            self._sender = self._open_sender(self._manifest)
+            self._opened_at = self._clock()
+        self._row.became("closed" if self._sender is None else "open")
+
+    def _change(self) -> None:
+        """Have a sender for the model that it is now."""
+        if self._sender is not None and self._manifest is not None and self._sender.follow(self._manifest):
             return
-        self._sender = self._open_sender()
-        self._opened_at = self._clock()
-        self._row.became("open")
+        sender, self._sender = self._sender, None
+        if sender is not None:
+            sender.rest()
+            sender.close()
+        if self._manifest is not None:
+            self._sender = self._open_sender(self._manifest)
+            self._opened_at = min(self._opened_at, self._clock())
+        self._row.became("closed" if self._sender is None else "open")
 
     def _attempt(self, action: Callable[[], None]) -> bool:
         try:

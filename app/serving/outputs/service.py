@@ -22,7 +22,7 @@ from app.serving.outputs.udp import UdpSender
 from app.serving.outputs.values import ValueLslSender, ValueUdpSender
 from app.serving.pipelines.pipeline import SourcePipeline
 from app.serving.pipelines.source_pipelines import SourcePipelines
-from app.serving.streams.events import Event, Frame, SourceChange, StreamOptions, ValueFrame
+from app.serving.streams.events import Event, Frame, SignalFrame, SourceChange, StreamOptions, ValueFrame
 from app.serving.streams.group import GroupEvent
 from app.serving.streams.reader import Reader
 
@@ -37,8 +37,8 @@ WAITING = 64  # frames that a slow receiver may make wait; the oldest are droppe
 class Outputs:
     """Sends every frame of the default source, whichever that is now; of each way out, one worker of a server.
 
-    It reads like a client with default options, so it shares the computation of those. Frames of another `kind` than
-    the ways were opened for, as of another model that has come to read the source, are no news: then it is rest.
+    It reads like a client with default options, so it shares the computation of those. Frames are of whichever model
+    reads the source; `own` is the one that will, before there is a source.
     """
 
     def __init__(
@@ -46,15 +46,15 @@ class Outputs:
         ways: Sequence[SenderGuard],
         pipelines: SourcePipelines,
         backend: Callable[[], str],
+        own: Manifest | None,
         clock: Callable[[], float] = time.monotonic,
-        kind: type[Frame] | type[ValueFrame] = Frame,
     ) -> None:
-        self._kind = kind
         self.ways, self._pipelines, self._backend, self._clock = ways, pipelines, backend, clock
         self._pipeline: SourcePipeline | None = None
         self._reader: Reader | None = None
         self._waiting: deque[Event] = deque(maxlen=WAITING)
         self._frame_at = clock()
+        self._read_by(own)
         self._wake, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="outputs", daemon=True)
 
@@ -115,9 +115,14 @@ class Outputs:
         except MyostreamError as error:
             log.warning("nothing of the source %s is sent: %s", pipeline.name, error)
         else:
+            self._read_by(pipeline.manifest)
             self._reader.listen(self._offered)
             for published, _ in self._reader.take(0.0):  # came before we listened
                 self._waiting.append(published.event)
+
+    def _read_by(self, manifest: Manifest | None) -> None:
+        for way in self.ways:
+            way.read_by(manifest)
 
     def _leave(self) -> None:
         reader, self._reader, self._pipeline = self._reader, None, None
@@ -134,10 +139,14 @@ class Outputs:
     def _send_waiting(self) -> None:
         while self._waiting:
             event = self._waiting.popleft()
-            if isinstance(event, self._kind):
+            if isinstance(event, Frame | ValueFrame):
                 self._frame_at = self._clock()
+                if event.model is not None:
+                    self._read_by(event.model.manifest)
                 for way in self.ways:
                     way.frame(event)
+            elif isinstance(event, SignalFrame):
+                self._read_by(None)
             elif isinstance(event, SourceChange) and event.status == "stalled":
                 self._frame_at = self._clock() - SILENT_S
         if self._clock() - self._frame_at >= SILENT_S:
@@ -147,35 +156,32 @@ class Outputs:
 
 def make_outputs(
     settings: Settings,
-    manifest: Manifest | None,
+    own: Manifest | None,
     pipelines: SourcePipelines,
     backend: Callable[[], str],
     worker_group: WorkerGroup,
     metrics: SharedMetrics,
 ) -> Outputs | None:
-    """Return what EMG_LSL_OUTLET and EMG_UDP ask for; None where they ask for nothing, or there is no model.
+    """Return what EMG_LSL_OUTLET and EMG_UDP ask for; None where they ask for nothing.
+
+    `own` is the server's own model.
 
     Raises:
         ConfigError: pylsl is not there, or the UDP host has no address.
     """
-    if manifest is None:
-        return None
-    senders: dict[str, Callable[[], Sender]] = {}
+    senders: dict[str, Callable[[Manifest], Sender]] = {}
     if settings.lsl_outlet:
         load_pylsl()
-        lsl = ValueLslSender if manifest.gives_values else LslSender
-        senders["lsl"] = lambda: lsl(settings, manifest)
+        senders["lsl"] = lambda model: (ValueLslSender if model.gives_values else LslSender)(settings, model)
     if settings.udp is not None:
         address = settings.udp
         UdpLine(*address).close()
-        udp = ValueUdpSender if manifest.gives_values else UdpSender
-        senders["udp"] = lambda: udp(address, manifest)
+        senders["udp"] = lambda model: (ValueUdpSender if model.gives_values else UdpSender)(address, model)
     ways = [
         SenderGuard(name, opens, worker_group.try_lock, metrics.output(name))
         for name, opens in senders.items()
     ]
-    kind = ValueFrame if manifest.gives_values else Frame
-    return Outputs(ways, pipelines, backend, kind=kind) if ways else None
+    return Outputs(ways, pipelines, backend, own) if ways else None
 
 
 def make_raw_lsl(settings: Settings, pipelines: SourcePipelines, worker_group: WorkerGroup) -> RawLsl | None:

@@ -14,6 +14,13 @@ class UdpSender:
         self._line = UdpLine(*address)
         self._rest = manifest.classes.index(manifest.rest_class)
 
+    def follow(self, manifest: Manifest) -> bool:
+        if manifest.gives_values:
+            return False
+        self._rest = manifest.classes.index(manifest.rest_class)
+        self._line.change(self._rest, manifest.name, manifest.classes)
+        return True
+
     def frame(self, frame: Frame | ValueFrame) -> None:
         if isinstance(frame, Frame):
             self._line.send(frame.decision, frame.window.intensity)

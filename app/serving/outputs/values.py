@@ -18,6 +18,9 @@ class ValueUdpSender:
         self._line = UdpLine(*address)
         self._rest = [value.neutral for value in manifest.outputs.values]
 
+    def follow(self, _manifest: Manifest) -> bool:
+        return False  # its values are others
+
     def frame(self, frame: Frame | ValueFrame) -> None:
         if isinstance(frame, ValueFrame):
             self._line.send_values(list(frame.output.values()), frame.timestamp)
@@ -38,6 +41,9 @@ class ValueLslSender:
         self._outlet = ValueOutlet(
             f"myostream:{settings.bind}", manifest.name, manifest.columns, [value.units for value in values]
         )
+
+    def follow(self, _manifest: Manifest) -> bool:
+        return False  # its values are others
 
     def frame(self, frame: Frame | ValueFrame) -> None:
         if isinstance(frame, ValueFrame):

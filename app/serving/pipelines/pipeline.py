@@ -353,6 +353,7 @@ class SourcePipeline:
                 stats=services.stats,
                 cpu_percent=services.cpu_percent,
                 aux=aux,
+                model=use.model.artefact,
             )
         return FrameMaker(
             options,

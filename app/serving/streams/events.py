@@ -92,6 +92,7 @@ class ValueFrame:
     quality: Mapping[str, Sequence[int]] | None = None
     signal: Sequence[Sequence[float]] | None = None
     aux: Mapping[str, Any] | None = None
+    model: Artefact | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

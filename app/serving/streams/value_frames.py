@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 from app.emg.signal.signal_path import SignalPath
+from app.inference.artefact import Artefact
 from app.inference.manifest import Manifest
 from app.serving.counters.stream_stats import StreamStats
 from app.serving.streams.events import SourceChange, StreamOptions, ValueFrame
@@ -28,11 +29,12 @@ class ValueFrameMaker:
         stats: StreamStats,
         cpu_percent: Callable[[], float],
         aux: AuxReader | None = None,
+        model: Artefact | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._options, self._path, self._stats = options, path, stats
         self._aux = aux if options.include_aux else None
-        self._reader, self._manifest = reader, manifest
+        self._reader, self._model, self._manifest = reader, model, manifest
         self._rest = {value.name: value.neutral for value in manifest.outputs.values}
         self._problems = problems  # of the channels, over the last second: QualityMonitor
         self._cpu_percent, self._clock = cpu_percent, clock
@@ -66,6 +68,7 @@ class ValueFrameMaker:
             quality=quality or None,
             signal=hop_rows(path, end, rate, options.fps) if options.include_signal else None,
             aux=self._aux.take() if self._aux is not None else None,
+            model=self._model,
         )
 
     def source_change(self, status: str, source_state: str) -> SourceChange:

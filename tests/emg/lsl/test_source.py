@@ -333,6 +333,32 @@ def test_a_process_of_its_own_receives_values_with_names_and_units() -> None:
     assert 0.1 <= told["late"] < 5.0, "the stamp is the time of the last sample, not of the sending"
 
 
+def test_another_model_is_another_stream_of_predictions_and_a_marker() -> None:
+    """A receiver that found it again by its id would take its channels for those of the model before."""
+    import platform
+
+    import pylsl
+
+    from app.emg.lsl.outlet import LslOutlets
+
+    def found(source_id: str, timeout_s: float) -> list[Any]:
+        return list(pylsl.resolve_byprop("source_id", f"{source_id}@{platform.node()}", timeout=timeout_s))
+
+    name = own("swap")
+    outlets = LslOutlets(name, "tiny", ["rest", "fist"], "rest")
+    markers = pylsl.StreamInlet(found(f"{name}-markers", 10.0)[0])
+    markers.open_stream(10.0)
+    outlets.mark("rest", time.time())
+    outlets.change("other", ["rest", "point"], "rest", of_model="other")
+    outlets.mark("rest", time.time())
+    assert [markers.pull_sample(10.0)[0] for _ in range(3)] == [["rest"], ["model: other"], ["rest"]]
+    info = pylsl.StreamInlet(found(f"{name}-other", 10.0)[0]).info(5.0)
+    assert info.get_channel_labels()[4:] == ["p_rest", "p_point"]
+    assert info.desc().child("model").child_value("classes") == "rest,point"
+    assert found(name, 0.5) == []
+    outlets.close()
+
+
 def test_a_stream_says_what_it_is_before_there_is_a_model() -> None:
     name = own("describes-itself")
     with sending(name, 3, 148.148, "--unit", "millivolts"):

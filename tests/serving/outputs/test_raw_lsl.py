@@ -93,6 +93,17 @@ def test_what_fails_is_tried_again(stage: Stage, until: Until, monkeypatch: pyte
     assert stage.outlets[0].closed
 
 
+def test_it_ends_when_a_model_reads_the_source_and_comes_back_when_none_does(
+    stage: Stage, until: Until
+) -> None:
+    until(lambda: stage.acquisition.taps)
+    stage.pipeline.manifest = object()
+    until(lambda: stage.outlets[0].closed)
+    assert stage.acquisition.taps == []
+    stage.pipeline.manifest = None
+    until(lambda: len(stage.outlets) == 2 and stage.acquisition.taps)
+
+
 def test_with_a_model_there_are_predictions_to_send_and_no_signal(until: Until) -> None:
     stage = Stage(manifest=object())
     stage.raw._follow()

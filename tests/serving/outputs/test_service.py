@@ -3,20 +3,26 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from app.config import Settings
+from app.inference.artefact import Artefact
 from app.inference.manifest import Manifest
 from app.serving.counters.shared_metrics import SharedMetrics
 from app.serving.counters.worker_group import WorkerGroup, board_for, new_run
 from app.serving.outputs.sender import Sender, SenderGuard
 from app.serving.outputs.service import Outputs, make_outputs
-from app.serving.streams.events import Frame
+from app.serving.streams.events import Frame, SignalFrame, StreamOptions
 from tests.fakes import FakeClock
 from tests.inference.artefacts import make_manifest
-from tests.serving.station import Station, until
+from tests.serving.recorded import hand_model
+from tests.serving.station import FakeMaker, Station, until
+
+OWN = hand_model("own", "rest", "fist")
+OTHER = hand_model("other", "point", "rest")
 
 
 class Receiver:
@@ -25,6 +31,10 @@ class Receiver:
     def __init__(self) -> None:
         self.got: list[int | str] = []
         self.closed = 0
+
+    def follow(self, manifest: Manifest) -> bool:
+        self.got.append(f"now {manifest.name}")
+        return True
 
     def frame(self, frame: Frame) -> None:
         self.got.append(frame.sample_index)
@@ -37,7 +47,7 @@ class Receiver:
 
     @property
     def frames(self) -> list[int | str]:
-        return [what for what in self.got if what != "rest"]
+        return [what for what in self.got if isinstance(what, int)]
 
 
 class ThirtyHertz(Station):
@@ -70,10 +80,12 @@ def outputs_to(
     worker_group = worker_group or WorkerGroup.alone()
     meters = SharedMetrics(worker_group)
     ways = [
-        SenderGuard(name, opens, try_lock or worker_group.try_lock, meters.output(name))
+        SenderGuard(
+            name, lambda _, opens=opens: opens(), try_lock or worker_group.try_lock, meters.output(name)
+        )
         for name, opens in senders.items()
     ]
-    return Outputs(ways, feeds, lambda: "fake")
+    return Outputs(ways, feeds, lambda: "fake", OWN.manifest)
 
 
 def two_workers() -> list[WorkerGroup]:
@@ -89,8 +101,8 @@ def outputs(receiver: Receiver, feeds: SimpleNamespace) -> Iterator[Outputs]:
     made.close()
 
 
-def feed(station: Station) -> SimpleNamespace:
-    return SimpleNamespace(name="hand", broadcast=station.broadcast)
+def feed(station: Station, manifest: Manifest | None = OWN.manifest) -> SimpleNamespace:
+    return SimpleNamespace(name="hand", broadcast=station.broadcast, manifest=manifest)
 
 
 def joined(station: Station) -> Station:
@@ -241,6 +253,116 @@ def test_of_several_workers_one_sends_and_another_takes_over(feeds: SimpleNamesp
     both[1].close()
 
 
+# --- models that change ---------------------------------------------------------------------------------
+
+
+class OfModels(ThirtyHertz):
+    """The same with frames of the model that the test names; None: with the signal alone."""
+
+    def __init__(self, model: Artefact | None) -> None:
+        self.model = model
+        super().__init__()
+
+    def _make(self, options: StreamOptions) -> FakeMaker:
+        maker = super()._make(options)
+        make = maker.frame
+        maker.frame = lambda end: self._of_model(make(end))  # type: ignore[assignment,method-assign,return-value]
+        return maker
+
+    def _of_model(self, frame: Frame | None) -> Frame | SignalFrame | None:
+        if frame is None or self.model is not None:
+            return frame and replace(frame, model=self.model)
+        return SignalFrame(
+            timestamp=0.0, cpu_percent=0.0, sample_index=frame.sample_index, age_ms=0.0, truth=None, missing=0
+        )
+
+
+def test_another_model_is_said_before_its_first_frame_and_none_is_lost(
+    outputs: Outputs, receiver: Receiver, feeds: SimpleNamespace
+) -> None:
+    station = OfModels(OWN)
+    feeds.default = feed(station)
+    joined(station).window()
+    until(lambda: receiver.frames == [10])
+    station.model = OTHER
+    station.window()
+    until(lambda: receiver.frames == [10, 20])
+    assert receiver.got[receiver.got.index("now other") :][:2] == ["now other", 20]
+    assert receiver.closed == 0
+
+
+def test_without_a_model_all_is_silent_after_a_last_rest_until_one_is_chosen(feeds: SimpleNamespace) -> None:
+    made: list[Receiver] = []
+
+    def opened() -> Receiver:
+        made.append(Receiver())
+        return made[-1]
+
+    station, worker_group = OfModels(OWN), WorkerGroup.alone()
+    feeds.default = feed(station)
+    outputs = outputs_to(feeds, worker_group, a=opened)
+    outputs.start()
+    joined(station).window()
+    until(lambda: made[0].frames == [10])
+    station.model = None
+    station.window()
+    until(lambda: made[0].closed == 1)
+    assert made[0].got[-1] == "rest"
+    assert SharedMetrics(worker_group).outputs()["a"].state == "closed"
+    station.model = OTHER
+    station.window()
+    until(lambda: len(made) == 2 and made[1].frames == [30])
+    assert SharedMetrics(worker_group).outputs()["a"].state == "open"
+    outputs.close()
+
+
+def test_a_server_without_a_model_of_its_own_sends_once_one_is_chosen(feeds: SimpleNamespace) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
+        receiver.bind(("127.0.0.1", 0))
+        receiver.settimeout(5.0)
+        outputs = made_for(Settings(udp=receiver.getsockname()), feeds, None)
+        assert outputs is not None
+        station = OfModels(None)
+        feeds.default = feed(station, None)
+        outputs.start()
+        joined(station).window()
+        until(lambda: station.frames)
+        station.model = OTHER
+        station.window()
+        assert receiver.recv(100) == b"1 0.50\n"  # nothing before it, not even rest
+        station.model = OWN
+        station.window()
+        line = next_but(receiver, b"1 0.00\n")
+        assert line == b'0 0.00 {"model": "own", "classes": ["rest", "fist"]}\n'
+        assert receiver.recv(100) == b"1 0.50\n"
+        outputs.close()
+        assert next_but(receiver, b"1 0.50\n") == b"0 0.00\n"  # the new model's rest
+
+
+def test_a_sender_of_another_kind_takes_the_place_of_one_that_cannot_follow(feeds: SimpleNamespace) -> None:
+    class Stubborn(Receiver):
+        def follow(self, manifest: Manifest) -> bool:
+            return False
+
+    made: list[Receiver] = []
+
+    def opened() -> Receiver:
+        made.append(Stubborn())
+        return made[-1]
+
+    station = OfModels(OWN)
+    feeds.default = feed(station)
+    outputs = outputs_to(feeds, a=opened)
+    outputs.start()
+    joined(station).window()
+    until(lambda: made[0].frames)
+    station.model = OTHER
+    station.window()
+    until(lambda: len(made) == 2 and made[1].frames == [20])
+    assert (made[0].got[-1], made[0].closed) == ("rest", 1)
+    outputs.close()
+
+
 # --- senders that raise ----------------------------------------------------------------------------------
 
 
@@ -360,7 +482,9 @@ def test_a_guard_says_it_once_and_waits_longer_each_time(
     clock: FakeClock, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     worker_group = WorkerGroup.alone()
-    guard = SenderGuard("a", Failing, worker_group.try_lock, SharedMetrics(worker_group).output("a"), clock)
+    row = SharedMetrics(worker_group).output("a")
+    guard = SenderGuard("a", lambda _: Failing(), worker_group.try_lock, row, clock)
+    guard.read_by(OWN.manifest)
     waits: list[float] = []
     for _ in range(8):
         assert not guard.open()
@@ -388,11 +512,11 @@ def test_a_guard_says_it_once_and_waits_longer_each_time(
 # --- what the settings ask for ------------------------------------------------------------------------
 
 
-def made_for(settings: Settings, feeds: SimpleNamespace, manifest: Manifest | None = None) -> Outputs | None:
+def made_for(settings: Settings, feeds: SimpleNamespace, manifest: Manifest | None) -> Outputs | None:
     worker_group = WorkerGroup.alone()
     return make_outputs(
         settings,
-        manifest or make_manifest(),
+        manifest,
         feeds,
         lambda: "fake",
         worker_group,
@@ -401,7 +525,7 @@ def made_for(settings: Settings, feeds: SimpleNamespace, manifest: Manifest | No
 
 
 def test_without_settings_there_are_none(feeds: SimpleNamespace) -> None:
-    assert made_for(Settings(), feeds) is None
+    assert made_for(Settings(), feeds, OWN.manifest) is None
 
 
 def test_a_decision_goes_out_as_a_line_and_a_stall_as_the_rest_class(feeds: SimpleNamespace) -> None:
@@ -413,7 +537,7 @@ def test_a_decision_goes_out_as_a_line_and_a_stall_as_the_rest_class(feeds: Simp
         outputs = made_for(settings, feeds, manifest)
         assert outputs is not None
         station = ThirtyHertz()
-        feeds.default = feed(station)
+        feeds.default = feed(station, manifest)
         outputs.start()
         joined(station).window()
         assert next_but(receiver, b"1 0.00\n") == b"1 0.50\n"  # decision 1, intensity 0.5

@@ -19,7 +19,9 @@ from app.serving.streams.events import ValueFrame
 from app.serving.streams.value_reader import ValueWindow
 from app.serving.streams.window_facts import WindowFacts
 from tests.inference.value_models import regression
-from tests.serving.station import Station, make_frame, until
+from tests.serving.outputs.test_service import OfModels
+from tests.serving.recorded import hand_model
+from tests.serving.station import make_frame, until
 
 LATE_S = 5.0
 
@@ -107,16 +109,16 @@ def test_a_server_with_such_a_model_sends_it_that_way(model: Artefact, receiver:
     outputs.close()
 
 
-def test_frames_of_a_model_of_another_kind_are_no_news_and_so_rest(
+def test_a_model_of_gestures_takes_its_place_after_a_last_rest(
     receiver: socket.socket, model: Artefact
 ) -> None:
-    """As after another model has come to read the source: a robot would go on with the last values."""
-    station = Station(rate=300.0)
-    group = WorkerGroup.alone()
+    """A robot would go on with the last values; lines of the other form follow."""
+    station, group = OfModels(hand_model("other", "rest", "fist")), WorkerGroup.alone()
+    pipeline = SimpleNamespace(name="hand", broadcast=station.broadcast, manifest=model.manifest)
     outputs = make_outputs(
         Settings(udp=("127.0.0.1", receiver.getsockname()[1])),
         model.manifest,
-        SimpleNamespace(default=SimpleNamespace(name="hand", broadcast=station.broadcast)),  # type: ignore[arg-type]  # a source by what is asked of it
+        SimpleNamespace(default=pipeline),  # type: ignore[arg-type]  # a source by what is asked of it
         lambda: "fake",
         group,
         SharedMetrics(group),
@@ -124,14 +126,10 @@ def test_frames_of_a_model_of_another_kind_are_no_news_and_so_rest(
     assert outputs is not None
     outputs.start()
     until(lambda: station.broadcast.running)
-    receiver.settimeout(0.05)
-
-    def rests_while_frames_come() -> bool:
-        station.source.window(30.0)  # of a model of classes
-        try:
-            return receiver.recv(200).startswith(b"0 0 30 1")
-        except TimeoutError:
-            return False
-
-    until(rests_while_frames_come)
+    station.window()
+    lines = [receiver.recv(200)]
+    while lines[-1] != b"1 0.50\n":
+        lines.append(receiver.recv(200))
     outputs.close()
+    assert lines[-2].startswith(b"0 0 30 1")
+    assert SharedMetrics(group).outputs()["udp"].failures == 0
