@@ -16,6 +16,7 @@ from app.api.schemas.health import HealthSchema, LiveSchema, ReadySchema
 from app.emg.source import SourceState
 from app.inference.description import described_outputs
 from app.inference.manifest import Manifest
+from app.serving.pipelines.model_use import ModelUse
 from app.serving.pipelines.pipeline import SourcePipeline
 from app.serving.runtime import VERSION, Runtime
 
@@ -38,6 +39,7 @@ def health() -> dict[str, Any]:
         "model": None if runtime.expected is None else _model(runtime.expected),
         "version": VERSION,
         "source": _source(runtime, pipeline),
+        "sources": [{"name": one.name, "model": _used(one.use)} for one in runtime.pipelines],
         **_could_read(pipeline),
         **({"outputs": {name: asdict(output) for name, output in outputs.items()}} if outputs else {}),
     }
@@ -85,6 +87,14 @@ def _could_read(pipeline: SourcePipeline | None) -> dict[str, Any]:
     if pipeline is None or pipeline.manifest is not None:
         return {}
     return {"fitting_models": [asdict(one) for one in pipeline.fitting()]}
+
+
+def _used(use: ModelUse) -> dict[str, str] | None:
+    """Return which model reads a source."""
+    if use.model is None:
+        return None
+    model = use.model
+    return {"name": model.name, "version": model.manifest.version, "sha256": model.artefact.sha256}
 
 
 def _model(manifest: Manifest) -> dict[str, Any]:

@@ -37,6 +37,12 @@ class SourceSchema(SourceHealthSchema):
     profile = fields.String(
         required=True, allow_none=True, **about("Of the person; null where none was chosen")
     )
+    model_sha256 = fields.String(required=True, allow_none=True, **about("Of that model's manifest.json"))
+    models_before = fields.List(
+        fields.String(allow_none=True),
+        required=True,
+        **about("That DELETE /emg/sources/<name>/model goes back to, the newest last; null: none"),
+    )
     advice = fields.String(
         required=True, allow_none=True, **about("Where no model reads it: which could, and what to do")
     )

@@ -37,7 +37,7 @@ class SourceHealthSchema(Schema):
 
 
 class ModelInfoSchema(Schema):
-    """The model that serves."""
+    """The server's own model; each source may use another."""
 
     name = fields.String(required=True)
     version = fields.String(required=True)
@@ -48,6 +48,21 @@ class ModelInfoSchema(Schema):
     units = fields.String(required=True, metadata={"example": "uV"})
     classes = fields.List(fields.String(), required=True, **about("Empty where it gives values"))
     outputs = fields.Nested(ModelOutputsSchema, required=True)
+
+
+class UsedModelSchema(Schema):
+    """The model that reads a source."""
+
+    name = fields.String(required=True)
+    version = fields.String(required=True)
+    sha256 = fields.String(required=True, **about("Of its manifest.json, which names that of every other file"))
+
+
+class SourceModelSchema(Schema):
+    """A source, and which model reads it."""
+
+    name = fields.String(required=True)
+    model = fields.Nested(UsedModelSchema, required=True, allow_none=True, **about("Null where none does"))
 
 
 class FittingModelSchema(Schema):
@@ -85,6 +100,11 @@ class HealthSchema(Schema):
     version = fields.String(required=True)
     source = fields.Nested(
         SourceHealthSchema, required=True, allow_none=True, **about("Null while there is none yet")
+    )
+    sources = fields.List(
+        fields.Nested(SourceModelSchema),
+        required=True,
+        **about("All that this worker knows, with the model that reads each"),
     )
     fitting_models = fields.List(
         fields.Nested(FittingModelSchema), **about("Where no model reads the source: those that could")

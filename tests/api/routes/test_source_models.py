@@ -75,7 +75,14 @@ def test_a_source_gets_another_model_and_goes_back(client: FlaskClient) -> None:
     assert (told["model"], told["previous"]) == ("b", "a")
     assert told["from_sample"] >= 120
     push(client)
-    assert client.get("/emg/sources/anna").get_json()["model"] == "b"
+    said = client.get("/emg/sources/anna").get_json()
+    assert (said["model"], said["models_before"]) == ("b", ["a"])
+    health = client.get("/health").get_json()
+    assert health["model"]["name"] == "a"  # the server's own
+    assert health["sources"] == [
+        {"name": "anna", "model": {"name": "b", "version": "1.0.0", "sha256": said["model_sha256"]}}
+    ]
+    assert len(said["model_sha256"]) == 64
     answer = client.post("/infer", json={"source": "anna"}).get_json()
     assert (answer["shape"], answer["label"] in ("rest", "b1")) == ("[1, 2]", True)
     back = client.delete("/emg/sources/anna/model").get_json()
