@@ -51,11 +51,12 @@ def test_health_has_the_documented_keys(client: FlaskClient) -> None:
     body = client.get("/health").get_json()
     valid(HealthSchema, body)
     assert body.keys() == {
-        *("status", "tensorrt_available", "emg_mode", "backends", "model", "version", "source")
+        *("status", "tensorrt_available", "emg_mode", "backends", "model", "version", "source", "sources")
     }
     assert (body["status"], body["tensorrt_available"], body["emg_mode"]) == ("ok", False, "dummy")
     assert set(body["backends"]) == {"pytorch", "onnxruntime", "tensorrt"}
     assert body["source"]["state"] == "running"
+    assert [one["model"]["name"] for one in body["sources"]] == [body["model"]["name"]]
 
 
 @pytest.mark.parametrize(("path", "status"), [("live", "alive"), ("ready", "ready")])

@@ -26,6 +26,7 @@ from app.emg.files.recordings import load
 from app.emg.recording import folder as folders
 from app.emg.recording.header import RecordingHeader, encode
 from app.serving.engine.opening import make_engine
+from app.serving.models.open_models import OpenModel
 from app.serving.recordings.session import RecordingSession
 from app.serving.runtime import Runtime
 from app.serving.sources.acquisition import Acquisition
@@ -34,7 +35,7 @@ from tests.api.conftest import CHANNELS
 from tests.api.test_bad_input import expect_problem
 from tests.emg.written import HEADER, chunk, written
 from tests.fakes import LiveSource
-from tests.inference.artefacts import make_artefact
+from tests.inference.artefacts import make_artefact, make_manifest
 
 Until = Callable[[Callable[[], object]], None]
 
@@ -174,13 +175,19 @@ def test_a_plan_prompts_and_ends_by_itself(client: FlaskClient, until: Until) ->
 
 
 def test_pauses_are_called_as_the_model_calls_rest(client: FlaskClient, runtime: Runtime) -> None:
-    model_info = runtime.recorder._model_info
-    runtime.recorder._model_info = replace(model_info, rest="idle")
+    """Whichever reads the source now."""
+    pipeline = runtime.pipelines.named("live")
+    before = pipeline.use
+    model = before.model
+    assert model is not None
+    idle = make_manifest(classes=("idle", "a", "b"))
+    other = OpenModel(replace(model.artefact, manifest=idle), model.engine)
+    pipeline.use = replace(before, model=other)
     try:
         start(client, name="one", plan={"gestures": ["a", "b"]})
         plan = runtime.recorder._sessions["one"].header.plan
     finally:
-        runtime.recorder._model_info = model_info
+        pipeline.use = before
     assert plan is not None
     assert [step.label for step in plan.steps][:3] == ["a", "idle", "b"]
 
