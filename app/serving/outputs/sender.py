@@ -47,8 +47,8 @@ class OutputState:
 class SenderGuard:
     """Has a sender in one worker at a time, and again after it has raised; what it raises goes no further.
 
-    Without a model there is nothing to send, and no sender. One that fails gives the lock back before anything else,
-    so that another worker takes over while this one waits. Only the thread of the outputs calls it, but `reason`.
+    Before there is a model there is nothing to send, and no sender. One that fails gives the lock back before anything
+    else, so that another worker takes over while this one waits. Only the thread of the outputs calls it, but `reason`.
     """
 
     def __init__(
@@ -73,8 +73,8 @@ class SenderGuard:
             self._attempt(self._open)
         return self._lock is not None
 
-    def read_by(self, manifest: Manifest | None) -> None:
-        """Send the decisions of that model from now on; None: there are none, and the last word was rest."""
+    def read_by(self, manifest: Manifest) -> None:
+        """Send the decisions of that model from now on."""
         before, self._manifest = self._manifest, manifest
         if self._lock is not None and manifest is not before:
             self._attempt(self._change)
@@ -111,16 +111,17 @@ class SenderGuard:
 
     def _change(self) -> None:
         """Have a sender for the model that it is now."""
-        if self._sender is not None and self._manifest is not None and self._sender.follow(self._manifest):
-            return
-        sender, self._sender = self._sender, None
+        assert self._manifest is not None  # the model is another
+        sender = self._sender
         if sender is not None:
+            if sender.follow(self._manifest):
+                return
+            self._sender = None
             sender.rest()
             sender.close()
-        if self._manifest is not None:
-            self._sender = self._open_sender(self._manifest)
-            self._opened_at = min(self._opened_at, self._clock())
-        self._row.became("closed" if self._sender is None else "open")
+        self._sender = self._open_sender(self._manifest)
+        self._opened_at = min(self._opened_at, self._clock())
+        self._row.became("open")
 
     def _attempt(self, action: Callable[[], None]) -> bool:
         try:

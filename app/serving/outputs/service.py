@@ -38,7 +38,7 @@ class Outputs:
     """Sends every frame of the default source, whichever that is now; of each way out, one worker of a server.
 
     It reads like a client with default options, so it shares the computation of those. Frames are of whichever model
-    reads the source; `own` is the one that will, before there is a source.
+    reads the source, and where none does, the decision is rest; `own` is the one that will, before there is a source.
     """
 
     def __init__(
@@ -54,7 +54,8 @@ class Outputs:
         self._reader: Reader | None = None
         self._waiting: deque[Event] = deque(maxlen=WAITING)
         self._frame_at = clock()
-        self._read_by(own)
+        if own is not None:
+            self._read_by(own)
         self._wake, self._stop = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="outputs", daemon=True)
 
@@ -115,12 +116,13 @@ class Outputs:
         except MyostreamError as error:
             log.warning("nothing of the source %s is sent: %s", pipeline.name, error)
         else:
-            self._read_by(pipeline.manifest)
+            if pipeline.manifest is not None:
+                self._read_by(pipeline.manifest)
             self._reader.listen(self._offered)
             for published, _ in self._reader.take(0.0):  # came before we listened
                 self._waiting.append(published.event)
 
-    def _read_by(self, manifest: Manifest | None) -> None:
+    def _read_by(self, manifest: Manifest) -> None:
         for way in self.ways:
             way.read_by(manifest)
 
@@ -145,13 +147,15 @@ class Outputs:
                     self._read_by(event.model.manifest)
                 for way in self.ways:
                     way.frame(event)
-            elif isinstance(event, SignalFrame):
-                self._read_by(None)
-            elif isinstance(event, SourceChange) and event.status == "stalled":
+            elif isinstance(event, SignalFrame) or _stalled(event):
                 self._frame_at = self._clock() - SILENT_S
         if self._clock() - self._frame_at >= SILENT_S:
             for way in self.ways:
                 way.rest()
+
+
+def _stalled(event: Event) -> bool:
+    return isinstance(event, SourceChange) and event.status == "stalled"
 
 
 def make_outputs(

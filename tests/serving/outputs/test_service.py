@@ -291,29 +291,22 @@ def test_another_model_is_said_before_its_first_frame_and_none_is_lost(
     assert receiver.closed == 0
 
 
-def test_without_a_model_all_is_silent_after_a_last_rest_until_one_is_chosen(feeds: SimpleNamespace) -> None:
-    made: list[Receiver] = []
-
-    def opened() -> Receiver:
-        made.append(Receiver())
-        return made[-1]
-
-    station, worker_group = OfModels(OWN), WorkerGroup.alone()
+def test_where_no_model_reads_the_source_it_is_rest_until_one_does(
+    outputs: Outputs, receiver: Receiver, feeds: SimpleNamespace
+) -> None:
+    """Frames of the signal alone come meanwhile; a robot would go on with the last decision."""
+    station = OfModels(OWN)
     feeds.default = feed(station)
-    outputs = outputs_to(feeds, worker_group, a=opened)
-    outputs.start()
     joined(station).window()
-    until(lambda: made[0].frames == [10])
+    until(lambda: receiver.frames == [10])
     station.model = None
     station.window()
-    until(lambda: made[0].closed == 1)
-    assert made[0].got[-1] == "rest"
-    assert SharedMetrics(worker_group).outputs()["a"].state == "closed"
+    until(lambda: receiver.got[-3:] == ["rest"] * 3)
     station.model = OTHER
     station.window()
-    until(lambda: len(made) == 2 and made[1].frames == [30])
-    assert SharedMetrics(worker_group).outputs()["a"].state == "open"
-    outputs.close()
+    until(lambda: receiver.frames == [10, 30])
+    assert receiver.got[receiver.got.index("now other") :][:2] == ["now other", 30]
+    assert receiver.closed == 0
 
 
 def test_a_server_without_a_model_of_its_own_sends_once_one_is_chosen(feeds: SimpleNamespace) -> None:

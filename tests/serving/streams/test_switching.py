@@ -15,6 +15,7 @@ from app.config import ROOT
 from app.emg.signal.windows import Grid
 from app.serving.recordings.session import RecordingSession
 from app.serving.streams.group import GroupEvent
+from tests.emg.written import HEADER
 from tests.serving.station import OPTIONS, HandFed, Station, make_frame, until
 from tests.serving.streams.switching import TIMED_S
 
@@ -110,7 +111,7 @@ def test_the_recording_of_the_source_before_is_complete_and_has_nothing_of_the_n
 def test_a_recording_whose_source_is_gone_hears_no_prediction() -> None:
     """It is a quarter of a second until it notices, and meanwhile they are of the next source."""
     acquisition = SimpleNamespace(state="running")
-    session = RecordingSession(SimpleNamespace(header=None), acquisition, None)  # type: ignore[arg-type]  # not started
+    session = RecordingSession(SimpleNamespace(header=HEADER), acquisition, None)  # type: ignore[arg-type]  # not started
     event = GroupEvent(0, 0, 0, b"", make_frame(10))
     session.hear(event, 0)
     acquisition.state = "ended"
