@@ -103,6 +103,8 @@ class Runtime:
             self.stats.callers, self.settings.max_exports, self.settings.max_exports_per_key
         )
         self.engine.meter = self.metrics.engine
+        if self.artefact is not None:
+            self.engine.of_model = self.metrics.model(self.artefact.path.name)
         if (
             self.worker_group.workers > 1
         ):  # they count the samples of one source: a stream can go on at any of them
@@ -121,6 +123,7 @@ class Runtime:
             worker_group=self.worker_group,
             base=self.worker_group.link(repr(self.settings)) if self.own is None else self.own.base,
             services=self._services,
+            meter=self.metrics.model,
         )
         self.hub_monitor = HubMonitor(self.metrics, lambda: self.pipelines, self._tick)
         if self.own is not None:
@@ -241,7 +244,10 @@ class Runtime:
     def start(self) -> None:
         """Open the engine and begin to acquire."""
         self.watchdog.start()
-        self.engine.open()
+        if self.open_models.own is None:
+            self.engine.open()
+        else:
+            self.open_models.own.open()
         self.recorder.open()
         self.source_models.swaps.start()
         for pipeline in self.pipelines:
@@ -300,6 +306,7 @@ class Runtime:
     def _tick(self) -> None:
         self._tell_hung()
         self.source_models.tick()
+        self.metrics.open_models.note({one.name: one.grew for one in self.open_models})
         for pipeline in self.pipelines:
             pipeline.named.tidy()
         if self.own is not None:

@@ -23,7 +23,8 @@ from prometheus_client.registry import Collector
 
 from app.api.access.access import READ, needs
 from app.api.context import current_runtime
-from app.serving.counters.histograms import BucketHistogram
+from app.serving.counters.histograms import OTHER, BucketHistogram
+from app.serving.counters.model_table import MODEL_S
 from app.serving.counters.shared_metrics import SharedMetrics
 from app.serving.counters.slot import BATCH, ENGINE_S, LAG_S, REQUEST_S, STAGES
 from app.serving.counters.source_table import SOURCE_STATES
@@ -58,6 +59,7 @@ class Families(Collector):
         yield from self._server()
         yield from self._requests()
         yield from self._engine()
+        yield from self._models()
         yield from self._streams()
         yield from self._sources()
         yield from self._outputs()
@@ -108,6 +110,32 @@ class Families(Collector):
             hung.add_metric((name,), row.hung)
         yield from (latency, wait, batch, failed, hung)
 
+    def _models(self) -> Iterator[Metric]:
+        by, found = ("model",), self._runtime.metrics.models()
+        workers = GaugeMetricFamily("myostream_model_open", "Workers that have it open", labels=by)
+        memory = GaugeMetricFamily(
+            "myostream_model_memory_bytes",
+            "By how much the workers that have it open grew while it was opened (resident memory; whatever else they "
+            "did meanwhile is in it, and what they had left over is not)",
+            labels=by,
+        )
+        latency = HistogramMetricFamily(
+            "myostream_model_latency_seconds",
+            "Calls of the engine that windows of it took part in",
+            labels=by,
+        )
+        windows = CounterMetricFamily("myostream_model_windows", "Windows that it has judged", labels=by)
+        failed = CounterMetricFamily("myostream_model_errors", "Calls that raised", labels=by)
+        for name, row in sorted(found.items()):
+            workers.add_metric((name,), row.open)
+            memory.add_metric((name,), row.memory)
+            latency.add_metric((name,), _buckets(row.latency_s, MODEL_S), row.latency_s.sum)
+            windows.add_metric((name,), row.windows)
+            failed.add_metric((name,), row.failed)
+        number = sum(row.open if name == OTHER else row.open > 0 for name, row in found.items())
+        yield GaugeMetricFamily("myostream_models_open", "Models that some worker has open", number)
+        yield from (workers, memory, latency, windows, failed)
+
     def _streams(self) -> Iterator[Metric]:
         stats = self._runtime.stats
         yield GaugeMetricFamily("myostream_streams_active", "Streams open now", stats.active_streams)
@@ -147,6 +175,20 @@ class Families(Collector):
             for field, family in counters.items():
                 family.add_metric((name,), getattr(row, field))
         yield from (state, age, *counters.values())
+        yield self._source_models()
+
+    def _source_models(self) -> Metric:
+        """Return which model reads each source that this worker knows."""
+        info = InfoMetricFamily(
+            "myostream_source_model",
+            "The model that reads the source, empty where none does",
+            labels=("source",),
+        )
+        for pipeline in self._runtime.pipelines:
+            model = pipeline.use.model
+            said = ("", "") if model is None else (model.name, model.artefact.sha256)
+            info.add_metric((pipeline.name,), dict(zip(("model", "sha256"), said, strict=True)))
+        return info
 
     def _outputs(self) -> Iterator[Metric]:
         by = ("output",)

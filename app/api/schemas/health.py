@@ -55,7 +55,9 @@ class UsedModelSchema(Schema):
 
     name = fields.String(required=True)
     version = fields.String(required=True)
-    sha256 = fields.String(required=True, **about("Of its manifest.json, which names that of every other file"))
+    sha256 = fields.String(
+        required=True, **about("Of its manifest.json, which names that of every other file")
+    )
 
 
 class SourceModelSchema(Schema):

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from app.serving.counters.histograms import BucketHistogram, Table
+from app.serving.counters.model_table import MODEL_WIDTH, ModelMeter, ModelRow, ModelTable, forget_open
 from app.serving.counters.slot import (
     BATCH,
     ENGINE_S,
@@ -40,6 +41,7 @@ def forget_worker(memory: mmap.mmap, slot: int) -> None:
     dead.clear("alive", "sources")
     for _, row in _outputs(dead):
         OutputRow(row).became("closed")
+    forget_open(_models(dead))
 
 
 class WorkerUsage(NamedTuple):
@@ -142,6 +144,7 @@ class SharedMetrics:
         self._request_table = _requests(self._own)
         self._sources = SourceTable(_sources(self._own))
         self._output_table = _outputs(self._own)
+        self.open_models = ModelTable(_models(self._own))
         self._lag = BucketHistogram(LAG_S, self._own.doubles("hub_lag"))
         self.engine = EngineMeter(_engines(self._own))
 
@@ -195,6 +198,14 @@ class SharedMetrics:
             name: EngineRow(row) for name, row in _added([_engines(slot) for slot in self._slots]).items()
         }
 
+    def model(self, name: str) -> ModelMeter:
+        """Where this worker counts the calls of that model."""
+        return ModelMeter(self.open_models, name)
+
+    def models(self) -> dict[str, ModelRow]:
+        """By name; OTHER's are those without a row of their own."""
+        return {name: ModelRow(row) for name, row in _added([_models(slot) for slot in self._slots]).items()}
+
     def hub_lag(self) -> BucketHistogram:
         return BucketHistogram(LAG_S, _summed([slot.doubles("hub_lag") for slot in self._slots]))
 
@@ -230,8 +241,8 @@ def _summed(rows: Sequence[memoryview[float]]) -> memoryview[float]:
 def _added(tables: Sequence[Table]) -> dict[str, memoryview[float]]:
     rows: dict[str, list[memoryview[float]]] = {}
     for table in tables:
-        for name, row in table:
-            rows.setdefault(name, []).append(row)
+        for name, row in table.seen():
+            rows.setdefault(name, []).append(memoryview(array("d", row)))
     return {name: _summed(same) for name, same in rows.items()}
 
 
@@ -249,3 +260,7 @@ def _outputs(slot: Slot) -> Table:
 
 def _sources(slot: Slot) -> Table:
     return Table(slot.doubles("sources"), SOURCE_WIDTH)
+
+
+def _models(slot: Slot) -> Table:
+    return Table(slot.doubles("models"), MODEL_WIDTH)

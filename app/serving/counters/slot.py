@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from ctypes import Structure, c_double, sizeof
 
 from app.serving.counters.histograms import BucketHistogram, LogHistogram, Table
+from app.serving.counters.model_table import MODEL_ROWS, MODEL_WIDTH
 from app.serving.counters.source_table import SOURCE_WIDTH
 
 STAGES = ("wait", "infer", "encode", "age")
@@ -53,6 +54,7 @@ _METRICS = _with_room(
         ("choice", CHOICE_DOUBLES),
         ("swap", SWAP_DOUBLES),
         ("swap_answer", 2 + WHY_DOUBLES),
+        ("models", Table.size(MODEL_ROWS, MODEL_WIDTH)),
     ],
     SLOT_BYTES // 8 - 4096 - sum(size for _, size in _END),
     "_room_metrics",

@@ -111,6 +111,16 @@ class Meter(Protocol):
         """Count a call that raised."""
 
 
+class ModelMeter(Protocol):
+    """Who wants to know of each call of one model. Called on the thread that ran it."""
+
+    def served(self, windows: int, latency_s: float) -> None:
+        """One call that so many of its windows took part in."""
+
+    def failed(self) -> None:
+        """Count a call that raised."""
+
+
 @dataclass(slots=True)
 class Engine:
     """Answers requests with the backends, on its thread or, where a call is short, in place."""
@@ -122,6 +132,7 @@ class Engine:
     clock: Callable[[], float] = time.perf_counter
     thread: NativeThread = field(default_factory=native_thread)
     meter: Meter | None = None
+    of_model: ModelMeter | None = None
     backends: Backends = field(init=False)
     _queue: deque[_Request] = field(default_factory=deque)
     _inline_s: dict[str, float] = field(default_factory=dict)  # time of one window, where it is run in place
@@ -277,11 +288,15 @@ class Engine:
                 request.error = error
             if self.meter is not None:
                 self.meter.failed(first.backend)
+            if self.of_model is not None:
+                self.of_model.failed()
             return
         latency_ms = (self.clock() - began) * 1e3
         if self.meter is not None:
             waits_s = [began - request.asked_at for request in requests]
             self.meter.served(first.backend, len(windows), latency_ms / 1e3, waits_s)
+        if self.of_model is not None:
+            self.of_model.served(len(windows), latency_ms / 1e3)
         start = 0
         for request in requests:
             rows = slice(start, start + len(request.windows))

@@ -55,6 +55,7 @@ def infer_together(asked: Sequence[Asked]) -> list[Answer]:
     latency_s = first.clock() - began
     if first.meter is not None:
         first.meter.served(asked[0].backend, sum(map(len, batches)), latency_s, [0.0] * len(asked))
+    _meter_models(asked, latency_s)
     return [
         Answer(
             told=one.engine.model.told(inference.logits),
@@ -66,6 +67,17 @@ def infer_together(asked: Sequence[Asked]) -> list[Answer]:
         )
         for one, inference in zip(asked, found, strict=True)
     ]
+
+
+def _meter_models(asked: Sequence[Asked], latency_s: float) -> None:
+    """Count the call once for each model that took part, with its own windows."""
+    windows: dict[int, int] = {}
+    engines = {id(one.engine): one.engine for one in asked}
+    for one in asked:
+        windows[id(one.engine)] = windows.get(id(one.engine), 0) + len(one.windows)
+    for key, engine in engines.items():
+        if engine.of_model is not None:
+            engine.of_model.served(windows[key], latency_s)
 
 
 def _inferred(backends: Sequence[Backend], batches: Sequence[Batch]) -> list[Inference]:

@@ -14,6 +14,7 @@ from app.errors import BackendUnavailableError, ModelNameError, NotReadyError, O
 from app.inference.artefact import Artefact
 from app.inference.manifest import Manifest
 from app.serving.engine.engine import Engine
+from app.serving.process.cpu import usage
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ class OpenModel:
     artefact: Artefact
     engine: Engine
     held: int = 0
+    grew: int = 0  # bytes: how much larger the process was after it was opened
     left_at: float = field(default_factory=time.monotonic)
 
     @property
@@ -37,6 +39,16 @@ class OpenModel:
     def name(self) -> str:
         """Return what it is called; its folder's name where that is another."""
         return self.artefact.path.name
+
+    def open(self) -> None:
+        """Open its engine; what the process grew by meanwhile is taken for what it takes.
+
+        Raises:
+            BackendUnavailableError: no backend runs it.
+        """
+        before = usage().resident_bytes
+        self.engine.open()
+        self.grew = max(0, usage().resident_bytes - before)
 
     def backend(self, wanted: str) -> str:
         """Return the backend that a stream runs on which was opened for `wanted`: that, or the best there is here."""
@@ -167,7 +179,7 @@ class OpenModels:
         began = self._clock()
         model = OpenModel(artefact, self._make(artefact), held=1)
         try:
-            model.engine.open()
+            model.open()
         except BackendUnavailableError:
             model.engine.close()
             raise

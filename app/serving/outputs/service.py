@@ -116,8 +116,8 @@ class Outputs:
         except MyostreamError as error:
             log.warning("nothing of the source %s is sent: %s", pipeline.name, error)
         else:
-            if pipeline.manifest is not None:
-                self._read_by(pipeline.manifest)
+            if pipeline.use.model is not None:
+                self._read_by(pipeline.use.model.manifest)
             self._reader.listen(self._offered)
             for published, _ in self._reader.take(0.0):  # came before we listened
                 self._waiting.append(published.event)

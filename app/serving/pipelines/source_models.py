@@ -15,7 +15,7 @@ from app.inference.artefact import Artefact
 from app.inference.manifest import Manifest
 from app.serving.counters.shared_swap import Chosen
 from app.serving.counters.worker_group import WorkerGroup
-from app.serving.engine.engine import Engine
+from app.serving.engine.engine import Engine, ModelMeter
 from app.serving.engine.opening import make_engine
 from app.serving.models.open_models import OpenModel, OpenModels
 from app.serving.models.shelf import ModelShelf
@@ -33,7 +33,8 @@ log = logging.getLogger(__name__)
 
 
 class SourceModels:
-    """`own` is the server's own model, which `engine` runs; `services` gives what all pipelines of a worker share.
+    """`own` is the server's own model, which `engine` runs; `services` gives what all pipelines of a worker share, `meter`
+    where the calls of a model are counted.
 
     `base` names the settings of the start, as workers that share a source do.
     """
@@ -50,8 +51,9 @@ class SourceModels:
         worker_group: WorkerGroup,
         base: str,
         services: Callable[[], PipelineServices],
+        meter: Callable[[str], ModelMeter],
     ) -> None:
-        self._engine, self._settings, self._shelf = engine, settings, shelf
+        self._meter, self._engine, self._settings, self._shelf = engine, settings, shelf
         self._profile_of, self._services = profile_of, services
         self._state = StateFile(settings().instance)
         self.open = OpenModels(own, shelf.sound, self._engine_of, settings().max_models)
@@ -122,7 +124,9 @@ class SourceModels:
 
     def _engine_of(self, artefact: Artefact) -> Engine:
         """Return an engine for another model beside the server's own, not yet open."""
-        return make_engine(self._settings(), artefact, self._engine)
+        engine = make_engine(self._settings(), artefact, self._engine)
+        engine.of_model = self._meter(artefact.path.name)
+        return engine
 
     def _path(
         self, pipeline: SourcePipeline, manifest: Manifest | None, profile: Profile | None = None

@@ -95,6 +95,23 @@ def test_every_call_of_the_engine_is_counted_with_its_windows(client: FlaskClien
     assert [b - a for a, b in zip(before, after, strict=True)] == [1, 3, 1]
 
 
+def test_every_call_is_counted_for_its_model(client: FlaskClient, runtime: Runtime) -> None:
+    own = runtime.open_models.own
+    assert own is not None
+    names = [f"myostream_model_{what}" for what in ("latency_seconds_count", "windows_total", "errors_total")]
+    before = [value(client, name, model=own.name) for name in names]
+    batch = [[[0.0] * CHANNELS] * LENGTH] * 3
+    assert client.post("/infer", json={"emg": batch}).status_code == 200
+    after = [value(client, name, model=own.name) for name in names]
+    assert [b - a for a, b in zip(before, after, strict=True)] == [1, 3, 0]
+    runtime.hub_monitor.tick()
+    assert value(client, "myostream_model_open", model=own.name) == 1
+    assert value(client, "myostream_models_open") == 1
+    assert value(client, "myostream_model_memory_bytes", model=own.name) == own.grew
+    labels = {"source": "live", "model": own.name, "sha256": own.artefact.sha256}
+    assert value(client, "myostream_source_model_info", **labels) == 1
+
+
 def test_frames_and_streams_are_those_of_the_stats(client: FlaskClient, runtime: Runtime) -> None:
     answer = client.post("/infer/stream", json={"duration_seconds": 0.3, "fps": 20})
     assert b"completed" in answer.get_data()

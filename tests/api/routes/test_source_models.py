@@ -66,7 +66,7 @@ def declare(client: FlaskClient, name: str = "anna", **more: Any) -> Any:
     return client.post(f"/emg/sources/{name}", json={**SOURCE, **more})
 
 
-def test_a_source_gets_another_model_and_goes_back(client: FlaskClient) -> None:
+def test_a_source_gets_another_model_and_goes_back(app: Flask, client: FlaskClient) -> None:
     declare(client)
     push(client)
     put = client.put("/emg/sources/anna/model", json={"model": "b"})
@@ -84,6 +84,13 @@ def test_a_source_gets_another_model_and_goes_back(client: FlaskClient) -> None:
     ]
     assert len(said["model_sha256"]) == 64
     answer = client.post("/infer", json={"source": "anna"}).get_json()
+    app.extensions["runtime"]().hub_monitor.tick()
+    metrics = client.get("/metrics").get_data(as_text=True)
+    sha256 = said["model_sha256"]
+    assert f'myostream_source_model_info{{model="b",sha256="{sha256}",source="anna"}} 1.0' in metrics
+    assert 'myostream_model_open{model="b"} 1.0' in metrics
+    assert "myostream_models_open 2.0" in metrics
+    assert 'myostream_model_windows_total{model="b"} 1.0' in metrics
     assert (answer["shape"], answer["label"] in ("rest", "b1")) == ("[1, 2]", True)
     back = client.delete("/emg/sources/anna/model").get_json()
     assert (back["model"], back["previous"]) == ("a", "b")

@@ -26,6 +26,7 @@ def test_no_count_has_moved_since_0_3_0() -> None:
         "choice": 12741,  # since 0.4.0
         "swap": 13765,
         "swap_answer": 14789,
+        "models": 14855,
         "callers": 16383,
         "reloaded": 20479,
     }

@@ -102,7 +102,8 @@ def outputs(receiver: Receiver, feeds: SimpleNamespace) -> Iterator[Outputs]:
 
 
 def feed(station: Station, manifest: Manifest | None = OWN.manifest) -> SimpleNamespace:
-    return SimpleNamespace(name="hand", broadcast=station.broadcast, manifest=manifest)
+    model = None if manifest is None else SimpleNamespace(manifest=manifest)
+    return SimpleNamespace(name="hand", broadcast=station.broadcast, use=SimpleNamespace(model=model))
 
 
 def joined(station: Station) -> Station:

@@ -19,7 +19,7 @@ from app.serving.streams.events import ValueFrame
 from app.serving.streams.value_reader import ValueWindow
 from app.serving.streams.window_facts import WindowFacts
 from tests.inference.value_models import regression
-from tests.serving.outputs.test_service import OfModels
+from tests.serving.outputs.test_service import OfModels, feed
 from tests.serving.recorded import hand_model
 from tests.serving.station import make_frame, until
 
@@ -114,7 +114,7 @@ def test_a_model_of_gestures_takes_its_place_after_a_last_rest(
 ) -> None:
     """A robot would go on with the last values; lines of the other form follow."""
     station, group = OfModels(hand_model("other", "rest", "fist")), WorkerGroup.alone()
-    pipeline = SimpleNamespace(name="hand", broadcast=station.broadcast, manifest=model.manifest)
+    pipeline = feed(station, model.manifest)
     outputs = make_outputs(
         Settings(udp=("127.0.0.1", receiver.getsockname()[1])),
         model.manifest,
