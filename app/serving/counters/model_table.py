@@ -76,7 +76,7 @@ class ModelTable:
         """Say which models are open now, each with the bytes that it took."""
         if there == self._said:
             return
-        for name in self._said.keys() - there.keys():
+        for name in self._rows.keys() - there.keys() - self._closed.keys():
             self._close(name)
         without = []
         for name, size in there.items():

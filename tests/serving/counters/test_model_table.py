@@ -59,7 +59,7 @@ def test_a_row_of_a_closed_model_goes_to_the_next_and_what_it_counted_to_other(b
 
 
 def test_models_beyond_the_rows_are_counted_together(board: Board) -> None:
-    board.table.note({name: 100.0 for name in "abcde"})
+    board.table.note(dict.fromkeys("abcde", 100.0))
     for name in "abcde":
         board.table.served(name, 1, 0.001)
     assert board.windows == {"a": 1, "b": 1, "c": 1, OTHER: 2}

@@ -83,3 +83,27 @@ def test_one_that_is_wrong_is_said(engines: list[Engine]) -> None:
     with pytest.raises(WindowError):
         infer_together(asked)
     assert engines[0].calls == {}
+
+
+class Meter:
+    """Keeps how many windows each call had."""
+
+    def __init__(self) -> None:
+        self.windows: list[int] = []
+
+    def served(self, windows: int, _latency_s: float) -> None:
+        self.windows.append(windows)
+
+    def failed(self) -> None:
+        raise AssertionError
+
+
+def test_each_model_counts_the_call_once_with_its_own_windows(
+    engines: list[Engine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meters = [Meter(), Meter()]
+    for engine, meter in zip(engines[:2], meters, strict=True):
+        monkeypatch.setattr(engine, "of_model", meter)
+    asked = [Asked(engines[k], window(k), True, "onnxruntime") for k in (0, 1, 0)]
+    assert len(infer_together(asked)) == 3
+    assert [meter.windows for meter in meters] == [[2], [1]]

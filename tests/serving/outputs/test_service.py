@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -257,6 +258,15 @@ def test_of_several_workers_one_sends_and_another_takes_over(feeds: SimpleNamesp
 # --- models that change ---------------------------------------------------------------------------------
 
 
+class MakerOfModels(FakeMaker):
+    def __init__(self, station: OfModels) -> None:
+        super().__init__(station.fails, station.spoilt)
+        self._station = station
+
+    def frame(self, end: int) -> Any:
+        return self._station.of_model(super().frame(end))
+
+
 class OfModels(ThirtyHertz):
     """The same with frames of the model that the test names; None: with the signal alone."""
 
@@ -265,12 +275,10 @@ class OfModels(ThirtyHertz):
         super().__init__()
 
     def _make(self, options: StreamOptions) -> FakeMaker:
-        maker = super()._make(options)
-        make = maker.frame
-        maker.frame = lambda end: self._of_model(make(end))  # type: ignore[assignment,method-assign,return-value]
-        return maker
+        self.makers.append(MakerOfModels(self))
+        return self.makers[-1]
 
-    def _of_model(self, frame: Frame | None) -> Frame | SignalFrame | None:
+    def of_model(self, frame: Frame | None) -> Frame | SignalFrame | None:
         if frame is None or self.model is not None:
             return frame and replace(frame, model=self.model)
         return SignalFrame(
