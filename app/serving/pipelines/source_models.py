@@ -33,9 +33,9 @@ log = logging.getLogger(__name__)
 
 
 class SourceModels:
-    """`own` is the server's own model, which `engine` runs; `services` gives what all pipelines of a worker share, `meter`
-    where the calls of a model are counted.
+    """`own` is the server's own model, which `engine` runs; `services` gives what all pipelines of a worker share.
 
+    `meter` gives where the calls of a model are counted.
     `base` names the settings of the start, as workers that share a source do.
     """
 
@@ -53,7 +53,7 @@ class SourceModels:
         services: Callable[[], PipelineServices],
         meter: Callable[[str], ModelMeter],
     ) -> None:
-        self._meter, self._engine, self._settings, self._shelf = engine, settings, shelf
+        self._engine, self._settings, self._shelf, self._meter = engine, settings, shelf, meter
         self._profile_of, self._services = profile_of, services
         self._state = StateFile(settings().instance)
         self.open = OpenModels(own, shelf.sound, self._engine_of, settings().max_models)
