@@ -54,6 +54,7 @@ class Backends:
     states: dict[str, BackendState] = field(default_factory=dict)
     opened: dict[str, Backend] = field(default_factory=dict)
     opening: dict[int, tuple[str, float]] = field(default_factory=dict)
+    told: dict[str, str] = field(default_factory=dict)  # why one cannot be used, as the log has it
     _closed: bool = False
     _one_at_a_time: threading.Lock = field(default_factory=threading.Lock)
 
@@ -204,7 +205,9 @@ class Backends:
             return open_it()
         except BackendUnavailableError as error:
             self.states[name] = BackendState(available=False, reason=error.reason, cure=error.cure)
-            log.warning("%s", error)
+            if self.told.get(name) != error.reason:  # what is missing on the machine is so for every model
+                self.told[name] = error.reason
+                log.warning("%s", error)
         except MyostreamError as error:
             self.states[name] = BackendState(available=False, reason=str(error))
             log.warning("%s: %s", name, error)

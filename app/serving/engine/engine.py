@@ -148,6 +148,7 @@ class Engine:
             model, openers, self.max_batch, self.max_queue, self.clock, self.thread, self.meter, beside=True
         )
         engine.calls, engine.backends.opening = self.calls, self.backends.opening
+        engine.backends.told = self.backends.told
         return engine
 
     def open(self) -> None:

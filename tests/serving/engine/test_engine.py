@@ -222,6 +222,24 @@ def test_a_lazy_backend_opens_when_it_is_first_asked_for() -> None:
     engine.close()
 
 
+def test_what_a_machine_lacks_is_logged_once_and_not_for_each_model(caplog: pytest.LogCaptureFixture) -> None:
+    """Every model that somebody wanted wrote again that there is no GPU."""
+    openers = {"a": BackendOpener(failing(NO_LIBRARY)), "b": _opener(FakeBackend())}
+    first = Engine(MODEL, openers)
+    first.open()
+    other = BackendUnavailableError("a", "its plan is of another GPU", "build it again")
+    for opener in (failing(NO_LIBRARY), failing(NO_LIBRARY), failing(other)):
+        model = first.sibling(MODEL, {"a": BackendOpener(opener), "b": _opener(FakeBackend())})
+        model.open()
+        assert not model.backends.states["a"].available
+        model.close()
+    first.close()
+    said = [record.getMessage() for record in caplog.records]
+    assert len(said) == 2
+    assert NO_LIBRARY.reason in said[0]
+    assert other.reason in said[1]
+
+
 def test_a_lazy_backend_opens_at_once_where_nothing_else_does() -> None:
     calls: list[str] = []
     openers = {
