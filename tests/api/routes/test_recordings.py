@@ -182,7 +182,7 @@ def test_pauses_are_called_as_the_model_calls_rest(client: FlaskClient, runtime:
     assert model is not None
     idle = make_manifest(classes=("idle", "a", "b"))
     other = OpenModel(replace(model.artefact, manifest=idle), model.engine)
-    pipeline.use = replace(before, model=other)
+    pipeline.use = replace(before, model=other, manifest=idle)
     try:
         start(client, name="one", plan={"gestures": ["a", "b"]})
         plan = runtime.recorder._sessions["one"].header.plan
