@@ -27,6 +27,7 @@ from myostream_client import (
     ClientError,
     Event,
     Frame,
+    ModelChange,
     SignalFrame,
     StreamingInferenceClient,
     ValueFrame,
@@ -93,6 +94,8 @@ class Pilot:
         """To the end of the stream."""
         try:
             for event in self._events:
+                if isinstance(event, ModelChange):
+                    continue  # the first frame of the new model follows at once, or what there is becomes too old
                 self._newest = _command_of(event), self._clock()
         except ClientError as error:
             self.error = error

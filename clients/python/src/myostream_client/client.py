@@ -6,6 +6,7 @@ import ssl
 import time
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from .errors import ClientError
 from .event_stream import GIVE_UP_S, EventStream, Json
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 DEFAULT_URL = "http://127.0.0.1:8000"
 BENCHMARK_S = 600.0  # 100,000 iterations of three backends take long
 DEVICES_S = 60.0  # radio devices take long to be found and to open
+MODEL_S = 60.0  # a large model takes long to open, in every worker
 ROUTES = {None: "/infer", "onnxruntime": "/infer/onnx", "tensorrt": "/infer/tensorrt"}
 
 
@@ -79,6 +81,48 @@ class StreamingInferenceClient:
         body = {"settings": dict(settings)}
         return self._caller.call("PUT", "/emg/source", body=body, timeout_s=DEVICES_S)
 
+    def models(self) -> Json:
+        """`GET /models`: those that lie there, each with its classes, and which sources it fits."""
+        return self._caller.call("GET", "/models")
+
+    def classes(self, source: str | None = None, *, model: str | None = None) -> list[str]:
+        """Return what that model decides between, or without `model` the one that reads the source now.
+
+        Empty where none does, and of one that gives values. Without `source` the server's default one is meant.
+        """
+        if model is None:
+            found = self.sources()
+            wanted = source or found["default"]
+            model = next((one["model"] for one in found["sources"] if one["name"] == wanted), None)
+        if model is None:
+            return []
+        own = self.health_check()["model"]  # it may lie elsewhere than those of `/models`
+        if own is None or own["name"] != model:
+            own = self._caller.call("GET", f"/models/{_quoted(model)}")
+        classes: list[str] = own["classes"]
+        return classes
+
+    def use_model(self, source: str, model: str | None) -> Json:
+        """`PUT /emg/sources/<source>/model`: have another model read it, None for none; `from_sample` is its first.
+
+        Streams go on: they get a `ModelChange`, then frames of the new one. It is opened and compared with its
+        reference before; where that fails nothing changes.
+
+        Raises:
+            RefusedError: there is no such source (404), another change is under way (409), it does not fit (422), or
+                it cannot be used (503).
+        """
+        path, body = f"/emg/sources/{_quoted(source)}/model", {"model": model}
+        return self._caller.call("PUT", path, body=body, timeout_s=MODEL_S)
+
+    def use_model_before(self, source: str) -> Json:
+        """`DELETE /emg/sources/<source>/model`: go back to the model before, as often as there was one.
+
+        Raises:
+            RefusedError: as `use_model`, and there was none (409).
+        """
+        return self._caller.call("DELETE", f"/emg/sources/{_quoted(source)}/model", timeout_s=MODEL_S)
+
     def stream_stats(self) -> Json:
         """`GET /infer/stream/stats`: what the streams have done, and the latency of every stage."""
         return self._caller.call("GET", "/infer/stream/stats")
@@ -90,61 +134,97 @@ class StreamingInferenceClient:
         length: int | None = None,
         steps: int | None = None,
         preprocess: bool = True,
+        *,
+        model: str | None = None,
     ) -> Json:
-        """`POST /infer` for the newest windows of the server's source. None: the model's own."""
+        """`POST /infer` for the newest windows of the server's source. None: the model's own.
+
+        `model` names one that predicts; by default it is the source's.
+        """
         asked = {
             "batch": batch,
             "channels": channels,
             "length": length,
             "steps": steps,
             "preprocess": preprocess,
+            "model": model,
         }
         return self._caller.call("POST", "/infer", body=_given(asked))
 
     def single_inference_tensorrt(
-        self, batch: int = 1, channels: int | None = None, length: int | None = None, preprocess: bool = True
+        self,
+        batch: int = 1,
+        channels: int | None = None,
+        length: int | None = None,
+        preprocess: bool = True,
+        *,
+        model: str | None = None,
     ) -> Json:
         """`POST /infer/tensorrt`: the same in TensorRT, or `RefusedError` with the reason and the cure."""
-        asked = {"batch": batch, "channels": channels, "length": length, "preprocess": preprocess}
+        asked = {
+            "batch": batch,
+            "channels": channels,
+            "length": length,
+            "preprocess": preprocess,
+            "model": model,
+        }
         return self._caller.call("POST", "/infer/tensorrt", body=_given(asked))
 
-    def infer(self, window: Window, *, preprocess: bool = True, backend: str | None = None) -> Prediction:
+    def infer(
+        self,
+        window: Window,
+        *,
+        preprocess: bool = True,
+        backend: str | None = None,
+        model: str | None = None,
+    ) -> Prediction:
         """Your own window (length, channels), in the model's units: a numpy array or nested lists.
 
         An array goes as float32 bytes, which costs both sides far less than JSON. `backend` is None for the best, or
-        "onnxruntime" or "tensorrt".
+        "onnxruntime" or "tensorrt"; `model` is None for the server's own, or the name of one that lies there.
         """
         if not isinstance(window, list) and window.ndim != 2:
             raise ValueError(
                 f"a window is (length, channels), got an array of {window.shape}; see infer_batch"
             )
         windows = [window] if isinstance(window, list) else window[None]
-        return self.infer_batch(windows, preprocess=preprocess, backend=backend)[0]
+        return self.infer_batch(windows, preprocess=preprocess, backend=backend, model=model)[0]
 
     def infer_batch(
-        self, windows: Window, *, preprocess: bool = True, backend: str | None = None
+        self,
+        windows: Window,
+        *,
+        preprocess: bool = True,
+        backend: str | None = None,
+        model: str | None = None,
     ) -> list[Prediction]:
         """Return the same for many windows at once, (batch, length, channels)."""
-        return predictions_of(self._inferred(windows, preprocess, backend))
+        return predictions_of(self._inferred(windows, preprocess, backend, model))
 
     def infer_values(
-        self, windows: Window, *, preprocess: bool = True, backend: str | None = None
+        self,
+        windows: Window,
+        *,
+        preprocess: bool = True,
+        backend: str | None = None,
+        model: str | None = None,
     ) -> list[Values]:
         """Return the same of a model that gives values: joint angles, forces, proportional control."""
-        return values_of(self._inferred(windows, preprocess, backend))
+        return values_of(self._inferred(windows, preprocess, backend, model))
 
-    def _inferred(self, windows: Window, preprocess: bool, backend: str | None) -> Json:
+    def _inferred(self, windows: Window, preprocess: bool, backend: str | None, model: str | None) -> Json:
         if backend not in ROUTES:
             raise ValueError(f"backend must be None, 'onnxruntime' or 'tensorrt', got {backend!r}")
         if isinstance(windows, list):
-            body: Json | bytes = {"emg": windows, "preprocess": preprocess}
+            body: Json | bytes = {"emg": windows, "preprocess": preprocess, **_given({"model": model})}
             query, kind = {}, "application/json"
         else:
             if windows.ndim != 3:
                 raise ValueError(f"windows are (batch, length, channels), got an array of {windows.shape}")
             body = windows.astype("<f4", copy=False).tobytes()  # C order, whatever it was
             shape = dict(zip(("batch", "length", "channels"), windows.shape, strict=True))
-            query, kind = {**shape, "preprocess": preprocess}, "application/octet-stream"
+            query = {**shape, "preprocess": preprocess, **_given({"model": model})}
+            kind = "application/octet-stream"
         return self._caller.call("POST", ROUTES[backend], query=query, body=body, content_type=kind)
 
     def benchmark(self, num_iterations: int = 1000) -> Json:
@@ -166,9 +246,9 @@ class StreamingInferenceClient:
         """Typed events, one after the other, through cut connections and restarts of the server.
 
         `more` is any other field of `POST /infer/stream`: votes, min_confidence, enter, leave, change, backend,
-        include_signal, include_aux, source. Without the first five, decisions are made as the model says. Where no
-        model reads the source they are `SignalFrame`s, and of a model that gives values `ValueFrame`s, of which the
-        first five are not asked.
+        include_signal, include_aux, source, model (which it keeps, whichever reads the source). Without the first
+        five, decisions are made as the model says. Where no model reads the source they are `SignalFrame`s, and of a
+        model that gives values `ValueFrame`s, of which the first five are not asked.
         """
         asked = {"duration_seconds": duration_seconds, "use_tensorrt": use_tensorrt, "fps": fps}
         options = _given({**asked, "preprocess": preprocess, **more})
@@ -225,3 +305,7 @@ class StreamingInferenceClient:
 
 def _given(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _quoted(name: str) -> str:
+    return quote(name, safe="")

@@ -74,13 +74,14 @@ def _stream(client: StreamingInferenceClient, asked: argparse.Namespace) -> None
         change=asked.change,
         backend=asked.backend,
         source=asked.source,
+        model=asked.model,
         include_signal=asked.signal or None,
         include_aux=asked.aux or None,
     ) as stream:
         if asked.json:
             _write_json(stream)
         else:
-            with best_view(lambda: (client.health_check()["model"] or {"classes": []})["classes"]) as view:
+            with best_view(lambda: client.classes(asked.source, model=asked.model)) as view:
                 for event in stream:
                     view.show(event)
 
@@ -129,6 +130,7 @@ def _add_stream_options(parser: argparse.ArgumentParser) -> None:
     stream.add_argument("--change", type=float, metavar="P", help="another one follows it at this one")
     stream.add_argument("--backend", help="tensorrt, onnxruntime or pytorch, and no other")
     stream.add_argument("--source", help="the name of a source")
+    stream.add_argument("--model", help="the name of a model, and no other, whichever reads the source")
     stream.add_argument("--signal", action="store_true", help="with the filtered samples, for --json")
     stream.add_argument("--aux", action="store_true", help="with what comes beside the EMG, for --json")
     stream.add_argument("--no-tensorrt", dest="use_tensorrt", action="store_false", help="in another backend")

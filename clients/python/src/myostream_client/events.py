@@ -92,7 +92,7 @@ class SourceChange:
     """The source stalled (decision and output fall to rest) or recovered.
 
     After `recovered` it may be another one, with other channels, or with a model where there was none: see
-    `client.sources()`.
+    `client.sources()`. Another model on the same source is a `ModelChange`.
     """
 
     status: str  # stalled | recovered
@@ -101,6 +101,24 @@ class SourceChange:
     decision: int | None = None  # None: no model of classes reads it
     decision_label: str | None = None
     output: Mapping[str, float] | None = None  # None: no model of values reads it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelChange:
+    """Another model reads the source: every frame after this one is its own, with its classes or values.
+
+    One who comes back after a cut connection is told again, also where it is the same as before.
+    """
+
+    timestamp: float
+    from_sample: int  # of the source: every window that ends at it or later is the new model's
+    model: str | None = None  # its name; None: no model reads the source any more
+    sha256: str | None = None  # of its manifest
+    classes: tuple[
+        str, ...
+    ] = ()  # what `probabilities` are of, in order; empty of a model of values, and without one
+    rest_class: str | None = None
+    outputs: Mapping[str, Any] | None = None  # what it gives: `kind`, and `values` with their ranges
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +151,7 @@ class Interrupted:
     delay_s: float
 
 
-Event = Frame | SignalFrame | ValueFrame | SourceChange | Trouble | Completed | Interrupted
+Event = Frame | SignalFrame | ValueFrame | SourceChange | ModelChange | Trouble | Completed | Interrupted
 
 
 def event_of(data: Mapping[str, Any]) -> Event | None:
@@ -158,7 +176,7 @@ def _known(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _kind_of(
     data: Mapping[str, Any],
-) -> type[Frame | SignalFrame | ValueFrame | SourceChange | Trouble | Completed] | None:
+) -> type[Frame | SignalFrame | ValueFrame | SourceChange | ModelChange | Trouble | Completed] | None:
     if "prediction" in data:
         return Frame
     if "values" in data:
@@ -167,7 +185,12 @@ def _kind_of(
         return SignalFrame
     if "error" in data:
         return Trouble
-    kinds = {"completed": Completed, "stalled": SourceChange, "recovered": SourceChange}
+    kinds = {
+        "completed": Completed,
+        "model": ModelChange,
+        "stalled": SourceChange,
+        "recovered": SourceChange,
+    }
     return kinds.get(str(data.get("status")))
 
 

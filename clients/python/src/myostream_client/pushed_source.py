@@ -45,6 +45,7 @@ class PushedSource:
         channels: int,
         sampling_rate_hz: float,
         units: str = "uV",
+        model: str | None = None,  # which reads it; None: the one it had before, or the server's own
         scale: float = 1.0,  # units per count, for int16 chunks
         give_up_s: float = 30.0,
         sleep: Callable[[float], None] = time.sleep,
@@ -52,7 +53,13 @@ class PushedSource:
         self.name = name
         self._channels, self._scale, self._sleep, self._give_up_s = channels, scale, sleep, give_up_s
         self._path = f"/emg/sources/{quote(name, safe='')}"
-        self._declaration = {"channels": channels, "sampling_rate_hz": sampling_rate_hz, "units": units}
+        self._declaration: dict[str, Any] = {
+            "channels": channels,
+            "sampling_rate_hz": sampling_rate_hz,
+            "units": units,
+        }
+        if model is not None:
+            self._declaration["model"] = model
         self._caller = Caller(server, timeout_s=10.0)
         try:
             self.next_sample = self.declare() or 0

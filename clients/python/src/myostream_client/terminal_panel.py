@@ -11,7 +11,7 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
-from .events import Event, Frame, SignalFrame, ValueFrame
+from .events import Event, Frame, ModelChange, SignalFrame, ValueFrame
 from .terminal_view import line_of
 
 BAR = 32  # characters of the longest bar
@@ -23,7 +23,10 @@ class PanelView:
     """The gesture, the share of every class, and how fresh all that is."""
 
     def __init__(self, classes: Callable[[], Sequence[str]]) -> None:
-        """`classes` asks the server; anew where a frame has another number of them, as after a change of the source."""
+        """`classes` asks the server; anew where a frame has another number of them, as after a change of the source.
+
+        After a change of the model the stream itself tells them.
+        """
         self._ask, self._classes = classes, classes()
         self._frame: Frame | None = None
         self._state = "connecting"
@@ -45,6 +48,8 @@ class PanelView:
                 self._classes = _as_many(self._ask(), len(event.probabilities))
             self._frame, self._state = event, LIVE
             self._stamps.append(event.timestamp)
+        elif isinstance(event, ModelChange):  # the frame that is shown is of the model before
+            self._classes, self._frame, self._state = event.classes, None, line_of(event)
         elif isinstance(event, (SignalFrame, ValueFrame)):  # what a model of classes said before is past
             self._frame, self._state = None, line_of(event)
         else:

@@ -7,7 +7,17 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Protocol
 
-from .events import Completed, Event, Frame, Interrupted, SignalFrame, SourceChange, Trouble, ValueFrame
+from .events import (
+    Completed,
+    Event,
+    Frame,
+    Interrupted,
+    ModelChange,
+    SignalFrame,
+    SourceChange,
+    Trouble,
+    ValueFrame,
+)
 
 
 class View(Protocol):
@@ -54,6 +64,9 @@ def line_of(event: Event) -> str:
         decision = "" if event.decision_label is None else f"; decision: {event.decision_label}"
         output = "" if event.output is None else f"; output: {_listed(event.output)}"
         return f"the source has {event.status}{decision}{output}"
+    if isinstance(event, ModelChange):
+        what = "" if event.model is None else f": {_told(event)}"
+        return f"{event.model or 'no model'} reads the source from sample {event.from_sample} on{what}"
     if isinstance(event, Trouble):
         return f"trouble: {event.error}"
     if isinstance(event, Interrupted):
@@ -83,3 +96,9 @@ def _line_of_frame(event: Frame | SignalFrame | ValueFrame) -> str:
 
 def _listed(values: Mapping[str, float]) -> str:
     return ", ".join(f"{name} {value:.4g}" for name, value in values.items())
+
+
+def _told(event: ModelChange) -> str:
+    """Return what the model tells apart, or the names of its values."""
+    values = (event.outputs or {}).get("values", ())
+    return ", ".join(event.classes or [value["name"] for value in values])
