@@ -68,6 +68,23 @@ export interface SourceChange {
   output?: Record<string, number>; // where a model of values reads it
 }
 
+/** Another model reads the source: every frame after this one is its own. Who comes back is told again. */
+export interface ModelChange {
+  status: "model";
+  timestamp: number;
+  from_sample: number; // of the source: every window that ends at it or later is the new model's
+  model: string | null; // null: none reads the source any more
+  sha256: string | null; // of its manifest
+  classes: string[]; // what `probabilities` are of, in order; empty of a model of values, and without one
+  rest_class: string | null;
+  outputs: Outputs | null; // what it gives
+}
+
+export interface Outputs {
+  kind: string;
+  values: { name: string; low: number; high: number; rest: number; units: string | null }[];
+}
+
 export interface Completed {
   status: "completed";
   total_frames: number;
@@ -82,7 +99,7 @@ export interface Trouble {
   frame: number;
 }
 
-export type StreamEvent = Frame | SignalFrame | ValueFrame | SourceChange | Completed | Trouble;
+export type StreamEvent = Frame | SignalFrame | ValueFrame | SourceChange | ModelChange | Completed | Trouble;
 
 export interface State {
   state: "connecting" | "open" | "waiting" | "completed" | "closed" | "failed";
@@ -120,6 +137,24 @@ export interface EventSourceCall {
 }
 
 export function eventSource(call: EventSourceCall): { close: () => void };
+
+export interface ModelCall {
+  url?: string;
+  apiKey?: string;
+  source: string;
+  signal?: AbortSignal;
+  fetch?: typeof fetch;
+}
+
+export interface Swap {
+  model: string | null;
+  previous: string | null;
+  from_sample: number; // the first of the source's samples with the model
+}
+
+export function useModel(call: ModelCall & { model: string | null }): Promise<Swap>;
+
+export function useModelBefore(call: ModelCall): Promise<Swap>;
 
 export class ServerError extends Error {
   status: number;

@@ -16,6 +16,7 @@ import { SseParser } from "./sse.js";
 
 export { ConnectionError, expectOk, ServerError } from "./client_errors.js";
 export { eventSource } from "./event_source.js";
+export { useModel, useModelBefore } from "./source_model.js";
 export { SseParser } from "./sse.js";
 
 const IDLE_MS = 15_000; // the server says something at least every 5 s

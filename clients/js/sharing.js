@@ -80,6 +80,7 @@ class SharedStream {
   #ports = new Set();
   #state = null; // the last messages that a page which comes later must know
   #stalled = null;
+  #model = null;
 
   /** @param {() => void} forget  called when nobody may join it any more */
   constructor(forget) {
@@ -88,7 +89,7 @@ class SharedStream {
 
   add(port) {
     this.#ports.add(port);
-    for (const message of [this.#state, this.#stalled]) if (message) port.postMessage(message);
+    for (const message of [this.#state, this.#model, this.#stalled]) if (message) port.postMessage(message);
   }
 
   remove(port) {
@@ -103,6 +104,7 @@ class SharedStream {
     const onId = (next) => (id = next);
     const onState = ({ error, ...state }) => {
       this.#state = { state: { ...state, ...(error && { error: packed(error) }) } };
+      if (state.state === "waiting") this.#model = null; // the server tells it again
       this.#tell(this.#state);
     };
     let last = { ended: true };
@@ -118,8 +120,10 @@ class SharedStream {
 
   #pass(message) {
     const { status, error } = message.event;
+    if (status === "model") this.#model = message;
+    else if (status === "recovered") this.#model = null; // it may be another source: whoever comes asks the server
     if (status === "stalled") this.#stalled = message;
-    else if (error === undefined) this.#stalled = null;
+    else if (error === undefined && status !== "model") this.#stalled = null;
     this.#tell(message);
   }
 

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { test } from "node:test";
-import { ConnectionError, eventSource, ServerError, streamInference } from "../../clients/js/client.js";
+import { ConnectionError, eventSource, ServerError, streamInference, useModel, useModelBefore } from "../../clients/js/client.js";
 
 const FRAME = (k) => `id: run.${k}\ndata: {"prediction":1,"frame":${k}}\n\n`;
 const LAST = 'id: end\ndata: {"status":"completed","total_frames":3}\n\n';
@@ -80,6 +80,40 @@ test("the last word of a server that restarts is no end", async (t) => {
   const events = await all(streamInference({ url, firstDelayMs: 10, onState }));
   assert.deepEqual(events.map((event) => event.frame ?? event.status), [0, 1, "completed"]);
   assert.deepEqual(reasons, ["the server ended the stream: shutdown"]);
+});
+
+const MODEL = { status: "model", timestamp: 1, from_sample: 400, model: "anna", classes: ["rest", "point"], rest_class: "rest" };
+const TOLD = (k) => `id: run.${k}\ndata: ${JSON.stringify({ ...MODEL, frame: k })}\n\n`;
+
+test("another model is an event between the frames, and is told again to one who comes back", async (t) => {
+  const { url, asked } = await serving(t, cut(FRAME(0), TOLD(1)), ending(TOLD(1), FRAME(1), LAST));
+  const events = await all(streamInference({ url, firstDelayMs: 10 }));
+  assert.equal(asked[1].headers["last-event-id"], "run.1");
+  assert.deepEqual(events.map(({ status }) => status), [undefined, "model", "model", undefined, "completed"]);
+  assert.deepEqual(events[1], { ...MODEL, frame: 1 });
+});
+
+test("another model is asked for by the source's name, and the one before too", async (t) => {
+  const swap = { model: "anna", previous: "few", from_sample: 12 };
+  const { url, asked } = await serving(t, (response) => response.end(JSON.stringify(swap)));
+  assert.deepEqual(await useModel({ url, apiKey: "secret", source: "left arm", model: "anna" }), swap);
+  await useModel({ url, source: "arm", model: null });
+  await useModelBefore({ url, source: "arm" });
+  assert.deepEqual(
+    asked.map(({ method, url: path, body }) => [method, path, body]),
+    [
+      ["PUT", "/emg/sources/left%20arm/model", '{"model":"anna"}'],
+      ["PUT", "/emg/sources/arm/model", '{"model":null}'],
+      ["DELETE", "/emg/sources/arm/model", ""],
+    ],
+  );
+  assert.deepEqual(asked.map(({ headers }) => headers["x-api-key"]), ["secret", undefined, undefined]);
+});
+
+test("a model that is refused is an error with the server's words, and no server is another", async (t) => {
+  const { url } = await serving(t, refusing(409, { detail: "another change of a model is under way; try again" }));
+  await assert.rejects(useModel({ url, source: "arm", model: "anna" }), (error) => error instanceof ServerError && error.status === 409 && /under way/.test(error.message));
+  await assert.rejects(useModelBefore({ url: "http://127.0.0.1:9", source: "arm" }), ConnectionError);
 });
 
 test("204 means that all has been said", async (t) => {

@@ -154,6 +154,47 @@ test("a page that comes later knows that the stream is open, waits or is stalled
   [first, second, third].forEach((one) => one.close());
 });
 
+const TOLD = (model, classes) => ({ status: "model", model, classes, from_sample: 400, frame: 1 });
+
+test("a page that comes later knows the model of now, also of a source that has stalled", async (t) => {
+  const browser = browsing(t);
+  const first = page(browser);
+  await until(() => first.states.length > 0);
+  const [call] = browser.server.calls;
+  call.frame(0);
+  call.say({ event: TOLD("few", ["rest", "fist"]), id: "run.1" }, { event: TOLD("anna", ["rest", "point"]), id: "run.2" });
+  call.say({ event: { status: "stalled", decision_label: "rest" }, id: "run.3" });
+  await until(() => first.events.length === 4);
+  const second = page(browser);
+  await until(() => second.events.length === 2);
+  assert.deepEqual(second.events.map(({ status }) => status), ["model", "stalled"]);
+  assert.deepEqual(second.events[0].classes, ["rest", "point"]);
+  call.say({ event: { status: "recovered" }, id: "run.4" }); // perhaps as another source, of which it is not told
+  await until(() => second.events.length === 3);
+  const third = page(browser);
+  await until(() => third.states.length === 1);
+  call.frame(5);
+  await until(() => third.events.length === 1);
+  assert.deepEqual(third.events, [FRAME(5)]);
+  [first, second, third].forEach((one) => one.close());
+});
+
+test("after a cut connection the model is told again, and one of before is not", async (t) => {
+  const browser = browsing(t);
+  const first = page(browser);
+  await until(() => first.states.length > 0);
+  const [call] = browser.server.calls;
+  call.say({ event: TOLD("few", ["rest", "fist"]), id: "run.1" });
+  await until(() => first.events.length === 1);
+  call.onState({ state: "waiting", attempt: 1, delayMs: 10, reason: "cut" });
+  const second = page(browser);
+  await until(() => second.states.length === 1);
+  call.say({ event: TOLD("anna", ["rest", "point"]), id: "run.2" });
+  await until(() => second.events.length === 1);
+  assert.equal(second.events[0].model, "anna");
+  [first, second].forEach((one) => one.close());
+});
+
 test("a refusal reaches all of them with the server's words, and the next page asks anew", async (t) => {
   const browser = browsing(t);
   const pages = [page(browser), page(browser)];

@@ -1,0 +1,1 @@
+../../clients/js/source_model.js
