@@ -110,9 +110,10 @@ class StreamOpener:
 
     def _greeting(self, pipeline: SourcePipeline, named: NamedModel | None) -> bytes | None:
         """Return what one who comes back is told of the model: it may have been changed meanwhile."""
-        if named is not None or pipeline.manifest is None:
+        event = pipeline.reading.event
+        if named is not None or (event.model is None and not event.from_sample):  # there has been none
             return None
-        return self.encode(pipeline.reading.event)
+        return self.encode(event)
 
     def _reader(self, broadcast: Broadcast, options: StreamOptions, place: StreamCursor | None) -> Reader:
         most = broadcast.reached(options) + options.fps * AHEAD_S
