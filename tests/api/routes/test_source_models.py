@@ -94,6 +94,7 @@ def test_a_source_gets_another_model_and_goes_back(app: Flask, client: FlaskClie
     assert (answer["shape"], answer["label"] in ("rest", "b1")) == ("[1, 2]", True)
     back = client.delete("/emg/sources/anna/model").get_json()
     assert (back["model"], back["previous"]) == ("a", "b")
+    assert client.get("/emg/sources/anna").get_json()["previous_models"] == []
     again = client.delete("/emg/sources/anna/model")
     assert again.status_code == 409
     assert "before" in again.get_json()["detail"]
@@ -196,6 +197,20 @@ def test_a_stream_names_its_model_and_keeps_it(client: FlaskClient, app: Flask) 
     assert groups == []  # it has left
     refused = client.get("/infer/stream?source=anna&model=wide")
     assert refused.status_code == 422
+
+
+def test_who_comes_back_is_told_that_no_model_reads_it_any_more(client: FlaskClient) -> None:
+    """Where none did, there was nothing to tell; after a change to none there is."""
+    declare(client)
+    push(client)
+    client.put("/emg/sources/anna/model", json={"model": None})
+    push(client)
+    answer = client.get(
+        "/infer/stream?source=anna&fps=20&duration_seconds=0.2",
+        headers={"Last-Event-ID": "elsewhere.1780000000000.3.4.0"},
+    )
+    told = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
+    assert (told[0]["status"], told[0]["model"], told[0]["classes"]) == ("model", None, [])
 
 
 def test_who_comes_back_is_told_the_model_again(client: FlaskClient) -> None:
