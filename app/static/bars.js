@@ -5,6 +5,7 @@ import { make, setText, spaced } from "./elements.js";
 /** Bars from 0 to 1 with a figure each, in the order of the classes. */
 export class Bars {
   #rows = [];
+  #threshold = null;
 
   constructor(list) {
     this.list = list;
@@ -20,10 +21,12 @@ export class Bars {
       return { item, track, fill, figure, share: 0, on: false };
     });
     this.list.replaceChildren(...this.#rows.map((row) => row.item));
+    this.threshold(this.#threshold);
   }
 
   /** The line that a bar must pass; null for none. */
   threshold(share) {
+    this.#threshold = share;
     for (const { track } of this.#rows) {
       track.querySelector(".mark-line")?.remove();
       if (!share) continue;

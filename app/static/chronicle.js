@@ -1,6 +1,7 @@
 /** Turns what the stream says into entries of the log. */
 
 import { figure, spaced } from "./elements.js";
+import { toldBy } from "./model_list.js";
 
 const listed = (values) =>
   Object.entries(values)
@@ -11,6 +12,7 @@ const listed = (values) =>
 export class Chronicle {
   #decision = null;
   #dropped = 0;
+  #model = null; // name and version, as the stream told them last
 
   /** @param {import("./log.js").EventLog} log */
   constructor(log) {
@@ -20,6 +22,7 @@ export class Chronicle {
   began(options) {
     this.#decision = null;
     this.#dropped = 0;
+    this.#model = null;
     this.#add("connection", "stream asked for", { options });
   }
 
@@ -35,6 +38,7 @@ export class Chronicle {
   event(event) {
     if (event.error) this.#add("error", event.error, event);
     else if (event.status === "completed") this.#add("connection", `complete: ${event.total_frames} frames`, event);
+    else if (event.status === "model") this.#read(event);
     else if (event.status) this.#add("source", `${event.status} (${event.source_state})`, event);
     else this.#frame(event);
   }
@@ -45,6 +49,16 @@ export class Chronicle {
 
   quality(channel, name, problems) {
     this.#add("quality", `channel ${name}: ${problems || "fine again"}`, { channel, problems });
+  }
+
+  /** Who comes back is told again, which is no news. */
+  #read(event) {
+    const { model, sha256, from_sample: from } = event;
+    const said = `${model} ${sha256}`;
+    if (said === this.#model) return;
+    this.#model = said;
+    const what = model === null ? "no model" : `${model}, ${toldBy(event)},`;
+    this.#add("source", `${what} from sample ${from.toLocaleString("en")} on`, event);
   }
 
   #frame({ signal, aux, ...frame }) {

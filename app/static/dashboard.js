@@ -8,6 +8,8 @@ import { Figures } from "./figures.js";
 import { installKeyDialog } from "./key_dialog.js";
 import { EventLog } from "./log.js";
 import { LogPanel } from "./log_panel.js";
+import { ModelBook } from "./model_book.js";
+import { ModelPanel } from "./model_panel.js";
 import { Monitor } from "./monitor.js";
 import { noticeOf } from "./notice.js";
 import { spoken } from "./options.js";
@@ -21,7 +23,7 @@ import { ScrollClock } from "./scroll.js";
 import { Server } from "./server.js";
 import { Session } from "./session.js";
 import { SignalView } from "./signal_view.js";
-import { factsOf, unfamiliar, valuesOf } from "./source_facts.js";
+import { factsOf, readBy, unfamiliar, valuesOf } from "./source_facts.js";
 import { SourcePicker } from "./source_picker.js";
 import { installTheme } from "./theme.js";
 import { TimingChart } from "./timing_chart.js";
@@ -39,11 +41,14 @@ const STATES = {
   failed: ["bad", "Refused"],
 };
 
+const SWAP_MS = 200; // from a server's answer to the first sample of the model that it speaks of
+
 /** Holds the parts together. */
 class Dashboard {
   frame = null; // the newest
   detail = {};
   facts = null; // of the source that is shown
+  told = undefined; // what the stream has said last of the model, while that is news
   timings = { age: new Timings(), latency: new Timings() };
   log = new EventLog();
   chronicle = new Chronicle(this.log);
@@ -58,6 +63,7 @@ class Dashboard {
 
   constructor(server) {
     this.server = server;
+    this.models = new ModelBook(server);
     this.session = new Session(server, {
       onEvent: (event) => this.#event(event),
       onState: (state, detail) => this.#state(state, detail),
@@ -76,10 +82,12 @@ class Dashboard {
       onStats: (stats) => this.figures.server(stats, this.options ?? this.controls.options),
       onQuality: (answer, why) => this.#judged(answer, why),
       recordings: this.recordings,
+      models: this.models,
       source: () => this.controls.options.source,
     });
     this.openKey = installKeyDialog(server, () => this.#keyed());
     this.picker = new SourcePicker(server, { onSwitched: (source) => this.#switched(source) });
+    this.model = new ModelPanel(server, { onSwitched: () => setTimeout(() => this.monitor.poll.wake(), SWAP_MS) });
     installTheme(byId("theme"), () => this.#recolour());
     byId("toggle").addEventListener("click", () => (this.session.running ? this.session.stop() : this.start()));
     byId("notice-act").addEventListener("click", () => (this.act === "key" ? this.openKey() : this.start()));
@@ -119,8 +127,12 @@ class Dashboard {
 
   /** What the model and the source are, as far as they are known. */
   #configure() {
-    const facts = factsOf(this.monitor.health, this.monitor.named(this.controls.options.source));
+    const { health } = this.monitor;
+    const source = this.monitor.named(this.controls.options.source);
+    const model = readBy(health, source, this.told, (name) => this.models.of(name));
+    const facts = factsOf(health, source, model);
     if (facts !== null) this.#show(facts);
+    this.model.show(source, model);
   }
 
   #show(facts) {
@@ -148,7 +160,8 @@ class Dashboard {
     this.chronicle.event(event);
     if (event.decision_label !== undefined && event.status) this.predictions.gesture.decide(event.decision_label);
     if (event.output !== undefined && event.status === "stalled") this.values.hold(event.output);
-    if (event.status === "recovered") this.monitor.poll.wake(); // it may be another source
+    if (event.status === "model") this.#read(event);
+    if (event.status === "recovered") this.#moved();
     if (event.truth === undefined || this.facts === null) return;
     const now = performance.now();
     if (event.signal && event.signal.length !== this.facts.lanes.length) this.#surprised(event);
@@ -159,6 +172,21 @@ class Dashboard {
     this.signal.push(event, now);
     if (event.aux) this.aux.push(event.aux);
     if (event.quality) this.quality.event(event.quality, this.#qualityChanged);
+  }
+
+  /** Another model reads the source from the next frame on. What was shown of the one before stays as it was. */
+  #read(event) {
+    this.told = event;
+    this.models.expect(event.model, event.sha256);
+    this.#configure();
+    this.predictions.gesture.after(this.frame);
+    this.monitor.poll.wake(); // the montage may be another one
+  }
+
+  /** It may be another source. */
+  #moved() {
+    this.told = undefined;
+    this.monitor.poll.wake();
   }
 
   /** A frame of another shape: the source has changed, and what the server says of it is on its way. */
@@ -175,6 +203,7 @@ class Dashboard {
 
   #state(state, detail) {
     this.detail = detail;
+    if (state !== "live" && state !== "stalled") this.told = undefined; // who comes back is told again
     this.chronicle.state(state, detail);
     const [mark, text] = STATES[state];
     byId("status").dataset.state = mark;
@@ -209,6 +238,7 @@ class Dashboard {
     byId("toggle").title = may ? "" : "This takes a key with the scope read";
     this.recordings.permit();
     this.picker.permit();
+    this.model.permit();
   }
 
   #notice() {

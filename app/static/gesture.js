@@ -5,6 +5,11 @@ import { byId, capital, percent, setText, spaced } from "./elements.js";
 
 const FIGURES_MS = 120; // figures that change faster cannot be read
 
+/** Whether a frame is of the model with these classes: another one's says other names. Pure. */
+export function isOf(classes, { prediction, label, probabilities }) {
+  return prediction !== undefined && probabilities.length === classes.length && classes[prediction] === label;
+}
+
 /** Shows the newest frame. */
 export class GesturePanel {
   #bars = new Bars(byId("confidence"));
@@ -40,7 +45,7 @@ export class GesturePanel {
   }
 
   paint(frame, nowMs) {
-    if (frame === null || frame === this.#frame || frame.prediction === undefined) return;
+    if (frame === null || frame === this.#frame || !isOf(this.classes ?? [], frame)) return;
     const changed = frame.decision !== this.#frame?.decision;
     this.#frame = frame;
     this.decide(frame.decision_label);
@@ -52,6 +57,11 @@ export class GesturePanel {
     const likest = `${spaced(frame.label)}, ${percent(frame.confidence)}`;
     setText(byId("raw"), frame.unknown ? `none of these (${likest})` : likest);
     this.#truth(frame);
+  }
+
+  /** That frame and those before it are of another model, and not shown here. */
+  after(frame) {
+    this.#frame = frame;
   }
 
   /** Also what a stalled source makes of it. */

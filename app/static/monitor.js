@@ -16,7 +16,8 @@ export class Monitor {
   /**
    * @param {import("./server.js").Server} server
    * @param {{onChange: () => void, onStats: (stats: object) => void, onQuality: (answer: object | null, why: string) => void,
-   *   recordings: {refresh: () => Promise<void>, running: boolean}, source: () => string | null}} parts
+   *   recordings: {refresh: () => Promise<void>, running: boolean}, models: {learn: (name: string | null) => Promise<void>},
+   *   source: () => string | null}} parts
    */
   constructor(server, parts) {
     this.server = server;
@@ -55,6 +56,7 @@ export class Monitor {
   async #look() {
     const { default: fallback, sources } = await this.server.get("/emg/sources");
     [this.fallback, this.sources] = [fallback, sources];
+    await this.models.learn(this.named(this.source())?.model);
     this.onStats(await this.server.get("/infer/stream/stats"));
     await this.#quality();
     if (!this.recordings.running) await this.recordings.refresh();

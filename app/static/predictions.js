@@ -2,8 +2,8 @@
 
 import { AccuracyPanel } from "./accuracy_panel.js";
 import { Bars } from "./bars.js";
-import { byId, percent } from "./elements.js";
-import { GesturePanel } from "./gesture.js";
+import { byId, percent, setText } from "./elements.js";
+import { GesturePanel, isOf } from "./gesture.js";
 import { Scores } from "./scores.js";
 import { valuesOf } from "./source_facts.js";
 
@@ -14,13 +14,15 @@ export class Predictions {
   #accuracy = new AccuracyPanel();
   #distribution = new Bars(byId("distribution"));
   #known = null; // model, as text
+  #changed = false; // since the start
 
   /** @param {object | null} model  as /health has it; gives the class that is rest */
   configure(model) {
     const rest = restOf(model);
-    const key = JSON.stringify(model);
+    const key = JSON.stringify(model && [model.name, model.sha256 ?? null, model.classes, valuesOf(model)]);
     if (key === this.#known) return rest;
     this.#known = key;
+    this.#since(this.scores.frames > 0 || this.#changed);
     this.scores = new Scores(model?.classes ?? []);
     this.gesture.configure(this.scores.classes, rest, valuesOf(model).length > 0);
     this.#accuracy.configure(this.scores);
@@ -29,13 +31,20 @@ export class Predictions {
   }
 
   clear() {
+    this.#since(false);
     this.scores.clear();
     this.gesture.clear();
   }
 
   /** One frame; one without a prediction says nothing here. */
   push(frame) {
-    if (frame.prediction !== undefined) this.scores.push(frame);
+    if (isOf(this.scores.classes, frame)) this.scores.push(frame);
+  }
+
+  /** From when on is counted: classes of two models cannot be counted together. */
+  #since(changed) {
+    this.#changed = changed;
+    for (const id of ["accuracy-since", "distribution-since"]) setText(byId(id), changed ? "since the model changed" : "since the start");
   }
 
   /** What is read rather than watched. */

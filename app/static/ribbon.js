@@ -5,6 +5,7 @@ import { Segments } from "./segments.js";
 import { Surface } from "./surface.js";
 
 export const ROWS = ["truth", "prediction", "decision"];
+const REST = "rest"; // to the model that read it then; another one may call it otherwise
 
 /** Named stretches are filled; what differs from the truth is hatched besides its colour; rest is a thin line. */
 export class Ribbon {
@@ -44,7 +45,7 @@ export class Ribbon {
     const labels = { truth, prediction: label, decision };
     for (const row of ROWS) {
       const wrong = truth !== null && labels[row] !== null && labels[row] !== truth;
-      this.rows[row].push(start, end, labels[row]);
+      this.rows[row].push(start, end, labels[row], labels[row] === this.rest ? REST : undefined);
       this.wrong[row].push(start, end, wrong ? "wrong" : null);
     }
   }
@@ -69,9 +70,9 @@ export class Ribbon {
     });
   }
 
-  #run({ label }, left, right, top, tall) {
+  #run({ label, kind }, left, right, top, tall) {
     const { context: ink, ratio } = this.surface;
-    if (label === this.rest) {
+    if (kind === REST) {
       ink.fillStyle = this.palette.line;
       ink.fillRect(left, top + tall / 2 - ratio / 2, right - left, ratio);
       return;

@@ -12,17 +12,17 @@ export class Segments {
     this.runs = [];
   }
 
-  /** From `start` to `end` (samples) the label was this; null says that there is none. */
-  push(start, end, label) {
+  /** From `start` to `end` (samples) the label was this, as `kind`; null says that there is none. */
+  push(start, end, label, kind) {
     const last = this.runs.at(-1);
     if (last && end < last.end) this.clear(); // the source began anew
     const open = this.runs.at(-1);
     if (label === null) return;
-    if (open && open.label === label && start - open.end <= (end - start) * 1.5) {
+    if (open && open.label === label && open.kind === kind && start - open.end <= (end - start) * 1.5) {
       open.end = end;
       return;
     }
-    this.runs.push({ start: open ? Math.max(start, open.end) : start, end, label });
+    this.runs.push({ start: open ? Math.max(start, open.end) : start, end, label, ...(kind && { kind }) });
     if (this.runs.length > this.most) this.runs.shift();
   }
 

@@ -16,11 +16,11 @@
 /**
  * @param {object | null} health
  * @param {object | null} source  one of /emg/sources
+ * @param {object | null} [model]  that reads it
  * @returns {Facts | null} null while neither a source nor a model is known
  */
-export function factsOf(health, source) {
-  const model = source?.model === null ? null : (health?.model ?? null);
-  if (!source && !model) return null;
+export function factsOf(health, source, model = readBy(health, source)) {
+  if (!source && model?.channels === undefined) return null;
   const channels = namesOf(source, model);
   return {
     name: source?.name ?? null,
@@ -33,6 +33,26 @@ export function factsOf(health, source) {
     model,
     advice: source?.advice ?? "",
   };
+}
+
+/**
+ * The model that reads a source, as `/health` would have it: by what its stream has told last, else by its name.
+ *
+ * @param {object | null} health
+ * @param {object | null} source  one of /emg/sources
+ * @param {object} [told]  the event {"status": "model"}, where there was one
+ * @param {(name: string) => object | null} [described]  of GET /models
+ * @returns {object | null} null where none reads it
+ */
+export function readBy(health, source, told, described = () => null) {
+  const name = told === undefined ? source?.model : told.model;
+  if (name === null) return null;
+  const own = health?.model ?? null;
+  const known = name === undefined ? own : (described(name) ?? (own?.name === name ? own : null));
+  if (told === undefined) return known ?? own;
+  const { sha256, classes, rest_class, outputs } = told;
+  const about = (known?.sha256 ?? sha256) === sha256 ? known : null; // else it is another version
+  return { ...about, name, sha256, classes, rest_class, outputs };
 }
 
 /** The values that a model gives, with their ranges; empty for one that decides between classes, and for none. */
