@@ -57,8 +57,8 @@ export class Chronicle {
     const said = `${model} ${sha256}`;
     if (said === this.#model) return;
     this.#model = said;
-    const what = model === null ? "no model" : `${model}, ${toldBy(event)},`;
-    this.#add("source", `${what} from sample ${from.toLocaleString("en")} on`, event);
+    const what = model === null ? "" : `; ${toldBy(event)}`;
+    this.#add("source", `read by ${model ?? "no model"} from sample ${from.toLocaleString("en")} on${what}`, event);
   }
 
   #frame({ signal, aux, ...frame }) {

@@ -53,7 +53,7 @@ export function aboutModel({ version, classes, outputs, lineage }, { how }) {
 /** What a model tells apart, or which values it gives. Pure. */
 export function toldBy({ classes, outputs }) {
   const values = (outputs?.values ?? []).map(({ name }) => name);
-  const [names, kind] = classes.length ? [classes, "classes"] : [values, "values"];
-  const count = `${names.length} ${names.length === 1 ? kind.replace(/e?s$/, "") : kind}`;
+  const [names, one, many] = classes.length ? [classes, "class", "classes"] : [values, "value", "values"];
+  const count = `${names.length} ${names.length === 1 ? one : many}`;
   return names.length <= NAMED ? `${count}: ${names.map(spaced).join(", ")}` : count;
 }

@@ -13,6 +13,7 @@ export class ModelPanel {
   #turn = 0; // of the look that was begun last: one that comes back later has nothing more to say
   #source = null; // as /emg/sources has it
   #model = null; // of it
+  #swapped = undefined; // name of the model that was chosen here last
 
   /** @param {import("./server.js").Server} server @param {{onSwitched: (swap: object) => void}} parts */
   constructor(server, { onSwitched }) {
@@ -31,7 +32,8 @@ export class ModelPanel {
 
   /** @param {object | null} source  one of /emg/sources  @param {object | null} model  that reads it */
   show(source, model) {
-    if (source?.name !== this.#source?.name) this.#say("");
+    const changed = source?.name !== this.#source?.name || model?.name !== this.#model?.name;
+    if (changed && !this.#opening && (model?.name ?? null) !== this.#swapped) this.#say(""); // somebody else changed it
     [this.#source, this.#model] = [source, model];
     setText(byId("model-name"), source === null ? "No source yet" : (model?.name ?? "No model"));
     setText(byId("model-about"), source === null ? "" : aboutUse(source, model));
@@ -44,9 +46,11 @@ export class ModelPanel {
   permit() {
     const may = this.server.may("control");
     const none = this.#source?.previous_models?.length === 0;
-    byId("model-open").disabled = !may || this.#source === null;
-    byId("model-back").disabled = !may || this.#source === null || none;
-    byId("model-back").title = may && none ? "No model was used for this source before this one" : "";
+    const [choose, back] = [byId("model-open"), byId("model-back")];
+    choose.disabled = !may || this.#source === null;
+    if (none && document.activeElement === back) choose.focus(); // it would be lost with the button
+    back.disabled = !may || this.#source === null || none;
+    back.title = may && none ? "No model was used for this source before this one" : "";
     byId("model-needs").hidden = may;
     setText(byId("model-needs"), may ? "" : NEEDS);
   }
@@ -60,7 +64,7 @@ export class ModelPanel {
     const done = await this.server.get("/models", LOOK_MS).then(
       (found) => () => {
         this.list.show(found, source.name, this.#model?.name ?? null);
-        this.#say(`Streams of ${source.name} go on with the one that you choose.`);
+        this.#say(`Streams of the source ${source.name} go on with the one that you choose.`);
       },
       (error) => () => this.#complain(sentence(error.message)),
     );
@@ -91,7 +95,8 @@ export class ModelPanel {
     try {
       const swap = await work(`/emg/sources/${encodeURIComponent(name)}/model`);
       this.dialog.close();
-      this.#say(`${swap.model ?? "No model"} reads ${name} from sample ${swap.from_sample.toLocaleString("en")} on.`);
+      this.#swapped = swap.model;
+      this.#say(`${swap.model ?? "No model"} reads the source ${name} from sample ${swap.from_sample.toLocaleString("en")} on.`);
       this.onSwitched(swap);
     } catch (error) {
       this.#complain(whyNot(error));
@@ -125,10 +130,10 @@ export class ModelPanel {
 
 /** The model in use, in one line. Pure. */
 export function aboutUse({ name, montage }, model) {
-  if (model === null) return `Nothing is predicted from ${name}.`;
+  if (model === null) return `Nothing is predicted from the source ${name}.`;
   const version = model.version ? `Version ${model.version}` : "Its version is being asked for";
   const sha = model.sha256 ? ` (${model.sha256.slice(0, 8)})` : "";
-  const reads = `reads ${name}${montage ? ` by the montage ${montage}` : ""}`;
+  const reads = `reads the source ${name}${montage ? ` by the montage ${montage}` : ""}`;
   return `${version}${sha}, ${reads}. ${toldBy(model)}.`;
 }
 
