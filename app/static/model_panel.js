@@ -5,6 +5,7 @@ import { ModelList, toldBy } from "./model_list.js";
 
 const LOOK_MS = 15_000; // many models are many files
 const OPEN_MS = 60_000; // a large one is opened by every worker, and tried out before it serves
+const NONE = "no model";
 const NEEDS = "To choose the model takes a key with the scope control.";
 
 /** A panel and its dialog; `onSwitched` gets what the server answered. */
@@ -19,7 +20,7 @@ export class ModelPanel {
   constructor(server, { onSwitched }) {
     [this.server, this.onSwitched] = [server, onSwitched];
     this.dialog = byId("models");
-    this.list = new ModelList(byId("models-list"), (name) => this.#choose(name));
+    this.list = new ModelList(byId("models-list"), (pick) => this.#choose(pick));
     const does = (id, work) => byId(id).addEventListener("click", work);
     does("model-open", () => {
       this.dialog.showModal();
@@ -38,7 +39,7 @@ export class ModelPanel {
     setText(byId("model-name"), source === null ? "No source yet" : (model?.name ?? "No model"));
     setText(byId("model-about"), source === null ? "" : aboutUse(source, model));
     const before = source?.previous_models?.at(-1);
-    setText(byId("model-back"), before === undefined ? "Back" : `Back to ${before ?? "no model"}`);
+    setText(byId("model-back"), before === undefined ? "Back" : `Back to ${called(before)}`);
     this.permit();
   }
 
@@ -61,9 +62,9 @@ export class ModelPanel {
     this.#say("Looking for models.");
     this.#busy(true);
     const source = this.#source;
-    const done = await this.server.get("/models", LOOK_MS).then(
-      (found) => () => {
-        this.list.show(found, source.name, this.#model?.name ?? null);
+    const done = await Promise.all([this.server.get("/models", LOOK_MS), this.#profiles()]).then(
+      ([found, profiles]) => () => {
+        this.list.show(found, profiles, { ...source, model: this.#model?.name ?? null });
         this.#say(`Streams of the source ${source.name} go on with the one that you choose.`);
       },
       (error) => () => this.#complain(sentence(error.message)),
@@ -73,23 +74,31 @@ export class ModelPanel {
     done();
   }
 
-  #choose(name) {
-    const body = { model: name };
-    return this.#open(name ?? "no model", (path) => this.server.put(path, body, OPEN_MS));
+  /** Those of a server that has any. */
+  async #profiles() {
+    try {
+      return (await this.server.get("/profiles", LOOK_MS)).profiles;
+    } catch (error) {
+      if (error.status === undefined) throw error;
+      return [];
+    }
+  }
+
+  #choose(pick) {
+    return this.#open(called(pick), (path) => this.server.put(path, pick, OPEN_MS));
   }
 
   #goBack() {
     const before = this.#source.previous_models?.at(-1);
-    const called = before === undefined ? "the model before" : (before ?? "no model");
-    return this.#open(called, (path) => this.server.delete(path, OPEN_MS));
+    return this.#open(before === undefined ? "the model before" : called(before), (path) => this.server.delete(path, OPEN_MS));
   }
 
   /** One at a time. */
-  async #open(called, work) {
+  async #open(what, work) {
     if (this.#opening) return;
     this.#opening = true;
     this.#turn += 1; // a look that is under way is of before
-    this.#say(called === "no model" ? "Going on without a model." : `Opening ${called}: it is tried out before it serves.`);
+    this.#say(what === NONE ? "Going on without a model." : `Opening ${what}: it is tried out before it serves.`);
     this.#busy(true);
     const { name } = this.#source;
     try {
@@ -128,12 +137,17 @@ export class ModelPanel {
   }
 }
 
+/** What was or is to be chosen, in words. */
+function called({ model = null, profile = null }) {
+  return profile ?? model ?? NONE;
+}
+
 /** The model in use, in one line. Pure. */
-export function aboutUse({ name, montage }, model) {
+export function aboutUse({ name, montage, profile }, model) {
   if (model === null) return `Nothing is predicted from the source ${name}.`;
   const version = model.version ? `Version ${model.version}` : "Its version is being asked for";
   const sha = model.sha256 ? ` (${model.sha256.slice(0, 8)})` : "";
-  const reads = `reads the source ${name}${montage ? ` by the montage ${montage}` : ""}`;
+  const reads = `reads the source ${name}${montage ? ` by the montage ${montage}` : ""}${profile ? `, with the profile ${profile}` : ""}`;
   return `${version}${sha}, ${reads}. ${toldBy(model)}.`;
 }
 

@@ -152,7 +152,7 @@ export interface Swap {
   from_sample: number; // the first of the source's samples with the model
 }
 
-export function useModel(call: ModelCall & { model: string | null }): Promise<Swap>;
+export function useModel(call: ModelCall & ({ model: string | null } | { profile: string })): Promise<Swap>;
 
 export function useModelBefore(call: ModelCall): Promise<Swap>;
 

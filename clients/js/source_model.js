@@ -10,14 +10,15 @@ import { asConnectionError, expectOk } from "./client_errors.js";
  * @param {string} [call.url]          the server; "" for the page's own
  * @param {string} [call.apiKey]
  * @param {string} call.source         its name
- * @param {string | null} call.model   of GET /models; null for none
+ * @param {string | null} [call.model]  of GET /models; null for none
+ * @param {string} [call.profile]      in its place, of GET /profiles: a person's model, montage and decision rule
  * @param {AbortSignal} [call.signal]
  * @param {typeof fetch} [call.fetch]
  * @returns {Promise<{model: string | null, previous: string | null, from_sample: number}>}
  * @throws {ServerError} 404 no such source, 409 another change is under way, 422 it does not fit, 503 it cannot be used
  */
-export function useModel({ model, ...call }) {
-  return changed("PUT", call, JSON.stringify({ model }));
+export function useModel({ model, profile, ...call }) {
+  return changed("PUT", call, JSON.stringify({ model, profile })); // what is not given is left out
 }
 
 /** Go back to the model before, as often as there was one; then it throws a ServerError of status 409. */

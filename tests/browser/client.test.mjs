@@ -99,15 +99,17 @@ test("another model is asked for by the source's name, and the one before too", 
   assert.deepEqual(await useModel({ url, apiKey: "secret", source: "left arm", model: "anna" }), swap);
   await useModel({ url, source: "arm", model: null });
   await useModelBefore({ url, source: "arm" });
+  await useModel({ url, source: "arm", profile: "bea" });
   assert.deepEqual(
     asked.map(({ method, url: path, body }) => [method, path, body]),
     [
       ["PUT", "/emg/sources/left%20arm/model", '{"model":"anna"}'],
       ["PUT", "/emg/sources/arm/model", '{"model":null}'],
       ["DELETE", "/emg/sources/arm/model", ""],
+      ["PUT", "/emg/sources/arm/model", '{"profile":"bea"}'],
     ],
   );
-  assert.deepEqual(asked.map(({ headers }) => headers["x-api-key"]), ["secret", undefined, undefined]);
+  assert.deepEqual(asked.map(({ headers }) => headers["x-api-key"]), ["secret", undefined, undefined, undefined]);
 });
 
 test("a model that is refused is an error with the server's words, and no server is another", async (t) => {

@@ -5,7 +5,7 @@ import { Chronicle } from "../../app/static/chronicle.js";
 import { ConnectionError, ServerError } from "../../app/static/client_errors.js";
 import { isOf } from "../../app/static/gesture.js";
 import { EventLog } from "../../app/static/log.js";
-import { aboutModel, fitOf, toldBy } from "../../app/static/model_list.js";
+import { aboutModel, aboutProfile, fitOf, toldBy } from "../../app/static/model_list.js";
 import { whyNot } from "../../app/static/model_panel.js";
 import { Segments } from "../../app/static/segments.js";
 import { readBy } from "../../app/static/source_facts.js";
@@ -77,4 +77,11 @@ test("a model says in a line what it tells apart, of whom it is and how it reads
   assert.equal(toldBy({ classes: [], outputs: { values: [{ name: "grip" }] } }), "1 value: grip");
   assert.equal(toldBy({ classes: ["rest"], outputs: OUTPUTS }), "1 class: rest");
   assert.equal(toldBy({ classes: Array.from({ length: 9 }, (_, k) => `g${k}`), outputs: OUTPUTS }), "9 classes");
+});
+
+test("a profile says in a line whose it is and what is its own", () => {
+  const rule = { votes: 5, min_confidence: 0.6, enter: null, leave: null, change: null };
+  const anna = { person: "S01", model: "few", montage: "3-8,1,2", decision: rule, notes: "left forearm" };
+  assert.equal(aboutProfile(anna), "of S01 · model few · channels 3-8,1,2 · votes 5, min confidence 0.6 · left forearm");
+  assert.equal(aboutProfile({ person: null, model: null, montage: null, decision: null, notes: "" }), "the model of now");
 });

@@ -122,11 +122,13 @@ def test_calls_say_which_source_and_which_model(client_of: ClientOf) -> None:
         assert client.use_model("left arm", "anna")["from_sample"] == 12
         client.use_model("arm", None)
         client.use_model_before("arm")
+        client.use_profile("arm", "bea")
     said = [(one.method, one.path, json.loads(one.body) if one.body else None) for one in asked]
     assert said == [
         ("PUT", "/emg/sources/left%20arm/model", {"model": "anna"}),
         ("PUT", "/emg/sources/arm/model", {"model": None}),
         ("DELETE", "/emg/sources/arm/model", None),
+        ("PUT", "/emg/sources/arm/model", {"profile": "bea"}),
     ]
 
 
@@ -167,9 +169,10 @@ def test_a_source_is_declared_with_its_model_and_without_one_nothing_is_said(cli
 
     with answering(answer) as url:
         client = client_of(url)
-        for more in ({"model": "anna"}, {}):
+        for more in ({"model": "anna"}, {}, {"profile": "bea"}):
             client.push("arm", channels=4, sampling_rate_hz=200, **more).close()
-    assert [one.get("model", "nothing") for one in declared] == ["anna", "nothing"]
+    assert [one.get("model", "nothing") for one in declared] == ["anna", "nothing", "nothing"]
+    assert [one.get("profile", "nothing") for one in declared] == ["nothing", "nothing", "bea"]
 
 
 def test_the_panel_has_the_names_of_the_model_of_now(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -193,7 +193,9 @@ def described(pipeline: SourcePipeline) -> dict[str, Any]:
         "model": pipeline.use.name,
         "profile": None if pipeline.use.profile is None else pipeline.use.profile.name,
         "model_sha256": None if pipeline.use.model is None else pipeline.use.model.artefact.sha256,
-        "models_before": [one.model for one in current_runtime().source_models.swaps.before(pipeline.name)],
+        "models_before": [
+            pick._asdict() for pick in current_runtime().source_models.swaps.before(pipeline.name)
+        ],
         "advice": None if manifest is not None else pipeline.no_model,
         "montage": None if montage is None else str(montage),
         "signal_channels": list(range(source.channels) if montage is None else montage.columns),

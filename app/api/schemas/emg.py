@@ -28,6 +28,15 @@ class AuxSchema(Schema):
     sampling_rate_hz = fields.Float(required=True)
 
 
+class PickSchema(Schema):
+    """What was chosen for a source."""
+
+    model = fields.String(required=True, allow_none=True, **about("Null: none"))
+    profile = fields.String(
+        required=True, allow_none=True, **about("Of the person; null where none was chosen")
+    )
+
+
 class SourceSchema(SourceHealthSchema):
     """A source and its state."""
 
@@ -39,9 +48,9 @@ class SourceSchema(SourceHealthSchema):
     )
     model_sha256 = fields.String(required=True, allow_none=True, **about("Of that model's manifest.json"))
     models_before = fields.List(
-        fields.String(allow_none=True),
+        fields.Nested(PickSchema),
         required=True,
-        **about("That DELETE /emg/sources/<name>/model goes back to, the newest last; null: none"),
+        **about("Those that `DELETE .../model` goes back to, the newest last"),
     )
     advice = fields.String(
         required=True, allow_none=True, **about("Where no model reads it: which could, and what to do")

@@ -76,7 +76,7 @@ def test_a_source_gets_another_model_and_goes_back(app: Flask, client: FlaskClie
     assert told["from_sample"] >= 120
     push(client)
     said = client.get("/emg/sources/anna").get_json()
-    assert (said["model"], said["models_before"]) == ("b", ["a"])
+    assert (said["model"], said["models_before"]) == ("b", [{"model": "a", "profile": None}])
     health = client.get("/health").get_json()
     assert health["model"]["name"] == "a"  # the server's own
     assert health["sources"] == [

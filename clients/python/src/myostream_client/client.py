@@ -115,8 +115,17 @@ class StreamingInferenceClient:
         path, body = f"/emg/sources/{_quoted(source)}/model", {"model": model}
         return self._caller.call("PUT", path, body=body, timeout_s=MODEL_S)
 
+    def profiles(self) -> Json:
+        """`GET /profiles`: people, each with their model, montage and decision rule."""
+        return self._caller.call("GET", "/profiles")
+
+    def use_profile(self, source: str, profile: str) -> Json:
+        """`PUT /emg/sources/<source>/model`: have a source read as a profile says, as `use_model` has it."""
+        path, body = f"/emg/sources/{_quoted(source)}/model", {"profile": profile}
+        return self._caller.call("PUT", path, body=body, timeout_s=MODEL_S)
+
     def use_model_before(self, source: str) -> Json:
-        """`DELETE /emg/sources/<source>/model`: go back to the model before, as often as there was one.
+        """`DELETE /emg/sources/<source>/model`: go back to the model or profile before, as often as there was one.
 
         Raises:
             RefusedError: as `use_model`, and there was none (409).

@@ -46,6 +46,7 @@ class PushedSource:
         sampling_rate_hz: float,
         units: str = "uV",
         model: str | None = None,  # which reads it; None: the one it had before, or the server's own
+        profile: str | None = None,  # of the person: its model, montage and decision rule
         scale: float = 1.0,  # units per count, for int16 chunks
         give_up_s: float = 30.0,
         sleep: Callable[[float], None] = time.sleep,
@@ -58,8 +59,8 @@ class PushedSource:
             "sampling_rate_hz": sampling_rate_hz,
             "units": units,
         }
-        if model is not None:
-            self._declaration["model"] = model
+        read_by = {"model": model, "profile": profile}
+        self._declaration |= {name: value for name, value in read_by.items() if value is not None}
         self._caller = Caller(server, timeout_s=10.0)
         try:
             self.next_sample = self.declare() or 0
