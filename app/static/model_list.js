@@ -59,7 +59,7 @@ export function aboutModel({ version, classes, outputs, lineage }, { how }) {
 
 /** A person's profile in one line. Pure. */
 export function aboutProfile({ person, model, montage, decision, notes }) {
-  const rule = Object.entries(decision ?? {}).filter(([, value]) => value !== null);
+  const rule = Object.entries(decision ?? {}).filter(([, value]) => value); // 0 is no threshold
   const parts = [
     person && `of ${person}`,
     model ? `model ${model}` : "the model of now",

@@ -80,7 +80,7 @@ test("a model says in a line what it tells apart, of whom it is and how it reads
 });
 
 test("a profile says in a line whose it is and what is its own", () => {
-  const rule = { votes: 5, min_confidence: 0.6, enter: null, leave: null, change: null };
+  const rule = { votes: 5, min_confidence: 0.6, enter: null, leave: 0, change: null };
   const anna = { person: "S01", model: "few", montage: "3-8,1,2", decision: rule, notes: "left forearm" };
   assert.equal(aboutProfile(anna), "of S01 · model few · channels 3-8,1,2 · votes 5, min confidence 0.6 · left forearm");
   assert.equal(aboutProfile({ person: null, model: null, montage: null, decision: null, notes: "" }), "the model of now");

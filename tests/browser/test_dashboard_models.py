@@ -117,13 +117,10 @@ def test_another_model_is_chosen_under_a_running_stream_and_gone_back_from(dashb
 
 def test_what_the_model_before_said_stays_as_it_was(dashboard: Dashboard, server: Live) -> None:
     """Rest is relax to the new one: the old one's stays rest, a thin line, in the same strip."""
-    dashboard.open().start().until("dashboard.signal.ribbon.rows.decision.runs.length > 1")
+    dashboard.open().start().until(f"{RUNS}.some((run) => run.kind) && {RUNS}.some((run) => !run.kind)", 60)
     use(server, "renamed")
     frames_of(dashboard, 4)
-    dashboard.until(
-        "dashboard.signal.ribbon.rows.decision.runs.some((run) => ['grasp', 'spread', 'bend'].includes(run.label))",
-        60,
-    )
+    dashboard.until(f"{RUNS}.some(({{ label }}) => ['grasp', 'spread', 'bend'].includes(label))", 60)
     labels = dashboard.page.evaluate(LABELS)
     assert "rest rest" in labels
     assert any(
