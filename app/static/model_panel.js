@@ -38,7 +38,7 @@ export class ModelPanel {
     [this.#source, this.#model] = [source, model];
     setText(byId("model-name"), source === null ? "No source yet" : (model?.name ?? "No model"));
     setText(byId("model-about"), source === null ? "" : aboutUse(source, model));
-    const before = source?.previous_models?.at(-1);
+    const before = source?.models_before?.at(-1);
     setText(byId("model-back"), before === undefined ? "Back" : `Back to ${called(before)}`);
     this.permit();
   }
@@ -46,7 +46,7 @@ export class ModelPanel {
   /** Turns off what the key does not open, or what there is nothing for, and says why. */
   permit() {
     const may = this.server.may("control");
-    const none = this.#source?.previous_models?.length === 0;
+    const none = this.#source?.models_before?.length === 0;
     const [choose, back] = [byId("model-open"), byId("model-back")];
     choose.disabled = !may || this.#source === null;
     if (none && document.activeElement === back) choose.focus(); // it would be lost with the button
@@ -89,7 +89,7 @@ export class ModelPanel {
   }
 
   #goBack() {
-    const before = this.#source.previous_models?.at(-1);
+    const before = this.#source.models_before?.at(-1);
     return this.#open(before === undefined ? "the model before" : called(before), (path) => this.server.delete(path, OPEN_MS));
   }
 

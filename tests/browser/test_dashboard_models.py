@@ -40,7 +40,7 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
 def server(live: Live) -> Live:
     """As it was started."""
     live.at_rest()
-    while asked(live, "GET", "")["previous_models"]:
+    while asked(live, "GET", "")["models_before"]:
         asked(live, "DELETE", "/model")
     until(lambda: asked(live, "GET", "")["model"] == SHIPPED)
     return live

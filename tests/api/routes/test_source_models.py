@@ -94,7 +94,7 @@ def test_a_source_gets_another_model_and_goes_back(app: Flask, client: FlaskClie
     assert (answer["shape"], answer["label"] in ("rest", "b1")) == ("[1, 2]", True)
     back = client.delete("/emg/sources/anna/model").get_json()
     assert (back["model"], back["previous"]) == ("a", "b")
-    assert client.get("/emg/sources/anna").get_json()["previous_models"] == []
+    assert client.get("/emg/sources/anna").get_json()["models_before"] == []
     again = client.delete("/emg/sources/anna/model")
     assert again.status_code == 409
     assert "before" in again.get_json()["detail"]
