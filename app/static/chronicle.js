@@ -51,11 +51,11 @@ export class Chronicle {
     this.#add("quality", `channel ${name}: ${problems || "fine again"}`, { channel, problems });
   }
 
-  /** Who comes back is told again, which is no news. */
+  /** Who comes back is told again, also of the model that it began with: that is no news. */
   #read(event) {
     const { model, sha256, from_sample: from } = event;
     const said = `${model} ${sha256}`;
-    if (said === this.#model) return;
+    if (said === this.#model || from === 0) return;
     this.#model = said;
     const what = model === null ? "" : `; ${toldBy(event)}`;
     this.#add("source", `read by ${model ?? "no model"} from sample ${from.toLocaleString("en")} on${what}`, event);

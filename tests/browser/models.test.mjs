@@ -48,6 +48,7 @@ test("a change of the model is written down once, however often the stream tells
   const log = new EventLog();
   const chronicle = new Chronicle(log);
   const told = { ...TOLD, from_sample: 48210, timestamp: 1 };
+  chronicle.event({ ...told, model: "m", from_sample: 0 }); // after a cut connection: it has been there from the start
   chronicle.event(told);
   chronicle.event(told); // after a cut connection
   chronicle.event({ ...told, model: null, sha256: null, classes: [], outputs: null, from_sample: 50000 });

@@ -151,8 +151,9 @@ def test_in_chromium_it_goes_on_after_a_worker_was_killed(
     page.wait_for_function("states.at(-1) === 'completed'", timeout=LATE_S * 1e3)
     events, states = page.evaluate("[events, states]")
     assert states[:3] == ["connecting", "open", "waiting"]
-    *frames, last = events
-    expect_whole(frames, last)
+    *others, last = [event for event in events if "prediction" not in event]
+    assert [event["status"] for event in others] == ["model"]  # who comes back is told it again
+    expect_whole([event for event in events if "prediction" in event], last)
 
 
 @pytest.mark.server

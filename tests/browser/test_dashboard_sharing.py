@@ -18,7 +18,7 @@ LISTEN = """() => {
     window.heard = [];
     const { onEvent } = dashboard.session;
     dashboard.session.onEvent = (event) => {
-        if (event.frame !== undefined) heard.push(event.frame);
+        if (event.truth !== undefined) heard.push(event.frame);
         onEvent(event);
     };
 }"""

@@ -18,6 +18,7 @@ from myostream_client import (
     EventStream,
     Frame,
     Interrupted,
+    ModelChange,
     RefusedError,
     ServerUnreachableError,
     StreamingInferenceClient,
@@ -91,6 +92,7 @@ def test_a_connection_that_falls_silent_is_given_up_and_replaced(proxy: CuttingP
         reason="no answer for 0.5 s", attempt=1, delay_s=pytest.approx(0.2, abs=0.1)
     )
     proxy.silent = False
+    assert isinstance(next(events), ModelChange)  # who comes back is told the model first
     assert isinstance(next(events), Frame)
     stream.close()
 
