@@ -101,7 +101,9 @@ def test_npm_installs_it_and_node_imports_it(tmp_path: Path) -> None:
     run([NPM, "install", "--offline", "--no-audit", "--no-fund", f"./{packed}"], tmp_path)
     script = "import * as c from 'myostream-client'; console.log(Object.keys(c).sort().join())"
     said = run([NODE, "--input-type=module", "-e", script], tmp_path)
-    assert said.strip() == "ConnectionError,ServerError,SseParser,eventSource,expectOk,streamInference"
+    assert said.strip() == (
+        "ConnectionError,ServerError,SseParser,eventSource,expectOk,streamInference,useModel,useModelBefore"
+    )
 
 
 def test_the_server_has_the_files_of_the_package_and_no_others_of_their_names() -> None:
