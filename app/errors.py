@@ -45,6 +45,10 @@ class ProfileNameError(MyostreamError):
     """There is no profile of that name."""
 
 
+class JobNameError(MyostreamError):
+    """There is no job of that name."""
+
+
 class NotReadyError(MyostreamError):
     """The engine is closed or the source has not delivered enough samples yet."""
 

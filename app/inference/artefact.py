@@ -257,6 +257,7 @@ def save_child(
     keep: Collection[str] = (),
     *,
     replacing: bool = False,
+    card: bytes | None = None,
     **changes: Any,
 ) -> Artefact:
     """Write an artefact made from another (calibrated to a person); the parent is not touched.
@@ -266,9 +267,8 @@ def save_child(
     """
     origin = Parent(parent.manifest.name, parent.sha256)
     kept = {name: parent.file(name) for name in keep}
-    return save(
-        path, replace(parent.manifest, parent=origin, **changes), {**kept, **files}, replacing=replacing
-    )
+    manifest = replace(parent.manifest, parent=origin, **changes)
+    return save(path, manifest, {**kept, **files}, replacing=replacing, card=card)
 
 
 def weights_bytes(weights: Weights) -> bytes:

@@ -22,6 +22,7 @@ from app.serving.engine.benchmark import Benchmark
 from app.serving.engine.engine import Engine
 from app.serving.engine.watchdog import Watchdog
 from app.serving.hub_monitor import HubMonitor
+from app.serving.jobs.trainings import Trainings
 from app.serving.model_catalogue import ModelCatalogue
 from app.serving.models.open_models import OpenModel, OpenModels
 from app.serving.outputs.raw_lsl import RawLsl
@@ -95,6 +96,7 @@ class Runtime:
     raw_lsl: RawLsl | None = None
     models: ModelCatalogue = field(init=False)
     source_models: SourceModels = field(init=False)
+    trainings: Trainings = field(init=False)
     run: str = field(default_factory=lambda: format(time.time_ns() // 1_000_000, "x"))  # names this start
 
     def __post_init__(self) -> None:
@@ -124,6 +126,9 @@ class Runtime:
             base=self.worker_group.link(repr(self.settings)) if self.own is None else self.own.base,
             services=self._services,
             meter=self.metrics.model,
+        )
+        self.trainings = Trainings(
+            lambda: self.settings, self.models.shelf, self.pipelines, self.source_models, self.worker_group
         )
         self.hub_monitor = HubMonitor(self.metrics, lambda: self.pipelines, self._tick)
         if self.own is not None:
@@ -270,6 +275,7 @@ class Runtime:
             self.pipelines,
             self.recorder,
             self.models,
+            self.trainings,
         )
         # the last one pushed is the first to close; one that raises stops no other
         with ExitStack() as parts:

@@ -22,10 +22,12 @@ from app.learning.covariance.head import Head, Ids
 from app.learning.covariance.own import head_of_sessions, with_copies
 from app.learning.covariance.shipping import head_of, is_ring, own_confidence, prior_file, prior_of
 from app.learning.datasets import content_hashes
+from app.learning.own.advice import advice
+from app.learning.own.card import child_card
 from app.learning.own.cues import Refinement, refined
 from app.learning.own.graph_check import expect_parity
 from app.learning.own.joined import Joined, join
-from app.learning.own.judging import Figures, figures
+from app.learning.own.judging import Judgement, judged
 from app.learning.own.making import (
     GRAPH,
     PROJECTION,
@@ -33,11 +35,13 @@ from app.learning.own.making import (
     expect_seconds,
     expect_windows,
     levels,
+    of_person,
     tempered,
 )
 from app.learning.own.signal_plan import SignalPlan, filtered
 from app.learning.own.teaching import Taught, changed
 from app.learning.own.windows import OwnWindows, Scale, cut
+from app.learning.progress import CHECKING, EDGES, JUDGING, LEARNING, Stage, unheard
 from app.learning.shipping import seen_by, weights_for
 
 
@@ -46,8 +50,11 @@ class Choice:
     """What of a recording is learned, and what its gestures are called."""
 
     session: int = 1
-    repetitions: int = 1  # the first ones; later ones judge
+    repetitions: int | None = (
+        1  # the first ones; later ones judge. None: all, once all but the last were judged by it
+    )
     rename: Mapping[str, str] | None = None  # of the parent's gestures, to what they are called from now on
+    person: str | None = None  # whose it is
 
 
 def adapt(
@@ -58,6 +65,7 @@ def adapt(
     *,
     mains: float | None,
     even_if_worse: bool = False,
+    tell: Stage = unheard,
 ) -> Artefact:
     """Write a child that knows the gestures that the recording shows, be they the parent's or new.
 
@@ -70,21 +78,30 @@ def adapt(
     names = renamed(parent.manifest.classes, choice.rename or {})
     file = weights_for(parent, content_hashes(recording).values())
     joined = _session(parent, recording, names, choice)
+    tell(EDGES)
     plan = plan_of(parent.manifest)
     signal = _from_zero(filtered(joined, plan, mains), parent.manifest)
     clean, moved = refined(joined, signal)
     windows = cut(clean, signal, plan)
-    rows = np.flatnonzero(windows.repetition <= choice.repetitions)
-    _expect_each(windows, rows, choice)
+    count = choice.repetitions or max(1, int(windows.repetition.max(initial=0)) - 1)
+    rows = np.flatnonzero(windows.repetition <= count)
+    _expect_each(windows, rows, replace(choice, repetitions=count))
     scale = scale_in(parent, file)
-    head = _head((parent, file), names, windows, rows, scale, choice.repetitions)
-    meant = own_confidence(parent, choice.repetitions)
-    taught = tempered(Taught(scale, head), meant.temperature, clean.rest)
-    metrics = _judged(parent, file, names, windows, taught, rows)
+    tell(LEARNING)
+    taught = _taught((parent, file), names, windows, rows, scale, count)
+    tell(JUDGING)
+    found = _judgement(windows, taught, rows)
+    metrics = {} if found is None else _figures(parent, file, names, windows, taught.scale, rows, found)
     if metrics and not even_if_worse:
         _expect_better(metrics)
+    if choice.repetitions is None and found is not None:
+        tell(LEARNING)
+        rows, count = np.arange(len(windows)), count + 1
+        taught = _taught((parent, file), names, windows, rows, scale, count)
     metrics = {**_counted(moved), **metrics, "seconds": round(time.perf_counter() - started, 2)}
-    return _save(parent, out, file, (windows, taught, rows), choice, metrics)
+    metrics["advice"] = list(advice(clean, windows, moved, found))
+    tell(CHECKING)
+    return _save(parent, out, file, (windows, taught, rows), replace(choice, repetitions=count), metrics)
 
 
 def renamed(classes: Sequence[str], rename: Mapping[str, str]) -> tuple[str, ...]:
@@ -178,6 +195,20 @@ def _expect_each(windows: OwnWindows, rows: Ids, choice: Choice) -> None:
         )
 
 
+def _taught(
+    known: tuple[Artefact, str],
+    names: Sequence[str],
+    windows: OwnWindows,
+    rows: Ids,
+    scale: Scale,
+    repetitions: int,
+) -> Taught:
+    """Return the child that those windows teach, its probabilities as so many repetitions usually make them."""
+    head = _head(known, names, windows, rows, scale, repetitions)
+    temperature = own_confidence(known[0], repetitions).temperature
+    return tempered(Taught(scale, head), temperature, windows.joined.rest)
+
+
 def _head(
     known: tuple[Artefact, str],
     names: Sequence[str],
@@ -201,22 +232,39 @@ def _head(
     )
 
 
-def _judged(
-    parent: Artefact, file: str, names: Sequence[str], windows: OwnWindows, taught: Taught, rows: Ids
-) -> dict[str, Any]:
-    """Return the child's figures on the later repetitions, beside the parent's where it has all the gestures."""
+def _tested(windows: OwnWindows, rows: Ids) -> Ids:
+    """Return the windows of the later repetitions, of gestures that were taught."""
     test = np.setdiff1d(np.arange(len(windows)), rows)
-    test = test[np.isin(windows.label[test], np.unique(windows.label[rows]))]
-    if not len(test):
-        return {}
-    found = figures(windows, taught, rows, test)
-    before = _before(parent, file, names, windows, taught.scale, test)
+    return test[np.isin(windows.label[test], np.unique(windows.label[rows]))]
+
+
+def _judgement(windows: OwnWindows, taught: Taught, rows: Ids) -> Judgement | None:
+    """Return how good the child is on the later repetitions; None where there are none."""
+    test = _tested(windows, rows)
+    return judged(windows, taught, rows, test) if len(test) else None
+
+
+def _figures(
+    parent: Artefact,
+    file: str,
+    names: Sequence[str],
+    windows: OwnWindows,
+    scale: Scale,
+    rows: Ids,
+    found: Judgement,
+) -> dict[str, Any]:
+    """Return the child's figures, beside the parent's where it has all the gestures."""
+    before = _before(parent, file, names, windows, scale, _tested(windows, rows))
     known = {} if before is None else {"balanced_accuracy_before": round(before, 4)}
+    recall = zip(found.classes, found.recall, strict=True)
     return {
         **_rounded(found),
         **known,
-        "chance": 1 / len(np.unique(windows.label[test])),
-        "windows": len(test),
+        "chance": found.chance,
+        "windows": found.windows,
+        "repetitions": found.repetitions,
+        "per_class_recall": {name: None if r is None else round(r, 4) for name, r in recall},
+        "confusion": found.confusion.tolist(),
     }
 
 
@@ -233,7 +281,7 @@ def _before(
     return float(np.mean([(predicted[label == k] == k).mean() for k in np.unique(label)]))
 
 
-def _rounded(found: Figures) -> dict[str, Any]:
+def _rounded(found: Judgement) -> dict[str, Any]:
     return {
         "balanced_accuracy": round(found.balanced_accuracy, 4),
         "interval": [round(value, 4) for value in found.interval],
@@ -264,6 +312,7 @@ def _save(
 ) -> Artefact:
     windows, taught, _ = learned
     joined = windows.joined
+    assert choice.repetitions is not None  # it has been counted
     rest_rms, active_rms = levels(windows)
     changes: dict[str, Any] = {
         "name": out.path.name,
@@ -286,12 +335,19 @@ def _save(
         "session": choice.session,
         "repetitions": choice.repetitions,
     }
-    training = {**parent.manifest.training, "hashes": seen_by(parent, file), "runs": {}, "calibration": used}
+    training = {
+        **parent.manifest.training,
+        "hashes": seen_by(parent, file),
+        "runs": {},
+        "calibration": used,
+        **of_person(choice.person),
+    }
     return artefact.save_child(
         parent,
         out.path,
         files,
         replacing=out.replacing,
+        card=child_card(out.path.name, parent.manifest.name, joined, metrics),
         training=training,
         metrics={"calibration": dict(metrics)},
         **changes,

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from app.inference.manifest import Manifest
 
 if TYPE_CHECKING:
+    from app.learning.own.joined import Joined
     from app.learning.own.judging import Judgement
     from app.learning.own.making import Learned
 
@@ -47,6 +49,41 @@ def card(manifest: Manifest, learned: Learned) -> bytes:
         "",
     ]
     return "\n".join(lines).encode()
+
+
+def child_card(name: str, parent: str, joined: Joined, metrics: Mapping[str, Any]) -> bytes:
+    """Return the card of a model that is another's, made one person's own."""
+    gestures = ", ".join(f"{one} ({joined.seconds(k):.0f} s)" for k, one in enumerate(joined.classes))
+    lines = [
+        f"# {name}",
+        "",
+        f"{parent}, made one person's own: {joined.channels} channels at {joined.rate:g} Hz.",
+        "",
+        "## Data",
+        "",
+        f"- Recordings: {', '.join(joined.names)}",
+        f"- Gestures, as they were learned: {gestures}",
+        "",
+        "## Figures",
+        "",
+    ]
+    if "interval" not in metrics:
+        lines.append("Not judged: no repetition was left to judge it by.")
+    else:
+        low, high = metrics["interval"]
+        before = metrics.get("balanced_accuracy_before")
+        lines += [
+            f"Of {metrics['tested_on']} ({metrics['windows']} windows); in brackets 95 %.",
+            "",
+            "| | balanced accuracy |",
+            "| --- | --- |",
+            f"| this model | **{metrics['balanced_accuracy']:.3f}** ({low:.3f}-{high:.3f}) |",
+            *([] if before is None else [f"| {parent} | {before:.3f} |"]),
+            f"| Hudgins' features and LDA, the same windows | {metrics['lda_balanced_accuracy']:.3f} |",
+        ]
+    if metrics.get("advice"):
+        lines += ["", "## What would make it better", "", *(f"- {line}" for line in metrics["advice"])]
+    return "\n".join([*lines, ""]).encode()
 
 
 def _labels(learned: Learned) -> list[str]:

@@ -45,23 +45,23 @@ class Judgement:
         return [float(self.confusion[k, k] / n) if n else None for k, n in enumerate(totals)]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Figures:
-    """Of one model on windows that it was not taught with."""
-
-    balanced_accuracy: float
-    interval: tuple[float, float]  # 95 %, by drawing each class's repetitions again
-    lda: float  # Hudgins' features, the same windows
-
-
-def figures(windows: OwnWindows, model: Taught, taught: Ids, test: Ids) -> Figures:
-    """Return how good a model is that some windows taught, on others."""
-    label, predicted = windows.label[test], model.logits(windows.moments[test]).argmax(1)
-    tables = _tables(label, predicted, windows.repetition[test], len(windows.joined.classes))
-    return Figures(
+def judged(windows: OwnWindows, model: Taught, taught: Ids, test: Ids) -> Judgement:
+    """Return how good a model is that some windows taught, on others; `chance` is what guessing gives."""
+    classes, label = windows.joined.classes, windows.label[test]
+    logits = model.logits(windows.moments[test])
+    predicted = logits.argmax(1)
+    tables = _tables(label, predicted, windows.repetition[test], len(classes))
+    return Judgement(
+        classes=classes,
+        confusion=confusion(label, predicted, len(classes)),
         balanced_accuracy=_balanced(label, predicted),
         interval=_bootstrap(tables),
         lda=_balanced(label, _baseline(windows, model, taught, test)),
+        chance=1 / len(np.unique(label)),
+        repetitions=min(len(table) for table in tables),
+        windows=len(test),
+        logits=logits,
+        label=label,
     )
 
 

@@ -33,6 +33,7 @@ from app.learning.own.judging import Judgement, judge
 from app.learning.own.signal_plan import SignalPlan, choose, filtered
 from app.learning.own.teaching import Taught, teach
 from app.learning.own.windows import OwnWindows, cut
+from app.learning.progress import CHECKING, EDGES, JUDGING, LEARNING, Stage, unheard
 
 LEAST_S = 1.0  # of a class
 LEAST_WINDOWS = 2
@@ -87,20 +88,23 @@ def new(
     refine: bool = True,
     replacing: bool = False,
     even_if_worse: bool = False,
+    person: str | None = None,
+    tell: Stage = unheard,
 ) -> Made:
-    """Write a model that was learned from those recordings alone.
+    """Write a model that was learned from those recordings alone; `person` is whose it is.
 
     Raises:
         DataError: they cannot teach a model, or what they taught is no better than chance; nothing is written.
         ArtefactError: `path` cannot be written.
     """
     started = time.process_time()
-    learned = learn(recordings, gestures=gestures, rest=rest, mains=mains, refine=refine)
+    learned = learn(recordings, gestures=gestures, rest=rest, mains=mains, refine=refine, tell=tell)
     if not even_if_worse:
         expect_better_than_chance(learned.judgement)
     taught = learned.scale_and_head
+    tell(CHECKING)
     weights = arrays_of(taught)
-    manifest = manifest_of(path.name, learned, time.process_time() - started)
+    manifest = manifest_of(path.name, learned, time.process_time() - started, person)
     graph = covariance_graph(manifest, weights)
     expect_parity(graph, learned.windows, taught)
     files: dict[str, bytes | Path] = {WEIGHTS: weights_bytes(weights), GRAPH: graph}
@@ -115,6 +119,7 @@ def learn(
     rest: str | None = None,
     mains: float | None = 50.0,
     refine: bool = True,
+    tell: Stage = unheard,
 ) -> Learned:
     """Return what recordings teach, and how good it is on repetitions left out.
 
@@ -123,12 +128,15 @@ def learn(
     """
     joined = join(recordings, gestures, rest)
     expect_seconds(joined)
+    tell(EDGES)
     plan = choose(joined, mains)
     signal = filtered(joined, plan, mains)
     clean, told = refined(joined, signal) if refine else (joined, Refinement())
     windows = cut(clean, signal, plan)
     expect_windows(windows)
+    tell(JUDGING)
     judgement = judge(windows)
+    tell(LEARNING)
     taught, temperature, level, error = confident(
         teach(windows, np.arange(len(windows))), judgement, clean.rest
     )
@@ -237,7 +245,7 @@ def arrays_of(taught: Taught) -> Arrays:
     return arrays
 
 
-def manifest_of(name: str, learned: Learned, seconds: float) -> Manifest:
+def manifest_of(name: str, learned: Learned, seconds: float, person: str | None = None) -> Manifest:
     """Return what is known of the model."""
     joined, plan = learned.joined, learned.plan
     scale, head = learned.scale_and_head.scale, learned.scale_and_head.head
@@ -261,7 +269,7 @@ def manifest_of(name: str, learned: Learned, seconds: float) -> Manifest:
         active_rms=active_rms,
         decision=RULE,
         reject_below=learned.reject_below,
-        training=training_of(joined, learned),
+        training={**training_of(joined, learned), **of_person(person)},
         metrics={"own": {**metrics_of(learned), "seconds": round(seconds, 2)}},
     )
 
@@ -277,6 +285,11 @@ def levels(windows: OwnWindows) -> tuple[float, float]:
     resting = windows.label == windows.joined.rest
     rest, active = float(rms[resting].mean()), float(rms[~resting].mean())
     return rest, max(active, 1.001 * rest + 1e-9)
+
+
+def of_person(person: str | None) -> dict[str, str]:
+    """Return what a model's training says of whose it is; nothing where nobody has said it."""
+    return {} if person is None else {"person": person}
 
 
 def training_of(joined: Joined, learned: Learned) -> dict[str, Any]:

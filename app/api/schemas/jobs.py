@@ -1,0 +1,140 @@
+"""Bodies and answers of `/trainings` and `/jobs`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, post_load, validates_schema
+from marshmallow.validate import Length
+
+from app.api.schemas.fields import Choice, Said, about
+from app.api.schemas.model_field import model_field
+from app.api.schemas.recordings import matches
+from app.emg.recording.folder import ALLOWED, NAME
+from app.serving.jobs.job import IF_BETTER, STATES, USES, TrainingRequest
+from app.serving.profiles.profile import MAX_PERSON
+
+MOST_RECORDINGS, MOST_GESTURES, MAX_GESTURE = 100, 256, 64
+_GESTURE = Length(1, MAX_GESTURE)
+
+
+class TrainingSchema(Schema):
+    """A model to be learned from recordings that lie here."""
+
+    recordings = fields.List(
+        fields.String(validate=matches(NAME, ALLOWED), metadata={"pattern": f"^{NAME.pattern}$"}),
+        required=True,
+        validate=Length(1, MOST_RECORDINGS),
+        **about("Of one person and one device, with labels", example=["anna-1"]),
+    )
+    name = model_field("Of the model that is made", required=True)
+    base = model_field(
+        "A covariance model that is made this person's own; null: a model from nothing",
+        load_default=None,
+        allow_none=True,
+    )
+    person = fields.String(
+        allow_none=True,
+        load_default=None,
+        validate=Length(1, MAX_PERSON),
+        **about("Whose model it is", example="S01"),
+    )
+    classes = fields.Dict(
+        keys=fields.String(validate=_GESTURE),
+        values=fields.String(validate=_GESTURE),
+        load_default=dict,
+        validate=Length(0, MOST_GESTURES),
+        **about(
+            "Gestures that are called otherwise from now on: the name of now, and the new one", default={}
+        ),
+    )
+    use = Choice(
+        *USES,
+        load_default=IF_BETTER,
+        **about(
+            "Whether the source uses the model then. if-better: where, on repetitions left out, the lower end of its "
+            "interval is above the base's accuracy, or without a base that of the model in use"
+        ),
+    )
+    source = fields.String(
+        allow_none=True, load_default=None, validate=Length(1, 64), **about("The default one where unnamed")
+    )
+
+    @validates_schema
+    def check_once(self, values: dict[str, Any], **_: Any) -> None:
+        names = values.get("recordings", [])
+        if len(set(names)) < len(names):
+            raise ValidationError("must name each recording once", "recordings")
+
+    @post_load
+    def make(self, values: dict[str, Any], **_: Any) -> TrainingRequest:
+        return TrainingRequest(**{**values, "recordings": tuple(values["recordings"])})
+
+
+class ComparisonSchema(Schema):
+    """The model before, on the repetitions by which the new one was judged."""
+
+    model = fields.String(required=True)
+    balanced_accuracy = fields.Float(
+        required=True,
+        allow_none=True,
+        **about("A gesture that it does not know counts as 0; null: not comparable"),
+    )
+    why = fields.String(required=True, allow_none=True, **about("It cannot be compared"))
+
+
+class JobProofSchema(Schema):
+    """How it is known that the finished model answers as its weights say."""
+
+    by = fields.String(required=True)
+    windows = fields.Integer(required=True)
+    difference = fields.Float(required=True, allow_none=True)
+
+
+class JobResultSchema(Schema):
+    """The model that was made."""
+
+    model = fields.String(required=True)
+    sha256 = fields.String(required=True)
+    classes = fields.List(fields.String(), required=True)
+    told = fields.String(required=True, **about("How good it is, in words"))
+    metrics = fields.Dict(
+        keys=fields.String(), required=True, **about("On repetitions left out, as in the model's manifest")
+    )
+    advice = fields.List(Said(), required=True, **about("What would make it better, a sentence each"))
+    comparison = fields.Nested(ComparisonSchema, required=True, allow_none=True)
+    proof = fields.Nested(JobProofSchema, required=True)
+    used = fields.Boolean(required=True, **about("Whether the source uses it now"))
+    why_not_used = Said(required=True, allow_none=True)
+    source = fields.String(required=True, allow_none=True, **about("That uses it"))
+    previous = fields.String(required=True, allow_none=True, **about("The model that it used before"))
+    from_sample = fields.Integer(required=True, allow_none=True, **about("Its first with the model"))
+
+
+class JobSchema(Schema):
+    """How it stands with a training."""
+
+    id = fields.String(required=True)
+    state = fields.String(required=True, metadata={"enum": list(STATES)})
+    stage = fields.String(required=True, allow_none=True, **about("While it runs, what is done now"))
+    text = fields.String(
+        required=True, **about("The same for people", example="finding where each gesture begins")
+    )
+    progress = fields.Float(required=True, **about("Roughly, from 0 to 1"))
+    name = fields.String(required=True, **about("Of the model"))
+    recordings = fields.List(fields.String(), required=True)
+    base = fields.String(required=True, allow_none=True)
+    person = fields.String(required=True, allow_none=True)
+    use = fields.String(required=True, metadata={"enum": list(USES)})
+    source = fields.String(required=True, allow_none=True)
+    created_at = fields.Float(required=True, **about("Unix s"))
+    started_at = fields.Float(required=True, allow_none=True)
+    ended_at = fields.Float(required=True, allow_none=True)
+    error = Said(required=True, allow_none=True, **about("Why it failed"))
+    result = fields.Nested(JobResultSchema, required=True, allow_none=True)
+
+
+class JobsSchema(Schema):
+    """All jobs, the newest first; of those that are over, the last 100."""
+
+    jobs = fields.List(fields.Nested(JobSchema), required=True)

@@ -1,0 +1,53 @@
+"""What the server and the process that trains for it tell each other; here, without all that trains."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from app.learning.progress import CHECKING, EDGES, JUDGING, LEARNING
+
+PROCESS = "app.learning.jobs.process"
+READING, COMPARING = "reading", "comparing"
+STAGES = {  # in the order of the work, with what people are told of each
+    READING: "reading the recordings",
+    EDGES: "finding where each gesture begins and ends",
+    JUDGING: "judging it on repetitions left out",
+    LEARNING: "learning from all of it",
+    CHECKING: "checking the finished model",
+    COMPARING: "comparing it with the model before",
+}
+DATA, DISK = "data", "disk"  # what went wrong
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingOrder:
+    """A training. All paths are absolute."""
+
+    recordings: tuple[str, ...]
+    root: str  # the folder that they lie in
+    aside: str  # an empty folder, in which the model is made
+    name: str
+    base: str | None  # path of the model that is made a person's own; None: one from nothing
+    rival: str | None  # path of the model with which it is compared
+    person: str | None
+    classes: Mapping[str, str]  # of gestures, to what they are called from now on
+    mains: float | None  # Hz
+    memory: int  # bytes that the process may map
+    seconds: int  # of a processor that it may take
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def of_json(cls, values: Mapping[str, Any]) -> TrainingOrder:
+        return cls(**{**values, "recordings": tuple(values["recordings"])})
+
+
+def too_much(memory: int, seconds: int) -> str:
+    """Return what is said of a training that takes more than it may."""
+    return (
+        f"the training takes more than {memory / 2**30:g} GiB of memory or {seconds} s of a processor, or was killed; "
+        "`flask model new` has no such bounds"
+    )

@@ -1,0 +1,163 @@
+"""A training from its recordings to a finished model in a folder aside, with its figures and how it compares."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from app.emg.files.recordings import Recording, in_units, load
+from app.emg.recording.export_npz import write_npz
+from app.errors import DataError
+from app.inference import artefact
+from app.inference.artefact import Artefact
+from app.inference.verification.verify import verified
+from app.learning.datasets import content_hashes
+from app.learning.jobs.order import COMPARING, READING, TrainingOrder
+from app.learning.jobs.rival import Comparison, compared, without_comparison
+from app.learning.own.judging import folds
+from app.learning.progress import CHECKING, Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """A model that was made, and how it compares with another."""
+
+    artefact: Artefact
+    metrics: dict[str, Any]
+    comparison: Comparison | None
+
+
+def train(order: TrainingOrder, tell: Stage) -> dict[str, Any]:
+    """Return what came of a training; its model lies in the folder `folder`.
+
+    Raises:
+        DataError: the recordings cannot teach a model; one line says why.
+        ArtefactError: a model cannot be read, or the new one cannot be written.
+        OSError: the disk does not take it.
+    """
+    tell(READING)
+    recordings = [_loaded(order, name) for name in order.recordings]
+    made = _from_nothing(order, recordings, tell) if order.base is None else _child(order, recordings, tell)
+    tell(CHECKING)
+    proof = verified(made.artefact.path)
+    return {
+        "folder": str(made.artefact.path),
+        "metrics": made.metrics,
+        "comparison": None if made.comparison is None else made.comparison.as_json(),
+        "proof": {"by": proof.by, "windows": proof.windows, "difference": proof.difference},
+    }
+
+
+def _loaded(order: TrainingOrder, name: str) -> Recording:
+    """Return a recording of the server's, its gestures called as they are from now on."""
+    path = Path(order.aside) / f"{name}.npz"
+    write_npz(Path(order.root), name, path)
+    try:
+        found = load(path, labelled=False)
+    finally:
+        path.unlink()
+    if order.base is not None:  # the child's gestures are called anew together with the base's
+        return found
+    return replace(found, gesture_names=tuple(order.classes.get(one, one) for one in found.gesture_names))
+
+
+def _from_nothing(order: TrainingOrder, recordings: Sequence[Recording], tell: Stage) -> Outcome:
+    from app.learning.own.making import new
+
+    made = new(recordings, _target(order), mains=order.mains, person=order.person, tell=tell)
+    metrics = made.artefact.manifest.metrics["own"]
+    if order.rival is None:
+        return Outcome(artefact=made.artefact, metrics=metrics, comparison=None)
+    tell(COMPARING)
+    rival = artefact.load(order.rival)
+    hashes = {sha for one in recordings for sha in content_hashes(one).values()}
+    tests = [test for _, test in folds(made.learned.windows)]
+    comparison = compared(rival, made.learned.windows, tests, hashes, order.mains)
+    return Outcome(artefact=made.artefact, metrics=metrics, comparison=comparison)
+
+
+def _child(order: TrainingOrder, recordings: Sequence[Recording], tell: Stage) -> Outcome:
+    from app.learning.adaptation import Target
+    from app.learning.own.adapting import Choice, adapt
+    from app.learning.shipping import weights_for
+
+    assert order.base is not None
+    base = artefact.load(order.base)
+    weights_for(base, {sha for one in recordings for sha in content_hashes(one).values()})
+    recording = merged(recordings)
+    choice = Choice(
+        session=int(recording.session[0]), repetitions=None, rename=order.classes, person=order.person
+    )
+    made = adapt(
+        base,
+        recording,
+        Target(path=_target(order)),
+        choice,
+        mains=order.mains,
+        even_if_worse=True,
+        tell=tell,
+    )
+    metrics = made.manifest.metrics["calibration"]
+    before = metrics.get("balanced_accuracy_before")
+    if before is None:
+        known = set(base.manifest.classes) & {_before(order, name) for name in made.manifest.classes}
+        comparison = without_comparison(base, len(known), len(made.manifest.classes))
+    else:
+        comparison = Comparison(model=base.manifest.name, balanced_accuracy=before)
+    return Outcome(artefact=made, metrics=metrics, comparison=comparison)
+
+
+def _before(order: TrainingOrder, name: str) -> str:
+    """Return what the base calls that gesture."""
+    return next((old for old, new in order.classes.items() if new == name), name)
+
+
+def _target(order: TrainingOrder) -> Path:
+    return Path(order.aside) / order.name
+
+
+def merged(recordings: Sequence[Recording]) -> Recording:
+    """Return the recordings as one session of one: its repetitions are counted on from each to the next.
+
+    Raises:
+        DataError: their channels or rates differ.
+    """
+    first = recordings[0]
+    if len(recordings) == 1 and len(np.unique(first.session)) == 1:
+        return first
+    names = list(dict.fromkeys(name for one in recordings for name in one.gesture_names))
+    columns: dict[str, list[Any]] = {key: [] for key in ("emg", "label", "repetition", "recording")}
+    repetitions = pieces = 0
+    for one in recordings:
+        if (one.channels, one.fs) != (first.channels, first.fs):
+            raise DataError(
+                f"{one.name} has {one.channels} channels at {one.fs:g} Hz, {first.name} {first.channels} at "
+                f"{first.fs:g} Hz; one model takes recordings of one device"
+            )
+        to_all = np.array([*(names.index(name) for name in one.gesture_names), -1])
+        for session in np.unique(one.session):
+            own = one.session == session
+            counted = one.repetition[own].astype(np.int64)
+            number = np.cumsum(np.diff(one.recording[own], prepend=one.recording[own][0]) != 0) + pieces
+            columns["emg"].append(in_units(one, first.units).emg[own])
+            columns["label"].append(to_all[one.label[own]])
+            columns["repetition"].append(np.where(counted > 0, counted + repetitions, 0))
+            columns["recording"].append(number)
+            repetitions, pieces = repetitions + int(counted.max(initial=0)), int(number[-1]) + 1
+    found = {key: np.concatenate(parts) for key, parts in columns.items()}
+    label = found["label"].astype(np.int16)
+    return replace(
+        first,
+        emg=found["emg"],
+        label=label,
+        label_cue=label,
+        repetition=found["repetition"].astype(np.int16),
+        session=np.ones(len(label), np.int16),
+        recording=found["recording"].astype(np.int16),
+        gesture_names=tuple(names),
+        aux=(),
+    )

@@ -1,0 +1,71 @@
+"""The process that does one training, as the worker that began it sees it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from app.learning.jobs.order import PROCESS, TrainingOrder
+
+PROJECT = Path(__file__).resolve().parents[3]
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+
+
+class TrainingProcess:
+    """A training that has begun. Nothing here waits long; begin, look at and end it on one native thread.
+
+    The kernel ends the process together with the thread that began it (prctl(2), PR_SET_PDEATHSIG).
+    """
+
+    def __init__(self, order: TrainingOrder) -> None:
+        before = os.environ.get("PYTHONPATH")
+        path = str(PROJECT) if not before else f"{PROJECT}{os.pathsep}{before}"
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", PROCESS],
+            env={**os.environ, **_ONE_THREAD, "PYTHONPATH": path},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            bufsize=0,
+        )
+        self._said = b""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        os.set_blocking(self._process.stdout.fileno(), False)
+        with suppress(BrokenPipeError):  # what it has to say of that, its end says
+            self._process.stdin.write(json.dumps(order.as_json()).encode() + b"\n")
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def look(self) -> tuple[list[dict[str, Any]], bool]:
+        """Return what it has told since the last look, and whether it has ended."""
+        ended = self._process.poll() is not None  # before the pipe is read: what it said last is there then
+        assert self._process.stdout is not None
+        while piece := self._process.stdout.read(2**16):
+            self._said += piece
+        *lines, self._said = self._said.split(b"\n")
+        return [found for line in lines if (found := _read(line)) is not None], ended
+
+    def end(self) -> None:
+        """End it at once, and let go of it. Safe to call twice."""
+        with suppress(ProcessLookupError):
+            self._process.kill()
+        self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            if pipe is not None:
+                pipe.close()
+
+
+def _read(line: bytes) -> dict[str, Any] | None:
+    """Return what a line says; None for what a library has written."""
+    with suppress(ValueError):
+        found = json.loads(line)
+        if isinstance(found, dict):
+            return found
+    return None

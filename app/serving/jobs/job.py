@@ -1,0 +1,93 @@
+"""A training as clients see it, and the JSON in which the workers tell each other of it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from typing import Any
+
+from app.errors import DataError
+from app.learning.jobs import order
+from app.learning.progress import CHECKING, EDGES, JUDGING, LEARNING
+
+QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed", "cancelled"
+STATES = (QUEUED, RUNNING, DONE, FAILED, CANCELLED)
+IF_BETTER, YES, NO = "if-better", "yes", "no"
+USES = (IF_BETTER, YES, NO)
+KEEPING = "keeping"
+STAGES = {**order.STAGES, KEEPING: "keeping it, and putting it into use where that is asked for"}
+PROGRESS = {  # roughly the share of the time that has gone by when each begins
+    order.READING: 0.3,  # until then libraries are loaded
+    EDGES: 0.4,
+    JUDGING: 0.5,
+    LEARNING: 0.65,
+    order.COMPARING: 0.75,
+    CHECKING: 0.8,
+    KEEPING: 0.95,
+}
+RESTARTED = "the server was restarted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRequest:
+    """What a client asks for."""
+
+    recordings: tuple[str, ...]  # of instance/recordings
+    name: str  # of the model that is made
+    base: str | None = None  # the model that is made a person's own; None: one from nothing
+    person: str | None = None
+    classes: Mapping[str, str] = field(
+        default_factory=dict
+    )  # of gestures, to what they are called from now on
+    use: str = IF_BETTER
+    source: str | None = None  # None: the default one
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """How it stands with a training. `owner` is the worker that has it."""
+
+    id: str
+    owner: str
+    name: str
+    recordings: tuple[str, ...]
+    base: str | None
+    person: str | None
+    use: str
+    source: str | None
+    created_at: float  # Unix s
+    state: str = QUEUED
+    stage: str | None = None  # of STAGES, while it runs
+    progress: float = 0.0  # 0 to 1; never goes back
+    started_at: float | None = None
+    ended_at: float | None = None
+    error: str | None = None
+    result: Mapping[str, Any] | None = None
+
+    @property
+    def over(self) -> bool:
+        return self.state not in (QUEUED, RUNNING)
+
+
+_NAMES = frozenset(one.name for one in fields(Job))
+
+
+def encode(job: Job) -> bytes:
+    """Return a job as JSON that `decode` takes."""
+    return json.dumps(asdict(job), ensure_ascii=False).encode()
+
+
+def decode(text: bytes) -> Job:
+    """Return the job that stands in a file.
+
+    Raises:
+        DataError: none stands there.
+    """
+    try:
+        values = json.loads(text)
+        if not isinstance(values, dict) or set(values) != _NAMES or values["state"] not in STATES:
+            raise ValueError
+        return Job(**{**values, "recordings": tuple(values["recordings"])})
+    except (ValueError, TypeError):
+        raise DataError("the file is damaged") from None

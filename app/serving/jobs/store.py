@@ -1,0 +1,181 @@
+"""Where jobs lie: `<instance>/jobs/<id>.json`, for this user alone, written by the worker that has it, read by all.
+
+Beside them, `.<owner>.worker` is locked for as long as that worker lives, `.<id>.cancel` asks it to end a job, and
+`.<id>.work` is the folder in which the job is done. It blocks: in a server everything here runs on a native thread.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from app import private_files
+from app.errors import BusyError, DataError, TooFastError
+from app.serving.jobs.job import FAILED, RESTARTED, Job, decode, encode
+
+MOST_KEPT = 100
+MOST_WAITING = 4  # in all workers, beside the one that runs
+RETRY_S = 5.0
+MAX_BYTES = 2**20
+SUFFIX, CANCEL, WORKER, WORK = ".json", ".cancel", ".worker", ".work"
+
+
+class JobStore:
+    """The jobs of an instance, as one worker, `owner`, reads and writes them."""
+
+    def __init__(self, instance: Path, owner: str, wall: Callable[[], float] = time.time) -> None:
+        self.folder, self.owner, self._wall = instance / "jobs", owner, wall
+        self._lock: int | None = None  # descriptor of the file that says that this worker lives
+
+    def add(self, name: str, make: Callable[[str], Job]) -> Job:
+        """Keep a new job for a model of that name, unless as many wait as may; `make` makes it of its id.
+
+        Raises:
+            TooFastError: as many wait.
+            BusyError: one of them makes a model of that name.
+            OSError: the disk does not take it.
+        """
+        private_files.make_folder(self.folder)
+        self._live()
+        with private_files.locked(self.folder):
+            there = self.all()
+            waiting = [job for job in there if not job.over]
+            if any(job.name == name for job in waiting):
+                raise BusyError(f"a training makes a model {name} already; choose another name, or cancel it")
+            if len(waiting) > MOST_WAITING:
+                words = f"{len(waiting)} trainings are under way or wait, as many as may; ask again"
+                raise TooFastError(words, RETRY_S)
+            taken = {job.id for job in there}
+            number = next(k for k in range(1, len(taken) + 2) if f"{name}-{k}" not in taken)
+            job = make(f"{name}-{number}")
+            self._write(job)
+            self._prune(there)
+        return job
+
+    def put(self, job: Job) -> None:
+        """Write down how it stands with a job of this worker.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
+        with private_files.locked(self.folder):
+            self._write(job)
+
+    def find(self, job_id: str) -> Job | None:
+        """Return that job; one whose worker has died has failed. None: there is none."""
+        path = self.folder / f"{job_id}{SUFFIX}"
+        try:
+            with open(path, "rb", opener=_no_link) as file:
+                job = decode(file.read(MAX_BYTES))
+        except (FileNotFoundError, DataError, OSError):
+            return None
+        if job.id != job_id:
+            return None
+        if job.over or job.owner == self.owner or self._lives(job.owner):
+            return job
+        lost = replace(job, state=FAILED, error=RESTARTED, stage=None, ended_at=self._wall())
+        shutil.rmtree(self.work(job_id), ignore_errors=True)
+        with suppress(OSError):
+            self._write(lost)
+        return lost
+
+    def all(self) -> list[Job]:
+        """Return the jobs there are, the newest first."""
+        try:
+            names = [entry.name for entry in os.scandir(self.folder) if entry.name.endswith(SUFFIX)]
+        except OSError:
+            return []
+        found = [self.find(name.removesuffix(SUFFIX)) for name in names if not name.startswith(".")]
+        return sorted((job for job in found if job is not None), key=lambda job: job.created_at, reverse=True)
+
+    def work(self, job_id: str) -> Path:
+        """Return the folder in which a job is done."""
+        return self.folder / f".{job_id}{WORK}"
+
+    def ask_to_cancel(self, job_id: str) -> None:
+        """Ask the worker that has a job to end it.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
+        with suppress(FileExistsError):
+            private_files.write(self._cancel(job_id), b"")
+
+    def is_to_cancel(self, job_id: str) -> bool:
+        """Whether somebody has asked for that."""
+        return self._cancel(job_id).exists()
+
+    def forget_work(self, job_id: str) -> None:
+        """Delete what a job that is over has left beside its state."""
+        shutil.rmtree(self.work(job_id), ignore_errors=True)
+        with suppress(OSError):
+            self._cancel(job_id).unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Say that this worker is gone. Safe to call twice."""
+        handle, self._lock = self._lock, None
+        if handle is not None:
+            with suppress(OSError):
+                self._worker(self.owner).unlink(missing_ok=True)
+            os.close(handle)
+
+    def _live(self) -> None:
+        """Lock the file that says that this worker lives; the lock goes with the process."""
+        if self._lock is None:
+            handle = private_files.opener(str(self._worker(self.owner)), os.O_RDWR | os.O_CREAT)
+            with suppress(OSError):  # a file system without locks
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self._lock = handle
+
+    def _lives(self, owner: str) -> bool:
+        try:
+            handle = os.open(self._worker(owner), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        except FileNotFoundError:
+            return False
+        except OSError:
+            return True  # nobody can tell
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return True
+        finally:
+            os.close(handle)
+        with suppress(OSError):
+            self._worker(owner).unlink(missing_ok=True)
+        return False
+
+    def _worker(self, owner: str) -> Path:
+        return self.folder / f".{owner}{WORKER}"
+
+    def _cancel(self, job_id: str) -> Path:
+        return self.folder / f".{job_id}{CANCEL}"
+
+    def _write(self, job: Job) -> None:
+        """Write a job's file whole or not at all; not over a power cut, after which no job goes on anyway."""
+        path = self.folder / f"{job.id}{SUFFIX}"
+        new = path.with_name(f".{path.name}.{self.owner}.new")
+        try:
+            with open(new, "wb", opener=private_files.opener) as file:
+                file.write(encode(job))
+            new.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                new.unlink(missing_ok=True)
+            raise
+
+    def _prune(self, there: list[Job]) -> None:
+        """Delete the oldest of those that are over, and their traces."""
+        for job in [one for one in there if one.over][MOST_KEPT - 1 :]:
+            self.forget_work(job.id)
+            with suppress(OSError):
+                (self.folder / f"{job.id}{SUFFIX}").unlink(missing_ok=True)
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
