@@ -35,13 +35,20 @@ def report(order: TrainingOrder) -> dict[str, Any]:
         return {"result": train(order, lambda stage: _say({"stage": stage}))}
     except MyostreamError as error:
         return {"error": str(error).replace(f"{order.aside}/", ""), "kind": DATA}
-    except (MemoryError, SystemError):  # the second where memory ends while Python compiles a module
-        return {"error": too_much(order.memory, order.seconds), "kind": DATA}
     except OSError as error:
         return {"error": f"the disk does not take it: {error.strerror or error}", "kind": DISK}
-    except Exception:
+    except Exception as error:
+        if _is_memory(error):
+            return {"error": too_much(order.memory, order.seconds), "kind": DATA}
         log.exception("a training failed")
         return {"error": "the training failed; the server's log has the reason", "kind": DATA}
+
+
+def _is_memory(error: Exception) -> bool:
+    """Whether memory has ended: SystemError where Python compiles a module then, ImportError where a library comes."""
+    return isinstance(error, MemoryError | SystemError) or (
+        isinstance(error, ImportError) and "failed to map" in str(error)
+    )
 
 
 def _say(line: dict[str, Any]) -> None:

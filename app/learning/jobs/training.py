@@ -152,6 +152,7 @@ def merged(recordings: Sequence[Recording]) -> Recording:
     label = found["label"].astype(np.int16)
     return replace(
         first,
+        path=Path(", ".join(one.name for one in recordings)),  # it is said in the card, and never read
         emg=found["emg"],
         label=label,
         label_cue=label,

@@ -78,9 +78,8 @@ def _amount(joined: Joined, judgement: Judgement | None) -> list[str]:
             "there is one repetition of each gesture, so nothing is left to judge the model by: record more"
         )
     elif judgement.repetitions < FEW:
-        lines.append(
-            f"with {judgement.repetitions} repetitions the figures are rough: record more to know better"
-        )
+        count = _many(judgement.repetitions, "repetition", "repetitions")
+        lines.append(f"with {count} the figures are rough: record more to know better")
     single = (
         []
         if judgement is None

@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,8 @@ class Trainings:
         task = self._own.get(job_id)
         if task is not None:
             task.cancel.set()
+            if self._take_back(task):
+                self._end(task, state=jobs.CANCELLED)
             task.over.wait(CANCELLED_S)
             return task.job
         try:
@@ -342,6 +345,20 @@ class Trainings:
         if task.cancel.is_set() or self._disk.do(lambda: self._store.is_to_cancel(task.job.id)):
             raise _CancelledError
 
+    def _take_back(self, task: _Task) -> bool:
+        """Take a job out of the queue; whether it was still there."""
+        with self._lock:
+            if task not in self._queue:
+                return False
+            self._queue.remove(task)
+            return True
+
+    def _cancel_waiting(self) -> None:
+        """End the jobs of the queue that another worker was told to cancel."""
+        for task in list(self._queue):
+            if self._disk.do(partial(self._store.is_to_cancel, task.job.id)) and self._take_back(task):
+                self._end(task, state=jobs.CANCELLED)
+
     def _wait(self, task: _Task) -> None:
         """Let a moment go by.
 
@@ -349,6 +366,7 @@ class Trainings:
             _CancelledError, _ClosedError: the job is not wanted any more.
         """
         self._expect_wanted(task)
+        self._cancel_waiting()
         task.cancel.wait(LOOK_S)
 
     def _advance(self, task: _Task, stage: str) -> None:

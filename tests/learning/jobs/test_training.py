@@ -1,0 +1,170 @@
+"""A training as its process does it: from recordings to a proven model, compared with another."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from app.config import ROOT
+from app.errors import DataError
+from app.inference import artefact
+from app.learning.jobs.order import PROCESS, STAGES, TrainingOrder
+from app.learning.jobs.training import merged, train
+from tests.learning.own.makers import recording
+from tests.serving.jobs.taught import record
+
+MYO = ROOT / "instance" / "models" / "myo-8ch-200hz"
+
+
+@pytest.fixture(scope="module")
+def instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    there = tmp_path_factory.mktemp("instance")
+    record(there, "anna", there, channels=8)
+    record(there, "once", there, channels=8, repetitions=1)
+    record(there, "narrow", there)
+    return there
+
+
+def order(instance: Path, aside: Path, *recordings: str, **changes: Any) -> TrainingOrder:
+    values: dict[str, Any] = {
+        "recordings": recordings,
+        "root": str(instance / "recordings"),
+        "aside": str(aside),
+        "name": "mine",
+        "base": None,
+        "rival": None,
+        "person": None,
+        "classes": {},
+        "mains": None,
+        "memory": 6 * 2**30,
+        "seconds": 120,
+    }
+    return TrainingOrder(**{**values, **changes})
+
+
+def test_a_model_from_nothing_says_whose_it_is_and_what_would_make_it_better(
+    instance: Path, tmp_path: Path
+) -> None:
+    stages: list[str] = []
+    asked = order(instance, tmp_path, "anna", person="S01", classes={"fist": "Faust"})
+    found = train(asked, stages.append)
+    model = artefact.load(found["folder"])
+    assert model.manifest.classes == ("rest", "Faust", "open", "point")
+    assert model.manifest.training["person"] == "S01"
+    assert found["metrics"] == model.manifest.metrics["own"]
+    assert any("hold gestures for 5 s" in line for line in found["metrics"]["advice"])
+    assert (found["comparison"], found["proof"]["by"]) == (None, "reference")
+    assert (model.path / "README.md").read_text().startswith("# mine\n")
+    assert set(stages) <= set(STAGES)
+    assert (
+        stages.index("reading") < stages.index("edges") < stages.index("judging") < stages.index("learning")
+    )
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_it_is_compared_with_another_model_on_the_same_windows(instance: Path, tmp_path: Path) -> None:
+    """Whose classes it lacks, such as `open` and `point`, count as never found."""
+    found = train(order(instance, tmp_path, "anna", rival=str(MYO)), lambda _: None)
+    assert found["comparison"]["model"] == "myo-8ch-200hz"
+    assert 0 <= found["comparison"]["balanced_accuracy"] <= 0.5
+    assert found["comparison"]["why"] is None
+
+
+@pytest.mark.parametrize(
+    ("names", "why"),
+    [(["once"], "one repetition of each gesture"), (["narrow"], "reads 8 channels at 200 Hz")],
+)
+def test_what_cannot_be_compared_says_why(instance: Path, tmp_path: Path, names: list[str], why: str) -> None:
+    found = train(order(instance, tmp_path, *names, rival=str(MYO)), lambda _: None)
+    assert found["comparison"]["balanced_accuracy"] is None
+    assert why in found["comparison"]["why"]
+
+
+def test_a_model_is_not_compared_with_one_that_learned_from_the_same_recordings(
+    instance: Path, tmp_path: Path
+) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    before = train(order(instance, first, "anna"), lambda _: None)["folder"]
+    found = train(order(instance, second, "anna", rival=before), lambda _: None)
+    assert "was taught with these recordings" in found["comparison"]["why"]
+
+
+def test_a_child_learns_from_all_repetitions_and_is_judged_on_the_last(
+    instance: Path, tmp_path: Path
+) -> None:
+    asked = order(instance, tmp_path, "anna", base=str(MYO), person="S01", classes={"fist": "Faust"})
+    found = train(asked, lambda _: None)
+    model = artefact.load(found["folder"])
+    assert model.manifest.parent is not None
+    assert model.manifest.parent.name == "myo-8ch-200hz"
+    assert model.manifest.training["calibration"]["repetitions"] == 3
+    assert model.manifest.training["person"] == "S01"
+    assert "Faust" in model.manifest.classes
+    low, high = found["metrics"]["interval"]
+    assert low <= found["metrics"]["balanced_accuracy"] <= high
+    assert found["comparison"] == {"model": "myo-8ch-200hz", "balanced_accuracy": 0.5, "why": None}
+    assert "made one person's own" in (model.path / "README.md").read_text()
+
+
+def test_several_recordings_count_their_repetitions_on(tmp_path: Path) -> None:
+    first, second = (
+        recording(tmp_path / "a.npz"),
+        recording(tmp_path / "b.npz", names=("покой", "щепоть", "кулак", "v")),
+    )
+    both = merged([first, second])
+    assert len(both.emg) == len(first.emg) + len(second.emg)
+    assert both.repetition.max() == first.repetition.max() + second.repetition.max()
+    assert both.gesture_names == ("покой", "кулак", "ладонь", "щепоть", "v")
+    names = np.array(both.gesture_names)
+    assert (names[both.label[len(first.emg) :]] == np.array(second.gesture_names)[second.label]).all()
+    assert (both.recording[len(first.emg) - 1], both.recording[len(first.emg)]) == (0, 1)
+    with pytest.raises(DataError, match="of one device"):
+        merged([first, replace(second, fs=100.0)])
+
+
+def told(asked: TrainingOrder) -> list[dict[str, Any]]:
+    """What the process says."""
+    done = subprocess.run(
+        [sys.executable, "-m", PROCESS],
+        input=json.dumps(asked.as_json()).encode() + b"\n",
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+        check=True,
+        timeout=120,
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_the_process_tells_its_stages_and_then_the_result(instance: Path, tmp_path: Path) -> None:
+    *stages, last = told(order(instance, tmp_path, "anna"))
+    assert [line["stage"] for line in stages][:2] == ["reading", "edges"]
+    assert Path(last["result"]["folder"]).name == "mine"
+
+
+def test_a_process_without_memory_says_so(instance: Path, tmp_path: Path) -> None:
+    (last,) = [line for line in told(order(instance, tmp_path, "anna", memory=2**28)) if "error" in line]
+    assert "GiB of memory" in last["error"]
+
+
+def test_a_disk_that_takes_nothing_is_said_in_one_line(instance: Path, tmp_path: Path) -> None:
+    (last,) = [line for line in told(order(instance, tmp_path / "gone", "anna")) if "error" in line]
+    assert last == {"error": "the disk does not take it: No such file or directory", "kind": "disk"}
+
+
+def test_recordings_that_teach_nothing_are_refused_in_one_line(instance: Path, tmp_path: Path) -> None:
+    record(instance, "noise", tmp_path, channels=8, weak=(1, 2, 3), repetitions=2)
+    aside = tmp_path / "aside"
+    aside.mkdir()
+    (last,) = [line for line in told(order(instance, aside, "noise")) if "error" in line]
+    assert last["kind"] == "data"
+    assert "\n" not in last["error"]
+    assert list(aside.iterdir()) == []
