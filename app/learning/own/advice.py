@@ -78,8 +78,8 @@ def _amount(joined: Joined, judgement: Judgement | None) -> list[str]:
             "there is one repetition of each gesture, so nothing is left to judge the model by: record more"
         )
     elif judgement.repetitions < FEW:
-        count = _many(judgement.repetitions, "repetition", "repetitions")
-        lines.append(f"with {count} the figures are rough: record more to know better")
+        few = _many(judgement.repetitions, "repetition", "repetitions")
+        lines.append(f"with {few} the figures are rough: record more to know better")
     single = (
         []
         if judgement is None

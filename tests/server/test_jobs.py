@@ -1,0 +1,155 @@
+"""Trainings of a real server with two workers: each knows of all jobs, and a worker that dies takes its own along."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import psutil
+import pytest
+
+from app.learning.jobs.order import PROCESS
+from app.serving.jobs.job import RESTARTED
+from tests.server.live import LATE_S, START_S, Live, until
+from tests.server.own_project import project, serving
+from tests.serving.jobs.taught import record
+
+pytestmark = pytest.mark.server
+
+LONG = {
+    "channels": 16,
+    "rate": 2000.0,
+    "held_s": 6.0,
+    "repetitions": 8,
+}  # minutes of it: some seconds of work
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made, aside = project(tmp_path_factory.mktemp("server")), tmp_path_factory.mktemp("aside")
+    record(made / "instance", "short", aside, channels=16, rate=2000.0, repetitions=2)
+    record(made / "instance", "long", aside, **LONG)
+    return made
+
+
+@pytest.fixture(scope="module")
+def live(folder: Path) -> Iterator[Live]:
+    with serving(folder, WEB_CONCURRENCY="2") as live:
+        yield live
+
+
+def asked(live: Live, path: str, body: Any = None, method: str | None = None) -> tuple[int, dict[str, Any]]:
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json", "Connection": "close"}
+    try:
+        with urlopen(Request(live.url + path, data, headers, method=method), timeout=LATE_S) as answer:
+            return answer.status, json.loads(answer.read())
+    except HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read())
+
+
+def train(live: Live, name: str, recording: str, use: str = "no") -> dict[str, Any]:
+    status, job = asked(live, "/trainings", {"recordings": [recording], "name": name, "use": use})
+    assert status == 202, job
+    return job
+
+
+def training_of(live: Live) -> list[psutil.Process]:
+    """The processes that train for the server."""
+    found = []
+    for one in psutil.Process(live.process.pid).children(recursive=True):
+        with suppress(psutil.Error):
+            if PROCESS in one.cmdline():
+                found.append(one)
+    return found
+
+
+def begun(live: Live, job: dict[str, Any]) -> psutil.Process:
+    """Wait until its process has told its first stage."""
+    until(lambda: asked(live, f"/jobs/{job['id']}")[1]["stage"] is not None)
+    (process,) = training_of(live)
+    return process
+
+
+def state(live: Live, job: dict[str, Any]) -> set[str]:
+    """What several requests say, which both workers get."""
+    return {asked(live, f"/jobs/{job['id']}")[1]["state"] for _ in range(8)}
+
+
+def left(folder: Path) -> list[str]:
+    """What lies beside the jobs' states and whole models."""
+    instance = folder / "instance"
+    hidden = [*(instance / "jobs").glob(".*"), *(instance / "models").glob(".*")]
+    return [path.name for path in hidden if not path.name.endswith(".worker")]
+
+
+def test_a_model_is_made_beside_a_stream_and_used_under_it(live: Live) -> None:
+    job = train(live, "mine", "short", use="yes")
+    with urlopen(f"{live.url}/jobs/{job['id']}/events", timeout=LATE_S) as answer:
+        events = [
+            json.loads(line[6:]) for line in answer.read().decode().splitlines() if line.startswith("data: ")
+        ]
+    last = events[-1]
+    assert (last["state"], last["error"]) == ("done", None)
+    assert state(live, job) == {"done"}
+    used = last["result"]
+    assert (used["used"], used["source"], used["why_not_used"]) == (True, "simulator", None)
+    models = {asked(live, "/emg/sources/simulator")[1]["model"] for _ in range(8)}
+    assert models == {"mine"}
+    assert asked(live, "/emg/sources/simulator/model", method="DELETE")[0] == 200
+
+
+def test_a_job_is_cancelled_from_whichever_worker_and_nothing_is_left(live: Live, folder: Path) -> None:
+    jobs = [train(live, name, "long") for name in ("one", "two")]
+    first = begun(live, jobs[0])
+    assert first.nice() > 0
+    assert first.num_threads() <= 2
+    for job in reversed(jobs):
+        assert asked(live, f"/jobs/{job['id']}", method="DELETE")[1]["state"] == "cancelled"
+        assert state(live, job) == {"cancelled"}
+    until(lambda: training_of(live) == [])
+    assert asked(live, "/models/one")[0] == 404
+    assert left(folder) == []
+
+
+def test_a_process_that_is_killed_fails_its_job_and_the_next_is_made(live: Live, folder: Path) -> None:
+    job = train(live, "killed", "long")
+    begun(live, job).kill()
+    until(lambda: state(live, job) == {"failed"})
+    assert "or was killed" in asked(live, f"/jobs/{job['id']}")[1]["error"]
+    assert left(folder) == []
+
+
+def test_a_worker_that_is_killed_takes_its_job_along(live: Live, folder: Path) -> None:
+    job = train(live, "lost", "long")
+    process = begun(live, job)
+    parent = process.ppid()
+    os.kill(parent, signal.SIGKILL)
+    until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
+    until(lambda: state(live, job) == {"failed"})
+    assert asked(live, f"/jobs/{job['id']}")[1]["error"] == RESTARTED
+    until(lambda: live.ready() and len(live.workers()) == 2, START_S)
+    assert asked(live, "/models/lost")[0] == 404
+    assert left(folder) == []
+
+
+def test_a_server_that_ends_takes_its_jobs_along(live: Live, folder: Path) -> None:
+    """The last of this file: the server is gone then."""
+    job, waits = train(live, "ended", "long"), train(live, "waited", "short")
+    process = begun(live, job)
+    live.stop()
+    assert not process.is_running()
+    for one in (job, waits):
+        kept = json.loads((folder / "instance" / "jobs" / f"{one['id']}.json").read_text())
+        assert (kept["state"], kept["error"]) == ("failed", RESTARTED)
+    assert left(folder) == []
+    assert not (folder / "instance" / "models" / "ended").exists()
+    assert "Traceback" not in live.log
