@@ -11,7 +11,7 @@ from app.api.codec.decoding import JSON
 from app.config import DEFAULT_MODEL, EmgMode, Settings
 from app.inference.manifest import Manifest
 
-RECORDING, PUSHED, PROFILE = "try-it", "armband", "anna"
+RECORDING, PUSHED, PROFILE, JOB = "try-it", "armband", "anna", "anna-1"
 SOURCES = {  # by the mode: what its source is called
     EmgMode.DUMMY: "simulator",
     EmgMode.NINAPRO: "recording",
@@ -25,6 +25,10 @@ SOURCES = {  # by the mode: what its source is called
 NEED_PUSH = frozenset(
     ("POST /emg/sources/{name}", "DELETE /emg/sources/{name}", "POST /emg/sources/{name}/samples")
 )
+NEED_RECORDING = frozenset(
+    ("POST /trainings", "GET /jobs/{id}", "GET /jobs/{id}/events", "DELETE /jobs/{id}")
+)
+NEEDED = f"It takes a recording `{RECORDING}` that ran to the end of its plan; until then it is refused."
 STREAM_S, STREAM_FPS = 2.0, 10.0  # the page shows an answer when it is over
 _BODIES: dict[str, dict[str, Any]] = {
     "POST /infer": {"batch": 1},
@@ -37,6 +41,7 @@ _BODIES: dict[str, dict[str, Any]] = {
         "subject": "S01",
         "plan": {"gestures": ["fist", "open_hand"], "repetitions": 1, "seconds": 3},
     },
+    "POST /trainings": {"recordings": [RECORDING], "name": PROFILE, "person": "S01", "use": "if-better"},
 }
 
 
@@ -89,13 +94,15 @@ class Examples(BasePlugin):
                     parameter["example"] = self._queries[route][parameter["name"]]
             if route in NEED_PUSH and self._mode is not EmgMode.PUSH:
                 operation["description"] = f"{operation.get('description', '')}\n\n{self._refusal}".strip()
+            if route in NEED_RECORDING:
+                operation["description"] = f"{operation.get('description', '')}\n\n{NEEDED}".strip()
 
     def _name(self, path: str) -> str:
         """Return a name that is there: of a recording, a model or a source."""
         if path.startswith("/emg/recordings/"):
             return RECORDING
-        if path.startswith("/profiles/"):
-            return PROFILE
+        if path.startswith(("/profiles/", "/jobs/")):
+            return PROFILE if path.startswith("/profiles/") else JOB
         return self._model if path.startswith("/models/") else SOURCES[self._mode]
 
     @property

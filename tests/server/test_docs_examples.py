@@ -23,6 +23,12 @@ NEED_PUSH = {
     "POST /emg/sources/{name}/samples",
     "DELETE /emg/sources/{name}",
 }
+NEED_RECORDING = {  # what there is by then was imported, and has no labels
+    "POST /trainings": 422,
+    "GET /jobs/{id}": 404,
+    "GET /jobs/{id}/events": 404,
+    "DELETE /jobs/{id}": 404,
+}
 
 
 @pytest.fixture
@@ -112,6 +118,10 @@ def test_every_example_succeeds_on_the_default_server_from_top_to_end(live: Live
             assert "answers 409" in api["paths"][path][method.lower()]["description"]
         elif route == "DELETE /models/{name}":
             assert status == 409, body  # the server runs it: a click deletes nothing that is needed
+        elif route in NEED_RECORDING:
+            assert status == NEED_RECORDING[route], (route, body)
+            method, path = route.split()
+            assert "takes a recording" in api["paths"][path][method.lower()]["description"]
         elif route == "POST /infer/tensorrt" and status == 503:
             assert json.loads(body)["cure"]
         else:
