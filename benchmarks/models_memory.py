@@ -28,10 +28,10 @@ from app.inference.covariance.shared_stem import STEM, StemBackend, infer_many
 from app.inference.onnx_backend import OnnxBackend
 from app.inference.openers import openers
 from app.inference.parity import fixed_windows
-from app.learning.adaptation import Target
 from app.learning.covariance.graph import covariance_graph, stem_graph
 from app.learning.datasets import load_one
 from app.learning.own.adapting import Choice, adapt
+from app.learning.target import Target
 
 PARENT = ROOT / "instance" / "models" / "myo-8ch-200hz"
 MODELS, PEOPLE, BATCH = 32, 20, 64

@@ -26,11 +26,11 @@ from app.inference.covariance.moments import Moments
 from app.inference.covariance.parameters import CovarianceParameters
 from app.learning import datasets
 from app.learning.covariance.head import Head
+from app.learning.covariance.known import is_ring, prior_of
 from app.learning.covariance.own import example, own_head
-from app.learning.covariance.shipping import is_ring, prior_of
 from app.learning.covariance.windows import moments_of
 from app.learning.datasets import Dataset
-from app.learning.shipping import weights_for
+from app.learning.memory import weights_for
 from app.learning.splits import CALIBRATION_TEST
 
 RATES = (0.01, 0.05)

@@ -15,7 +15,7 @@ from app.errors import DataError
 if TYPE_CHECKING:
     from app.emg.files.recordings import Recording
     from app.inference.artefact import Artefact
-    from app.learning.adaptation import Target
+    from app.learning.target import Target
 
 
 @click.command("calibrate")
@@ -50,8 +50,8 @@ if TYPE_CHECKING:
 def calibrate_model(name: str, recording: str, out: str, as_json: bool, **options: Any) -> None:
     """Adapt a model to one person and write a new one, if that one is better."""
     from app.inference import artefact
-    from app.learning.adaptation import Target, told
     from app.learning.datasets import load_one
+    from app.learning.target import Target, told
 
     opened = artefact.find(name, model_folder.model_folders())
     model_folder.expect_gestures(opened.manifest)
@@ -96,8 +96,9 @@ def _adapted(
     opened: Artefact, recording: str, target: Target, options: dict[str, Any], where: dict[str, Any]
 ) -> Artefact:
     from app.emg.files.gesture_names import only_numbered
-    from app.learning.adaptation import NotBetterError, adapt
+    from app.learning.adaptation import adapt
     from app.learning.datasets import load_one, named
+    from app.learning.target import NotBetterError
 
     with recording_path(recording) as path:
         loaded = [load_one(path, options["gestures"])]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
-from pathlib import Path
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -20,26 +19,14 @@ from app.learning.alignment import turned, without_labels
 from app.learning.batches import Windows
 from app.learning.calibration import calibrate
 from app.learning.datasets import Dataset, Ids, read
+from app.learning.memory import manifest_of, seen_by, weights_for
 from app.learning.metrics import NAMES, Scores, confusion
-from app.learning.progress import Progress, silently
-from app.learning.shipping import graph_windows, manifest_of, network_of, seen_by, weights_for
+from app.learning.progress import Progress
+from app.learning.shipping import graph_windows, network_of
 from app.learning.splits import expect_every_class, first_repetitions
+from app.learning.target import NotBetterError, Target, told
 
 LEAST_S = 10.0  # of signal without labels; it should show every gesture, which takes longer
-
-
-class NotBetterError(DataError):
-    """The adapted model is no better than it was, or than chance."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """Where the new model goes, and what is written of it."""
-
-    path: Path
-    replacing: bool = False  # the model that is there
-    graphs: bool = True
-    progress: Progress = silently
 
 
 def adapt(
@@ -179,16 +166,6 @@ def _compared(
 
 def _scores(data: Dataset, rows: Ids, predicted: Ids) -> Scores:
     return Scores(confusion(data.label[rows], predicted, len(data.classes)), data.rest)
-
-
-def told(metrics: Mapping[str, Any]) -> str:
-    """Return in words how a calibrated model compares with the one it comes from."""
-    if "balanced_accuracy" not in metrics:
-        return "not judged, since there is no later repetition to test on"
-    after = f"{metrics['balanced_accuracy']:.2f}, chance {metrics['chance']:.3f}"
-    if "balanced_accuracy_before" not in metrics:  # it has gestures that were not there
-        return f"balanced accuracy {after}"
-    return f"balanced accuracy before {metrics['balanced_accuracy_before']:.2f} -> after {after}"
 
 
 def _expect_better(metrics: Mapping[str, Any]) -> None:

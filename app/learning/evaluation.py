@@ -18,9 +18,10 @@ from app.learning.batches import Windows
 from app.learning.calibration import calibrate
 from app.learning.covariance.judging import CovarianceJudge, is_covariance
 from app.learning.datasets import Dataset, Ids
+from app.learning.memory import manifest_of, weights_for
 from app.learning.metrics import Scores, confusion, summary
 from app.learning.progress import Progress
-from app.learning.shipping import manifest_of, network_of, weights_for
+from app.learning.shipping import network_of
 from app.learning.splits import Part
 
 SPLITS: dict[str, Callable[[Dataset, int], list[Part]]] = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -11,14 +11,15 @@ import numpy as np
 import torch
 
 from app.emg.files.recordings import Recording
-from app.errors import ArtefactError, DataError
+from app.errors import DataError
 from app.inference import artefact
-from app.inference.artefact import CARD, CURE, WEIGHTS, Artefact, weights_bytes
+from app.inference.artefact import CARD, WEIGHTS, Artefact, weights_bytes
 from app.inference.manifest import Manifest
 from app.inference.networks import Classifier, build_for, load_arrays, state_arrays
 from app.learning.alignment import canonical
 from app.learning.batches import Windows
 from app.learning.datasets import Dataset, read
+from app.learning.memory import fold_file
 from app.learning.progress import Progress
 from app.learning.recipes import Recipe
 from app.learning.training import Progressed, Trainer
@@ -117,73 +118,6 @@ def save_beside_card(path: Path, manifest: Manifest, files: Mapping[str, bytes |
     card = path / CARD
     text = card.read_bytes() if card.is_file() else None
     return artefact.save(path, manifest, files, replacing=True, card=text)
-
-
-def fold_file(name: str) -> str:
-    """Where the weights of a fold lie in the artefact."""
-    return f"folds/{name}.safetensors"
-
-
-def weights_for(model: Artefact, content: Collection[str]) -> str:
-    """Return the weights file that has never seen a recording, whose sessions have those content hashes.
-
-    Raises:
-        DataError: every one has.
-    """
-    hashes, held_out = _memory(model)
-    seen = hashes.intersection(content)
-    if not seen:
-        return WEIGHTS
-    for name, held in held_out.items():
-        if seen <= held and fold_file(name) in model.manifest.files:
-            return fold_file(name)
-    raise DataError(
-        f"{model.manifest.name} was trained on that recording and has no weights that were not; "
-        "its figures would mean nothing"
-    )
-
-
-def manifest_of(model: Artefact, file: str = WEIGHTS) -> Manifest:
-    """Return the manifest with the statistics of the people whom those weights learnt from.
-
-    Models made before folds had statistics of their own have those of the manifest for all weights.
-
-    Raises:
-        ArtefactError: the manifest's `training` is not as we write it; somebody edited it.
-    """
-    manifest = model.manifest
-    try:
-        run = manifest.training.get("runs", {}).get(Path(file).stem, {})
-        found = {
-            name: np.array(run.get(name, getattr(manifest, name)), np.float32) for name in ("mean", "std")
-        }
-        return replace(manifest, mean=found["mean"], std=found["std"])
-    except (AttributeError, TypeError, ValueError, ArtefactError):
-        raise _edited(model) from None
-
-
-def seen_by(model: Artefact, file: str) -> list[str]:
-    """Return the content hashes of the sessions that went into those weights."""
-    hashes, held_out = _memory(model)
-    return sorted(hashes - held_out.get(Path(file).stem, set()))
-
-
-def _memory(model: Artefact) -> tuple[set[str], dict[str, set[str]]]:
-    """Return the sessions that the artefact's weights have seen, and those that each run has not.
-
-    Raises:
-        ArtefactError: the manifest's `training` is not as we write it; somebody edited it.
-    """
-    training = model.manifest.training
-    try:
-        runs = {name: set(run["held_out"]) for name, run in training.get("runs", {}).items()}
-        return set(training.get("hashes", ())), runs
-    except (AttributeError, KeyError, TypeError):
-        raise _edited(model) from None
-
-
-def _edited(model: Artefact) -> ArtefactError:
-    return ArtefactError(f"{model.path}: training.hashes or training.runs was edited. {CURE}")
 
 
 def network_of(model: Artefact, file: str = WEIGHTS) -> Classifier:

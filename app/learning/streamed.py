@@ -17,7 +17,7 @@ from app.inference.torch_backend import TorchBackend
 from app.learning import replay, splits
 from app.learning.batches import Windows
 from app.learning.covariance.judging import CovarianceJudge, is_covariance
-from app.learning.covariance.shipping import own_confidence
+from app.learning.covariance.known import own_confidence
 from app.learning.datasets import Dataset, content_hashes, read
 from app.learning.evaluation import Networks, adapted
 from app.learning.operating_point import REST_LEAN

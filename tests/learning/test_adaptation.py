@@ -14,7 +14,7 @@ from app.errors import ArtefactError, DataError
 from app.inference import artefact
 from app.learning import adaptation
 from app.learning.datasets import content_hashes
-from app.learning.shipping import weights_for
+from app.learning.memory import weights_for
 from tests.learning import makers
 
 

@@ -17,14 +17,15 @@ from app.inference.artefact import Artefact
 from app.inference.onnx_backend import OnnxBackend
 from app.inference.torch_backend import TorchBackend
 from app.learning import recipes
-from app.learning.adaptation import Target
 from app.learning.batches import Windows
 from app.learning.datasets import Dataset, Ids, content_hashes, load_people, read
 from app.learning.evaluation import Baseline
+from app.learning.memory import weights_for
 from app.learning.metrics import Scores, confusion
 from app.learning.own.adapting import Choice, adapt
-from app.learning.shipping import network_of, weights_for
+from app.learning.shipping import network_of
 from app.learning.splits import Part, repetition, session
+from app.learning.target import Target
 
 MODELS = Path(__file__).parents[2] / "instance" / "models"
 MYO, SYNTHETIC = "myo-8ch-200hz", "synthetic-16ch-2khz"

@@ -13,11 +13,12 @@ from app.errors import ArtefactError, DataError
 from app.inference import artefact
 from app.inference.artefact import Artefact
 from app.learning import recipes, shipping
-from app.learning.adaptation import Target, adapt, align
+from app.learning.adaptation import adapt, align
 from app.learning.batches import Windows
 from app.learning.datasets import Dataset
 from app.learning.evaluation import evaluate
 from app.learning.metrics import Scores, confusion
+from app.learning.target import Target
 from app.learning.training import Schedule
 from tests.learning import makers
 

@@ -19,15 +19,17 @@ from app.inference.covariance.parameters import CovarianceParameters
 from app.inference.covariance.shared_stem import STEM
 from app.inference.manifest import Manifest
 from app.inference.networks import build_for, load_arrays
-from app.learning.adaptation import Target, least_seconds, rows_of_session
+from app.learning.adaptation import least_seconds, rows_of_session
 from app.learning.covariance.graph import stem_graph
 from app.learning.covariance.head import Head
-from app.learning.covariance.shipping import PRIOR, head_of, is_ring, own_confidence, prior_of
+from app.learning.covariance.known import PRIOR, head_of, is_ring, own_confidence, prior_of
 from app.learning.covariance.unlabelled import Known, Layout, Learned, Own, learn
 from app.learning.covariance.windows import features_of
 from app.learning.datasets import HOP_S, Dataset, content_hashes, read
 from app.learning.export import export
-from app.learning.shipping import graph_windows, seen_by, weights_for
+from app.learning.memory import seen_by, weights_for
+from app.learning.shipping import graph_windows
+from app.learning.target import Target
 
 TEMPERATURE = 5.0  # of heads that no label has confirmed: a calibration error of 0.05 on 75 sessions
 

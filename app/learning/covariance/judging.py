@@ -10,12 +10,12 @@ from app.inference.artefact import Artefact
 from app.inference.covariance.features import of_moments
 from app.inference.covariance.parameters import CovarianceParameters
 from app.learning.covariance.head import Head, Ids
+from app.learning.covariance.known import PRIOR, head_of, is_ring, prior_of
 from app.learning.covariance.own import example, own_head
 from app.learning.covariance.prior import Prior
-from app.learning.covariance.shipping import PRIOR, head_of, is_ring, prior_of
 from app.learning.covariance.windows import moments_of
 from app.learning.datasets import Dataset
-from app.learning.shipping import weights_for
+from app.learning.memory import weights_for
 from app.learning.splits import Part
 
 

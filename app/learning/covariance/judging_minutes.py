@@ -14,8 +14,8 @@ from app.inference.artefact import Artefact
 from app.inference.covariance.parameters import CovarianceParameters
 from app.learning.covariance.guided_minute import blind, known_to, layout_of
 from app.learning.covariance.head import Doubles, Head, Ids
+from app.learning.covariance.known import head_of, is_ring, prior_of
 from app.learning.covariance.own import example, own_head
-from app.learning.covariance.shipping import head_of, is_ring, prior_of
 from app.learning.covariance.unlabelled import Own, learn
 from app.learning.covariance.windows import features_of, moments_of
 from app.learning.datasets import Dataset, content_hashes, read

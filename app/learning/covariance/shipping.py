@@ -19,8 +19,8 @@ from app.inference.manifest import Manifest
 from app.inference.networks import build_for, load_arrays
 from app.learning import splits
 from app.learning.confidence import fit_temperature, reject_threshold
-from app.learning.covariance.curve import Curve
 from app.learning.covariance.head import Doubles, Head, Ids
+from app.learning.covariance.known import RING, TEMPERATURE, Confidence, prior_file
 from app.learning.covariance.mixture import mixture_head
 from app.learning.covariance.own import example, own_head
 from app.learning.covariance.placement import Placement
@@ -29,23 +29,13 @@ from app.learning.covariance.prior import Prior, Session, places_of, pool, sessi
 from app.learning.covariance.windows import moments_of
 from app.learning.datasets import Dataset, read
 from app.learning.export import export
+from app.learning.memory import fold_file
 from app.learning.operating_point import RULE
 from app.learning.progress import Progress
 from app.learning.recipes import Recipe
-from app.learning.shipping import Run, fold_file, graph_windows, runs, save_beside_card, with_statistics
+from app.learning.shipping import Run, graph_windows, runs, save_beside_card, with_statistics
 
-PRIOR = "prior.safetensors"
-RING = "ring"  # of manifest.training: whether people put the electrodes on turned
 CALIBRATIONS = (1, 2)  # repetitions whose heads are given a temperature by the pool
-TEMPERATURE = 3.0  # where nobody is held out to fit one on
-
-
-@dataclass(frozen=True, slots=True)
-class Confidence:
-    """What logits are divided by, and how large the largest then is for all but one in a hundred windows."""
-
-    temperature: float
-    reject_below: float | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -156,14 +146,6 @@ def confidence(answers: Sequence[tuple[Doubles, Ids]]) -> Confidence:
     return Confidence(temperature, reject_threshold(logits / temperature))
 
 
-def own_confidence(model: Artefact, repetitions: int) -> Confidence:
-    """Return that of heads taught by so many repetitions of a person, or by the most that was tried."""
-    kept = model.manifest.training.get("calibrated", [])
-    if not kept:
-        return Confidence(TEMPERATURE, None)
-    return Confidence(**kept[min(repetitions, len(kept)) - 1])
-
-
 def pool_of(data: Dataset, features: Doubles, manifest: Manifest, *, ring: bool) -> Pool:
     """Return the sessions of a dataset that show every class.
 
@@ -195,37 +177,6 @@ def pool_of(data: Dataset, features: Doubles, manifest: Manifest, *, ring: bool)
         bands=bands,
         ring=ring,
     )
-
-
-def prior_file(weights: str) -> str:
-    """Where the prior of those weights lies in the artefact: it has seen the same people."""
-    return PRIOR if weights == WEIGHTS else f"{weights.removesuffix('.safetensors')}.prior.safetensors"
-
-
-def prior_of(model: Artefact, weights: str = WEIGHTS) -> Prior:
-    """Return what the people whom those weights learned from are like.
-
-    Raises:
-        ArtefactError: the artefact has none, or it is damaged.
-    """
-    parameters = CovarianceParameters.read(model.manifest.hyper_parameters)
-    return Prior.of_arrays(model.weights(prior_file(weights)), parameters.size(model.manifest.channels))
-
-
-def is_ring(model: Artefact) -> bool:
-    """Return whether people put the electrodes on turned."""
-    return bool(model.manifest.training.get(RING, False))
-
-
-def head_of(model: Artefact, weights: str = WEIGHTS) -> Head:
-    """Return the head of an artefact's weights, for features in double precision."""
-    arrays = model.weights(weights)
-    placements = CovarianceParameters.read(model.manifest.hyper_parameters).placements
-    size = arrays["head.weight"].shape[1]
-    typical = arrays.get("typical.weight", np.zeros((0, size))), arrays.get("typical.bias", np.zeros(0))
-    parts = (arrays["head.weight"], arrays["head.bias"], *typical)
-    weight, bias, typical_weight, typical_bias = (np.asarray(part, np.float64) for part in parts)
-    return Head(weight, bias, typical_weight, typical_bias, placements, Curve.of_arrays(arrays))
 
 
 def _described(

@@ -81,9 +81,9 @@ def _from_nothing(order: TrainingOrder, recordings: Sequence[Recording], tell: S
 
 
 def _child(order: TrainingOrder, recordings: Sequence[Recording], tell: Stage) -> Outcome:
-    from app.learning.adaptation import Target
+    from app.learning.memory import weights_for
     from app.learning.own.adapting import Choice, adapt
-    from app.learning.shipping import weights_for
+    from app.learning.target import Target
 
     assert order.base is not None
     base = artefact.load(order.base)

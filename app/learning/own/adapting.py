@@ -16,12 +16,12 @@ from app.inference.artefact import WEIGHTS, Artefact, weights_bytes
 from app.inference.covariance.parameters import CovarianceParameters
 from app.inference.covariance.shared_stem import STEM
 from app.inference.manifest import Manifest
-from app.learning.adaptation import NotBetterError, Target, told
 from app.learning.covariance.graph import covariance_graph, stem_graph
 from app.learning.covariance.head import Head, Ids
+from app.learning.covariance.known import head_of, is_ring, own_confidence, prior_file, prior_of
 from app.learning.covariance.own import head_of_sessions, with_copies
-from app.learning.covariance.shipping import head_of, is_ring, own_confidence, prior_file, prior_of
 from app.learning.datasets import content_hashes
+from app.learning.memory import seen_by, weights_for
 from app.learning.own.advice import advice
 from app.learning.own.card import child_card
 from app.learning.own.cues import Refinement, refined
@@ -42,7 +42,7 @@ from app.learning.own.signal_plan import SignalPlan, filtered
 from app.learning.own.teaching import Taught, changed
 from app.learning.own.windows import OwnWindows, Scale, cut
 from app.learning.progress import CHECKING, EDGES, JUDGING, LEARNING, Stage, unheard
-from app.learning.shipping import seen_by, weights_for
+from app.learning.target import NotBetterError, Target, told
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,14 +16,15 @@ from app.inference.artefact import Artefact, save
 from app.inference.covariance.shared_stem import StemBackend
 from app.inference.onnx_backend import OnnxBackend
 from app.inference.parity import checked
-from app.learning.adaptation import Target
 from app.learning.covariance.guided_minute import learn_minute, told
 from app.learning.covariance.judging_minutes import evaluate_unlabelled
-from app.learning.covariance.shipping import head_of, make
+from app.learning.covariance.known import head_of
+from app.learning.covariance.shipping import make
 from app.learning.covariance.windows import features_of
 from app.learning.datasets import read
 from app.learning.progress import silently
 from app.learning.recipes import Recipe
+from app.learning.target import Target
 
 CLASSES, CHANNELS, RATE, STRETCH = ("rest", "fist", "point", "turn"), 6, 200, 300
 MUSCLES = np.array(

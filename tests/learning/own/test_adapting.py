@@ -14,9 +14,9 @@ from app.inference.artefact import Artefact
 from app.inference.covariance.shared_stem import StemBackend
 from app.inference.onnx_backend import OnnxBackend
 from app.inference.parity import checked
-from app.learning.adaptation import NotBetterError, Target
 from app.learning.own.adapting import Choice, adapt
 from app.learning.own.making import new
+from app.learning.target import NotBetterError, Target
 from tests.learning.own.makers import NAMES, recording
 
 
