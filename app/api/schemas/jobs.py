@@ -91,7 +91,7 @@ class JobProofSchema(Schema):
     difference = fields.Float(required=True, allow_none=True)
 
 
-class JobResultSchema(Schema):
+class TrainedModelSchema(Schema):
     """The model that was made."""
 
     model = fields.String(required=True)
@@ -131,7 +131,7 @@ class JobSchema(Schema):
     started_at = fields.Float(required=True, allow_none=True)
     ended_at = fields.Float(required=True, allow_none=True)
     error = Said(required=True, allow_none=True, **about("Why it failed"))
-    result = fields.Nested(JobResultSchema, required=True, allow_none=True)
+    result = fields.Nested(TrainedModelSchema, required=True, allow_none=True)
 
 
 class JobsSchema(Schema):

@@ -6,6 +6,7 @@ import os
 import stat
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,7 +17,7 @@ from app.serving.jobs.store import MOST_KEPT, MOST_WAITING, JobStore
 from tests.fakes import FakeClock
 
 
-def made(job_id: str, owner: str = "one", **changes: object) -> Job:
+def made(job_id: str, owner: str = "one", **changes: Any) -> Job:
     job = Job(
         id=job_id,
         owner=owner,
@@ -28,7 +29,7 @@ def made(job_id: str, owner: str = "one", **changes: object) -> Job:
         source=None,
         created_at=1.0,
     )
-    return replace(job, **changes)  # type: ignore[arg-type]
+    return replace(job, **changes)
 
 
 @pytest.fixture
