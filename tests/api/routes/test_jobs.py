@@ -24,6 +24,7 @@ from app.learning.jobs.order import PROCESS
 from app.serving.engine.opening import make_engine
 from app.serving.jobs import child, trainings
 from app.serving.jobs.job import RESTARTED
+from app.serving.models import shelf
 from app.serving.runtime import Runtime
 from tests.api.test_bad_input import expect_problem
 from tests.emg.written import written
@@ -249,6 +250,19 @@ def test_a_model_is_kept_where_there_is_no_source_to_use_it(client: FlaskClient)
     result = over(client, train(client, "homeless", use="yes"))["result"]
     assert (result["used"], "there is no source yet" in result["why_not_used"]) == (False, True)
     assert client.get("/models/homeless").status_code == 200
+
+
+def test_a_full_disk_fails_the_job_in_one_line_and_leaves_nothing(
+    client: FlaskClient, instance: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(shelf.artefact, "install", full)
+    last = over(client, train(client, "full"))
+    assert (last["state"], last["error"]) == ("failed", "the model cannot be kept: No space left on device")
+    assert client.get("/models/full").status_code == 404
+    assert [path.name for path in (instance / "models").glob(".*")] == []
 
 
 @pytest.fixture

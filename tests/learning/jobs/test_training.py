@@ -156,8 +156,10 @@ def test_a_process_without_memory_says_so(instance: Path, tmp_path: Path) -> Non
 
 
 def test_a_disk_that_takes_nothing_is_said_in_one_line(instance: Path, tmp_path: Path) -> None:
-    (last,) = [line for line in told(order(instance, tmp_path / "gone", "anna")) if "error" in line]
-    assert last == {"error": "the disk does not take it: No such file or directory", "kind": "disk"}
+    (tmp_path / "file").touch()  # in which nothing can be written
+    (last,) = [line for line in told(order(instance, tmp_path / "file", "anna")) if "error" in line]
+    assert last["kind"] == "disk"
+    assert last["error"].startswith("the disk does not take it: ")
 
 
 def test_recordings_that_teach_nothing_are_refused_in_one_line(instance: Path, tmp_path: Path) -> None:
