@@ -12,7 +12,7 @@ import pytest
 from app.errors import ArtefactError, DataError
 from app.inference import artefact
 from app.inference.artefact import Artefact
-from app.learning import recipes, shipping
+from app.learning import memory, recipes, shipping
 from app.learning.adaptation import adapt, align
 from app.learning.batches import Windows
 from app.learning.datasets import Dataset
@@ -66,9 +66,9 @@ def test_each_person_is_judged_by_weights_that_have_not_seen_them(tmp_path: Path
     runs = {run.name: run for run in shipping.runs(4, 2, 1, 0)}
 
     for person, hashes in enumerate(data.hashes):
-        fold = Path(shipping.weights_for(model, hashes.values())).stem
+        fold = Path(memory.weights_for(model, hashes.values())).stem
         assert person in runs[fold].held
-    assert shipping.weights_for(model, ["a stranger's"]) == "weights.safetensors"
+    assert memory.weights_for(model, ["a stranger's"]) == "weights.safetensors"
     assert sorted(model.manifest.files) == [
         "folds/fold0.safetensors",
         "folds/fold1.safetensors",
@@ -111,8 +111,8 @@ def test_a_run_is_normalised_by_the_people_it_learns_from_and_nobody_else(
     model, _, runs = loud
     quiet = 0
     for run in runs:
-        file = "weights.safetensors" if run.name == "main" else shipping.fold_file(run.name)
-        deviation = float(shipping.manifest_of(model, file).std[0])
+        file = "weights.safetensors" if run.name == "main" else memory.fold_file(run.name)
+        deviation = float(memory.manifest_of(model, file).std[0])
         assert (deviation > 50) == (LOUD in run.people), run
         quiet += LOUD in run.held
     assert quiet == 1
@@ -125,8 +125,8 @@ def test_weights_are_judged_with_the_statistics_they_were_trained_with(
     report = evaluate(model, data, "person", None, silent)
     for person, scores in enumerate(report["people"]):
         (fold,) = (run.name for run in runs if person in run.held)
-        own = shipping.manifest_of(model, shipping.fold_file(fold))
-        network = shipping.network_of(model, shipping.fold_file(fold))
+        own = memory.manifest_of(model, memory.fold_file(fold))
+        network = shipping.network_of(model, memory.fold_file(fold))
         rows = data.rows_of([person])
         predicted = Windows(data, own.mean, own.std).predict(network, rows)
         right = Scores(confusion(data.label[rows], predicted, len(data.classes)), data.rest)
@@ -146,7 +146,7 @@ def test_a_child_takes_the_statistics_with_the_weights(
     )
     turned = align(model, recording, Target(path=tmp_path / "turned", graphs=False), session=1, mains=None)
 
-    expected = shipping.manifest_of(model, shipping.fold_file(fold)).std
+    expected = memory.manifest_of(model, memory.fold_file(fold)).std
     assert made.manifest.std.tolist() == turned.manifest.std.tolist() == expected.tolist()
 
 
@@ -154,7 +154,7 @@ def test_a_model_from_before_has_one_set_of_statistics(tmp_path: Path) -> None:
     model = makers.artefact(
         tmp_path / "tiny", training={"hashes": ["b"], "runs": {"fold0": {"held_out": ["b"]}}}
     )
-    found = shipping.manifest_of(model, shipping.fold_file("fold0"))
+    found = memory.manifest_of(model, memory.fold_file("fold0"))
     assert found.std.tolist() == model.manifest.std.tolist()
 
 
@@ -162,7 +162,7 @@ def test_a_model_from_before_has_one_set_of_statistics(tmp_path: Path) -> None:
 def test_edited_statistics_of_a_fold_are_refused(tmp_path: Path, std: object) -> None:
     model = makers.artefact(tmp_path / "tiny", training={"runs": {"fold0": {"held_out": [], "std": std}}})
     with pytest.raises(ArtefactError, match=r"training.hashes or training.runs was edited"):
-        shipping.manifest_of(model, shipping.fold_file("fold0"))
+        memory.manifest_of(model, memory.fold_file("fold0"))
 
 
 def test_a_session_of_a_trained_recording_is_known_again(tmp_path: Path) -> None:
@@ -170,9 +170,9 @@ def test_a_session_of_a_trained_recording_is_known_again(tmp_path: Path) -> None
     seen = {"hashes": ["a", "b"], "runs": {"fold0": {"held_out": ["b"]}}}
     model = makers.artefact(tmp_path / "tiny", training=seen)
 
-    assert shipping.weights_for(model, ["b"]) == "folds/fold0.safetensors"
+    assert memory.weights_for(model, ["b"]) == "folds/fold0.safetensors"
     with pytest.raises(DataError, match="was trained on that recording"):
-        shipping.weights_for(model, ["a", "unknown"])
+        memory.weights_for(model, ["a", "unknown"])
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_an_edited_record_of_the_training_is_refused(tmp_path: Path, training: d
     edited = replace(model, manifest=replace(model.manifest, training=training))
 
     with pytest.raises(ArtefactError, match=r"training.hashes or training.runs was edited"):
-        shipping.weights_for(edited, ["a"])
+        memory.weights_for(edited, ["a"])
 
 
 def test_writing_again_keeps_the_card_and_takes_the_new_weights(tmp_path: Path) -> None:

@@ -174,6 +174,8 @@ class Trainings:
 
     def close(self) -> None:
         """End the jobs of this worker; nothing is left of them but that they failed. Safe to call twice."""
+        if self._closed:
+            return
         self._closed = True
         thread = self._thread
         if thread is not None:
