@@ -338,7 +338,7 @@ def test_another_worker_cancels_over_a_file(client: FlaskClient, runtime: Runtim
         runtime.worker_group,
     )
     try:
-        assert other.find(job["id"]).stage == "learning"
+        until(lambda: other.find(job["id"]).stage == "learning")  # the worker knows it before the disk does
         assert other.cancel(job["id"]).state == "cancelled"
     finally:
         other.close()
