@@ -87,7 +87,7 @@ def test_a_change_of_the_model_is_an_event_of_its_own_with_typed_fields() -> Non
     )
     assert line_of(event) == "anna reads the source from sample 48210 on: rest, fist, point"
     with pytest.raises(FrozenInstanceError):
-        event.model = "bea"  # type: ignore[misc]
+        event.model = "bea"  # type: ignore[misc]  # it is frozen
 
 
 def test_no_model_any_more_and_one_of_values_are_told_too() -> None:

@@ -118,6 +118,8 @@ def test_every_example_succeeds_on_the_default_server_from_top_to_end(live: Live
             assert "answers 409" in api["paths"][path][method.lower()]["description"]
         elif route == "DELETE /models/{name}":
             assert status == 409, body  # the server runs it: a click deletes nothing that is needed
+        elif route == "DELETE /emg/sources/{name}/model":
+            assert (status, b"before this one" in body) == (409, True), body  # there was none
         elif route in NEED_RECORDING:
             assert status == NEED_RECORDING[route], (route, body)
             method, path = route.split()
