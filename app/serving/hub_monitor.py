@@ -43,6 +43,11 @@ class HubMonitor:
     def start(self) -> None:
         self._thread.start()
 
+    def announce(self) -> None:
+        """Have the other workers know that this one is there."""
+        with contextlib.suppress(OSError):  # no descriptor is left: the figures stay as they were
+            self._metrics.alive(usage())
+
     def close(self) -> None:
         self._stop.set()
 
@@ -72,8 +77,7 @@ class HubMonitor:
 
     def _look(self, pipelines: list[SourcePipeline]) -> None:
         self.cpu.sample()
-        with contextlib.suppress(OSError):  # no descriptor is left: the figures stay as they were
-            self._metrics.alive(usage())
+        self.announce()
         for pipeline in pipelines:
             self._metrics.source(pipeline.acquisition.look(), self._stalls.setdefault(pipeline.name, 0))
         for name in self._stalls.keys() - {pipeline.name for pipeline in pipelines}:

@@ -254,6 +254,7 @@ class Runtime:
         else:
             self.open_models.own.open()
         self.recorder.open()
+        self.hub_monitor.announce()
         self.source_models.swaps.start()
         for pipeline in self.pipelines:
             self.source_models.swaps.restore(pipeline)

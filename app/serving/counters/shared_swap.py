@@ -1,8 +1,9 @@
 """Which models the sources of all workers use, in the memory that these share, and how one becomes another in all.
 
 A worker that changes a model writes what it is about to do into its own slot, with a number above all others; the
-highest number holds. The others answer in their slots that they are ready, or why not. Then it writes from which sample
-on it is so, or that nothing comes of it.
+highest number holds. The others answer in their slots that they are ready, or why not. Then it proposes a sample from
+which on it is to be so: whoever has read that waits, before it looks at a window that ends there or later, for what
+comes of it. Where none has come so far yet it is so, else it proposes a later one; or nothing comes of it all.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from app.serving.counters.slot import SWAP_DOUBLES, WHY_DOUBLES, Slot
 from app.serving.counters.worker_group import WorkerGroup
 
 HEAD = 2  # doubles: the number of the record, and its bytes
-PREPARE, COMMIT, DROP = "prepare", "commit", "drop"
+PREPARE, PROPOSE, COMMIT, DROP = "prepare", "propose", "commit", "drop"
 
 
 class Pick(NamedTuple):
@@ -49,12 +50,13 @@ class Chosen:
 class SwapRecord:
     """`base` names the settings of the server: after a reload with others it holds no more.
 
-    `chosen` is by source; with PREPARE it is still without what is about to be.
+    `chosen` is by source; before COMMIT it is still without what is about to be.
     """
 
     base: str
     phase: str
     source: str
+    writer: int = 0  # the process id of the worker that makes the change
     pick: Pick = NOTHING
     sha256: str | None = None
     from_sample: int = 0
@@ -124,14 +126,22 @@ class SharedSwap:
 
     def answers(self, number: int) -> list[Answer | None]:
         """Return what each other living worker says to that record; None of one that has not answered."""
+        return [_answer(slot, number) for slot in self._others]
+
+    def reached(self, number: int) -> int:
+        """Return how far those are who have said that they are ready for that record, in samples."""
+        answers = (slot.doubles("swap_answer") for slot in self._others)
+        return max((int(cells[1]) for cells in answers if int(cells[0]) == number), default=0)
+
+    @property
+    def _others(self) -> list[Slot]:
         own = float(os.getpid())
-        others = [
+        return [
             slot
             for slot in self._group.slots
             if slot.doubles("alive")[0] not in (0.0, own)
             and not slot.doubles("reloaded")[0]  # else it leaves
         ]
-        return [_answer(slot, number) for slot in others]
 
 
 def _answer(slot: Slot, number: int) -> Answer | None:

@@ -169,10 +169,12 @@ class OpenModels:
         """Have those who want the same model wait for the first of them."""
         with self._lock:
             lock = self._opening.setdefault(sha256, threading.Lock())
-        with lock:
-            yield
-        with self._lock:
-            self._opening.pop(sha256, None)
+        try:
+            with lock:
+                yield
+        finally:
+            with self._lock:
+                self._opening.pop(sha256, None)
 
     def _opened(self, artefact: Artefact) -> OpenModel:
         self._make_room()

@@ -2,12 +2,13 @@
 
 A change is prepared first: every worker opens the new model, tries it out against its reference, and has a window of
 the signal as it wants it. Then, at one sample of the source, it is taken by all groups of all workers; where a worker
-cannot, nothing has happened.
+cannot, nothing has happened. That sample is one that nobody has come to, however late a worker is (shared_swap.py).
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -19,7 +20,16 @@ from app.emg.signal.signal_path import SignalPath
 from app.errors import BusyError, MyostreamError, NotReadyError
 from app.inference.manifest import Manifest
 from app.serving.counters.bell import Bell
-from app.serving.counters.shared_swap import COMMIT, DROP, PREPARE, Chosen, Pick, SharedSwap, SwapRecord
+from app.serving.counters.shared_swap import (
+    COMMIT,
+    DROP,
+    PREPARE,
+    PROPOSE,
+    Chosen,
+    Pick,
+    SharedSwap,
+    SwapRecord,
+)
 from app.serving.counters.worker_group import WorkerGroup
 from app.serving.models.open_models import OpenModels
 from app.serving.pipelines.model_use import ModelUse
@@ -34,6 +44,7 @@ AHEAD_S = 0.005  # between a change and its first sample: windows that are being
 AHEAD_OF_OTHERS_S = 0.02  # the same where other workers have to see it first
 ANSWERS_S = 10.0  # for the other workers to open the model
 LOOK_S = 0.002  # between two looks whether they have
+LOOKS = 25  # for what has been proposed, between two whether its worker still lives
 MOST_BEFORE = 32  # models that can be gone back to
 MOST_CHOSEN = 1024  # sources whose models are remembered
 
@@ -76,19 +87,24 @@ class ModelSwaps:
         self._group, self._base, self._keep = worker_group, base, keep
         self._shared, self._bell = SharedSwap(worker_group), Bell(worker_group, self.tick)
         self._number, record = self._shared.newest(base)
+        if record is not None and record.phase in (PREPARE, PROPOSE):
+            self._number -= 1  # this worker takes part in it
         goes_on = record is not None  # a worker among others, or in the place of one
         self._kept = {} if goes_on or heeds() else dict(kept)  # of another start, and of no account in this
         self._chosen: dict[str, Chosen] = dict(
             record.chosen if record is not None else kept if heeds() else {}
         )
         self._lock, self._follows = threading.Lock(), threading.Lock()
-        self._ahead: tuple[int, SourcePipeline, ModelUse] | None = (
-            None  # prepared for another worker's change
-        )
+        self._deciding, self._boundary = False, threading.Lock()
+        # what is prepared for another worker's change, and the first sample that it has proposed
+        self._ahead: tuple[SourcePipeline, ModelUse] | None = None
+        self._proposed: int | None = None
+        self._writer = 0  # the process id of that worker
 
     def start(self) -> None:
-        """Begin to follow the other workers."""
+        """Begin to follow the other workers, in a change that is under way as well."""
         self._bell.start()
+        self._catch_up()
 
     def close(self) -> None:
         """Safe to call twice."""
@@ -102,7 +118,7 @@ class ModelSwaps:
     def restore(self, pipeline: SourcePipeline) -> None:
         """Have a source that has not begun read by the model chosen for it; where that fails, the log says why."""
         chosen = self._chosen.get(pipeline.name)
-        if chosen is None or chosen.pick == _pick_of(pipeline):
+        if chosen is None or chosen.pick == _pick_of(pipeline.use):
             return
         model, profile = chosen.pick
         try:
@@ -126,16 +142,14 @@ class ModelSwaps:
             DataError: it does not fit the source.
         """
         with self._alone():
-            before = self.before(pipeline.name)
+            before, (reading, use) = self.before(pipeline.name), pipeline.awaited
             if profile is not None:
-                model = model or self._profile_of(profile).model or pipeline.use.name
+                model = model or self._profile_of(profile).model or use.name
             pick = Pick(model, profile)
-            if self._is_used(pipeline, pick):
+            if self._is_used(use, pick):
                 previous = before[-1].model if before else None
-                return Swap(
-                    model=model, previous=previous, from_sample=pipeline.reading.from_sample, profile=profile
-                )
-            return self._change(pipeline, pick, (*before, _pick_of(pipeline))[-MOST_BEFORE:])
+                return Swap(model=model, previous=previous, from_sample=reading.from_sample, profile=profile)
+            return self._change(pipeline, pick, (*before, _pick_of(use))[-MOST_BEFORE:])
 
     def back(self, pipeline: SourcePipeline) -> Swap:
         """Go back to the model before, as often as there was one.
@@ -156,7 +170,7 @@ class ModelSwaps:
 
     def began(self, pipeline: SourcePipeline) -> None:
         """Remember the model that a source begins with, as chosen for it."""
-        pick, model = _pick_of(pipeline), pipeline.use.model
+        pick, model = _pick_of(pipeline.use), pipeline.use.model
         was = self._chosen.get(pipeline.name)
         if model is not None and (was is None or was.pick != pick):
             self._remember(pipeline.name, Chosen(pick=pick, sha256=model.artefact.sha256))
@@ -165,24 +179,56 @@ class ModelSwaps:
         """Follow a change that another worker makes; called often, and never waits."""
         ahead = self._ahead
         if ahead is not None:
-            self._shared.reach(ahead[1].looked_at)
+            self._shared.reach(ahead[0].looked_at)
+            self._abandon()
         if self._shared.number > self._number and self._follows.acquire(blocking=False):
             threading.Thread(target=self._follow, name="model change", daemon=True).start()
 
-    def glance(self) -> None:
-        """See, before a window is cut, whether a change that this worker is ready for has been made."""
-        if self._ahead is None or self._shared.number <= self._number:
-            return
-        if self._follows.acquire(blocking=False):
-            self._follow()
-        else:  # another thread is at it
-            with self._follows:
-                pass
+    def glance(self, sample: int) -> None:
+        """See, before a window is cut that ends at that sample, whether a change that this worker is ready for is made.
 
-    def _is_used(self, pipeline: SourcePipeline, pick: Pick) -> bool:
-        """Whether that reads the source, in the version that lies on the disk now."""
-        use = pipeline.use
-        if _pick_of(pipeline) != pick:
+        Waits while nobody can say which model is to read it.
+        """
+        if self._deciding:  # on another thread
+            with self._boundary:
+                pass
+        ahead = self._ahead
+        if ahead is None:
+            return
+        self._shared.reach(
+            ahead[0].looked_at
+        )  # whoever proposes a sample sees this, or this worker sees that
+        self._catch_up()
+        looks = 0
+        while self._proposed is not None and sample >= self._proposed:
+            time.sleep(LOOK_S)
+            self._catch_up()
+            looks += 1
+            if looks % LOOKS == 0:
+                self._abandon()
+
+    def _catch_up(self) -> None:
+        """Follow now, or wait for another thread that does."""
+        if self._shared.number > self._number:
+            if self._follows.acquire(blocking=False):
+                self._follow()
+            else:
+                with self._follows:
+                    pass
+
+    def _abandon(self) -> None:
+        """Forget a change whose worker has died of it: nothing comes of that any more."""
+        if self._shared.number <= self._number and not _lives(self._writer):
+            self._forget()
+
+    def _forget(self) -> None:
+        ahead, self._ahead, self._proposed = self._ahead, None, None
+        if ahead is not None:
+            ahead[0].forget(ahead[1])
+
+    def _is_used(self, use: ModelUse, pick: Pick) -> bool:
+        """Whether it is that, in the version that lies on the disk now."""
+        if _pick_of(use) != pick:
             return False
         if pick.profile is not None and self._profile_of(pick.profile) != use.profile:
             return False
@@ -198,40 +244,77 @@ class ModelSwaps:
             if in_all_workers is None:
                 raise BusyError(UNDER_WAY)
             with in_all_workers:
+                self._catch_up()  # the last one of another worker is the one before this
+                self._forget()
                 yield
         finally:
             self._lock.release()
 
     def _change(self, pipeline: SourcePipeline, pick: Pick, before: tuple[Pick, ...]) -> Swap:
-        previous = pipeline.use.name
+        previous = pipeline.awaited[1].name
         use = self._prepared(pipeline, pick)
         sha256 = None if use.model is None else use.model.artefact.sha256
+        chosen = Chosen(pick=pick, sha256=sha256, before=before)
         record = SwapRecord(
             base=self._base,
             phase=PREPARE,
+            writer=os.getpid(),
             source=pipeline.name,
             pick=pick,
             sha256=sha256,
             chosen=self._chosen,
         )
         try:
-            reached = self._ready_everywhere(pipeline, record)
-        except BaseException:
+            number, reached = self._ready_everywhere(pipeline, record)
+            from_sample = self._changed(pipeline, use, record, number, reached)
+        except BaseException:  # its request may be ended in the middle of it
             pipeline.forget(use)
+            if self._shares(pipeline):
+                self._write(replace(record, phase=DROP))
             raise
-        chosen = Chosen(pick=pick, sha256=sha256, before=before)
-        shared = self._shares(pipeline)
-        ahead = max(1, round((AHEAD_OF_OTHERS_S if shared else AHEAD_S) * pipeline.sampling_rate))
-        reached = max(reached, pipeline.looked_at)
-        from_sample = reached + ahead if reached else 0  # it has not begun
-        if shared:
+        if self._shares(pipeline):
             of_all = {**self._chosen, pipeline.name: chosen}
             self._write(replace(record, phase=COMMIT, from_sample=from_sample, chosen=of_all))
-        pipeline.change(use, from_sample)
-        said = "the source %s is read by %s from sample %d on"
-        log.info(said, pipeline.name, pick.model or "no model", from_sample)
+        log.info(
+            "the source %s is read by %s from sample %d on",
+            pipeline.name,
+            pick.model or "no model",
+            from_sample,
+        )
         self._remember(pipeline.name, chosen)
         return Swap(model=pick.model, previous=previous, from_sample=from_sample, profile=pick.profile)
+
+    def _changed(
+        self, pipeline: SourcePipeline, use: ModelUse, record: SwapRecord, number: int, reached: int
+    ) -> int:
+        """Change this worker's model, and return the sample from which on: one that no worker has come to.
+
+        Raises:
+            NotReadyError: the source has gone meanwhile.
+        """
+        shares = self._shares(pipeline)
+        ahead = max(1, round((AHEAD_OF_OTHERS_S if shares else AHEAD_S) * pipeline.sampling_rate))
+        self._deciding = True  # from here on no window of this worker is cut
+        try:
+            with self._boundary:
+                while True:
+                    reached = max(reached, pipeline.looked_at)
+                    from_sample = reached + ahead if reached else 0  # it has not begun
+                    from_sample = max(from_sample, pipeline.awaited[0].from_sample)
+                    if not shares or self._agreed(
+                        replace(record, phase=PROPOSE, from_sample=from_sample), number
+                    ):
+                        break
+                    reached, ahead = self._shared.reached(number), 2 * ahead
+                pipeline.change(use, from_sample)
+                return from_sample
+        finally:
+            self._deciding = False
+
+    def _agreed(self, proposal: SwapRecord, number: int) -> bool:
+        """Propose that sample to the others, who are ready; False where one has come to it already."""
+        self._write(proposal)
+        return self._shared.reached(number) < max(proposal.from_sample, 1)
 
     def _remember(self, source: str, chosen: Chosen) -> None:
         others = {name: one for name, one in self._chosen.items() if name != source}
@@ -277,23 +360,24 @@ class ModelSwaps:
             self._bell.ring()
             return self._number
 
-    def _ready_everywhere(self, pipeline: SourcePipeline, record: SwapRecord) -> int:
-        """Have the other workers prepare the same; return the farthest sample that one of them has looked at.
+    def _ready_everywhere(self, pipeline: SourcePipeline, record: SwapRecord) -> tuple[int, int]:
+        """Have the other workers prepare the same.
+
+        Return the number by which they know it, and the farthest sample that one of them has looked at.
 
         Raises:
             NotReadyError: one of them cannot, or does not say.
         """
         if not self._shares(pipeline):
-            return 0
+            return 0, 0
         number = self._write(record)
         until = time.monotonic() + ANSWERS_S
         while True:
             answers = self._shared.answers(number)
             refused = next((one.why for one in answers if one is not None and one.why is not None), None)
             if refused is None and None not in answers:
-                return max((one.reached for one in answers if one is not None), default=0)
+                return number, max((one.reached for one in answers if one is not None), default=0)
             if refused is not None or time.monotonic() > until:
-                self._write(replace(record, phase=DROP))
                 why = refused or f"it has not said so within {ANSWERS_S:g} s"
                 raise NotReadyError(f"another worker cannot use the model {record.pick.model}: {why}")
             time.sleep(LOOK_S)
@@ -316,38 +400,57 @@ class ModelSwaps:
 
     def _obey(self, number: int, record: SwapRecord) -> None:
         pipeline = self._pipelines.find(record.source)
-        ahead, self._ahead = self._ahead, None
         if record.phase == PREPARE:
-            why = self._prepare_for(number, record, pipeline)
+            self._forget()
+            self._writer = record.writer
+            why = self._prepare_for(record, pipeline)
             self._shared.answer(number, why, 0 if pipeline is None else pipeline.looked_at)
-            return
-        if record.phase == COMMIT:
+        elif record.phase == PROPOSE:
+            self._proposed = record.from_sample
+        elif record.phase == COMMIT:
             self._chosen = dict(record.chosen)
             if pipeline is not None:
-                self._take(pipeline, record, None if ahead is None or ahead[1] is not pipeline else ahead[2])
-                return
-        if ahead is not None:
-            ahead[1].forget(ahead[2])
+                self._take(pipeline, record)
+            self._forget()
+        else:
+            self._forget()
 
-    def _prepare_for(self, number: int, record: SwapRecord, pipeline: SourcePipeline | None) -> str | None:
+    def _prepare_for(self, record: SwapRecord, pipeline: SourcePipeline | None) -> str | None:
         if pipeline is None:
             return None  # its source is not there yet; when it comes, it is read as it was chosen
         try:
-            self._ahead = number, pipeline, self._prepared(pipeline, record.pick, record.sha256)
+            self._ahead = pipeline, self._prepared(pipeline, record.pick, record.sha256)
         except MyostreamError as error:
             return str(error)
+        except Exception as error:  # of a library or a disk, anything: whoever asked is to hear of it at once
+            log.exception("the model %s cannot be used", record.pick.model)
+            return f"{type(error).__name__}: {error}"
         return None
 
-    def _take(self, pipeline: SourcePipeline, record: SwapRecord, use: ModelUse | None) -> None:
+    def _take(self, pipeline: SourcePipeline, record: SwapRecord) -> None:
+        ahead = self._ahead
         try:  # a worker that began meanwhile has prepared nothing
-            use = use or self._prepared(pipeline, record.pick, record.sha256)
+            prepared = ahead is not None and ahead[0] is pipeline
+            use = ahead[1] if ahead and prepared else self._prepared(pipeline, record.pick, record.sha256)
+            pipeline.change(use, record.from_sample)
         except MyostreamError as error:
-            said = "the model %s of the source %s cannot be used here: %s"
-            log.error(said, record.pick.model, pipeline.name, error)
-            return
-        pipeline.change(use, record.from_sample)
+            log.error(
+                "the model %s of the source %s cannot be used here: %s",
+                record.pick.model,
+                pipeline.name,
+                error,
+            )
 
 
-def _pick_of(pipeline: SourcePipeline) -> Pick:
-    profile = pipeline.use.profile
-    return Pick(pipeline.use.name, None if profile is None else profile.name)
+def _lives(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # another user's: it lives
+        return True
+    return True
+
+
+def _pick_of(use: ModelUse) -> Pick:
+    return Pick(use.name, None if use.profile is None else use.profile.name)

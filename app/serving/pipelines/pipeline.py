@@ -55,7 +55,7 @@ class PipelineServices:
     no_model: Callable[[Source, Sequence[Fit]], str] = lambda source, _: f"no model reads {source.name}"
     fitting: Callable[[Source], Sequence[Fit]] = lambda _: ()  # the models that could read it
     release: Callable[[OpenModel], None] = lambda _: None  # called with each model that is used no more
-    glance: Callable[[], None] = nothing  # before each window: see ModelSwaps
+    glance: Callable[[int], None] = nothing  # before each window: see ModelSwaps
     due_windows: DueWindows = field(default_factory=DueWindows)
 
 
@@ -116,7 +116,7 @@ class SourcePipeline:
         with self._lock:
             uses = self._uses
             self._take(name, acquisition, model)
-            self.broadcast.move(acquisition.main, self.reading.make)
+            self.broadcast.move(acquisition.main, self.reading.make, self.reading.event)
         named.end()
         for use in uses:
             self._release(use)
@@ -128,6 +128,12 @@ class SourcePipeline:
     def manifest(self) -> Manifest | None:
         """Return that of the model which reads the source now."""
         return self.use.manifest
+
+    @property
+    def awaited(self) -> tuple[Reading, ModelUse]:
+        """Return how the source will be read when all changes of the model have come that have been made."""
+        coming = self._coming
+        return coming[-1] if coming else (self.reading, self.use)
 
     @property
     def montage(self) -> Montage | None:
@@ -142,9 +148,15 @@ class SourcePipeline:
 
         Waits until a path of its own holds a window, where the source delivers. What it returns is given to `change`
         or to `forget`.
+
+        Raises:
+            NotReadyError: the source is over, or has become another meanwhile.
         """
+        acquisition = self.acquisition
         use = self._use(model, path, profile)
         with self._lock:
+            if self._closed or self.acquisition is not acquisition:
+                raise NotReadyError(f"the source {self.name} is no longer there")
             self._ahead.append(use)
             self._fill()
         if self.acquisition.silence == "running":
@@ -158,11 +170,13 @@ class SourcePipeline:
             feed.ring.wait_beyond(feed.ring.newest + (missing - 1 if feed.ring.newest else 0), READY_S / 2)
 
     def forget(self, use: ModelUse) -> None:
-        """Do without what was prepared."""
+        """Do without what was prepared. Safe to call twice."""
         with self._lock:
+            known = use in self._ahead  # else the source has gone, and it with it
             self._ahead = [one for one in self._ahead if one is not use]
             self._fill()
-        self._release(use)
+        if known:
+            self._release(use)
 
     def _release(self, use: ModelUse) -> None:
         if use.model is not None:
@@ -174,9 +188,15 @@ class SourcePipeline:
         return max(self.acquisition.samples, self.broadcast.looked_at)
 
     def change(self, use: ModelUse, from_sample: int) -> None:
-        """Have every window that ends at that sample of the source, or later, read by `use`, and none before it."""
+        """Have every window that ends at that sample of the source, or later, read by `use`, and none before it.
+
+        Raises:
+            NotReadyError: the source for which it was prepared is no longer there.
+        """
         reading = self._reading(use, from_sample)
         with self._lock:
+            if use not in self._ahead:
+                raise NotReadyError(f"the source {self.name} is no longer there")
             self._ahead = [one for one in self._ahead if one is not use]
             self._coming.append((reading, use))
             self._fill()
@@ -284,10 +304,11 @@ class SourcePipeline:
         """Stop acquiring; the streams end. Safe to call twice."""
         self.acquisition.close()
         self.named.end()
-        if not self._closed:
-            self._closed = True
-            for use in self._uses:
-                self._release(use)
+        with self._lock:
+            uses = [] if self._closed else self._uses
+            self._closed, self._ahead, self._coming = True, [], []
+        for use in uses:
+            self._release(use)
 
     @property
     def _uses(self) -> list[ModelUse]:
@@ -309,16 +330,16 @@ class SourcePipeline:
         return newest_windows(self.name, use.feed, use.manifest, count)
 
     def _groups_of(self, use: ModelUse) -> Broadcast:
-        services = self._services
-        make = self._reading(use).make
+        services, reading = self._services, self._reading(use)
         return Broadcast(
             use.feed,
-            make,
+            reading.make,
             services.encode,
             services.stats,
             services.turns,
             services.glance,
             services.due_windows,
+            reading.event,
         )
 
     def groups(self) -> Iterator[tuple[ModelUse, StreamOptions, int]]:

@@ -81,7 +81,7 @@ class StreamOpener:
             why_stopping=self.why_leaving,
             speed=getattr(pipeline.source, "speed", 1.0),
             place=place,
-            greeting=self._greeting(pipeline, named) if place is not None else None,
+            greeting=self._greeting(reader, named) if place is not None else None,
             writer=writer,
             writable=writable,
         )
@@ -108,11 +108,11 @@ class StreamOpener:
                 f"{_streams(most or 0, ' of yours')} open, as many as EMG_MAX_STREAMS_PER_KEY", RETRY_S
             )
 
-    def _greeting(self, pipeline: SourcePipeline, named: NamedModel | None) -> bytes | None:
+    def _greeting(self, reader: Reader, named: NamedModel | None) -> bytes | None:
         """Return what one who comes back is told of the model: it may have been changed meanwhile."""
-        event = pipeline.reading.event
-        if named is not None or (event.model is None and not event.from_sample):  # there has been none
-            return None
+        event = reader.model
+        if named is not None or event is None or (event.model is None and not event.from_sample):
+            return None  # it is always that one, or there never was any
         return self.encode(event)
 
     def _reader(self, broadcast: Broadcast, options: StreamOptions, place: StreamCursor | None) -> Reader:

@@ -52,10 +52,12 @@ class Broadcast:
         encode: Encode,
         stats: StreamStats,
         turns: Turns | None = None,
-        glance: Callable[[], None] = nothing,
+        glance: Callable[[int], None] = nothing,
         due_windows: DueWindows | None = None,
+        event: ModelChange | None = None,
     ) -> None:
-        """`glance` looks, before each window, whether a change is to be made."""
+        """`glance` looks, before each window, whether a change is to be made; `event` tells of the model."""
+        self._event = event
         self._glance, self._due_windows = glance, due_windows or DueWindows()
         self._feed, self._make, self._encode, self._stats = feed, make, encode, stats
         self._turns = turns or Turns()
@@ -108,13 +110,13 @@ class Broadcast:
             for options, group in self._groups.items():
                 group.change(reading.change(options))
 
-    def move(self, feed: SignalFeed, make: Make | None = None) -> None:
+    def move(self, feed: SignalFeed, make: Make | None = None, event: ModelChange | None = None) -> None:
         """Have all groups go on with another source; a group that is too fast for it gets its fastest grid."""
         with self._lock:
-            self._feed, self._make, self._coming = feed, make or self._make, []
+            self._feed, self._make, self._coming, self._event = feed, make or self._make, [], event
             for options, group in self._groups.items():
                 grid = Grid(feed.rate, min(options.fps, feed.rate))
-                group.move(partial(self._make, options), grid, feed)
+                group.move(partial(self._make, options), grid, feed, event)
 
     def end(self) -> None:
         """End all streams: there will be no more frames."""
@@ -143,6 +145,7 @@ class Broadcast:
             changes=[one.change(options) for one in self._coming],
             glance=self._glance,
             due_windows=self._due_windows,
+            model=self._event,
         )
 
     def _settle(self) -> None:
@@ -151,7 +154,7 @@ class Broadcast:
             self._feed.ring.newest
         ):
             reading = self._coming.pop(0)
-            self._feed, self._make = reading.feed, reading.make
+            self._feed, self._make, self._event = reading.feed, reading.make, reading.event
 
     def _grid(self, options: StreamOptions) -> Grid:
         return Grid(self._feed.rate, options.fps)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 from app.serving.counters.stream_stats import StreamStats
-from app.serving.streams.events import Completed
+from app.serving.streams.events import Completed, ModelChange
 from app.serving.streams.group import GroupEvent
 from app.serving.streams.reader import Reader
 
@@ -101,6 +101,9 @@ class Stream:
         self._hurry: Callable[[], None] | None = None
         self._gone = False
         self._blocked_since: float | None = None
+        self._owed: GroupEvent | None = (
+            None  # a change of the model that the client could not take: see `_offered`
+        )
 
     @property
     def place(self) -> StreamCursor:
@@ -162,12 +165,17 @@ class Stream:
         assert self._writer is not None
         if self._complete(event):
             return True
+        changes = isinstance(event.event, ModelChange)
         try:
-            took = self._writer.send(self._sent(event, missed))
+            if self._owed is not None and not changes and self._writer.send(self._sent(self._owed, 0)):
+                self._owed = None
+            took = (self._owed is None or changes) and self._writer.send(self._sent(event, missed))
         except OSError:
             self._gone = True
             (self._hurry or self._wake.set)()
             return True
+        if changes:  # what comes after it could not be read without
+            self._owed = None if took else event
         if not took:
             self._blocked_since = self._blocked_since or self._clock()
             return False

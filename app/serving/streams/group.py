@@ -39,7 +39,7 @@ TURN = 50  # listeners served before the other work of this process gets its tur
 SILENT = ("stalled", "disconnected", "ended")
 
 
-def nothing() -> None:
+def nothing(_sample: int = 0) -> None:
     """Do nothing."""
 
 
@@ -66,6 +66,11 @@ class Change:
     feed: SignalFeed
     event: ModelChange
 
+    @property
+    def over(self) -> bool:
+        """Whether a group that begins now begins with this model, or a later one."""
+        return self.from_sample <= self.feed.path.to_source(self.feed.ring.newest)
+
 
 class Group:
     """One computation and the readers who share it."""
@@ -80,10 +85,14 @@ class Group:
         turns: Turns | None = None,
         clock: Callable[[], float] = time.perf_counter,
         changes: Sequence[Change] = (),
-        glance: Callable[[], None] = nothing,
+        glance: Callable[[int], None] = nothing,
         due_windows: DueWindows | None = None,
+        model: ModelChange | None = None,
     ) -> None:
-        """`changes` are those ahead, in their order; `glance` looks, before each window, whether there is another."""
+        """`changes` are those ahead, in their order; `glance` looks, before each window, whether there is another.
+
+        `model` is what the readers would be told of the one that makes the first frames.
+        """
         self._due_windows = due_windows or DueWindows()
         self._turns = turns or Turns()
         self._make, self._grid, self._feed = make, grid, feed
@@ -95,6 +104,11 @@ class Group:
         self.history: tuple[GroupEvent, ...] = ()
         self.news = threading.Event()  # replaced at every event, so that each wakes those who wait for it
         self.listeners: dict[object, Listener] = {}
+        self._models: list[tuple[int, ModelChange | None]] = [
+            (-1, model)
+        ]  # and the event from which on it is so
+        self._since = 0 if model is None else model.from_sample  # no window that ends before is this model's
+        self.changed: GroupEvent | None = None  # what was said of the newest change of the model
         self._k = -1  # the last window that was made or skipped
         self._position = 0
         self._stalled = self._failing = False
@@ -150,19 +164,27 @@ class Group:
         self.ended = True
         self.wake()
 
+    def model_at(self, number: int) -> ModelChange | None:
+        """Return what its readers were told of the model that made the frames before the event of that number."""
+        return [model for since, model in self._models if since < number or since < 0][-1]
+
     def change(self, change: Change) -> None:
         """Have another model make the frames from its sample on."""
         if not self.readers:  # nobody goes through them: of those that are over, the newest is enough
-            del self._changes[:-1]
+            del self._changes[: max(len(self._over) - 1, 0)]
         self._changes.append(change)
 
-    def move(self, make: Callable[[], Maker], grid: Grid, feed: SignalFeed) -> None:
+    def move(
+        self, make: Callable[[], Maker], grid: Grid, feed: SignalFeed, model: ModelChange | None = None
+    ) -> None:
         """Go on with another source: readers hear `stalled` now, and `recovered` before its first frame."""
         self.stop()
         if self.readers and not self._stalled and self._maker is not None:
             self._publish(self._maker.source_change("stalled", "disconnected"))
         self._make, self._grid, self._feed = make, grid, feed
         self._changes, self.looked_at = [], 0
+        self._models.append((self.count - 1, model))
+        self._since = 0 if model is None else model.from_sample
         self.ended = False  # that was the source before
         if self.readers:
             self.start(stalled=True)
@@ -173,14 +195,21 @@ class Group:
         news.set()
 
     def _run(self, stop: threading.Event) -> None:
-        ring, self._maker = self._feed.ring, self._make()
+        if self._over:
+            self._turn_over(self._over, stop)
+        else:
+            self._maker = self._make()
+        ring = self._feed.ring
         self._framed_to = ring.newest + self._feed.length
         # the first event is at once, for the window just past; that of a silent source says nothing of now
         silent = self._feed.state in SILENT
         k = max(self._grid.last_at_or_before(ring.newest) + silent, self._k + 1, 0)
+        while self._feed.path.to_source(self._grid.end_of(k)) < self._since:  # it is the model's before
+            k += 1
         self._position += k - self._k - 1 if self._k >= 0 else 0
         self._k = k - 1
         while not stop.is_set() and not self.ended:
+            assert self._maker is not None  # made above
             try:
                 self._waited(self._maker, stop)
             except Exception:
@@ -192,6 +221,9 @@ class Group:
 
     def _waited(self, maker: Maker, stop: threading.Event) -> None:
         """Make the next frame when its last sample has come, and its turn."""
+        # what filled the ring until now may not do so for long: a window of the next model is awaited in its own
+        if self._turned_over(self._feed.path.to_source(self._grid.end_of(self._k + 1)), stop):
+            return
         came = self._feed.ring.wait_beyond(self._grid.end_of(self._k + 1) - 1, timeout=STATE_POLL_S)
         if stop.is_set():  # a newer thread may have gone on meanwhile
             return
@@ -211,10 +243,10 @@ class Group:
             k += late
         end = self._grid.end_of(k)
         self._k = k - 1
-        self._glance()
         self.looked_at = self._feed.path.to_source(end)
-        if self._changes and self._changes[0].from_sample <= self.looked_at:
-            self._turn_over(stop)
+        # whoever decides upon a change just now sees how far this group is, or this sees the change
+        self._glance(self.looked_at)
+        if self._turned_over(self.looked_at, stop):
             return
         self._due_windows.predict(self)
         try:
@@ -242,13 +274,25 @@ class Group:
             self._publish(maker.source_change("recovered", "running"), stop)
         self._publish(frame, stop)
 
-    def _turn_over(self, stop: threading.Event) -> None:
-        """Take the changes that are due: the window waited for is the first of the newest of them."""
-        due = [one for one in self._changes if one.from_sample <= self.looked_at]
+    def _turned_over(self, sample: int, stop: threading.Event) -> bool:
+        """Take the changes that hold for the window which ends at that sample of the source; False where none does."""
+        due = [one for one in self._changes if one.from_sample <= sample]
+        if due:
+            self._turn_over(due, stop)
+        return bool(due)
+
+    @property
+    def _over(self) -> list[Change]:
+        """Return those of the changes ahead after which a group begins that begins now."""
+        newest = max((at for at, one in enumerate(self._changes) if one.over), default=-1)
+        return self._changes[: newest + 1]
+
+    def _turn_over(self, due: Sequence[Change], stop: threading.Event) -> None:
+        """Take the newest of these, which are the first of those ahead."""
         self._changes = self._changes[len(due) :]
         newest = due[-1]
         self._make, self._grid, self._feed = newest.make, newest.grid, newest.feed
-        self._maker = newest.make()
+        self._maker, self._since = newest.make(), newest.from_sample
         self._framed_to = self._grid.end_of(self._k)
         self._publish(newest.event, stop)
 
@@ -289,6 +333,11 @@ class Group:
             self._position += 1
         published = GroupEvent(self.count, self._k, position, body, event)
         self.history = (*self.history[1 - HISTORY :], published)
+        if isinstance(event, ModelChange):
+            known = [one for one in self._models if one[0] >= self.history[0].number]
+            before = [one for one in self._models if one[0] < self.history[0].number]
+            self._models = [*before[-1:], *known, (published.number, event)]
+            self.changed = published
         self.wake()
         for turn, listener in enumerate(list(self.listeners.values()), start=1):
             listener(published)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from app.serving.streams.events import ModelChange
 from app.serving.streams.group import Group, GroupEvent
 
 
@@ -25,14 +26,29 @@ class Reader:
         """Nothing will come any more, and all that came has been taken."""
         return self._group.ended and not self._fresh()
 
+    @property
+    def model(self) -> ModelChange | None:
+        """Return what is to be told of the model that made the first frame which this reader gets."""
+        unseen = self._unseen(self._group.history)
+        return self._group.model_at(min(self._next, unseen[0].number if unseen else self._next))
+
     def replay(self) -> list[tuple[GroupEvent, int]]:
-        """Return the frames kept that this reader has not seen, each with the number of frames missed before it."""
+        """Return the frames kept that this reader has not seen, each with the number of frames missed before it.
+
+        Changes of the model come between them.
+        """
         if self._after is None:
             return []
-        after = self._after
         history = self._group.history
         self._next = history[-1].number + 1 if history else 0
-        return [(event, self._missed(event)) for event in history if event.position >= 0 and event.k > after]
+        return [(event, self._missed(event)) for event in self._unseen(history)]
+
+    def _unseen(self, history: tuple[GroupEvent, ...]) -> list[GroupEvent]:
+        after = self._after
+        if after is None:
+            return []
+        kept = [e for e in history if e.position >= 0 or isinstance(e.event, ModelChange)]
+        return [event for event in kept if event.k > after - (event.position < 0)]
 
     def take(self, timeout_s: float) -> list[tuple[GroupEvent, int]]:
         """Return what is new, at most one frame and that the newest, each with the number of frames missed before it.
@@ -46,6 +62,9 @@ class Reader:
             fresh = self._fresh()
         if not fresh:
             return []
+        changed = self._group.changed  # it holds also where this reader is so late that it is no longer kept
+        if changed is not None and self._next <= changed.number < fresh[0].number:
+            fresh = (changed, *fresh)
         self._next = fresh[-1].number + 1
         newest = max(event.position for event in fresh)
         told = [event for event in fresh if event.position in (-1, newest) and not self._had(event)]

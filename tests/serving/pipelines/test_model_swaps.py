@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +29,17 @@ from app.errors import (
 )
 from app.inference import artefact
 from app.inference.decision_rule import DecisionRule
-from app.serving.counters.shared_swap import Pick
+from app.serving.counters.shared_swap import Pick, SharedSwap, SwapRecord
+from app.serving.counters.worker_group import WorkerGroup, board_for
 from app.serving.engine.opening import make_engine
 from app.serving.models import open_models
+from app.serving.pipelines.model_swaps import ModelSwaps
+from app.serving.pipelines.model_use import ModelUse
 from app.serving.pipelines.pipeline import SourcePipeline
 from app.serving.profiles.profile import Profile
 from app.serving.runtime import Runtime
 from app.serving.sources.declared import Declared
+from app.serving.streams.client_stream import ClientEvent, StreamCursor
 from app.serving.streams.events import StreamOptions
 from app.serving.streams.group import GroupEvent
 from tests.inference.artefacts import make_artefact
@@ -69,13 +76,19 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
 class Person:
     """A source that the test pushes, on a server whose own model is A; and streams of it."""
 
-    def __init__(self, instance: Path, name: str = "anna", **more: Any) -> None:
+    def __init__(
+        self, instance: Path, name: str = "anna", group: WorkerGroup | None = None, **more: Any
+    ) -> None:
         settings = Settings(
             emg_mode=EmgMode.PUSH, model=A, backends=("pytorch",), mains_hz=None, instance=instance, **more
         )
         own = artefact.find(A, instance / "models")
         self.runtime = Runtime(
-            settings=settings, artefact=own, engine=make_engine(settings, own), encode=sse.encode
+            settings=settings,
+            artefact=own,
+            engine=make_engine(settings, own),
+            encode=sse.encode,
+            worker_group=group or WorkerGroup.alone(),
         )
         self.runtime.start()
         self.pipeline = self.declare(name)
@@ -155,10 +168,16 @@ class Stream:
 
 
 @pytest.fixture
-def person(instance: Path) -> Iterator[Person]:
+def fresh(instance: Path) -> Path:
+    """The models, and nothing that was chosen before."""
     for left in (instance / "state.json", *instance.glob("profiles/*")):
         left.unlink(missing_ok=True)
-    person = Person(instance)
+    return instance
+
+
+@pytest.fixture
+def person(fresh: Path) -> Iterator[Person]:
+    person = Person(fresh)
     person.push(20)
     yield person
     person.close()
@@ -239,6 +258,240 @@ def test_the_same_again_changes_nothing(person: Person) -> None:
     assert person.put(B) == first
     assert person.runtime.source_models.swaps.before("anna") == (Pick(A),)
     until(lambda: len(stream.changes) == 1)
+
+
+def names(swaps: ModelSwaps) -> tuple[str | None, ...]:
+    return tuple(pick.model for pick in swaps.before("anna"))
+
+
+def test_of_two_changes_at_once_the_second_follows_the_first(person: Person) -> None:
+    """What was used until the first comes was taken for what is used: the second was refused as no change."""
+    swaps, pipeline = person.runtime.source_models.swaps, person.pipeline
+    stream = Stream(person)
+    swaps.put(pipeline, B)
+    assert (swaps.put(pipeline, A).previous, names(swaps)) == (B, (A, B))
+    assert (swaps.put(pipeline, B).previous, names(swaps)) == (A, (A, B, A))
+    assert (swaps.back(pipeline).model, names(swaps)) == (A, (A, B))
+    assert (swaps.back(pipeline).model, names(swaps)) == (B, (A,))
+    person.push(20)
+    until(lambda: person.pipeline.use.name == B)
+    until(lambda: stream.frames[-1]["sample_index"] >= person.next - 10)
+    expect_whole(stream)
+
+
+@pytest.mark.parametrize("fps", [0.5, 1, 3, 50])
+def test_who_comes_after_a_change_gets_no_window_from_before_it(person: Person, fps: float) -> None:
+    """Its first window ended before the change, and was read by the new model: others got it from the old one."""
+    person.push(100)
+    from_sample = person.put(B)
+    late = Stream(person, StreamOptions(fps=fps, backend="pytorch"))
+    person.push(120)
+    until(lambda: len(late.frames) >= 1)
+    assert late.frames[0]["sample_index"] >= from_sample
+
+
+def test_a_stream_of_few_frames_goes_on_with_the_new_model(person: Person) -> None:
+    """It waited for a window behind the old model's path, which is filled for a second more."""
+    person.push(100)
+    stream = Stream(person, StreamOptions(fps=0.5, backend="pytorch"))
+    until(lambda: len(stream.frames) == 1)
+    person.put(OTHER)
+    person.push(int(4 * RATE) // CHUNK)
+    until(lambda: len(stream.frames) >= 3)
+    expect_whole(stream, int(RATE / 0.5))
+    assert len(stream.frames[-1]["probabilities"]) == len(CLASSES[OTHER])
+
+
+def test_a_group_that_had_no_readers_for_a_while_shows_nothing_old(person: Person) -> None:
+    options = StreamOptions(fps=0.7, backend="pytorch")
+    person.push(100)
+    reader = person.pipeline.broadcast.join(options)
+    until(lambda: person.pipeline.broadcast.reached(options) >= 0)
+    reader.close()
+    person.put(OTHER)
+    person.push(100)
+    person.put(B)
+    person.push(150)
+    before, again = person.next, Stream(person, options)
+    person.push(80)
+    until(lambda: len(again.frames) >= 1)
+    assert again.frames[0]["sample_index"] > before - RATE / 0.7
+    assert len(again.frames[0]["probabilities"]) == len(CLASSES[B])
+
+
+def test_who_comes_back_is_told_of_each_model_before_its_frames(person: Person) -> None:
+    """The newest model was said first, and then the frames kept of the one before were sent."""
+    stream = Stream(person)
+    person.push(10)
+    person.put(B)
+    person.push(20)
+    person.put(LONG)
+    person.push(20)
+    until(lambda: stream.frames[-1]["sample_index"] >= person.next - 10)
+    first, last = stream.frames[0], stream.frames[-1]
+    k = first["sample_index"] // 10 - 1
+    run, opener = person.runtime.run, person.runtime.streams
+    events: list[Json] = []
+    opened, close = opener.open(person.pipeline, OPTIONS, 60.0, place=StreamCursor(run, 0.0, k, 1, 0))
+    for sent in opened:
+        assert isinstance(sent, ClientEvent)
+        events.append(json.loads(sent.body + b"}"))
+        if events[-1].get("sample_index") == last["sample_index"]:
+            break
+    close()
+    assert [event["model"] for event in events if event.get("status") == "model"] == [A, B, LONG]
+    again = Stream.__new__(Stream)
+    again.events = events
+    classes: tuple[str, ...] = ()
+    for event in events:
+        classes = tuple(event["classes"]) if event.get("status") == "model" else classes
+        assert "prediction" not in event or event["label"] in classes
+    assert [frame["sample_index"] for frame in again.frames] == [
+        frame["sample_index"] for frame in stream.frames[1:]
+    ]
+
+
+def test_who_comes_back_is_told_that_there_is_no_model_any_more(person: Person) -> None:
+    person.put(None)
+    place = StreamCursor(person.runtime.run, 0.0, 1, 1, 0)
+    opened, close = person.runtime.streams.open(person.pipeline, OPTIONS, 60.0, place=place)
+    sent = next(iter(opened))
+    close()
+    assert isinstance(sent, ClientEvent)
+    assert json.loads(sent.body + b"}")["model"] is None
+
+
+def test_a_source_that_goes_while_its_model_changes_holds_none(person: Person) -> None:
+    """It was prepared after the source had ended, and held for good; or given back twice."""
+    runtime, pipeline = person.runtime, person.pipeline
+    runtime.open_models.release(runtime.open_models.hold(B))
+    use = prepared(person, B)
+    runtime.pipelines.remove(pipeline)
+    with pytest.raises(NotReadyError, match="no longer there"):
+        pipeline.change(use, 1)
+    pipeline.forget(use)
+    with pytest.raises(NotReadyError, match="no longer there"):
+        runtime.source_models.swaps.put(pipeline, B)
+    assert {one.name: one.held for one in runtime.open_models} == {A: 0, B: 0}
+
+
+def prepared(person: Person, name: str) -> ModelUse:
+    model = person.runtime.open_models.hold(name)
+    return person.pipeline.prepare(model, person.runtime.source_models._path(person.pipeline, model.manifest))
+
+
+class OtherWorker(threading.Thread):
+    """Is ready for whatever comes, and then `ahead` samples beyond the first sample that is proposed."""
+
+    def __init__(self, group: WorkerGroup, ahead: int) -> None:
+        super().__init__(daemon=True)
+        self.shared, self.ahead, self.phases = SharedSwap(group), ahead, list[tuple[str, int]]()
+        group.own.doubles("alive")[0] = 1.0
+        self.start()
+
+    def run(self) -> None:
+        seen = 0
+        while not self.phases or self.phases[-1][0] not in ("commit", "drop"):
+            number, record = self.shared.newest("base")
+            if number <= seen or record is None:
+                time.sleep(0.0005)
+                continue
+            seen = number
+            self.phases.append((record.phase, record.from_sample))
+            if record.phase == "prepare":
+                self.shared.answer(number, None, 10)
+
+
+@pytest.mark.parametrize("ahead", [-1, 0, 500])
+def test_the_first_sample_of_a_model_is_one_that_no_worker_has_come_to(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    """Another worker that was ahead of this one by more than 20 ms had read windows behind it with the old model."""
+    memory = board_for(2)
+    group = WorkerGroup("run", memory, 0, workers=2)
+    monkeypatch.setattr(WorkerGroup, "link", lambda *_: "base")
+    person = Person(fresh, group=group)
+    monkeypatch.setattr(ModelSwaps, "_shares", lambda *_: True)
+    person.push(20)
+    other = OtherWorker(WorkerGroup("run", memory, 1, workers=2), ahead)
+    usual = SharedSwap.write
+
+    def write(shared: SharedSwap, record: SwapRecord) -> int:
+        number = usual(shared, record)
+        if record.phase == "propose" and len(proposed) == 0:
+            proposed.append(record.from_sample)
+            other.shared.reach(record.from_sample + ahead)
+        return number
+
+    proposed: list[int] = []
+    monkeypatch.setattr(SharedSwap, "write", write)
+    found = person.runtime.source_models.swaps.put(person.pipeline, B)
+    other.join(10)
+    assert other.phases[-1] == ("commit", found.from_sample)
+    assert found.from_sample > proposed[0] + ahead
+    assert (found.from_sample == proposed[0]) == (ahead < 0)
+    person.close()
+
+
+def test_a_group_waits_with_a_window_of_which_nobody_knows_yet_whose_it_is(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = board_for(2)
+    monkeypatch.setattr(WorkerGroup, "link", lambda *_: "base")
+    own, other = (WorkerGroup("run", memory, slot, workers=2) for slot in range(2))
+    person = Person(fresh, group=own)
+    shared, stream = SharedSwap(other), Stream(person)
+    person.push(20)
+    until(lambda: stream.frames[-1]["sample_index"] == person.next)
+    sha256 = person.runtime.open_models.artefact(B).sha256
+    record = SwapRecord(
+        base="base", phase="prepare", source="anna", pick=Pick(B), sha256=sha256, writer=os.getpid()
+    )
+    number = shared.write(record)
+    until(lambda: own.own.doubles("swap_answer")[0] == number)
+    proposed = person.next + 15
+    shared.write(replace(record, phase="propose", from_sample=proposed))
+    person.push(10)
+    until(lambda: len(stream.frames) and stream.frames[-1]["sample_index"] >= proposed - 10)
+    assert stream.frames[-1]["sample_index"] < proposed
+    shared.write(replace(record, phase="commit", from_sample=proposed))
+    until(lambda: stream.frames[-1]["sample_index"] >= proposed + 10)
+    expect_whole(stream)
+    assert [event["from_sample"] for event in stream.changes] == [proposed]
+    person.close()
+
+
+@pytest.mark.parametrize("phase", ["prepare", "propose"])
+def test_of_a_worker_that_dies_over_a_change_nothing_is_left(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch, phase: str
+) -> None:
+    """What the others had prepared for it was held until the next change."""
+    memory = board_for(2)
+    monkeypatch.setattr(WorkerGroup, "link", lambda *_: "base")
+    person = Person(fresh, group=WorkerGroup("run", memory, 0, workers=2))
+    other = WorkerGroup("run", memory, 1, workers=2)
+    shared, stream = SharedSwap(other), Stream(person)
+    process = subprocess.Popen(["sleep", "60"])
+    person.push(20)
+    sha256 = person.runtime.open_models.artefact(B).sha256
+    record = SwapRecord(
+        base="base", phase="prepare", source="anna", pick=Pick(B), sha256=sha256, writer=process.pid
+    )
+    shared.write(record)
+    until(lambda: person.runtime.open_models.uses(B))
+    if phase == "propose":
+        shared.write(replace(record, phase="propose", from_sample=person.next + 5))
+    person.push(4)
+    assert person.runtime.open_models.uses(B)
+    process.kill()
+    process.wait()
+    person.push(20)
+    until(lambda: stream.frames[-1]["sample_index"] >= person.next - 10)
+    until(lambda: not person.runtime.open_models.uses(B))
+    expect_unchanged(person, stream)
+    person.put(B)
+    until(lambda: len(stream.changes) == 1)
+    person.close()
 
 
 def test_without_a_model_the_signal_goes_on(person: Person) -> None:
