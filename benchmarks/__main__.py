@@ -1,6 +1,6 @@
 """`make bench`: measure, keep the numbers as JSON, and write docs/benchmarks.md and its plots from them.
 
-python -m benchmarks                     everything, some 15 minutes
+python -m benchmarks                     everything, some 20 minutes
 python -m benchmarks streams requests    some of it; the rest of the page keeps its last numbers
 """
 
@@ -17,7 +17,7 @@ import psutil
 
 from benchmarks.report import write
 
-ALL = ("engine", "requests", "streams", "push", "workers")
+ALL = ("engine", "requests", "streams", "push", "workers", "models_live")
 RESULTS = Path(__file__).parent / "results.json"
 
 

@@ -12,14 +12,14 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -28,13 +28,13 @@ import numpy as np
 import psutil
 
 from benchmarks import models_memory
-from benchmarks.push import Pusher
+from benchmarks.push import Pusher, ages
 from benchmarks.request_load import measure as requests
-from benchmarks.servers import CLIENT_CORE, ROOT, SERVER_CORE, Server, myostream
+from benchmarks.servers import CLIENT_CORE, ROOT, Server, myostream
 from benchmarks.stream_load import Client, collect
 
 BEFORE = "c68d8b0"  # the build before models were changed under running streams
-FPS, RATE, CHANNELS = 30.0, 200, 8
+FPS, RATE, CHANNELS, LENGTH = 30.0, 200, 8, 40
 PEOPLE, CHUNK_S = 20, 0.02
 NAMES = ("child-00", "child-01", "child-02")
 SOURCE = {"EMG_MODE": "dummy", "EMG_MODEL": NAMES[0], "EMG_BACKENDS": "onnxruntime"}
@@ -45,7 +45,13 @@ READERS = 100
 def run() -> dict[str, Any]:
     """All measurements, as plain numbers."""
     os.sched_setaffinity(0, {CLIENT_CORE})
-    found: dict[str, Any] = {"load before": psutil.getloadavg()[0], "fps": FPS, "readers": READERS, "people": PEOPLE}
+    found: dict[str, Any] = {
+        "load before": psutil.getloadavg()[0],
+        "fps": FPS,
+        "readers": READERS,
+        "people": PEOPLE,
+    }
+    found["people count"] = PEOPLE
     with tempfile.TemporaryDirectory() as folder:
         here = _project(ROOT, Path(folder) / "now")
         models_memory.make(here / "instance" / "models", None)
@@ -155,7 +161,9 @@ def _beside_swaps(root: Path) -> dict[str, Any]:
                     bodies: list[dict[str, object]] = [{"fps": FPS}] * READERS
                     begin, end, clients = collect(server.port, bodies, SECONDS, 1.0)
                 rows.append({**_ages(clients, begin, end), **_lost(clients)})
-    ratio = np.median([w["p99_ms"] / o["p99_ms"] for o, w in zip(found["without"], found["with"], strict=True)])
+    ratio = np.median(
+        [w["p99_ms"] / o["p99_ms"] for o, w in zip(found["without"], found["with"], strict=True)]
+    )
     row = {**{kind: _medians(rows) for kind, rows in found.items()}, "p99_ratio": round(float(ratio), 3)}
     print(row, flush=True)
     return row
@@ -164,37 +172,32 @@ def _beside_swaps(root: Path) -> dict[str, Any]:
 @contextmanager
 def _swapping(server: Server) -> Iterator[None]:
     """Have a process of its own change the model every second: the clients' thread never sleeps."""
-    command = [sys.executable, "-m", "benchmarks.models_live", str(server.port)]
-    process = subprocess.Popen(command, cwd=ROOT)
+    url = f"{server.url}/emg/sources/simulator/model"
+    command = [sys.executable, "-m", "benchmarks.swapper", url, *NAMES]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    process.stdout.readline()  # its start is over, and takes nothing from what is measured
     try:
         yield
     finally:
         process.terminate()
-        process.wait(10)
-
-
-def swap_for_ever(port: int) -> None:
-    """Change the simulator's model every second."""
-    server, turn = Server("", port, None), 0  # type: ignore[arg-type]
-    while True:
-        turn += 1
-        try:
-            _put(server, NAMES[turn % 3])
-        except urllib.error.HTTPError as error:
-            print(f"a swap was refused: {error}", flush=True)
-        time.sleep(1.0)
+        process.communicate()
 
 
 def _ages(clients: list[Client], begin: float, end: float) -> dict[str, float]:
-    ages = []
+    found = []
     for client in clients:
         arrived, acquired = client.frames()
-        ages.append((arrived - acquired)[(acquired >= begin) & (acquired < end)])
-    age = np.concatenate(ages) * 1e3
+        found.append((arrived - acquired)[(acquired >= begin) & (acquired < end)])
+    return _spread_of(np.concatenate(found) * 1e3, len(clients), end - begin)
+
+
+def _spread_of(age: np.ndarray, clients: int, seconds: float) -> dict[str, float]:
+    """Return what the ages of all frames come to, in ms."""
     return {
         "p50_ms": round(float(np.percentile(age, 50)), 2),
         "p99_ms": round(float(np.percentile(age, 99)), 2),
-        "frames": round(len(age) / (len(clients) * FPS * (end - begin)), 4),
+        "frames": round(len(age) / (clients * FPS * seconds), 4),
     }
 
 
@@ -221,7 +224,9 @@ def _people(root: Path) -> dict[str, Any]:
             if together == "0":
                 _without_calls_together(root, True)
             try:
-                with myostream(root, EMG_MODE="push", EMG_MODEL=NAMES[0], EMG_BACKENDS="onnxruntime") as server:
+                with myostream(
+                    root, EMG_MODE="push", EMG_MODEL=NAMES[0], EMG_BACKENDS="onnxruntime"
+                ) as server:
                     found[kind].append(_pushed(server, models))
             finally:
                 _without_calls_together(root, False)
@@ -229,7 +234,9 @@ def _people(root: Path) -> dict[str, Any]:
     for kind in list(kinds)[1:]:
         for name in ("p50_ms", "p99_ms", "requests_per_second"):
             pairs = zip(found["one model"], found[kind], strict=True)
-            row[kind][f"{name}_ratio"] = round(float(np.median([own[name] / one[name] for one, own in pairs])), 3)
+            row[kind][f"{name}_ratio"] = round(
+                float(np.median([own[name] / one[name] for one, own in pairs])), 3
+            )
     print(row, flush=True)
     return row
 
@@ -254,14 +261,13 @@ def _pushed(server: Server, models: int) -> dict[str, float]:
     bodies: list[dict[str, object]] = [{"fps": FPS, "source": pusher.name} for pusher in pushers]
     begin, end, clients = collect(server.port, bodies, SECONDS, 2.0, push)
     cpu = 100 * (server.cpu_seconds() - before) / (time.perf_counter() - began)
-    window = np.random.default_rng(1).normal(0, 30, (40, CHANNELS)).tolist()
-    served = [
-        requests(server.port, "/infer", "application/json", json.dumps({"emg": window, "model": f"child-{k:02d}"}).encode(), 4, 1.0)
-        for k in (range(0, models, max(1, models // 2)) if models > 1 else (0, 0))
-    ]  # fmt: skip
-    rates = [one.per_second for one in served]
+    asked = (0, 0) if models == 1 else (0, models // 2)
+    rates = [
+        requests(server.port, "/infer", "application/json", _own_window(k), 4, 1.0).per_second for k in asked
+    ]
+    pushed = [ages(client, pusher, begin, end) for client, pusher in zip(clients, pushers, strict=True)]
     return {
-        **_ages(clients, begin, end),
+        **_spread_of(np.concatenate(pushed) * 1e3, len(clients), end - begin),
         **_lost(clients),
         "requests_per_second": round(float(np.mean(rates)), 1),
         "server_cpu_percent": round(cpu, 1),
@@ -270,13 +276,13 @@ def _pushed(server: Server, models: int) -> dict[str, float]:
 
 
 def _pusher(server: Server, k: int, models: int, body: bytes) -> Pusher:
-    import socket
-
     name = f"arm{k}"
     declared = {"channels": CHANNELS, "sampling_rate_hz": RATE, "model": f"child-{k % models:02d}"}
     headers = {"Content-Type": "application/json"}
     url = f"{server.url}/emg/sources/{name}"
-    urllib.request.urlopen(urllib.request.Request(url, json.dumps(declared).encode(), headers), timeout=20).close()
+    urllib.request.urlopen(
+        urllib.request.Request(url, json.dumps(declared).encode(), headers), timeout=20
+    ).close()
     sock = socket.create_connection(("127.0.0.1", server.port))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setblocking(False)
@@ -285,21 +291,16 @@ def _pusher(server: Server, k: int, models: int, body: bytes) -> Pusher:
 
 def _never_swapped(here: Path, before: Path) -> dict[str, Any] | None:
     """Streams of the build before and of this one, which nobody swaps; None without that commit."""
-    archive = subprocess.run(["git", "archive", BEFORE, "app", "templates", "wsgi.py", "gunicorn.conf.py"],
-                             cwd=ROOT, capture_output=True, check=False)  # fmt: skip
-    if archive.returncode:
-        archive = subprocess.run(["git", "archive", BEFORE, "app", "wsgi.py", "gunicorn.conf.py"],
-                                 cwd=ROOT, capture_output=True, check=False)  # fmt: skip
+    archive = subprocess.run(["git", "archive", BEFORE], cwd=ROOT, capture_output=True, check=False)
     if archive.returncode:
         return None
     before.mkdir()
     subprocess.run(["tar", "x"], cwd=before, input=archive.stdout, check=True)
-    shutil.copytree(ROOT / "instance" / "models", before / "instance" / "models")
     found: dict[str, list[dict[str, float]]] = {"before": [], "now": []}
     settings = {"EMG_BACKENDS": "onnxruntime", "EMG_MODE": "dummy", "EMG_MODEL": "myo-8ch-200hz"}
+    roots = {"before": before, "now": here}
     with ExitStack() as stack:
-        servers = {name: stack.enter_context(myostream(root, **settings)) for name, root in
-                   (("before", before), ("now", here))}  # fmt: skip
+        servers = {name: stack.enter_context(myostream(root, **settings)) for name, root in roots.items()}
         for turn in range(2 * ROUNDS):
             for name in ("before", "now") if turn % 2 else ("now", "before"):
                 server = servers[name]
@@ -315,24 +316,28 @@ def _never_swapped(here: Path, before: Path) -> dict[str, Any] | None:
     return row
 
 
+def _own_window(model: int) -> bytes:
+    """Return the body of a request that brings a window for one of the models."""
+    window = np.random.default_rng(1).normal(0, 30, (LENGTH, CHANNELS)).tolist()
+    return json.dumps({"emg": window, "model": f"child-{model:02d}"}).encode()
+
+
 def _memory(root: Path) -> dict[str, float]:
-    """What a worker takes with one model and with 32 more beside it, all open; MB."""
-    with myostream(root, EMG_MODE="push", EMG_MODEL="myo-8ch-200hz", EMG_BACKENDS="onnxruntime", EMG_MAX_MODELS="33") as server:  # fmt: skip
-        window = np.random.default_rng(1).normal(0, 30, (40, CHANNELS)).tolist()
-        taken = []
-        for k in range(models_memory.MODELS):
-            body = json.dumps({"emg": window, "model": f"child-{k:02d}"}).encode()
-            request = urllib.request.Request(f"{server.url}/infer", body, {"Content-Type": "application/json"})
-            urllib.request.urlopen(request, timeout=20).close()
+    """What a worker takes with the first calibrated model beside its own, and with all of them; MB."""
+    models, taken = models_memory.MODELS, []
+    settings = {"EMG_MODE": "push", "EMG_MODEL": "myo-8ch-200hz", "EMG_MAX_MODELS": str(models + 1)}
+    with myostream(root, EMG_BACKENDS="onnxruntime", **settings) as server:
+        for k in range(models):
+            headers = {"Content-Type": "application/json"}
+            urllib.request.urlopen(
+                urllib.request.Request(f"{server.url}/infer", _own_window(k), headers), timeout=20
+            ).close()
             taken.append(server.memory_mb())
     row = {
+        "models": models,
         "first_mb": round(taken[0], 1),
         "last_mb": round(taken[-1], 1),
         "each_more_mb": round((taken[-1] - taken[0]) / (len(taken) - 1), 2),
     }
     print(row, flush=True)
     return row
-
-
-if __name__ == "__main__":
-    swap_for_ever(int(sys.argv[1]))

@@ -39,6 +39,7 @@ class Pusher:
     sent_at: list[float] = field(default_factory=list)  # of each chunk, Unix s
     answers: int = 0
     refused: int = 0
+    channels: int = CHANNELS
 
     def step(self, now: float) -> None:
         if now >= self.due:
@@ -58,7 +59,7 @@ class Pusher:
         )
         self.sent_at.append(time.time())
         self.sock.sendall(head.encode() + self.body)
-        self.sent += len(self.body) // (2 * CHANNELS)
+        self.sent += len(self.body) // (2 * self.channels)
 
 
 def run() -> dict[str, Any]:
@@ -85,7 +86,7 @@ def _measured(server: Server, sources: int) -> dict[str, Any]:
     bodies: list[dict[str, object]] = [{"fps": FPS, "source": pusher.name} for pusher in pushers]
     begin, end, clients = collect(server.port, bodies, SECONDS, 2.0, push)
     cpu = 100 * (server.cpu_seconds() - before) / (time.perf_counter() - began)
-    ages = [_ages(client, pusher, begin, end) for client, pusher in zip(clients, pushers, strict=True)]
+    ages = [ages(client, pusher, begin, end) for client, pusher in zip(clients, pushers, strict=True)]
     age = np.concatenate(ages) * 1e3
     with urllib.request.urlopen(f"{server.url}/emg/sources", timeout=5) as answer:
         lost = sum(source["lost_samples"] for source in json.load(answer)["sources"])
@@ -112,9 +113,9 @@ def _declared(server: Server, name: str, body: bytes, offset_s: float) -> Pusher
     return Pusher(sock, name, time.time() + offset_s, body)
 
 
-def _ages(client: Client, pusher: Pusher, begin: float, end: float) -> np.ndarray:
+def ages(client: Client, pusher: Pusher, begin: float, end: float) -> np.ndarray:
     """Of each frame that was read in the measured time, s."""
-    chunk = len(pusher.body) // (2 * CHANNELS)
+    chunk = len(pusher.body) // (2 * pusher.channels)
     ages, rest = [], b""
     for now, data in client.received:
         *events, rest = (rest + data).split(b"\n\n")

@@ -16,10 +16,10 @@ def write(found: Mapping[str, Any]) -> None:
     parts = [
         "# Benchmarks\n\nMade by `make bench` (`python -m benchmarks`); do not edit by hand. The server is pinned to "
         "one core and\nthe clients to the other. These machines are shared and noisy: trust the ratios, which were "
-        "taken in one run.\nNo figure of a GPU is here, since none has been measured. `make bench` takes some 15 "
+        "taken in one run.\nNo figure of a GPU is here, since none has been measured. `make bench` takes some 20 "
         "minutes; `make bench ARGS=streams`\nmeasures one part.\n"
     ]
-    if set(PARTS) <= set(found):
+    if set(found) >= IN_SHORT:
         parts.append(_in_short(found))
     for name, make in PARTS.items():
         if name in found:
@@ -241,6 +241,48 @@ def _workers(found: Mapping[str, Any]) -> str:
     )  # fmt: skip
 
 
+def _models_live(found: Mapping[str, Any]) -> str:
+    kinds = ("already open", "from the disk")
+    first = [
+        (row["workers"], *(f"{row[kind]['median_ms']} / {row[kind]['p90_ms']}" for kind in kinds))
+        for row in found["first frame"]
+    ]
+    ages = [
+        (what, row["p50_ms"], row["p99_ms"], ratio, f"{row['frames']:.1%}", row.get("dropped", ""))
+        for what, row, ratio in _ages_beside(found)
+    ]
+    memory, own, never = found["memory"], found["people"]["a model each"], found["never swapped"]
+    cpu = "not measured" if never is None else f"{never['server_cpu_percent_ratio']:.2f} times"
+    return "\n".join(
+        [
+            "## Another model under running streams\n\nCalibrated models of 8 channels at 200 Hz, "
+            f"{found['fps']:.0f} fps. From the request (`PUT /emg/sources/<name>/model`) to the first frame of the new "
+            "model,\nread by the last of four clients, in ms, median / p90; a frame alone comes every "
+            f"{1e3 / found['fps']:.0f} ms:\n",
+            _table(("workers", *kinds), first),
+            "\nAges, each beside what it is compared with in the same run (ratio: median of each round's p99):\n",
+            _table(("what", "age p50 ms", "p99 ms", "ratio of p99", "frames", "dropped"), ages),
+            f"\n- Requests that bring a window, beside {found['people count']} sources that push: with a model each "
+            f"{own['requests_per_second_ratio']:.2f} times as many as with one for all.",
+            f"- Memory of the worker with one calibrated model {memory['first_mb']} MB, with "
+            f"{memory['models']} {memory['last_mb']} MB: {memory['each_more_mb']} MB for each more.",
+            f"- CPU of streams that nobody swaps, beside the build before: {cpu}.",
+            f"- The machine's load before: {found['load before']:.2f}.\n",
+        ]
+    )
+
+
+def _ages_beside(found: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, Any], object]]:
+    readers, beside, never = found["readers"], found["a swap a second"], found["never swapped"]
+    yield f"{readers} streams, no swap", beside["without"], ""
+    yield f"{readers} streams, a swap a second", beside["with"], beside["p99_ratio"]
+    for kind, row in found["people"].items():
+        yield f"{found['people count']} pushed sources, {kind}", row, row.get("p99_ms_ratio", "")
+    if never is not None:
+        yield f"{readers} streams that nobody swaps, the build before", never["before"], ""
+        yield f"{readers} streams that nobody swaps, this build", never["now"], never["p99_ms_ratio"]
+
+
 def _each(values: Sequence[float], unit: str = "%") -> str:
     return " + ".join(f"{value:.0f}" for value in values) + f" {unit}"
 
@@ -273,4 +315,6 @@ PARTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "streams": _streams,
     "push": _push,
     "workers": _workers,
+    "models_live": _models_live,
 }
+IN_SHORT = {"engine", "requests", "streams", "push", "workers"}
