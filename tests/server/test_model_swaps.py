@@ -395,6 +395,7 @@ def test_a_stream_that_names_a_model_by_its_ticket_keeps_it(live: Live, opened: 
 def test_many_changes_leave_nothing_behind(live: Live) -> None:
     for turn in range(60):
         assert put(live, (B, C, A)[turn % 3])[0] == 200
+    until(lambda: agreed(live) == {A})  # its first sample has come
     crowd = Crowd(live.port, 4, fps=FPS)
     before = {pid: taken(pid) for pid in live.workers()}
     for turn in range(OFTEN // 3 * 3):
