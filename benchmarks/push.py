@@ -40,11 +40,12 @@ class Pusher:
     answers: int = 0
     refused: int = 0
     channels: int = CHANNELS
+    chunk_s: float = CHUNK_S
 
     def step(self, now: float) -> None:
         if now >= self.due:
             self._send()
-            self.due += CHUNK_S
+            self.due += self.chunk_s
         try:
             answer = self.sock.recv(65536)
         except BlockingIOError:

@@ -277,7 +277,11 @@ def _ages_beside(found: Mapping[str, Any]) -> Iterable[tuple[str, Mapping[str, A
     yield f"{readers} streams, no swap", beside["without"], ""
     yield f"{readers} streams, a swap a second", beside["with"], beside["p99_ratio"]
     for kind, row in found["people"].items():
-        yield f"{found['people count']} pushed sources, {kind}", row, row.get("p99_ms_ratio", "")
+        yield (
+            f"{found['people count']} pushed sources at {found['people fps']:.0f} fps, {kind}",
+            row,
+            row.get("p99_ms_ratio", ""),
+        )
     if never is not None:
         yield f"{readers} streams that nobody swaps, the build before", never["before"], ""
         yield f"{readers} streams that nobody swaps, this build", never["now"], never["p99_ms_ratio"]
