@@ -43,6 +43,10 @@ class ModelInput:
     reject_below: float | None = None  # see Manifest
     context: int = 0  # samples before the window that the model reads too
     values: tuple[NamedValue, ...] = ()  # its outputs, where they are no logits of classes
+    normalises: bool = field(init=False)  # whether the statistics change anything: 0 and 1 do not
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "normalises", bool(self.mean.any() or (self.std != 1).any()))
 
     @property
     def reads(self) -> int:
@@ -227,7 +231,8 @@ class Engine:
         """
         self._check(windows)
         windows = with_history(windows, self.model.reads)
-        return normalise(windows, self.model.mean, self.model.std) if preprocess else windows
+        normalises = preprocess and self.model.normalises
+        return normalise(windows, self.model.mean, self.model.std) if normalises else windows
 
     def _answer(self, request: _Request) -> Answer:
         if request.error is not None:
@@ -316,7 +321,7 @@ class Engine:
         self, backend: Backend, windows: Batch, preprocess: bool = True, steps: int | None = None
     ) -> tuple[Inference, Prediction | Values]:
         """Return what every request costs, and so what the benchmark times. For the engine thread."""
-        if preprocess:
+        if preprocess and self.model.normalises:
             windows = normalise(windows, self.model.mean, self.model.std)
         thread = threading.get_ident()
         self.calls[thread] = (backend.name, self.clock())

@@ -179,6 +179,18 @@ def test_windows_are_normalised_with_the_models_statistics_unless_they_are_alrea
         np.testing.assert_array_equal(backend.seen[-1], windows(value=5.0))
 
 
+def test_statistics_of_zero_and_one_cost_no_copy() -> None:
+    backend = GatedBackend()
+    mean, std = np.zeros(2, np.float32), np.ones(2, np.float32)
+    engine = Engine(replace(MODEL, mean=mean, std=std), {"fake": BackendOpener(lambda: backend)})
+    engine.open()
+    emg = windows(value=5.0)
+    engine.infer(emg)
+    assert np.shares_memory(backend.seen[-1], emg)
+    np.testing.assert_array_equal(backend.seen[-1], windows(value=5.0))
+    engine.close()
+
+
 # --- opening ----------------------------------------------------------------------------------------
 
 
