@@ -28,6 +28,7 @@ READER = "reader"  # and the one that is watched, to which no garbage is sent
 
 OK, CREATED, NO_CONTENT = HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT
 CONFLICT, UNAVAILABLE = HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE
+NOT_FOUND, WRONG = HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +103,9 @@ def _post(rule: str, **more: Any) -> Sound:
 
 _KEPT, _GONE, _OTHER = {"name": KEPT}, {"name": GONE}, {"name": OTHER}
 _SOURCE, _RECORDING = "/emg/sources/<name>", "/emg/recordings/<name>"
-_MODEL = {"name": MODEL}
+_USE, _PROFILE = f"{_SOURCE}/model", "/profiles/<name>"
+_MODEL, _NO_JOB, _NO_SOURCE = {"name": MODEL}, {"id": f"{GONE}-1"}, {"name": "nobody"}
+PERSON = {"person": "S01", "model": MODEL, "decision": {"votes": 3, "min_confidence": 0.5}, "notes": "left"}
 _CHOICE = "/emg/source"  # in the mode dummy, the one that is read already
 
 # In an order in which each finds what it asks for. With EMG_MODE=push; `sound` says what else there is.
@@ -132,6 +135,15 @@ ROUTES: tuple[Sound, ...] = (
     _get("/models/<name>/archive", parts=_MODEL),
     _post("/models", raw=_archive(), status=CONFLICT),
     Sound(rule="/models/<name>", method="DELETE", parts=_MODEL, status=CONFLICT),
+    _get("/profiles"),
+    Sound(rule=_PROFILE, method="PUT", parts=_GONE, values=PERSON, status=CREATED),
+    _get(_PROFILE, parts=_GONE),
+    Sound(rule=_PROFILE, method="DELETE", parts=_GONE, status=NO_CONTENT),
+    _post("/trainings", values={"recordings": [KEPT], "name": GONE, "use": "no"}, status=WRONG),  # no labels
+    _get("/jobs"),
+    _get("/jobs/<id>", parts=_NO_JOB, status=NOT_FOUND),
+    _get("/jobs/<id>/events", parts=_NO_JOB, status=NOT_FOUND),
+    Sound(rule="/jobs/<id>", method="DELETE", parts=_NO_JOB, status=NOT_FOUND),
     _get("/emg/devices", query={"seconds": 0}),
     Sound(rule=_CHOICE, method="PUT", parts={}, values={"settings": {"EMG_MODE": "dummy"}}, status=CONFLICT),
     Sound(rule=_CHOICE, method="DELETE", parts={}, status=CONFLICT),
@@ -145,6 +157,10 @@ ROUTES: tuple[Sound, ...] = (
         raw=FLOATS,
         query={"first_sample": 40, "dtype": "float32", "scale": 1},
     ),
+    Sound(rule=_USE, method="PUT", parts=_OTHER, values={"model": MODEL}),
+    Sound(
+        rule=_USE, method="DELETE", parts=_NO_SOURCE, status=NOT_FOUND
+    ),  # what it goes back to, garbage decides
     _get("/emg/quality", query={"source": READER}),
     Sound(rule=_SOURCE, method="DELETE", parts=_OTHER, status=NO_CONTENT),
     _post(
@@ -171,9 +187,11 @@ def sound(mode: str, source: str) -> list[Sound]:
         return found
     pushed = {"parts": {"name": source}}
     found = [replace(one, status=OK) if one.rule == _CHOICE else one for one in found]
+    # there is no such source: garbage would leave the one that is read without a model
+    found = [replace(one, status=NOT_FOUND) if one.rule == _USE else one for one in found]
     return [
         replace(one, **pushed, status=CONFLICT if (one.rule, one.method) in PUSHING else one.status)
-        if one.rule.startswith(_SOURCE)
+        if one.rule.startswith(_SOURCE) and one.rule != _USE
         else one
         for one in found
     ]

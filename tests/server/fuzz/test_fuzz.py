@@ -126,6 +126,8 @@ def tidy_up(live: Live, source: str) -> None:
     for name in {found["name"] for found in recordings(live)} - {KEPT}:
         asked(live, f"/emg/recordings/{name}/stop", "POST")
         asked(live, f"/emg/recordings/{name}", "DELETE")
+    for profile in asked(live, "/profiles")["profiles"]:
+        asked(live, f"/profiles/{profile['name']}", "DELETE")
     until(lambda: live.stats()["active_streams"] == 1)
     until(lambda: [one["name"] for one in asked(live, "/emg/sources")["sources"]] == [source])
 
