@@ -62,7 +62,10 @@ class PushedSources:
         if profile is not None and profile.montage is not None:
             settings = replace(settings, montage=profile.montage)
         if model is None:
-            return self._open(declared, self._models.own, settings, profile), True
+            pipeline = self._open(declared, self._models.own, settings, profile)
+            if declared.profile is None:
+                self._swaps.restore(pipeline)  # it may have been chosen that none reads it
+            return pipeline, True
         held = self._models.hold(model)
         try:
             pipeline = self._open(declared, held, replace(settings, model=model), profile)

@@ -611,6 +611,12 @@ def test_a_source_that_comes_back_has_the_model_it_had(person: Person) -> None:
     assert person.declare("anna").use.name == B
 
 
+def test_a_source_that_comes_back_has_none_where_none_was_chosen(person: Person) -> None:
+    person.put(None)
+    person.runtime.pipelines.remove(person.pipeline)
+    assert person.declare("anna").use.name is None
+
+
 def test_a_model_in_use_is_not_deleted(person: Person) -> None:
     person.put(B)
     with pytest.raises(BusyError, match="this server runs it, for anna"):
