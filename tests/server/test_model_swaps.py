@@ -26,7 +26,8 @@ from tests.server.own_project import faulty_project, serving
 from tests.server.test_source_choice import Reading, asked
 from tests.server.test_workers import STALLED_S, on_both_workers, owner_of
 
-pytestmark = [pytest.mark.server, pytest.mark.slow]
+# alone: no window may be skipped, as a group does that is late
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.alone]
 
 Json = dict[str, Any]
 

@@ -36,7 +36,7 @@ def profiles() -> dict[str, Any]:
 
 
 @bp.put("/<name>", parameters=named(NAME.pattern))
-@bp.doc(requestBody=body(ProfilePutSchema, required=True))
+@bp.doc(requestBody=body(ProfilePutSchema))
 @bp.response(200, ProfileSchema)
 @bp.alt_response(201, schema=ProfileSchema, description="It is a new one")
 @fails(bp, 400, 409, 413, 415, 422, 503)
@@ -44,7 +44,7 @@ def put(name: str) -> tuple[dict[str, Any], int]:
     """Keep a profile, in the place of the one of that name: what is not said is not kept.
 
     A model that is not here, and a montage that does not parse or does not fit the model, are refused. It changes
-    nothing that runs: `EMG_PROFILE` is read at a start or reload.
+    nothing that runs: a source takes it up when it is chosen again, `EMG_PROFILE` at a start or reload.
     """
     job: ProfileJob = load_json(_put)
     runtime = current_runtime()
