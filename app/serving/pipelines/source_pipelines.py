@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Iterator
 
 from app.counted import counted, verb
@@ -72,6 +73,8 @@ class SourcePipelines:
         if self._pipelines.get(pipeline.name) is pipeline:
             del self._pipelines[pipeline.name]
         pipeline.close()
+        del pipeline  # its parts know each other: the rings would wait for a full collection
+        gc.collect()
         trim()  # the rings of sources that come and go would tear glibc's heap, which then grows with each
 
     def close(self) -> None:
