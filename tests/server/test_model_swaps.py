@@ -309,7 +309,7 @@ def test_a_worker_that_is_killed_over_a_change_leaves_one_model_everywhere(
         if not reading.lost:
             survivors += 1
             before = len(reading.frames)
-            until(lambda: len(reading.frames) > before + 5)  # noqa: B023
+            until(lambda: len(reading.frames) > before + 5)  # noqa: B023  it is called in this turn alone
             times = [frame["timestamp"] for frame in reading.frames]
             assert max(np.diff(times)) < STALLED_S
     assert survivors
@@ -383,11 +383,11 @@ def test_a_stream_that_names_a_model_by_its_ticket_keeps_it(live: Live, opened: 
     for options in ({"ticket": ticket["ticket"]}, {}):
         reading = Reading(Client(live.port, method="GET", fps=FPS, model=C, **options))
         opened.callback(reading.client.close)
-        until(lambda: len(reading.frames) >= 3)  # noqa: B023
+        until(lambda: len(reading.frames) >= 3)  # noqa: B023  it is called in this turn alone
         assert put(live, B)[0] == 200
         assert put(live, A)[0] == 200
         seen = len(reading.frames)
-        until(lambda: len(reading.frames) >= seen + 15)  # noqa: B023
+        until(lambda: len(reading.frames) >= seen + 15)  # noqa: B023  it is called in this turn alone
         assert {len(frame["probabilities"]) for frame in reading.frames} == {len(CLASSES[C])}
         assert changes(reading.events) == []
 

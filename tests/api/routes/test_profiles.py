@@ -15,7 +15,7 @@ from app import create_app
 from app.inference.artefact import Artefact, remove
 from app.keys import make
 from app.serving.profiles import store as stores
-from tests.api.routes.test_models import app, client, here, instance, refused, shipped  # noqa: F401
+from tests.api.routes.test_models import app, client, here, instance, refused, shipped  # noqa: F401  fixtures
 from tests.api.test_bad_input import expect_problem
 from tests.inference.artefacts import make_artefact
 
