@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -252,3 +253,11 @@ def request(method: str, version: str, last_event_id: str | None, options: Mappi
     if last_event_id is not None:
         lines.append(f"Last-Event-ID: {last_event_id}")
     return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+def expect_accounted_for(frames: list[Json], hop: int) -> None:
+    """Frames are numbered without a hole, and `dropped` says how many windows lie between two of them."""
+    for before, after in pairwise(frames):
+        assert after["frame"] == before["frame"] + 1
+        windows = (after["sample_index"] - before["sample_index"]) / hop
+        assert windows == 1 + after["dropped"] - before["dropped"]

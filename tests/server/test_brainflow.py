@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-from itertools import pairwise
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -13,7 +12,7 @@ import pytest
 from app.emg.brainflow.sdk import load_brainflow
 from tests.emg.extras import require_extra
 from tests.inference.artefacts import make_artefact
-from tests.server.live import LATE_S, START_S, connecting, gunicorn, until
+from tests.server.live import LATE_S, START_S, connecting, expect_accounted_for, gunicorn, until
 from tests.server.test_start import expect_one_line, start
 
 require_extra(load_brainflow)
@@ -43,9 +42,7 @@ def settings(model: str, board: str = "synthetic") -> dict[str, str]:
 def test_the_synthetic_board_streams_and_is_given_back(tmp_path: Path, model: str) -> None:
     with gunicorn(tmp_path, **settings(model)) as live, connecting(live.port) as connect:
         frames = connect(fps=25).frames(100)
-        assert [after["sample_index"] - before["sample_index"] for before, after in pairs(frames)] == [
-            10
-        ] * 99
+        expect_accounted_for(frames, 250 // 25)
         with urlopen(f"{live.url}/emg/sources", timeout=LATE_S) as answer:
             (source,) = json.load(answer)["sources"]
         assert (source["name"], source["state"], source["channels"]) == ("brainflow", "running", 16)
@@ -83,7 +80,3 @@ def test_a_model_that_reads_more_than_the_board_holds_says_so() -> None:
     chosen = {"EMG_MODE": "brainflow", "EMG_BOARD": "synthetic", "EMG_MODEL": "synthetic-16ch-2khz"}
     words = ["a source of 250 Hz holds nothing above 125 Hz", "reads 20-450 Hz", "no model here fits"]
     expect_one_line(*start(GUNICORN, chosen), words)
-
-
-def pairs(frames: list[dict]) -> list[tuple[dict, dict]]:
-    return list(pairwise(frames))

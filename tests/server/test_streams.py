@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import time
 from collections.abc import Callable
 
 import pytest
 
-from tests.server.live import Client, Json, Live, connecting, gunicorn, until
+from tests.server.live import Client, Json, Live, connecting, expect_accounted_for, gunicorn, until
 
 pytestmark = pytest.mark.server
 
 Connect = Callable[..., Client]
 
 RATE = 2000  # Hz, of the default model
-
-
-def expect_accounted_for(frames: list[Json], hop: int) -> None:
-    """Frames are numbered without a hole, and `dropped` says how many windows lie between two of them."""
-    for before, after in itertools.pairwise(frames):
-        assert after["frame"] == before["frame"] + 1
-        windows = (after["sample_index"] - before["sample_index"]) / hop
-        assert windows == 1 + after["dropped"] - before["dropped"]
 
 
 @pytest.mark.alone
