@@ -17,7 +17,7 @@ QUICK := smoke or not (slow or server or browser or alone)
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --dist loadfile
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test test-all test-rest test-alone check format bench soak lowest newest clean
+.PHONY: help serve test test-all test-rest test-alone test-again check format bench soak lowest newest clean
 .DELETE_ON_ERROR:
 
 help: ## Show this list
@@ -38,6 +38,10 @@ test-rest: $(VENV)/.dev
 
 test-alone: $(VENV)/.dev
 	@$(PYTEST) -m "alone and not gpu"
+
+# Those that failed the last time they ran, whichever target ran them.
+test-again: $(VENV)/.dev
+	@$(PYTEST) --last-failed --last-failed-no-failures none -m "not gpu"
 
 check: $(VENV)/.dev ## Check format, lint, types and import contracts
 	@$(BIN)/ruff format --check
