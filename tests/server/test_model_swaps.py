@@ -41,7 +41,7 @@ MINUTES = 30  # a recording's end would break the signal
 RELOAD_S = 2 * START_S  # the master opens everything once by itself before
 EVERYDAY = {"readers": 100, "swaps": 12}
 WHOLE = {"readers": 300, "swaps": 60}
-OFTEN = int(os.environ.get("MYOSTREAM_SWAPS", "200"))  # 10000 by hand: it takes half an hour
+OFTEN = int(os.environ.get("MYOSTREAM_SWAPS", "200"))  # 10000 by hand: it takes five minutes
 
 
 def recording(path: Path) -> Path:

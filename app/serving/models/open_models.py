@@ -73,6 +73,7 @@ class OpenModels:
         self.own, self._load, self._make, self._most, self._clock = own, load, make, most, clock
         self._open: dict[str, OpenModel] = {}  # by the sha256 of the manifest
         self._opening: dict[str, threading.Lock] = {}
+        self._places = 0  # taken by those that are being opened
         self._lock = threading.Lock()
         self._closed = False
 
@@ -177,39 +178,53 @@ class OpenModels:
                 self._opening.pop(sha256, None)
 
     def _opened(self, artefact: Artefact) -> OpenModel:
-        self._make_room()
         began = self._clock()
-        model = OpenModel(artefact, self._make(artefact), held=1)
-        try:
-            model.open()
-        except BackendUnavailableError:
-            model.engine.close()
-            raise
-        with self._lock:
-            if not self._closed:
-                self._open[artefact.sha256] = model
-        if self._closed:
+        with self._place():
+            model = OpenModel(artefact, self._make(artefact), held=1)
+            try:
+                model.open()
+            except BackendUnavailableError:
+                model.engine.close()
+                raise
+            with self._lock:
+                closed = self._closed
+                if not closed:
+                    self._open[artefact.sha256] = model
+        if closed:
             model.engine.close()
             raise NotReadyError("the server is shutting down")
         log.info("the model %s is open, after %.0f ms", model.name, (self._clock() - began) * 1e3)
         return model
 
-    def _make_room(self) -> None:
-        """Close the one that was not used for the longest time, where all places are taken."""
+    @contextmanager
+    def _place(self) -> Iterator[None]:
+        """Hold a place while a model is opened: one that is free, or that of the model that was idle for longest.
+
+        Raises:
+            OverloadedError: all are in use.
+        """
         with self._lock:
-            taken = len(self._open) + (self.own is not None)
-            idle = [one for one in self._open.values() if not one.held and self._idle_s(one) > IDLE_S]
-            oldest = min(idle, key=lambda one: one.left_at, default=None)
-            if taken < self._most:
-                return
+            taken = len(self._open) + self._places + (self.own is not None)
+            oldest = None if taken < self._most else self._longest_idle()
+            if taken >= self._most and oldest is None:
+                raise OverloadedError(
+                    f"{counted(taken, 'model')} {verb(taken, 'is', 'are')} in use, as many as EMG_MAX_MODELS"
+                )
             if oldest is not None:
                 del self._open[oldest.artefact.sha256]
-        if oldest is None:
-            raise OverloadedError(
-                f"{counted(taken, 'model')} {verb(taken, 'is', 'are')} in use, as many as EMG_MAX_MODELS"
-            )
-        oldest.engine.close()
-        log.info("the model %s is closed: nobody uses it, and another is wanted", oldest.name)
+            self._places += 1
+        try:
+            if oldest is not None:
+                oldest.engine.close()
+                log.info("the model %s is closed: nobody uses it, and another is wanted", oldest.name)
+            yield
+        finally:
+            with self._lock:
+                self._places -= 1
+
+    def _longest_idle(self) -> OpenModel | None:
+        idle = [one for one in self._open.values() if not one.held and self._idle_s(one) > IDLE_S]
+        return min(idle, key=lambda one: one.left_at, default=None)
 
     def _idle_s(self, model: OpenModel) -> float:
         return self._clock() - model.left_at

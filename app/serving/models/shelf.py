@@ -143,7 +143,7 @@ class ModelShelf:
         return found
 
     def _find(self, name: str) -> Entry:
-        if not is_name(name) or name not in artefact.list_artefacts(self.folders):
+        if not is_name(name):
             raise ModelNameError(_none(name))
         try:
             return self._entry(name)
