@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from app.emg.files.recordings import Recording
-from app.errors import DataError
 from app.inference import artefact
 from app.inference.artefact import WEIGHTS, Artefact, weights_bytes
 from app.inference.manifest import Manifest
@@ -23,10 +22,8 @@ from app.learning.memory import manifest_of, seen_by, weights_for
 from app.learning.metrics import NAMES, Scores, confusion
 from app.learning.progress import Progress
 from app.learning.shipping import graph_windows, network_of
-from app.learning.splits import expect_every_class, first_repetitions
+from app.learning.splits import expect_every_class, first_repetitions, least_seconds, rows_of_session
 from app.learning.target import NotBetterError, Target, told
-
-LEAST_S = 10.0  # of signal without labels; it should show every gesture, which takes longer
 
 
 def adapt(
@@ -89,30 +86,6 @@ def align(
     metrics = {"seconds": round(time.perf_counter() - started, 2), "windows": len(rows), **asdict(found)}
     adapted = (turned(network, found), file)
     return _save(parent, out, data, adapted, {"alignment": used}, {"alignment": metrics})
-
-
-def least_seconds(data: Dataset, rows: Ids, manifest: Manifest, what: str) -> None:
-    """See that there is signal enough to learn from without labels.
-
-    Raises:
-        DataError: there is not.
-    """
-    seconds = (int(data.start[rows].max()) - int(data.start[rows].min())) / manifest.sampling_rate
-    if seconds < LEAST_S:
-        raise DataError(f"{what} must last {LEAST_S:g} s, got {seconds:.1f} s")
-
-
-def rows_of_session(data: Dataset, session: int, name: str) -> Ids:
-    """Return the windows of a session.
-
-    Raises:
-        DataError: there is none.
-    """
-    rows = np.flatnonzero(data.session == session)
-    if not len(rows):
-        there = ", ".join(str(number) for number in np.unique(data.session))
-        raise DataError(f"{name}: has no session {session}; it has {there}")
-    return rows
 
 
 def _save(

@@ -10,8 +10,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from app.errors import DataError
+from app.inference.manifest import Manifest
 from app.learning.datasets import Dataset, Ids
 
+LEAST_S = 10.0  # of signal without labels; it should show every gesture, which takes longer
 TEST_REPETITIONS = (2, 5)  # of the repetition split
 CALIBRATION_TEST = (4, 5, 6)  # repetitions that test a calibration
 MAX_CALIBRATION = CALIBRATION_TEST[0] - 1
@@ -95,6 +97,31 @@ def expect_every_class(data: Dataset, rows: Ids, what: str) -> None:
     if missing:
         names = ", ".join(data.classes[k] for k in sorted(missing))
         raise DataError(f"{what}: shows no {names}; adapting needs a window of every class")
+
+
+def least_seconds(data: Dataset, rows: Ids, manifest: Manifest, what: str) -> None:
+    """See that there is signal enough to learn from without labels.
+
+    Raises:
+        DataError: there is not.
+    """
+    samples = int(data.start[rows].max()) + data.length - int(data.start[rows].min())
+    seconds = samples / manifest.sampling_rate
+    if seconds < LEAST_S:
+        raise DataError(f"{what} must last {LEAST_S:g} s, got {seconds:.1f} s")
+
+
+def rows_of_session(data: Dataset, session: int, name: str) -> Ids:
+    """Return the windows of a session.
+
+    Raises:
+        DataError: there is none.
+    """
+    rows = np.flatnonzero(data.session == session)
+    if not len(rows):
+        there = ", ".join(str(number) for number in np.unique(data.session))
+        raise DataError(f"{name}: has no session {session}; it has {there}")
+    return rows
 
 
 def _part(data: Dataset, who: int, name: str, train: Ids, test: Ids) -> Part:

@@ -60,6 +60,16 @@ class TrainingSchema(Schema):
         allow_none=True, load_default=None, validate=Length(1, 64), **about("The default one where unnamed")
     )
 
+    unlabelled = fields.Boolean(
+        load_default=False,
+        truthy={True},
+        falsy={False},
+        **about(
+            "Look at no label: the base is brought to how the electrodes are worn now by the signal alone, at least "
+            "10 s in which most gestures and rest are made, in any order"
+        ),
+    )
+
     @validates_schema
     def check_once(self, values: dict[str, Any], **_: Any) -> None:
         names = values.get("recordings", [])
@@ -91,6 +101,32 @@ class JobProofSchema(Schema):
     difference = fields.Float(required=True, allow_none=True)
 
 
+class ConfusionSchema(Schema):
+    """How often each gesture was taken for each, in windows."""
+
+    classes = fields.List(fields.String(), required=True)
+    windows = fields.List(
+        fields.List(fields.Integer()),
+        required=True,
+        **about("A row a gesture that was made, a column what was told"),
+    )
+
+
+class AlikeSchema(Schema):
+    """The two gestures that are most mistaken for each other."""
+
+    gestures = fields.List(fields.String(), required=True)
+    share = fields.Float(required=True, **about("Of their windows, the mean of both"))
+
+
+class CurvePointSchema(Schema):
+    """How good a model is that so many repetitions teach."""
+
+    repetitions = fields.Integer(required=True, **about("Of each gesture, learned from"))
+    accuracy = fields.Float(required=True, **about("Balanced"))
+    estimated = fields.Boolean(required=True, **about("Else it was measured on repetitions left out"))
+
+
 class TrainedModelSchema(Schema):
     """The model that was made."""
 
@@ -98,6 +134,21 @@ class TrainedModelSchema(Schema):
     sha256 = fields.String(required=True)
     classes = fields.List(fields.String(), required=True)
     told = fields.String(required=True, **about("How good it is, in words"))
+    accuracy = fields.Float(
+        required=True, allow_none=True, **about("Balanced, on repetitions left out; null: it was not judged")
+    )
+    interval = fields.List(
+        fields.Float(), required=True, allow_none=True, **about("In which that lies by 95 %, its ends")
+    )
+    confusion = fields.Nested(ConfusionSchema, required=True, allow_none=True)
+    alike = fields.Nested(AlikeSchema, required=True, allow_none=True, **about("null: no two are"))
+    more_repetitions = fields.List(
+        fields.Nested(CurvePointSchema),
+        required=True,
+        **about(
+            "What was measured, then two estimates: of this model, which all repetitions taught, and with another one"
+        ),
+    )
     metrics = fields.Dict(
         keys=fields.String(), required=True, **about("On repetitions left out, as in the model's manifest")
     )
@@ -127,6 +178,7 @@ class JobSchema(Schema):
     person = fields.String(required=True, allow_none=True)
     use = fields.String(required=True, metadata={"enum": list(USES)})
     source = fields.String(required=True, allow_none=True)
+    unlabelled = fields.Boolean(required=True)
     created_at = fields.Float(required=True, **about("Unix s"))
     started_at = fields.Float(required=True, allow_none=True)
     ended_at = fields.Float(required=True, allow_none=True)

@@ -11,33 +11,43 @@ import numpy as np
 import numpy.typing as npt
 
 from app.emg.files.recordings import Recording
-from app.emg.source import UNLABELLED
+from app.emg.source import UNLABELLED, Samples
 from app.errors import DataError
 from app.inference import artefact
 from app.inference.artefact import WEIGHTS, Artefact, weights_bytes
 from app.inference.covariance.parameters import CovarianceParameters
 from app.inference.covariance.shared_stem import STEM
+from app.inference.history import with_history
 from app.inference.manifest import Manifest
-from app.inference.networks import build_for, load_arrays
-from app.learning.adaptation import least_seconds, rows_of_session
-from app.learning.covariance.graph import stem_graph
+from app.learning.covariance.graph import covariance_graph, stem_graph
 from app.learning.covariance.head import Head
 from app.learning.covariance.known import PRIOR, head_of, is_ring, own_confidence, prior_of
 from app.learning.covariance.unlabelled import Known, Layout, Learned, Own, learn
 from app.learning.covariance.windows import features_of
 from app.learning.datasets import HOP_S, Dataset, content_hashes, read
-from app.learning.export import export
 from app.learning.memory import seen_by, weights_for
-from app.learning.shipping import graph_windows
+from app.learning.own.graph_check import WINDOWS, expect_answers
+from app.learning.own.making import GRAPH, of_person
+from app.learning.progress import CHECKING, LEARNING, Stage, unheard
+from app.learning.splits import least_seconds, rows_of_session
 from app.learning.target import Target
 
 TEMPERATURE = 5.0  # of heads that no label has confirmed: a calibration error of 0.05 on 75 sessions
 
 
 def learn_minute(
-    parent: Artefact, recording: Recording, out: Target, *, session: int, mains: float | None
+    parent: Artefact,
+    recording: Recording,
+    out: Target,
+    *,
+    session: int,
+    mains: float | None,
+    person: str | None = None,
+    tell: Stage = unheard,
 ) -> Artefact:
     """Write an artefact made a person's own by a session's signal; no label is looked at, nor what comes later.
+
+    `person` is whose it is.
 
     Raises:
         DataError: the session is not there, too short, or shows too few gestures or nothing but rest; or the parent
@@ -51,13 +61,15 @@ def learn_minute(
     least_seconds(data, rows, parent.manifest, f"{recording.name}: session {session}")
     projection = parent.weights(file).get("project.weight")
     features = features_of(data, parent.manifest, projection)[rows]
+    tell(LEARNING)
     try:
         found = learn(features, known, layout_of(parent, known))
     except DataError as error:
         raise DataError(f"{recording.name}, session {session}: {error}") from None
     told = {**described(found), "windows": len(rows), "seconds": round(time.perf_counter() - started, 2)}
     used = {"session_sha256": data.hashes[0][session], "session": session, **described(found)}
-    return _save(parent, out, file, data, found.head.tempered(TEMPERATURE), used, told)
+    tell(CHECKING)
+    return _save(parent, out, file, data, found.head.tempered(TEMPERATURE), used, told, of_person(person))
 
 
 def known_to(parent: Artefact, hashes: Collection[str]) -> tuple[str, Known]:
@@ -133,14 +145,18 @@ def told(metrics: Mapping[str, Any]) -> str:
     said = (
         f"turned by {metrics['roll']} electrodes{', worn the other way round' if metrics['mirrored'] else ''}"
     )
-    said += f"; {metrics['rest_share']:.0%} of it is rest"
-    if metrics["lacking"]:
-        names = ", ".join(metrics["lacking"])
-        said += (
-            f"\nnot surely shown: {names}; so it fell back to what was shown, with no share expected of each. "
-            "Record a minute with every gesture and rest for a better one"
-        )
-    return said
+    return "\n".join([f"{said}; {metrics['rest_share']:.0%} of it is rest", *said_of(metrics)])
+
+
+def said_of(metrics: Mapping[str, Any]) -> list[str]:
+    """Return what a minute lacked, and what would help; nothing where it lacked nothing."""
+    if not metrics["lacking"]:
+        return []
+    names = ", ".join(metrics["lacking"])
+    return [
+        f"not surely shown: {names}; so it fell back to what was shown, with no share expected of each. "
+        "Record a minute with every gesture and rest for a better one"
+    ]
 
 
 def _save(
@@ -151,6 +167,7 @@ def _save(
     head: Head,
     used: Mapping[str, Any],
     metrics: Mapping[str, Any],
+    whose: Mapping[str, str],
 ) -> Artefact:
     parameters = CovarianceParameters.read(parent.manifest.hyper_parameters)
     own = head.shaping(parameters)
@@ -165,9 +182,8 @@ def _save(
     files = {WEIGHTS: weights_bytes(arrays)}
     if out.graphs:
         manifest = replace(parent.manifest, **changes)
-        network = build_for(manifest)
-        load_arrays(network, arrays)
-        files.update(export(network, manifest, graph_windows(manifest, data), out.progress))
+        files[GRAPH] = covariance_graph(manifest, arrays)
+        expect_answers(files[GRAPH], manifest, arrays, _some(manifest, data))
         files[STEM] = stem_graph(manifest, arrays)
     training = {
         **parent.manifest.training,
@@ -175,6 +191,7 @@ def _save(
         "hashes": seen_by(parent, file),
         "runs": {},
         "alignment": dict(used),
+        **whose,
     }
     return artefact.save_child(
         parent,
@@ -185,3 +202,11 @@ def _save(
         metrics={"alignment": dict(metrics)},
         **changes,
     )
+
+
+def _some(manifest: Manifest, data: Dataset) -> Samples:
+    """Return normalised windows of the recording with their history, (n, reads, channels)."""
+    rows = np.unique(np.linspace(0, len(data.start) - 1, WINDOWS).astype(np.int64))
+    spans = zip(data.piece[rows].tolist(), (data.start[rows] + data.length).tolist(), strict=True)
+    batch = np.stack([with_history(data.signal[first:end], manifest.reads) for first, end in spans])
+    return np.asarray((batch - manifest.mean) / manifest.std, np.float32)

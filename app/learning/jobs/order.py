@@ -34,6 +34,7 @@ class TrainingOrder:
     person: str | None
     classes: Mapping[str, str]  # of gestures, to what they are called from now on
     mains: float | None  # Hz
+    unlabelled: bool  # learn from the signal alone how the base is worn now
     memory: int  # bytes that the process may map
     seconds: int  # of a processor that it may take
 

@@ -41,7 +41,12 @@ def train(order: TrainingOrder, tell: Stage) -> dict[str, Any]:
     """
     tell(READING)
     recordings = [_loaded(order, name) for name in order.recordings]
-    made = _from_nothing(order, recordings, tell) if order.base is None else _child(order, recordings, tell)
+    if order.base is None:
+        made = _from_nothing(order, recordings, tell)
+    elif order.unlabelled:
+        made = _worn_again(order, recordings, tell)
+    else:
+        made = _child(order, recordings, tell)
     tell(CHECKING)
     proof = verified(made.artefact.path)
     return {
@@ -78,6 +83,26 @@ def _from_nothing(order: TrainingOrder, recordings: Sequence[Recording], tell: S
     tests = [test for _, test in folds(made.learned.windows)]
     comparison = compared(rival, made.learned.windows, tests, hashes, order.mains)
     return Outcome(artefact=made.artefact, metrics=metrics, comparison=comparison)
+
+
+def _worn_again(order: TrainingOrder, recordings: Sequence[Recording], tell: Stage) -> Outcome:
+    """Return the base as the signal alone says that it is worn now; no label is looked at, so nothing judges it."""
+    from app.learning.covariance.guided_minute import learn_minute, said_of
+    from app.learning.target import Target
+
+    assert order.base is not None
+    recording = merged(recordings)
+    made = learn_minute(
+        artefact.load(order.base),
+        recording,
+        Target(path=_target(order)),
+        session=int(recording.session[0]),
+        mains=order.mains,
+        person=order.person,
+        tell=tell,
+    )
+    metrics = made.manifest.metrics["alignment"]
+    return Outcome(artefact=made, metrics={**metrics, "advice": said_of(metrics)}, comparison=None)
 
 
 def _child(order: TrainingOrder, recordings: Sequence[Recording], tell: Stage) -> Outcome:

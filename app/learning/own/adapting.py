@@ -27,7 +27,8 @@ from app.learning.own.card import child_card
 from app.learning.own.cues import Refinement, refined
 from app.learning.own.graph_check import expect_parity
 from app.learning.own.joined import Joined, join
-from app.learning.own.judging import Judgement, judged
+from app.learning.own.judging import Judgement, folds, judged, judged_in_turn
+from app.learning.own.learning_curve import CurvePoint, Teacher, learning_curve
 from app.learning.own.making import (
     GRAPH,
     PROJECTION,
@@ -51,7 +52,7 @@ class Choice:
 
     session: int = 1
     repetitions: int | None = (
-        1  # the first ones; later ones judge. None: all, once all but the last were judged by it
+        1  # the first ones; later ones judge. None: all, once each was judged by a model of the others
     )
     rename: Mapping[str, str] | None = None  # of the parent's gestures, to what they are called from now on
     person: str | None = None  # whose it is
@@ -83,23 +84,27 @@ def adapt(
     signal = _from_zero(filtered(joined, plan, mains), parent.manifest)
     clean, moved = refined(joined, signal)
     windows = cut(clean, signal, plan)
-    count = choice.repetitions or max(1, int(windows.repetition.max(initial=0)) - 1)
+    count = choice.repetitions or int(windows.repetition.max(initial=1))
     rows = np.flatnonzero(windows.repetition <= count)
     _expect_each(windows, rows, replace(choice, repetitions=count))
     scale = scale_in(parent, file)
+
+    def teach(some: Ids, repetitions: int) -> Taught:
+        return _taught((parent, file), names, windows, some, scale, repetitions)
+
     tell(LEARNING)
-    taught = _taught((parent, file), names, windows, rows, scale, count)
+    taught = teach(rows, count)
     tell(JUDGING)
-    found = _judgement(windows, taught, rows)
-    metrics = {} if found is None else _figures(parent, file, names, windows, taught.scale, rows, found)
+    if choice.repetitions is None:
+        tested = _tested_in_turn(windows, teach, count)
+    else:
+        tested = _tested_on_later(windows, taught, rows)
+    metrics = {} if tested is None else _figures((parent, file), names, windows, scale, tested)
     if metrics and not even_if_worse:
         _expect_better(metrics)
-    if choice.repetitions is None and found is not None:
-        tell(LEARNING)
-        rows, count = np.arange(len(windows)), count + 1
-        taught = _taught((parent, file), names, windows, rows, scale, count)
     metrics = {**_counted(moved), **metrics, "seconds": round(time.perf_counter() - started, 2)}
-    metrics["advice"] = list(advice(clean, windows, moved, found))
+    found, curve = (None, ()) if tested is None else (tested.found, tested.curve)
+    metrics["advice"] = list(advice(clean, windows, moved, found, curve))
     tell(CHECKING)
     return _save(parent, out, file, (windows, taught, rows), replace(choice, repetitions=count), metrics)
 
@@ -232,39 +237,53 @@ def _head(
     )
 
 
-def _tested(windows: OwnWindows, rows: Ids) -> Ids:
-    """Return the windows of the later repetitions, of gestures that were taught."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Tested:
+    """How good the child is on windows that it was not taught."""
+
+    found: Judgement
+    rows: Ids
+    on: str  # what they are
+    curve: tuple[CurvePoint, ...] = ()
+
+
+def _tested_on_later(windows: OwnWindows, taught: Taught, rows: Ids) -> _Tested | None:
+    """Return how good it is on later repetitions, of gestures that were taught; None where there are none."""
     test = np.setdiff1d(np.arange(len(windows)), rows)
-    return test[np.isin(windows.label[test], np.unique(windows.label[rows]))]
+    test = test[np.isin(windows.label[test], np.unique(windows.label[rows]))]
+    if not len(test):
+        return None
+    found = judged(windows, taught, rows, test)
+    return _Tested(found=found, rows=test, on="the later repetitions of the same session")
 
 
-def _judgement(windows: OwnWindows, taught: Taught, rows: Ids) -> Judgement | None:
-    """Return how good the child is on the later repetitions; None where there are none."""
-    test = _tested(windows, rows)
-    return judged(windows, taught, rows, test) if len(test) else None
+def _tested_in_turn(windows: OwnWindows, teach: Teacher, count: int) -> _Tested | None:
+    """Return how good it is on each repetition when the others teach it; None where there is but one."""
+    found = judged_in_turn(windows, lambda rows: teach(rows, max(1, count - 1)))
+    if found is None:
+        return None
+    rows = np.concatenate([test for _, test in folds(windows)])
+    on = "each repetition, by a model that the others taught"
+    return _Tested(found=found, rows=rows, on=on, curve=learning_curve(windows, found, teach))
 
 
 def _figures(
-    parent: Artefact,
-    file: str,
-    names: Sequence[str],
-    windows: OwnWindows,
-    scale: Scale,
-    rows: Ids,
-    found: Judgement,
+    known: tuple[Artefact, str], names: Sequence[str], windows: OwnWindows, scale: Scale, tested: _Tested
 ) -> dict[str, Any]:
     """Return the child's figures, beside the parent's where it has all the gestures."""
-    before = _before(parent, file, names, windows, scale, _tested(windows, rows))
-    known = {} if before is None else {"balanced_accuracy_before": round(before, 4)}
+    found = tested.found
+    before = _before(*known, names, windows, scale, tested.rows)
     recall = zip(found.classes, found.recall, strict=True)
     return {
         **_rounded(found),
-        **known,
+        "tested_on": tested.on,
+        **({} if before is None else {"balanced_accuracy_before": round(before, 4)}),
         "chance": found.chance,
         "windows": found.windows,
         "repetitions": found.repetitions,
         "per_class_recall": {name: None if r is None else round(r, 4) for name, r in recall},
         "confusion": found.confusion.tolist(),
+        **({"learning_curve": [point.as_json() for point in tested.curve]} if tested.curve else {}),
     }
 
 
@@ -286,7 +305,6 @@ def _rounded(found: Judgement) -> dict[str, Any]:
         "balanced_accuracy": round(found.balanced_accuracy, 4),
         "interval": [round(value, 4) for value in found.interval],
         "lda_balanced_accuracy": round(found.lda, 4),
-        "tested_on": "the later repetitions of the same session",
     }
 
 

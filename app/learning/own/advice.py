@@ -10,6 +10,7 @@ import numpy as np
 from app.learning.own.cues import Refinement
 from app.learning.own.joined import Joined
 from app.learning.own.judging import Judgement
+from app.learning.own.learning_curve import CurvePoint, gain
 from app.learning.own.windows import SILENT, OwnWindows
 
 MISTAKEN = 0.2  # share of a gesture's windows taken for one other: worth a sentence
@@ -17,10 +18,15 @@ LOST = 0.3  # share taken for rest
 LIKE_REST = 5.0  # contrast to what lies around it, below which a gesture looks like rest
 SHORT_S = 4.0  # of a gesture in each repetition
 FEW = 3  # repetitions; fewer make a rough figure
+WORTH = 0.01  # of accuracy, that another repetition is likely to bring
 
 
 def advice(
-    joined: Joined, windows: OwnWindows, told: Refinement, judgement: Judgement | None
+    joined: Joined,
+    windows: OwnWindows,
+    told: Refinement,
+    judgement: Judgement | None,
+    curve: Sequence[CurvePoint] = (),
 ) -> tuple[str, ...]:
     """Return what is wrong with the recordings or the model, and what would help; nothing where all is well."""
     lines = [*_flat(windows), *_labels(told), *_amount(joined, judgement)]
@@ -32,6 +38,7 @@ def advice(
     if judgement is not None:
         lines += _mistaken(joined, judgement)
         lines += _against(judgement)
+    lines += _more(curve)
     return tuple(lines)
 
 
@@ -138,6 +145,14 @@ def _against(judgement: Judgement) -> list[str]:
             f"the classic baseline is better on these recordings ({judgement.lda:.2f}): record more repetitions"
         ]
     return []
+
+
+def _more(curve: Sequence[CurvePoint]) -> list[str]:
+    found = gain(curve)
+    if found is None or found[1] - found[0] < WORTH:
+        return []
+    now, then = found
+    return [f"another repetition of each gesture would likely bring it from {now:.2f} to {then:.2f}"]
 
 
 def _share(judgement: Judgement, true: int, other: int) -> float:

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import import_module
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from app.emg.source import Samples
 from app.errors import MyostreamError
 from app.inference.covariance.features import features
+from app.inference.covariance.logits import head_logits
+from app.inference.covariance.parameters import CovarianceParameters
+from app.inference.manifest import Manifest
 from app.inference.parity import ALLOWED
 from app.learning.own.teaching import Taught
 from app.learning.own.windows import OwnWindows
@@ -31,7 +37,25 @@ def expect_parity(graph: bytes, windows: OwnWindows, taught: Taught) -> None:
         rate=windows.joined.rate,
         projection=scale.projection,
     )
-    expected = taught.head.logits(found)
+    _expect_answers(graph, batch, taught.head.logits(found))
+
+
+def expect_answers(
+    graph: bytes, manifest: Manifest, weights: Mapping[str, npt.NDArray[Any]], normalised: Samples
+) -> None:
+    """Run a graph and its weights on normalised windows (n, reads, channels), and on channels that are none.
+
+    Raises:
+        MyostreamError: the graph answers otherwise, or onnxruntime is not installed.
+    """
+    parameters = CovarianceParameters.read(manifest.hyper_parameters)
+    projection = weights["project.weight"].astype(np.float64) if parameters.projected else None
+    batch, rate = _hard(normalised), manifest.sampling_rate
+    found = features(batch, parameters, length=manifest.length, rate=rate, projection=projection)
+    _expect_answers(graph, batch, head_logits(found, parameters, weights))
+
+
+def _expect_answers(graph: bytes, batch: Samples, expected: npt.NDArray[np.float64]) -> None:
     difference = float(np.abs(_answers(graph, batch) - expected).max() / np.abs(expected).max())
     if not difference <= ALLOWED["fp32"]:  # refuses NaN, too
         raise MyostreamError(

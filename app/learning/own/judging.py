@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,22 +48,27 @@ class Judgement:
 
 def judged(windows: OwnWindows, model: Taught, taught: Ids, test: Ids) -> Judgement:
     """Return how good a model is that some windows taught, on others; `chance` is what guessing gives."""
-    classes, label = windows.joined.classes, windows.label[test]
-    logits = model.logits(windows.moments[test])
-    predicted = logits.argmax(1)
-    tables = _tables(label, predicted, windows.repetition[test], len(classes))
-    return Judgement(
-        classes=classes,
-        confusion=confusion(label, predicted, len(classes)),
-        balanced_accuracy=_balanced(label, predicted),
-        interval=_bootstrap(tables),
-        lda=_balanced(label, _baseline(windows, model, taught, test)),
-        chance=1 / len(np.unique(label)),
-        repetitions=min(len(table) for table in tables),
-        windows=len(test),
-        logits=logits,
-        label=label,
-    )
+    guessing = 1 / len(np.unique(windows.label[test]))
+    baseline = _baseline(windows, model, taught, test)
+    return _judgement(windows, test, model.logits(windows.moments[test]), baseline, guessing)
+
+
+def judged_in_turn(windows: OwnWindows, teach: Callable[[Ids], Taught]) -> Judgement | None:
+    """Return how good models are each of which was taught without a repetition, on that; None where there is but one.
+
+    `chance` is what guessing gives.
+    """
+    parts = folds(windows)
+    if not parts:
+        return None
+    logits, predicted = [], []
+    for taught, test in parts:
+        model = teach(taught)
+        logits.append(model.logits(windows.moments[test]))
+        predicted.append(_baseline(windows, model, taught, test))
+    rows = np.concatenate([test for _, test in parts])
+    guessing = 1 / len(np.unique(windows.label[rows]))
+    return _judgement(windows, rows, np.concatenate(logits), np.concatenate(predicted), guessing)
 
 
 def folds(windows: OwnWindows) -> list[tuple[Ids, Ids]]:
@@ -84,7 +90,6 @@ def judge(windows: OwnWindows) -> Judgement | None:
     parts = folds(windows)
     if not parts:
         return None
-    classes = windows.joined.classes
     logits, predicted, by_chance = [], [], []
     for taught, test in parts:
         scale = scale_of(windows, taught)
@@ -96,19 +101,26 @@ def judge(windows: OwnWindows) -> Judgement | None:
         by_chance += [
             _by_chance(windows, features, taught, test, seed) for seed in range(-(-SHUFFLES // len(parts)))
         ]
-    rows, found = np.concatenate([test for _, test in parts]), np.concatenate(logits)
-    label = windows.label[rows]
-    tables = _tables(label, found.argmax(1), windows.repetition[rows], len(classes))
+    rows = np.concatenate([test for _, test in parts])
+    return _judgement(
+        windows, rows, np.concatenate(logits), np.concatenate(predicted), float(np.mean(by_chance))
+    )
+
+
+def _judgement(windows: OwnWindows, rows: Ids, logits: Doubles, baseline: Ids, chance: float) -> Judgement:
+    """Return the figures of those windows, of which a model said `logits` and the baseline predicted that."""
+    classes, label, predicted = windows.joined.classes, windows.label[rows], logits.argmax(1)
+    tables = _tables(label, predicted, windows.repetition[rows], len(classes))
     return Judgement(
         classes=classes,
-        confusion=confusion(label, found.argmax(1), len(classes)),
-        balanced_accuracy=_balanced(label, found.argmax(1)),
-        interval=_bootstrap(tables),
-        lda=_balanced(label, np.concatenate(predicted)),
-        chance=float(np.mean(by_chance)),
+        confusion=confusion(label, predicted, len(classes)),
+        balanced_accuracy=_balanced(label, predicted),
+        interval=interval_of(tables),
+        lda=_balanced(label, baseline),
+        chance=chance,
         repetitions=min(len(table) for table in tables),
         windows=len(rows),
-        logits=found,
+        logits=logits,
         label=label,
     )
 
@@ -149,12 +161,17 @@ def _tables(label: Ids, predicted: Ids, repetition: Ids, classes: int) -> list[D
     return found
 
 
-def _bootstrap(tables: list[Doubles]) -> tuple[float, float]:
-    """Return between what the balanced accuracy lies when each class's repetitions are drawn again."""
+def interval_of(tables: list[Doubles]) -> tuple[float, float]:
+    """Return between what the balanced accuracy lies when each class's repetitions are drawn again.
+
+    What is drawn of n repetitions varies by sqrt((n - 1) / n) of what it should, which of two is 0.7.
+    """
     chance = np.random.default_rng(SEED)
     recalls = []
     for table in tables:
-        drawn = table[chance.integers(len(table), size=(DRAWS, len(table)))].sum(1)  # (draws, 2)
-        recalls.append(drawn[:, 0] / drawn[:, 1])
-    low, high = np.quantile(np.mean(recalls, axis=0), INTERVAL)
+        count = len(table)
+        drawn = table[chance.integers(count, size=(DRAWS, count))].sum(1)  # (draws, 2)
+        found, own = drawn[:, 0] / drawn[:, 1], table[:, 0].sum() / table[:, 1].sum()
+        recalls.append(own + (found - own) * np.sqrt(count / max(count - 1, 1)))
+    low, high = np.clip(np.quantile(np.mean(recalls, axis=0), INTERVAL), 0, 1)
     return float(low), float(high)

@@ -30,6 +30,7 @@ from app.learning.own.cues import Refinement, refined
 from app.learning.own.graph_check import expect_parity
 from app.learning.own.joined import Joined, join
 from app.learning.own.judging import Judgement, judge
+from app.learning.own.learning_curve import CurvePoint, learning_curve
 from app.learning.own.signal_plan import SignalPlan, choose, filtered
 from app.learning.own.teaching import Taught, teach
 from app.learning.own.windows import OwnWindows, cut
@@ -57,6 +58,7 @@ class Learned:
     windows: OwnWindows
     told: Refinement
     judgement: Judgement | None
+    curve: tuple[CurvePoint, ...]  # by how many repetitions are learned from
     scale_and_head: Taught  # the head's temperature is in its weights
     temperature: float
     reject_below: float | None
@@ -136,6 +138,7 @@ def learn(
     expect_windows(windows)
     tell(JUDGING)
     judgement = judge(windows)
+    curve = learning_curve(windows, judgement, lambda rows, _: teach(windows, rows))
     tell(LEARNING)
     taught, temperature, level, error = confident(
         teach(windows, np.arange(len(windows))), judgement, clean.rest
@@ -146,11 +149,12 @@ def learn(
         windows=windows,
         told=told,
         judgement=judgement,
+        curve=curve,
         scale_and_head=taught,
         temperature=temperature,
         reject_below=level,
         calibration_error=error,
-        advice=advice(clean, windows, told, judgement),
+        advice=advice(clean, windows, told, judgement, curve),
     )
 
 
@@ -326,6 +330,7 @@ def metrics_of(learned: Learned) -> dict[str, Any]:
         "windows": found.windows,
         "per_class_recall": {name: None if r is None else round(r, 4) for name, r in recall},
         "confusion": found.confusion.tolist(),
+        "learning_curve": [point.as_json() for point in learned.curve],
         "calibration_error": round(learned.calibration_error or 0.0, 4),
         "advice": list(learned.advice),
     }

@@ -42,6 +42,7 @@ class TrainingRequest:
     )  # of gestures, to what they are called from now on
     use: str = IF_BETTER
     source: str | None = None  # None: the default one
+    unlabelled: bool = False  # learn from the signal alone how the base is worn now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +58,7 @@ class Job:
     use: str
     source: str | None
     created_at: float  # Unix s
+    unlabelled: bool = False
     state: str = QUEUED
     stage: str | None = None  # of STAGES, while it runs
     progress: float = 0.0  # 0 to 1; never goes back
@@ -71,6 +73,7 @@ class Job:
 
 
 _NAMES = frozenset(one.name for one in fields(Job))
+_NEW = frozenset({"unlabelled"})  # that a version before did not write
 
 
 def encode(job: Job) -> bytes:
@@ -86,7 +89,7 @@ def decode(text: bytes) -> Job:
     """
     try:
         values = json.loads(text)
-        if not isinstance(values, dict) or set(values) != _NAMES or values["state"] not in STATES:
+        if not isinstance(values, dict) or values.keys() | _NEW != _NAMES or values["state"] not in STATES:
             raise ValueError
         return Job(**{**values, "recordings": tuple(values["recordings"])})
     except (ValueError, TypeError):

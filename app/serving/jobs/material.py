@@ -29,6 +29,8 @@ def expect_material(root: Path, asked: TrainingRequest, base: Manifest | None) -
     Raises:
         TrainingFieldError: names the field and says what is wrong with it.
     """
+    if asked.unlabelled:
+        _expect_base_alone(asked, base)
     seconds: Counter[str] = Counter()
     headers = []
     for name in asked.recordings:
@@ -36,6 +38,8 @@ def expect_material(root: Path, asked: TrainingRequest, base: Manifest | None) -
         headers.append(header)
         seconds.update(shown)
     _expect_alike(headers, base)
+    if asked.unlabelled:
+        return
     if not seconds:
         raise TrainingFieldError(
             "recordings",
@@ -47,6 +51,16 @@ def expect_material(root: Path, asked: TrainingRequest, base: Manifest | None) -
             "recordings", f"they show nothing but {only}; a model needs rest and at least one gesture"
         )
     _expect_names(asked, list(seconds), base)
+
+
+def _expect_base_alone(asked: TrainingRequest, base: Manifest | None) -> None:
+    """See that there is a model whose gestures the signal can show, and that nothing is said of their names."""
+    if base is None:
+        raise TrainingFieldError(
+            "base", "a signal without labels says how a model is worn now; name one that knows the gestures"
+        )
+    if asked.classes:
+        raise TrainingFieldError("classes", "nothing is called otherwise where no label is looked at")
 
 
 def _recording(root: Path, name: str) -> tuple[RecordingHeader, dict[str, int]]:

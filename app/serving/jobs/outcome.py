@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from operator import itemgetter
 from typing import Any
 
 from app.inference.artefact import Artefact
+from app.inference.manifest import Manifest
 from app.serving.jobs.job import IF_BETTER, NO
+
+ALIKE = 0.05  # share of two gestures' windows that are mistaken, below which nobody need hear of it
 
 
 def result_of(model: Artefact, found: Mapping[str, Any]) -> dict[str, Any]:
@@ -17,6 +22,7 @@ def result_of(model: Artefact, found: Mapping[str, Any]) -> dict[str, Any]:
         "sha256": model.sha256,
         "classes": list(model.manifest.classes),
         "told": told(metrics),
+        **_judged(model.manifest, metrics),
         "metrics": metrics,
         "advice": list(found["metrics"].get("advice", ())),
         "comparison": found["comparison"],
@@ -29,8 +35,45 @@ def result_of(model: Artefact, found: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _judged(manifest: Manifest, metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how good it is, in numbers; nulls where it was not judged."""
+    if "interval" not in metrics:
+        none = dict.fromkeys(("accuracy", "interval", "confusion", "alike"))
+        return {**none, "more_repetitions": []}
+    return {
+        "accuracy": metrics["balanced_accuracy"],
+        "interval": metrics["interval"],
+        "confusion": {"classes": list(manifest.classes), "windows": metrics["confusion"]},
+        "alike": alike(manifest.classes, manifest.rest_class, metrics["confusion"]),
+        "more_repetitions": metrics.get("learning_curve", []),
+    }
+
+
+def alike(classes: Sequence[str], rest: str, confusion: Sequence[Sequence[int]]) -> dict[str, Any] | None:
+    """Return the two gestures that are most mistaken for each other, and in which share; None where hardly any is.
+
+    Rest is none of them: what is taken for it is too weak, not alike.
+    """
+    totals = [sum(row) for row in confusion]
+
+    def share(one: int, two: int) -> float:
+        return (confusion[one][two] / totals[one] + confusion[two][one] / totals[two]) / 2
+
+    tested = [k for k, name in enumerate(classes) if name != rest and totals[k]]
+    pairs = [(share(one, two), classes[one], classes[two]) for one, two in combinations(tested, 2)]
+    worst = max(pairs, key=itemgetter(0), default=None)
+    if worst is None or worst[0] < ALIKE:
+        return None
+    return {"gestures": list(worst[1:]), "share": round(worst[0], 4)}
+
+
 def told(metrics: Mapping[str, Any]) -> str:
     """Return in words how good it is."""
+    if "roll" in metrics:
+        worn = f"turned by {metrics['roll']}{', the other way round' if metrics['mirrored'] else ''}"
+        return (
+            f"not judged: nobody said which gesture was made when; {worn}, {metrics['rest_share']:.0%} rest"
+        )
     if "interval" not in metrics:
         return "not judged: there is one repetition of each gesture, and none left to judge it by"
     low, high = metrics["interval"]

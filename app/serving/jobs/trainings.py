@@ -200,6 +200,7 @@ class Trainings:
             person=asked.person,
             use=asked.use,
             source=asked.source,
+            unlabelled=asked.unlabelled,
             created_at=round(self._wall(), 3),
         )
 
@@ -305,6 +306,7 @@ class Trainings:
             person=asked.person,
             classes=asked.classes,
             mains=settings.mains_hz,
+            unlabelled=asked.unlabelled,
             memory=MEMORY,
             seconds=SECONDS,
         )

@@ -47,6 +47,8 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
     record(there, "lazy", aside, names=("rest", "fist"), weak=(1,))
     record(there, "wide", aside, channels=8)
     record(there, "blank", aside, label=None, repetition=None, gesture_names=None)
+    blank: Json = {"label": None, "repetition": None, "gesture_names": None}
+    record(there, "free", aside, held_s=3.5, **blank)  # of the person of `anna`
     record(
         there,
         "still",
@@ -137,12 +139,40 @@ def test_a_recording_becomes_a_model_with_its_figures_and_card(client: FlaskClie
     assert result["classes"] == ["rest", "fist", "open", "index"]
     assert result["told"].startswith("balanced accuracy 1.00 (1.00-1.00) on repetitions left out; LDA ")
     assert any("hold gestures for 5 s" in line for line in result["advice"])
+    assert (result["accuracy"], result["interval"], result["alike"]) == (1.0, [1.0, 1.0], None)
+    assert result["confusion"]["classes"] == result["classes"]
+    shown = np.array(result["confusion"]["windows"])
+    assert (shown == np.diag(np.diag(shown))).all()
+    points = [(point["repetitions"], point["estimated"]) for point in result["more_repetitions"]]
+    assert points == [(1, False), (2, False), (3, True), (4, True)]
     assert (result["used"], result["why_not_used"]) == (False, "nobody asked for it (use=no)")
     listed = client.get("/models/mine").get_json()
     assert (listed["sha256"], listed["lineage"]["person"]) == (result["sha256"], "S01")
     assert listed["metrics"]["own"]["interval"] == result["metrics"]["interval"]
     assert (instance / "models" / "mine" / "README.md").read_text().startswith("# mine")
     assert client.get("/jobs").get_json()["jobs"][0] == last
+
+
+def test_a_model_is_put_on_again_by_free_movement_alone(client: FlaskClient) -> None:
+    over(client, train(client, "donor"))
+    last = over(
+        client, train(client, "today", "free", base="donor", unlabelled=True, use="if-better", person="S01")
+    )
+    assert (last["state"], last["error"], last["unlabelled"]) == ("done", None, True)
+    result = last["result"]
+    assert result["told"].startswith("not judged: nobody said which gesture was made when; turned by 0")
+    figures = {name: result[name] for name in ("accuracy", "interval", "confusion", "alike", "comparison")}
+    assert figures == dict.fromkeys(figures)
+    assert result["more_repetitions"] == []
+    assert (result["used"], "nobody said which gesture" in result["why_not_used"]) == (False, True)
+    assert client.get("/models/today").get_json()["lineage"]["parent"]["name"] == "donor"
+
+
+def test_free_movement_that_shows_nothing_fails_and_says_what_would_show_it(client: FlaskClient) -> None:
+    over(client, train(client, "giver"))
+    last = over(client, train(client, "nothing", "still", base="giver", unlabelled=True))
+    assert last["state"] == "failed"
+    assert "record a minute with every gesture and as much rest" in last["error"]
 
 
 def test_its_stages_are_told_as_people_say_them(client: FlaskClient) -> None:
@@ -184,6 +214,13 @@ def test_its_stages_are_told_as_people_say_them(client: FlaskClient) -> None:
         ({"use": "maybe"}, "use", "must be one of if-better, yes, no"),
         ({"source": "nobody"}, "source", "no source 'nobody'"),
         ({"person": 3}, "person", "Not a valid string"),
+        ({"unlabelled": True}, "base", "name one that knows the gestures"),
+        (
+            {"unlabelled": True, "base": "kin", "classes": {"fist": "grasp"}},
+            "classes",
+            "where no label is looked at",
+        ),
+        ({"unlabelled": "yes"}, "unlabelled", "Not a valid boolean"),
         ({"speed": 3}, "speed", "unknown field; there are recordings, name,"),
     ],
 )

@@ -15,9 +15,12 @@ import pytest
 from app.config import ROOT
 from app.errors import DataError
 from app.inference import artefact
+from app.learning.covariance.known import head_of
+from app.learning.covariance.windows import features_of
+from app.learning.datasets import load_one, read
 from app.learning.jobs.order import PROCESS, STAGES, TrainingOrder
 from app.learning.jobs.training import merged, train
-from tests.learning.own.makers import recording
+from tests.learning.own.makers import own, recording
 from tests.serving.jobs.taught import record
 
 MYO = ROOT / "instance" / "models" / "myo-8ch-200hz"
@@ -43,6 +46,7 @@ def order(instance: Path, aside: Path, *recordings: str, **changes: Any) -> Trai
         "person": None,
         "classes": {},
         "mains": None,
+        "unlabelled": False,
         "memory": 6 * 2**30,
         "seconds": 120,
     }
@@ -98,7 +102,7 @@ def test_a_model_is_not_compared_with_one_that_learned_from_the_same_recordings(
     assert "was taught with these recordings" in found["comparison"]["why"]
 
 
-def test_a_child_learns_from_all_repetitions_and_is_judged_on_the_last(
+def test_a_child_learns_from_all_repetitions_and_is_judged_on_each_in_turn(
     instance: Path, tmp_path: Path
 ) -> None:
     asked = order(instance, tmp_path, "anna", base=str(MYO), person="S01", classes={"fist": "Faust"})
@@ -109,10 +113,63 @@ def test_a_child_learns_from_all_repetitions_and_is_judged_on_the_last(
     assert model.manifest.training["calibration"]["repetitions"] == 3
     assert model.manifest.training["person"] == "S01"
     assert "Faust" in model.manifest.classes
-    low, high = found["metrics"]["interval"]
-    assert low <= found["metrics"]["balanced_accuracy"] <= high
+    metrics = found["metrics"]
+    assert (metrics["tested_on"], metrics["repetitions"]) == (
+        "each repetition, by a model that the others taught",
+        3,
+    )
+    low, high = metrics["interval"]
+    assert low <= metrics["balanced_accuracy"] <= high
+    assert [point["repetitions"] for point in metrics["learning_curve"]] == [1, 2, 3, 4]
     assert found["comparison"] == {"model": "myo-8ch-200hz", "balanced_accuracy": 0.5, "why": None}
     assert "made one person's own" in (model.path / "README.md").read_text()
+
+
+def test_a_model_is_worn_again_by_the_signal_alone(instance: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    second.mkdir()
+    mine = train(order(instance, first, "anna"), lambda _: None)["folder"]
+    blank = {"label": None, "repetition": None, "gesture_names": None}
+    record(instance, "free", tmp_path, channels=8, held_s=3.5, **blank)
+    asked = order(instance, second, "free", base=mine, unlabelled=True, person="S01", name="today")
+
+    found = train(asked, lambda _: None)
+
+    model = artefact.load(found["folder"])
+    assert model.manifest.parent is not None
+    assert (model.manifest.parent.name, model.manifest.training["person"]) == ("mine", "S01")
+    assert {"roll", "rest_share", "lacking"} <= set(found["metrics"])
+    assert (found["comparison"], found["proof"]["by"]) == (None, "reference")
+    data = read([load_one(first_labelled(tmp_path))], model.manifest, None)
+    assert np.mean(head_of(model).predict(features_of(data, model.manifest)) == data.label) > 0.9
+
+
+def first_labelled(folder: Path) -> Path:
+    """The same signal as `free`, with its labels."""
+    return own(
+        folder / "labelled.npz",
+        held_s=3.5,
+        channels=8,
+        rate=200.0,
+        repetitions=3,
+        names=("rest", "fist", "open", "point"),
+    )
+
+
+def test_nothing_but_rest_says_nothing_of_how_it_is_worn(instance: Path, tmp_path: Path) -> None:
+    still = np.random.default_rng(0).normal(size=(20 * 200, 8)).astype(np.float32)
+    blank = {"label": None, "repetition": None, "gesture_names": None}
+    record(instance, "quiet", tmp_path, channels=8, emg=still, **blank)
+    mine = train(order(instance, tmp_path, "anna"), lambda _: None)["folder"]
+    aside = tmp_path / "aside"
+    aside.mkdir()
+    with pytest.raises(DataError, match="hardly stronger at its strongest than at its weakest"):
+        train(
+            order(instance, aside, "quiet", base=mine, unlabelled=True, name="today"),
+            lambda _: None,
+        )
+    assert list(aside.iterdir()) == []
 
 
 def test_several_recordings_count_their_repetitions_on(tmp_path: Path) -> None:

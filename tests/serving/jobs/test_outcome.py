@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.serving.jobs.job import IF_BETTER, NO, YES
-from app.serving.jobs.outcome import told, why_not
+from app.serving.jobs.outcome import alike, told, why_not
 
 JUDGED = {"balanced_accuracy": 0.9, "interval": [0.8, 0.95], "lda_balanced_accuracy": 0.85, "chance": 0.3}
 
@@ -36,3 +36,21 @@ def result(
 def test_use(use: str, of: dict[str, Any], says: str | None) -> None:
     why = why_not(use, of)
     assert (why is None) if says is None else (says in (why or ""))
+
+
+CLASSES = ("rest", "fist", "grasp", "point")
+
+
+@pytest.mark.parametrize(
+    ("confusion", "found"),
+    [
+        ([[9, 1, 0, 0], [0, 8, 2, 0], [0, 6, 14, 0], [0, 1, 0, 9]], (["fist", "grasp"], 0.25)),
+        ([[5, 5, 0, 0], [5, 5, 0, 0], [0, 0, 10, 0], [0, 0, 0, 10]], None),
+        ([[10, 0, 0, 0], [0, 96, 4, 0], [0, 0, 10, 0], [0, 0, 0, 10]], None),
+        ([[10, 0, 0, 0], [0, 5, 5, 0], [0, 0, 0, 0], [0, 0, 0, 10]], None),
+    ],
+    ids=["the-mean-of-both-shares", "rest-is-none-of-them", "hardly-any", "one-was-not-tested"],
+)
+def test_the_two_gestures_that_are_alike(confusion: list[list[int]], found: Any) -> None:
+    told = None if found is None else {"gestures": found[0], "share": found[1]}
+    assert alike(CLASSES, "rest", confusion) == told
