@@ -41,6 +41,7 @@ _BODIES: dict[str, dict[str, Any]] = {
         "subject": "S01",
         "plan": {"gestures": ["fist", "open_hand"], "repetitions": 1, "seconds": 3},
     },
+    "POST /emg/recordings/{name}/prompt": {"action": "pause"},
     "POST /trainings": {"recordings": [RECORDING], "name": PROFILE, "person": "S01", "use": "if-better"},
 }
 

@@ -20,8 +20,9 @@ from app.errors import DataError, MyostreamError
 
 if TYPE_CHECKING:
     from app.config import Settings
+    from app.emg.recording.course import Prompt
     from app.emg.recording.export_npz import Summary
-    from app.emg.recording.label_plan import LabelPlan, Prompt
+    from app.emg.recording.label_plan import LabelPlan
     from app.serving.recordings.session import RecordingSession
     from app.serving.sources.opening import Opened
 

@@ -97,7 +97,7 @@ def test_a_benchmark_takes_its_iterations_in_a_body_or_in_a_query(api: dict[str,
     assert [given["name"] for given in described["parameters"]] == ["num_iterations", "backends"]
 
 
-RECORDING = {"name", "state", "source", "samples", "gaps", "model", "error", "prompt"}
+RECORDING = {"name", "state", "source", "samples", "gaps", "model", "error", "prompt", "repetitions"}
 ANSWERS = {
     "GET /health": (JSON, {"status", "tensorrt_available", "emg_mode", "backends", "model", "source"}, set()),
     "GET /health/live": (JSON, {"status"}, set()),
@@ -115,6 +115,7 @@ ANSWERS = {
     "GET /emg/quality": (JSON, {"source", "ok", "channels", "loss"}, {422, 503}),
     "GET /emg/recordings": (JSON, {"recordings"}, {503}),
     "GET /emg/recordings/{name}": (JSON, RECORDING, {404, 422, 503}),
+    "POST /emg/recordings/{name}/prompt": (JSON, RECORDING, {400, 404, 408, 409, 413, 415, 422, 503}),
     "POST /emg/recordings/{name}/stop": (JSON, RECORDING, {404, 422, 503}),
     "POST /benchmark": (JSON, {"pytorch", "tensorrt", "onnxruntime"}, READS_BODY | {409}),
 }

@@ -16,8 +16,14 @@ from app.api.access.access import CONTROL, READ, current_caller, needs
 from app.api.codec.decoding import load_json, load_query
 from app.api.context import current_pipeline, current_runtime
 from app.api.openapi import body, fails, named, query
-from app.api.schemas.params import RecordingJob
-from app.api.schemas.recordings import DownloadSchema, RecordingSchema, RecordingsSchema, RecordingStartSchema
+from app.api.schemas.params import PromptJob, RecordingJob
+from app.api.schemas.recordings import (
+    DownloadSchema,
+    PromptActionSchema,
+    RecordingSchema,
+    RecordingsSchema,
+    RecordingStartSchema,
+)
 from app.emg.recording.folder import NAME
 from app.errors import NotReadyError
 from app.serving.recordings.info import RecordingInfo
@@ -35,7 +41,7 @@ _KINDS = {  # by the file's suffix
     "zip": "application/zip",
     "xdf": "application/octet-stream",
 }
-_start, _download = RecordingStartSchema(), DownloadSchema()
+_start, _download, _prompt_action = RecordingStartSchema(), DownloadSchema(), PromptActionSchema()
 
 
 @bp.post("")
@@ -64,6 +70,20 @@ def start() -> dict[str, Any]:
 def recordings() -> dict[str, Any]:
     """All recordings, the newest first."""
     return {"recordings": [described(state) for state in current_runtime().recorder.states()]}
+
+
+@bp.post("/<name>/prompt", parameters=named(NAME.pattern))
+@bp.doc(requestBody=body(PromptActionSchema, required=True))
+@bp.response(200, RecordingSchema)
+@fails(bp, 400, 404, 409, 413, 415, 422, 503)
+def prompt(name: str) -> dict[str, Any]:
+    """Pause or resume the prompts of a recording, have something done again, or leave out what is asked now.
+
+    It counts from the sample that the server had last when it was asked. What was begun and is done again is not
+    labelled, and nothing learns from it.
+    """
+    job: PromptJob = load_json(_prompt_action)
+    return described(current_runtime().recorder.prompt(name, job.action, job.index))
 
 
 @bp.post("/<name>/stop", parameters=named(NAME.pattern))
@@ -144,4 +164,5 @@ def described(state: RecordingInfo) -> dict[str, Any]:
 def _prompt(state: RecordingInfo) -> dict[str, Any] | None:
     if state.prompt is None:
         return None
-    return {**asdict(state.prompt), "seconds_left": round(state.prompt.seconds_left, 3)}
+    rounded = ("seconds_left", "seconds", "total_seconds_left")
+    return {**asdict(state.prompt), **{name: round(getattr(state.prompt, name), 3) for name in rounded}}

@@ -131,3 +131,11 @@ class RecordingJob:
             DataError: a part of it is out of range.
         """
         return None if self.plan is None else plan_of(**self.plan, rest=rest)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptJob:
+    """What is to be done about the prompts; `index` is the repetition that is to be done again."""
+
+    action: str
+    index: int | None = None

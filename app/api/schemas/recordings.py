@@ -6,15 +6,19 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, post_load
+from marshmallow import Schema, ValidationError, fields, post_load, validates_schema
 from marshmallow.validate import Length, OneOf
 
 from app.api.schemas.fields import Number, Whole, about
-from app.api.schemas.params import RecordingJob
+from app.api.schemas.params import PromptJob, RecordingJob
 from app.emg.recording import label_plan
+from app.emg.recording.course import ACTIONS, DONE, MAX_ACTIONS, REDONE, SKIPPED
 from app.emg.recording.folder import ALLOWED, NAME, SUBJECT, SUBJECT_ALLOWED
+from app.emg.recording.prompt_log import VERDICTS
 from app.errors import DataError
 from app.serving.recordings.service import FORMATS
+
+MAX_REPETITION = label_plan.MAX_STEPS + 2 * MAX_ACTIONS  # entries that there can be
 
 
 def matches(pattern: re.Pattern[str], allowed: str) -> Callable[[str], None]:
@@ -85,14 +89,85 @@ class RecordingStartSchema(Schema):
         return job
 
 
+class PromptActionSchema(Schema):
+    """What is to be done about the prompts."""
+
+    action = fields.String(
+        required=True,
+        validate=OneOf(ACTIONS, error="must be one of {choices}"),
+        **about(
+            "pause: at once; resume: after a short get-ready, and what was under way begins anew. redo: the gesture "
+            "under way is asked again, or while one rests the one before. skip: what is under way, or else comes next, "
+            "is left out",
+            example="pause",
+        ),
+    )
+    index = Whole(
+        0,
+        MAX_REPETITION,
+        allow_none=True,
+        load_default=None,
+        **about("With redo: which of `repetitions`, counted from 0, is to be done again"),
+    )
+
+    @validates_schema
+    def expect_redo(self, values: dict[str, Any], **_: Any) -> None:
+        """Only what is done again has an index."""
+        if values.get("index") is not None and values.get("action") != "redo":
+            raise ValidationError({"index": ["only redo takes an index"]})
+
+    @post_load
+    def make(self, values: dict[str, Any], **_: Any) -> PromptJob:
+        return PromptJob(**values)
+
+
 class PromptSchema(Schema):
     """What the person is to do now."""
 
-    label = fields.String(required=True, allow_none=True, **about("Null during the countdown"))
+    label = fields.String(
+        required=True,
+        allow_none=True,
+        **about("Null while one gets ready, while it is paused, and at the end"),
+    )
     next_label = fields.String(required=True, allow_none=True, **about("Null with the last step"))
-    seconds_left = fields.Float(required=True)
+    seconds_left = fields.Float(required=True, **about("0 while it is paused"))
+    seconds = fields.Float(required=True, **about("Of this step, or of the get-ready, from its begin"))
     step = fields.Integer(required=True, **about("From 1; 0 during the countdown"))
     steps = fields.Integer(required=True)
+    repetition = fields.Integer(required=True, **about("Of this step, or of the one to come"))
+    repetitions = fields.Integer(required=True)
+    paused = fields.Boolean(required=True)
+    total_seconds_left = fields.Float(
+        required=True, **about("Of the whole plan; from a resume on, while paused")
+    )
+
+
+class RepetitionSchema(Schema):
+    """A step that was asked, a gesture or rest, and how it went."""
+
+    label = fields.String(required=True)
+    repetition = fields.Integer(required=True)
+    first_sample = fields.Integer(required=True, **about("Sample index of the source"))
+    end_sample = fields.Integer(
+        required=True, **about("Before which it ended; the same: skipped before it began")
+    )
+    state = fields.String(
+        required=True,
+        metadata={
+            "enum": [DONE, REDONE, SKIPPED],
+            "description": "Nothing is learned from what is redone (cut short, or asked again) or skipped",
+        },
+    )
+    verdict = fields.String(
+        required=True,
+        allow_none=True,
+        metadata={
+            "enum": [*VERDICTS, None],
+            "description": "nothing: as quiet as rest. other: unlike its first repetition. restless: rest that is "
+            "none. bad_signal: an electrode was off. Null: not judged",
+        },
+    )
+    advice = fields.String(required=True, allow_none=True, **about("One sentence for the person"))
 
 
 class RecordedModelSchema(Schema):
@@ -129,6 +204,12 @@ class RecordingSchema(Schema):
     recovered = fields.Boolean(required=True, **about("The server was killed; this is what was on the disk"))
     prompt = fields.Nested(
         PromptSchema, required=True, allow_none=True, **about("With a plan, while it runs")
+    )
+    repetitions = fields.List(
+        fields.Nested(RepetitionSchema),
+        required=True,
+        allow_none=True,
+        **about("What was asked so far and is over, in its order; null in the list of all recordings"),
     )
 
 

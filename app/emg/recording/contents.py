@@ -14,6 +14,7 @@ import numpy.typing as npt
 from app.emg.auxiliary import AuxChunk
 from app.emg.files.recordings import MAX_ID
 from app.emg.recording import folder as folders
+from app.emg.recording import prompt_log
 from app.emg.recording.folder import LOG
 from app.emg.recording.header import RecordingHeader
 from app.emg.recording.log_format import Entry, RecordedModel, RecordedPrediction, read
@@ -77,6 +78,7 @@ class Contents:
         self.aux_samples = [0] * len(header.aux)
         self.predictions = Spool(root / header.name, PREDICTION)
         self.models = ModelsUsed(header.model)
+        self._prompts = prompt_log.read(root, header)
 
     @property
     def places(self) -> int:
@@ -262,8 +264,8 @@ class Contents:
         within = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         index = np.repeat(table["index"], counts) + within
         label, repetition = own, repeated
-        if self.header.plan is not None:
-            label, repetition = self.header.plan.label_rows(index - self._first, self.header.sampling_rate)
+        if self._prompts is not None:
+            label, repetition = self._prompts.course.label_rows(index - self._first)
         return Rows(
             place=np.repeat(table["place"], counts) + within,
             sample_index=index,

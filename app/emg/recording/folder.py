@@ -1,9 +1,9 @@
 """A recording's folder: `<root>/<name>/` with its header, its log and how it ended. Nothing outside is touched.
 
-Three files: `recording.json` says what was recorded and never changes; `log.bin` only grows (recording_log.py);
+Files: `recording.json` says what was recorded and never changes; `log.bin` only grows (recording_log.py);
 `end.json` says how it goes while the recording runs, and in the end how it ended. It is as long from the beginning as
 it will ever be, so that the reason can still be written when the disk is full. Another process asks the writer to stop
-by a file named `stop`.
+by a file named `stop`. Where there is a plan, `prompts.jsonl` says what became of it (prompt_log.py).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from app.emg.recording.json_fields import read_object
 from app.emg.recording.progress import SAID, RecordingProgress, progress_of
 from app.errors import DataError, RecordingNameError, no_descriptor
 
-HEADER, LOG, END, STOP = "recording.json", "log.bin", "end.json", "stop"
+HEADER, LOG, END, STOP, PROMPTS = "recording.json", "log.bin", "end.json", "stop", "prompts.jsonl"
 END_BYTES = 1024
 MAX_ERROR = 300  # characters of a reason that are kept
 ALLOWED = "a name has 1 to 64 letters (a-z, A-Z), digits, '-', '_' and '.', and begins with a letter or digit"
@@ -190,6 +190,19 @@ def ask_to_stop(root: Path, name: str) -> None:
         pass
 
 
+def write_beside(root: Path, name: str, file: str, content: bytes) -> None:
+    """Put a small file into a recording's folder, there in full or not at all.
+
+    Raises:
+        RecordingNameError: there is no such recording.
+        OSError: it cannot be written.
+    """
+    part = f".{file}.part"
+    with open_file(root, name, part, os.O_RDWR | os.O_CREAT) as opened:
+        opened.write(content)
+    (root / name / part).rename(root / name / file)
+
+
 @contextmanager
 def beginning(root: Path) -> Iterator[None]:
     """One process at a time may begin a recording.
@@ -253,7 +266,7 @@ def _damaged(name: str, file: str) -> str:
 def size(root: Path, name: str) -> int:
     """Bytes of its files, without those of an export."""
     found = 0
-    for file in (HEADER, LOG, END):
+    for file in (HEADER, LOG, END, PROMPTS):
         with suppress(FileNotFoundError):
             found += (root / name / file).lstat().st_size
     return found

@@ -1,8 +1,4 @@
-"""What a person is asked to do while recording: gestures in order, and which sample belongs to which.
-
-A plan is counted in samples, not by the clock: a prompt that ends after 3 s ends with the sample that completes
-3 s, so labels stay with the signal however late a chunk arrives.
-"""
+"""What a person is to be asked to do while recording: gestures in order (course.py has when)."""
 
 from __future__ import annotations
 
@@ -15,12 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import numpy.typing as npt
-
 from app.emg.recording.json_fields import list_of, real_of, text_of, whole_of
 from app.emg.recording.plain_text import is_plain
-from app.emg.source import UNLABELLED, Labels
 from app.errors import DataError
 
 REST = "rest"
@@ -41,17 +33,6 @@ class Step:
     label: str
     seconds: float
     repetition: int
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """What the person is to do now. `label` is None during the countdown."""
-
-    label: str | None
-    next_label: str | None
-    seconds_left: float
-    step: int  # 1..steps; 0 during the countdown
-    steps: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,36 +70,6 @@ class LabelPlan:
         """Rest first where the plan has it, then the gestures as they come up; a label is an index into it."""
         names = dict.fromkeys(step.label for step in self.steps)
         return ((self.rest,) if self.rest in names else ()) + tuple(n for n in names if n != self.rest)
-
-    def ends(self, rate: float) -> npt.NDArray[np.int64]:
-        """(1 + steps,): before which sample the countdown and each step end; sample 0 is the plan's first."""
-        until = np.cumsum([self.countdown_s, *(step.seconds for step in self.steps)])
-        return np.floor(until * rate + 0.5).astype(np.int64)
-
-    def label_rows(self, positions: npt.NDArray[np.int64], rate: float) -> tuple[Labels, Labels]:
-        """Label and repetition (n,) of samples by their distance from the plan's first.
-
-        Those of the countdown, and after the end, are UNLABELLED and have repetition 0.
-        """
-        names = self.gesture_names
-        ids = [UNLABELLED, *(names.index(step.label) for step in self.steps), UNLABELLED]
-        repetitions = [0, *(step.repetition for step in self.steps), 0]
-        row = np.searchsorted(self.ends(rate), positions, side="right")
-        return np.array(ids, np.int16)[row], np.array(repetitions, np.int16)[row]
-
-    def prompt(self, position: int, rate: float) -> Prompt | None:
-        """Return what is asked of the person at that sample; None once the plan is over."""
-        ends = self.ends(rate)
-        row = int(np.searchsorted(ends, position, side="right"))
-        if row == len(ends):
-            return None
-        return Prompt(
-            label=self.steps[row - 1].label if row else None,
-            next_label=self.steps[row].label if row < len(self.steps) else None,
-            seconds_left=float((ends[row] - position) / rate),
-            step=row,
-            steps=len(self.steps),
-        )
 
     def as_json(self) -> dict[str, Any]:
         """Return what `from_json` reads."""

@@ -14,7 +14,8 @@ from typing import BinaryIO
 from app import private_files
 from app.emg.auxiliary import AuxChunk
 from app.emg.recording import folder as folders
-from app.emg.recording.folder import LOG, STOP
+from app.emg.recording import prompt_log
+from app.emg.recording.folder import LOG, PROMPTS, STOP
 from app.emg.recording.header import RecordingHeader
 from app.emg.recording.header import encode as encode_header
 from app.emg.recording.log_format import (
@@ -28,6 +29,7 @@ from app.emg.recording.log_format import (
     read_with_ends,
 )
 from app.emg.recording.progress import RecordingProgress
+from app.emg.recording.prompt_log import Asked, Line
 from app.emg.source import Chunk
 from app.errors import BusyError, DataError, no_descriptor
 
@@ -65,6 +67,25 @@ class RecordingWriter:
                 folders.remove(root, header.name)
             raise
         self.bytes = len(MAGIC)
+
+    def write_prompts(self, lines: Iterable[Line]) -> None:
+        """Append what happened to the prompts, on the disk when this returns.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        content = b"".join(map(prompt_log.encode, lines))
+        if not content:
+            return
+        flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+        handle = os.open(self._root / self.header.name / PROMPTS, flags, private_files.FILE)
+        with os.fdopen(handle, "ab", buffering=0) as file:
+            _write_all(file, content)
+            os.fsync(handle)
+
+    def asked_of_prompts(self) -> list[Asked]:
+        """Take what other processes ask of the prompts."""
+        return [] if self.header.plan is None else prompt_log.asked(self._root, self.header.name)
 
     def write(self, entries: Iterable[Entry]) -> None:
         """Append, and return when it is on the disk.

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.emg.recording.course import Prompt
 from app.emg.recording.header import Model, RecordingHeader
-from app.emg.recording.label_plan import Prompt
 from app.emg.recording.progress import RecordingProgress
+from app.emg.recording.prompt_log import Repetition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,7 @@ class RecordingInfo:
     error: str | None = None
     recovered: bool = False
     prompt: Prompt | None = None
+    repetitions: tuple[Repetition, ...] | None = None  # None: not looked at, in a list of all
 
     @property
     def over(self) -> bool:

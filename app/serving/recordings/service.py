@@ -13,12 +13,13 @@ from typing import BinaryIO
 
 from app.emg.recording import export_bids as bids
 from app.emg.recording import export_npz as recording_export
-from app.emg.recording import export_xdf
+from app.emg.recording import export_xdf, prompt_log
 from app.emg.recording import folder as folders
 from app.emg.recording.folder import LOG
 from app.emg.recording.header import Model, RecordingHeader
 from app.emg.recording.label_plan import REST, LabelPlan
 from app.emg.recording.progress import RecordingProgress
+from app.emg.recording.prompt_log import Answer
 from app.emg.recording.writer import RecordingWriter, expect_over, is_being_written, recover, running
 from app.errors import BusyError, DataError, NotReadyError, RecordingNameError, no_descriptor
 from app.inference.manifest import Manifest
@@ -134,8 +135,40 @@ class RecordingService:
                 time.sleep(STOP_POLL_S)
         return self.state(name)
 
-    def state(self, name: str) -> RecordingInfo:
-        """Return a look at one recording.
+    def prompt(self, name: str, action: str, index: int | None = None) -> RecordingInfo:
+        """Pause or resume the prompts, have something done again, or skip it; return the recording after that.
+
+        Raises:
+            RecordingNameError: there is none of that name.
+            BusyError: it has no plan, is over, or the action makes no sense now.
+        """
+        session = self._sessions.get(folders.check_name(name))
+        if session is not None:
+            session.act(action, index)
+            return self.state(name)
+        if self.state(name).over:
+            raise BusyError(f"the recording {name} is over; nothing is prompted")
+        token = self._reading.do(
+            lambda: prompt_log.ask(self.root, name, action, index)
+        )  # another worker writes it
+        ends = time.monotonic() + STOP_S
+        while (answer := self._reading.do(partial(self._answer, name, token))) is None:
+            if time.monotonic() > ends:
+                raise BusyError(f"the recording {name} does not answer; it may have ended just now")
+            time.sleep(STOP_POLL_S)
+        if answer.refused is not None:
+            raise BusyError(answer.refused)
+        return self.state(name)
+
+    def _answer(self, name: str, token: str) -> Answer | None:
+        header = folders.read_header(self.root, name)
+        prompts = prompt_log.read(self.root, header)
+        if prompts is None:
+            raise BusyError(f"the recording {name} has no plan; nothing is prompted")
+        return prompts.answers.get(token)
+
+    def state(self, name: str, whole: bool = True) -> RecordingInfo:
+        """Return a look at one recording; without `repetitions` where it is not to be `whole`.
 
         Raises:
             RecordingNameError: there is none of that name.
@@ -144,9 +177,9 @@ class RecordingService:
         """
         session = self._sessions.get(folders.check_name(name))
         if session is not None:
-            return self._live(session)
+            return self._live(session, whole)
         try:
-            return self._reading.do(lambda: self._on_disk(name))
+            return self._reading.do(lambda: self._on_disk(name, whole))
         except OSError as error:
             if no_descriptor(error):
                 raise
@@ -158,7 +191,7 @@ class RecordingService:
         found = []
         for name in names:
             try:
-                found.append(self.state(name))
+                found.append(self.state(name, whole=False))
             except RecordingNameError:  # deleted meanwhile
                 continue
             except DataError as error:
@@ -275,12 +308,13 @@ class RecordingService:
             return False
         return is_being_written(self.root, name) or name not in folders.names(self.root)
 
-    def _live(self, session: RecordingSession) -> RecordingInfo:
+    def _live(self, session: RecordingSession, whole: bool = True) -> RecordingInfo:
         ended = session.ended
         state = state_of(session.header, ended or session.writer.progress, session.writer.bytes)
-        return state if ended is not None else replace(state, prompt=session.prompt)
+        asked = session.repetitions if whole else None
+        return replace(state, prompt=session.prompt if ended is None else None, repetitions=asked)
 
-    def _on_disk(self, name: str) -> RecordingInfo:
+    def _on_disk(self, name: str, whole: bool) -> RecordingInfo:
         header = folders.read_header(self.root, name)
         progress = folders.read_end(self.root, name)
         if progress is None or not progress.over:
@@ -289,9 +323,14 @@ class RecordingService:
         with folders.open_file(self.root, name, LOG):  # without its log it is damaged, whatever is said of it
             pass
         state = state_of(header, progress, folders.size(self.root, name))
-        if progress.over or header.plan is None:
-            return state
-        return replace(state, prompt=header.plan.prompt(progress.position, header.sampling_rate))
+        asked = prompt_log.read(self.root, header) if whole or not progress.over else None
+        if asked is None:
+            return replace(state, repetitions=() if whole else None)
+        return replace(
+            state,
+            prompt=None if progress.over else asked.course.prompt(progress.position),
+            repetitions=asked.repetitions(progress.position) if whole else None,
+        )
 
 
 def rest_of(manifest: Manifest | None) -> str:

@@ -11,12 +11,15 @@ from dataclasses import replace
 
 import numpy as np
 
-from app.emg.recording.label_plan import Prompt
+from app.emg.recording.course import Prompt
 from app.emg.recording.log_format import Entry, RecordedModel, RecordedPrediction
 from app.emg.recording.progress import RecordingProgress
+from app.emg.recording.prompt_log import Answer, Asked, Repetition
 from app.emg.recording.writer import RecordingWriter
 from app.emg.source import Chunk
+from app.errors import BusyError
 from app.serving.process.offload import BlockingWorker
+from app.serving.recordings.prompts import RunningPrompts
 from app.serving.sources.acquisition import Acquisition
 from app.serving.streams.events import Frame, ModelChange
 from app.serving.streams.group import GroupEvent
@@ -46,6 +49,9 @@ class RecordingSession:
         self._stop = threading.Event()
         self._done = threading.Event()
         self._leave: Callable[[], None] = lambda: None
+        self._prompts: RunningPrompts | None = None
+        if self.header.plan is not None:
+            self._prompts = RunningPrompts(self.header.plan, self.header.sampling_rate)
         self.ended: RecordingProgress | None = None
 
     def start(self) -> None:
@@ -74,10 +80,25 @@ class RecordingSession:
     @property
     def prompt(self) -> Prompt | None:
         """What the plan asks of the person now; None without a plan, before the first sample, and after the last."""
-        plan = self.header.plan
-        if plan is None or self.ended is not None:
+        if self._prompts is None or self.ended is not None:
             return None
-        return plan.prompt(self._position, self.header.sampling_rate)
+        return self._prompts.now.course.prompt(self._position)
+
+    @property
+    def repetitions(self) -> tuple[Repetition, ...]:
+        """What the plan has asked so far, and how it went."""
+        return () if self._prompts is None else self._prompts.now.repetitions(self._position)
+
+    def act(self, action: str, index: int | None = None) -> None:
+        """Pause, resume, redo or skip, at the sample that comes next.
+
+        Raises:
+            BusyError: there is no plan, it is over, or the action makes no sense now.
+        """
+        if self._prompts is None:
+            raise BusyError(f"the recording {self.header.name} has no plan; nothing is prompted")
+        with self._lock:
+            self._prompts.act(action, index, self._position)
 
     def hear(self, published: GroupEvent, _missed: int) -> bool:
         """Take a prediction, or a change of the model, on the group's thread: without a wait, and never raise."""
@@ -110,7 +131,10 @@ class RecordingSession:
         """Take a chunk on the acquisition's thread: without a wait, and never raise."""
         copy = _copied(chunk)  # the source may use its buffer again
         if self._put(copy, copy.samples.nbytes + sum(aux.samples.nbytes for aux in copy.aux)):
-            self._first = chunk.index if self._first is None else self._first
+            if self._first is None:
+                self._first = chunk.index
+                if self._prompts is not None:
+                    self._prompts.begin(chunk.index)
             self._next = chunk.index + len(chunk.samples)
 
     def _put(self, entry: Entry, size: int) -> bool:
@@ -132,11 +156,10 @@ class RecordingSession:
     @property
     def over_plan(self) -> bool:
         """Whether the plan has come to its end."""
-        plan = self.header.plan
-        return plan is not None and self._position >= int(plan.ends(self.header.sampling_rate)[-1])
+        return self._prompts is not None and self._prompts.now.course.over(self._position)
 
     def _over(self) -> bool:
-        if self.over_plan or self._asked:
+        if self._asked or self._is_over_plan():
             return True
         if self._acquisition.state == "ended":
             log.info(
@@ -147,6 +170,13 @@ class RecordingSession:
             log.warning("the recording %s holds %d bytes, all it may: it ends", self.header.name, MAX_BYTES)
             return True
         return False
+
+    def _is_over_plan(self) -> bool:
+        """The same, and if so for good: no action is taken any more."""
+        if self._prompts is None:
+            return False
+        with self._lock:
+            return self._prompts.close_if_over(self._position)
 
     def _run(self) -> None:
         error: str | None = None
@@ -167,14 +197,33 @@ class RecordingSession:
     def _write(self) -> None:
         with self._lock:
             entries, self._queue, self._waiting = list(self._queue), deque(), 0
+            lines = [] if self._prompts is None else self._prompts.take()
 
-        def written() -> bool:
+        def written() -> tuple[bool, list[Asked]]:
+            self.writer.write_prompts(lines)  # first: what was done again is never taken for done
             self.writer.write(entries)
-            return self.writer.asked_to_stop
+            return self.writer.asked_to_stop, self.writer.asked_of_prompts()
 
-        self._asked = self._worker.do(written)
+        self._asked, asked = self._worker.do(written)
+        for one in asked:
+            self._answer(one)
+
+    def _answer(self, asked: Asked) -> None:
+        """Do what another process asks for; what became of it is written the next time."""
+        refused = None
+        try:
+            self.act(asked.action, asked.index)
+        except BusyError as error:
+            refused = str(error)
+        if self._prompts is not None:
+            with self._lock:
+                self._prompts.add(Answer(asked.token, refused))
 
     def _detach(self) -> None:
+        """Hear nothing any more: no sample, no prediction, no action."""
+        if self._prompts is not None:
+            with self._lock:
+                self._prompts.close()
         with suppress(ValueError):
             self._acquisition.taps.remove(self._tap)
         leave, self._leave = self._leave, lambda: None

@@ -109,7 +109,8 @@ def test_a_recording_begins_runs_and_ends(client: FlaskClient, until: Until) -> 
     assert ended["seconds"] == round(ended["samples"] / 200, 3)
     assert ended["bytes"] > ended["samples"] * 4 * CHANNELS
     assert look(client, "one") == ended
-    assert client.get("/emg/recordings").get_json() == {"recordings": [ended]}
+    listed = {**ended, "repetitions": None}  # which a list of all is spared
+    assert client.get("/emg/recordings").get_json() == {"recordings": [listed]}
 
 
 def test_without_a_body_name_and_source_are_the_servers_choice(client: FlaskClient) -> None:
@@ -155,8 +156,13 @@ def test_a_plan_prompts_and_ends_by_itself(client: FlaskClient, until: Until) ->
         "label": None,
         "next_label": "a",
         "seconds_left": pytest.approx(0.3, abs=0.2),
+        "seconds": 0.3,
         "step": 0,
         "steps": 3,
+        "repetition": 1,
+        "repetitions": 1,
+        "paused": False,
+        "total_seconds_left": pytest.approx(0.8, abs=0.2),
     }
     seen = set()
 
@@ -172,6 +178,56 @@ def test_a_plan_prompts_and_ends_by_itself(client: FlaskClient, until: Until) ->
         names = arrays["gesture_names"].tolist()
         held = {names[k]: int((arrays["label"] == k).sum()) for k in range(len(names))}
     assert held == {"rest": 20, "a": 40, "b": 40}
+
+
+def test_prompts_are_paused_resumed_redone_and_skipped(client: FlaskClient, until: Until) -> None:
+    plan = {
+        "gestures": ["a", "b"],
+        "repetitions": 1,
+        "seconds": 0.3,
+        "rest_seconds": 0.1,
+        "countdown_seconds": 0.2,
+    }
+    start(client, name="one", plan=plan)
+
+    def act(action: str, **more: int) -> TestResponse:
+        return client.post("/emg/recordings/one/prompt", json={"action": action, **more})
+
+    assert "not paused" in expect_problem(act("resume"), 409)["detail"]
+    until(lambda: look(client, "one")["repetitions"])
+    paused = act("pause").get_json()
+    assert paused["prompt"]["paused"] is True
+    assert (paused["prompt"]["label"], paused["prompt"]["seconds_left"]) == (None, 0.0)
+    assert (paused["repetitions"][0]["label"], paused["repetitions"][0]["state"]) == ("a", "done")
+    assert act("redo", index=0).get_json()["prompt"]["next_label"] == "a"
+    resumed = act("resume").get_json()
+    assert (resumed["prompt"]["paused"], resumed["prompt"]["next_label"]) == (False, "a")
+    assert act("skip").status_code == 200
+    until(lambda: look(client, "one")["state"] == "complete")
+    states = [(one["label"], one["state"]) for one in look(client, "one")["repetitions"]]
+    assert states[0] == ("a", "redone")
+    assert ("a", "skipped") in states
+    assert states[-1] == ("b", "done")
+    assert "is over" in expect_problem(act("pause"), 409)["detail"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ({}, "action"),
+        ({"action": "explode"}, "action"),
+        ({"action": "pause", "index": 1}, "index"),
+        ({"action": "redo", "index": -1}, "index"),
+        ({"action": "redo", "index": 0.5}, "index"),
+        ({"action": "pause", "at": 1}, "at"),
+    ],
+    ids=str,
+)
+def test_an_action_that_is_none_is_refused_by_field(
+    client: FlaskClient, body: dict[str, Any], field: str
+) -> None:
+    problem = expect_problem(client.post("/emg/recordings/one/prompt", json=body), 422)
+    assert problem["errors"].keys() == {field}
 
 
 def test_pauses_are_called_as_the_model_calls_rest(client: FlaskClient, runtime: Runtime) -> None:
@@ -211,11 +267,13 @@ def test_what_is_not_there_is_a_404(client: FlaskClient) -> None:
     for method, path in (
         ("get", "/emg/recordings/nothing"),
         ("post", "/emg/recordings/nothing/stop"),
+        ("post", "/emg/recordings/nothing/prompt"),
         ("get", "/emg/recordings/nothing/download"),
         ("get", "/emg/recordings/nothing/download?format=bdf"),
         ("delete", "/emg/recordings/nothing"),
     ):
-        body = expect_problem(getattr(client, method)(path), 404)
+        said = {"json": {"action": "pause"}} if path.endswith("/prompt") else {}
+        body = expect_problem(getattr(client, method)(path, **said), 404)
         assert body["detail"] == "there is no recording nothing"
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from app.emg.recording.course import course_of
 from app.emg.recording.label_plan import LabelPlan, Step, parse_plan, plan_of, read_plan
 from app.emg.source import UNLABELLED
 from app.errors import DataError
@@ -59,14 +60,15 @@ def test_json_and_python_describe_the_same_plan() -> None:
 
 def test_labels_change_at_the_sample_that_completes_a_step() -> None:
     plan = LabelPlan((Step("rest", 1.0, 1), Step("fist", 0.5, 1)), countdown_s=0.2)
-    label, repetition = plan.label_rows(np.arange(20), rate=10.0)
+    label, repetition = course_of(plan, 10.0).label_rows(np.arange(20))
     assert label.tolist() == [UNLABELLED] * 2 + [0] * 10 + [1] * 5 + [UNLABELLED] * 3
     assert repetition.tolist() == [0] * 2 + [1] * 15 + [0] * 3
 
 
 def test_the_prompt_counts_down_and_names_what_comes_next() -> None:
     plan = LabelPlan((Step("rest", 1.0, 1), Step("fist", 0.5, 1)), countdown_s=0.2)
-    found = [plan.prompt(position, 10.0) for position in (0, 1, 2, 11, 12, 16)]
+    course = course_of(plan, 10.0)
+    found = [course.prompt(position) for position in (0, 1, 2, 11, 12, 16)]
     assert [(p.label, p.next_label, round(p.seconds_left, 3), p.step) for p in found if p] == [
         (None, "rest", 0.2, 0),
         (None, "rest", 0.1, 0),
@@ -75,7 +77,7 @@ def test_the_prompt_counts_down_and_names_what_comes_next() -> None:
         ("fist", None, 0.5, 2),
         ("fist", None, 0.1, 2),
     ]
-    assert plan.prompt(17, 10.0) is None
+    assert course.prompt(17) is None
 
 
 @given(
@@ -87,11 +89,11 @@ def test_every_step_gets_its_seconds_to_within_a_sample(
     seconds: list[float], countdown: float, rate: float
 ) -> None:
     plan = LabelPlan(tuple(Step(f"g{k}", s, 1) for k, s in enumerate(seconds)), countdown)
-    ends = plan.ends(rate)
-    label, _ = plan.label_rows(np.arange(ends[-1] + 5), rate)
+    length = round(plan.seconds * rate) + 5
+    label, _ = course_of(plan, rate).label_rows(np.arange(length))
     for k, wanted in enumerate(seconds):
         assert abs((label == plan.gesture_names.index(f"g{k}")).sum() - wanted * rate) <= 1
-    assert (label == UNLABELLED).sum() == ends[0] + 5
+    assert abs((label == UNLABELLED).sum() - countdown * rate - 5) <= 1
 
 
 def test_a_plan_comes_back_from_its_json() -> None:

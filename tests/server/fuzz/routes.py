@@ -170,6 +170,7 @@ ROUTES: tuple[Sound, ...] = (
     ),
     _get("/emg/recordings"),
     _get(_RECORDING, parts=_KEPT),
+    _post(f"{_RECORDING}/prompt", parts=_GONE, values={"action": "pause"}),
     _post(f"{_RECORDING}/stop", parts=_GONE),
     _get(f"{_RECORDING}/download", parts=_KEPT, query={"format": "npz"}),
     _get(f"{_RECORDING}/download", parts=_KEPT, query={"format": "bdf"}),
