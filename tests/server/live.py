@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -203,6 +203,8 @@ class Client:
         raise AssertionError("the stream has ended")
 
     def close(self) -> None:
+        with suppress(OSError):  # it is cut already
+            self.socket.shutdown(socket.SHUT_RDWR)  # whoever reads of it, on another thread, reads its end
         self.file.close()
         self.socket.close()
 

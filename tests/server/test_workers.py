@@ -8,7 +8,7 @@ import signal
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, TypeVar
@@ -57,13 +57,18 @@ def on_both_workers(live: Live, open_one: Callable[[], Connects]) -> list[Connec
         clients.append(open_one())
         return all(connections(pid, live.port) for pid in live.workers())
 
-    until(both)
+    try:
+        until(both)
+    except BaseException:  # the next test waits until no stream is open
+        for client in clients:
+            client.close()
+        raise
     return clients
 
 
 def connections(pid: int, port: int) -> int:
     """Established connections that a worker holds."""
-    held = {str(link.readlink()) for link in _descriptors(pid)}
+    held = _open_in(pid)
     lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
     fields = [line.split() for line in lines]
     return sum(
@@ -73,8 +78,14 @@ def connections(pid: int, port: int) -> int:
     )
 
 
-def _descriptors(pid: int) -> list[Path]:
-    return [link for link in Path(f"/proc/{pid}/fd").iterdir() if link.is_symlink()]
+def _open_in(pid: int) -> set[str]:
+    """What the descriptors of a process stand for; they come and go meanwhile, and so may the process."""
+    found = set()
+    with suppress(OSError):
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with suppress(OSError):
+                found.add(str(link.readlink()))
+    return found
 
 
 def test_streams_of_both_workers_see_the_same_windows(live: Live) -> None:
@@ -188,6 +199,6 @@ def owner_of(live: Live) -> int:
         if "@myostream-" in line and line.split()[3] == "00010000"  # listens
     }
     for pid in live.workers():
-        if any(str(link.readlink())[8:-1] in sockets for link in _descriptors(pid)):
+        if any(one[8:-1] in sockets for one in _open_in(pid)):
             return pid
     raise AssertionError("nobody owns the source")

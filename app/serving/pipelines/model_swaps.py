@@ -16,9 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from app.emg.pushed_source import PushSource
-from app.emg.signal.signal_path import SignalPath
 from app.errors import BusyError, MyostreamError, NotReadyError
-from app.inference.manifest import Manifest
 from app.serving.counters.bell import Bell
 from app.serving.counters.shared_swap import (
     COMMIT,
@@ -32,9 +30,12 @@ from app.serving.counters.shared_swap import (
 )
 from app.serving.counters.worker_group import WorkerGroup
 from app.serving.models.open_models import OpenModels
+from app.serving.pipelines.chosen_models import ChosenModels
 from app.serving.pipelines.model_use import ModelUse
 from app.serving.pipelines.pipeline import SourcePipeline
+from app.serving.pipelines.prepared_uses import PathOf, PreparedUses, pick_of
 from app.serving.pipelines.source_pipelines import SourcePipelines
+from app.serving.pipelines.swap_follower import LOOK_S, SwapFollower
 from app.serving.profiles.profile import Profile
 
 log = logging.getLogger(__name__)
@@ -43,12 +44,7 @@ UNDER_WAY = "another change of a model is under way; try again"
 AHEAD_S = 0.005  # between a change and its first sample: windows that are being cut just now end before it
 AHEAD_OF_OTHERS_S = 0.02  # the same where other workers have to see it first
 ANSWERS_S = 10.0  # for the other workers to open the model
-LOOK_S = 0.002  # between two looks whether they have
-LOOKS = 25  # for what has been proposed, between two whether its worker still lives
 MOST_BEFORE = 32  # models that can be gone back to
-MOST_CHOSEN = 1024  # sources whose models are remembered
-
-PathOf = Callable[[SourcePipeline, Manifest | None, Profile | None], SignalPath]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,47 +78,45 @@ class ModelSwaps:
         keep: Callable[[Mapping[str, Chosen]], None] = lambda _: None,
         heeds: Callable[[], bool] = lambda: True,
     ) -> None:
-        self._models, self._pipelines, self._path_of = models, pipelines, path_of
-        self._profile_of = profile_of
-        self._group, self._base, self._keep = worker_group, base, keep
-        self._shared, self._bell = SharedSwap(worker_group), Bell(worker_group, self.tick)
-        self._number, record = self._shared.newest(base)
+        self._uses = PreparedUses(models, path_of, profile_of)
+        self._group, self._base = worker_group, base
+        self._shared = SharedSwap(worker_group)
+        number, record = self._shared.newest(base)
         if record is not None and record.phase in (PREPARE, PROPOSE):
-            self._number -= 1  # this worker takes part in it
+            number -= 1  # this worker takes part in it
         goes_on = record is not None  # a worker among others, or in the place of one
-        self._kept = {} if goes_on or heeds() else dict(kept)  # of another start, and of no account in this
-        self._chosen: dict[str, Chosen] = dict(
-            record.chosen if record is not None else kept if heeds() else {}
-        )
-        self._lock, self._follows = threading.Lock(), threading.Lock()
+        known = record.chosen if record is not None else kept if heeds() else {}
+        self._chosen = ChosenModels(known, {} if goes_on or heeds() else kept, keep)
+        self._follower = SwapFollower(self._shared, base, pipelines, self._uses, self._chosen, number)
+        self._bell = Bell(worker_group, self._follower.tick)
+        self._lock = threading.Lock()
         self._deciding, self._boundary = False, threading.Lock()
-        # what is prepared for another worker's change, and the first sample that it has proposed
-        self._ahead: tuple[SourcePipeline, ModelUse] | None = None
-        self._proposed: int | None = None
-        self._writer = 0  # the process id of that worker
 
     def start(self) -> None:
         """Begin to follow the other workers, in a change that is under way as well."""
         self._bell.start()
-        self._catch_up()
+        self._follower.catch_up()
 
     def close(self) -> None:
         """Safe to call twice."""
         self._bell.close()
 
+    def tick(self) -> None:
+        """Follow a change that another worker makes; called often, and never waits."""
+        self._follower.tick()
+
     def before(self, source: str) -> tuple[Pick, ...]:
         """Return what can be gone back to, the newest last."""
-        found = self._chosen.get(source)
-        return () if found is None else found.before
+        return self._chosen.before(source)
 
     def restore(self, pipeline: SourcePipeline) -> None:
         """Have a source that has not begun read by the model chosen for it; where that fails, the log says why."""
-        chosen = self._chosen.get(pipeline.name)
-        if chosen is None or chosen.pick == _pick_of(pipeline.use):
+        chosen = self._chosen.of(pipeline.name)
+        if chosen is None or chosen.pick == pick_of(pipeline.use):
             return
         model, profile = chosen.pick
         try:
-            pipeline.change(self._prepared(pipeline, chosen.pick), 0)
+            pipeline.change(self._uses.make(pipeline, chosen.pick), 0)
         except MyostreamError as error:
             what = f"the model {model}" + ("" if profile is None else f" of the profile {profile}")
             log.warning("%s, chosen for the source %s, is not used: %s", what, pipeline.name, error)
@@ -144,12 +138,12 @@ class ModelSwaps:
         with self._alone():
             before, (reading, use) = self.before(pipeline.name), pipeline.awaited
             if profile is not None:
-                model = model or self._profile_of(profile).model or use.name
+                model = model or self._uses.profile_of(profile).model or use.name
             pick = Pick(model, profile)
-            if self._is_used(use, pick):
+            if self._uses.is_that(use, pick):
                 previous = before[-1].model if before else None
                 return Swap(model=model, previous=previous, from_sample=reading.from_sample, profile=profile)
-            return self._change(pipeline, pick, (*before, _pick_of(use))[-MOST_BEFORE:])
+            return self._change(pipeline, pick, (*before, pick_of(use))[-MOST_BEFORE:])
 
     def back(self, pipeline: SourcePipeline) -> Swap:
         """Go back to the model before, as often as there was one.
@@ -166,23 +160,14 @@ class ModelSwaps:
 
     def chosen(self, source: str) -> Chosen | None:
         """Return what somebody chose for a source of that name; None where nobody did."""
-        return self._chosen.get(source)
+        return self._chosen.of(source)
 
     def began(self, pipeline: SourcePipeline) -> None:
         """Remember the model that a source begins with, as chosen for it."""
-        pick, model = _pick_of(pipeline.use), pipeline.use.model
-        was = self._chosen.get(pipeline.name)
+        pick, model = pick_of(pipeline.use), pipeline.use.model
+        was = self._chosen.of(pipeline.name)
         if model is not None and (was is None or was.pick != pick):
-            self._remember(pipeline.name, Chosen(pick=pick, sha256=model.artefact.sha256))
-
-    def tick(self) -> None:
-        """Follow a change that another worker makes; called often, and never waits."""
-        ahead = self._ahead
-        if ahead is not None:
-            self._shared.reach(ahead[0].looked_at)
-            self._abandon()
-        if self._shared.number > self._number and self._follows.acquire(blocking=False):
-            threading.Thread(target=self._follow, name="model change", daemon=True).start()
+            self._chosen.remember(pipeline.name, Chosen(pick=pick, sha256=model.artefact.sha256))
 
     def glance(self, sample: int) -> None:
         """See, before a window is cut that ends at that sample, whether a change that this worker is ready for is made.
@@ -192,47 +177,7 @@ class ModelSwaps:
         if self._deciding:  # on another thread
             with self._boundary:
                 pass
-        ahead = self._ahead
-        if ahead is None:
-            return
-        self._shared.reach(
-            ahead[0].looked_at
-        )  # whoever proposes a sample sees this, or this worker sees that
-        self._catch_up()
-        looks = 0
-        while self._proposed is not None and sample >= self._proposed:
-            time.sleep(LOOK_S)
-            self._catch_up()
-            looks += 1
-            if looks % LOOKS == 0:
-                self._abandon()
-
-    def _catch_up(self) -> None:
-        """Follow now, or wait for another thread that does."""
-        if self._shared.number > self._number:
-            if self._follows.acquire(blocking=False):
-                self._follow()
-            else:
-                with self._follows:
-                    pass
-
-    def _abandon(self) -> None:
-        """Forget a change whose worker has died of it: nothing comes of that any more."""
-        if self._shared.number <= self._number and not _lives(self._writer):
-            self._forget()
-
-    def _forget(self) -> None:
-        ahead, self._ahead, self._proposed = self._ahead, None, None
-        if ahead is not None:
-            ahead[0].forget(ahead[1])
-
-    def _is_used(self, use: ModelUse, pick: Pick) -> bool:
-        """Whether it is that, in the version that lies on the disk now."""
-        if _pick_of(use) != pick:
-            return False
-        if pick.profile is not None and self._profile_of(pick.profile) != use.profile:
-            return False
-        return use.model is None or self._models.artefact(use.model.name).sha256 == use.model.artefact.sha256
+        self._follower.glance(sample)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -244,15 +189,15 @@ class ModelSwaps:
             if in_all_workers is None:
                 raise BusyError(UNDER_WAY)
             with in_all_workers:
-                self._catch_up()  # the last one of another worker is the one before this
-                self._forget()
+                self._follower.catch_up()  # the last one of another worker is the one before this
+                self._follower.forget()
                 yield
         finally:
             self._lock.release()
 
     def _change(self, pipeline: SourcePipeline, pick: Pick, before: tuple[Pick, ...]) -> Swap:
         previous = pipeline.awaited[1].name
-        use = self._prepared(pipeline, pick)
+        use = self._uses.make(pipeline, pick)
         sha256 = None if use.model is None else use.model.artefact.sha256
         chosen = Chosen(pick=pick, sha256=sha256, before=before)
         record = SwapRecord(
@@ -262,7 +207,7 @@ class ModelSwaps:
             source=pipeline.name,
             pick=pick,
             sha256=sha256,
-            chosen=self._chosen,
+            chosen=self._chosen.all(),
         )
         try:
             number, reached = self._ready_everywhere(pipeline, record)
@@ -273,7 +218,7 @@ class ModelSwaps:
                 self._write(replace(record, phase=DROP))
             raise
         if self._shares(pipeline):
-            of_all = {**self._chosen, pipeline.name: chosen}
+            of_all = self._chosen.with_one(pipeline.name, chosen)
             self._write(replace(record, phase=COMMIT, from_sample=from_sample, chosen=of_all))
         log.info(
             "the source %s is read by %s from sample %d on",
@@ -281,7 +226,7 @@ class ModelSwaps:
             pick.model or "no model",
             from_sample,
         )
-        self._remember(pipeline.name, chosen)
+        self._chosen.remember(pipeline.name, chosen)
         return Swap(model=pick.model, previous=previous, from_sample=from_sample, profile=pick.profile)
 
     def _changed(
@@ -316,33 +261,6 @@ class ModelSwaps:
         self._write(proposal)
         return self._shared.reached(number) < max(proposal.from_sample, 1)
 
-    def _remember(self, source: str, chosen: Chosen) -> None:
-        others = {name: one for name, one in self._chosen.items() if name != source}
-        while len(others) >= MOST_CHOSEN:  # clients may think out any number of names
-            others.pop(next(iter(others)))
-        self._chosen = {**others, source: chosen}
-        self._keep({**self._kept, **self._chosen})
-
-    def _prepared(self, pipeline: SourcePipeline, pick: Pick, sha256: str | None = None) -> ModelUse:
-        """Return that model, opened, on that source.
-
-        Raises:
-            MyostreamError: as `put`.
-        """
-        profile = None if pick.profile is None else self._profile_of(pick.profile)
-        if pick.model is None:
-            return pipeline.prepare(None, self._path_of(pipeline, None, profile), profile)
-        artefact = self._models.artefact(pick.model)
-        if sha256 is not None and artefact.sha256 != sha256:
-            raise NotReadyError(f"the model {pick.model} has changed on the disk")
-        path = self._path_of(pipeline, artefact.manifest, profile)  # what does not fit need not be opened
-        model = self._models.hold(pick.model)
-        try:
-            return pipeline.prepare(model, path, profile)
-        except BaseException:
-            self._models.release(model)
-            raise
-
     def _shares(self, pipeline: SourcePipeline) -> bool:
         return self._group.shares and not isinstance(pipeline.source, PushSource)
 
@@ -351,14 +269,14 @@ class ModelSwaps:
         chosen = dict(record.chosen)
         while True:
             try:
-                self._number = self._shared.write(replace(record, chosen=chosen))
+                number = self._follower.number = self._shared.write(replace(record, chosen=chosen))
             except ValueError:
                 if not chosen:
                     raise
                 chosen.pop(next(iter(chosen)))
                 continue
             self._bell.ring()
-            return self._number
+            return number
 
     def _ready_everywhere(self, pipeline: SourcePipeline, record: SwapRecord) -> tuple[int, int]:
         """Have the other workers prepare the same.
@@ -381,76 +299,3 @@ class ModelSwaps:
                 why = refused or f"it has not said so within {ANSWERS_S:g} s"
                 raise NotReadyError(f"another worker cannot use the model {record.pick.model}: {why}")
             time.sleep(LOOK_S)
-
-    def _follow(self) -> None:
-        """Do what the newest record says; it may be another by the time that this is done."""
-        try:
-            while self._shared.number > self._number:
-                number, record = self._shared.newest(self._base)
-                if not number:  # it is being written
-                    time.sleep(LOOK_S)
-                    continue
-                self._number = number
-                if record is not None:
-                    self._obey(number, record)
-        except Exception:
-            log.exception("a change of the model cannot be followed")
-        finally:
-            self._follows.release()
-
-    def _obey(self, number: int, record: SwapRecord) -> None:
-        pipeline = self._pipelines.find(record.source)
-        if record.phase == PREPARE:
-            self._forget()
-            self._writer = record.writer
-            why = self._prepare_for(record, pipeline)
-            self._shared.answer(number, why, 0 if pipeline is None else pipeline.looked_at)
-        elif record.phase == PROPOSE:
-            self._proposed = record.from_sample
-        elif record.phase == COMMIT:
-            self._chosen = dict(record.chosen)
-            if pipeline is not None:
-                self._take(pipeline, record)
-            self._forget()
-        else:
-            self._forget()
-
-    def _prepare_for(self, record: SwapRecord, pipeline: SourcePipeline | None) -> str | None:
-        if pipeline is None:
-            return None  # its source is not there yet; when it comes, it is read as it was chosen
-        try:
-            self._ahead = pipeline, self._prepared(pipeline, record.pick, record.sha256)
-        except MyostreamError as error:
-            return str(error)
-        except Exception as error:  # of a library or a disk, anything: whoever asked is to hear of it at once
-            log.exception("the model %s cannot be used", record.pick.model)
-            return f"{type(error).__name__}: {error}"
-        return None
-
-    def _take(self, pipeline: SourcePipeline, record: SwapRecord) -> None:
-        ahead = self._ahead
-        try:  # a worker that began meanwhile has prepared nothing
-            prepared = ahead is not None and ahead[0] is pipeline
-            use = ahead[1] if ahead and prepared else self._prepared(pipeline, record.pick, record.sha256)
-            pipeline.change(use, record.from_sample)
-        except MyostreamError as error:
-            log.error(
-                "the model %s of the source %s cannot be used here: %s",
-                record.pick.model,
-                pipeline.name,
-                error,
-            )
-
-
-def _lives(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:  # another user's: it lives
-        return True
-    return True
-
-
-def _pick_of(use: ModelUse) -> Pick:
-    return Pick(use.name, None if use.profile is None else use.profile.name)
