@@ -32,7 +32,7 @@ def check(seconds: float, as_json: bool) -> None:
     from app.config import Settings
     from app.emg.source_check import SourceCheck
     from app.serving.engine.opening import expected_artefact
-    from app.serving.pipelines.pipeline import monitor_for
+    from app.serving.pipelines.monitoring import monitor_for
     from app.serving.sources.opening import open_reading
 
     settings = Settings.from_env()

@@ -6,21 +6,21 @@ import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
-from app.emg.quality.monitor import QualityMonitor
 from app.emg.signal.aux_buffer import AuxBuffer
 from app.emg.signal.fit import Fit
 from app.emg.signal.montage import Montage
 from app.emg.signal.ring import Ring
 from app.emg.signal.signal_path import SignalPath
 from app.emg.source import Samples, Source, aux_streams
-from app.emg.units import factor
 from app.errors import NotReadyError
 from app.inference.manifest import Manifest
 from app.serving.counters.stream_stats import StreamStats
 from app.serving.models.open_models import OpenModel
+from app.serving.pipelines.frame_makers import maker_for
 from app.serving.pipelines.model_use import ModelUse, alike, use_of
+from app.serving.pipelines.monitoring import levels_for, monitor_for
 from app.serving.pipelines.named_models import NamedModels
 from app.serving.pipelines.newest_windows import newest_windows, unbroken
 from app.serving.profiles.profile import Profile
@@ -29,14 +29,11 @@ from app.serving.sources.signal_feed import SignalFeed
 from app.serving.streams.broadcast import Broadcast, Reading
 from app.serving.streams.due_windows import DueWindows
 from app.serving.streams.events import StreamOptions
+from app.serving.streams.frame_context import FrameContext
 from app.serving.streams.frame_parts import too_many_dead, used_problems
-from app.serving.streams.frames import FrameMaker
 from app.serving.streams.group import Encode, Maker, nothing
 from app.serving.streams.hop_signal import AuxReader
-from app.serving.streams.signal_frames import SignalFrameMaker
 from app.serving.streams.turns import Turns
-from app.serving.streams.value_frames import ValueFrameMaker
-from app.serving.streams.value_reader import ValueReader
 
 FITTING_S = 10.0  # for which a look at the models on the disk holds
 READY_S = 0.5  # beside its length, for the first window behind a path of its own
@@ -351,58 +348,12 @@ class SourcePipeline:
                 yield use, options, readers
 
     def _maker(self, options: StreamOptions, use: ModelUse) -> Maker:
-        services, quality, aux = self._services, self.quality, AuxReader(self.aux)
-        if use.manifest is None or use.classifier is None or use.model is None:
-            return SignalFrameMaker(
-                options,
-                path=use.feed.path,
-                rate=use.feed.rate,
-                gesture_names=self.source.gesture_names,
-                problems=lambda: quality.problems,
-                stats=services.stats,
-                cpu_percent=services.cpu_percent,
-                aux=aux,
-            )
-        options = replace(options, backend=use.model.backend(options.backend))
-        if isinstance(use.classifier, ValueReader):
-            return ValueFrameMaker(
-                options,
-                reader=use.classifier,
-                manifest=use.manifest,
-                path=use.feed.path,
-                problems=lambda: quality.problems,
-                stats=services.stats,
-                cpu_percent=services.cpu_percent,
-                aux=aux,
-                model=use.model.artefact,
-            )
-        return FrameMaker(
-            options,
-            classifier=use.classifier,
-            manifest=use.manifest,
+        services, quality = self._services, self.quality
+        context = FrameContext(
             path=use.feed.path,
             problems=lambda: quality.problems,
             stats=services.stats,
             cpu_percent=services.cpu_percent,
-            aux=aux,
-            model=use.model.artefact,
+            aux=AuxReader(self.aux) if options.include_aux else None,
         )
-
-
-def monitor_for(
-    source: Source, manifest: Manifest | None, mains_hz: float | None, montage: Montage | None = None
-) -> QualityMonitor:
-    """Return what judges the source's channels; their levels too, where its units can be made the model's."""
-    levels = levels_for(source, manifest, montage)
-    return QualityMonitor(source.channels, source.sampling_rate, mains_hz, *levels)
-
-
-def levels_for(
-    source: Source, manifest: Manifest | None, montage: Montage | None
-) -> tuple[float | None, float | None]:
-    """Return the model's levels of rest and of contraction in the source's units; None where they cannot be made."""
-    scale = None if manifest is None else factor(source.units, manifest.units)
-    scale = montage.scale if montage is not None else scale
-    if manifest is None or scale is None:
-        return None, None
-    return manifest.rest_rms / scale, manifest.active_rms / scale
+        return maker_for(options, use, context, self.source.gesture_names)

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
 
-from app.emg.signal.signal_path import SignalPath
 from app.inference.artefact import Artefact
 from app.inference.decision import Decider
 from app.inference.manifest import Manifest
-from app.serving.counters.stream_stats import StreamStats
 from app.serving.streams.due_windows import Due
 from app.serving.streams.events import Frame, SourceChange, StreamOptions
+from app.serving.streams.frame_context import FrameContext
 from app.serving.streams.frame_parts import hop_rows, quality_now, too_many_dead
-from app.serving.streams.hop_signal import AuxReader
 from app.serving.streams.window_classifier import WindowClassifier
 
 
@@ -23,26 +20,16 @@ class FrameMaker:
     def __init__(
         self,
         options: StreamOptions,
-        *,
+        context: FrameContext,
         classifier: WindowClassifier,
         manifest: Manifest,
-        path: SignalPath,
-        problems: Callable[[], Mapping[str, Sequence[int]]],
-        stats: StreamStats,
-        cpu_percent: Callable[[], float],
-        aux: AuxReader | None = None,
         model: Artefact | None = None,
-        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self._options, self._path, self._stats = options, path, stats
-        self._aux = aux if options.include_aux else None
-        self._classifier = classifier
-        self._problems = problems  # of the channels, over the last second: QualityMonitor
+        self._options, self._context, self._classifier = options, context, classifier
         self._model, self._manifest, self._classes = model, manifest, manifest.classes
         self._rest = manifest.classes.index(manifest.rest_class)
         self._decider = Decider(options.rule_with(manifest), self._rest)
-        self._cpu_percent, self._clock = cpu_percent, clock
-        self._segment = path.ring.segment_start
+        self._segment = context.path.ring.segment_start
 
     def due(self, end: int) -> Due | None:
         """Return that window, where its prediction is not known yet, for those who have it predicted with others."""
@@ -55,22 +42,22 @@ class FrameMaker:
         Raises:
             MyostreamError: the engine refused.
         """
-        options = self._options
+        options, context, path = self._options, self._context, self._context.path
         seen = self._classifier.classify(end, options.backend, options.preprocess)
         if seen is None:
             return None
         if seen.segment != self._segment:  # votes from before a break would be votes on another signal
             self._segment = seen.segment
             self._decider.reset()
-        quality = quality_now(self._problems(), seen.dead, self._path.montage)
+        quality = quality_now(context.problems(), seen.dead, path.montage)
         if too_many_dead(quality, self._manifest.channels):
             decision = self._decider.reset()  # rest when in doubt
         else:
             decision = self._decider.update(
                 seen.prediction, seen.confidence, seen.probabilities, seen.unknown
             )
-        age_ms = (self._clock() - seen.acquired_at) * 1e3 if seen.acquired_at is not None else 0.0
-        self._stats.frame_made(wait_ms=seen.wait_ms, infer_ms=seen.latency_ms, age_ms=age_ms)
+        age_ms = context.age_ms(seen.acquired_at)
+        context.stats.frame_made(wait_ms=seen.wait_ms, infer_ms=seen.latency_ms, age_ms=age_ms)
         rate = self._manifest.sampling_rate
         return Frame(
             timestamp=time.time(),
@@ -78,12 +65,12 @@ class FrameMaker:
             label=self._classes[seen.prediction],
             decision=decision,
             decision_label=self._classes[decision],
-            cpu_percent=self._cpu_percent(),
-            sample_index=self._path.to_source(end),
+            cpu_percent=context.cpu_percent(),
+            sample_index=path.to_source(end),
             age_ms=age_ms,
             quality=quality or None,
-            signal=hop_rows(self._path, end, rate, options.fps) if options.include_signal else None,
-            aux=self._aux.take() if self._aux is not None else None,
+            signal=hop_rows(path, end, rate, options.fps) if options.include_signal else None,
+            aux=context.take_aux(),
             model=self._model,
         )
 

@@ -3,55 +3,41 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 
-from app.emg.signal.signal_path import SignalPath
 from app.emg.source import UNLABELLED
-from app.serving.counters.stream_stats import StreamStats
 from app.serving.streams.events import SignalFrame, SourceChange, StreamOptions
-from app.serving.streams.hop_signal import AuxReader, signal_rows
+from app.serving.streams.frame_context import FrameContext
+from app.serving.streams.hop_signal import signal_rows
 
 
 class SignalFrameMaker:
     """Makes the frames of one group of readers; used by one thread. A window is a frame's hop."""
 
     def __init__(
-        self,
-        options: StreamOptions,
-        *,
-        path: SignalPath,
-        rate: float,
-        gesture_names: Sequence[str],
-        problems: Callable[[], Mapping[str, Sequence[int]]],
-        stats: StreamStats,
-        cpu_percent: Callable[[], float],
-        aux: AuxReader,
-        clock: Callable[[], float] = time.perf_counter,
+        self, options: StreamOptions, context: FrameContext, rate: float, gesture_names: Sequence[str]
     ) -> None:
-        self._options, self._path, self._ring, self._stats = options, path, path.ring, stats
-        self._hop = max(1, round(rate / options.fps))
-        self._names, self._problems = gesture_names, problems
-        self._cpu_percent, self._clock = cpu_percent, clock
-        self._aux = aux if options.include_aux else None
+        self._options, self._context, self._ring = options, context, context.path.ring
+        self._hop, self._names = max(1, round(rate / options.fps)), gesture_names
 
     def frame(self, end: int) -> SignalFrame | None:
         """Return the frame of the hop that ends before sample `end`; None where none is usable."""
         hop = self._ring.window(end, self._hop) if self._ring.usable(end, self._hop) else None
         if hop is None:
             return None
-        acquired_at = self._ring.acquired_at(end - 1)
-        age_ms = (self._clock() - acquired_at) * 1e3 if acquired_at is not None else 0.0
-        self._stats.frame_made(age_ms=age_ms)
+        context = self._context
+        age_ms = context.age_ms(self._ring.acquired_at(end - 1))
+        context.stats.frame_made(age_ms=age_ms)
         return SignalFrame(
             timestamp=time.time(),
-            cpu_percent=self._cpu_percent(),
-            sample_index=self._path.to_source(end),
+            cpu_percent=context.cpu_percent(),
+            sample_index=context.path.to_source(end),
             age_ms=age_ms,
             truth=self._truth(end),
             missing=self._ring.missing(end, self._hop),
-            quality=self._problems() or None,
+            quality=context.problems() or None,
             signal=signal_rows(hop) if self._options.include_signal else None,
-            aux=self._aux.take() if self._aux is not None else None,
+            aux=context.take_aux(),
         )
 
     def source_change(self, status: str, source_state: str) -> SourceChange:

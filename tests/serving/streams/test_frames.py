@@ -24,6 +24,7 @@ from app.serving.engine.engine import Engine, ModelInput
 from app.serving.runtime import Runtime
 from app.serving.sources.acquisition import STALL_S, Acquisition
 from app.serving.streams.events import Frame, StreamOptions
+from app.serving.streams.frame_context import FrameContext
 from app.serving.streams.frames import FrameMaker
 from app.serving.streams.hop_signal import SIGNAL_POINTS
 from app.serving.streams.window_classifier import WindowClassifier
@@ -69,13 +70,15 @@ class Scene:
         self.acquisition = Acquisition(self.source, self.path, self.clock, length=length)
         self.maker = FrameMaker(
             StreamOptions(fps=20, backend="fake", **options),
-            classifier=WindowClassifier(engine, MANIFEST, self.path.ring, ()),
-            manifest=MANIFEST,
-            path=self.path,
-            problems=dict,
-            stats=StreamStats(),
-            cpu_percent=lambda: 0.0,
-            clock=self.clock,
+            FrameContext(
+                path=self.path,
+                problems=dict,
+                stats=StreamStats(),
+                cpu_percent=lambda: 0.0,
+                clock=self.clock,
+            ),
+            WindowClassifier(engine, MANIFEST, self.path.ring, ()),
+            MANIFEST,
         )
 
     def read_to(self, sample: int) -> None:

@@ -21,6 +21,7 @@ from app.serving.counters.stream_stats import StreamStats
 from app.serving.engine.backends import BackendOpener
 from app.serving.engine.engine import Engine, ModelInput
 from app.serving.streams.events import StreamOptions, ValueFrame
+from app.serving.streams.frame_context import FrameContext
 from app.serving.streams.value_frames import ValueFrameMaker
 from app.serving.streams.value_reader import ValueReader
 from tests.inference import value_models as made
@@ -66,12 +67,14 @@ def maker_of(
 ) -> ValueFrameMaker:
     return ValueFrameMaker(
         StreamOptions(fps=20, backend="onnxruntime", **more),
-        reader=ValueReader(engine, model.manifest, ring, ("rest", "fist")),
-        manifest=model.manifest,
-        path=SignalPath(ring, design((), RATE, None)),
-        problems=lambda: problems or {},
-        stats=StreamStats(),
-        cpu_percent=lambda: 0.0,
+        FrameContext(
+            path=SignalPath(ring, design((), RATE, None)),
+            problems=lambda: problems or {},
+            stats=StreamStats(),
+            cpu_percent=lambda: 0.0,
+        ),
+        ValueReader(engine, model.manifest, ring, ("rest", "fist")),
+        model.manifest,
     )
 
 
