@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,11 +13,12 @@ from flask.cli import AppGroup
 
 from app.cli import model_folder, named_recordings
 from app.cli.model_tables import accuracy_table, decision_table, list_line, model_row
-from app.cli.model_training import recipe_of, training_data
+from app.cli.model_training import recipe_of, training_sets
 from app.cli.options import (
     BAD_ARTEFACT,
     as_gestures,
     as_json,
+    as_renamed,
     expect_free_file,
     force,
     one_line_errors,
@@ -28,6 +30,8 @@ from app.errors import ArtefactError, DataError
 if TYPE_CHECKING:
     from app.emg.files.recordings import Recording
     from app.inference.artefact import Artefact
+    from app.learning.evaluation import JudgedSet
+    from app.learning.recording_sets import RecordingSet
 
 model = AppGroup("model", help="Make, judge and adapt models.")
 
@@ -66,54 +70,52 @@ def list_models(as_json: bool) -> None:
 @click.option("--model", "name", required=True, help="The recipe: myo-8ch-200hz or synthetic-16ch-2khz.")
 @click.option(
     "--data",
-    "folder",
-    help=f"Folder of recordings, or one. {named_recordings.HELP} The simulator's model needs none.",
+    "folders",
+    multiple=True,
+    help=f"Folder of recordings, or one; several sets teach together. {named_recordings.HELP} The simulator's model "
+    "needs none.",
 )
 @click.option("--out", help="Name or path of the artefact; by default the recipe's name in instance/models.")
 @click.option("--network", help="A network with the same data: power, tcn or spiking.")
 @click.option("--without", multiple=True, type=click.Choice(AUGMENTATIONS), help="Leave an augmentation out.")
 @click.option("--epochs", type=click.IntRange(1, 1000), help="Fewer or more than the recipe has.")
 @as_gestures
+@as_renamed
 @click.option("--folds", type=click.IntRange(0, 100), help="Groups of people to keep unseen weights for.")
 @click.option("--fresh", is_flag=True, help="Begin again instead of going on from runs/.")
 @force
 @as_json
 @one_line_errors
-def train(name: str, folder: str | None, out: str | None, as_json: bool, **options: Any) -> None:
-    """Train a model; an interrupted training goes on where it was."""
-    import shutil
+def train(name: str, folders: tuple[str, ...], out: str | None, as_json: bool, **options: Any) -> None:
+    """Train a model on the people of one set of recordings, or of several.
 
-    from app.learning import shipping
+    A training that was interrupted goes on where it was.
+    """
+    from app.learning.recording_sets import described, told, united
 
     recipe = recipe_of(name, options)
     target = model_folder.target_of(out or recipe.name, options["force"])
-    recordings = training_data(recipe, folder, options["gestures"])
-    if recipe.architecture == "covariance":
-        from app.learning.covariance.shipping import make
-
-        made = make(recipe, recordings, target, progress, replacing=options["force"])
-        say(
-            as_json,
-            {"model": str(made.path), "runs": made.manifest.training["runs"]},
-            f"wrote {made.path}\n{model_folder.how_to_serve(made)}",
-        )
-        return
-    work = Path("runs") / target.name
-    if options["fresh"]:
-        shutil.rmtree(work, ignore_errors=True)
-    manifest, data, networks = shipping.train(recipe, recordings, work, progress)
-    made = shipping.write(target, manifest, data, networks, replacing=options["force"])
-    text = f"wrote {made.path}\n{model_folder.how_to_serve(made)}"
-    say(as_json, {"model": str(made.path), "runs": manifest.training["runs"]}, text)
+    sets = training_sets(recipe, folders, options["gestures"], dict(options["rename"]))
+    lines: list[str] = []
+    if len(sets) > 1:
+        recipe = united(recipe, sets, target.name)
+        lines = told(recipe, sets)
+    made = _trained(recipe, _everyone(sets), target, options)
+    report = {"model": str(made.path), "runs": made.manifest.training["runs"]}
+    if lines:
+        report["sets"] = described(recipe, sets)
+    text = "\n".join([*lines, f"wrote {made.path}", model_folder.how_to_serve(made)])
+    say(as_json, report, text)
 
 
 @model.command()
 @of_model
 @click.option(
     "--data",
-    "folder",
+    "folders",
     required=True,
-    help=f"Folder or file of recordings, or `simulator`. {named_recordings.HELP}",
+    multiple=True,
+    help=f"Folder or file of recordings, or `simulator`; several sets are told apart. {named_recordings.HELP}",
 )
 @click.option(
     "--split",
@@ -129,13 +131,14 @@ def train(name: str, folder: str | None, out: str | None, as_json: bool, **optio
 )
 @click.option("--calibrate", "repetitions", type=int, help="Adapt on repetitions 1..K of each session.")
 @as_gestures
+@as_renamed
 @click.option("--stream", is_flag=True, help="Replay through the live path: quality of decisions.")
 @click.option("--save", is_flag=True, help="Keep the figures in the model's manifest.")
 @click.option("--plot", type=click.Path(path_type=Path), help="Draw the confusion matrix to this PNG.")
 @force
 @as_json
 @one_line_errors
-def evaluate(name: str, folder: str, as_json: bool, **options: Any) -> None:
+def evaluate(name: str, folders: tuple[str, ...], as_json: bool, **options: Any) -> None:
     """Judge a model on recordings, beside the LDA baseline on the same windows."""
     from app.inference import artefact
 
@@ -144,12 +147,12 @@ def evaluate(name: str, folder: str, as_json: bool, **options: Any) -> None:
     model_folder.expect_gestures(opened.manifest)
     if options["save"]:
         model_folder.expect_own(opened)
-    recordings = model_folder.recordings_for(folder, opened.manifest, options["gestures"])
+    sets = model_folder.recordings_for(folders, opened.manifest, options["gestures"], dict(options["rename"]))
     if options["stream"]:
-        report = _streamed(opened, recordings, options["repetitions"])
+        report = _streamed(opened, _everyone(sets), options["repetitions"])
         click.echo(json.dumps(report) if as_json else decision_table(report))
         return
-    report = _judged(opened, recordings, options)
+    report = _judged(opened, sets, options)
     if options["plot"]:
         from app.learning.plotting import confusion_png
 
@@ -157,7 +160,7 @@ def evaluate(name: str, folder: str, as_json: bool, **options: Any) -> None:
     if options["save"]:
         from app.learning.figures import keep
 
-        keep(opened, report, Path(folder).name)
+        keep(opened, report, ", ".join(one.name for one in sets))
     click.echo(json.dumps(report) if as_json else accuracy_table(report))
 
 
@@ -186,9 +189,8 @@ def export(name: str, folder: str | None, gestures: list[str] | None, force: boo
     there = sorted(file for file in manifest.files if file.endswith(".onnx"))
     if there and not force:
         raise ArtefactError(f"{opened.path} has {', '.join(there)} already; make them again with --force")
-    data = read(
-        model_folder.recordings_for(folder or "simulator", manifest, gestures), manifest, model_folder.mains()
-    )
+    sets = model_folder.recordings_for([folder or "simulator"], manifest, gestures)
+    data = read(_everyone(sets), manifest, model_folder.mains())
     network = shipping.network_of(opened)
     graphs = graphs_of(network, manifest, shipping.graph_windows(manifest, data), progress)
     kept = {file: opened.path / file for file in manifest.files if file not in graphs}
@@ -196,18 +198,44 @@ def export(name: str, folder: str | None, gestures: list[str] | None, force: boo
     say(as_json, {"model": str(made.path), "files": sorted(graphs)}, f"wrote {', '.join(sorted(graphs))}")
 
 
-def _judged(opened: Artefact, recordings: tuple[Recording, ...], options: dict[str, Any]) -> dict[str, Any]:
+def _everyone(sets: Sequence[RecordingSet]) -> tuple[Recording, ...]:
+    return tuple(recording for one in sets for recording in one.recordings)
+
+
+def _trained(
+    recipe: Any, recordings: tuple[Recording, ...], target: Path, options: dict[str, Any]
+) -> Artefact:
+    """Return the artefact that those recordings make of a recipe."""
+    import shutil
+
+    from app.learning import shipping
+
+    if recipe.architecture == "covariance":
+        from app.learning.covariance.shipping import make
+
+        return make(recipe, recordings, target, progress, replacing=options["force"])
+    work = Path("runs") / target.name
+    if options["fresh"]:
+        shutil.rmtree(work, ignore_errors=True)
+    manifest, data, networks = shipping.train(recipe, recordings, work, progress)
+    return shipping.write(target, manifest, data, networks, replacing=options["force"])
+
+
+def _judged(opened: Artefact, sets: Sequence[RecordingSet], options: dict[str, Any]) -> dict[str, Any]:
+    from app.learning.evaluation import JudgedSet
+
+    several = [JudgedSet(one.name, len(one.recordings)) for one in sets] if len(sets) > 1 else []
     if options["unlabelled"]:
-        return _judged_unlabelled(opened, recordings, options)
+        return _judged_unlabelled(opened, _everyone(sets), options, several)
     from app.learning.datasets import read
     from app.learning.evaluation import evaluate as judge
 
-    data = read(recordings, opened.manifest, model_folder.mains())
-    return judge(opened, data, options["split"], options["repetitions"], progress)
+    data = read(_everyone(sets), opened.manifest, model_folder.mains())
+    return judge(opened, data, options["split"], options["repetitions"], progress, several)
 
 
 def _judged_unlabelled(
-    opened: Artefact, recordings: tuple[Recording, ...], options: dict[str, Any]
+    opened: Artefact, recordings: tuple[Recording, ...], options: dict[str, Any], sets: Sequence[JudgedSet]
 ) -> dict[str, Any]:
     """Return the figures after a minute without labels; what other options would say of it, is refused."""
     from app.learning.covariance.judging_minutes import evaluate_unlabelled
@@ -216,7 +244,7 @@ def _judged_unlabelled(
         raise DataError(f"--unlabelled judges covariance models; of {opened.manifest.name} see `aligned`")
     if options["repetitions"] is not None or options["split"] not in ("person", "day"):
         raise DataError("--unlabelled goes with --split person or day, without --calibrate")
-    return evaluate_unlabelled(opened, recordings, model_folder.mains(), options["split"], progress)
+    return evaluate_unlabelled(opened, recordings, model_folder.mains(), options["split"], progress, sets)
 
 
 def _streamed(opened: Artefact, recordings: tuple[Recording, ...], repetitions: int | None) -> dict[str, Any]:

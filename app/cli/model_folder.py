@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.cli.named_recordings import recording_path
+from app.cli.named_recordings import sets_of
 from app.errors import ArtefactError, DataError
 
 if TYPE_CHECKING:
     from app.emg.files.recordings import Recording
     from app.inference.artefact import Artefact
     from app.inference.manifest import Manifest
+    from app.learning.recording_sets import RecordingSet
 
 EVALUATION_PEOPLE, EVALUATION_SEED = 10, 5000
 
@@ -42,17 +43,23 @@ def how_to_serve(made: Artefact) -> str:
     return f"serve it with: EMG_MODEL={name} make serve"
 
 
-def recordings_for(folder: str, manifest: Manifest, gestures: Sequence[str] | None) -> tuple[Recording, ...]:
-    """Return the recordings of a folder or file, or simulated people, as that model names gestures."""
-    from app.learning import datasets, recipes
+def recordings_for(
+    folders: Sequence[str],
+    manifest: Manifest,
+    gestures: Sequence[str] | None,
+    rename: Mapping[str, str] | None = None,
+) -> tuple[RecordingSet, ...]:
+    """Return the recordings of each folder or file, or simulated people, as that model names gestures."""
+    from app.learning import recipes
+    from app.learning.recording_sets import RecordingSet
 
-    if folder == recipes.SIMULATOR:
+    if list(folders) == [recipes.SIMULATOR]:
         seeds = range(EVALUATION_SEED, EVALUATION_SEED + EVALUATION_PEOPLE)
-        return recipes.simulate(manifest, seeds, seconds=120.0)
-    with recording_path(folder) as path:
-        people = datasets.load_people(path, gestures)
-    expect_fit(people, manifest)
-    return datasets.named(people, manifest.classes, manifest.rest_class)
+        return (RecordingSet(recipes.SIMULATOR, recipes.simulate(manifest, seeds, seconds=120.0)),)
+    sets = sets_of(folders, manifest.classes, manifest.rest_class, gestures, rename or {})
+    for one in sets:
+        expect_fit(one.recordings, manifest)
+    return sets
 
 
 def _settings() -> Any:

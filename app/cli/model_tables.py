@@ -67,6 +67,7 @@ def accuracy_table(report: dict[str, Any]) -> str:
     lines.append(
         f"balanced accuracy over people: sd {spread['sd']:.3f}, {spread['min']:.3f}-{spread['max']:.3f}"
     )
+    lines += _sets(report)
     if report["aligned"]:
         level = report["aligned"]["balanced_accuracy"]
         lines.append(f"each session aligned by its own signal, without labels: balanced {level:.3f}")
@@ -75,6 +76,19 @@ def accuracy_table(report: dict[str, Any]) -> str:
     recalls = zip(report["classes"], report["per_class_recall"], strict=True)
     lines.append("recall: " + ", ".join(f"{k} {'-' if r is None else f'{r:.2f}'}" for k, r in recalls))
     return "\n".join(lines)
+
+
+def _sets(report: dict[str, Any]) -> list[str]:
+    """Return the figures of each set, where several were judged in one run."""
+    lines = []
+    for name, one in report.get("sets", {}).items():
+        beside = {"as it is": one.get("as_it_is"), "LDA": one["lda"], "shuffled labels": one.get("shuffled")}
+        others = [f"{what} {found['balanced_accuracy']:.3f}" for what, found in beside.items() if found]
+        spread = one["spread"]["balanced_accuracy"]
+        of = counted(len(one["people"]), "person", "people")
+        figures = f"balanced {one['balanced_accuracy']:.3f}, sd {spread['sd']:.3f}, worst {spread['min']:.3f}"
+        lines.append(", ".join([f"{name}, {of}: {figures}", *others]))
+    return lines
 
 
 FIGURES = (  # of a row of decisions: its name, the column's title, digits

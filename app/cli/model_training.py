@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from app.cli.named_recordings import recording_path
+from app.cli.named_recordings import sets_of
 from app.errors import DataError
 
 if TYPE_CHECKING:
-    from app.emg.files.recordings import Recording
+    from app.learning.recording_sets import RecordingSet
 
 SIMULATED_PEOPLE = 46
 
@@ -36,18 +36,23 @@ def recipe_of(name: str, options: dict[str, Any]) -> Any:
     return replace(recipe, schedule=schedule, folds=folds)
 
 
-def training_data(recipe: Any, folder: str | None, gestures: Sequence[str] | None) -> tuple[Recording, ...]:
-    """Return the recordings that a recipe is trained on.
+def training_sets(
+    recipe: Any, folders: Sequence[str], gestures: Sequence[str] | None, rename: Mapping[str, str]
+) -> tuple[RecordingSet, ...]:
+    """Return the sets of recordings that a recipe is trained on, with the recipe's names for gestures.
 
     Raises:
-        DataError: it needs a folder of recordings, and none is named.
+        DataError: it needs a folder of recordings, and none is named; or somebody is in two.
     """
-    from app.learning import datasets, recipes
+    from app.learning import recipes
+    from app.learning.recording_sets import RecordingSet, expect_nobody_twice
 
     if recipe.dataset == recipes.SIMULATOR:
-        return recipes.simulated(recipe, range(1000, 1000 + SIMULATED_PEOPLE))
-    if folder is None:
+        people = recipes.simulated(recipe, range(1000, 1000 + SIMULATED_PEOPLE))
+        return (RecordingSet(recipes.SIMULATOR, people),)
+    if not folders:
         raise DataError(f"{recipe.name} is trained on recordings: name their folder with --data")
-    with recording_path(folder) as path:
-        people = datasets.load_people(path, gestures)
-    return datasets.named(people, recipe.classes, recipe.rest_class)
+    sets = sets_of(folders, recipe.classes, recipe.rest_class, gestures, rename)
+    if len(sets) > 1:
+        expect_nobody_twice(sets)
+    return sets

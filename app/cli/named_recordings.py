@@ -1,13 +1,17 @@
-"""A recording that a command is told of: a file or folder by its path, or one of instance/recordings by its name."""
+"""Recordings that a command is told of: a file or folder by its path, or one of instance/recordings by its name."""
 
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from app.errors import DataError
+
+if TYPE_CHECKING:
+    from app.learning.recording_sets import RecordingSet
 
 HELP = "A path, or the name of one in instance/recordings."
 
@@ -35,6 +39,31 @@ def recording_path(text: str | Path) -> Iterator[Path]:
         made = Path(aside) / f"{name}.npz"
         write_npz(root, name, made)
         yield made
+
+
+def sets_of(
+    folders: Sequence[str],
+    classes: Sequence[str],
+    rest_class: str,
+    gestures: Sequence[str] | None,
+    rename: Mapping[str, str],
+) -> tuple[RecordingSet, ...]:
+    """Return the recordings of each folder or file, with a model's names for gestures.
+
+    Raises:
+        DataError: one cannot be used, or a name that is to be changed is nobody's.
+    """
+    from app.learning import datasets
+    from app.learning.recording_sets import RecordingSet, called_alike, expect_renamed
+
+    found = []
+    for folder in folders:
+        with recording_path(folder) as path:
+            people = datasets.load_people(path, gestures)
+        found.append(RecordingSet(Path(folder).resolve().name, people))
+    expect_renamed(found, rename)
+    alike = [called_alike(one, classes, rename) for one in found]
+    return tuple(RecordingSet(one.name, datasets.named(one.recordings, classes, rest_class)) for one in alike)
 
 
 def _root() -> Path:

@@ -43,6 +43,12 @@ def as_pairs(
     return tuple(pairs)
 
 
+as_renamed = click.option(
+    "--rename",
+    multiple=True,
+    callback=as_pairs,
+    help="OLD=NEW: what the model calls a gesture of the recordings; several.",
+)
 as_gestures = click.option(
     "--gestures", callback=_names, help="What labels 0, 1, ... are, where a file names none: rest,fist,point."
 )

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,8 @@ from app.learning.metrics import Scores, confusion, summary
 from app.learning.progress import Progress
 from app.learning.shipping import network_of
 from app.learning.splits import Part
+
+P = TypeVar("P")
 
 SPLITS: dict[str, Callable[[Dataset, int], list[Part]]] = {
     "person": splits.person,
@@ -44,6 +46,14 @@ class PersonScores:
     aligned: list[Scores] = field(default_factory=list)
     lda: list[Scores] = field(default_factory=list)
     shuffled: list[Scores] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedSet:
+    """How many people a set of recordings has, where several are judged together, one after the other."""
+
+    name: str
+    people: int
 
 
 class Judge(Protocol):
@@ -113,9 +123,14 @@ def parts_of(data: Dataset, split: str, repetitions: int | None = None) -> list[
 
 
 def evaluate(
-    model: Artefact, data: Dataset, split: str, repetitions: int | None, progress: Progress
+    model: Artefact,
+    data: Dataset,
+    split: str,
+    repetitions: int | None,
+    progress: Progress,
+    sets: Sequence[JudgedSet] = (),
 ) -> dict[str, Any]:
-    """Return the object that `model evaluate` reports.
+    """Return the object that `model evaluate` reports; with `sets` the same of each, in the same run.
 
     Raises:
         DataError: the recordings do not have what the split needs, or every weights file has seen one.
@@ -140,6 +155,26 @@ def evaluate(
         "split": split if repetitions is None else f"calibrate {repetitions}",
         "classes": list(data.classes),
         "windows": int(sum(len(part.test) for part in parts)),
+        **_figures(people),
+        **by_set(sets, people, _figures),
+    }
+
+
+def by_set(
+    sets: Sequence[JudgedSet], people: Sequence[P], figures: Callable[[Sequence[P]], dict[str, Any]]
+) -> dict[str, Any]:
+    """Return `sets` of a report, the figures of each set's people; nothing where there is one set."""
+    if not sets:
+        return {}
+    found, first = {}, 0
+    for one in sets:
+        found[one.name] = figures(people[first : first + one.people])
+        first += one.people
+    return {"sets": found}
+
+
+def _figures(people: Sequence[PersonScores]) -> dict[str, Any]:
+    return {
         **summary([(one.name, one.model) for one in people]),
         "aligned": _summary_of(people, "aligned"),
         "lda": _summary_of(people, "lda"),
@@ -192,7 +227,7 @@ def _scores(data: Dataset, rows: Ids, predicted: Ids) -> Scores:
     return Scores(confusion(data.label[rows], predicted, len(data.classes)), data.rest)
 
 
-def _summary_of(people: list[PersonScores], which: str) -> dict[str, Any] | None:
+def _summary_of(people: Sequence[PersonScores], which: str) -> dict[str, Any] | None:
     """None where a split does not have that."""
     scores = [(one.name, getattr(one, which)) for one in people]
     return summary(scores) if scores[0][1] else None

@@ -40,6 +40,7 @@ class Recipe:
     licence: str = ""
     folds: int = 0  # groups of people; weights that have not seen a group are kept for each
     apart: int = 3  # people who only stop the training
+    sets: tuple[int, ...] = ()  # people of each set of recordings, where there are several
     ring: bool = False  # the electrodes sit on a ring that people put on turned by whole electrodes
     schedule: Schedule = field(default_factory=Schedule)
 

@@ -38,15 +38,21 @@ class Run:
     held: tuple[int, ...]
 
 
-def runs(people: int, folds: int, apart: int, seed: int) -> list[Run]:
+def runs(people: int, folds: int, apart: int, seed: int, sets: Sequence[int] = ()) -> list[Run]:
     """Return the training on all people, then one for each fold of people it must not see.
+
+    `sets` says how many people each set of recordings has, one after the other: folds share out those of each set.
 
     Raises:
         DataError: too few people for that.
     """
     if people < max(folds, 1) + apart:
         raise DataError(f"{people} people are too few for {folds} folds and {apart} people kept apart")
-    order = np.random.default_rng(seed).permutation(people).tolist()
+    chance, sizes = np.random.default_rng(seed), sets or (people,)
+    ends = np.cumsum(sizes)
+    order = np.concatenate(
+        [end - size + chance.permutation(size) for end, size in zip(ends, sizes, strict=True)]
+    ).tolist()
     groups = [sorted(order[k::folds]) for k in range(folds)]
     found = []
     for name, held in [("main", []), *((f"fold{k}", group) for k, group in enumerate(groups))]:
@@ -61,7 +67,7 @@ def train(
     """Train every run (or those in `only`), resuming from checkpoints in `work`."""
     draft = recipe.draft()
     data = read(recordings, draft)
-    main, *folds = runs(len(recordings), recipe.folds, recipe.apart, recipe.schedule.seed)
+    main, *folds = runs(len(recordings), recipe.folds, recipe.apart, recipe.schedule.seed, recipe.sets)
     manifest = with_statistics(draft, data, main.people)
     networks, log = {}, {}
     for run in (main, *folds):

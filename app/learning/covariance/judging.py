@@ -6,12 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
+from app.errors import DataError
 from app.inference.artefact import Artefact
 from app.inference.covariance.features import of_moments
 from app.inference.covariance.parameters import CovarianceParameters
 from app.learning.covariance.head import Head, Ids
 from app.learning.covariance.known import PRIOR, head_of, is_ring, prior_of
 from app.learning.covariance.own import example, own_head
+from app.learning.covariance.pooled import Pool, pool_of
 from app.learning.covariance.prior import Prior
 from app.learning.covariance.windows import moments_of
 from app.learning.datasets import Dataset
@@ -34,6 +36,7 @@ class CovarianceJudge:
         self._moments = moments_of(data, model.manifest, projection)
         self._features = of_moments(self._moments, self._parameters)
         self._known: dict[str, tuple[Head, Prior | None]] = {}
+        self._chance: Pool | None = None  # made when it is first wanted
 
     def predict(self, part: Part) -> Ids:
         """Return the class of each test window, by the head that the training windows teach, if there are any."""
@@ -52,9 +55,12 @@ class CovarianceJudge:
         return None
 
     def shuffled(self, part: Part) -> Ids | None:
-        """Return the same where the labels that teach are shuffled: chance, and what a protocol gives away."""
+        """Return the same where the labels that teach are shuffled: chance, and what a protocol gives away.
+
+        Without training windows everybody else in the dataset teaches, as for the baseline.
+        """
         if not len(part.train):
-            return None
+            return self._shuffled_pool(part)
         _, prior = self._unseen_by(part.person)
         label, chance = self._data.label.copy(), np.random.default_rng(part.person)
         label[part.train] = chance.permutation(label[part.train])
@@ -65,6 +71,27 @@ class CovarianceJudge:
         shown = example(data, self._moments, part.train)
         every = range(len(data.classes))
         return own_head(shown, every, self._parameters, prior, rest=data.rest, ring=is_ring(self._model))
+
+    def _shuffled_pool(self, part: Part) -> Ids | None:
+        """Return the classes by a pool of the others whose labels were shuffled, each session's among itself."""
+        data = self._data
+        if len(data.people) < 3:  # of two the other alone is no pool
+            return None
+        try:
+            self._chance = self._chance or self._pool_by_chance()
+            head = self._chance.without([part.person]).head()
+        except DataError:
+            return None
+        return head.predict(self._features[part.test])
+
+    def _pool_by_chance(self) -> Pool:
+        data, chance = self._data, np.random.default_rng(0)
+        label = data.label.copy()
+        for who, session in np.unique(np.stack([data.person, data.session], 1), axis=0).tolist():
+            rows = np.flatnonzero((data.person == who) & (data.session == session))
+            label[rows] = chance.permutation(label[rows])
+        shuffled = replace(data, label=label)
+        return pool_of(shuffled, self._features, self._model.manifest, ring=is_ring(self._model))
 
     def _unseen_by(self, person: int) -> tuple[Head, Prior | None]:
         file = weights_for(self._model, self._data.hashes[person].values())

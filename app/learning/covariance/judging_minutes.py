@@ -19,7 +19,7 @@ from app.learning.covariance.own import example, own_head
 from app.learning.covariance.unlabelled import Own, learn
 from app.learning.covariance.windows import features_of, moments_of
 from app.learning.datasets import Dataset, content_hashes, read
-from app.learning.evaluation import Baseline
+from app.learning.evaluation import Baseline, JudgedSet, by_set
 from app.learning.metrics import Scores, confusion, summary
 from app.learning.progress import Progress
 from app.learning.splits import Part
@@ -39,9 +39,14 @@ class Found:
 
 
 def evaluate_unlabelled(
-    model: Artefact, recordings: Sequence[Recording], mains: float | None, split: str, progress: Progress
+    model: Artefact,
+    recordings: Sequence[Recording],
+    mains: float | None,
+    split: str,
+    progress: Progress,
+    sets: Sequence[JudgedSet] = (),
 ) -> dict[str, Any]:
-    """Return the object that `model evaluate` reports.
+    """Return the object that `model evaluate` reports; with `sets` the same of each, in the same run.
 
     With the split `person` a session is judged by weights that have not seen the person, and LDA by everybody else's
     windows. With `day` both are taught by the labels of a person's first session first, and judged on the later ones.
@@ -53,19 +58,25 @@ def evaluate_unlabelled(
     baseline, people = Baseline(data), [Found(name) for name in data.people]
     for k in progress(range(len(recordings)), len(recordings), "evaluate"):
         _judge(_Person(model, data, k, recordings[k], mains, split), baseline, people[k])
-    told = [one.outcomes.count(outcome) for outcome in OUTCOMES for one in people]
-    counts = np.array(told).reshape(len(OUTCOMES), -1).sum(1).tolist()
     return {
         "model": model.manifest.name,
         "split": f"{split} unlabelled",
         "classes": list(data.classes),
         "windows": int(sum(one.confusion.sum() for person in people for one in person.learned)),
+        **_figures(people),
+        **by_set(sets, people, _figures),
+        "chance": 1 / len(data.classes),
+    }
+
+
+def _figures(people: Sequence[Found]) -> dict[str, Any]:
+    told = [[one.outcomes.count(outcome) for one in people] for outcome in OUTCOMES]
+    return {
         **summary([(one.name, one.learned) for one in people]),
         "as_it_is": summary([(one.name, one.as_it_is) for one in people]),
         "aligned": None,
         "lda": summary([(one.name, one.lda) for one in people]) if people[0].lda else None,
-        "minutes": dict(zip(OUTCOMES, counts, strict=True)),
-        "chance": 1 / len(data.classes),
+        "minutes": {outcome: sum(counts) for outcome, counts in zip(OUTCOMES, told, strict=True)},
     }
 
 

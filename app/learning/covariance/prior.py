@@ -12,13 +12,14 @@ Source: Kenny, Boulianne, Dumouchel, "Eigenvoice modeling with sparse training d
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from app.errors import ArtefactError, DataError
 from app.learning.covariance.head import Doubles, Ids, class_statistics
+from app.learning.covariance.incomplete import Known, completed, deviating, shares
 from app.learning.covariance.placement import Placement, agreed, feature_order, profile
 
 BETWEEN = 0.5  # of the covariance between sessions: people whom we do not know are less alike than it says
@@ -30,8 +31,9 @@ class Session:
     """The statistics of one session's windows, as worn."""
 
     person: int
-    means: Doubles  # (classes, d)
-    within: Doubles  # (d, d), every class alike
+    means: Doubles  # (classes, d); what stands for a class that is not known means nothing
+    known: Known  # (classes,) whether the session shows the class
+    within: Doubles  # (d, d), every class that is shown alike
     deviations: Doubles  # (repetitions of all classes, d), each repetition's mean less its class's
     unbiased: float  # what their products are to be multiplied by, since the class's mean is of the same repetitions
 
@@ -108,63 +110,95 @@ class Prior:
 def session_statistics(
     features: Doubles, label: Ids, repetition: Ids, classes: int, person: int = 0
 ) -> Session:
-    """Return those of a session's windows.
+    """Return those of a session's windows; a class with fewer than two windows is not known.
 
     Raises:
-        DataError: a class has fewer than two windows.
+        DataError: no class has two.
     """
-    means, within = class_statistics(features, label, classes)
+    known = np.bincount(label, minlength=classes) >= 2
+    shown = np.flatnonzero(known)
+    rows = known[label]
+    if not len(shown):
+        raise DataError("a session needs a class with two windows")
+    features, label, repetition = features[rows], label[rows], repetition[rows]
+    means = np.zeros((classes, features.shape[1]))
+    means[shown], within = class_statistics(features, np.searchsorted(shown, label), len(shown))
     deviations, pairs = [], 0
-    for k in range(classes):
+    for k in shown.tolist():
         numbers = np.unique(repetition[label == k])
         pairs += len(numbers) - 1
         deviations += [features[(label == k) & (repetition == r)].mean(0) - means[k] for r in numbers]
     return Session(
         person=person,
         means=means,
+        known=known,
         within=within,
         deviations=np.stack(deviations),
         unbiased=len(deviations) / max(pairs, 1),
     )
 
 
+def whole(sessions: Sequence[Session]) -> tuple[Doubles, Doubles]:
+    """Return class means (sessions, classes, d) in one place, and how much each counts, (sessions, classes).
+
+    Every person counts alike; a mean that a session does not show is filled in by the others, and does not count.
+    """
+    share, known = shares([one.person for one in sessions]), np.stack([one.known for one in sessions])
+    means = completed(np.stack([one.means for one in sessions]), known, share)
+    return means, share[:, np.newaxis] * known
+
+
+def mean_of(values: Sequence[Doubles], sessions: Sequence[Session]) -> Doubles:
+    """Return the mean of what each session has; every person counts alike."""
+    found = np.average(np.stack(values), axis=0, weights=shares([one.person for one in sessions]))
+    return np.asarray(found, np.float64)
+
+
 def places_of(sessions: Sequence[Session], rest: int, channels: int) -> tuple[Placement, ...]:
     """Return how the ring sits in each session, found by its labels: like the others'."""
-    profiles = [profile(one.means, rest, channels) for one in sessions]
-    return agreed(profiles, [one.person for one in sessions])
+    profiles = [_shown_profile(one, rest, channels) for one in sessions]
+    people = [one.person for one in sessions]
+    return agreed([profile * share for profile, share in zip(profiles, shares(people), strict=True)], people)
+
+
+def _shown_profile(session: Session, rest: int, channels: int) -> Doubles:
+    """Return the profile in which a gesture that is not shown says nothing."""
+    shown = np.where(session.known[:, np.newaxis], session.means, session.means[rest])
+    return profile(shown, rest, channels)
 
 
 def turned(session: Session, place: Placement, channels: int, bands: int) -> Session:
     """Return the statistics of the same session with its features reordered."""
     order = feature_order(place, channels, bands)
-    return Session(
-        person=session.person,
+    return replace(
+        session,
         means=session.means[:, order],
         within=session.within[np.ix_(order, order)],
         deviations=session.deviations[:, order],
-        unbiased=session.unbiased,
     )
 
 
 def pool(sessions: Sequence[Session], rest: int, channels: int) -> Prior:
-    """Return what those sessions, placed on the common ring, have in common; every session counts alike.
+    """Return what those sessions, placed on the common ring, have in common; every person counts alike.
 
     Raises:
         DataError: there are fewer than two.
     """
     if len(sessions) < 2:
         raise DataError(f"a prior takes two sessions or more, got {len(sessions)}")
-    centred = np.stack([one.means - one.means.mean(0) for one in sessions])
-    means = centred.mean(0)
-    apart = (centred - means).reshape(-1, means.shape[1])
+    every, weight = whole(sessions)
+    centred = every - every.mean(1, keepdims=True)
+    means = mean_of(list(centred), sessions)
+    apart = (np.sqrt(weight)[:, :, np.newaxis] * (centred - means)).reshape(-1, means.shape[1])
     repeated = [one.unbiased * one.deviations.T @ one.deviations / len(one.deviations) for one in sessions]
+    profiles = [profile(each, rest, channels) for each in every]
     return Prior(
         means=means,
-        centre=np.mean([one.means.mean(0) for one in sessions], axis=0),
-        within=np.mean([one.within for one in sessions], axis=0),
-        between=apart.T @ apart / (len(apart) - len(means)),
-        repeated=np.mean(repeated, axis=0),
-        profile=_unit(np.sum([profile(one.means, rest, channels) for one in sessions], axis=0)),
+        centre=mean_of(list(every.mean(1)), sessions),
+        within=mean_of([one.within for one in sessions], sessions),
+        between=apart.T @ apart / max(deviating(weight) - len(means), 1.0),
+        repeated=mean_of(repeated, sessions),
+        profile=_unit(mean_of(profiles, sessions)),
     )
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 
 from app.emg.files.recordings import Recording
-from app.errors import DataError
 from app.inference import artefact
 from app.inference.artefact import WEIGHTS, Artefact, weights_bytes
 from app.inference.covariance.features import of_moments
@@ -19,13 +18,11 @@ from app.inference.manifest import Manifest
 from app.inference.networks import build_for, load_arrays
 from app.learning import splits
 from app.learning.confidence import fit_temperature, reject_threshold
-from app.learning.covariance.head import Doubles, Head, Ids
+from app.learning.covariance.head import Doubles, Ids
 from app.learning.covariance.known import RING, TEMPERATURE, Confidence, prior_file
-from app.learning.covariance.mixture import mixture_head
 from app.learning.covariance.own import example, own_head
-from app.learning.covariance.placement import Placement
-from app.learning.covariance.pooled import pooled_head
-from app.learning.covariance.prior import Prior, Session, places_of, pool, session_statistics, turned
+from app.learning.covariance.pooled import Pool, pool_of
+from app.learning.covariance.prior import Prior
 from app.learning.covariance.windows import moments_of
 from app.learning.datasets import Dataset, read
 from app.learning.export import export
@@ -36,41 +33,7 @@ from app.learning.recipes import Recipe
 from app.learning.shipping import Run, graph_windows, runs, save_beside_card, with_statistics
 
 CALIBRATIONS = (1, 2)  # repetitions whose heads are given a temperature by the pool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Pool:
-    """The sessions that teach, as worn and in the place of the common ring."""
-
-    worn: tuple[Session, ...]
-    placed: tuple[Session, ...]
-    places: tuple[Placement, ...]  # how the ring sits in each
-    rest: int
-    channels: int
-    bands: int
-    ring: bool
-
-    def without(self, people: Collection[int]) -> Pool:
-        """Return the pool without those people."""
-        kept = [k for k, one in enumerate(self.worn) if one.person not in people]
-        return replace(
-            self,
-            worn=tuple(self.worn[k] for k in kept),
-            placed=tuple(self.placed[k] for k in kept),
-            places=tuple(self.places[k] for k in kept),
-        )
-
-    def prior(self) -> Prior:
-        """Return what the sessions have in common."""
-        return pool(self.placed, self.rest, self.channels)
-
-    def head(self) -> Head:
-        """Return the head for people never seen."""
-        if not self.ring:
-            return pooled_head(self.worn)
-        means = np.stack([one.means for one in self.placed])
-        within = np.mean([one.within for one in self.placed], axis=0)
-        return mixture_head(means, within, self.places, channels=self.channels, bands=self.bands)
+SESSIONS = 3  # of each person say how sure such heads are: who came on thirty days does not say it for all
 
 
 def make(
@@ -84,7 +47,7 @@ def make(
     """
     draft = recipe.draft()
     data = read(recordings, draft)
-    main, *folds = runs(len(recordings), recipe.folds, 0, recipe.schedule.seed)
+    main, *folds = runs(len(recordings), recipe.folds, 0, recipe.schedule.seed, recipe.sets)
     found = moments_of(data, draft)
     parameters = CovarianceParameters.read(draft.hyper_parameters)
     features = of_moments(found, parameters)
@@ -93,8 +56,9 @@ def make(
     heads = {name: its.head() for name, its in pools.items()}
     seen = [(heads[fold_file(run.name)], data.rows_of(run.held)) for run in folds]
     pooled = confidence([(head.logits(features[rows]), data.label[rows]) for head, rows in seen])
+    priors = _priors_of_others(everyone)
     calibrated = [
-        confidence(own_logits(data, found, parameters, everyone, repetitions, progress))
+        confidence(own_logits(data, found, parameters, priors, repetitions, progress, ring=recipe.ring))
         for repetitions in CALIBRATIONS
     ]
     manifest = replace(
@@ -114,17 +78,21 @@ def own_logits(
     data: Dataset,
     found: Moments,
     parameters: CovarianceParameters,
-    everyone: Pool,
+    priors: Mapping[int, Prior],
     repetitions: int,
     progress: Progress,
+    *,
+    ring: bool,
 ) -> list[tuple[Doubles, Ids]]:
-    """Return logits and labels of each person's later repetitions, by heads of their first ones and others' priors."""
+    """Return logits and labels of each person's later repetitions, by heads of their first ones and others' priors.
+
+    Of sessions that show every class.
+    """
     answers = []
-    people = sorted({one.person for one in everyone.worn})
+    people = sorted(priors)
     for k in progress(range(len(people)), len(people), f"{repetitions} repetitions"):
-        prior = everyone.without([people[k]]).prior() if len(people) > 2 else everyone.prior()
         mine = data.rows_of([people[k]])
-        for session in np.unique(data.session[mine]):
+        for session in _some(np.unique(data.session[mine])):
             here = mine[data.session[mine] == session]
             rows = splits.first_repetitions(data, here, repetitions)
             test = here[data.repetition[here] > repetitions]
@@ -132,9 +100,24 @@ def own_logits(
                 continue
             shown = example(data, found, rows)
             every = range(len(data.classes))
-            head = own_head(shown, every, parameters, prior, rest=data.rest, ring=everyone.ring)
+            head = own_head(shown, every, parameters, priors[people[k]], rest=data.rest, ring=ring)
             answers.append((head.logits(of_moments(found[test], parameters)), data.label[test]))
     return answers
+
+
+def _priors_of_others(everyone: Pool) -> dict[int, Prior]:
+    """Return for each person what the others are like; of two people both, since one alone is nobody to go by."""
+    people = sorted({one.person for one in everyone.worn})
+    if len(people) <= 2:
+        return dict.fromkeys(people, everyone.prior())
+    return {person: everyone.without([person]).prior() for person in people}
+
+
+def _some(sessions: Ids) -> Ids:
+    """Return at most SESSIONS of them, evenly spread."""
+    if len(sessions) <= SESSIONS:
+        return sessions
+    return sessions[np.round(np.linspace(0, len(sessions) - 1, SESSIONS)).astype(np.int64)]
 
 
 def confidence(answers: Sequence[tuple[Doubles, Ids]]) -> Confidence:
@@ -144,39 +127,6 @@ def confidence(answers: Sequence[tuple[Doubles, Ids]]) -> Confidence:
     logits = np.concatenate([found for found, _ in answers])
     temperature = fit_temperature(logits, np.concatenate([label for _, label in answers]))
     return Confidence(temperature, reject_threshold(logits / temperature))
-
-
-def pool_of(data: Dataset, features: Doubles, manifest: Manifest, *, ring: bool) -> Pool:
-    """Return the sessions of a dataset that show every class.
-
-    Raises:
-        DataError: there are fewer than two.
-    """
-    sessions = []
-    for person, session in np.unique(np.stack([data.person, data.session], 1), axis=0).tolist():
-        rows = np.flatnonzero((data.person == person) & (data.session == session))
-        if np.bincount(data.label[rows], minlength=len(data.classes)).min() < 2:
-            continue
-        one = session_statistics(
-            features[rows], data.label[rows], data.repetition[rows], len(data.classes), person
-        )
-        sessions.append(one)
-    if len(sessions) < 2:
-        raise DataError(
-            f"{len(sessions)} sessions show every class of {manifest.name}; two or more are needed"
-        )
-    bands = len(CovarianceParameters.read(manifest.hyper_parameters).bands_hz)
-    places = places_of(sessions, data.rest, manifest.channels) if ring else (Placement(),) * len(sessions)
-    together = [turned(one, at, manifest.channels, bands) for one, at in zip(sessions, places, strict=True)]
-    return Pool(
-        worn=tuple(sessions),
-        placed=tuple(together if ring else sessions),
-        places=places,
-        rest=data.rest,
-        channels=manifest.channels,
-        bands=bands,
-        ring=ring,
-    )
 
 
 def _described(

@@ -8,7 +8,7 @@ import pytest
 from app.inference.covariance.features import of_moments
 from app.inference.covariance.parameters import CovarianceParameters
 from app.learning.covariance.own import Example, example, own_head
-from app.learning.covariance.shipping import Pool, pool_of
+from app.learning.covariance.pooled import Pool, pool_of
 from app.learning.covariance.windows import features_of, moments_of
 from app.learning.datasets import Dataset, read
 from tests.learning import makers
