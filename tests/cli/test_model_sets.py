@@ -106,3 +106,32 @@ def test_a_gesture_that_is_renamed_is_the_models(
     assert trained.exit_code == 0, trained.output
     assert [one["lacks"] for one in json.loads(trained.stdout)["sets"]] == [[], []]
     assert artefact.load(models / "both").manifest.classes == ("rest", "fist", "point")
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_the_people_of_both_shared_sets_teach_one_model(
+    run: Any,  # noqa: F811
+    recordings: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Myo armbands of two labs, the second high-passed and worn at three places: the same eight gestures."""
+    monkeypatch.setitem(recipes.RECIPES, "myo", replace(recipes.MYO, folds=2))
+    labs = tmp_path / "myo-readings", tmp_path / "wearable-longterm"
+    for folder, people in zip(labs, (("S01", "S02", "S03", "S05"), ("U1", "U2")), strict=True):
+        folder.mkdir()
+        for who in people:
+            (folder / f"{who}.npz").symlink_to(recordings.parent / folder.name / f"{who}.npz")
+
+    trained = run(*words("train", "myo", labs, "--out", "both", "--json"))
+    judged = json.loads(run(*words("evaluate", "both", labs, "--json")).stdout)
+    shown = json.loads(run(*words("evaluate", "both", labs, "--calibrate", "1", "--json")).stdout)
+
+    assert [one["lacks"] for one in json.loads(trained.stdout)["sets"]] == [[], []]
+    for report in (judged, shown):
+        for one in report["sets"].values():
+            levels = [found["balanced_accuracy"] for found in (one, one["lda"], one["shuffled"])]
+            assert levels[0] > levels[1] > levels[2]
+    assert shown["sets"]["myo-readings"]["balanced_accuracy"] > 0.85
+    assert shown["sets"]["wearable-longterm"]["balanced_accuracy"] > 0.95
