@@ -4,7 +4,7 @@
 
 Heads of one repetition of a session and of two, with priors of others, on its later repetitions, and the model as it
 is on all windows; weights have not seen the person. The temperature is that of everybody else's windows, 15 bins; the
-level is theirs too. Rest leans by as much as `model calibrate` has it. Errors are of each person's windows, then their mean.
+level is theirs too. Rest leans as in `model calibrate`. An error is of a person's windows; the mean is over people.
 """
 
 from __future__ import annotations
