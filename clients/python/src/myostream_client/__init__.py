@@ -10,7 +10,15 @@ Needs Python 3.10 and nothing else (numpy for arrays, rich for a livelier view i
 """
 
 from .client import DEFAULT_URL, StreamingInferenceClient
-from .errors import ClientError, KeyRefusedError, NotMyostreamError, RefusedError, ServerUnreachableError
+from .errors import (
+    ClientError,
+    KeyRefusedError,
+    NotMyostreamError,
+    RefusedError,
+    ServerUnreachableError,
+    TeachingCancelledError,
+    TeachingError,
+)
 from .event_stream import EventStream, Json
 from .events import (
     Aux,
@@ -25,6 +33,7 @@ from .events import (
     ValueFrame,
     event_of,
 )
+from .lessons import Action, Progress, Prompt, Repetition, Taught
 from .predictions import Prediction, Values
 from .pushed_source import PushedSource, Receipt
 from .sse import SseEvent, SseParser
@@ -34,6 +43,7 @@ from .version import __version__
 
 __all__ = [
     "DEFAULT_URL",
+    "Action",
     "Aux",
     "ClientError",
     "Completed",
@@ -46,9 +56,12 @@ __all__ = [
     "ModelChange",
     "NotMyostreamError",
     "Prediction",
+    "Progress",
+    "Prompt",
     "PushedSource",
     "Receipt",
     "RefusedError",
+    "Repetition",
     "ServerUnreachableError",
     "SignalFrame",
     "SourceChange",
@@ -56,6 +69,9 @@ __all__ = [
     "SseParser",
     "StreamSummary",
     "StreamingInferenceClient",
+    "Taught",
+    "TeachingCancelledError",
+    "TeachingError",
     "Trouble",
     "ValueFrame",
     "Values",

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import ssl
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from .errors import ClientError
 from .event_stream import GIVE_UP_S, EventStream, Json
 from .events import Interrupted
+from .lessons import Lesson, Listeners, OnProgress, OnPrompt, OnRepetition, Taught
 from .predictions import Prediction, Values, predictions_of, values_of
 from .pushed_source import PushedSource
 from .server_http import Caller, Server
 from .summary import StreamSummary, Tally
+from .teaching import Teaching
 
 if TYPE_CHECKING:
     import numpy as np
@@ -301,6 +304,64 @@ class StreamingInferenceClient:
         return PushedSource(
             self._server, name, channels=channels, sampling_rate_hz=sampling_rate_hz, units=units, **more
         )
+
+    def quality(self, source: str | None = None) -> Json:
+        """`GET /emg/quality`: which electrodes deliver a signal worth judging; None: of the server's own source."""
+        return self._caller.call("GET", "/emg/quality", query={"source": source})
+
+    def teach(
+        self,
+        name: str,
+        gestures: Sequence[str],
+        *,
+        repetitions: int = 2,
+        seconds: float = 3.0,
+        rest_seconds: float = 2.0,
+        countdown_seconds: float = 3.0,
+        source: str | None = None,
+        person: str | None = None,
+        base: str | None = None,
+        use: str = "if-better",
+        on_prompt: OnPrompt | None = None,
+        on_repetition: OnRepetition | None = None,
+        on_progress: OnProgress | None = None,
+        cancel: threading.Event | None = None,
+        give_up_s: float = GIVE_UP_S,
+    ) -> Taught:
+        """Record a person who does what `on_prompt` is told, learn a model from that, and have the source use it.
+
+        `on_prompt` is told some ten times a second, `on_repetition` of each repetition once it is judged,
+        `on_progress` how it stands with the training. What they return is done: "pause", "resume", "redo" (the last
+        repetition, or the one under way), "skip" or "cancel"; `cancel` may be set by any thread.
+
+        The model, and the profile of the person that keeps it, are called `name`; where there is such a model, the
+        new one has a number behind it. `use` says whether the source is read by it: "if-better", "yes" or "no".
+
+        Raises:
+            ValueError: it would be refused once all of it had been recorded.
+            TeachingCancelledError: somebody wanted no more of it; what was not recorded to its end is deleted.
+            TeachingError: the recording ended before its plan, or nothing could be learned from it.
+            RefusedError: the server said no.
+            ServerUnreachableError: it was away for longer than `give_up_s`.
+        """
+        lesson = Lesson(
+            name=name,
+            gestures=gestures,
+            repetitions=repetitions,
+            seconds=seconds,
+            rest_seconds=rest_seconds,
+            countdown_seconds=countdown_seconds,
+            source=source,
+            person=person,
+            base=base,
+            use=use,
+        )
+        listeners = Listeners(on_prompt=on_prompt, on_repetition=on_repetition, on_progress=on_progress)
+        caller = Caller(self._server)  # this may be another thread than that of the other calls
+        try:
+            return Teaching(caller, lesson, listeners, cancel, give_up_s).run()
+        finally:
+            caller.close()
 
     def close(self) -> None:
         self._caller.close()

@@ -44,6 +44,14 @@ class KeyRefusedError(RefusedError):
     """401: no API key was sent; 403: it is wrong, or not allowed to do this."""
 
 
+class TeachingError(ClientError):
+    """The recording ended before its plan, or nothing could be learned from it: says which, and why."""
+
+
+class TeachingCancelledError(ClientError):
+    """Somebody wanted no more of it."""
+
+
 def refused(status: int, body: bytes, retry_after: str | None) -> RefusedError:
     """Return the exception for an answer that is an error, whoever gave it."""
     try:

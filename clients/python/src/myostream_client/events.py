@@ -163,13 +163,14 @@ def event_of(data: Mapping[str, Any]) -> Event | None:
     kind = _kind_of(data)
     if kind is None:
         return None
-    given = _known(kind, data)
+    given = known_fields(kind, data)
     if given.get("aux") is not None:
-        given["aux"] = {name: Aux(**_known(Aux, one)) for name, one in data["aux"].items()}
+        given["aux"] = {name: Aux(**known_fields(Aux, one)) for name, one in data["aux"].items()}
     return kind(**given)
 
 
-def _known(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
+def known_fields(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a dataclass has fields for; lists become tuples."""
     names = {field.name for field in fields(kind)}
     return {name: _frozen(value) for name, value in data.items() if name in names}
 
