@@ -156,6 +156,93 @@ export function useModel(call: ModelCall & ({ model: string | null } | { profile
 
 export function useModelBefore(call: ModelCall): Promise<Swap>;
 
+/** What the person is to do now. */
+export interface Prompt {
+  label: string | null; // null: get ready
+  next_label: string | null; // null: this is the last
+  seconds_left: number;
+  seconds: number; // of this step
+  step: number; // 1..steps; 0 while they get ready
+  steps: number;
+  repetition: number;
+  repetitions: number;
+  paused: boolean;
+  total_seconds_left: number;
+  begins: boolean; // it is told for the first time: another step, or paused, or gone on with
+}
+
+/** What was made of one prompt. */
+export interface Repetition {
+  label: string;
+  repetition: number;
+  state: "done" | "redone" | "skipped";
+  verdict: "good" | "nothing" | "other" | "restless" | "bad_signal" | null; // null: not judged
+  advice: string | null; // a sentence, where it is not good
+  first_sample: number; // of the source
+  end_sample: number;
+}
+
+/** How it stands with a training: GET /jobs/<id>. */
+export interface Progress {
+  id: string;
+  state: "queued" | "running" | "done" | "failed" | "cancelled";
+  stage: string | null;
+  text: string; // for people
+  progress: number; // roughly, from 0 to 1
+}
+
+/** The model that was made, how good it is on repetitions that it was not taught, and whether it is used. */
+export interface Taught {
+  model: string;
+  classes: string[];
+  told: string; // how good it is, in words
+  accuracy: number | null; // balanced; null: there was nothing to judge it by
+  interval: [number, number] | null; // of the accuracy, 95 %
+  confusion: { classes: string[]; windows: number[][] } | null; // a row a gesture that was made, a column what was told
+  alike: { gestures: [string, string]; share: number } | null; // the two that are most mistaken for each other
+  more_repetitions: { repetitions: number; accuracy: number; estimated: boolean }[];
+  advice: string[]; // what would make it better
+  comparison: { model: string; balanced_accuracy: number | null; why: string | null } | null;
+  used: boolean; // whether the source is read by it now
+  why_not_used: string | null;
+  source: string | null; // that uses it
+  previous: string | null; // the model that it used before
+  from_sample: number | null; // the first of the source's samples that the new one reads
+  recording: string; // what it was learned from
+  job: string;
+  profile: string | null; // where it is kept as this person's
+  metrics: Record<string, unknown>;
+}
+
+export type LessonAction = "pause" | "resume" | "redo" | "skip";
+type Answer = LessonAction | null | undefined | void;
+
+export interface TeachCall {
+  url?: string;
+  apiKey?: string;
+  name: string;
+  gestures: string[];
+  repetitions?: number;
+  seconds?: number;
+  restSeconds?: number;
+  countdownSeconds?: number;
+  source?: string;
+  person?: string;
+  base?: string | null;
+  use?: "if-better" | "yes" | "no";
+  onPrompt?: (prompt: Prompt) => Answer | Promise<Answer>;
+  onRepetition?: (repetition: Repetition) => Answer | Promise<Answer>;
+  onProgress?: (job: Progress) => void | Promise<void>;
+  signal?: AbortSignal;
+  giveUpMs?: number;
+  firstDelayMs?: number;
+  fetch?: typeof fetch;
+}
+
+export function teach(call: TeachCall): Promise<Taught>;
+
+export class TeachingError extends Error {}
+
 export class ServerError extends Error {
   status: number;
   problem: { title?: string; detail?: string; errors?: object; cure?: string };

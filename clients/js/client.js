@@ -14,10 +14,11 @@ import { asConnectionError, ConnectionError, expectOk, ServerError } from "./cli
 import { backOff, FINISHED, FIRST_DELAY_MS, sleep } from "./retry.js";
 import { SseParser } from "./sse.js";
 
-export { ConnectionError, expectOk, ServerError } from "./client_errors.js";
+export { ConnectionError, expectOk, ServerError, TeachingError } from "./client_errors.js";
 export { eventSource } from "./event_source.js";
 export { useModel, useModelBefore } from "./source_model.js";
 export { SseParser } from "./sse.js";
+export { teach } from "./teaching.js";
 
 const IDLE_MS = 15_000; // the server says something at least every 5 s
 const CONNECT_MS = 10_000;

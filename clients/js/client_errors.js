@@ -28,6 +28,11 @@ export class ConnectionError extends Error {
   passing = true;
 }
 
+/** The recording ended before its plan, or nothing could be learned from it: says which, and why. */
+export class TeachingError extends Error {
+  name = "TeachingError";
+}
+
 /**
  * Passes an answer that is well, and throws what is wrong with another.
  *

@@ -1,0 +1,1 @@
+../../clients/js/lesson_calls.js

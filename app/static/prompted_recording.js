@@ -1,0 +1,1 @@
+../../clients/js/prompted_recording.js
