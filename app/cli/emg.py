@@ -1,4 +1,4 @@
-"""`flask --app wsgi emg ports|simulate|record|import|check`: devices, and the signals that come from them.
+"""`flask --app wsgi emg ports|simulate|record|import|check|learn`: devices, and the signals that come from them.
 
 Each command has a file of its own, `emg_<command>.py`, and joins the group here.
 """
@@ -9,13 +9,15 @@ from flask.cli import AppGroup
 
 from app.cli.emg_check import check
 from app.cli.emg_import import import_
+from app.cli.emg_learn import learn
 from app.cli.emg_ports import ports
 from app.cli.emg_record import record
 from app.cli.emg_simulate import simulate
 
 emg = AppGroup(
-    "emg", help="Look for devices, simulate one, record and check what they deliver, import files."
+    "emg",
+    help="Look for devices, simulate one, record, learn from and check what they deliver, import files.",
 )
 
-for command in (ports, simulate, check, record, import_):
+for command in (ports, simulate, check, record, learn, import_):
     emg.add_command(command)

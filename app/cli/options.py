@@ -22,7 +22,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object 
 force = click.option("--force", is_flag=True, help="Replace what is there already.")
 
 
-def _names(_context: click.Context, _option: click.Parameter, text: str | None) -> list[str] | None:
+def names_of(_context: click.Context, _option: click.Parameter, text: str | None) -> list[str] | None:
     """Return the names in a list with commas between; None where there is none."""
     names = None if text is None else [name.strip() for name in text.split(",")]
     if names is not None and (not all(names) or len(set(names)) != len(names)):
@@ -50,7 +50,9 @@ as_renamed = click.option(
     help="OLD=NEW: what the model calls a gesture of the recordings; several.",
 )
 as_gestures = click.option(
-    "--gestures", callback=_names, help="What labels 0, 1, ... are, where a file names none: rest,fist,point."
+    "--gestures",
+    callback=names_of,
+    help="What labels 0, 1, ... are, where a file names none: rest,fist,point.",
 )
 
 

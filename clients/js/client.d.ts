@@ -158,7 +158,7 @@ export function useModelBefore(call: ModelCall): Promise<Swap>;
 
 /** What the person is to do now. */
 export interface Prompt {
-  label: string | null; // null: get ready
+  label: string | null; // null: get ready, or it is paused
   next_label: string | null; // null: this is the last
   seconds_left: number;
   seconds: number; // of this step
@@ -173,9 +173,10 @@ export interface Prompt {
 
 /** What was made of one prompt. */
 export interface Repetition {
+  index: number; // of all that were asked, from 0
   label: string;
   repetition: number;
-  state: "done" | "redone" | "skipped";
+  state: "done" | "skipped";
   verdict: "good" | "nothing" | "other" | "restless" | "bad_signal" | null; // null: not judged
   advice: string | null; // a sentence, where it is not good
   first_sample: number; // of the source
@@ -214,7 +215,7 @@ export interface Taught {
   metrics: Record<string, unknown>;
 }
 
-export type LessonAction = "pause" | "resume" | "redo" | "skip";
+export type LessonAction = "pause" | "resume" | "redo" | "skip" | Repetition; // a repetition: that one again
 type Answer = LessonAction | null | undefined | void;
 
 export interface TeachCall {

@@ -4,13 +4,15 @@ import { asConnectionError, ConnectionError, expectOk } from "./client_errors.js
 import { backOff, FIRST_DELAY_MS, sleep } from "./retry.js";
 
 const ANSWER_MS = 10_000;
+const GIVE_UP_MS = 60_000;
 
 export class LessonCalls {
   #call;
   #signal;
 
-  constructor({ url = "", apiKey, signal, giveUpMs = 60_000, firstDelayMs = FIRST_DELAY_MS, fetch = globalThis.fetch }) {
-    this.#call = { url, apiKey, giveUpMs, firstDelayMs, fetch };
+  constructor({ signal, ...call }) {
+    const usual = { url: "", giveUpMs: GIVE_UP_MS, firstDelayMs: FIRST_DELAY_MS, fetch: globalThis.fetch };
+    this.#call = { ...usual, ...call };
     this.#signal = signal;
   }
 

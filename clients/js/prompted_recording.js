@@ -4,7 +4,12 @@ import { TeachingError } from "./client_errors.js";
 
 export const LOOK_MS = 100; // between two looks
 const VERDICT_MS = 3000; // a repetition is judged within a second of its end
-const PLAN = { repetitions: "repetitions", seconds: "seconds", restSeconds: "rest_seconds", countdownSeconds: "countdown_seconds" };
+const PLAN = {
+  repetitions: "repetitions",
+  seconds: "seconds",
+  restSeconds: "rest_seconds",
+  countdownSeconds: "countdown_seconds",
+};
 
 /** Records until the plan is over, and returns the recording's name. What did not come to its end is deleted. */
 export async function recorded(calls, lesson, { onPrompt, onRepetition }) {
@@ -31,7 +36,7 @@ export async function recorded(calls, lesson, { onPrompt, onRepetition }) {
       await tell(last);
       if (last.state !== "recording") {
         overSince ??= performance.now();
-        if (!(last.repetitions ?? []).some(waits) || performance.now() - overSince > VERDICT_MS) return;
+        if (!(last.repetitions ?? []).some(unjudged) || performance.now() - overSince > VERDICT_MS) return;
       }
       await calls.wait(LOOK_MS);
     }
@@ -44,17 +49,21 @@ export async function recorded(calls, lesson, { onPrompt, onRepetition }) {
       shown = now;
       await act(await onPrompt?.({ ...prompt, begins }));
     }
-    for (const one of repetitions ?? []) {
-      const place = JSON.stringify([one.label, one.repetition, one.first_sample]);
-      if (told.has(place) || waits(one)) continue;
-      told.add(place);
-      await act(await onRepetition?.(one));
+    for (const [index, said] of (repetitions ?? []).entries()) {
+      // what was cut short by a pause, or is asked again before it was judged, is not told
+      const judged = said.state === "done" && said.verdict !== null;
+      if (told.has(index) || !(judged || said.state === "skipped")) continue;
+      told.add(index);
+      const one = { ...said, index };
+      const action = await onRepetition?.(one);
+      await act(action === "redo" ? one : action);
     }
   }
 
   async function act(action) {
     if (!action) return;
-    await calls.call("POST", `${path}/prompt`, { action }).catch((error) => {
+    const body = typeof action === "object" ? { action: "redo", index: action.index } : { action };
+    await calls.call("POST", `${path}/prompt`, body).catch((error) => {
       if (error.status !== 409) throw error; // it makes no sense just now: too early, too late, or done already
     });
   }
@@ -67,15 +76,22 @@ export async function recorded(calls, lesson, { onPrompt, onRepetition }) {
     await leave().catch(() => {}); // a server that is gone cannot be told
     throw error;
   }
-  expectWhole(last);
+  expectWhole(last, lesson);
   return name;
 }
 
-const waits = ({ state, verdict }) => state === "done" && verdict === null;
+const unjudged = ({ state, verdict }) => state === "done" && verdict === null;
 
-function expectWhole({ name, state, error, recovered }) {
+function expectWhole({ name, state, error, recovered, repetitions }, lesson) {
   if (state !== "complete") throw new TeachingError(`the recording ${name} has failed: ${error}`);
-  if (recovered) throw new TeachingError(`the server was restarted; what it had recorded until then is kept as ${name}`);
+  const kept = `what had been recorded until then is kept as ${name}`;
+  if (recovered) throw new TeachingError(`the server was restarted; ${kept}`);
+  const counts = repetitions.filter((one) => one.state !== "redone");
+  const over = new Set(counts.map(({ label, repetition }) => `${repetition} ${label}`));
+  for (let k = 1; k <= lesson.repetitions; k += 1) {
+    if (lesson.gestures.every((label) => over.has(`${k} ${label}`))) continue;
+    throw new TeachingError(`the recording was stopped before its plan was over; ${kept}`);
+  }
 }
 
 /** Such as 20261130-001953, here. */

@@ -26,8 +26,9 @@ const USES = ["if-better", "yes", "no"];
  * @param {string} [call.person]         letters and digits; those of `name` where unnamed
  * @param {string | null} [call.base]    a covariance model that is made this person's own; null: from nothing
  * @param {"if-better" | "yes" | "no"} [call.use]  whether the source is read by it then
- * @param {(prompt: object) => any} [call.onPrompt]  some ten times a second; `begins` the first time. What the three
- *     return (or promise) is done: "pause", "resume", "redo" (the last repetition, or the one under way) or "skip"
+ * @param {(prompt: object) => any} [call.onPrompt]  some ten times a second; `begins` the first time. What these
+ *     two return (or promise) is done: "pause", "resume", "redo" (the last repetition, or the one under way), "skip", or
+ *     a repetition that was told: that one again
  * @param {(repetition: object) => any} [call.onRepetition]  of each, once it is judged
  * @param {(job: object) => void} [call.onProgress]  how it stands with the training
  * @param {AbortSignal} [call.signal]    cancels: what was not recorded to its end is deleted, and its reason thrown

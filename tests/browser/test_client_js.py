@@ -52,7 +52,9 @@ BY_EVENT_SOURCE = """async ([fps, seconds, apiKey]) => {
 
 
 @needs_node
-@pytest.mark.parametrize("name", ["sse.test.mjs", "client.test.mjs", "shared_stream.test.mjs"])
+@pytest.mark.parametrize(
+    "name", ["sse.test.mjs", "client.test.mjs", "shared_stream.test.mjs", "teaching.test.mjs"]
+)
 def test_its_own_tests_pass(name: str) -> None:
     command = ["node", "--test", "--test-reporter=spec", name]
     done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=60, check=False)

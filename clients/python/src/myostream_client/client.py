@@ -332,7 +332,8 @@ class StreamingInferenceClient:
 
         `on_prompt` is told some ten times a second, `on_repetition` of each repetition once it is judged,
         `on_progress` how it stands with the training. What they return is done: "pause", "resume", "redo" (the last
-        repetition, or the one under way), "skip" or "cancel"; `cancel` may be set by any thread.
+        repetition, or the one under way), a repetition that was told (that one again), "skip" or "cancel"; `cancel`
+        may be set by any thread.
 
         The model, and the profile of the person that keeps it, are called `name`; where there is such a model, the
         new one has a number behind it. `use` says whether the source is read by it: "if-better", "yes" or "no".

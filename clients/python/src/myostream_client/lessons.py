@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Action = Literal["pause", "resume", "redo", "skip", "cancel"]
+Word = Literal["pause", "resume", "redo", "skip", "cancel"]
 SUBJECT_CHARACTERS = 32
 USES = ("if-better", "yes", "no")
 
@@ -54,7 +54,7 @@ class Lesson:
 class Prompt:
     """What the person is to do now."""
 
-    label: str | None  # None: get ready
+    label: str | None  # None: get ready, or it is paused
     next_label: str | None  # None: this is the last
     seconds_left: float
     seconds: float  # of this step
@@ -71,9 +71,10 @@ class Prompt:
 class Repetition:
     """What was made of one prompt."""
 
+    index: int  # of all that were asked, from 0
     label: str
     repetition: int
-    state: str  # done | redone | skipped
+    state: str  # done | skipped
     verdict: str | None  # good | nothing | other | restless | bad_signal; None: not judged
     advice: str | None  # a sentence, where it is not good
     first_sample: int  # of the source
@@ -119,6 +120,8 @@ class Taught:
     profile: str | None = None  # where it is kept as this person's
     metrics: Mapping[str, Any] = field(default_factory=dict)  # as the model's manifest has them
 
+
+Action = Word | Repetition  # a repetition: that one again
 
 OnPrompt = Callable[[Prompt], Action | None]
 OnRepetition = Callable[[Repetition], Action | None]

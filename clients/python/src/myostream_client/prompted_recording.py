@@ -25,7 +25,7 @@ class PromptedRecording:
         self._server, self._lesson, self._listeners = server, lesson, listeners
         self.name = f"{lesson.name[:48]}-{time.strftime('%Y%m%d-%H%M%S')}"
         self._path = f"/emg/recordings/{self.name}"
-        self._told: set[tuple[str, int, int]] = set()  # repetitions
+        self._told: set[int] = set()  # repetitions, by their place in the list
         self._shown: tuple[Any, ...] | None = None  # the prompt that was told last
 
     def run(self) -> None:
@@ -40,7 +40,7 @@ class PromptedRecording:
         except BaseException:  # a callback may raise whatever it likes
             self._discard()
             raise
-        _expect_whole(state)
+        self._expect_whole(state)
 
     def _begin(self) -> None:
         lesson = self._lesson
@@ -77,7 +77,8 @@ class PromptedRecording:
             self._do(self._listeners.on_prompt(self._prompt_of(said)))
         for repetition in self._news(state):
             if self._listeners.on_repetition is not None:
-                self._do(self._listeners.on_repetition(repetition))
+                action = self._listeners.on_repetition(repetition)
+                self._do(repetition if action == "redo" else action)
 
     def _prompt_of(self, said: State) -> Prompt:
         shown = tuple(said[key] for key in ("step", "label", "repetition", "paused"))
@@ -85,20 +86,26 @@ class PromptedRecording:
         return Prompt(**known_fields(Prompt, {**said, "begins": begins}))
 
     def _news(self, state: State) -> Iterator[Repetition]:
-        """Yield the repetitions that have been judged, or left out, since the last look."""
-        for said in state.get("repetitions") or ():
-            place = (said["label"], said["repetition"], said["first_sample"])
-            if place not in self._told and not _waits(said):
-                self._told.add(place)
-                yield Repetition(**known_fields(Repetition, said))
+        """Yield the repetitions that have been judged, or left out, since the last look.
+
+        What was cut short by a pause, or is asked again before it was judged, is none.
+        """
+        for index, said in enumerate(state.get("repetitions") or ()):
+            judged = said["state"] == "done" and said["verdict"] is not None
+            if index not in self._told and (judged or said["state"] == "skipped"):
+                self._told.add(index)
+                yield Repetition(**known_fields(Repetition, {**said, "index": index}))
 
     def _do(self, action: Action | None) -> None:
         if action is None:
             return
         if action == "cancel":
             raise TeachingCancelledError("the teaching was cancelled")
+        body: dict[str, Any] = {"action": action}
+        if isinstance(action, Repetition):
+            body = {"action": "redo", "index": action.index}
         try:
-            self._server.call("POST", f"{self._path}/prompt", {"action": action})
+            self._server.call("POST", f"{self._path}/prompt", body)
         except RefusedError as error:
             if error.status != 409:  # it makes no sense just now: too early, too late, or done already
                 raise
@@ -109,24 +116,23 @@ class PromptedRecording:
             self._server.once("POST", f"{self._path}/stop")
             self._server.once("DELETE", self._path)
 
+    def _expect_whole(self, state: State) -> None:
+        """See that a recording has ended with its plan.
 
-def _waits(repetition: State) -> bool:
-    """Whether it is still to be judged."""
-    return repetition["state"] == "done" and repetition["verdict"] is None
+        Raises:
+            TeachingError: it has not.
+        """
+        if state["state"] != "complete":
+            raise TeachingError(f"the recording {self.name} has failed: {state['error']}")
+        kept = f"what had been recorded until then is kept as {self.name}"
+        if state["recovered"]:
+            raise TeachingError(f"the server was restarted; {kept}")
+        over = {(one["label"], one["repetition"]) for one in state["repetitions"] if one["state"] != "redone"}
+        asked = {(name, k + 1) for name in self._lesson.gestures for k in range(self._lesson.repetitions)}
+        if not asked <= over:
+            raise TeachingError(f"the recording was stopped before its plan was over; {kept}")
 
 
 def _unjudged(state: State) -> bool:
-    return any(_waits(one) for one in state.get("repetitions") or ())
-
-
-def _expect_whole(state: State) -> None:
-    """See that a recording has ended with its plan.
-
-    Raises:
-        TeachingError: it has not.
-    """
-    name = state["name"]
-    if state["state"] != "complete":
-        raise TeachingError(f"the recording {name} has failed: {state['error']}")
-    if state["recovered"]:
-        raise TeachingError(f"the server was restarted; what it had recorded until then is kept as {name}")
+    said = state.get("repetitions") or ()
+    return any(one["state"] == "done" and one["verdict"] is None for one in said)

@@ -1,0 +1,175 @@
+"""What `emg learn` shows on stderr: one picture that changes in a terminal, a line for each event elsewhere."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Protocol
+
+import click
+
+from app.cli.big_letters import big
+from app.counted import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import RenderableType
+    from rich.text import Text
+
+    from myostream_client import Progress, Prompt, Repetition
+
+BAR = 40  # characters
+KEYS = "p pause   r again   s skip   Ctrl-C stop"
+GO_ON = "r again   Enter go on"
+VERDICTS = {
+    "good": "good",
+    "nothing": "nothing was done",
+    "other": "another gesture than before",
+    "restless": "rest that is none",
+    "bad_signal": "an electrode was loose",
+    None: "not judged",
+}
+
+
+class View(Protocol):
+    """Shows how a lesson goes."""
+
+    def __enter__(self) -> View: ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def prompt(self, prompt: Prompt) -> None: ...
+
+    def repetition(self, repetition: Repetition, *, again: bool) -> None: ...
+
+    def progress(self, progress: Progress) -> None: ...
+
+
+def best_view(keys: bool) -> View:
+    """Return a picture where stderr is a terminal, else lines. `keys`: there is a keyboard."""
+    return PanelView(keys) if _can_draw() else LineView()
+
+
+def said_of(repetition: Repetition) -> str:
+    """Return what was made of a prompt, in one line."""
+    which = f"{repetition.label} {repetition.repetition}"
+    if repetition.state == "skipped":
+        return f"{which}: left out"
+    if repetition.good or not repetition.advice:
+        return f"{which}: {VERDICTS.get(repetition.verdict, repetition.verdict)}"
+    return f"{which}: {VERDICTS.get(repetition.verdict, repetition.verdict)}. {repetition.advice}"
+
+
+class LineView:
+    """One line for each event."""
+
+    def __init__(self) -> None:
+        self._text = ""
+
+    def __enter__(self) -> LineView:
+        return self
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def prompt(self, prompt: Prompt) -> None:
+        if prompt.begins:
+            click.echo(_line_of(prompt), err=True)
+
+    def repetition(self, repetition: Repetition, *, again: bool) -> None:
+        click.echo(f"  {said_of(repetition)}{' Once more.' if again else ''}", err=True)
+
+    def progress(self, progress: Progress) -> None:
+        if progress.text != self._text:
+            self._text = progress.text
+            click.echo(f"learning: {progress.text}", err=True)
+
+
+class PanelView:
+    """The word across the terminal, how long it is still for, what comes next, and what was made of the last."""
+
+    def __init__(self, keys: bool) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._keys, self._last, self._bad = keys, "", False
+        self._console = Console(stderr=True)
+        self._live = Live(console=self._console, auto_refresh=False, transient=True)
+
+    def __enter__(self) -> PanelView:
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.__exit__(None, None, None)
+
+    def prompt(self, prompt: Prompt) -> None:
+        self._live.update(self._picture(prompt), refresh=True)
+
+    def repetition(self, repetition: Repetition, *, again: bool) -> None:  # noqa: ARG002  the prompt says it
+        self._last, self._bad = said_of(repetition), not repetition.good
+
+    def progress(self, progress: Progress) -> None:
+        from rich.text import Text
+
+        rows = [Text(progress.text, style="bold"), _bar(progress.progress, "green")]
+        self._live.update(self._framed("Learning", rows), refresh=True)
+
+    def _picture(self, prompt: Prompt) -> RenderableType:
+        from rich.text import Text
+
+        style, columns = _style_of(prompt), self._console.width - 4
+        word = "paused" if prompt.paused else prompt.label or "get ready"
+        rows = [
+            Text(),
+            *(Text(row, style=style, no_wrap=True, justify="center") for row in big(word, columns)),
+        ]
+        share = 1.0 - prompt.seconds_left / prompt.seconds if prompt.seconds > 0 else 0.0
+        told = f"{prompt.seconds_left:4.1f} s   {_next_of(prompt)}"
+        rows += [Text(), Text.assemble(_bar(share, style), "  ", told, justify="center"), Text()]
+        rows.append(Text(self._last, style="bold yellow" if self._bad else "green", justify="center"))
+        if self._keys:
+            rows.append(Text(GO_ON if prompt.paused else KEYS, style="dim", justify="center"))
+        title = f"{prompt.step}/{prompt.steps}   {counted(round(prompt.total_seconds_left), 'second')} left in all"
+        return self._framed(title, rows)
+
+    def _framed(self, title: str, rows: Sequence[RenderableType]) -> RenderableType:
+        from rich.console import Group
+        from rich.panel import Panel
+
+        return Panel(Group(*rows), title=title, title_align="left")
+
+
+def _bar(share: float, style: str) -> Text:
+    from rich.text import Text
+
+    full = round(BAR * min(max(share, 0.0), 1.0))
+    return Text.assemble(("█" * full, style), ("░" * (BAR - full), "dim"))
+
+
+def _style_of(prompt: Prompt) -> str:
+    if prompt.paused:
+        return "bold yellow"
+    return "bold green" if prompt.label else "bold cyan"
+
+
+def _next_of(prompt: Prompt) -> str:
+    return f"then {prompt.next_label}" if prompt.next_label else "the last"
+
+
+def _line_of(prompt: Prompt) -> str:
+    if prompt.paused:
+        return "paused"
+    left = f"{prompt.total_seconds_left:.0f} s left in all"
+    if prompt.label is None:
+        return f"get ready: {prompt.next_label or 'the end'}: {prompt.seconds_left:.1f} s; {left}"
+    where = f"{prompt.step}/{prompt.steps} {prompt.label.upper()}"
+    return f"{where}: {prompt.seconds_left:.1f} s, {_next_of(prompt)}; {left}"
+
+
+def _can_draw() -> bool:
+    """Whether stderr is a terminal that has a size."""
+    try:
+        return sys.stderr.isatty() and os.get_terminal_size(sys.stderr.fileno()).lines > 1
+    except (OSError, ValueError):
+        return False
