@@ -116,22 +116,19 @@ class PanelView:
         self._live.update(self._framed("Learning", rows), refresh=True)
 
     def _picture(self, prompt: Prompt) -> RenderableType:
+        from rich.align import Align
         from rich.text import Text
 
-        style, columns = _style_of(prompt), self._console.width - 4
-        word = "paused" if prompt.paused else prompt.label or "get ready"
-        rows = [
-            Text(),
-            *(Text(row, style=style, no_wrap=True, justify="center") for row in big(word, columns)),
-        ]
+        style, waits = _style_of(prompt), prompt.paused or _is_over(prompt)
+        word = Text("\n".join(big(_word_of(prompt), self._console.width - 4)), style=style, no_wrap=True)
         share = 1.0 - prompt.seconds_left / prompt.seconds if prompt.seconds > 0 else 0.0
-        told = f"{prompt.seconds_left:4.1f} s   {_next_of(prompt)}"
-        rows += [Text(), Text.assemble(_bar(share, style), "  ", told, justify="center"), Text()]
-        rows.append(Text(self._last, style="bold yellow" if self._bad else "green", justify="center"))
-        if self._keys:
-            rows.append(Text(GO_ON if prompt.paused else KEYS, style="dim", justify="center"))
+        left = Text.assemble(_bar(share, style), f"  {prompt.seconds_left:4.1f} s   {_next_of(prompt)}")
+        last = Text(self._last or " ", style="bold yellow" if self._bad else "green")
+        keys = Text((GO_ON if waits else KEYS) if self._keys else " ", style="dim")
+        gap = Text(" ")  # an empty one has no row
+        rows = (gap, word, gap, gap if prompt.paused else left, gap, last, keys)
         title = f"{prompt.step}/{prompt.steps}   {counted(round(prompt.total_seconds_left), 'second')} left in all"
-        return self._framed(title, rows)
+        return self._framed(title, [Align.center(row) for row in rows])
 
     def _framed(self, title: str, rows: Sequence[RenderableType]) -> RenderableType:
         from rich.console import Group
@@ -153,8 +150,19 @@ def _style_of(prompt: Prompt) -> str:
     return "bold green" if prompt.label else "bold cyan"
 
 
+def _word_of(prompt: Prompt) -> str:
+    if prompt.paused:
+        return "paused"
+    return prompt.label or ("done" if _is_over(prompt) else "get ready")
+
+
+def _is_over(prompt: Prompt) -> bool:
+    """Whether it waits only for the last to be done again."""
+    return prompt.label is None and prompt.next_label is None
+
+
 def _next_of(prompt: Prompt) -> str:
-    return f"then {prompt.next_label}" if prompt.next_label else "the last"
+    return f"then {prompt.next_label}" if prompt.next_label else "then it is done"
 
 
 def _line_of(prompt: Prompt) -> str:
@@ -162,7 +170,9 @@ def _line_of(prompt: Prompt) -> str:
         return "paused"
     left = f"{prompt.total_seconds_left:.0f} s left in all"
     if prompt.label is None:
-        return f"get ready: {prompt.next_label or 'the end'}: {prompt.seconds_left:.1f} s; {left}"
+        if _is_over(prompt):
+            return "that was all, unless the last is done again"
+        return f"get ready for {prompt.next_label}: {prompt.seconds_left:.1f} s; {left}"
     where = f"{prompt.step}/{prompt.steps} {prompt.label.upper()}"
     return f"{where}: {prompt.seconds_left:.1f} s, {_next_of(prompt)}; {left}"
 
