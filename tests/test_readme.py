@@ -33,7 +33,10 @@ DOCUMENTS: dict[str, dict[str, str]] = {  # and the settings of the server that 
     "docs/push.md": {"EMG_MODE": "push"},
     "docs/recordings.md": {},
 }
-ELSEWHERE = {"docs/clients.md": "tests/examples/test_docs.py"}  # and where its blocks run
+ELSEWHERE = {  # and where their blocks run
+    "docs/clients.md": "tests/examples/test_docs.py",
+    "docs/teach.md": "tests/clients/test_teach.py",
+}
 RUNS, SHOWN = ("sh", "python", "js", "js browser"), ("console", "json", "text")
 
 EVENT_SOURCE = """
