@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from myostream_client import Action, Progress, Prompt, Repetition, StreamingInferenceClient, Taught
 
 DEFAULT_SERVER = "http://127.0.0.1:8000"
-
-
 GO_ON = (" ", "\n", "\r")
 
 above_0 = click.FloatRange(0.0, min_open=True)
@@ -31,11 +29,9 @@ above_0 = click.FloatRange(0.0, min_open=True)
 @click.option("--server", default=DEFAULT_SERVER, show_default=True, help="A server that runs.")
 @click.option("--key", envvar="EMG_API_KEY", help="With the scopes read and control; or in EMG_API_KEY.")
 @click.option("--source", help="Which of the server's sources. Default: its own.")
-@click.option(
-    "--gestures", required=True, callback=names_of, help="With commas between, such as rest,fist,open_hand."
-)
+@click.option("--gestures", callback=names_of, help="With commas between, such as rest,fist,open_hand.")
 @click.option("--repetitions", default=2, show_default=True, type=click.IntRange(1), help="Of each gesture.")
-@click.option("--seconds", default=3.0, show_default=True, type=above_0, help="Of each gesture.")
+@click.option("--seconds", type=above_0, help="Of each gesture, 3 by default; with --again of all, 10.")
 @click.option(
     "--rest-seconds", default=2.0, show_default=True, type=click.FloatRange(0.0), help="Between two gestures."
 )
@@ -44,13 +40,16 @@ above_0 = click.FloatRange(0.0, min_open=True)
 @click.option(
     "--use",
     type=click.Choice(["if-better", "yes", "no"]),
-    default="if-better",
-    show_default=True,
-    help="Whether the source is read by it then.",
+    help="Whether the source is read by it then. Default: if-better; with --again yes.",
+)
+@click.option(
+    "--again",
+    is_flag=True,
+    help="The electrodes were put on again: free movement, and the model of the profile is brought to it.",
 )
 @as_json
 @one_line_errors
-def learn(server: str, key: str | None, gestures: list[str], as_json: bool, **options: Any) -> None:
+def learn(server: str, key: str | None, again: bool, as_json: bool, **options: Any) -> None:
     """Ask a person for gestures, learn a model from them on a running server, and have its source use it.
 
     p pauses and goes on, r does the last repetition again, s leaves one out, Ctrl-C stops: nothing of it is kept then.
@@ -58,22 +57,39 @@ def learn(server: str, key: str | None, gestures: list[str], as_json: bool, **op
     expect_client()
     from myostream_client import StreamingInferenceClient
 
+    lesson = _free(options) if again else _prompted(options)
     with _said_in_one_line(), StreamingInferenceClient(server, key) as client, Keyboard() as keyboard:
-        _look_at_electrodes(client, options["source"])
-        _invite(keyboard, gestures, **options)
+        _look_at_electrodes(client, lesson["source"])
+        _invite(keyboard, lesson)
         with best_view(keyboard.there) as view:
             teacher = _Teacher(keyboard, view)
             try:
-                taught = client.teach(
-                    gestures=gestures,
-                    on_prompt=teacher.on_prompt,
-                    on_repetition=teacher.on_repetition,
-                    on_progress=teacher.on_progress,
-                    **options,
-                )
+                taught = _taught(client, lesson, teacher)
             except KeyboardInterrupt:
                 raise DataError(teacher.left_behind) from None
     say(as_json, {**asdict(taught), "repetitions": teacher.repetitions}, _words(taught))
+
+
+def _prompted(options: dict[str, Any]) -> dict[str, Any]:
+    """Return what `teach` takes."""
+    if options["gestures"] is None:
+        raise click.UsageError("say which gestures: --gestures rest,fist,open_hand (or --again)")
+    return {**options, "seconds": options["seconds"] or 3.0, "use": options["use"] or "if-better"}
+
+
+def _free(options: dict[str, Any]) -> dict[str, Any]:
+    """Return what `put_on_again` takes."""
+    if options["gestures"] is not None:
+        raise click.UsageError("--again takes no --gestures: they are those of the model")
+    asked = {key: options[key] for key in ("name", "source", "base")}
+    return {**asked, "seconds": options["seconds"] or 10.0, "use": options["use"] or "yes"}
+
+
+def _taught(client: StreamingInferenceClient, lesson: dict[str, Any], teacher: _Teacher) -> Taught:
+    told: dict[str, Any] = {"on_prompt": teacher.on_prompt, "on_progress": teacher.on_progress}
+    if "gestures" not in lesson:
+        return client.put_on_again(**lesson, **told)
+    return client.teach(**lesson, **told, on_repetition=teacher.on_repetition)
 
 
 class _Teacher:
@@ -147,25 +163,25 @@ def _look_at_electrodes(client: StreamingInferenceClient, source: str | None) ->
             click.echo(f"note: channel {one['channel'] + 1} is {', '.join(one['problems'])}", err=True)
 
 
-def _invite(
-    keyboard: Keyboard,
-    gestures: list[str],
-    *,
-    repetitions: int,
-    seconds: float,
-    rest_seconds: float,
-    **_: Any,
-) -> None:
+def _invite(keyboard: Keyboard, lesson: dict[str, Any]) -> None:
     """Say what is asked and how long it takes; where there is a keyboard, wait for Enter."""
-    from app.emg.recording.label_plan import plan_of
-
-    whole = plan_of(gestures, repetitions, seconds, rest_seconds).seconds
-    times = f"{counted(repetitions, 'time')} each" if repetitions > 1 else "once each"
-    click.echo(f"{', '.join(gestures)}, {times}: {whole:.0f} s in all", err=True)
+    click.echo(_invitation(lesson), err=True)
     if keyboard.there:
         click.echo("Put your arm where you can hold it, and press Enter", err=True)
         while keyboard.there and keyboard.pressed(1.0) not in GO_ON:
             pass
+
+
+def _invitation(lesson: dict[str, Any]) -> str:
+    from app.emg.recording.label_plan import COUNTDOWN_SECONDS, plan_of
+
+    if "gestures" not in lesson:
+        whole = lesson["seconds"] + COUNTDOWN_SECONDS
+        return f"all gestures of the model and rest, in any order: {whole:.0f} s in all"
+    shown, times = lesson["gestures"], lesson["repetitions"]
+    whole = plan_of(shown, times, lesson["seconds"], lesson["rest_seconds"]).seconds
+    often = f"{counted(times, 'time')} each" if times > 1 else "once each"
+    return f"{', '.join(shown)}, {often}: {whole:.0f} s in all"
 
 
 def _words(taught: Taught) -> str:

@@ -242,6 +242,12 @@ export interface TeachCall {
 
 export function teach(call: TeachCall): Promise<Taught>;
 
+export const FREE_MOVEMENT: string; // what the one prompt of `putOnAgain` is called
+
+export interface PutOnAgainCall extends Omit<TeachCall, "gestures" | "repetitions" | "restSeconds" | "onRepetition"> {}
+
+export function putOnAgain(call: PutOnAgainCall): Promise<Taught>;
+
 export class TeachingError extends Error {}
 
 export class ServerError extends Error {

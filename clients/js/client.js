@@ -18,7 +18,7 @@ export { ConnectionError, expectOk, ServerError, TeachingError } from "./client_
 export { eventSource } from "./event_source.js";
 export { useModel, useModelBefore } from "./source_model.js";
 export { SseParser } from "./sse.js";
-export { teach } from "./teaching.js";
+export { FREE_MOVEMENT, putOnAgain, teach } from "./teaching.js";
 
 const IDLE_MS = 15_000; // the server says something at least every 5 s
 const CONNECT_MS = 10_000;

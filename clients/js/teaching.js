@@ -5,6 +5,7 @@ import { LessonCalls } from "./lesson_calls.js";
 import { LOOK_MS, recorded } from "./prompted_recording.js";
 
 const MOST_NAMES = 1000;
+export const FREE_MOVEMENT = "free movement"; // any gestures, in any order
 const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
 const USES = ["if-better", "yes", "no"];
 
@@ -40,12 +41,34 @@ const USES = ["if-better", "yes", "no"];
  * @throws {ServerError} the server said no
  * @throws {ConnectionError} it was away for too long
  */
-export async function teach({ onPrompt, onRepetition, onProgress, ...call }) {
-  const lesson = { repetitions: 2, use: "if-better", ...call };
+export function teach(call) {
+  return taught({ repetitions: 2, use: "if-better", ...call });
+}
+
+/**
+ * Bring a model to how its electrodes are worn now, by some seconds of free movement, and use it. Most of its gestures
+ * and rest are made in them, in any order, 10 s or longer; the one prompt is called `FREE_MOVEMENT`. The rest is as in
+ * `teach`; nobody says which gesture was made when, so what is made is not judged.
+ *
+ * @param {object} call              `url`, `apiKey`, `countdownSeconds`, `source`, `onPrompt` ... as in `teach`
+ * @param {string} call.name         of the profile, and of the model that is made
+ * @param {number} [call.seconds]    10
+ * @param {string} [call.base]       the model; by default the newest of the profile
+ * @param {"yes" | "no"} [call.use]  whether the source is read by it then
+ * @returns {Promise<object>} as `teach`
+ */
+export function putOnAgain(call) {
+  const free = { gestures: [FREE_MOVEMENT], repetitions: 1, unlabelled: true };
+  return taught({ seconds: 10, use: "yes", ...call, ...free, onRepetition: undefined });
+}
+
+async function taught({ onPrompt, onRepetition, onProgress, ...call }) {
+  const lesson = { ...call };
   lesson.person ??= lesson.name?.replaceAll(/[^A-Za-z0-9]/g, "").slice(0, 32) || null;
   expectLesson(lesson);
   const calls = new LessonCalls(call);
   call.signal?.throwIfAborted();
+  lesson.base ??= lesson.unlabelled ? await own(calls, lesson) : null;
   // else it would be refused once all had been recorded
   if (lesson.base) await calls.call("GET", `/models/${encodeURIComponent(lesson.base)}`);
   const recording = await recorded(calls, lesson, { onPrompt, onRepetition });
@@ -54,11 +77,18 @@ export async function teach({ onPrompt, onRepetition, onProgress, ...call }) {
   return { ...result, recording, job: id, profile };
 }
 
-function expectLesson({ name, gestures, use }) {
+/** The model that a person has. */
+async function own(calls, { name }) {
+  const { model } = await calls.call("GET", `/profiles/${name}`);
+  if (model === null) throw new TeachingError(`the profile ${name} has no model that could be put on again`);
+  return model;
+}
+
+function expectLesson({ name, gestures, use, unlabelled }) {
   if (!NAME.test(name)) {
     throw new TypeError(`name must be 1 to 64 letters, digits, '.', '_' and '-', a letter or digit first, got ${name}`);
   }
-  if (!Array.isArray(gestures) || gestures.length < 2) {
+  if (!unlabelled && (!Array.isArray(gestures) || gestures.length < 2)) {
     throw new TypeError(`a model tells at least two gestures apart, got ${JSON.stringify(gestures)}`);
   }
   if (!USES.includes(use)) throw new TypeError(`use must be one of ${USES.join(", ")}, got ${use}`);
@@ -84,10 +114,10 @@ async function learned(calls, lesson, recording, onProgress) {
 }
 
 /** The job that learns from it; its model gets the first name that is free. */
-async function ordered(calls, { name, person, base = null, use, source = null }, recording) {
+async function ordered(calls, { name, person, base, use, source = null, unlabelled }, recording) {
   for (let number = 1; number <= MOST_NAMES; number += 1) {
     const called = number === 1 ? name : `${name.slice(0, 63 - String(number).length)}-${number}`;
-    const body = { name: called, recordings: [recording], person, base, use, source };
+    const body = { name: called, recordings: [recording], person, base, use, source, unlabelled };
     const job = await calls.once("POST", "/trainings", body).catch((error) => {
       if (error.status !== 409) throw error;
     });

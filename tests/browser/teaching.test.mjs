@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { test } from "node:test";
-import { ConnectionError, ServerError, teach, TeachingError } from "../../clients/js/client.js";
+import { ConnectionError, FREE_MOVEMENT, putOnAgain, ServerError, teach, TeachingError } from "../../clients/js/client.js";
 
 const GESTURES = ["rest", "fist"];
 const RESULT = { model: "me", accuracy: 0.93, used: true, why_not_used: null, previous: "old", from_sample: 48210 };
@@ -105,6 +105,17 @@ test("a name that is taken gets a number", async (t) => {
   const { call, bodies } = await serving(t, { before: { "POST /trainings": [BUSY, BUSY], "GET /jobs": [others, others] } });
   await teach(call);
   assert.deepEqual(bodies("POST", "/trainings").map(({ name }) => name), ["me", "me-2", "me-3"]);
+});
+
+test("what is put on again takes one prompt and the profile's model", async (t) => {
+  const looks = [asks(prompt(1, FREE_MOVEMENT)), over(done(FREE_MOVEMENT, "nothing"))];
+  const before = { "GET /profiles/me": [{ body: { person: "S01", model: "mine" } }] };
+  const { call, bodies } = await serving(t, { looks, before });
+  await putOnAgain({ ...call, gestures: undefined });
+  const [{ plan }] = bodies("POST", "/emg/recordings");
+  assert.deepEqual(plan, { gestures: [FREE_MOVEMENT], repetitions: 1, seconds: 10 });
+  const [{ base, unlabelled, use }] = bodies("POST", "/trainings");
+  assert.deepEqual([base, unlabelled, use], ["mine", true, "yes"]);
 });
 
 test("who aborts while it records leaves nothing", async (t) => {

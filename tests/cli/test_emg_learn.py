@@ -49,9 +49,10 @@ def run() -> Iterator[Run]:
     cli.register(app)
     with ExitStack() as servers:
 
-        def invoke(server: LessonServer | str, *words: str) -> Result:
+        def invoke(server: LessonServer | str, *words: str, gestures: tuple[str, ...] = MINE[:2]) -> Result:
             url = server if isinstance(server, str) else servers.enter_context(teaching(server))
-            return app.test_cli_runner().invoke(args=["emg", "learn", "--server", url, *MINE, *words])
+            args = ["emg", "learn", "--server", url, *gestures, *MINE[2:], *words]
+            return app.test_cli_runner().invoke(args=args)
 
         yield invoke
 
@@ -116,6 +117,28 @@ def test_a_model_that_is_not_used_is_said_with_its_reason(run: Run) -> None:
     result = run(LessonServer(jobs=(job(result=not_used),)))
     assert result.exit_code == 0
     assert "  it is kept, and not used: it is not better for sure" in result.stdout.splitlines()
+
+
+def test_electrodes_that_were_put_on_again_take_one_prompt_and_the_profiles_model(run: Run) -> None:
+    free = repetition("free movement", "nothing")
+    server = LessonServer((recording(prompt(1, "free movement")), recording(None, free)))
+    server.profile = {"person": "me", "model": "mine", "decision": None, "notes": ""}
+    result = run(server, "--again", gestures=())
+    assert result.exit_code == 0, result.output
+    assert "all gestures of the model and rest, in any order: 13 s in all" in result.stderr
+    (began,) = server.bodies("POST", "/emg/recordings")
+    assert (began["plan"]["gestures"], began["plan"]["seconds"]) == (["free movement"], 10.0)
+    (trained,) = server.bodies("POST", "/trainings")
+    assert (trained["base"], trained["unlabelled"], trained["use"]) == ("mine", True, "yes")
+    assert server.bodies("POST", "/prompt") == []  # nobody is asked to do it better
+
+
+@pytest.mark.parametrize(("words", "gestures"), [(("--again",), MINE[:2]), ((), ())])
+def test_gestures_are_named_unless_it_is_put_on_again(
+    run: Run, words: tuple[str, ...], gestures: tuple[str, ...]
+) -> None:
+    result = run(LessonServer(), *words, gestures=gestures)
+    assert (result.exit_code, "--gestures" in result.stderr) == (2, True)
 
 
 def test_the_key_goes_with_every_call(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

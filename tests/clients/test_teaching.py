@@ -102,6 +102,16 @@ def test_it_asks_the_server_for_what_the_lesson_says(teach: Any) -> None:
     assert server.asked[0][:2] == ("GET", "/models/shipped")
 
 
+def test_what_is_put_on_again_needs_a_model_to_be_put_on(client_of: ClientOf) -> None:
+    server = LessonServer()
+    server.profile = {"person": "me", "model": None}
+    with teaching(server) as url, pytest.raises(TeachingError, match="no model"):
+        client_of(url).put_on_again("me")
+    assert server.bodies("POST", "/emg/recordings") == []
+    with teaching(LessonServer()) as url, pytest.raises(RefusedError, match="there is none"):
+        client_of(url).put_on_again("me")
+
+
 def test_a_model_that_is_not_used_is_not_the_persons(teach: Any) -> None:
     not_used = {**RESULT, "used": False, "why_not_used": "it is not better"}
     server = LessonServer(jobs=(job(result=not_used),))

@@ -33,7 +33,7 @@ from .events import (
     ValueFrame,
     event_of,
 )
-from .lessons import Action, Progress, Prompt, Repetition, Taught
+from .lessons import FREE_MOVEMENT, Action, Progress, Prompt, Repetition, Taught
 from .predictions import Prediction, Values
 from .pushed_source import PushedSource, Receipt
 from .sse import SseEvent, SseParser
@@ -43,6 +43,7 @@ from .version import __version__
 
 __all__ = [
     "DEFAULT_URL",
+    "FREE_MOVEMENT",
     "Action",
     "Aux",
     "ClientError",

@@ -12,7 +12,7 @@ from urllib.parse import quote
 from .errors import ClientError
 from .event_stream import GIVE_UP_S, EventStream, Json
 from .events import Interrupted
-from .lessons import Lesson, Listeners, OnProgress, OnPrompt, OnRepetition, Taught
+from .lessons import FREE_MOVEMENT, Lesson, Listeners, OnProgress, OnPrompt, OnRepetition, Taught
 from .predictions import Prediction, Values, predictions_of, values_of
 from .pushed_source import PushedSource
 from .server_http import Caller, Server
@@ -358,6 +358,49 @@ class StreamingInferenceClient:
             use=use,
         )
         listeners = Listeners(on_prompt=on_prompt, on_repetition=on_repetition, on_progress=on_progress)
+        return self._taught(lesson, listeners, cancel, give_up_s)
+
+    def put_on_again(
+        self,
+        name: str,
+        *,
+        seconds: float = 10.0,
+        countdown_seconds: float = 3.0,
+        source: str | None = None,
+        base: str | None = None,
+        use: str = "yes",
+        on_prompt: OnPrompt | None = None,
+        on_progress: OnProgress | None = None,
+        cancel: threading.Event | None = None,
+        give_up_s: float = GIVE_UP_S,
+    ) -> Taught:
+        """Bring a model to how its electrodes are worn now, by some seconds of free movement, and use it.
+
+        Most of its gestures and rest are made in them, in any order, 10 s or longer; the one prompt is called
+        `FREE_MOVEMENT`. `base` is the model, by default the newest of the profile `name`. The rest is as in `teach`;
+        nobody says which gesture was made when, so what is made is not judged.
+
+        Raises:
+            TeachingError: the movement does not show how it is worn, or as `teach`.
+            TeachingCancelledError, RefusedError, ServerUnreachableError: as `teach`.
+        """
+        lesson = Lesson(
+            name=name,
+            gestures=(FREE_MOVEMENT,),
+            repetitions=1,
+            seconds=seconds,
+            countdown_seconds=countdown_seconds,
+            source=source,
+            base=base,
+            use=use,
+            unlabelled=True,
+        )
+        listeners = Listeners(on_prompt=on_prompt, on_progress=on_progress)
+        return self._taught(lesson, listeners, cancel, give_up_s)
+
+    def _taught(
+        self, lesson: Lesson, listeners: Listeners, cancel: threading.Event | None, give_up_s: float
+    ) -> Taught:
         caller = Caller(self._server)  # this may be another thread than that of the other calls
         try:
             return Teaching(caller, lesson, listeners, cancel, give_up_s).run()

@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 Word = Literal["pause", "resume", "redo", "skip", "cancel"]
 SUBJECT_CHARACTERS = 32
+FREE_MOVEMENT = "free movement"  # any gestures, in any order
 USES = ("if-better", "yes", "no")
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
@@ -32,6 +33,7 @@ class Lesson:
     person: str | None = None  # letters and digits; None: those of `name`
     base: str | None = None  # a covariance model that is made this person's own; None: from nothing
     use: str = "if-better"  # yes | no: whether the source is read by it then
+    unlabelled: bool = False  # the base is brought to how the electrodes are worn now; the gesture is any
 
     def __post_init__(self) -> None:
         if _NAME.fullmatch(self.name) is None:
@@ -39,7 +41,7 @@ class Lesson:
                 "name must be 1 to 64 letters, digits, '.', '_' and '-', a letter or digit first, "
                 f"got {self.name[:80]!r}"
             )
-        if isinstance(self.gestures, str) or len(self.gestures) < 2:
+        if not self.unlabelled and (isinstance(self.gestures, str) or len(self.gestures) < 2):
             raise ValueError(f"a model tells at least two gestures apart, got {self.gestures!r}")
         if self.use not in USES:
             raise ValueError(f"use must be one of {', '.join(USES)}, got {self.use!r}")

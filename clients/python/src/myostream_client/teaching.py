@@ -47,23 +47,34 @@ class Teaching:
             RefusedError: the server said no.
             ServerUnreachableError: it was away for too long.
         """
-        if self._lesson.base is not None:  # else it would be refused once all had been recorded
-            self._server.call("GET", f"/models/{quote(self._lesson.base, safe='')}")
+        base = self._base()
+        if base is not None:  # else it would be refused once all had been recorded
+            self._server.call("GET", f"/models/{quote(base, safe='')}")
         recording = PromptedRecording(self._server, self._lesson, self._listeners)
         recording.run()
-        job = self._learned(recording.name)
+        job = self._learned(recording.name, base)
         found = job["result"]
         profile = self._kept(found["model"]) if found["used"] else None
         said = {**found, "recording": recording.name, "job": job["id"], "profile": profile}
         return Taught(**known_fields(Taught, said))
 
-    def _learned(self, recording: str) -> Json:
+    def _base(self) -> str | None:
+        """Return the model that is made this person's own; without labels that is by default the one they have."""
+        lesson = self._lesson
+        if lesson.base is not None or not lesson.unlabelled:
+            return lesson.base
+        own: str | None = self._server.call("GET", f"/profiles/{lesson.name}")["model"]
+        if own is None:
+            raise TeachingError(f"the profile {lesson.name} has no model that could be put on again")
+        return own
+
+    def _learned(self, recording: str, base: str | None) -> Json:
         """Return the job that has learned from a recording.
 
         Raises:
             TeachingError: it could not.
         """
-        job = self._server.persist(lambda: self._ordered(recording))
+        job = self._server.persist(lambda: self._ordered(recording, base))
         try:
             job = self._followed(job)
         except BaseException as error:  # a callback may raise whatever it likes
@@ -77,15 +88,16 @@ class Teaching:
             raise TeachingError(f"nothing was learned from the recording {recording}, which is kept: {why}")
         return job
 
-    def _ordered(self, recording: str) -> Json:
+    def _ordered(self, recording: str, base: str | None) -> Json:
         """Return the job that learns from it; its model gets the first name that is free."""
         lesson = self._lesson
         body = {
             "recordings": [recording],
             "person": lesson.subject,
-            "base": lesson.base,
+            "base": base,
             "use": lesson.use,
             "source": lesson.source,
+            **({"unlabelled": True} if lesson.unlabelled else {}),
         }
         for name in _names(lesson.name):
             try:
