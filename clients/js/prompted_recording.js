@@ -33,16 +33,15 @@ export async function recorded(calls, lesson, { onPrompt, onRepetition }) {
     let overSince;
     for (;;) {
       last = await calls.call("GET", path);
-      await tell(last);
-      if (last.state !== "recording") {
-        overSince ??= performance.now();
-        if (!(last.repetitions ?? []).some(unjudged) || performance.now() - overSince > VERDICT_MS) return;
-      }
+      if (last.state !== "recording") overSince ??= performance.now();
+      const late = performance.now() - overSince > VERDICT_MS; // false while it runs
+      await tell(last, late);
+      if (overSince !== undefined && (late || !(last.repetitions ?? []).some(unjudged))) return;
       await calls.wait(LOOK_MS);
     }
   }
 
-  async function tell({ prompt, repetitions }) {
+  async function tell({ prompt, repetitions }, alsoUnjudged) {
     if (prompt) {
       const now = JSON.stringify([prompt.step, prompt.label, prompt.repetition, prompt.paused]);
       const begins = now !== shown;
@@ -51,7 +50,7 @@ export async function recorded(calls, lesson, { onPrompt, onRepetition }) {
     }
     for (const [index, said] of (repetitions ?? []).entries()) {
       // what was cut short by a pause, or is asked again before it was judged, is not told
-      const judged = said.state === "done" && said.verdict !== null;
+      const judged = said.state === "done" && (alsoUnjudged || said.verdict !== null);
       if (told.has(index) || !(judged || said.state === "skipped")) continue;
       told.add(index);
       const one = { ...said, index };

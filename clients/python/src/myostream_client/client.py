@@ -305,6 +305,14 @@ class StreamingInferenceClient:
             self._server, name, channels=channels, sampling_rate_hz=sampling_rate_hz, units=units, **more
         )
 
+    def recordings(self) -> Json:
+        """`GET /emg/recordings`: all of them, the newest first."""
+        return self._caller.call("GET", "/emg/recordings")
+
+    def recording(self, name: str) -> Json:
+        """`GET /emg/recordings/<name>`: its state, and of one with a plan what was asked and how it went."""
+        return self._caller.call("GET", f"/emg/recordings/{_quoted(name)}")
+
     def quality(self, source: str | None = None) -> Json:
         """`GET /emg/quality`: which electrodes deliver a signal worth judging; None: of the server's own source."""
         return self._caller.call("GET", "/emg/quality", query={"source": source})

@@ -64,18 +64,19 @@ class PromptedRecording:
         over_since: float | None = None
         while True:
             state = self._server.call("GET", self._path)
-            self._tell(state)
             if state["state"] != "recording":
                 over_since = over_since or time.monotonic()
-                if not _unjudged(state) or time.monotonic() - over_since > VERDICT_S:
-                    return state
+            late = over_since is not None and time.monotonic() - over_since > VERDICT_S
+            self._tell(state, also_unjudged=late)
+            if over_since is not None and (late or not _unjudged(state)):
+                return state
             self._server.wait(LOOK_S)
 
-    def _tell(self, state: State) -> None:
+    def _tell(self, state: State, also_unjudged: bool) -> None:
         said = state.get("prompt")
         if said is not None and self._listeners.on_prompt is not None:
             self._do(self._listeners.on_prompt(self._prompt_of(said)))
-        for repetition in self._news(state):
+        for repetition in self._news(state, also_unjudged):
             if self._listeners.on_repetition is not None:
                 action = self._listeners.on_repetition(repetition)
                 self._do(repetition if action == "redo" else action)
@@ -85,13 +86,13 @@ class PromptedRecording:
         begins, self._shown = shown != self._shown, shown
         return Prompt(**known_fields(Prompt, {**said, "begins": begins}))
 
-    def _news(self, state: State) -> Iterator[Repetition]:
+    def _news(self, state: State, also_unjudged: bool) -> Iterator[Repetition]:
         """Yield the repetitions that have been judged, or left out, since the last look.
 
         What was cut short by a pause, or is asked again before it was judged, is none.
         """
         for index, said in enumerate(state.get("repetitions") or ()):
-            judged = said["state"] == "done" and said["verdict"] is not None
+            judged = said["state"] == "done" and (also_unjudged or said["verdict"] is not None)
             if index not in self._told and (judged or said["state"] == "skipped"):
                 self._told.add(index)
                 yield Repetition(**known_fields(Repetition, {**said, "index": index}))

@@ -1,0 +1,202 @@
+"""The whole way on a real server, from an armband and no model to a model of one's own that reads it.
+
+In a terminal, from Python and from JavaScript, with a person whom no model has seen, who does what the prompts say.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from app.config import ROOT
+from myostream_client import Prompt, Repetition, StreamingInferenceClient
+from tests.clients.conftest import ClientOf
+from tests.conftest import RECORDINGS
+from tests.prompted_person import PromptedPerson
+from tests.server.live import LATE_S, Live, until
+from tests.server.own_project import project, serving
+
+PERSON = RECORDINGS / "S03.npz"
+URL = "http://127.0.0.1:8000"
+NAMES = {"open_hand": "extension"}  # what the shared recordings have in its place
+SPEED = 4.0
+BLOCKS = dict(
+    re.findall(r"^```(python|js)\n([\s\S]*?)^```$", (ROOT / "docs" / "teach.md").read_text(), re.MULTILINE)
+)
+
+pytestmark = [
+    pytest.mark.server,
+    pytest.mark.slow,
+    pytest.mark.data,
+    pytest.mark.skipif(not PERSON.exists(), reason="the shared recordings are not here"),
+]
+
+
+@pytest.fixture(scope="module")
+def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    """A server that has no model, and sources that are pushed."""
+    with serving(
+        project(tmp_path_factory.mktemp("teach")), EMG_MODE="push", EMG_MODEL="none", EMG_MAINS="off"
+    ) as live:
+        yield live
+
+
+@contextmanager
+def armband(live: Live, source: str, channels: int = 8, **more: Any) -> Iterator[PromptedPerson]:
+    """A person who wears one, and does what the newest recording of it asks."""
+    person = PromptedPerson(
+        live.url, source, PERSON, speed=SPEED, names=NAMES, declare={"channels": channels}, **more
+    )
+    worn = person.repertoire.recording
+    person.repertoire.recording = replace(worn, emg=worn.emg[:, :: worn.channels // channels])
+    with person:
+        yield person
+
+
+def while_followed(live: Live, person: PromptedPerson, teach: Callable[[], Any]) -> Any:
+    """Run what asks the person, and have them follow the recording that it begins."""
+    before = recordings(live, person.source)
+    with ThreadPoolExecutor(1) as pool, StreamingInferenceClient(live.url) as client:
+        until(lambda: client.quality(person.source)["channels"])  # the first samples are there
+        running = pool.submit(teach)
+        until(lambda: running.done() or recordings(live, person.source) - before, every_s=0.05)
+        if not running.done():
+            (name,) = recordings(live, person.source) - before
+            person.follow(name)
+        return running.result(LATE_S)
+
+
+def recordings(live: Live, source: str) -> set[str]:
+    with StreamingInferenceClient(live.url) as client:
+        return {one["name"] for one in client.recordings()["recordings"] if one["source"] == source}
+
+
+def run(command: list[str], **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **env},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=LATE_S,
+        check=False,
+    )
+
+
+def learn(live: Live, *words: str) -> Callable[[], subprocess.CompletedProcess[str]]:
+    command = [sys.executable, "-m", "flask", "--app", "wsgi", "emg", "learn", "--server", live.url, *words]
+    return lambda: run(command)
+
+
+def reading(live: Live, source: str) -> str | None:
+    """The model that reads a source."""
+    with StreamingInferenceClient(live.url) as client:
+        found: str | None = next(one["model"] for one in client.sources()["sources"] if one["name"] == source)
+        return found
+
+
+def test_a_terminal_leads_from_nothing_to_a_model_and_back_on_another_day(live: Live) -> None:
+    lesson = ("--source", "anna", "--name", "anna", "--json")
+    with armband(live, "anna") as person:
+        assert reading(live, "anna") is None
+        began = time.monotonic()
+        done = while_followed(
+            live, person, learn(live, *lesson, "--gestures", "rest,fist,extension", "--seconds", "2")
+        )
+        assert done.returncode == 0, done.stderr
+        said = json.loads(done.stdout)
+        assert (said["used"], said["why_not_used"], said["profile"]) == (True, None, "anna")
+        assert said["accuracy"] > 0.6
+        assert 0 < said["from_sample"] <= person.pushed
+        until(lambda: reading(live, "anna") == "anna")
+        assert "1/8 REST" in done.stderr
+        assert time.monotonic() - began < LATE_S
+        move_freely(person, ("fist", "rest", "extension", "rest"))
+        again = while_followed(live, person, learn(live, *lesson, "--again", "--seconds", "12"))
+    assert again.returncode == 0, again.stderr
+    said = json.loads(again.stdout)
+    assert (said["model"], said["used"], said["previous"]) == ("anna-2", True, "anna")
+    until(lambda: reading(live, "anna") == "anna-2")
+
+
+def move_freely(person: PromptedPerson, gestures: tuple[str, ...]) -> None:
+    """Have them make those in turn, a second and a half each, when free movement is asked."""
+    stretches, fs = person.repertoire.stretches, int(person.repertoire.recording.fs)
+    begins = [stretches[name][k].start + fs // 2 for k in (3, 4) for name in gestures]
+    stretches["free movement"] = [slice(begin, begin + 3 * fs // 2) for begin in begins]
+
+
+def test_a_game_teaches_with_four_channels_and_has_done_again_what_went_wrong(
+    live: Live, client_of: ClientOf
+) -> None:
+    prompts: list[Prompt] = []
+    told: list[Repetition] = []
+    again: list[int] = []
+
+    def on_prompt(prompt: Prompt) -> str | None:
+        prompts.append(prompt)
+        return None
+
+    def on_repetition(repetition: Repetition) -> str | None:
+        told.append(repetition)
+        if repetition.label != "fist" or again:
+            return None
+        again.append(repetition.index)
+        return "redo"
+
+    client = client_of(live.url)
+    with armband(live, "four", channels=4) as person:
+        taught = while_followed(
+            live,
+            person,
+            lambda: client.teach(
+                "bea",
+                ["rest", "fist", "flexion"],
+                seconds=2.0,
+                source="four",
+                on_prompt=on_prompt,
+                on_repetition=on_repetition,
+            ),
+        )
+    assert (taught.used, taught.model, taught.source) == (True, "bea", "four")
+    assert set(taught.classes) == {"rest", "fist", "flexion"}
+    assert taught.accuracy is not None
+    assert taught.accuracy > 0.6
+    states = client.recording(taught.recording)["repetitions"]
+    assert [one["state"] for one in states].count("redone") >= 1
+    assert states[again[0]]["state"] == "redone"
+    fists = [one for one in states if one["label"] == "fist" and one["state"] == "done"]
+    assert [one["repetition"] for one in fists] == [1, 2]
+    assert {"rest", "fist", "flexion"} <= {one.label for one in prompts if one.begins}
+    assert client.classes("four") == list(taught.classes)
+
+
+@pytest.mark.parametrize("language", ["python", "js"])
+def test_the_examples_of_the_page_teach(live: Live, language: str) -> None:
+    if language == "js" and shutil.which("node") is None:
+        pytest.skip("node is not installed")
+    block = BLOCKS[language].replace(URL, live.url)
+    block = block.replace("repetitions=2,", f'repetitions=2, source="{language}",')
+    block = block.replace("repetitions: 2,", f'repetitions: 2, source: "{language}",')
+    command = {"python": [sys.executable, "-c"], "js": ["node", "--input-type=module", "-e"]}[language]
+    with armband(live, language) as person:
+        done = while_followed(
+            live, person, lambda: run([*command, block], PYTHONPATH=str(ROOT / "clients" / "python" / "src"))
+        )
+    assert done.returncode == 0, done.stderr
+    assert "get ready" in done.stdout
+    assert done.stdout.splitlines()[-1].startswith("me")
+    assert reading(live, language) in ("me", "me-2")
