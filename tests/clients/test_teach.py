@@ -6,12 +6,10 @@ In a terminal, from Python and from JavaScript, with a person whom no model has 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,17 +19,17 @@ from typing import Any
 import pytest
 
 from app.config import ROOT
-from myostream_client import Prompt, Repetition, StreamingInferenceClient
-from tests.clients.conftest import ClientOf
+from myostream_client import StreamingInferenceClient
 from tests.conftest import RECORDINGS
 from tests.prompted_person import PromptedPerson
-from tests.server.live import LATE_S, Live, until
+from tests.server.live import Live, until
 from tests.server.own_project import project, serving
 
 PERSON = RECORDINGS / "S03.npz"
 URL = "http://127.0.0.1:8000"
 NAMES = {"open_hand": "extension"}  # what the shared recordings have in its place
 SPEED = 4.0
+LESSON_S = 240.0  # on a machine that does much else
 BLOCKS = dict(
     re.findall(r"^```(python|js)\n([\s\S]*?)^```$", (ROOT / "docs" / "teach.md").read_text(), re.MULTILINE)
 )
@@ -75,7 +73,7 @@ def while_followed(live: Live, person: PromptedPerson, teach: Callable[[], Any])
         if not running.done():
             (name,) = recordings(live, person.source) - before
             person.follow(name)
-        return running.result(LATE_S)
+        return running.result(LESSON_S)
 
 
 def recordings(live: Live, source: str) -> set[str]:
@@ -83,15 +81,14 @@ def recordings(live: Live, source: str) -> set[str]:
         return {one["name"] for one in client.recordings()["recordings"] if one["source"] == source}
 
 
-def run(command: list[str], **env: str) -> subprocess.CompletedProcess[str]:
+def run(command: list[str]) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command,
         cwd=ROOT,
-        env={**os.environ, **env},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=LATE_S,
+        timeout=LESSON_S,
         check=False,
     )
 
@@ -112,7 +109,6 @@ def test_a_terminal_leads_from_nothing_to_a_model_and_back_on_another_day(live: 
     lesson = ("--source", "anna", "--name", "anna", "--json")
     with armband(live, "anna") as person:
         assert reading(live, "anna") is None
-        began = time.monotonic()
         done = while_followed(
             live, person, learn(live, *lesson, "--gestures", "rest,fist,extension", "--seconds", "2")
         )
@@ -123,7 +119,6 @@ def test_a_terminal_leads_from_nothing_to_a_model_and_back_on_another_day(live: 
         assert 0 < said["from_sample"] <= person.pushed
         until(lambda: reading(live, "anna") == "anna")
         assert "1/8 REST" in done.stderr
-        assert time.monotonic() - began < LATE_S
         move_freely(person, ("fist", "rest", "extension", "rest"))
         again = while_followed(live, person, learn(live, *lesson, "--again", "--seconds", "12"))
     assert again.returncode == 0, again.stderr
@@ -139,64 +134,30 @@ def move_freely(person: PromptedPerson, gestures: tuple[str, ...]) -> None:
     stretches["free movement"] = [slice(begin, begin + 3 * fs // 2) for begin in begins]
 
 
-def test_a_game_teaches_with_four_channels_and_has_done_again_what_went_wrong(
-    live: Live, client_of: ClientOf
-) -> None:
-    prompts: list[Prompt] = []
-    told: list[Repetition] = []
-    again: list[int] = []
-
-    def on_prompt(prompt: Prompt) -> str | None:
-        prompts.append(prompt)
-        return None
-
-    def on_repetition(repetition: Repetition) -> str | None:
-        told.append(repetition)
-        if repetition.label != "fist" or again:
-            return None
-        again.append(repetition.index)
-        return "redo"
-
-    client = client_of(live.url)
+def test_the_example_of_a_game_teaches_with_four_channels(live: Live, capsys: Any) -> None:
+    """It runs in this process, so that what it has in the end can be looked at."""
+    block = BLOCKS["python"].replace(URL, live.url)
+    block = block.replace("repetitions=2,", 'repetitions=2, source="four",')
+    found: dict[str, Any] = {}
     with armband(live, "four", channels=4) as person:
-        taught = while_followed(
-            live,
-            person,
-            lambda: client.teach(
-                "bea",
-                ["rest", "fist", "flexion"],
-                seconds=2.0,
-                source="four",
-                on_prompt=on_prompt,
-                on_repetition=on_repetition,
-            ),
-        )
-    assert (taught.used, taught.model, taught.source) == (True, "bea", "four")
-    assert set(taught.classes) == {"rest", "fist", "flexion"}
-    assert taught.accuracy is not None
+        while_followed(live, person, lambda: exec(block, found))
+    taught = found["taught"]
+    assert (taught.used, taught.source, taught.profile) == (True, "four", "me")
+    assert taught.model == reading(live, "four")
+    assert set(taught.classes) == {"rest", "fist", "open_hand"}
     assert taught.accuracy > 0.6
-    states = client.recording(taught.recording)["repetitions"]
-    assert [one["state"] for one in states].count("redone") >= 1
-    assert states[again[0]]["state"] == "redone"
-    fists = [one for one in states if one["label"] == "fist" and one["state"] == "done"]
-    assert [one["repetition"] for one in fists] == [1, 2]
-    assert {"rest", "fist", "flexion"} <= {one.label for one in prompts if one.begins}
-    assert client.classes("four") == list(taught.classes)
+    found["client"].close()
+    shown = capsys.readouterr().out.splitlines()
+    assert shown[0].startswith("get ready for 3.0 s")
+    assert shown[-1] == f"{taught.model} {taught.accuracy} from sample {taught.from_sample} on"
 
 
-@pytest.mark.parametrize("language", ["python", "js"])
-def test_the_examples_of_the_page_teach(live: Live, language: str) -> None:
-    if language == "js" and shutil.which("node") is None:
-        pytest.skip("node is not installed")
-    block = BLOCKS[language].replace(URL, live.url)
-    block = block.replace("repetitions=2,", f'repetitions=2, source="{language}",')
-    block = block.replace("repetitions: 2,", f'repetitions: 2, source: "{language}",')
-    command = {"python": [sys.executable, "-c"], "js": ["node", "--input-type=module", "-e"]}[language]
-    with armband(live, language) as person:
-        done = while_followed(
-            live, person, lambda: run([*command, block], PYTHONPATH=str(ROOT / "clients" / "python" / "src"))
-        )
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+def test_the_example_in_javascript_teaches(live: Live) -> None:
+    block = BLOCKS["js"].replace(URL, live.url)
+    block = block.replace("repetitions: 2,", 'repetitions: 2, source: "js",')
+    with armband(live, "js") as person:
+        done = while_followed(live, person, lambda: run(["node", "--input-type=module", "-e", block]))
     assert done.returncode == 0, done.stderr
-    assert "get ready" in done.stdout
-    assert done.stdout.splitlines()[-1].startswith("me")
-    assert reading(live, language) in ("me", "me-2")
+    assert done.stdout.splitlines()[0] == "get ready then rest"
+    assert done.stdout.splitlines()[-1].split()[0] == reading(live, "js")
