@@ -3,12 +3,12 @@
 const KEY = "myostream-theme";
 const NAMES = ["auto", "light", "dark"];
 
-/** A button that goes through the themes; calls `onChange` when colours change, for whatever reason. */
-export function installTheme(button, onChange) {
+/** A button that goes through the themes; calls `onChange` when colours change, for whatever reason. `said` is what it reads. */
+export function installTheme(button, onChange, said = (theme) => `Theme: ${theme}`) {
   let theme = NAMES.includes(localStorage.getItem(KEY)) ? localStorage.getItem(KEY) : "auto";
   const show = () => {
     document.documentElement.dataset.theme = theme;
-    button.textContent = `Theme: ${theme}`;
+    button.textContent = said(theme);
     onChange();
   };
   button.addEventListener("click", () => {

@@ -24,7 +24,7 @@ EMG = np.random.default_rng(1).normal(size=(LENGTH, CHANNELS)).astype("<f4").tob
 WINDOW = np.zeros((LENGTH, CHANNELS)).tolist()
 KEYS = {name: make(name, scopes) for name, scopes in
         {"reader": [READ], "caller": [INFER], "chief": [READ, INFER, CONTROL]}.items()}  # fmt: skip
-OPENED = {"/health/live", "/health/ready", "/", "/docs", "/openapi.json"}
+OPENED = {"/health/live", "/health/ready", "/", "/teach", "/docs", "/openapi.json"}
 
 Make = Callable[..., FlaskClient]
 

@@ -111,6 +111,7 @@ _CHOICE = "/emg/source"  # in the mode dummy, the one that is read already
 # In an order in which each finds what it asks for. With EMG_MODE=push; `sound` says what else there is.
 ROUTES: tuple[Sound, ...] = (
     _get("/"),
+    _get("/teach"),
     _get("/static/<path:filename>", parts={"filename": "dashboard.js"}),
     _get("/docs"),
     _get("/docs/assets/<path:filename>", parts={"filename": "swagger-ui.css"}),
