@@ -314,6 +314,7 @@ function addressed() {
   byId("connect").hidden = false;
   byId("server").value = url;
   byId("docs").href = `${url}/docs`;
+  byId("teach").href = `${url}/teach`;
   byId("connect").addEventListener("submit", (event) => {
     event.preventDefault();
     query.set("server", byId("server").value);

@@ -74,6 +74,7 @@ export class RecordingsPanel {
     const may = this.server.may("control");
     const own = this.server.scopes?.join(" and ");
     for (const button of [this.button, this.imports.button, ...byId("files").querySelectorAll("button")]) button.disabled = !may;
+    for (const link of byId("files").querySelectorAll("a")) link.hidden = !may;
     this.needs.hidden = may;
     setText(this.needs, may ? "" : `This key may ${own}. To record, import, download and delete takes one with the scope control.`);
   }
@@ -161,7 +162,8 @@ export class RecordingsPanel {
       await this.refresh();
     };
     const files = FORMATS.map(([format, suffix]) => act(format, `Download as ${format}`, take(format, suffix)));
-    const buttons = [...files, act("Delete", "Delete", erase)];
+    const learn = make("a", { class: "button small", href: `${this.server.url || "."}/teach?recordings=${encodeURIComponent(name)}`, "aria-label": `Learn from ${name}` }, "Learn");
+    const buttons = [...(error ? [] : [learn]), ...files, act("Delete", "Delete", erase)];
     return make("li", {}, make("span", { class: "name" }, name), make("span", { class: "note" }, about), make("span", { class: "buttons" }, ...buttons));
   }
 

@@ -34,7 +34,12 @@ export class GesturesStep {
     return { said: text("step.record"), off: few || !this.#sound, note: few ? text("gestures.few") : "" };
   }
 
-  enter() {}
+  /** What is chosen here is taught from nothing. */
+  enter() {
+    this.lesson.set({ way: "new", base: null });
+    this.page.steps.record.forget();
+  }
+
   leave() {}
 
   get #sound() {

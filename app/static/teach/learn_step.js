@@ -37,12 +37,18 @@ export class LearnStep {
 
   leave() {}
 
+  /** There is more to learn from, or something else. */
+  forget() {
+    this.job = null;
+    this.lesson.set({ job: null, model: null, before: null, swapped: false });
+  }
+
   /** Learn from the recordings of the lesson. */
   async start() {
     if (this.#starting) return;
     this.#starting = true;
     const { lesson } = this;
-    lesson.set({ job: null, model: null, before: null, swapped: false });
+    this.forget();
     this.#show({ state: "queued", stage: null, progress: 0, result: null, error: null });
     const body = { recordings: lesson.recordings, base: lesson.base, person: lesson.person, use: "no", source: this.page.source?.name ?? null, ...(lesson.way === "free" && { unlabelled: true }) };
     try {
@@ -135,8 +141,8 @@ export class LearnStep {
   /** One repetition more of these; what was recorded before is learned from as well. */
   #more(gestures) {
     const { lesson } = this;
-    lesson.set({ job: null, model: null, way: lesson.way === "free" ? "new" : lesson.way, gestures: lesson.gestures });
-    this.job = null;
+    this.forget();
+    if (lesson.way === "free") lesson.set({ way: "new" });
     this.page.steps.record.prepare({ gestures, repetitions: 1, seconds: lesson.seconds }, true);
     this.page.go("record");
   }
@@ -149,7 +155,7 @@ export class LearnStep {
       return window.alert(error.message);
     }
     this.lesson.anew();
-    this.job = null;
+    this.forget();
     return this.page.go("gestures");
   }
 }

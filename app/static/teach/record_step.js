@@ -56,6 +56,11 @@ export class RecordStep {
 
   leave() {}
 
+  /** The next recording is of what is chosen then. */
+  forget() {
+    this.#order = null;
+  }
+
   /** What the next recording asks for; `more` keeps those that were made. */
   prepare(order, more = false) {
     this.#order = this.lesson.way === "free" ? null : { gestures: order.gestures, repetitions: order.repetitions, seconds: order.seconds };
@@ -157,6 +162,7 @@ export class RecordStep {
     const repetitions = kept(state?.repetitions ?? []);
     const any = state !== null && state.samples > 0 && state.state !== "damaged" && (state.repetitions === undefined || lesson.way === "free" || repetitions.length > 0);
     lesson.set({ recording: null, recordings: any ? [...new Set([...lesson.recordings, state.name])] : lesson.recordings });
+    if (any) this.page.steps.learn.forget();
     this.#summary(state, repetitions, any);
     this.page.refresh();
     const fine = any && !this.#stopped && !repetitions.some(doubtful) && state.state === "complete";

@@ -47,7 +47,7 @@ export class Scene {
     this.verdict(null);
     for (const what of ["pause", "redo", "skip"]) byId(`scene-${what}`).hidden = !planned;
     if (!this.dialog.open) this.dialog.showModal();
-    byId("scene-stop").focus();
+    byId(planned ? "scene-pause" : "scene-stop").focus(); // the space bar is on it
   }
 
   close() {

@@ -42,6 +42,8 @@ class Teach {
   }
 
   async #begin() {
+    const named = new URLSearchParams(window.location.search).get("source");
+    if (named) this.lesson.set({ source: named });
     await this.poll.wake();
     await this.#restore().catch((error) => (this.#trouble = error));
     if (this.step === null) this.go(this.#possible(this.lesson.step) ? this.lesson.step : "signal", false);
@@ -55,7 +57,8 @@ class Teach {
     const named = query.get("recordings")?.split(",").filter(Boolean) ?? [];
     if (named.length > 0) return this.#learnFrom(named);
     const { recordings } = await this.server.get("/emg/recordings");
-    const running = recordings.find(({ state, name, prompt }) => state === "recording" && (name === lesson.recording || prompt !== null));
+    const mine = ({ name, prompt, source }) => name === lesson.recording || (prompt !== null && source === this.source?.name);
+    const running = recordings.find((one) => one.state === "recording" && mine(one));
     if (running) {
       this.go("record", false);
       return this.steps.record.follow(running);
@@ -63,7 +66,7 @@ class Teach {
     if (lesson.recording !== null) return this.go("record", false); // its end is looked at there
     if (lesson.job !== null) return this.go("learn", false);
     const { jobs } = await this.server.get("/jobs");
-    const [job] = jobs.filter(({ state }) => state === "running" || state === "queued");
+    const job = jobs.find(({ state, source }) => ["running", "queued"].includes(state) && source === this.source?.name);
     if (!job) return undefined;
     lesson.set({ job: job.id, recordings: job.recordings });
     return this.go("learn", false);

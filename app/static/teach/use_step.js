@@ -25,7 +25,7 @@ export class UseStep {
     byId("use-keep").addEventListener("click", () => (this.#kept ? window.location.assign("./") : this.#keep()));
     byId("use-anew").addEventListener("click", () => {
       this.lesson.anew();
-      this.page.steps.learn.job = null;
+      this.page.steps.learn.forget();
       this.page.go("gestures");
     });
   }
@@ -68,9 +68,10 @@ export class UseStep {
   #swap() {
     return this.#work(text("use.swapping"), async () => {
       const { model } = this.lesson;
-      const current = this.page.source.model;
-      const swap = current === model ? null : await this.server.put(this.#path(), { model }, OPEN_MS);
-      this.lesson.set({ swapped: true, before: swap?.previous ?? this.lesson.before });
+      const { model: current, models_before: earlier } = this.page.source;
+      const found = { previous: earlier.at(-1)?.model ?? null }; // where it reads the source already
+      const { previous } = current === model ? found : await this.server.put(this.#path(), { model }, OPEN_MS);
+      this.lesson.set({ swapped: true, before: previous });
       this.#both();
       return text("use.swapped", model);
     });
@@ -178,8 +179,8 @@ export class PutOnAgain {
     const { classes } = await page.server.get(`/models/${encodeURIComponent(model)}`).catch(() => ({ classes: [] }));
     const gestures = classes.filter((one) => one !== REST).slice(0, 2);
     page.lesson.anew();
+    page.steps.learn.forget();
     page.lesson.set({ way, base: model, person: /^[A-Za-z0-9]{1,32}$/.test(person ?? name) ? (person ?? name) : page.lesson.person });
-    page.steps.learn.job = null;
     page.steps.record.prepare({ gestures, repetitions: 1, seconds: page.lesson.seconds });
     page.go("record");
   }
