@@ -47,8 +47,8 @@ test("a prompt counts down between two answers, and goes on by itself to what co
 test("a prompt that is paused stands still, and the last one ends", () => {
   const clock = new PromptClock([]);
   const prompt = { label: "fist", next_label: null, seconds_left: 2, step: 3, steps: 3, seconds: 3 };
-  clock.told({ ...prompt, paused: true, total_seconds_left: 9 }, 0);
-  assert.deepEqual([clock.at(60_000).left, clock.at(60_000).total], [2, 9]);
+  clock.told({ ...prompt, next_label: "fist", seconds_left: 0, paused: true, total_seconds_left: 9 }, 0);
+  assert.deepEqual([clock.at(60_000).label, clock.at(60_000).next, clock.at(60_000).total], [null, "fist", 9]);
   clock.told(prompt, 0);
   assert.deepEqual([clock.at(1000).over, clock.at(2500).over], [false, true]);
 });

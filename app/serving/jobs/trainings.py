@@ -302,7 +302,7 @@ class Trainings:
             aside=str(work.resolve()),
             name=asked.name,
             base=None if base is None else str(base.path.resolve()),
-            rival=self._rival(asked) if base is None and asked.use == jobs.IF_BETTER else None,
+            rival=self._rival(asked) if base is None and asked.use != jobs.YES else None,
             person=asked.person,
             classes=asked.classes,
             mains=settings.mains_hz,

@@ -7,7 +7,7 @@ import { quote, text } from "./language.js";
 import { panelsOf } from "./result.js";
 
 const ASK_MS = 400;
-const STAGES = ["queued", "reading", "edges", "judging", "learning", "checking", "keeping"];
+const STAGES = ["queued", "reading", "edges", "judging", "learning", "comparing", "checking", "keeping"];
 const OVER = ["done", "failed", "cancelled"];
 const NAMES = 9; // tries, where a model of that name is there already
 
@@ -112,7 +112,7 @@ export class LearnStep {
   }
 
   #stages(now, halted) {
-    const at = STAGES.indexOf(now === "comparing" ? "checking" : now);
+    const at = STAGES.indexOf(now);
     const items = STAGES.slice(1).map((stage, k) => make("li", { "data-state": k + 1 < at ? "done" : k + 1 === at && !halted ? "now" : "to come" }, make("span", { class: "dot", "aria-hidden": "true" }), text(`stage.${stage}`)));
     byId("stages").replaceChildren(...items);
   }

@@ -24,6 +24,7 @@ export class PromptClock {
     const { repetition = null, repetitions = null, seconds = this.#length(step, label) } = this.#told;
     const gone = paused ? 0 : (nowMs - this.#at) / 1000;
     const whole = { paused, total: total === null ? null : Math.max(0, total - gone), repetition, repetitions };
+    if (paused) return { ...whole, label: null, next, left: 0, seconds: null, done: steps ? step / steps : 0, over: false };
     const left = said - gone;
     if (left > 0) return { ...whole, label, next, left, seconds, done: steps ? step / steps : 0, over: false };
     if (next === null) return { ...whole, label, next, left: 0, seconds, done: 1, over: true };

@@ -16,8 +16,8 @@ const DOUBTFUL = ["nothing", "other", "restless", "bad_signal"];
 /** Whether it is a repetition that should be done again. Pure. */
 export const doubtful = ({ state, verdict }) => state === "done" && DOUBTFUL.includes(verdict);
 
-/** Those that are kept, of gestures other than rest. Pure. */
-export const kept = (repetitions) => repetitions.filter(({ state, label }) => state === "done" && label !== REST);
+/** Those that are kept; rest only where it was none. Pure. */
+export const kept = (repetitions) => repetitions.filter((one) => one.state === "done" && (one.label !== REST || doubtful(one)));
 
 /** Begins, follows and ends a recording; it goes on when the page is closed. */
 export class RecordStep {
@@ -25,7 +25,7 @@ export class RecordStep {
   #state = null; // newest answer, while one is followed
   #seenMs = 0;
   #clock = null;
-  #judged = 0; // repetitions that something was said of
+  #doubt = null; // index of the repetition that it is offered to do again
   #stopped = false;
   #ending = false;
   #order = null; // {gestures, repetitions, seconds} of the next recording
@@ -74,7 +74,7 @@ export class RecordStep {
   follow(state) {
     this.lesson.set({ recording: state.name });
     this.#clock = new PromptClock(state.prompt && this.#order ? stepsOf(planOf(this.#order)) : []);
-    this.#judged = 0;
+    this.#doubt = null;
     this.#stopped = this.#ending = false;
     this.#take(state);
     if (this.#state !== null) this.scene.show({ hand: this.lesson.hand, planned: Boolean(state.prompt) });
@@ -92,7 +92,6 @@ export class RecordStep {
     if (phase === null) return;
     this.poll.wake(); // the page has gone on by itself
     if (phase === "gesture" || phase === "rest") this.sound.play(phase);
-    if (phase === "gesture") this.scene.verdict(null);
   }
 
   #free(nowMs) {
@@ -148,10 +147,12 @@ export class RecordStep {
 
   /** What is newly known of a repetition, where it was not good. */
   #judge(repetitions) {
-    const known = repetitions.filter(({ verdict }) => verdict !== null && verdict !== undefined);
-    const found = known.slice(this.#judged).findLast(doubtful);
-    this.#judged = known.length;
-    if (found) this.scene.verdict(`${text("verdict.said", called(found.label), found.repetition, verdictOf(found))}. ${text("scene.offer")}`);
+    const last = repetitions.findLastIndex(doubtful);
+    const since = repetitions.slice(last + 1).filter(({ label, state }) => label !== REST && state === "done").length;
+    this.#doubt = last >= 0 && since === 0 ? last : null; // one that is longer ago waits for the end
+    if (this.#doubt === null) return this.scene.verdict(null);
+    const { label, repetition } = repetitions[last];
+    return this.scene.verdict(`${text("verdict.said", called(label), repetition, verdictOf(repetitions[last]))}. ${text("scene.offer")}`);
   }
 
   #end(state) {
@@ -171,7 +172,7 @@ export class RecordStep {
   }
 
   #summary(state, repetitions, any) {
-    this.bad = [...new Set(repetitions.filter(doubtful).map(({ label }) => label))];
+    this.bad = [...new Set(repetitions.filter(doubtful).map(({ label }) => label))].filter((label) => label !== REST);
     byId("ready").hidden = true;
     byId("taken").hidden = false;
     const good = repetitions.filter((one) => !doubtful(one)).length;
@@ -203,7 +204,8 @@ export class RecordStep {
   }
 
   #tell(action) {
-    return this.#send(`/emg/recordings/${encodeURIComponent(this.lesson.recording)}/prompt`, { action });
+    const which = action === "redo" && this.#doubt !== null ? { index: this.#doubt } : {};
+    return this.#send(`/emg/recordings/${encodeURIComponent(this.lesson.recording)}/prompt`, { action, ...which });
   }
 
   async #send(path, body) {

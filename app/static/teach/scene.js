@@ -87,7 +87,7 @@ export class Scene {
     this.#paused = now.paused;
     this.dialog.dataset.phase = phase;
     const word = wordOf(now, phase);
-    const next = now.free ? "" : now.next === null ? text("scene.last") : text("scene.then", called(now.next));
+    const next = now.free || phase === "offer" ? "" : now.next === null ? text("scene.last") : text("scene.then", called(now.next));
     setText(byId("scene-word"), word);
     setText(byId("scene-then"), next);
     setText(byId("scene-pause"), text(now.paused ? "scene.resume" : "scene.pause"));
@@ -109,16 +109,17 @@ export class Scene {
   }
 }
 
-function phaseOf({ label, paused, free }) {
+function phaseOf({ label, next, paused, free }) {
   if (paused) return "paused";
   if (free) return "gesture";
-  if (label === null) return "countdown";
+  if (label === null) return next === null ? "offer" : "countdown";
   return label === REST ? "rest" : "gesture";
 }
 
 function wordOf({ label, free }, phase) {
   if (phase === "paused") return text("scene.paused");
   if (free) return text("scene.free");
+  if (phase === "offer") return text("scene.offered");
   return label === null ? text("scene.ready") : called(label);
 }
 

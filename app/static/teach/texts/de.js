@@ -123,6 +123,7 @@ export default {
 
   "scene.ready": "Gleich",
   "scene.paused": "Pause",
+  "scene.offered": "Noch einmal?",
   "scene.free": "Frei bewegen",
   "scene.repetition": (k, n) => `Wiederholung ${k} von ${n}`,
   "scene.left": (time) => `noch ${time}`,

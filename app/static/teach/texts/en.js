@@ -122,6 +122,7 @@ export default {
 
   "scene.ready": "Get ready",
   "scene.paused": "Pause",
+  "scene.offered": "Again?",
   "scene.free": "Move freely",
   "scene.repetition": (k, n) => `Repetition ${k} of ${n}`,
   "scene.left": (time) => `${time} left`,
