@@ -97,6 +97,7 @@ export class LearnStep {
     const done = state === "done";
     byId("job").hidden = done;
     byId("result").hidden = !done;
+    setText(byId("learn-title"), text(done ? "learn.title_done" : "learn.title"));
     setText(byId("learn-lead"), text(done ? "learn.lead_done" : "learn.lead"));
     const now = state === "queued" ? "queued" : (stage ?? "reading");
     const said = { queued: text("learn.queued"), failed: text("learn.failed"), cancelled: text("learn.cancelled") }[state] ?? text(`stage.${now}`);

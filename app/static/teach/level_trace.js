@@ -23,7 +23,7 @@ export class LevelTrace {
   push(level, nowMs) {
     this.#points.push([nowMs, level]);
     while (this.#points[0][0] < nowMs - SPAN_S * 1000) this.#points.shift();
-    this.#most = Math.max(level, this.#most * 0.999);
+    this.#most = Math.max(level, this.#most * 0.995);
   }
 
   paint(nowMs) {

@@ -48,6 +48,11 @@ export class RecordStep {
     return { said: text("record.learn"), off: this.lesson.recordings.length === 0 || this.lesson.recording !== null, note: "" };
   }
 
+  /** The recording that runs, as the server had it last; null where none does. */
+  get recorded() {
+    return this.#state;
+  }
+
   enter() {
     if (this.#order === null) this.#order = this.lesson.way === "free" ? null : this.lesson;
     this.#ready(this.lesson.recording === null && byId("taken").hidden);
@@ -102,6 +107,8 @@ export class RecordStep {
 
   #ready(is) {
     byId("ready").hidden = !is;
+    setText(byId("record-title"), text(is ? "record.title" : "record.title_done"));
+    setText(byId("record-lead"), "");
     if (!is) return;
     const order = this.#order;
     const gestures = order?.gestures ?? ["open_hand"];
@@ -173,7 +180,7 @@ export class RecordStep {
 
   #summary(state, repetitions, any) {
     this.bad = [...new Set(repetitions.filter(doubtful).map(({ label }) => label))].filter((label) => label !== REST);
-    byId("ready").hidden = true;
+    this.#ready(false);
     byId("taken").hidden = false;
     const good = repetitions.filter((one) => !doubtful(one)).length;
     const said = () => {

@@ -5,7 +5,7 @@ import { called, drawing, REST } from "./gestures.js";
 import { duration, has, text } from "./language.js";
 import { LevelTrace } from "./level_trace.js";
 
-const WORD = 0.215; // of the screen's height; a fifth at least
+const WORD = 0.28; // of the screen's height; a fifth at least, where it is wide enough
 const SMALLER = 0.94;
 const LEAST_PX = 28;
 const KEYS = { p: "pause", r: "redo", s: "skip" };
@@ -41,7 +41,7 @@ export class Scene {
 
   /** @param {{hand: string, planned: boolean}} about  with a plan there is something to pause, redo and skip */
   show({ hand, planned }) {
-    this.hand = hand;
+    Object.assign(this, { hand, planned });
     this.#shown = null;
     this.trace.clear();
     this.verdict(null);
@@ -91,11 +91,18 @@ export class Scene {
     setText(byId("scene-word"), word);
     setText(byId("scene-then"), next);
     setText(byId("scene-pause"), text(now.paused ? "scene.resume" : "scene.pause"));
-    byId("scene-pause").dataset.key = "P";
+    this.#offer(phase);
     const shown = phase === "countdown" && now.next ? now.next : (now.label ?? REST);
     byId("scene-hand").replaceChildren(drawing(now.free ? "open_hand" : shown, this.hand));
     if (changed) setText(byId("scene-said"), text("scene.said", word, Math.ceil(now.left), next));
     this.#fit();
+  }
+
+  /** After the last step there is only to do it again, or to be done. */
+  #offer(phase) {
+    const was = byId("scene-pause").hidden;
+    for (const what of ["pause", "skip"]) byId(`scene-${what}`).hidden = !this.planned || phase === "offer";
+    if (!was && byId("scene-pause").hidden && this.planned) byId("scene-redo").focus();
   }
 
   /** As large as it may be, in lines between words. */

@@ -64,7 +64,7 @@ class Teach {
       return this.steps.record.follow(running);
     }
     if (lesson.recording !== null) return this.go("record", false); // its end is looked at there
-    if (lesson.job !== null) return this.go("learn", false);
+    if (lesson.job !== null) return this.go(lesson.step === "record" ? "learn" : lesson.step, false);
     const { jobs } = await this.server.get("/jobs");
     const job = jobs.find(({ state, source }) => ["running", "queued"].includes(state) && source === this.source?.name);
     if (!job) return undefined;

@@ -99,12 +99,8 @@ export class UseStep {
 
   /** The one of now: what is not of the model stays. */
   async #profile(name) {
-    try {
-      return await this.server.get(`/profiles/${encodeURIComponent(name)}`);
-    } catch (error) {
-      if (error.status === 404) return {};
-      throw error;
-    }
+    const { profiles } = await this.server.get("/profiles");
+    return profiles.find((one) => one.name === name) ?? {};
   }
 
   async #work(meanwhile, work) {

@@ -101,6 +101,7 @@ export default {
   "gestures.code": "1 bis 32 Buchstaben und Ziffern.",
 
   "record.title": "Tun, was der Bildschirm sagt",
+  "record.title_done": "Aufgenommen",
   "record.lead": (count) => `${count === 1 ? "Eine Geste" : `${count} Gesten`}. Jede so lange halten, wie der Ring läuft, und so kräftig, wie du sie später machst.`,
   "record.lead_free": "Die Hand zehn Sekunden frei bewegen: alle deine Gesten, in beliebiger Folge, mit Ruhe dazwischen.",
   "record.takes": "Es dauert",
@@ -118,7 +119,7 @@ export default {
   "record.nothing": "Nichts wurde aufgenommen.",
   "record.failed": "Die Aufnahme ist gescheitert.",
   "record.learn": "Daraus lernen",
-  "record.takes_list": "Wiederholungen",
+  "record.takes_list": "Was aus jeder wurde",
   "record.missing": (name) => `Die Aufnahme ${name} gibt es nicht mehr.`,
 
   "scene.ready": "Gleich",
@@ -150,6 +151,7 @@ export default {
   "verdict.said": (name, k, verdict) => `${name} ${k}: ${verdict}`,
 
   "learn.title": "Lernen",
+  "learn.title_done": "So gut ist es",
   "learn.lead": "Ein paar Sekunden. Die Ströme laufen weiter.",
   "learn.lead_done": "Beurteilt an Wiederholungen, aus denen es nicht gelernt hat.",
   "learn.cancel": "Abbrechen",

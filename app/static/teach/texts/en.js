@@ -100,6 +100,7 @@ export default {
   "gestures.code": "1 to 32 letters and digits.",
 
   "record.title": "Do what the screen says",
+  "record.title_done": "Recorded",
   "record.lead": (count) => `${count === 1 ? "One gesture" : `${count} gestures`}. Hold each as long as the ring runs, with the strength that you will use later.`,
   "record.lead_free": "Move the hand freely for ten seconds: all your gestures, in any order, with rest between.",
   "record.takes": "It takes",
@@ -117,7 +118,7 @@ export default {
   "record.nothing": "Nothing was recorded.",
   "record.failed": "The recording has failed.",
   "record.learn": "Learn from it",
-  "record.takes_list": "Repetitions",
+  "record.takes_list": "What became of each",
   "record.missing": (name) => `The recording ${name} is not there any more.`,
 
   "scene.ready": "Get ready",
@@ -149,6 +150,7 @@ export default {
   "verdict.said": (name, k, verdict) => `${name} ${k}: ${verdict}`,
 
   "learn.title": "Learning",
+  "learn.title_done": "This is how good it is",
   "learn.lead": "A few seconds. The streams go on meanwhile.",
   "learn.lead_done": "Judged on repetitions that it was not taught.",
   "learn.cancel": "Cancel",
