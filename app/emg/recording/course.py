@@ -22,6 +22,7 @@ OFFER = "offer"  # what the recorder does itself: it waits whether the last step
 GET_READY_S = 2.0  # before what is asked anew, and no more than the plan's own countdown
 OFFER_S = 8.0
 MAX_ACTIONS = 1000
+NEVER = 2**62  # a sample that does not come
 
 DONE, REDONE, SKIPPED = "done", "redone", "skipped"
 
@@ -95,9 +96,14 @@ class Course:
         }
         return replace(do[action.action](action), actions=self.actions + 1)
 
+    @property
+    def end(self) -> int:
+        """Before which sample the last step ends; while it is paused that is nowhere."""
+        return NEVER if self.paused else int(self._ends[-1])
+
     def over(self, position: int) -> bool:
         """Whether nothing is asked any more at that sample."""
-        return not self.paused and position >= int(self._ends[-1])
+        return position >= self.end
 
     def entries(self, position: int) -> tuple[Entry, ...]:
         """Return what was asked before that sample and is not under way. The order never changes, it only grows."""
@@ -113,14 +119,24 @@ class Course:
         Only what was done to its end counts, or is under way: all else is UNLABELLED and has repetition 0.
         """
         names, steps = self.plan.gesture_names, self.plan.steps
-        held = [one for one in self.past if one.state == DONE and one.end > one.begin] + self._scheduled
-        begins = np.array([one.begin for one in held], np.int64)
-        ends = np.array([0, *(one.end for one in held)], np.int64)
+        held, begins, ends = self._held
         ids = np.array([UNLABELLED, *(names.index(steps[one.step].label) for one in held)], np.int16)
         repetitions = np.array([0, *(steps[one.step].repetition for one in held)], np.int16)
         row = np.searchsorted(begins, positions, side="right")
         row = np.where(positions < ends[row], row, 0)
         return ids[row], repetitions[row]
+
+    def held_at(self, position: int) -> tuple[Entry | None, int]:
+        """Return the step that a sample counts for, None for none, and before which sample that changes."""
+        held, begins, ends = self._held
+        row = int(np.searchsorted(begins, position, side="right"))
+        if position < ends[row]:
+            return held[row - 1], int(ends[row])
+        return None, int(begins[row]) if row < len(begins) else NEVER
+
+    def is_rest(self, entry: Entry) -> bool:
+        """Whether that was to be rest."""
+        return self.plan.steps[entry.step].label == self.plan.rest
 
     def prompt(self, position: int) -> Prompt | None:
         """Return what is asked of the person at that sample; None once it is over."""
@@ -161,6 +177,13 @@ class Course:
         """(1 + pending,): before which sample the get-ready and each step end."""
         until = np.cumsum([self.ready_s, *(self.plan.steps[step].seconds for step in self.pending)])
         return self.at + np.floor(until * self.rate + 0.5).astype(np.int64)
+
+    @cached_property
+    def _held(self) -> tuple[list[Entry], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        """What counts, in its order, with the begins, and the ends behind a 0."""
+        held = [one for one in self.past if one.state == DONE and one.end > one.begin] + self._scheduled
+        begins = np.array([one.begin for one in held], np.int64)
+        return held, begins, np.array([0, *(one.end for one in held)], np.int64)
 
     @property
     def _scheduled(self) -> list[Entry]:
@@ -232,10 +255,10 @@ class Course:
 
         That is the gesture under way; while one rests, the gesture before; before the first gesture, the rest.
         """
-        if now is not None and not self._is_rest(now):
+        if now is not None and not self.is_rest(now):
             return None
         asked = [k for k, one in enumerate(past) if one.state != REDONE]
-        gestures = [k for k in asked if not self._is_rest(past[k])]
+        gestures = [k for k in asked if not self.is_rest(past[k])]
         if gestures:
             return gestures[-1]
         if now is not None:
@@ -243,9 +266,6 @@ class Course:
         if not asked:
             raise BusyError("nothing has been asked yet that could be done again")
         return asked[-1]
-
-    def _is_rest(self, entry: Entry) -> bool:
-        return self.plan.steps[entry.step].label == self.plan.rest
 
     def _skipped(self, action: Action) -> Course:
         if self.over(action.at):

@@ -20,6 +20,7 @@ from app.emg.recording.header import Model, RecordingHeader
 from app.emg.recording.label_plan import REST, LabelPlan
 from app.emg.recording.progress import RecordingProgress
 from app.emg.recording.prompt_log import Answer
+from app.emg.recording.step_judge import StepJudge
 from app.emg.recording.writer import RecordingWriter, expect_over, is_being_written, recover, running
 from app.errors import BusyError, DataError, NotReadyError, RecordingNameError, no_descriptor
 from app.inference.manifest import Manifest
@@ -110,7 +111,9 @@ class RecordingService:
             writer = self._begin(
                 self._header(pipeline, name, subject, plan, options), chosen=name is not None
             )
-            session = RecordingSession(writer, pipeline.acquisition, self._writing)
+            header = writer.header
+            judge = StepJudge(header.channels, header.sampling_rate, self._mains)
+            session = RecordingSession(writer, pipeline.acquisition, self._writing, judge)
             self._sessions[writer.header.name] = session
             reader = pipeline.broadcast.join(options)  # without a model, too: it may get one
             reader.listen(session.hear)

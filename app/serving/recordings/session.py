@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 
@@ -14,7 +14,8 @@ import numpy as np
 from app.emg.recording.course import Prompt
 from app.emg.recording.log_format import Entry, RecordedModel, RecordedPrediction
 from app.emg.recording.progress import RecordingProgress
-from app.emg.recording.prompt_log import Answer, Asked, Repetition
+from app.emg.recording.prompt_log import Answer, Asked, Repetition, Verdict
+from app.emg.recording.step_judge import StepJudge
 from app.emg.recording.writer import RecordingWriter
 from app.emg.source import Chunk
 from app.errors import BusyError
@@ -33,9 +34,18 @@ STOP_S = 10.0  # for the disk to take the rest
 
 
 class RecordingSession:
-    """Records what one source delivers until it is stopped, its plan is over, the source ends, or the disk fails."""
+    """Records what one source delivers until it is stopped, its plan is over, the source ends, or the disk fails.
 
-    def __init__(self, writer: RecordingWriter, acquisition: Acquisition, worker: BlockingWorker) -> None:
+    With a `judge`, the steps of its plan are judged as they end, and what goes wrong at last is offered again.
+    """
+
+    def __init__(
+        self,
+        writer: RecordingWriter,
+        acquisition: Acquisition,
+        worker: BlockingWorker,
+        judge: StepJudge | None = None,
+    ) -> None:
         self.writer, self.header = writer, writer.header
         self._acquisition, self._worker = acquisition, worker
         self._queue: deque[Entry] = deque()
@@ -51,7 +61,7 @@ class RecordingSession:
         self._leave: Callable[[], None] = lambda: None
         self._prompts: RunningPrompts | None = None
         if self.header.plan is not None:
-            self._prompts = RunningPrompts(self.header.plan, self.header.sampling_rate)
+            self._prompts = RunningPrompts(self.header.plan, self.header.sampling_rate, judge)
         self.ended: RecordingProgress | None = None
 
     def start(self) -> None:
@@ -185,6 +195,7 @@ class RecordingSession:
                 self._write()
             self._detach()
             self._write()
+            self._write()  # what is thought of the last samples
         except OSError as reason:
             error = f"the recording cannot be written: {reason.strerror or reason}"
         except Exception:
@@ -199,12 +210,17 @@ class RecordingSession:
             entries, self._queue, self._waiting = list(self._queue), deque(), 0
             lines = [] if self._prompts is None else self._prompts.take()
 
-        def written() -> tuple[bool, list[Asked]]:
+        def written() -> tuple[bool, list[Asked], list[Verdict]]:
             self.writer.write_prompts(lines)  # first: what was done again is never taken for done
             self.writer.write(entries)
-            return self.writer.asked_to_stop, self.writer.asked_of_prompts()
+            verdicts = [] if self._prompts is None else self._prompts.judged(_chunks(entries))
+            return self.writer.asked_to_stop, self.writer.asked_of_prompts(), verdicts
 
-        self._asked, asked = self._worker.do(written)
+        self._asked, asked, verdicts = self._worker.do(written)
+        if self._prompts is not None:
+            with self._lock:
+                for verdict in verdicts:
+                    self._prompts.add(verdict)
         for one in asked:
             self._answer(one)
 
@@ -242,6 +258,10 @@ class RecordingSession:
             )
         finally:
             self._done.set()
+
+
+def _chunks(entries: Iterable[Entry]) -> Iterator[Chunk]:
+    return (entry for entry in entries if isinstance(entry, Chunk))
 
 
 def _copied(chunk: Chunk) -> Chunk:

@@ -1,0 +1,113 @@
+"""How often the verdicts on repetitions are right; docs/recordings.md has the figures.
+
+    OMP_NUM_THREADS=1 python -m benchmarks.verdicts [--people 25]
+
+Every person and session of myo-readings follows a plan of seven gestures, three times each, with 2 s of rest between:
+3 s a gesture, begun and ended 0 to 0.7 s late, the signal as it was recorded. Once as asked, which gives the false
+alarms; once with every fourth repetition not done, every fourth after the first another gesture instead, every fourth
+rest spent on a gesture, and a dead channel now and then.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+from app.emg.recording.course import course_of
+from app.emg.recording.label_plan import plan_of
+from app.emg.recording.step_judge import StepJudge
+from app.emg.source import Chunk
+from tests.conftest import RECORDINGS
+from tests.prompted_person import DEAD, NOTHING, REST, Performance, Repertoire
+
+SESSIONS, REPETITIONS, MAINS_HZ, CHUNK = (1, 2, 3), 3, 50.0, 50
+
+Counts = Counter[tuple[str, str, str]]  # what was done, first or later repetition, and the verdict
+
+
+def run(file: Path, session: int, seed: int, *, wrong: bool) -> Counts:
+    """Return how often each deed got each verdict in one plan."""
+    repertoire = Repertoire.of(file, session)
+    names = [name for name, found in repertoire.stretches.items() if name != REST and found]
+    rng = np.random.default_rng(seed)
+    order = [str(name) for name in rng.permutation(names)]
+    plan = plan_of(order, REPETITIONS, countdown_seconds=3.0)
+    deeds = _deeds(rng, order) if wrong else {}
+    person = Performance(repertoire, deeds, seed=seed)
+    fs, channels = repertoire.recording.fs, repertoire.recording.channels
+    course = course_of(plan, fs)
+    judge = StepJudge(channels, fs, MAINS_HZ)
+    verdicts, place = {}, 0
+    while not course.over(place):
+        prompt = course.prompt(place)
+        assert prompt is not None
+        person.hear(prompt.label, prompt.step)
+        chunk = Chunk(index=place, samples=person.play(CHUNK))
+        verdicts.update({one.entry: one.verdict for one in judge.take(chunk, 0, course)})
+        place += CHUNK
+    return _counted(plan, verdicts, deeds)
+
+
+def _deeds(rng: np.random.Generator, names: list[str]) -> dict[tuple[str, int], str]:
+    found: dict[tuple[str, int], str] = {}
+    for name in names:
+        for turn in range(1, REPETITIONS + 1):
+            other = str(rng.choice([one for one in names if one != name]))
+            wrong = [NOTHING, DEAD, REST if turn == 1 else other, ""]
+            found[name, turn] = str(
+                rng.choice(wrong, p=[0.2, 0.05, 0.25 if turn > 1 else 0.05, 0.5 if turn > 1 else 0.7])
+            )
+    for turn in range(1, REPETITIONS * len(names)):
+        if rng.random() < 1 / 4:
+            found[REST, turn] = str(rng.choice(names))
+    return {key: NOTHING if deed == REST else deed for key, deed in found.items() if deed}
+
+
+def _counted(plan: object, verdicts: dict[int, str], deeds: dict[tuple[str, int], str]) -> Counts:
+    counts: Counts = Counter()
+    turns: Counter[str] = Counter()
+    for number, step in enumerate(plan.steps):  # type: ignore[attr-defined]
+        turns[step.label] += 1
+        deed = deeds.get((step.label, turns[step.label]), "as asked")
+        if deed not in ("as asked", NOTHING, DEAD):
+            deed = "another gesture"
+        kind = REST if step.label == REST else "first" if turns[step.label] == 1 else "later"
+        counts[deed, kind, verdicts.get(number, "not judged")] += 1
+    return counts
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--people", type=int, default=25)
+    parser.add_argument("--json", action="store_true")
+    chosen = parser.parse_args()
+    total: dict[str, Counts] = {"as asked": Counter(), "with faults": Counter()}
+    for number, file in enumerate(sorted(RECORDINGS.glob("S*.npz"))[: chosen.people]):
+        for session in SESSIONS:
+            seed = 10 * number + session
+            total["as asked"] += run(file, session, seed, wrong=False)
+            total["with faults"] += run(file, session, seed, wrong=True)
+    if chosen.json:
+        print(
+            json.dumps(
+                {name: {" | ".join(key): n for key, n in found.items()} for name, found in total.items()}
+            )
+        )
+        return
+    for name, found in total.items():
+        print(name)
+        for deed, kind in sorted({(deed, kind) for deed, kind, _ in found}):
+            row = {verdict: n for (d, k, verdict), n in found.items() if (d, k) == (deed, kind)}
+            whole = sum(row.values())
+            said = ", ".join(
+                f"{verdict} {n / whole:.3f}" for verdict, n in sorted(row.items(), key=lambda one: -one[1])
+            )
+            print(f"  {deed:16} {kind:6} {whole:5}: {said}")
+
+
+if __name__ == "__main__":
+    main()
