@@ -2,7 +2,8 @@
 
 An edge is the change point of two Gaussians with known means: the frames' log powers in the middle of the stretch
 before it, and of the one after it (Basseville and Nikiforov, "Detection of Abrupt Changes", 1993, chapter 2). It is
-looked for from EARLY_S before the cue to LATE_S after it, and drawn a little to the person's usual delay.
+looked for from EARLY_S before the cue to LATE_S after it, and drawn a little to the person's usual delay. Behind what
+has no label (a countdown, what was paused or done again) it is only looked for after the cue.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ Doubles = npt.NDArray[np.float64]
 EARLY_S, LATE_S = 0.8, 1.3  # people act up to so much before a cue, and after it
 FRAME_S = 0.025
 SETTLED_S, LEAVING_S = 1.0, 0.5  # of a stretch at its begin and end are not its middle
+BEFORE_S = 1.0  # of what has no label, before a cue: what people do who get ready
 LEAST_CONTRAST = 5.0  # squared distance of two stretches in deviations of a frame; below it the cue is nearer
 USUAL_S = 0.3  # deviation of a delay from the person's usual one
 USUAL_WEIGHT = 10.0  # frames that speak against the usual delay at one deviation from it, roughly
@@ -58,6 +60,7 @@ class _Edge:
     gain: Doubles  # how likely a change after each frame from there
     at: int
     before: int  # number of the stretch before it
+    opens: bool = False  # what lies before it has no label: it can only be later
 
 
 def refined(joined: Joined, filtered: Samples) -> tuple[Joined, Refinement]:
@@ -103,9 +106,12 @@ def _look(
     variance = np.mean([rows.var(axis=0) for rows in inside], axis=0) + 1e-6
     for k, cue in enumerate(cuts):
         left, right = stretches[first + k], stretches[first + k + 1]
-        if UNLABELLED in (left.label, right.label):
+        if right.label == UNLABELLED:
             continue
-        low = max(cue - EARLY_S * joined.rate, (bounds[k] + cue) / 2)
+        opens = left.label == UNLABELLED
+        if opens:
+            left.middle = np.median(_last(power, bounds[k], cue, step, joined.rate), axis=0)
+        low = cue if opens else max(cue - EARLY_S * joined.rate, (bounds[k] + cue) / 2)
         high = min(cue + LATE_S * joined.rate, (cue + bounds[k + 2]) / 2)
         frames = slice(int(low / step), max(int(low / step) + 1, int(high / step)))
         rows = power[frames]
@@ -119,6 +125,7 @@ def _look(
                 gain=np.concatenate([[0.0], np.cumsum(gain)]),
                 at=start + cue,
                 before=first + k,
+                opens=opens,
             )
         )
 
@@ -142,16 +149,24 @@ def _middle(power: Doubles, begin: int, end: int, step: int, rate: float) -> Dou
     return power[low : max(low + 1, int(last / step))]
 
 
+def _last(power: Doubles, begin: int, end: int, step: int, rate: float) -> Doubles:
+    """Return the frames of a stretch's last BEFORE_S; at least one."""
+    low = min(int(max(begin, end - BEFORE_S * rate) / step), len(power) - 1)
+    return power[low : max(low + 1, int(end / step))]
+
+
 def _place(edges: Sequence[_Edge], joined: Joined, stretches: Sequence[_Stretch], step: int) -> None:
     """Move every edge to its likeliest place."""
     starts = [stretches[edge.before].label == joined.rest for edge in edges]
     for edge in edges:
         edge.at = edge.first + step * int(np.argmax(edge.gain))
+        if edge.opens:
+            edge.at = max(edge.at, edge.cue)
     for kind in (True, False):
         own = [
             edge
             for edge, begins in zip(edges, starts, strict=True)
-            if begins == kind and edge.contrast >= LEAST_CONTRAST
+            if begins == kind and edge.contrast >= LEAST_CONTRAST and not edge.opens
         ]
         if len(own) < USUAL_FROM:
             continue
@@ -175,7 +190,7 @@ def _relabelled(
             label[edge.at : edge.cue] = after.label
     missed = _missed(joined, stretches, edges)
     for edge in edges:
-        if edge.contrast < LEAST_CONTRAST:
+        if edge.contrast < LEAST_CONTRAST and not edge.opens:
             vague += 1
             label[edge.first : max(edge.cue, edge.first) + round(LATE_S / 2 * joined.rate)] = UNLABELLED
     for number in missed:

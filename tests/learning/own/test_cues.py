@@ -34,6 +34,22 @@ def test_edges_are_where_the_person_acted(tmp_path: Path, delay_s: float) -> Non
     assert (told.left_out, told.vague) == (0, 0)
 
 
+@pytest.mark.parametrize("delay_s", [-0.3, 0.0, 0.4, 0.7])
+def test_behind_a_get_ready_the_label_begins_where_the_person_does(tmp_path: Path, delay_s: float) -> None:
+    """What was done again follows on what has no label: it was taken from its cue on, with the rest that led to it."""
+    whole = join([recording(tmp_path / "a.npz", delay_s=delay_s)])
+    begins = np.flatnonzero(np.diff(whole.label)) + 1
+    before, cue = int(begins[1]), int(begins[2])  # the second rest, which is none here
+    label = whole.label.copy()
+    label[before:cue] = UNLABELLED
+    joined = replace(whole, label=label)
+    clean, _ = refined(joined, filtered(joined, choose(joined, None), None))
+
+    found = cue + int(np.argmax(clean.label[cue:] == whole.label[cue]))
+    assert (found - cue) / joined.rate == pytest.approx(max(0.0, delay_s), abs=0.06)
+    assert (clean.label[cue - 50 : found] == UNLABELLED).all()
+
+
 def test_an_edge_stays_near_its_cue(tmp_path: Path) -> None:
     """Who acts three seconds late was not following: the edge does not go after them."""
     joined, clean, _ = cleaned(tmp_path / "a.npz", delay_s=2.0, held_s=5.0)
