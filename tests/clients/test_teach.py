@@ -21,7 +21,7 @@ import pytest
 from app.config import ROOT
 from myostream_client import StreamingInferenceClient
 from tests.conftest import RECORDINGS
-from tests.prompted_person import PromptedPerson
+from tests.prompted_person import NOTHING, PromptedPerson
 from tests.server.live import Live, until
 from tests.server.own_project import project, serving
 
@@ -134,18 +134,26 @@ def move_freely(person: PromptedPerson, gestures: tuple[str, ...]) -> None:
     stretches["free movement"] = [slice(begin, begin + 3 * fs // 2) for begin in begins]
 
 
-def test_the_example_of_a_game_teaches_with_four_channels(live: Live, capsys: Any) -> None:
+def test_the_example_of_a_game_teaches_with_four_channels_and_has_done_again_what_was_not(
+    live: Live, capsys: Any
+) -> None:
     """It runs in this process, so that what it has in the end can be looked at."""
     block = BLOCKS["python"].replace(URL, live.url)
     block = block.replace("repetitions=2,", 'repetitions=2, source="four",')
     found: dict[str, Any] = {}
-    with armband(live, "four", channels=4) as person:
+    with armband(live, "four", channels=4, deeds={("fist", 1): NOTHING}) as person:
         while_followed(live, person, lambda: exec(block, found))
     taught = found["taught"]
     assert (taught.used, taught.source, taught.profile) == (True, "four", "me")
     assert taught.model == reading(live, "four")
     assert set(taught.classes) == {"rest", "fist", "open_hand"}
     assert taught.accuracy > 0.6
+    fists = [
+        (one["state"], one["verdict"], one["repetition"])
+        for one in found["client"].recording(taught.recording)["repetitions"]
+        if one["label"] == "fist"
+    ]
+    assert fists == [("redone", "nothing", 1), ("done", "good", 1), ("done", "good", 2)]
     found["client"].close()
     shown = capsys.readouterr().out.splitlines()
     assert shown[0].startswith("get ready for 3.0 s")
