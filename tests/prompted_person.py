@@ -8,11 +8,11 @@ goes from gesture to gesture as it was recorded, and does a repetition that was 
         ...                                                     # the page, the command, the client under test
         left = anna.left_over()                                 # what was not asked for: to judge a model on
 
-`speed` is how many times faster than life it goes. A server takes 30 s of signal at once and 1.5 times the declared
-rate after that: a plan of 60 s takes 20 s at best, with a speed of 5. What counts are samples: a machine that stalls
-stalls the person too, and nothing is late. `deeds` is what goes wrong: by gesture and how many times it was asked
-(from 1), NOTHING, RESTLESS, DEAD or the name of the gesture that is done instead. With a dead channel the others do as
-asked.
+`speed` is how many times faster than life it goes while a recording is followed; else it rests at its own pace. A
+server takes 30 s of signal at once and 1.5 times the declared rate after that: a plan of 60 s takes 20 s, with a speed
+of 5. What counts are samples: a machine that stalls stalls the person too, and nothing is late. `deeds` is what goes
+wrong: by gesture and how many times it was asked (from 1), NOTHING, RESTLESS, DEAD or the name of the gesture that is
+done instead. With a dead channel the others do as asked.
 """
 
 from __future__ import annotations
@@ -242,18 +242,15 @@ class PromptedPerson:
     def _run(self) -> None:
         connection = HTTPConnection(self._host, timeout=LATE_S)
         try:
-            began = time.monotonic()
-            while not self._stop.wait(max(0.0, began + self._signal_s / self._speed - time.monotonic())):
+            due = time.monotonic()
+            while not self._stop.wait(max(0.0, due - time.monotonic())):
                 self._look(connection)
                 self._push(connection, self._performance.play(self._chunk))
+                due += CHUNK_S / (1.0 if self._follows is None else self._speed)
         except BaseException as error:
             self._failed = error
         finally:
             connection.close()
-
-    @property
-    def _signal_s(self) -> float:
-        return self.pushed / self.repertoire.recording.fs
 
     def _look(self, connection: HTTPConnection) -> None:
         """Read the prompt, as a page does."""
