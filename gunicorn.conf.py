@@ -36,15 +36,17 @@ def on_starting(server):
     """In the master, before it binds: every wrong setting ends the start here, in one line."""
     from app.errors import ConfigError
     from app.serving.counters.worker_group import board_for, new_run
+    from app.serving.jobs.store import fail_jobs
 
     try:
         with dotenv_left_out():
-            take_settings(server)
+            instance = take_settings(server)
     except ConfigError as error:
         sys.exit(f"error: {error}")
     keep_tickets(server)
     let_the_end_go_first(server)
     server.board, server.run = board_for(server.cfg.workers), new_run()
+    server.fail_jobs = lambda: fail_jobs(instance, server.run)
 
 
 def keep_tickets(server):
@@ -116,6 +118,7 @@ def take_settings(server):
             "EMG_ALLOW_ANONYMOUS=1: ANYONE who reaches %s may use this server, WITHOUT A KEY",
             ", ".join(server.cfg.bind),
         )
+    return settings.instance
 
 
 def make_instance(server, settings):
@@ -390,3 +393,6 @@ def on_exit(server):
     import shutil
 
     shutil.rmtree(os.environ.get("MYOSTREAM_TICKETS", ""), ignore_errors=True)
+    if hasattr(server, "fail_jobs"):  # the start may have been refused
+        with suppress(OSError):
+            server.fail_jobs()

@@ -313,6 +313,7 @@ class Runtime:
     def _tick(self) -> None:
         self._tell_hung()
         self.source_models.tick()
+        self.trainings.tick()
         self.metrics.open_models.note({one.name: one.grew for one in self.open_models})
         for pipeline in self.pipelines:
             pipeline.named.tidy()

@@ -1,4 +1,4 @@
-"""Trainings of a real server with two workers: each knows of all jobs, and a worker that dies takes its own along."""
+"""Trainings of a real server with two workers: each knows of all jobs, and takes up those of a worker that is gone."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def train(live: Live, name: str, recording: str, use: str = "no") -> dict[str, A
 
 
 def training_of(live: Live) -> list[psutil.Process]:
-    """The processes that train for the server."""
+    """The processes that train for the server: of each worker one that waits, and in it one that works."""
     found = []
     for one in psutil.Process(live.process.pid).children(recursive=True):
         with suppress(psutil.Error):
@@ -73,10 +73,20 @@ def training_of(live: Live) -> list[psutil.Process]:
 
 
 def begun(live: Live, job: dict[str, Any]) -> psutil.Process:
-    """Wait until its process has told its first stage."""
+    """Wait until the process that does it has told its first stage."""
     until(lambda: asked(live, f"/jobs/{job['id']}")[1]["stage"] is not None)
-    (process,) = training_of(live)
+    waiting = {one.pid for one in training_of(live)}
+    (process,) = [one for one in training_of(live) if one.ppid() in waiting]
     return process
+
+
+def worker_of(process: psutil.Process) -> int:
+    """The worker that had it begun."""
+    return psutil.Process(process.ppid()).ppid()
+
+
+def gone(process: psutil.Process) -> bool:
+    return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
 
 
 def state(live: Live, job: dict[str, Any]) -> set[str]:
@@ -115,7 +125,7 @@ def test_a_job_is_cancelled_from_whichever_worker_and_nothing_is_left(live: Live
     for job in reversed(jobs):
         assert asked(live, f"/jobs/{job['id']}", method="DELETE")[1]["state"] == "cancelled"
         assert state(live, job) == {"cancelled"}
-    until(lambda: training_of(live) == [])
+    until(lambda: gone(first))
     assert asked(live, "/models/one")[0] == 404
     assert left(folder) == []
 
@@ -128,25 +138,29 @@ def test_a_process_that_is_killed_fails_its_job_and_the_next_is_made(live: Live,
     assert left(folder) == []
 
 
-def test_a_worker_that_is_killed_takes_its_job_along(live: Live, folder: Path) -> None:
-    job = train(live, "lost", "long")
+@pytest.mark.parametrize("how", ["killed", "reloaded"])
+def test_a_job_survives_the_worker_it_was_asked_of(live: Live, folder: Path, how: str) -> None:
+    """Another begins it anew: one killed never wrote a word of it, one that a reload ends leaves it."""
+    job = train(live, how, "long")
     process = begun(live, job)
-    parent = process.ppid()
-    os.kill(parent, signal.SIGKILL)
-    until(lambda: not process.is_running() or process.status() == psutil.STATUS_ZOMBIE)
-    until(lambda: state(live, job) == {"failed"})
-    assert asked(live, f"/jobs/{job['id']}")[1]["error"] == RESTARTED
+    if how == "killed":
+        os.kill(worker_of(process), signal.SIGKILL)
+    else:
+        live.process.send_signal(signal.SIGHUP)
+    until(lambda: gone(process), START_S)
     until(lambda: live.ready() and len(live.workers()) == 2, START_S)
-    assert asked(live, "/models/lost")[0] == 404
+    until(lambda: state(live, job) == {"done"}, START_S)
+    assert asked(live, f"/models/{how}")[0] == 200
     assert left(folder) == []
 
 
 def test_a_server_that_ends_takes_its_jobs_along(live: Live, folder: Path) -> None:
     """The last of this file: the server is gone then."""
     job, waits = train(live, "ended", "long"), train(live, "waited", "short")
-    process = begun(live, job)
+    begun(live, job)
+    processes = training_of(live)
     live.stop()
-    assert not process.is_running()
+    assert all(gone(process) for process in processes)
     for one in (job, waits):
         kept = json.loads((folder / "instance" / "jobs" / f"{one['id']}.json").read_text())
         assert (kept["state"], kept["error"]) == ("failed", RESTARTED)

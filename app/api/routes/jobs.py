@@ -74,7 +74,8 @@ def cancel(id: str) -> dict[str, Any]:
 def described(job: Job) -> dict[str, Any]:
     """Return a job, for JSON."""
     text = _TEXTS.get(job.state) or STAGES.get(job.stage or "", "loading what it needs")
-    return {**asdict(job), "text": text, "progress": round(job.progress, 2)}
+    result = job.result if job.state == DONE else None  # until then nobody knows whether it is used
+    return {**asdict(job), "text": text, "progress": round(job.progress, 2), "result": result}
 
 
 def _events(runtime: Runtime, job_id: str) -> Iterator[bytes]:
@@ -89,5 +90,8 @@ def _events(runtime: Runtime, job_id: str) -> Iterator[bytes]:
             yield sse.COMMENT
         spoke = time.perf_counter()
     if not over:
-        last = {"error": "the server is shutting down, and its trainings with it", "timestamp": time.time()}
+        last = {
+            "error": "this worker of the server ends; GET /jobs says how it goes on",
+            "timestamp": time.time(),
+        }
         yield b"id: %d\ndata: %b\n\n" % (number + 1, orjson.dumps(last))

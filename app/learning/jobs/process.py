@@ -1,13 +1,17 @@
-"""`python -m app.learning.jobs.process`: the training that stands as JSON on stdin, told on stdout.
+"""`python -m app.learning.jobs.process`: trainings, each in a fork of this process, which has loaded what they need.
 
-It has one thread and a bound on memory and on time of a processor, comes after the streams where both want one, and
-ends with the server that began it. A line is a JSON object:
-`{"stage"}` is how far it is; the last is `{"result"}`, or `{"error", "kind"}`.
+A line on stdin is one to do, in JSON, and comes when the one before is done. What is told of it are lines on stdout,
+a JSON object each: `{"stage"}` is how far it is; the last is `{"result"}`, or `{"error", "kind"}`. Where its fork is
+killed this process ends too, without a last line.
+
+A fork has one thread and a bound on memory and on time of a processor, comes after the streams where both want one, and
+ends with this process, which ends with the server that began it.
 """
 
 from __future__ import annotations
 
 import ctypes
+import gc
 import json
 import logging
 import os
@@ -21,10 +25,26 @@ from app.errors import MyostreamError
 from app.learning.jobs.order import DATA, DISK, TrainingOrder, too_much
 
 NICENESS = 5  # a third of the share of a stream
-PATIENCE_S = 600  # until it ends itself: on a machine that is full its seconds take longer
+PATIENCE_S = 600  # until a training ends itself: on a machine that is full its seconds take longer
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 log = logging.getLogger(__name__)
+
+
+def load_libraries() -> None:
+    """Import what a training imports: it takes two seconds, and the training itself a third of one.
+
+    Not onnxruntime, which begins a thread: a fork would be without it.
+    """
+    from app.emg.signal.scipy_signal import scipy_signal
+    from app.learning.covariance import guided_minute
+    from app.learning.jobs import training
+    from app.learning.own import adapting, making
+
+    assert all((guided_minute, training, adapting, making))
+    scipy_signal()
+    gc.collect()
+    gc.freeze()  # else a collection in a fork would write to the pages that it shares with this process
 
 
 def report(order: TrainingOrder) -> dict[str, Any]:
@@ -58,8 +78,6 @@ def _say(line: dict[str, Any]) -> None:
 
 def _bound(order: TrainingOrder) -> None:
     """Bound this process; on a system without these bounds it has none."""
-    os.nice(NICENESS)
-    os.umask(0o077)  # recordings and models are of people, and for this user alone
     bounds = (
         (resource.RLIMIT_AS, order.memory),
         (resource.RLIMIT_CPU, order.seconds),
@@ -71,17 +89,40 @@ def _bound(order: TrainingOrder) -> None:
     signal.alarm(PATIENCE_S)
 
 
-def main() -> None:
-    """Do the one training."""
+def _end_with_parent(parent: int) -> None:
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    said = sys.stdin.buffer.readline()
-    if not said:  # whoever began this has gone
-        return
-    order = TrainingOrder.of_json(json.loads(said))
-    _bound(order)
-    _say(report(order))
-    os._exit(0)  # what libraries hold has nothing to say any more
+        if os.getppid() != parent:  # it went before we had asked
+            os._exit(1)
+
+
+def _in_fork(order: TrainingOrder) -> bool:
+    """Do a training in a fork; whether it has come to its end."""
+    parent = os.getpid()
+    child = os.fork()
+    if child:
+        _, status = os.waitpid(child, 0)
+        return status == 0
+    try:
+        _end_with_parent(parent)
+        _bound(order)
+        _say(report(order))
+        os._exit(0)  # what libraries hold has nothing to say any more
+    finally:
+        os._exit(1)
+
+
+def main() -> None:
+    """Do trainings until whoever began this has gone."""
+    _end_with_parent(os.getppid())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; whoever began this ends it
+    os.nice(NICENESS)
+    os.umask(0o077)  # recordings and models are of people, and for this user alone
+    with suppress(Exception):  # the fork says what is wrong
+        load_libraries()
+    while said := sys.stdin.buffer.readline():
+        if not _in_fork(TrainingOrder.of_json(json.loads(said))):
+            sys.exit(1)
 
 
 if __name__ == "__main__":

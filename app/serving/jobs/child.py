@@ -1,4 +1,4 @@
-"""The process that does one training, as the worker that began it sees it."""
+"""The process in which trainings are done, as the worker that began it sees it."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from select import select
 from typing import Any
 
 from app.learning.jobs.order import PROCESS, TrainingOrder
 
 PROJECT = Path(__file__).resolve().parents[3]
+GONE_S = 5.0  # in which a training is gone whose process was killed
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
 class TrainingProcess:
-    """A training that has begun. Nothing here waits long; begin, look at and end it on one native thread.
+    """A process that loads what trainings need, and does them one by one. Nothing here waits long.
 
-    The kernel ends the process together with the thread that began it (prctl(2), PR_SET_PDEATHSIG).
+    Begin, look at and end it on one native thread: the kernel ends the process together with the thread that began it
+    (prctl(2), PR_SET_PDEATHSIG).
     """
 
-    def __init__(self, order: TrainingOrder) -> None:
+    def __init__(self) -> None:
         before = os.environ.get("PYTHONPATH")
         path = str(PROJECT) if not before else f"{PROJECT}{os.pathsep}{before}"
         self._process = subprocess.Popen(
@@ -33,19 +36,22 @@ class TrainingProcess:
             bufsize=0,
         )
         self._said = b""
-        assert self._process.stdin is not None
         assert self._process.stdout is not None
         os.set_blocking(self._process.stdout.fileno(), False)
+
+    @property
+    def ended(self) -> bool:
+        return self._process.poll() is not None
+
+    def begin(self, order: TrainingOrder) -> None:
+        """Have it do a training, when the one before is done."""
+        assert self._process.stdin is not None
         with suppress(BrokenPipeError):  # what it has to say of that, its end says
             self._process.stdin.write(json.dumps(order.as_json()).encode() + b"\n")
 
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
     def look(self) -> tuple[list[dict[str, Any]], bool]:
         """Return what it has told since the last look, and whether it has ended."""
-        ended = self._process.poll() is not None  # before the pipe is read: what it said last is there then
+        ended = self.ended  # before the pipe is read: what it said last is there then
         assert self._process.stdout is not None
         while piece := self._process.stdout.read(2**16):
             self._said += piece
@@ -53,11 +59,15 @@ class TrainingProcess:
         return [found for line in lines if (found := _read(line)) is not None], ended
 
     def end(self) -> None:
-        """End it at once, and let go of it. Safe to call twice."""
+        """End it at once with what it does, and let go of it. Safe to call twice."""
         with suppress(ProcessLookupError):
             self._process.kill()
         self._process.wait()
-        for pipe in (self._process.stdin, self._process.stdout):
+        stdout = self._process.stdout
+        if stdout is not None and not stdout.closed:
+            while select([stdout], [], [], GONE_S)[0] and stdout.read(2**16):
+                continue  # the pipe ends with the last that holds it, which is the training
+        for pipe in (self._process.stdin, stdout):
             if pipe is not None:
                 pipe.close()
 

@@ -59,13 +59,21 @@ class Job:
     source: str | None
     created_at: float  # Unix s
     unlabelled: bool = False
+    classes: Mapping[str, str] = field(default_factory=dict)
+    run: str = ""  # of the server: with another one no job goes on
+    taken_up: int = 0  # times, by another worker
     state: str = QUEUED
     stage: str | None = None  # of STAGES, while it runs
     progress: float = 0.0  # 0 to 1; never goes back
     started_at: float | None = None
     ended_at: float | None = None
     error: str | None = None
-    result: Mapping[str, Any] | None = None
+    result: Mapping[str, Any] | None = None  # of a model that is kept; whether it is used is known at the end
+
+    @property
+    def left(self) -> bool:
+        """Whether its worker has gone, and another may take it up."""
+        return self.owner == "" and not self.over
 
     @property
     def over(self) -> bool:
@@ -73,7 +81,12 @@ class Job:
 
 
 _NAMES = frozenset(one.name for one in fields(Job))
-_NEW = frozenset({"unlabelled"})  # that a version before did not write
+_NEW = frozenset({"unlabelled", "classes", "run", "taken_up"})  # that a version before did not write
+
+
+def request_of(job: Job) -> TrainingRequest:
+    """Return what a client had asked for."""
+    return TrainingRequest(**{one.name: getattr(job, one.name) for one in fields(TrainingRequest)})
 
 
 def encode(job: Job) -> bytes:

@@ -7,6 +7,7 @@ Beside them, `.<owner>.worker` is locked for as long as that worker lives, `.<id
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import os
 import shutil
 import time
@@ -17,7 +18,7 @@ from pathlib import Path
 
 from app import private_files
 from app.errors import BusyError, DataError, TooFastError
-from app.serving.jobs.job import FAILED, RESTARTED, Job, decode, encode
+from app.serving.jobs.job import FAILED, QUEUED, RESTARTED, Job, decode, encode
 
 MOST_KEPT = 100
 MOST_WAITING = 4  # in all workers, beside the one that runs
@@ -29,8 +30,10 @@ SUFFIX, CANCEL, WORKER, WORK = ".json", ".cancel", ".worker", ".work"
 class JobStore:
     """The jobs of an instance, as one worker, `owner`, reads and writes them."""
 
-    def __init__(self, instance: Path, owner: str, wall: Callable[[], float] = time.time) -> None:
-        self.folder, self.owner, self._wall = instance / "jobs", owner, wall
+    def __init__(
+        self, instance: Path, owner: str, wall: Callable[[], float] = time.time, *, run: str = ""
+    ) -> None:
+        self.folder, self.owner, self._wall, self.run = instance / "jobs", owner, wall, run
         self._lock: int | None = None  # descriptor of the file that says that this worker lives
 
     def add(self, name: str, make: Callable[[str], Job]) -> Job:
@@ -68,22 +71,51 @@ class JobStore:
             self._write(job)
 
     def find(self, job_id: str) -> Job | None:
-        """Return that job; one whose worker has died has failed. None: there is none."""
-        path = self.folder / f"{job_id}{SUFFIX}"
-        try:
-            with open(path, "rb", opener=_no_link) as file:
-                job = decode(file.read(MAX_BYTES))
-        except (FileNotFoundError, DataError, OSError):
-            return None
-        if job.id != job_id:
-            return None
-        if job.over or job.owner == self.owner or self._lives(job.owner):
+        """Return that job, None where there is none.
+
+        One whose worker has gone has no owner, and can be taken up; of another start of the server it has failed.
+        """
+        job = self._read(job_id)
+        if job is None or job.over or job.owner == self.owner or self._lives(job.owner):
             return job
+        if job.run == self.run:
+            return replace(job, owner="")
         lost = replace(job, state=FAILED, error=RESTARTED, stage=None, ended_at=self._wall())
         shutil.rmtree(self.work(job_id), ignore_errors=True)
         with suppress(OSError):
             self._write(lost)
         return lost
+
+    def take_up(self, job_id: str) -> Job | None:
+        """Make a job this worker's own whose worker has gone, and have it wait; None where it is not to be had.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
+        self._live()
+        with private_files.locked(self.folder):
+            found = self.find(job_id)
+            if found is None or not found.left:
+                return None
+            self.forget_work(job_id, but_cancel=True)
+            again = found.taken_up + 1
+            job = replace(found, owner=self.owner, state=QUEUED, stage=None, started_at=None, taken_up=again)
+            self._write(job)
+        return job
+
+    def left(self) -> list[str]:
+        """Return the jobs that can be taken up, the oldest first."""
+        return [job.id for job in reversed(self.all()) if job.left]
+
+    def fail_left(self) -> None:
+        """Say of the jobs that nobody will take up any more that they have failed."""
+        for job_id in self.left():
+            job = self.find(job_id)
+            if job is not None and job.left:
+                self.forget_work(job_id)
+                failed = replace(job, state=FAILED, error=RESTARTED, stage=None, ended_at=self._wall())
+                with suppress(OSError):
+                    self._write(failed)
 
     def all(self) -> list[Job]:
         """Return the jobs there are, the newest first."""
@@ -111,9 +143,11 @@ class JobStore:
         """Whether somebody has asked for that."""
         return self._cancel(job_id).exists()
 
-    def forget_work(self, job_id: str) -> None:
-        """Delete what a job that is over has left beside its state."""
+    def forget_work(self, job_id: str, *, but_cancel: bool = False) -> None:
+        """Delete what a job has left beside its state; `but_cancel`: not that somebody has asked to end it."""
         shutil.rmtree(self.work(job_id), ignore_errors=True)
+        if but_cancel:
+            return
         with suppress(OSError):
             self._cancel(job_id).unlink(missing_ok=True)
 
@@ -124,6 +158,14 @@ class JobStore:
             with suppress(OSError):
                 self._worker(self.owner).unlink(missing_ok=True)
             os.close(handle)
+
+    def _read(self, job_id: str) -> Job | None:
+        try:
+            with open(self.folder / f"{job_id}{SUFFIX}", "rb", opener=_no_link) as file:
+                job = decode(file.read(MAX_BYTES))
+        except (FileNotFoundError, DataError, OSError):
+            return None
+        return job if job.id == job_id else None
 
     def _live(self) -> None:
         """Lock the file that says that this worker lives; the lock goes with the process."""
@@ -163,6 +205,8 @@ class JobStore:
         try:
             with open(new, "wb", opener=private_files.opener) as file:
                 file.write(encode(job))
+            if os.geteuid() == 0 and path.exists():  # the master may be root, and the workers another user's
+                os.chown(new, path.stat().st_uid, path.stat().st_gid)
             new.replace(path)
         except BaseException:
             with suppress(OSError):
@@ -175,6 +219,16 @@ class JobStore:
             self.forget_work(job.id)
             with suppress(OSError):
                 (self.folder / f"{job.id}{SUFFIX}").unlink(missing_ok=True)
+
+
+def mark_of(run: str) -> str:
+    """Return what names a start of the server in its jobs; the run's own name stays a secret."""
+    return hashlib.sha256(f"jobs of {run}".encode()).hexdigest()[:16]
+
+
+def fail_jobs(instance: Path, run: str) -> None:
+    """Say of the jobs of a server that has ended, and which no worker has, that they have failed."""
+    JobStore(instance, "", run=mark_of(run)).fail_left()
 
 
 def _no_link(path: str, flags: int) -> int:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -15,25 +16,17 @@ from typing import Any
 
 from app import private_files
 from app.config import Settings
-from app.errors import (
-    ArtefactError,
-    BusyError,
-    DataError,
-    JobNameError,
-    ModelNameError,
-    MyostreamError,
-    NotReadyError,
-)
+from app.errors import JobNameError, MyostreamError, NotReadyError
 from app.inference import artefact
-from app.inference.artefact import Artefact
-from app.learning.jobs.order import TrainingOrder, too_much
+from app.learning.jobs.order import TrainingOrder
 from app.serving.counters.worker_group import WorkerGroup
 from app.serving.jobs import job as jobs
-from app.serving.jobs.child import TrainingProcess
-from app.serving.jobs.job import PROGRESS, RESTARTED, Job, TrainingRequest
-from app.serving.jobs.material import TrainingFieldError, expect_material
-from app.serving.jobs.outcome import result_of, why_not
-from app.serving.jobs.store import JobStore
+from app.serving.jobs.job import PROGRESS, RESTARTED, Job, TrainingRequest, request_of
+from app.serving.jobs.material import expect_material
+from app.serving.jobs.nursery import Nursery
+from app.serving.jobs.outcome import result_of
+from app.serving.jobs.store import JobStore, mark_of
+from app.serving.jobs.training_models import TrainingModels
 from app.serving.models.shelf import ModelShelf
 from app.serving.pipelines.source_models import SourceModels
 from app.serving.pipelines.source_pipelines import SourcePipelines
@@ -45,7 +38,8 @@ MEMORY = 6 * 2**30  # bytes that a process may map, of which PyTorch's libraries
 SECONDS = 120  # of a processor
 LOOK_S = 0.05  # between two looks at a process, or at a job
 CANCELLED_S = 10.0  # in which a job ends that is told to
-SWAP_TRIES, SWAP_AGAIN_S = 20, 0.25  # while another change of a model is under way
+TIDY_S = 1.0  # between two looks at what is left over
+MOST_TAKEN_UP = 2  # times, when the worker that had the job has died
 TURN = "training"  # what one worker does at a time
 
 
@@ -79,15 +73,17 @@ class Trainings:
         worker_group: WorkerGroup,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        self._settings, self._shelf, self._pipelines = settings, shelf, pipelines
-        self._models, self._group, self._wall = source_models, worker_group, wall
-        self._store = JobStore(settings().instance, secrets.token_hex(8), wall)
-        self._disk, self._turn = BlockingWorker(), BlockingWorker()
+        self._models = TrainingModels(settings, shelf, pipelines, source_models)
+        self._group, self._wall = worker_group, wall
+        self._store = JobStore(settings().instance, secrets.token_hex(8), wall, run=mark_of(worker_group.run))
+        self._disk, self.nursery = BlockingWorker(), Nursery()
         self._lock = threading.Lock()
         self._queue: deque[_Task] = deque()
         self._own: dict[str, _Task] = {}  # that are not over, or whose end the disk has not taken
         self._thread: threading.Thread | None = None
         self._closed = False
+        self._tidied, self._left = 0.0, -1.0
+        self._tidying = threading.Lock()
 
     def start(self, asked: TrainingRequest) -> Job:
         """Queue a training.
@@ -98,22 +94,22 @@ class Trainings:
             TooFastError: as many wait as may.
             NotReadyError: the disk does not take it.
         """
-        base = self._base(asked.base)
-        self._expect_free(asked.name)
-        root = self._recordings
+        base = self._models.base(asked.base)
+        self._models.expect_free(asked.name)
+        root = self._models.recordings
         try:
             self._disk.do(lambda: expect_material(root, asked, None if base is None else base.manifest))
             job = self._disk.do(lambda: self._store.add(asked.name, lambda named: self._new(named, asked)))
         except OSError as error:
             raise NotReadyError(f"the training cannot be kept: {error.strerror or error}") from None
-        task = _Task(job, asked)
-        with self._lock:
-            self._own[job.id] = task
-            self._queue.append(task)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="trainings", daemon=True)
-                self._thread.start()
+        self._enqueue(_Task(job, asked))
         return job
+
+    def expect(self) -> None:
+        """Get ready for a training that is likely to come: what it needs is loaded meanwhile."""
+        if not self._closed:
+            with suppress(OSError):  # then it is loaded when the training comes
+                self.nursery.expect()
 
     def all(self) -> list[Job]:
         """Return the jobs of all workers, the newest first."""
@@ -129,6 +125,8 @@ class Trainings:
         """
         task = self._own.get(job_id)
         found = task.job if task is not None else self._disk.do(lambda: self._store.find(job_id))
+        if found is not None and found.left and self._take_up(job_id):
+            return self.find(job_id)
         if found is None:
             raise JobNameError(f"no job {job_id[:80]!r}; GET /jobs has those there are")
         return found
@@ -172,8 +170,17 @@ class Trainings:
             time.sleep(LOOK_S)
         return self.find(job_id)
 
+    def tick(self) -> None:
+        """Look for jobs that workers have left behind, and for a process that is idle. It does not wait."""
+        now = time.monotonic()
+        if self._closed or now - self._tidied < TIDY_S:
+            return
+        self._tidied = now
+        if self._tidying.acquire(blocking=False):
+            threading.Thread(target=self._tidy, name="trainings, tidying", daemon=True).start()
+
     def close(self) -> None:
-        """End the jobs of this worker; nothing is left of them but that they failed. Safe to call twice."""
+        """Leave the jobs of this worker to the others; where it is alone they have failed. Safe to call twice."""
         if self._closed:
             return
         self._closed = True
@@ -181,14 +188,63 @@ class Trainings:
         if thread is not None:
             thread.join(CANCELLED_S)
         for task in list(self._own.values()):
-            self._end(task, state=jobs.FAILED, error=RESTARTED)
+            self._let_go(task)
         self._disk.do(self._store.close)
-        for worker in (self._turn, self._disk):
-            worker.close()
+        self.nursery.close()
+        self._disk.close()
 
-    @property
-    def _recordings(self) -> Path:
-        return (self._settings().instance / "recordings").resolve()
+    def _enqueue(self, task: _Task) -> None:
+        with self._lock:
+            self._own[task.job.id] = task
+            self._queue.append(task)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._work, name="trainings", daemon=True)
+                self._thread.start()
+
+    def _tidy(self) -> None:
+        try:
+            self.nursery.tidy()
+            left = sum(slot.doubles("jobs_left")[0] for slot in self._group.slots)
+            if left != self._left:  # by a worker of now, or by whoever had this one's place before
+                self._left = left
+                for job_id in self._disk.do(self._store.left):
+                    self._take_up(job_id)
+        finally:
+            self._tidying.release()
+
+    def _take_up(self, job_id: str) -> bool:
+        """Make a job one's own whose worker has gone; whether it was to be had."""
+        if self._closed:
+            return False
+        try:
+            job = self._disk.do(lambda: self._store.take_up(job_id))
+        except OSError as error:
+            log.warning("the job %s cannot be taken up: %s", job_id, error)
+            return False
+        if job is None:
+            return False
+        task = _Task(job, request_of(job))
+        if job.taken_up > MOST_TAKEN_UP:
+            self._own[job_id] = task
+            self._end(task, state=jobs.FAILED, error=f"the worker that did it has died {job.taken_up} times")
+        else:
+            log.info("the training %s, whose worker has gone, begins anew", job_id)
+            self._enqueue(task)
+        return True
+
+    def _let_go(self, task: _Task) -> None:
+        """Leave a job to the other workers, who begin it anew; where there are none it has failed."""
+        if task.job.over:  # the disk has not taken it
+            self._set(task)
+            return
+        if not self._group.shares:
+            self._end(task, state=jobs.FAILED, error=RESTARTED)
+            return
+        self._disk.do(lambda: self._store.forget_work(task.job.id, but_cancel=True))
+        self._set(task, owner="", state=jobs.QUEUED, stage=None, started_at=None)
+        self._own.pop(task.job.id, None)
+        self._group.own.doubles("jobs_left")[0] += 1
+        task.over.set()
 
     def _new(self, job_id: str, asked: TrainingRequest) -> Job:
         return Job(
@@ -201,32 +257,10 @@ class Trainings:
             use=asked.use,
             source=asked.source,
             unlabelled=asked.unlabelled,
+            classes=asked.classes,
+            run=self._store.run,
             created_at=round(self._wall(), 3),
         )
-
-    def _base(self, name: str | None) -> Artefact | None:
-        """Return the model that is to be made a person's own.
-
-        Raises:
-            TrainingFieldError: there is none of that name, or it is of another kind.
-        """
-        if name is None:
-            return None
-        try:
-            found = self._shelf.sound(name)
-        except (ModelNameError, NotReadyError) as error:
-            raise TrainingFieldError("base", str(error)) from None
-        if found.manifest.architecture != "covariance":
-            raise TrainingFieldError(
-                "base",
-                f"{name} is no covariance model, which alone learns any gestures; null makes one from nothing, and "
-                "`flask model calibrate` adapts networks",
-            )
-        return found
-
-    def _expect_free(self, name: str) -> None:
-        if any(entry.name == name for entry in self._shelf.entries()):
-            raise BusyError(f"there is a model {name} already; choose another name, or delete it")
 
     def _work(self) -> None:
         """Do the jobs of this worker, one after the other, until none is left."""
@@ -241,7 +275,7 @@ class Trainings:
             except _CancelledError:
                 self._end(task, state=jobs.CANCELLED)
             except _ClosedError:
-                self._end(task, state=jobs.FAILED, error=RESTARTED)
+                self._let_go(task)
             except MyostreamError as error:
                 self._end(task, state=jobs.FAILED, error=str(error))
             except OSError as error:
@@ -260,88 +294,47 @@ class Trainings:
         with turn:
             self._expect_wanted(task)
             self._set(task, state=jobs.RUNNING, started_at=round(self._wall(), 3))
-            found = self._made(task)
-            self._advance(task, jobs.KEEPING)
-            model = self._turn.do(lambda: artefact.load(Path(found["folder"])))
-            self._expect_wanted(task)
-            try:
-                kept = self._shelf.install(model, replacing=False)
-            except ArtefactError as error:  # another has written it meanwhile
-                raise BusyError(str(error)) from None
-            result = {**result_of(kept, found), **self._used(task.asked, result_of(kept, found))}
+            result = self._kept(task) or self._made(task)
+            result |= self._models.used(task.asked, result, lambda: self._closed)
         self._end(task, state=jobs.DONE, result=result)
 
+    def _kept(self, task: _Task) -> dict[str, Any] | None:
+        """Return what came of a training whose worker has died after the model was kept; None where it was not."""
+        said = task.job.result
+        if said is None or not self._models.has(task.job.name, said["sha256"]):
+            return None
+        return dict(said)
+
     def _made(self, task: _Task) -> dict[str, Any]:
-        """Return what the process says of the model that it has made."""
+        """Make the model and keep it; return what is told of it."""
         work = self._store.work(task.job.id)
-        self._turn.do(lambda: private_files.make_folder(work))
-        order = self._order(task.asked, work)
-        process = self._turn.do(lambda: TrainingProcess(order))
-        try:
-            while True:
-                lines, ended = self._turn.do(process.look)
-                for line in lines:
-                    if "stage" in line:
-                        self._advance(task, line["stage"])
-                    elif "error" in line:
-                        raise DataError(line["error"])
-                    elif "result" in line:
-                        found: dict[str, Any] = line["result"]
-                        return found
-                if ended:
-                    raise DataError(too_much(MEMORY, SECONDS))
-                self._wait(task)
-        finally:
-            self._turn.do(process.end)
+        self._disk.do(lambda: private_files.make_folder(work))
+        found = self.nursery.do(
+            self._order(task.asked, work), partial(self._advance, task), partial(self._wait, task)
+        )
+        model = self._disk.do(lambda: artefact.load(Path(found["folder"])))
+        self._expect_wanted(task)
+        result = result_of(model, found)
+        self._advance(task, jobs.KEEPING, result=result)
+        self._models.keep(model)
+        return result
 
     def _order(self, asked: TrainingRequest, work: Path) -> TrainingOrder:
-        settings, base = self._settings(), self._base(asked.base)
+        base = self._models.base(asked.base)
         return TrainingOrder(
             recordings=asked.recordings,
-            root=str(self._recordings),
+            root=str(self._models.recordings),
             aside=str(work.resolve()),
             name=asked.name,
             base=None if base is None else str(base.path.resolve()),
-            rival=self._rival(asked) if base is None and asked.use != jobs.YES else None,
+            rival=self._models.rival(asked),
             person=asked.person,
             classes=asked.classes,
-            mains=settings.mains_hz,
+            mains=self._models.settings.mains_hz,
             unlabelled=asked.unlabelled,
             memory=MEMORY,
             seconds=SECONDS,
         )
-
-    def _rival(self, asked: TrainingRequest) -> str | None:
-        """Return the folder of the model that reads the source now; None where none does."""
-        try:
-            use = self._pipelines.named(asked.source).use
-        except MyostreamError:
-            return None
-        return None if use.model is None else str(use.model.artefact.path.resolve())
-
-    def _used(self, asked: TrainingRequest, result: dict[str, Any]) -> dict[str, Any]:
-        """Put the model into use where it is to be; return what came of that."""
-        why = why_not(asked.use, result)
-        if why is not None:
-            return {"why_not_used": why}
-        for again in range(SWAP_TRIES, 0, -1):
-            try:
-                pipeline = self._pipelines.named(asked.source)
-                swap = self._models.swaps.put(pipeline, asked.name)
-            except BusyError as error:  # another change is under way
-                if again > 1 and not self._closed:
-                    time.sleep(SWAP_AGAIN_S)
-                why = str(error)
-            except MyostreamError as error:
-                return {"why_not_used": str(error)}
-            else:
-                return {
-                    "used": True,
-                    "source": pipeline.name,
-                    "previous": swap.previous,
-                    "from_sample": swap.from_sample,
-                }
-        return {"why_not_used": why}
 
     def _expect_wanted(self, task: _Task) -> None:
         if self._closed:
@@ -373,9 +366,9 @@ class Trainings:
         self._cancel_waiting()
         task.cancel.wait(LOOK_S)
 
-    def _advance(self, task: _Task, stage: str) -> None:
+    def _advance(self, task: _Task, stage: str, **changes: Any) -> None:
         progress = max(task.job.progress, PROGRESS.get(stage, 0.0))
-        self._set(task, stage=stage, progress=progress)
+        self._set(task, stage=stage, progress=progress, **changes)
 
     def _end(self, task: _Task, **changes: Any) -> None:
         """Write down how a job has ended, and delete what it has left."""

@@ -7,6 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +22,11 @@ from app.api.sse import events as sse
 from app.config import EmgMode, Settings
 from app.inference import artefact
 from app.learning.jobs.order import PROCESS
+from app.serving.counters.worker_group import WorkerGroup, board_for
 from app.serving.engine.opening import make_engine
 from app.serving.jobs import child, trainings
-from app.serving.jobs.job import RESTARTED
+from app.serving.jobs.job import RESTARTED, encode
+from app.serving.jobs.store import fail_jobs
 from app.serving.models import shelf
 from app.serving.runtime import Runtime
 from tests.api.test_bad_input import expect_problem
@@ -87,11 +90,12 @@ def client(app: Flask, instance: Path, until: Until) -> Iterator[FlaskClient]:
     for job in client.get("/jobs").get_json()["jobs"]:
         if job["state"] in ("queued", "running"):
             client.delete(f"/jobs/{job['id']}")
-    until(lambda: processes() == [])
+    until(lambda: working() == [])
     assert [path.name for path in (instance / "jobs").glob(".*.work")] == []
 
 
-def processes() -> list[psutil.Process]:
+def working() -> list[psutil.Process]:
+    """The processes that do a training: forks of the one that waits."""
     found = []
     for one in psutil.Process().children(recursive=True):
         try:
@@ -99,7 +103,8 @@ def processes() -> list[psutil.Process]:
                 found.append(one)
         except psutil.Error:
             continue
-    return found
+    waiting = {one.pid for one in found}
+    return [one for one in found if one.ppid() in waiting]
 
 
 def train(client: FlaskClient, name: str, *recordings: str, **more: Any) -> Json:
@@ -303,7 +308,7 @@ def test_a_full_disk_fails_the_job_in_one_line_and_leaves_nothing(
 
 
 @pytest.fixture
-def held(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def held(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, runtime: Runtime) -> Iterator[None]:
     """Trainings that begin, say a stage and then wait for ever, as a large one would."""
     (tmp_path / "slow_training.py").write_text(
         "import ctypes, json, signal, sys, time\n"
@@ -315,6 +320,9 @@ def held(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     )
     monkeypatch.setattr(child, "PROCESS", "slow_training")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    runtime.trainings.nursery.rest()
+    yield
+    runtime.trainings.nursery.rest()
 
 
 def slow() -> list[psutil.Process]:
@@ -380,6 +388,68 @@ def test_another_worker_cancels_over_a_file(client: FlaskClient, runtime: Runtim
     finally:
         other.close()
     assert client.get(f"/jobs/{job['id']}").get_json()["state"] == "cancelled"
+
+
+@pytest.fixture
+def workers(runtime: Runtime) -> Iterator[list[trainings.Trainings]]:
+    """Two workers of a server."""
+    memory = board_for(2)
+    parts = (runtime.models.shelf, runtime.pipelines, runtime.source_models)
+    found = [
+        trainings.Trainings(
+            lambda: runtime.settings, *parts, WorkerGroup("a run of two", memory, slot, workers=2)
+        )
+        for slot in (0, 1)
+    ]
+    yield found
+    for one in found:
+        one.close()
+    fail_jobs(runtime.settings.instance, "a run of two")
+
+
+ANNA = trainings.TrainingRequest(recordings=("anna",), name="left", use="no", classes={"point": "index"})
+
+
+@pytest.mark.usefixtures("held")
+def test_a_job_of_a_worker_that_ends_is_taken_up_by_another(
+    workers: list[trainings.Trainings], until: Until
+) -> None:
+    one, other = workers
+    other.tick()
+    job = one.start(ANNA)
+    until(lambda: one.find(job.id).stage == "learning")
+    (process,) = slow()
+    one.close()
+    assert not process.is_running()
+
+    other._tidied = 0.0  # a second has gone by
+    other.tick()
+
+    until(lambda: other.find(job.id).stage == "learning")
+    assert len(slow()) == 1
+    assert other.cancel(job.id).state == "cancelled"
+
+
+def test_a_job_that_is_looked_at_after_its_worker_has_gone_is_done(
+    workers: list[trainings.Trainings], instance: Path, client: FlaskClient, until: Until
+) -> None:
+    one, other = workers
+    job = one.start(ANNA)
+    one.close()
+    until(lambda: other.find(job.id).over)
+    found = other.find(job.id)
+    assert (found.state, found.error) == ("done", None)
+    assert client.get("/models/left").get_json()["classes"] == ["rest", "fist", "open", "index"]
+
+    left = replace(found, owner="", state="running", stage="keeping")  # killed before it could say so
+    (instance / "jobs" / f"{job.id}.json").write_bytes(encode(left))
+    until(lambda: other.find(job.id).over)
+    assert other.find(job.id).state == "done"
+
+    (instance / "jobs" / f"{job.id}.json").write_bytes(encode(replace(left, taken_up=2)))
+    last = other.find(job.id)
+    assert (last.state, last.error) == ("failed", "the worker that did it has died 3 times")
+    assert client.delete("/models/left").status_code == 204
 
 
 @pytest.mark.usefixtures("held")

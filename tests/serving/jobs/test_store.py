@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 from dataclasses import replace
@@ -13,7 +14,7 @@ import pytest
 from app.errors import BusyError, DataError, TooFastError
 from app.serving.jobs import store as stores
 from app.serving.jobs.job import DONE, FAILED, QUEUED, RESTARTED, RUNNING, Job, decode, encode
-from app.serving.jobs.store import MOST_KEPT, MOST_WAITING, JobStore
+from app.serving.jobs.store import MOST_KEPT, MOST_WAITING, JobStore, fail_jobs, mark_of
 from tests.fakes import FakeClock
 
 
@@ -68,24 +69,83 @@ def test_two_jobs_do_not_make_the_same_model(store: JobStore) -> None:
     assert store.add("anna", made).id == "anna-2"
 
 
-def test_a_job_of_a_worker_that_has_died_has_failed(
+def die(store: JobStore) -> None:
+    """As the kernel has it for a process that is killed."""
+    assert store._lock is not None
+    os.close(store._lock)
+    store._lock = None
+
+
+def test_a_job_of_a_server_that_has_died_has_failed(
     tmp_path: Path, store: JobStore, clock: FakeClock
 ) -> None:
     """Its lock is gone with it, whatever its file says; what it was making is deleted."""
     job = store.add("anna", made)
     store.put(replace(job, state=RUNNING, stage="judging"))
     store.work("anna-1").mkdir()
-    other = JobStore(tmp_path, "two", clock)
+    other = JobStore(tmp_path, "two", clock, run="the next start")
     assert other.find("anna-1") == replace(job, state=RUNNING, stage="judging")
-    assert store._lock is not None
-    os.close(store._lock)  # what the kernel does for a process that is killed
-    store._lock = None
+    die(store)
     found = other.find("anna-1")
     assert found is not None
     assert (found.state, found.error, found.stage) == (FAILED, RESTARTED, None)
     assert not store.work("anna-1").exists()
     assert [path.name for path in store.folder.iterdir()] == ["anna-1.json"]
     assert JobStore(tmp_path, "three", clock).find("anna-1") == found
+
+
+def test_a_job_of_a_worker_that_has_died_is_taken_up_by_one_other(
+    tmp_path: Path, store: JobStore, clock: FakeClock
+) -> None:
+    first = store.add("anna", made)
+    second = store.add("bea", lambda job_id: made(job_id, created_at=2.0))
+    for job in (first, second):
+        store.put(replace(job, state=RUNNING, stage="judging", started_at=3.0, progress=0.5))
+    store.work("anna-1").mkdir()
+    two, three = (JobStore(tmp_path, owner, clock) for owner in ("two", "three"))
+    assert (two.left(), two.take_up("anna-1")) == ([], None)
+    die(store)
+    two.ask_to_cancel("anna-1")
+    assert two.left() == ["anna-1", "bea-1"]
+
+    found = two.take_up("anna-1")
+
+    assert found is not None
+    assert (found.owner, found.state, found.stage, found.started_at) == ("two", QUEUED, None, None)
+    assert (found.progress, found.taken_up) == (0.5, 1)
+    assert not two.work("anna-1").exists()
+    assert two.is_to_cancel("anna-1")
+    assert (three.take_up("anna-1"), three.left()) == (None, ["bea-1"])
+    die(two)
+    again = three.take_up("anna-1")
+    assert again is not None
+    assert again.taken_up == 2
+
+
+def test_what_is_left_when_the_server_has_ended_has_failed(
+    tmp_path: Path, store: JobStore, clock: FakeClock
+) -> None:
+    store.run = mark_of("a run")
+    job = store.add("anna", lambda job_id: made(job_id, run=store.run))
+    store.put(replace(job, owner="", result={"model": "anna"}))
+    lives = store.add("bea", lambda job_id: made(job_id, run=store.run))
+
+    fail_jobs(tmp_path, "a run")
+
+    found = store.find("anna-1")
+    assert found is not None
+    assert (found.state, found.error) == (FAILED, RESTARTED)
+    assert store.find("bea-1") == lives
+
+
+def test_a_job_that_an_older_version_wrote_is_read(store: JobStore) -> None:
+    store.add("anna", lambda job_id: made(job_id, state=DONE))
+    path = store.folder / "anna-1.json"
+    said = json.loads(path.read_text())
+    for name in ("unlabelled", "classes", "run", "taken_up"):
+        del said[name]
+    path.write_text(json.dumps(said))
+    assert store.find("anna-1") == made("anna-1", state=DONE)
 
 
 def test_the_oldest_that_are_over_are_forgotten(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
