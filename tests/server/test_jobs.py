@@ -23,11 +23,12 @@ from tests.serving.jobs.taught import record
 
 pytestmark = pytest.mark.server
 
+POLL_S = 0.2  # to ask more often would take from the training, which gives way to whoever asks
 LONG = {
     "channels": 16,
     "rate": 2000.0,
     "held_s": 6.0,
-    "repetitions": 8,
+    "repetitions": 4,
 }  # minutes of it: some seconds of work
 
 
@@ -74,7 +75,7 @@ def training_of(live: Live) -> list[psutil.Process]:
 
 def begun(live: Live, job: dict[str, Any]) -> psutil.Process:
     """Wait until the process that does it has told its first stage."""
-    until(lambda: asked(live, f"/jobs/{job['id']}")[1]["stage"] is not None)
+    until(lambda: asked(live, f"/jobs/{job['id']}")[1]["stage"] is not None, every_s=POLL_S)
     waiting = {one.pid for one in training_of(live)}
     (process,) = [one for one in training_of(live) if one.ppid() in waiting]
     return process
@@ -99,6 +100,15 @@ def left(folder: Path) -> list[str]:
     instance = folder / "instance"
     hidden = [*(instance / "jobs").glob(".*"), *(instance / "models").glob(".*")]
     return [path.name for path in hidden if not path.name.endswith(".worker")]
+
+
+def test_what_a_training_needs_is_loaded_while_a_person_shows_the_gestures(live: Live) -> None:
+    """The first of this file: nothing has been loaded yet."""
+    plan = {"gestures": ["fist"], "repetitions": 1, "seconds": 60}
+    status, answer = asked(live, "/emg/recordings", {"name": "shown", "plan": plan})
+    assert status == 201, answer
+    until(lambda: any("scipy" in one.path for process in training_of(live) for one in process.memory_maps()))
+    assert asked(live, "/emg/recordings/shown/stop", method="POST")[0] == 200
 
 
 def test_a_model_is_made_beside_a_stream_and_used_under_it(live: Live) -> None:
@@ -149,7 +159,8 @@ def test_a_job_survives_the_worker_it_was_asked_of(live: Live, folder: Path, how
         live.process.send_signal(signal.SIGHUP)
     until(lambda: gone(process), START_S)
     until(lambda: live.ready() and len(live.workers()) == 2, START_S)
-    until(lambda: state(live, job) == {"done"}, START_S)
+    until(lambda: asked(live, f"/jobs/{job['id']}")[1]["state"] == "done", 2 * LATE_S, POLL_S)
+    assert state(live, job) == {"done"}
     assert asked(live, f"/models/{how}")[0] == 200
     assert left(folder) == []
 

@@ -60,7 +60,10 @@ def start() -> dict[str, Any]:
         raise NotReadyError("the server is shutting down")
     pipeline, recorder = current_pipeline(job.source), runtime.recorder
     plan = job.plan_with(rest_of(pipeline.manifest))
-    return described(recorder.start(pipeline, job.name, job.subject, plan))
+    begun = described(recorder.start(pipeline, job.name, job.subject, plan))
+    if plan is not None:  # somebody shows gestures, and will want them learned
+        runtime.trainings.expect()
+    return begun
 
 
 @bp.get("")

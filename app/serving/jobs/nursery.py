@@ -12,7 +12,7 @@ from app.learning.jobs.order import TrainingOrder, too_much
 from app.serving.jobs.child import TrainingProcess
 from app.serving.process.offload import BlockingWorker
 
-IDLE_S = 300.0  # after which it ends: it holds 80 MB, and loading them takes two seconds
+IDLE_S = 600.0  # after which it ends: it holds 80 MB, and loading them takes two seconds
 
 
 class Nursery:

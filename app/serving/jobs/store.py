@@ -107,12 +107,11 @@ class JobStore:
         """Return the jobs that can be taken up, the oldest first."""
         return [job.id for job in reversed(self.all()) if job.left]
 
-    def fail_left(self) -> None:
-        """Say of the jobs that nobody will take up any more that they have failed."""
-        for job_id in self.left():
-            job = self.find(job_id)
-            if job is not None and job.left:
-                self.forget_work(job_id)
+    def fail_all(self) -> None:
+        """Say of the jobs of this start of the server that they have failed, whoever has them."""
+        for job in self.all():
+            if not job.over and job.run == self.run:
+                self.forget_work(job.id)
                 failed = replace(job, state=FAILED, error=RESTARTED, stage=None, ended_at=self._wall())
                 with suppress(OSError):
                     self._write(failed)
@@ -227,8 +226,8 @@ def mark_of(run: str) -> str:
 
 
 def fail_jobs(instance: Path, run: str) -> None:
-    """Say of the jobs of a server that has ended, and which no worker has, that they have failed."""
-    JobStore(instance, "", run=mark_of(run)).fail_left()
+    """Say of the jobs of a server that has ended that they have failed; its workers may be dying still."""
+    JobStore(instance, "", run=mark_of(run)).fail_all()
 
 
 def _no_link(path: str, flags: int) -> int:

@@ -106,8 +106,8 @@ class Trainings:
         return job
 
     def expect(self) -> None:
-        """Get ready for a training that is likely to come: what it needs is loaded meanwhile."""
-        if not self._closed:
+        """Have what a training needs loaded, since one is likely to come; not in a worker that is alone."""
+        if self._group.shares and not self._closed:
             with suppress(OSError):  # then it is loaded when the training comes
                 self.nursery.expect()
 

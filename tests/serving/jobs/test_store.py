@@ -128,14 +128,18 @@ def test_what_is_left_when_the_server_has_ended_has_failed(
     store.run = mark_of("a run")
     job = store.add("anna", lambda job_id: made(job_id, run=store.run))
     store.put(replace(job, owner="", result={"model": "anna"}))
-    lives = store.add("bea", lambda job_id: made(job_id, run=store.run))
+    store.add(
+        "bea", lambda job_id: made(job_id, run=store.run)
+    )  # of a worker that is killed, but not dead yet
+    other = store.add("cleo", lambda job_id: made(job_id, run="another server with this instance"))
 
     fail_jobs(tmp_path, "a run")
 
-    found = store.find("anna-1")
-    assert found is not None
-    assert (found.state, found.error) == (FAILED, RESTARTED)
-    assert store.find("bea-1") == lives
+    for name in ("anna-1", "bea-1"):
+        found = store.find(name)
+        assert found is not None
+        assert (found.state, found.error) == (FAILED, RESTARTED)
+    assert store.find("cleo-1") == other
 
 
 def test_a_job_that_an_older_version_wrote_is_read(store: JobStore) -> None:
