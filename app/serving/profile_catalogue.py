@@ -72,11 +72,19 @@ class ProfileCatalogue:
             BusyError: this server starts with it.
             NotReadyError: the disk does not let it go.
         """
+        self.expect_deletable(name)
+        self._shelf.do(lambda: self._store.remove(name))
+
+    def expect_deletable(self, name: str) -> None:
+        """See that nothing needs a profile of that name.
+
+        Raises:
+            BusyError: this server starts with it.
+        """
         if self._settings().profile == name:
             raise BusyError(
                 f"the profile {name} is not deleted: this server starts with it; name another in EMG_PROFILE first"
             )
-        self._shelf.do(lambda: self._store.remove(name))
 
     def naming(self, model: str) -> list[str]:
         """Return the profiles that name that model.

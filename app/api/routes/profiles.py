@@ -9,21 +9,28 @@ from typing import Any
 from flask_smorest import Blueprint
 
 from app.api.access.access import CONTROL, READ, needs
-from app.api.codec.decoding import load_json
+from app.api.codec.decoding import load_json, load_query
 from app.api.context import current_runtime
 from app.api.errors import InvalidBody
-from app.api.openapi import body, fails, named
+from app.api.openapi import body, fails, named, query
 from app.api.schemas.model_field import NAME
 from app.api.schemas.params import ProfileJob
-from app.api.schemas.profiles import ProfilePutSchema, ProfileSchema, ProfilesSchema
+from app.api.schemas.profiles import (
+    DeletedSchema,
+    ProfileDeleteSchema,
+    ProfilePutSchema,
+    ProfileSchema,
+    ProfilesSchema,
+)
 from app.errors import NotReadyError
+from app.serving.person_data import NobodyError, delete_person
 from app.serving.profiles.profile import Profile, ProfileFieldError
 
 bp = needs(CONTROL)(
     Blueprint("profiles", __name__, url_prefix="/profiles", description="People, and what is their own")
 )
 
-_put = ProfilePutSchema()
+_put, _delete, _deleted = ProfilePutSchema(), ProfileDeleteSchema(), DeletedSchema()
 
 
 @bp.get("")
@@ -68,8 +75,23 @@ def profile(name: str) -> dict[str, Any]:
 
 
 @bp.delete("/<name>", parameters=named(NAME.pattern))
+@bp.doc(parameters=query(ProfileDeleteSchema))
 @bp.response(204)
-@fails(bp, 404, 409, 503)
-def delete(name: str) -> None:
-    """Delete a profile for good; not the one that this server starts with."""
-    current_runtime().models.profiles.delete(name)
+@bp.alt_response(
+    200, schema=DeletedSchema, description="With `recordings`: what was deleted, and what is left"
+)
+@fails(bp, 404, 409, 422, 503)
+def delete(name: str) -> tuple[dict[str, Any], int] | None:
+    """Delete a profile for good, and with `recordings` all recordings of its person; not what the server starts with.
+
+    Nothing is deleted where one of the recordings runs, or is learned from.
+    """
+    also, runtime = load_query(_delete), current_runtime()
+    if not also:
+        runtime.models.profiles.delete(name)
+        return None
+    try:
+        gone = delete_person(name, runtime.models, runtime.recorder, runtime.trainings)
+    except NobodyError as error:
+        raise InvalidBody({"recordings": [str(error)]}) from None
+    return _deleted.dump(gone), HTTPStatus.OK

@@ -115,3 +115,32 @@ class ProfilesSchema(Schema):
 
     profiles = fields.List(fields.Nested(ProfileSchema), required=True)
     damaged = fields.List(fields.Nested(DamagedSchema), required=True)
+
+
+class ProfileDeleteSchema(Schema):
+    """What goes with it."""
+
+    recordings = fields.Boolean(
+        load_default=False,
+        truthy={True},
+        falsy={False},
+        **about("All recordings whose subject is the profile's person, also those of their other profiles"),
+    )
+
+    @post_load
+    def make(self, values: dict[str, Any], **_: Any) -> bool:
+        also: bool = values["recordings"]
+        return also
+
+
+class DeletedSchema(Schema):
+    """What was deleted of a person."""
+
+    profile = fields.String(required=True)
+    person = fields.String(required=True)
+    recordings = fields.List(fields.String(), required=True)
+    models_left = fields.List(
+        fields.String(),
+        required=True,
+        **about("That are this person's, and stay: `DELETE /models/<name>` deletes one that nothing uses"),
+    )

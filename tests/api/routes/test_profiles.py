@@ -12,12 +12,17 @@ import pytest
 from flask.testing import FlaskClient
 
 from app import create_app
-from app.inference.artefact import Artefact, remove
+from app.emg.recording.writer import RecordingWriter
+from app.inference.artefact import Artefact, remove, save_child
 from app.keys import make
+from app.serving.jobs.job import CANCELLED
+from app.serving.jobs.store import JobStore
 from app.serving.profiles import store as stores
 from tests.api.routes.test_models import app, client, here, instance, refused, shipped  # noqa: F401  fixtures
 from tests.api.test_bad_input import expect_problem
+from tests.emg.written import HEADER, chunk, written
 from tests.inference.artefacts import make_artefact
+from tests.serving.jobs.test_store import made
 
 RULE = {"votes": 5, "min_confidence": 0.6, "enter": None, "leave": None, "change": None}
 ANNA: dict[str, Any] = {
@@ -151,3 +156,102 @@ def test_to_look_takes_read_and_to_change_takes_control(here: Artefact, client: 
     assert status("GET", "/profiles/anna", secret) == 200
     assert status("DELETE", "/profiles/anna", secret) == 403
     expect_problem(guarded.get("/profiles"), 401)
+
+
+def kept(instance: Path) -> list[str]:
+    """The recordings there are."""
+    return sorted(entry.name for entry in (instance / "recordings").iterdir() if entry.name[0] != ".")
+
+
+def test_a_person_goes_with_all_their_recordings_and_nobody_elses(
+    client: FlaskClient, here: Artefact, instance: Path
+) -> None:
+    root = instance / "recordings"
+    for name, subject in (("one", "S01"), ("two", "S01"), ("other", "S02"), ("nobodys", None)):
+        written(root, [chunk(0)], name=name, subject=subject)
+    save_child(
+        here,
+        instance / "models" / "mine",
+        {},
+        ["weights.safetensors"],
+        name="mine",
+        training={"person": "S01"},
+    )
+    client.put("/profiles/anna", json={**ANNA, "model": "mine"})
+    client.put("/profiles/bea", json={**ANNA, "person": "S02"})
+
+    gone = client.delete("/profiles/anna?recordings=true")
+
+    assert (gone.status_code, gone.json) == (
+        200,
+        {"profile": "anna", "person": "S01", "recordings": ["one", "two"], "models_left": ["mine"]},
+    )
+    assert kept(instance) == ["nobodys", "other"]
+    assert [one["name"] for one in client.get("/profiles").json["profiles"]] == ["bea"]
+    assert client.delete("/models/mine").status_code == 204
+    assert client.delete("/profiles/bea?recordings=false").status_code == 204
+    assert kept(instance) == ["nobodys", "other"]
+
+
+def test_nothing_goes_while_a_recording_of_the_person_runs(client: FlaskClient, instance: Path) -> None:
+    written(instance / "recordings", [chunk(0)], name="done", subject="S01")
+    client.put("/profiles/anna", json=ANNA)
+    writer = RecordingWriter(instance / "recordings", replace(HEADER, name="running", subject="S01"))
+    writer.write([chunk(0)])
+
+    refused(client.delete("/profiles/anna?recordings=true"), 409, "running is still being recorded")
+
+    assert kept(instance) == ["done", "running"]
+    assert client.get("/profiles/anna").json == TOLD
+    writer.finish("complete")
+    assert client.delete("/profiles/anna?recordings=true").json["recordings"] == ["done", "running"]
+
+
+def test_nothing_goes_while_a_training_of_any_worker_learns_from_it(
+    client: FlaskClient, instance: Path
+) -> None:
+    for name in ("one", "two"):
+        written(instance / "recordings", [chunk(0)], name=name, subject="S01")
+    client.put("/profiles/anna", json=ANNA)
+    other = JobStore(instance, "another")
+    job = other.add("mine", lambda job_id: made(job_id, owner="another", recordings=("two",)))
+
+    refused(client.delete("/profiles/anna?recordings=true"), 409, "the training mine-1 learns from them")
+    assert (kept(instance), client.get("/profiles/anna").json) == (["one", "two"], TOLD)
+
+    other.put(replace(job, state=CANCELLED))
+    assert client.delete("/profiles/anna?recordings=true").status_code == 200
+    assert kept(instance) == []
+
+
+def test_a_profile_that_stays_keeps_its_recordings(client: FlaskClient, instance: Path) -> None:
+    written(instance / "recordings", [chunk(0)], name="one", subject="S01")
+    client.put("/profiles/anna", json=ANNA)
+    client.put("/profiles/nobody", json={})
+    runtime = client.application.extensions["runtime"]()
+    object.__setattr__(runtime.settings, "profile", "anna")
+
+    refused(client.delete("/profiles/anna?recordings=true"), 409, "this server starts with it")
+    answer = client.delete("/profiles/nobody?recordings=true")
+    refused(answer, 422, "the profile nobody names no person")
+    assert list(answer.json["errors"]) == ["recordings"]
+    refused(client.delete("/profiles/nobody?recordings=perhaps"), 422, "Not a valid boolean")
+    refused(client.delete("/profiles/none?recordings=true"), 404, "no profile 'none'")
+    assert kept(instance) == ["one"]
+    assert len(client.get("/profiles").json["profiles"]) == 2
+
+
+def test_a_disk_that_lets_nothing_go_keeps_the_profile_so_that_one_can_try_again(
+    client: FlaskClient, instance: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written(instance / "recordings", [chunk(0)], name="one", subject="S01")
+    client.put("/profiles/anna", json=ANNA)
+
+    def stuck(*_: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    with monkeypatch.context() as full:
+        full.setattr("app.emg.recording.folder.remove", stuck)
+        refused(client.delete("/profiles/anna?recordings=true"), 503, "one cannot be deleted: Read-only")
+    assert client.get("/profiles/anna").json == TOLD
+    assert client.delete("/profiles/anna?recordings=true").json["recordings"] == ["one"]
