@@ -8,13 +8,11 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
-from select import select
 from typing import Any
 
 from app.learning.jobs.order import PROCESS, TrainingOrder
 
 PROJECT = Path(__file__).resolve().parents[3]
-GONE_S = 5.0  # in which a training is gone whose process was killed
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
@@ -65,8 +63,9 @@ class TrainingProcess:
         self._process.wait()
         stdout = self._process.stdout
         if stdout is not None and not stdout.closed:
-            while select([stdout], [], [], GONE_S)[0] and stdout.read(2**16):
-                continue  # the pipe ends with the last that holds it, which is the training
+            os.set_blocking(stdout.fileno(), True)  # gevent's select would begin a loop on this thread
+            while stdout.read(2**16):
+                continue  # the pipe ends with the last that holds it: the training, which dies with its parent
         for pipe in (self._process.stdin, stdout):
             if pipe is not None:
                 pipe.close()
