@@ -127,6 +127,7 @@ def test_from_the_page_to_a_model_under_the_stream(browser: Any, live: Live) -> 
         again.until("document.getElementById('scene').open")
         again.at("learn").page.close()
         last = Lesson(browser, live.url, context=context).open().at("learn")
+        last.until("teach.steps.learn.job?.state === 'done'", LATER_S)
         last.reads("#result", "recognised").reads("#result", "The model of now").sound("learn")
         told = asked(live, f"/jobs/{last.page.evaluate('teach.lesson.job')}")["result"]
         last.reads(".headline b", f"{told['accuracy'] * 100:.0f} %")
@@ -142,6 +143,13 @@ def test_from_the_page_to_a_model_under_the_stream(browser: Any, live: Live) -> 
         last.reads("#use-said", "is kept as the profile S77")
         kept = asked(live, "/profiles/S77")
         assert (kept["person"], kept["model"]) == ("S77", told["model"])
+        last.page.goto(f"{live.url}/")
+        last.page.get_by_role("link", name=f"Learn from {told['model']}").click()  # its recording is called so
+        last.until("globalThis.teach?.step?.id === 'learn'")
+        last.page.get_by_role("button", name="Cancel", exact=True).first.click()
+        last.reads("#job-text", "Cancelled. Nothing of it was kept.")
+        last.open().page.locator("#steps-list button", has_text="Signal").click()
+        last.reads("#again", f"S77: {told['model']}")
         assert page.complaints + again.complaints + last.complaints == []
     context.close()
 

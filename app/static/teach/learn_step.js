@@ -24,6 +24,7 @@ export class LearnStep {
     byId("job-progress").setAttribute("aria-label", text("learn.title"));
     byId("job-cancel").addEventListener("click", () => this.#cancel());
     byId("job-again").addEventListener("click", () => this.start());
+    byId("job-record").addEventListener("click", () => this.#anew());
   }
 
   get next() {
@@ -97,8 +98,9 @@ export class LearnStep {
     const done = state === "done";
     byId("job").hidden = done;
     byId("result").hidden = !done;
-    setText(byId("learn-title"), text(done ? "learn.title_done" : "learn.title"));
-    setText(byId("learn-lead"), text(done ? "learn.lead_done" : "learn.lead"));
+    const judged = typeof job.result?.accuracy === "number";
+    setText(byId("learn-title"), text(done ? (judged ? "learn.title_done" : "learn.title_made") : "learn.title"));
+    setText(byId("learn-lead"), done ? (judged ? text("learn.lead_done") : "") : text("learn.lead"));
     const now = state === "queued" ? "queued" : (stage ?? "reading");
     const said = { queued: text("learn.queued"), failed: text("learn.failed"), cancelled: text("learn.cancelled") }[state] ?? text(`stage.${now}`);
     setText(byId("job-text"), state === "queued" && this.#starting ? text("stage.queued") : said);
@@ -106,7 +108,8 @@ export class LearnStep {
     byId("job-progress").value = progress;
     const over = OVER.includes(state);
     byId("job-cancel").hidden = over;
-    byId("job-again").hidden = !over || done;
+    for (const id of ["job-again", "job-record"]) byId(id).hidden = !over || done;
+    for (const id of ["job-progress", "stages"]) byId(id).hidden = over;
     this.#stages(now, over && !done);
     if (done && before !== "done") this.#finished(job);
     this.page.refresh();
@@ -137,6 +140,13 @@ export class LearnStep {
     if (alike) which.value = alike;
     const redo = make("div", { class: "redo" }, make("label", { for: "redo-which" }, text("result.redo_which")), which, button("result.redo", () => this.#more([which.value])));
     return make("section", { class: "panel choose" }, redo, button("result.more", () => this.#more(gestures)), button("result.discard", () => this.#discard()));
+  }
+
+  /** What was recorded is of no use: the same once more, and this time well. */
+  #anew() {
+    this.forget();
+    this.page.steps.record.anew();
+    this.page.go("record");
   }
 
   /** One repetition more of these; what was recorded before is learned from as well. */

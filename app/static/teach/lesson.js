@@ -13,6 +13,7 @@ const FRESH = Object.freeze({
   sound: false,
   way: "new", // new | free | two: all, or put on again
   base: null, // the model that was put on again
+  free: 12, // s of free movement
   recording: null, // that runs, or whose end was not seen
   recordings: [], // to learn from
   job: null,

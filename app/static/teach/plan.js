@@ -2,7 +2,8 @@
 
 export const COUNTDOWN_S = 3;
 export const REST_S = 2;
-export const FREE_S = 12; // of free movement; the server wants ten, and people begin late
+const FREE_S = 12; // of free movement at least; the server wants ten, and people begin late
+const FREE_EACH_S = 3; // for each gesture, and rest between
 
 /** The `plan` of POST /emg/recordings. Rest is not one of the gestures: it lies between all of them. */
 export function planOf({ gestures, repetitions, seconds }) {
@@ -25,6 +26,9 @@ export function stepsOf({ gestures, repetitions, seconds, rest_seconds: rest }) 
 export function secondsOf(plan) {
   return stepsOf(plan).reduce((sum, { seconds }) => sum + seconds, plan.countdown_seconds);
 }
+
+/** How long somebody moves freely, to show each of so many gestures. */
+export const freeSeconds = (gestures) => Math.max(FREE_S, FREE_EACH_S * gestures);
 
 /** A recording's name: who, and when. */
 export function nameOf(person, now = new Date()) {

@@ -5,7 +5,7 @@ import { Poll } from "../poll.js";
 import { called, drawing, REST } from "./gestures.js";
 import { duration, quote, text } from "./language.js";
 import { levelOf } from "./levels.js";
-import { FREE_S, nameOf, planOf, secondsOf, stepsOf } from "./plan.js";
+import { nameOf, planOf, secondsOf, stepsOf } from "./plan.js";
 import { PromptClock } from "./prompts.js";
 import { Scene, verdictOf } from "./scene.js";
 import { Sound } from "./sound.js";
@@ -29,6 +29,7 @@ export class RecordStep {
   #stopped = false;
   #ending = false;
   #order = null; // {gestures, repetitions, seconds} of the next recording
+  #whole = null; // the same of the first, where it was not chosen in the step before
 
   constructor(page) {
     [this.page, this.lesson, this.server] = [page, page.lesson, page.server];
@@ -38,7 +39,7 @@ export class RecordStep {
     byId("sound").checked = this.lesson.sound;
     byId("sound").addEventListener("change", () => this.#sounding(byId("sound").checked));
     byId("record-start").addEventListener("click", () => this.#start());
-    byId("taken-anew").addEventListener("click", () => this.prepare(this.lesson));
+    byId("taken-anew").addEventListener("click", () => this.anew());
     byId("taken-bad").addEventListener("click", () => this.prepare({ ...this.lesson, gestures: this.bad, repetitions: 1 }, true));
     this.#sounding(this.lesson.sound);
     this.#hints();
@@ -63,13 +64,21 @@ export class RecordStep {
 
   /** The next recording is of what is chosen then. */
   forget() {
-    this.#order = null;
+    this.#order = this.#whole = null;
+  }
+
+  /** All of it once more. */
+  anew() {
+    this.prepare(this.#whole ?? this.lesson);
   }
 
   /** What the next recording asks for; `more` keeps those that were made. */
   prepare(order, more = false) {
     this.#order = this.lesson.way === "free" ? null : { gestures: order.gestures, repetitions: order.repetitions, seconds: order.seconds };
-    if (!more) this.lesson.set({ recordings: [] });
+    if (!more) {
+      this.#whole = this.#order;
+      this.lesson.set({ recordings: [] });
+    }
     byId("taken").hidden = true;
     this.#ready(true);
     this.page.refresh();
@@ -100,9 +109,10 @@ export class RecordStep {
   }
 
   #free(nowMs) {
-    const gone = Math.min(FREE_S, this.#state.seconds + (nowMs - this.#seenMs) / 1000);
-    const left = FREE_S - gone;
-    return { free: true, label: null, next: null, left, seconds: FREE_S, total: left, done: gone / FREE_S, paused: false, repetition: null, repetitions: null };
+    const { free } = this.lesson;
+    const gone = Math.min(free, this.#state.seconds + (nowMs - this.#seenMs) / 1000);
+    const left = free - gone;
+    return { free: true, label: null, next: null, left, seconds: free, total: left, done: gone / free, paused: false, repetition: null, repetitions: null };
   }
 
   #ready(is) {
@@ -112,8 +122,8 @@ export class RecordStep {
     if (!is) return;
     const order = this.#order;
     const gestures = order?.gestures ?? ["open_hand"];
-    setText(byId("record-lead"), order === null ? text("record.lead_free") : text("record.lead", gestures.length));
-    setText(byId("record-total"), duration(order === null ? FREE_S : secondsOf(planOf(order))));
+    setText(byId("record-lead"), order === null ? text("record.lead_free", this.lesson.free) : text("record.lead", gestures.length));
+    setText(byId("record-total"), duration(order === null ? this.lesson.free : secondsOf(planOf(order))));
     byId("parade").replaceChildren(...gestures.map((label) => make("figure", {}, drawing(label, this.lesson.hand), make("figcaption", {}, order === null ? text("scene.free") : called(label)))));
   }
 
@@ -148,7 +158,7 @@ export class RecordStep {
     this.#state = state;
     if (!this.scene.open && this.page.step === this) this.scene.show({ hand: this.lesson.hand, planned: Boolean(state.prompt) });
     if (state.prompt) this.#clock.told(state.prompt, this.#seenMs);
-    else if (state.seconds >= FREE_S && !this.#ending) this.#stop();
+    else if (state.seconds >= this.lesson.free && !this.#ending) this.#stop();
     this.#judge(state.repetitions ?? []);
   }
 

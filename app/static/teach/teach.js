@@ -176,9 +176,11 @@ class Teach {
     setText(byId("about"), this.source === null ? "" : [this.source.name, this.source.model ?? ""].filter(Boolean).join(" · "));
   }
 
+  /** With another key all is looked at anew. */
   async #keyed() {
     this.#listening = null;
     await this.poll.wake();
+    await this.#restore().catch(() => {}); // what is wrong, the page says by itself
     this.again.look();
   }
 

@@ -4,6 +4,7 @@ import { byId, make, percent, setText } from "../elements.js";
 import { Session } from "../session.js";
 import { called, drawing, REST } from "./gestures.js";
 import { quote, text } from "./language.js";
+import { freeSeconds } from "./plan.js";
 
 const OPEN_MS = 60_000; // it is tried out by every worker before it serves
 const TRY_S = 60;
@@ -176,7 +177,7 @@ export class PutOnAgain {
     const gestures = classes.filter((one) => one !== REST).slice(0, 2);
     page.lesson.anew();
     page.steps.learn.forget();
-    page.lesson.set({ way, base: model, person: /^[A-Za-z0-9]{1,32}$/.test(person ?? name) ? (person ?? name) : page.lesson.person });
+    page.lesson.set({ way, base: model, free: freeSeconds(classes.length), person: /^[A-Za-z0-9]{1,32}$/.test(person ?? name) ? (person ?? name) : page.lesson.person });
     page.steps.record.prepare({ gestures, repetitions: 1, seconds: page.lesson.seconds });
     page.go("record");
   }

@@ -75,7 +75,7 @@ export default {
   "again.title": "Nur neu angelegt?",
   "again.lead": "Wer schon ein Modell hat, muss nicht alles neu anlernen.",
   "again.who": "Modell",
-  "again.free": "10 s freie Bewegung",
+  "again.free": "Freie Bewegung",
   "again.two": "Zwei Gesten, je einmal",
   "again.of": (person, model) => `${person}: ${model}`,
 
@@ -103,7 +103,7 @@ export default {
   "record.title": "Tun, was der Bildschirm sagt",
   "record.title_done": "Aufgenommen",
   "record.lead": (count) => `${count === 1 ? "Eine Geste" : `${count} Gesten`}. Jede so lange halten, wie der Ring läuft, und so kräftig, wie du sie später machst.`,
-  "record.lead_free": "Die Hand zehn Sekunden frei bewegen: alle deine Gesten, in beliebiger Folge, mit Ruhe dazwischen.",
+  "record.lead_free": (seconds) => `Die Hand ${seconds} s frei bewegen: alle deine Gesten, in beliebiger Folge, mit Ruhe dazwischen.`,
   "record.takes": "Es dauert",
   "record.start": "Los",
   "record.sound": "Ein Ton bei jedem Wechsel",
@@ -152,6 +152,8 @@ export default {
 
   "learn.title": "Lernen",
   "learn.title_done": "So gut ist es",
+  "learn.title_made": "Es ist fertig",
+  "learn.record": "Neu aufnehmen",
   "learn.lead": "Ein paar Sekunden. Die Ströme laufen weiter.",
   "learn.lead_done": "Beurteilt an Wiederholungen, aus denen es nicht gelernt hat.",
   "learn.cancel": "Abbrechen",

@@ -74,7 +74,7 @@ export default {
   "again.title": "Only put on again?",
   "again.lead": "Who has a model already need not teach everything anew.",
   "again.who": "Model",
-  "again.free": "10 s of free movement",
+  "again.free": "Free movement",
   "again.two": "Two gestures, once each",
   "again.of": (person, model) => `${person}: ${model}`,
 
@@ -102,7 +102,7 @@ export default {
   "record.title": "Do what the screen says",
   "record.title_done": "Recorded",
   "record.lead": (count) => `${count === 1 ? "One gesture" : `${count} gestures`}. Hold each as long as the ring runs, with the strength that you will use later.`,
-  "record.lead_free": "Move the hand freely for ten seconds: all your gestures, in any order, with rest between.",
+  "record.lead_free": (seconds) => `Move the hand freely for ${seconds} s: all your gestures, in any order, with rest between.`,
   "record.takes": "It takes",
   "record.start": "Start",
   "record.sound": "A sound at each change",
@@ -151,6 +151,8 @@ export default {
 
   "learn.title": "Learning",
   "learn.title_done": "This is how good it is",
+  "learn.title_made": "It is made",
+  "learn.record": "Record again",
   "learn.lead": "A few seconds. The streams go on meanwhile.",
   "learn.lead_done": "Judged on repetitions that it was not taught.",
   "learn.cancel": "Cancel",
