@@ -108,6 +108,7 @@ export class LearnStep {
     byId("job-progress").value = progress;
     const over = OVER.includes(state);
     byId("job-cancel").hidden = over;
+    byId("job-cancel").disabled = this.lesson.job === null; // it has no name yet
     for (const id of ["job-again", "job-record"]) byId(id).hidden = !over || done;
     for (const id of ["job-progress", "stages"]) byId(id).hidden = over;
     this.#stages(now, over && !done);

@@ -66,7 +66,9 @@ class Teach {
     if (lesson.recording !== null) return this.go("record", false); // its end is looked at there
     if (lesson.job !== null) return this.go(lesson.step === "record" ? "learn" : lesson.step, false);
     const { jobs } = await this.server.get("/jobs");
-    const job = jobs.find(({ state, source }) => ["running", "queued"].includes(state) && source === this.source?.name);
+    const runs = ({ state, source }) => ["running", "queued"].includes(state) && source === this.source?.name;
+    const same = ({ state, recordings: of }) => lesson.step === "learn" && state === "done" && of.join() === lesson.recordings.join();
+    const job = jobs.find(runs) ?? jobs.find(same); // the page was closed before it heard of it
     if (!job) return undefined;
     lesson.set({ job: job.id, recordings: job.recordings });
     return this.go("learn", false);
