@@ -183,3 +183,21 @@ def test_keys_pause_skip_redo_and_stop(browser: Any, live: Live) -> None:
         assert asked(live, f"/emg/recordings/{name}")["state"] == "complete"
         assert page.complaints == []
         page.page.context.close()
+
+
+def test_a_loose_electrode_is_said_in_words_and_one_may_go_on_anyway(browser: Any, live: Live) -> None:
+    """The server's own judgement is the test's here: nobody's electrodes come loose when they are told to."""
+    fine = {"ok": True, "problems": [], "rms": 4.0, "hum_ratio": 0.0}
+    loose = {**fine, "ok": False, "problems": ["railed"]}
+    channels = [{**(loose if k == 3 else fine), "channel": k} for k in range(8)]
+    with PromptedPerson(live.url, "foot", PEOPLE / "S05.npz"):
+        page = Lesson(browser, live.url, locale="en-GB")
+        answer = {"source": "foot", "ok": False, "sample_index": 1, "loss": 0.0, "channels": channels}
+        page.page.route("**/emg/quality*", lambda route: route.fulfill(json={**answer, "advice": None}))
+        page.open("?source=foot").at("signal").reads("#checks", "Channel 4 is loose. Press it onto the skin")
+        page.reads("#onward-note", "With a loose electrode the model will be worse.").sound("loose")
+        page.page.get_by_role("button", name="Go on anyway").click()
+        page.at("gestures")
+        assert page.page.evaluate("document.activeElement.id") == "gestures-title"  # it is read out first
+        assert page.complaints == []
+        page.page.context.close()
