@@ -112,13 +112,16 @@ class Performance:
         self._dead = False
         self._heard: object = None
 
-    def hear(self, label: str | None, which: object) -> None:
-        """Take what is asked now; `which` tells one prompt from another of the same gesture."""
+    def hear(self, label: str | None, which: object, anew: bool = False) -> None:
+        """Take what is asked now; `which` tells one prompt from another of the same gesture.
+
+        `anew`: what was cut short before, which counts as asked once.
+        """
         if which == self._heard:
             return
         self._heard = which
         wanted = REST if label is None else label
-        if label is not None:
+        if label is not None and not anew:
             self._asked[label] += 1
         deed = self._deeds.get((wanted, self._asked[wanted])) if label is not None else None
         self._dead = deed == DEAD
@@ -212,6 +215,7 @@ class PromptedPerson:
         }
         self._chunk = round(CHUNK_S * recording.fs)
         self._follows: str | None = None
+        self._asked: set[tuple[str, str, int]] = set()
         self._stop = threading.Event()
         self._failed: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name=f"person {source}", daemon=True)
@@ -263,8 +267,14 @@ class PromptedPerson:
         if prompt is None or prompt["label"] is None:
             self._performance.hear(None, None)
         else:
-            asked = len(state["repetitions"])  # so far: grows with every prompt
-            self._performance.hear(prompt["label"], (follows, prompt["step"], asked))
+            label, over = prompt["label"], state["repetitions"]
+            one = (follows, label, prompt["repetition"])
+            judged = {(follows, each["label"], each["repetition"]) for each in over if each["verdict"]}
+            anew = label != REST and one in self._asked and one not in judged
+            self._asked.add(one)
+            self._performance.hear(
+                label, (follows, prompt["step"], len(over)), anew
+            )  # which grow with every prompt
 
     def _push(self, connection: HTTPConnection, samples: Samples) -> None:
         path = f"/emg/sources/{quote(self.source)}/samples?first_sample={self.pushed}"

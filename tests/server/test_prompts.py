@@ -106,7 +106,11 @@ def test_it_stays_paused_and_the_step_begins_anew(live: Live) -> None:
         def look() -> Json:
             return asked(live, "GET", "/emg/recordings/two")[1]
 
-        until(lambda: (look()["prompt"] or {}).get("label") == "fist")
+        def in_the_fist() -> bool:
+            prompt = look()["prompt"]
+            return bool(prompt and prompt["label"] == "fist" and prompt["seconds_left"] < prompt["seconds"])
+
+        until(in_the_fist)
         for expected in (200, 409):
             status, paused = asked(live, "POST", "/emg/recordings/two/prompt", {"action": "pause"})
             assert status == expected, paused

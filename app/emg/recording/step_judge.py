@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from app.emg.quality.monitor import QualityMonitor
+from app.emg.quality.monitor import OFF_S, QualityMonitor
 from app.emg.recording.activity import FLOOR, Activity, Matrix, Point, distance, point_of, power
 from app.emg.recording.course import DONE, Course, Entry
 from app.emg.recording.prompt_log import Verdict
@@ -28,11 +28,16 @@ SETTLED_S, SETTLED = (
 LOOK_S = 0.25  # between two looks at the electrodes
 MAX_LOST = 0.2  # share of a step's samples
 
-NOTHING = 1.25  # distance from rest; with a repetition to compare, being nearer to rest than to any gesture
+NOTHING = 1.25  # distance from rest, within which nothing was done
+CALM = 0.75  # times that of the gesture itself, the same where there is a repetition to compare
 OTHER = 0.82  # times the distance to its own gesture
-RESTLESS, RESTLESS_ALONE = 1.8, 2.6  # distance from rest before; the former where some gesture is nearer
+RESTLESS, RESTLESS_ALONE = (
+    1.8,
+    2.6,
+)  # distance from rest before, first the countdown; the former where some gesture is nearer
+SILENT = 0.001  # times the power of rest: a countdown without a signal
 KEPT = 12  # steps of each gesture, and of rest, that others are compared with: the last ones
-MOSTLY = 0.75  # of a step's looks, or the last: an electrode is bad
+MOSTLY = 0.5  # of a step's looks, or the last: an electrode is bad
 
 _CURES = {
     "flat": "is flat: it has no contact, or its cable is off",
@@ -49,6 +54,7 @@ class _Step:
     rest: bool
     covariance: Matrix
     good: bool = True
+    other: bool = False  # it was called so
 
 
 class StepJudge:
@@ -84,7 +90,7 @@ class StepJudge:
             if entry != self._entry:
                 self._entry, self._activity = entry, Activity(self._channels)
                 self._looks, self._bad = 0, Counter()
-            self._add(
+            self._look(
                 replace(
                     chunk,
                     index=first + begin,
@@ -93,7 +99,8 @@ class StepJudge:
                     repetitions=None,
                     aux=(),
                     restart=chunk.restart and begin == place,
-                )
+                ),
+                begin,
             )
             self._sum(filtered[rows], begin, course)
         self.until = place + len(filtered)
@@ -108,13 +115,15 @@ class StepJudge:
             yield at, end, entry
             at = end
 
-    def _add(self, part: Chunk) -> None:
+    def _look(self, part: Chunk, begin: int) -> None:
+        """See what is wrong with the electrodes; what the last step had is still said OFF_S later."""
         self._quality.process(part)
-        self._looks += 1
         now = _problems(self._quality)
         if not self._steps.keys() - {-1}:
             self._hum.update(one for one in now if one[0] == "hum")
-        self._bad.update(now)
+        if self._entry is not None and begin >= self._entry.begin + OFF_S * self._rate:
+            self._looks += 1
+            self._bad.update(now)
 
     def _sum(self, filtered: Samples, begin: int, course: Course) -> None:
         entry = self._entry
@@ -143,10 +152,9 @@ class StepJudge:
         entries = course.entries(entry.end)
         if entry not in entries or self._seconds(entry) < LEAST_S:
             return []
-        verdict = self._verdict(entries.index(entry), entry, course, entries)
-        return [] if verdict is None else [verdict]
+        return [self._verdict(entries.index(entry), entry, course, entries)]
 
-    def _verdict(self, number: int, entry: Entry, course: Course, entries: Sequence[Entry]) -> Verdict | None:
+    def _verdict(self, number: int, entry: Entry, course: Course, entries: Sequence[Entry]) -> Verdict:
         label, rest = course.plan.steps[entry.step].label, course.is_rest(entry)
         expected = (entry.end - entry.begin) - round(
             min(SETTLED_S, SETTLED * self._seconds(entry)) * self._rate
@@ -160,7 +168,9 @@ class StepJudge:
         done = {-1, *(k for k, one in enumerate(entries) if one.state == DONE and k != number)}
         held = {k: one for k, one in self._steps.items() if k in done}
         found = self._rest(number, step, held) if rest else self._gesture(number, step, held)
-        step.good = found is None or found.verdict == "good"
+        step.good, step.other = found.verdict == "good", found.verdict == "other"
+        if rest and step.good:
+            self._forget_countdown()
         return found
 
     def _keep(self, number: int, step: _Step) -> None:
@@ -172,6 +182,13 @@ class StepJudge:
             self._points.pop(k, None)
         if step.rest and FLOOR * power(step.covariance) < self._floor:
             self._floor = FLOOR * power(step.covariance)
+            self._points.clear()
+
+    def _forget_countdown(self) -> None:
+        """Measure by rest from now on; the countdown may have been the device's, not yet the person's."""
+        if self._steps.pop(-1, None) is not None:
+            quiet = [power(one.covariance) for one in self._steps.values() if one.rest and one.good]
+            self._floor = FLOOR * min(quiet)
             self._points.clear()
 
     def _point(self, number: int) -> Point:
@@ -190,38 +207,55 @@ class StepJudge:
             found = [self._point(-1)]
         return np.mean(found, axis=0) if found else None
 
-    def _gesture(self, number: int, step: _Step, held: Mapping[int, _Step]) -> Verdict | None:
+    def _gesture(self, number: int, step: _Step, held: Mapping[int, _Step]) -> Verdict:
         rest, own = self._mean(held, None), self._mean(held, step.label)
         if rest is None:
-            return None
+            return Verdict(number, "good")
         here = self._point(number)
         quiet = distance(here, rest)
-        away = np.inf if own is None else distance(here, own)
+        if own is None:
+            return _nothing(number, step) if quiet < NOTHING else Verdict(number, "good")
+        away = distance(here, own)
         near, name = self._nearest(here, held, step.label)
-        if quiet < (NOTHING if own is None else min(away, near)):
-            advice = f"That was as quiet as rest: do {_said(step.label)} again, as long as it is asked."
-            return Verdict(number, "nothing", advice)
-        if own is not None and near < OTHER * away:
-            advice = (
-                f"That was more like {_said(name)} than like {_said(step.label)} before: do it again, "
-                "or the first one if that was wrong."
-            )
+        if quiet < min(away, near) and quiet < max(NOTHING, CALM * distance(own, rest)):
+            return _nothing(number, step)
+        unlike = near < OTHER * away or quiet < away
+        if unlike and not self._insists(number, step, away):
+            than = f"more like {_said(name)} than like" if near < away else "unlike"
+            advice = f"That was {than} {_said(step.label)} before: do it again, or the first one if that was wrong."
             return Verdict(number, "other", advice)
         return Verdict(number, "good")
 
-    def _rest(self, number: int, step: _Step, held: Mapping[int, _Step]) -> Verdict | None:
-        before = {k: one for k, one in held.items() if k >= 0}
-        rest = self._mean(before, None)
-        if rest is None:
-            return None
+    def _insists(self, number: int, step: _Step, away: float) -> bool:
+        """Whether the person does again what was called other the last time: then what it is compared with was wrong.
+
+        That is no measure any more.
+        """
+        alike = {k: one for k, one in self._steps.items() if k < number and one.label == step.label}
+        last = max((k for k, one in alike.items() if one.other), default=None)
+        if last is None or distance(self._point(number), self._point(last)) >= away:
+            return False
+        for one in alike.values():
+            one.good = False
+        return True
+
+    def _rest(self, number: int, step: _Step, held: Mapping[int, _Step]) -> Verdict:
+        rest = self._mean(held, None)
+        silent = -1 in held and power(held[-1].covariance) < SILENT * power(step.covariance)
+        if rest is None or silent:  # nothing speaks against it
+            return Verdict(number, "good")
         here = self._point(number)
         away = distance(here, rest)
-        usual = np.mean([np.log(power(one.covariance)) for one in before.values() if one.rest and one.good])
-        near, _ = self._nearest(here, before, None)
+        near, _ = self._nearest(here, held, None)
         moved = away > RESTLESS_ALONE or (away > RESTLESS and near < away)
-        if moved and np.log(power(step.covariance)) > usual:
+        if moved and np.log(power(step.covariance)) > self._usual(held):
             return Verdict(number, "restless", "The arm was not at rest: let go, and do nothing.")
         return Verdict(number, "good")
+
+    def _usual(self, held: Mapping[int, _Step]) -> float:
+        """Return the logarithm of the usual power of rest, or else of the countdown; there is one of them."""
+        found = {k: np.log(power(one.covariance)) for k, one in held.items() if one.rest and one.good}
+        return float(np.mean([value for k, value in found.items() if k >= 0] or [found[-1]]))
 
     def _nearest(self, here: Point, held: Mapping[int, _Step], but: str | None) -> tuple[float, str]:
         """Return how far the nearest gesture is, but for one, and its name."""
@@ -232,18 +266,23 @@ class StepJudge:
 
     def _electrodes(self) -> str | None:
         """Return what is wrong with electrodes, at the end of the step or mostly."""
-        now, seen = _problems(self._quality), self._bad.items()
-        bad = [one for one, looks in seen if one in now or looks >= MOSTLY * self._looks]
-        bad = [one for one in bad if one not in self._hum]
+        mostly = {one for one, looks in self._bad.items() if looks >= MOSTLY * self._looks}
+        bad = mostly | set(_problems(self._quality))
+        bad -= self._hum
         if not bad:
             return None
-        problem, channel = min(bad, key=lambda one: one[1])
+        problem, channel = min(bad, key=lambda one: (one[1], one[0]))
         more = len({channel for _, channel in bad}) - 1
         others = f" (and {more} more)" if more else ""
         return f"Channel {channel + 1}{others} {_CURES[problem]}. Then do it again."
 
     def _seconds(self, entry: Entry) -> float:
         return (entry.end - entry.begin) / self._rate
+
+
+def _nothing(number: int, step: _Step) -> Verdict:
+    advice = f"That was as quiet as rest: do {_said(step.label)} again, as long as it is asked."
+    return Verdict(number, "nothing", advice)
 
 
 def _problems(quality: QualityMonitor) -> list[tuple[str, int]]:
