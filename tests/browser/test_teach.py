@@ -201,3 +201,33 @@ def test_a_loose_electrode_is_said_in_words_and_one_may_go_on_anyway(browser: An
         assert page.page.evaluate("document.activeElement.id") == "gestures-title"  # it is read out first
         assert page.complaints == []
         page.page.context.close()
+
+
+def test_a_server_that_wants_a_key_is_given_one_here(browser: Any, live: Live) -> None:
+    """The page asks for it, and then goes on where the lesson was; a key that may only read is told what it lacks."""
+    page = Lesson(browser, live.url, locale="en-GB").chose(step="gestures")
+
+    def answer(route: Any) -> None:
+        key = route.request.headers.get("x-api-key")
+        if key is None:
+            return route.fulfill(status=401, json={"status": 401, "detail": "send your key"})
+        answered = route.fetch()
+        scopes = "read, control" if key == "whole" else "read"
+        return route.fulfill(response=answered, headers={**answered.headers, "X-API-Key-Scopes": scopes})
+
+    with PromptedPerson(live.url, "hip", PEOPLE / "S05.npz"):
+        for path in ("emg/sources", "emg/recordings", "emg/quality*", "jobs", "profiles"):
+            page.page.route(f"**/{path}", answer)
+        page.open("?source=hip").at("gestures").reads("#notice", "This server wants an API key.")
+        page.page.locator("#notice-act").click()
+        page.page.get_by_label("Key", exact=True).fill("half")
+        page.page.keyboard.press("Enter")
+        page.reads("#notice", "To teach takes a key with the scopes read and control.")
+        page.page.locator("#notice-act").click()
+        page.page.get_by_label("Key", exact=True).fill("whole")
+        page.page.keyboard.press("Enter")
+        page.until("document.getElementById('notice').hidden").at("gestures")
+        page.page.locator("#steps-list button", has_text="Signal").click()
+        page.reads("#checks", "All 8 electrodes are fine")
+        assert [line for line in page.complaints if "401" not in line] == []
+        page.page.context.close()
