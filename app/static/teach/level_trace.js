@@ -1,7 +1,8 @@
 /** The strength of the signal over the last seconds, as an outline that can be read from afar. */
 
 const SPAN_S = 8;
-const STILL_MS = 500; // between two pictures for those who want less motion
+const PAINT_MS = 45; // between two pictures; frames come no faster
+const STILL_MS = 500; // the same for those who want less motion
 
 /** Draws in the colour of the text around it. */
 export class LevelTrace {
@@ -27,7 +28,7 @@ export class LevelTrace {
   }
 
   paint(nowMs) {
-    if (this.still.matches && nowMs - this.#drawnAt < STILL_MS) return;
+    if (nowMs - this.#drawnAt < (this.still.matches ? STILL_MS : PAINT_MS)) return;
     this.#drawnAt = nowMs;
     const { width, height } = this.#fit();
     const { context } = this;

@@ -8,12 +8,14 @@ import { LevelTrace } from "./level_trace.js";
 const WORD = 0.28; // of the screen's height; a fifth at least, where it is wide enough
 const SMALLER = 0.94;
 const LEAST_PX = 28;
+const RING_MS = 30;
 const KEYS = { p: "pause", r: "redo", s: "skip" };
 
 /** A dialog over everything; `onAct` gets "pause", "resume", "redo", "skip", "stop" or "sound". */
 export class Scene {
   #shown = null; // label and phase
   #paused = false;
+  #ringAt = 0; // ms
 
   constructor(onAct) {
     this.dialog = byId("scene");
@@ -71,7 +73,7 @@ export class Scene {
     const seconds = Math.ceil(now.left - 1e-6);
     setText(byId("scene-seconds"), now.paused ? "" : String(seconds));
     const share = now.seconds ? (this.still.matches ? seconds : now.left) / now.seconds : 1;
-    byId("scene-arc").style.strokeDashoffset = String(1 - Math.min(1, Math.max(0, share)));
+    this.#ring(Math.min(1, Math.max(0, share)), nowMs);
     byId("scene-done").style.transform = `scaleX(${now.done.toFixed(3)})`;
     setText(byId("scene-left"), now.total === null ? "" : text("scene.left", duration(Math.ceil(now.total))));
     setText(byId("scene-repetition"), now.repetition && now.repetitions ? text("scene.repetition", now.repetition, now.repetitions) : "");
@@ -96,6 +98,13 @@ export class Scene {
     byId("scene-hand").replaceChildren(drawing(now.free ? "open_hand" : shown, this.hand));
     if (changed) setText(byId("scene-said"), text("scene.said", word, Math.ceil(now.left), next));
     this.#fit();
+  }
+
+  /** What is left of the step; so large a picture is not drawn more often than it is seen to move. */
+  #ring(share, nowMs) {
+    if (nowMs - this.#ringAt < RING_MS) return;
+    this.#ringAt = nowMs;
+    byId("scene-arc").style.strokeDashoffset = (1 - share).toFixed(3);
   }
 
   /** After the last step there is only to do it again, or to be done. */
