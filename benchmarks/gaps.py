@@ -98,7 +98,9 @@ def judge(model: Artefact, people: Sequence[Recording]) -> None:
             table = confusion(np.array(labels), predicted, len(manifest.classes))
             scores.append(Scores(table, rest).balanced_accuracy)
             table = confusion(
-                np.array(labels), classic[who].predict(lda.hudgins(windows)), len(manifest.classes)
+                np.array(labels),
+                classic[who].predict(lda.hudgins(windows[:, -manifest.length :])),
+                len(manifest.classes),
             )
             lda_scores.append(Scores(table, rest).balanced_accuracy)
             count += len(labels)

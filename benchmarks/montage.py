@@ -187,7 +187,7 @@ def accuracy(model: Artefact, people: Sequence[Recording]) -> None:
                 confusion(labels, predicted, len(manifest.classes))
                 for predicted in (
                     predict_unseen(networks, content, windows),
-                    classic[who].predict(lda.hudgins(windows)),
+                    classic[who].predict(lda.hudgins(windows[:, -manifest.length :])),
                 )
             ]
             rows.append([len(labels), *(Scores(table, rest).balanced_accuracy for table in tables)])
