@@ -31,6 +31,8 @@ from app.learning.memory import weights_for
 from app.learning.operating_point import REST_LEAN
 from app.learning.progress import silently
 
+THINNED = 10  # of the others' windows one in so many: neighbours overlap by half
+
 Answers = list[tuple[Doubles, Ids]]  # logits and labels, an entry a person
 
 
@@ -86,8 +88,8 @@ def _row(name: str, answers: Answers, rest: int, lean: float) -> str:
     figures = []
     for who, (logits, label) in enumerate(answers):
         others = [answers[k] for k in range(len(answers)) if k != who]
-        theirs = np.concatenate([found for found, _ in others])
-        temperature = fit_temperature(theirs, np.concatenate([one for _, one in others]))
+        theirs = np.concatenate([found[::THINNED] for found, _ in others])
+        temperature = fit_temperature(theirs, np.concatenate([one[::THINNED] for _, one in others]))
         level = reject_threshold(theirs / temperature)
         rejected = float(((logits / temperature).max(axis=1) < level).mean())
         errors = [
