@@ -38,6 +38,7 @@ def register(app: Flask, title: str, manifest: Manifest | None = None) -> None:
         models,
         profiles,
         recordings,
+        replay,
         stream_tickets,
         streaming,
         trainings,
@@ -68,7 +69,7 @@ def register(app: Flask, title: str, manifest: Manifest | None = None) -> None:
     api = errors.Api(app, spec_kwargs={"extra_plugins": plugins})
     description.describe(api, settings)
     routes = (health, inference, streaming, benchmark, emg, devices, recordings, imports, models, profiles)
-    for module in (*routes, trainings, jobs, dashboard, stream_tickets, metrics):
+    for module in (*routes, replay, trainings, jobs, dashboard, stream_tickets, metrics):
         api.register_blueprint(module.bp)
     errors.register(app)
     around: WSGIApplication = fast_windows.FastPath(

@@ -25,6 +25,7 @@ SOURCES = {  # by the mode: what its source is called
 NEED_PUSH = frozenset(
     ("POST /emg/sources/{name}", "DELETE /emg/sources/{name}", "POST /emg/sources/{name}/samples")
 )
+NEED_REPLAY = frozenset(("GET /emg/source/position", "PUT /emg/source/position"))
 NEED_RECORDING = frozenset(
     ("POST /trainings", "GET /jobs/{id}", "GET /jobs/{id}/events", "DELETE /jobs/{id}")
 )
@@ -36,6 +37,7 @@ _BODIES: dict[str, dict[str, Any]] = {
     "POST /infer/onnx": {"batch": 1},
     "POST /benchmark": {"num_iterations": 100},
     "PUT /emg/source": {"settings": {"EMG_MODE": EmgMode.DUMMY.value}},
+    "PUT /emg/source/position": {"position_seconds": 0},
     "POST /emg/recordings": {  # it ends by itself
         "name": RECORDING,
         "subject": "S01",
@@ -95,6 +97,8 @@ class Examples(BasePlugin):
                     parameter["example"] = self._queries[route][parameter["name"]]
             if route in NEED_PUSH and self._mode is not EmgMode.PUSH:
                 operation["description"] = f"{operation.get('description', '')}\n\n{self._refusal}".strip()
+            if route in NEED_REPLAY and self._mode is not EmgMode.NINAPRO:
+                operation["description"] = f"{operation.get('description', '')}\n\n{self._no_replay}".strip()
             if route in NEED_RECORDING:
                 operation["description"] = f"{operation.get('description', '')}\n\n{NEEDED}".strip()
 
@@ -105,6 +109,10 @@ class Examples(BasePlugin):
         if path.startswith(("/profiles/", "/jobs/")):
             return PROFILE if path.startswith("/profiles/") else JOB
         return self._model if path.startswith("/models/") else SOURCES[self._mode]
+
+    @property
+    def _no_replay(self) -> str:
+        return f"This server answers 409: it takes a replay (`EMG_MODE=ninapro`), and it has `{self._mode.value}`."
 
     @property
     def _refusal(self) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from app.emg.replay import Replay
 from app.emg.source import Chunk, Source, aux_streams, channel_names, moved
 
 
@@ -19,6 +20,7 @@ class ContinuedSource:
         self.gesture_names: Sequence[str] = source.gesture_names
         self.channel_names, self.aux_streams = channel_names(source), aux_streams(source)
         self.speed: float | None = getattr(source, "speed", 1.0)
+        self.replay: Replay | None = getattr(source, "replay", None)
 
     @property
     def numbered(self) -> bool:

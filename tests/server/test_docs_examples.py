@@ -23,6 +23,7 @@ NEED_PUSH = {
     "POST /emg/sources/{name}/samples",
     "DELETE /emg/sources/{name}",
 }
+NEED_REPLAY = {"GET /emg/source/position", "PUT /emg/source/position"}
 NEED_RECORDING = {  # what there is by then was imported, and has no labels
     "POST /trainings": 422,
     "GET /jobs/{id}": 404,
@@ -106,13 +107,13 @@ def routes(api: Json) -> list[str]:
 
 
 def test_every_example_succeeds_on_the_default_server_from_top_to_end(live: Live) -> None:
-    """What cannot succeed there says so: pushing takes another mode, TensorRT a GPU."""
+    """What cannot succeed there says so: pushing and a replay take other modes, TensorRT a GPU."""
     api, answers = description(live), {}
     for route in routes(api):
         answers[route] = status, body = send(live, api, route)
         if route == "POST /emg/recordings":
             until(lambda: json.loads(send(live, api, "GET /emg/recordings/{name}")[1])["samples"])
-        if route in NEED_PUSH:
+        if route in NEED_PUSH | NEED_REPLAY:
             method, path = route.split()
             assert status == 409, (route, body)
             assert "answers 409" in api["paths"][path][method.lower()]["description"]

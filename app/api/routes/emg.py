@@ -36,6 +36,7 @@ from app.emg.source import aux_streams, channel_names
 from app.errors import BusyError
 from app.serving.pipelines.pipeline import SourcePipeline
 from app.serving.sources.declared import Declared
+from app.serving.sources.replays import replay_of
 
 bp = needs(CONTROL)(
     Blueprint(
@@ -205,6 +206,7 @@ def described(pipeline: SourcePipeline) -> dict[str, Any]:
         "units": pipeline.source.units,
         "gesture_names": list(pipeline.source.gesture_names),
         "pushed": pushed is not None,
+        "replay": replay_of(source) is not None,
         "scale": 1.0 if pushed is None else pushed.factor,
         "next_sample": None if pushed is None else pushed.next_sample,
         "counters": dict(getattr(pipeline.source, "sums", {})),

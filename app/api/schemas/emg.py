@@ -71,6 +71,9 @@ class SourceSchema(SourceHealthSchema):
     units = fields.String(required=True)
     gesture_names = fields.List(fields.String(), required=True, **about("Of its labels; empty without any"))
     pushed = fields.Boolean(required=True, **about("A client sends it"))
+    replay = fields.Boolean(
+        required=True, **about("It plays recordings: `/emg/source/position` says where it is, and moves it")
+    )
     scale = fields.Float(
         required=True,
         **about("What pushed values are multiplied by, from the units declared to the source's"),

@@ -106,6 +106,14 @@ class UseJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class MoveJob:
+    """Where a replay is to go on, and whether it is to wait; None: as it is."""
+
+    position_seconds: float | None = None
+    paused: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PushJob:
     """Samples of such a source; those of a binary body are still in it."""
 

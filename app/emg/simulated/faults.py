@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from app.emg.auxiliary import AuxChunk
+from app.emg.replay import Replay
 from app.emg.signal.segments import runs
 from app.emg.simulated.pacing import Sleep
 from app.emg.source import Chunk, Samples, Source, aux_streams, channel_names
@@ -188,6 +189,7 @@ class FaultInjector:
         self.aux_streams, self.channel_names = aux_streams(source), channel_names(source)
         if hasattr(source, "speed"):  # a recording's, which has pieces; a device that begins anew has failed
             self.speed: float | None = source.speed
+        self.replay: Replay | None = getattr(source, "replay", None)
 
     @property
     def numbered(self) -> bool:

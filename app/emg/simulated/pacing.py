@@ -34,6 +34,10 @@ class Pacer:
         self._clock, self._sleep = clock, sleep
         self._epoch: float | None = None  # when sample 0 was due
 
+    def resume(self) -> None:
+        """Have the next sample be due when it is waited for: time has stood still on purpose."""
+        self._epoch = None
+
     def wait(self, sample: int) -> float:
         """Wait until `sample` is due. The seconds that time stood still for: 0 but after a stall."""
         if self._per_second is None:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from app.counted import counted
 from app.emg.auxiliary import AuxChunk
 from app.emg.files.recordings import UNKNOWN_UNITS, Recording
+from app.emg.files.timeline import Timeline
+from app.emg.replay import Replay, ReplayState
 from app.emg.signal.rates import same_rate
 from app.emg.simulated.pacing import Clock, Pacer, Sleep
 from app.emg.source import Chunk
 from app.errors import DataError
 
+PAUSED_POLL_S = 0.02  # a replay that waits goes on, or is closed, within this time
 CHUNK_S = 0.01  # between two chunks, at any speed: a chunk has as many samples as are due in it
 MAX_CHUNK_S = (
     0.1  # of the signal: a group of readers that is further behind skips (app/serving/streams/broadcast.py)
@@ -30,6 +34,8 @@ class Playback:
     `speed` 1 is real time, N is N times as fast, None is as fast as possible. With `loop` it begins again
     after the last and never ends. The sample index counts on through all of it; the first chunk of every
     continuous piece (and so of every file and every turn) says `restart`, and no chunk spans two pieces.
+    `replay` says where it is, and takes orders: it can wait, and go on elsewhere, where the signal restarts
+    and the sample index counts on.
 
     Raises:
         DataError: no recording, recordings that differ in channels, rate, units or gesture names, or a speed
@@ -59,42 +65,66 @@ class Playback:
         # what only some of them have beside the EMG, or have otherwise, is left out
         self.aux_streams = streams[0] if streams.count(streams[0]) == len(streams) else ()
         self.speed = speed
-        self._recordings, self._loop = tuple(recordings), loop
+        self.replay = Replay(Timeline(recordings), first.fs)
+        self._loop = loop
         self._chunk = _chunk(first.fs, speed) if chunk is None else chunk  # samples
-        self._pacer = Pacer(first.fs, speed, clock, sleep)
-        self._chunks = self._play()
+        self._pacer, self._sleep = Pacer(first.fs, speed, clock, sleep), sleep
+        self._state: ReplayState | None = None  # before the first read
+        self._index = 0  # of the next sample
+        self._jumped = False  # that sample does not continue those before
         self._closed = False
 
     def read(self) -> Chunk | None:
         """Return the next samples when the last of them is due; None at the end or once closed."""
-        chunk = None if self._closed else next(self._chunks, None)
-        if chunk is not None:
-            self._pacer.wait(chunk.index + len(chunk.samples))
-        return chunk
+        while not self._closed:
+            state = self._obey()
+            if not state.paused:
+                return self._next(state)
+            self._sleep(PAUSED_POLL_S)
+        return None
 
     def close(self) -> None:
         self._closed = True
 
-    def _play(self) -> Iterator[Chunk]:
-        index = 0
-        while True:
-            for recording in self._recordings:
-                for piece in recording.pieces:
-                    yield from self._play_piece(recording, piece, index)
-                    index += piece.stop - piece.start
-            if not self._loop:
-                return
-
-    def _play_piece(self, recording: Recording, piece: slice, index: int) -> Iterator[Chunk]:
-        for at in range(piece.start, piece.stop, self._chunk):
-            part = slice(at, min(at + self._chunk, piece.stop))
-            yield Chunk(
-                index=index + at - piece.start,
-                samples=recording.emg[part],
-                labels=recording.label[part],
-                restart=at == piece.start,
-                aux=self._beside(recording, part, index - piece.start),
+    def _obey(self) -> ReplayState:
+        """Return how it is to go on, by the newest order; at first, where whoever played before has come to."""
+        control = self.replay.control
+        if self._state is None:
+            self._state = control.state() or ReplayState()
+        state, order = self._state, control.order()
+        if order.number > state.obeyed:
+            self._jumped = self._jumped or order.at is not None
+            state = ReplayState(
+                obeyed=order.number,
+                at=state.at if order.at is None else order.at,
+                paused=state.paused if order.paused is None else order.paused,
             )
+            self._pacer.resume()
+            self._state = state
+            control.tell(state)
+        return state
+
+    def _next(self, state: ReplayState) -> Chunk | None:
+        """Return the samples from there on; None at the end."""
+        timeline = self.replay.timeline
+        if state.at >= timeline.samples and not self._loop:
+            return None
+        at = state.at % timeline.samples
+        place = timeline.place(at)
+        part = slice(place.row, min(place.row + self._chunk, place.stop))
+        chunk = Chunk(
+            index=self._index,
+            samples=place.recording.emg[part],
+            labels=place.recording.label[part],
+            restart=place.first or self._jumped,
+            aux=self._beside(place.recording, part, self._index - place.row),
+        )
+        self._jumped = False
+        self._index += len(chunk.samples)
+        self._state = replace(state, at=at + len(chunk.samples))
+        self._pacer.wait(self._index)
+        self.replay.control.tell(self._state)
+        return chunk
 
     def _beside(self, recording: Recording, part: slice, base: int) -> tuple[AuxChunk, ...]:
         """Return what came beside those rows; `base` is the sample index of the recording's row 0."""

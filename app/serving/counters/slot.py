@@ -56,6 +56,8 @@ _METRICS = _with_room(
         ("swap_answer", 2 + WHY_DOUBLES),
         ("models", Table.size(MODEL_ROWS, MODEL_WIDTH)),
         ("jobs_left", 1),
+        ("replay_order", 4),
+        ("replay_state", 5),
     ],
     SLOT_BYTES // 8 - 4096 - sum(size for _, size in _END),
     "_room_metrics",
@@ -68,7 +70,8 @@ class Slot(Structure):
     `streams` are those open now, frames sent and dropped; `stages` one LogHistogram for each of STAGES; `alive` the
     process's id and what it takes, 0 without one; `callers` rows of a mark and a count (stream_quota.py); `reloaded`
     says that another worker takes the place of this one; `choice` is in source_choice.py, `swap` and `swap_answer` in
-    shared_swap.py; `jobs_left` counts jobs that the worker has left to the others;
+    shared_swap.py, `replay_order` and `replay_state` in shared_replay.py; `jobs_left` counts jobs that the worker has
+    left to the others;
     the others are what their names say (shared_metrics.py).
     """
 

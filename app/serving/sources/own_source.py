@@ -12,6 +12,7 @@ from app.emg.description import SourceDescription, describe_source
 from app.emg.source import SourceState, trouble_with
 from app.errors import BusyError, MyostreamError, NotReadyError, SourceError
 from app.inference.manifest import Manifest
+from app.serving.counters.shared_replay import SharedReplay
 from app.serving.counters.source_choice import SourceChoice, newest, newest_number, publish
 from app.serving.counters.worker_group import WorkerGroup
 from app.serving.engine.opening import expect_no_contradiction
@@ -133,6 +134,10 @@ class OwnSource:
                     return
                 opened = self._opened(settings, said, None, there=True)
                 assert opened is not None
+                # a recording that was played before begins anew, and plays
+                SharedReplay(self._worker_group, self._worker_group.link(repr(settings))).give(
+                    0, paused=False
+                )
                 self._publish(said, opened)
                 self._take(settings, said, opened)
         finally:

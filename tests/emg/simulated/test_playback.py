@@ -157,6 +157,84 @@ def test_no_fitting_model_is_said_too(one: Recording) -> None:
         require(one, 16, 2000, [("big", 16, 2000)])
 
 
+def values(chunk: Chunk | None) -> list[float]:
+    assert chunk is not None
+    return chunk.samples[:, 0].tolist()
+
+
+def test_ordered_elsewhere_it_goes_on_there_and_the_index_counts_on(one: Recording) -> None:
+    source = Playback([one], speed=None, loop=False, chunk=10)
+    assert source.replay.position.position_seconds == 0
+    played = [source.read() for _ in range(2)]
+    number = source.replay.order(65 / 200, None)
+    assert not source.replay.obeyed(number)
+    there = source.read()
+    assert source.replay.obeyed(number)
+    assert there is not None
+    assert (there.index, there.restart) == (20, True)  # never back, and no window spans the two places
+    assert values(there) == one.emg[65:75, 0].tolist()
+    assert there.labels is not None
+    assert there.labels.tolist() == one.label[65:75].tolist()
+    rest = list(iter(source.read, None))
+    assert [(chunk.index, chunk.restart) for chunk in rest] == [(30, False), (35, True), (45, False)]
+    assert source.replay.position.position_seconds == source.replay.position.duration_seconds == 0.5
+    assert all(chunk is not None for chunk in played)
+
+
+def test_it_can_be_sent_back_to_where_it_is(one: Recording) -> None:
+    source = Playback([one], speed=None, loop=True, chunk=10)
+    source.read()
+    source.replay.order(0.0, None)
+    again = source.read()
+    assert again is not None
+    assert (again.index, again.restart, values(again)) == (10, True, one.emg[:10, 0].tolist())
+
+
+def test_the_end_can_be_gone_to_and_says_of_which_file_it_is(one: Recording, tmp_path: Path) -> None:
+    two = recording(tmp_path / "two.npz", recording=None)
+    source = Playback([one, two], speed=None, loop=False, chunk=10)
+    assert (source.replay.position.file, source.replay.position.duration_seconds) == ("one.npz", 1.0)
+    source.replay.order(1.0, None)
+    last = source.read()
+    assert last is not None
+    assert (len(last.samples), source.replay.position.file) == (1, "two.npz")
+    assert source.read() is None
+
+
+def test_paused_it_waits_and_goes_on_with_the_next_sample_at_its_own_pace(one: Recording) -> None:
+    """Without a burst of what would have been due meanwhile, also after a wait so short that it might catch up."""
+    time = Time()
+    naps: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        naps.append(seconds)
+        time.sleep(seconds)
+        if len(naps) == 5:
+            source.replay.order(None, paused=False)
+
+    source = Playback([one], loop=False, chunk=20, clock=time.clock, sleep=sleep)
+    first = source.read()
+    source.replay.order(None, paused=True)
+    naps.clear()
+    began = time.now
+    second, waited = source.read(), time.now - began
+    assert first is not None
+    assert second is not None
+    assert not source.replay.position.paused
+    assert (second.index, second.restart) == (20, False)
+    assert 0 < waited < 0.5
+    third, began = source.read(), time.now
+    assert third is not None
+    source.read()
+    assert time.now - began == pytest.approx(0.1, abs=0.001)
+
+
+def test_paused_it_can_be_closed(one: Recording) -> None:
+    source = Playback([one], sleep=lambda _: source.close())
+    source.replay.order(None, paused=True)
+    assert source.read() is None
+
+
 def offline(recordings: list[Recording], **options) -> str:
     """The hash of all windows of a replay through `cut`."""
     sha = hashlib.sha256()

@@ -106,6 +106,7 @@ _SOURCE, _RECORDING = "/emg/sources/<name>", "/emg/recordings/<name>"
 _USE, _PROFILE = f"{_SOURCE}/model", "/profiles/<name>"
 _MODEL, _NO_JOB, _NO_SOURCE = {"name": MODEL}, {"id": f"{GONE}-1"}, {"name": "nobody"}
 PERSON = {"person": "S01", "model": MODEL, "decision": {"votes": 3, "min_confidence": 0.5}, "notes": "left"}
+_POSITION = "/emg/source/position"  # of a replay, which this server has not
 _CHOICE = "/emg/source"  # in the mode dummy, the one that is read already
 
 # In an order in which each finds what it asks for. With EMG_MODE=push; `sound` says what else there is.
@@ -148,6 +149,14 @@ ROUTES: tuple[Sound, ...] = (
     _get("/emg/devices", query={"seconds": 0}),
     Sound(rule=_CHOICE, method="PUT", parts={}, values={"settings": {"EMG_MODE": "dummy"}}, status=CONFLICT),
     Sound(rule=_CHOICE, method="DELETE", parts={}, status=CONFLICT),
+    _get(_POSITION, status=CONFLICT),
+    Sound(
+        rule=_POSITION,
+        method="PUT",
+        parts={},
+        values={"position_seconds": 1.5, "paused": False},
+        status=CONFLICT,
+    ),
     _get("/emg/sources"),
     _post(_SOURCE, parts=_OTHER, values=DECLARED, status=CREATED),
     _get(_SOURCE, parts=_OTHER),
