@@ -29,6 +29,7 @@ def described(model: Artefact, others: Iterable[Artefact] = ()) -> dict[str, Any
         "outputs": described_outputs(manifest),
         "classes": list(manifest.classes),
         "rest_class": manifest.rest_class or None,
+        "decision": None if manifest.decision is None else asdict(manifest.decision),
         "lineage": _lineage(model, list(others)),
         "metrics": dict(manifest.metrics),
         "files": dict(manifest.files),

@@ -7,27 +7,32 @@ const tenths = (share) => (share === null ? "–" : `${(share * 100).toFixed(1)}
 /** Shows the scores of a stream. */
 export class AccuracyPanel {
   #cells = [];
+  #counts = [];
 
   /** @param {import("./scores.js").Scores} scores */
   configure(scores) {
     this.scores = scores;
     const names = scores.classes.map(spaced);
-    const corner = make("th", { scope: "col", class: "corner" }, "true ↓ as →");
-    const head = make("tr", {}, corner, ...names.map((name) => make("th", { scope: "col", title: name }, short(name))));
+    const corner = make("td", { class: "corner" }, "true ↓ decided →");
+    const column = (name) => make("th", { scope: "col", class: "upright" }, make("span", {}, name));
+    const head = make("tr", {}, corner, ...names.map(column), make("th", { scope: "col", class: "count", title: "frames with this truth" }, "n"));
     this.#cells = names.map(() => names.map(() => make("td")));
-    const rows = names.map((name, k) => make("tr", {}, make("th", { scope: "row", title: name }, name), ...this.#cells[k]));
-    const caption = make("caption", { class: "unseen" }, "Decisions by true gesture, in percent of each row");
+    this.#counts = names.map(() => make("td", { class: "count" }));
+    const rows = names.map((name, k) => make("tr", {}, make("th", { scope: "row", title: name }, name), ...this.#cells[k], this.#counts[k]));
+    const caption = make("caption", { class: "unseen" }, "Decisions by true gesture, in percent of each row; n: frames in the row");
     byId("matrix").replaceChildren(caption, make("thead", {}, head), make("tbody", {}, ...rows));
   }
 
   paint() {
-    const { labelled, accuracy, rawAccuracy } = this.scores;
+    const { labelled, accuracy, rawAccuracy, seen, classes, truths } = this.scores;
     byId("accuracy-none").hidden = labelled > 0;
     byId("accuracy-some").hidden = labelled === 0;
     if (labelled === 0) return;
     setText(byId("accuracy"), tenths(accuracy));
     setText(byId("accuracy-raw"), tenths(rawAccuracy));
     setText(byId("accuracy-frames"), labelled.toLocaleString("en"));
+    setText(byId("accuracy-seen"), `${seen} of ${classes.length}`);
+    this.#counts.forEach((cell, k) => setText(cell, truths[k].toLocaleString("en")));
     this.#cells.forEach((row, truth) => row.forEach((cell, decision) => this.#cell(cell, truth, decision)));
   }
 
@@ -41,10 +46,4 @@ export class AccuracyPanel {
     cell.toggleAttribute("data-wrong", truth !== decision);
     cell.toggleAttribute("data-high", truth === decision && rounded >= 50);
   }
-}
-
-/** The first letters: "open hand" is "oph", "wrist flexion" is "wrf". */
-function short(name) {
-  const words = name.split(" ");
-  return words.length === 1 ? name.slice(0, 3) : words[0].slice(0, 2) + words.at(-1).slice(0, 1);
 }

@@ -1,8 +1,9 @@
 /** The stream's options: one field for each of the API's, and the same request as a line for a shell. */
 
+import { Drawer } from "./drawer.js";
 import { byId, setText } from "./elements.js";
 import { Field } from "./field.js";
-import { curl, DEFAULTS } from "./options.js";
+import { curl, DEFAULTS, votesFor } from "./options.js";
 import { valuesOf } from "./source_facts.js";
 
 const BACKENDS = [
@@ -34,10 +35,12 @@ const APPLY_MS = 400; // after the last key stroke
 /** Reads and shows the options; `onChange` gets them when they are sound. */
 export class Controls {
   valued = false; // whether the model gives values, and decides nothing
+  assumed = null; // votes, where the form says nothing of decisions
   #timer = 0;
 
   constructor(server, onChange) {
     this.server = server;
+    this.drawer = new Drawer();
     const made = FIELDS.map((about) => new Field("option", about));
     this.fields = Object.fromEntries(made.map((field) => [field.name, field]));
     const form = byId("options");
@@ -63,12 +66,15 @@ export class Controls {
     const options = Object.fromEntries(Object.entries(this.fields).map(([name, field]) => [name, field.value]));
     options.include_aux &&= !this.fields.include_aux.element.hidden;
     if (this.valued) for (const name of OF_CLASSES) options[name] = DEFAULTS[name]; // such a model refuses them
+    else if (OF_CLASSES.every((name) => options[name] === null)) options.votes = this.assumed;
     return options;
   }
 
   /** Shows what this source can be asked for. @param {import("./source_facts.js").Facts} facts */
-  suit({ model, aux }) {
+  suit({ model, profile, aux }) {
     this.valued = valuesOf(model).length > 0;
+    if (model?.decision !== undefined) this.assumed = votesFor(model, profile); // else it is being asked for
+    this.fields.votes.control.placeholder = this.assumed ?? THE_MODELS.placeholder;
     for (const name of OF_MODEL) this.fields[name].element.hidden = model === null;
     for (const name of OF_CLASSES) this.fields[name].element.hidden = model === null || this.valued;
     this.fields.include_aux.element.hidden = aux.length === 0;
@@ -76,14 +82,17 @@ export class Controls {
   }
 
   valid() {
-    return Object.values(this.fields)
+    const valid = Object.values(this.fields)
       .map((field) => field.check())
       .every(Boolean);
+    if (!valid) this.drawer.show(true);
+    return valid;
   }
 
   /** What the server said is wrong, by field. */
   complain(errors = {}) {
     clearTimeout(this.#timer); // a key stroke from before would have the field checked, and this wiped away
+    if (Object.keys(errors).some((name) => this.fields[name])) this.drawer.show(true); // it must be seen
     for (const [name, texts] of Object.entries(errors)) this.fields[name]?.complain([texts].flat().join("; "));
   }
 

@@ -17,6 +17,7 @@ import { Palette } from "./palette.js";
 import { Predictions } from "./predictions.js";
 import { QualityPanel } from "./quality_panel.js";
 import { RecordingsPanel } from "./recordings_panel.js";
+import { ReplayBar } from "./replay_bar.js";
 import { Ribbon, ROWS } from "./ribbon.js";
 import { Screen } from "./screen.js";
 import { ScrollClock } from "./scroll.js";
@@ -29,10 +30,11 @@ import { installTheme } from "./theme.js";
 import { TimingChart } from "./timing_chart.js";
 import { Timings } from "./timings.js";
 import { ValuesPanel } from "./values_panel.js";
+import { Wall } from "./wall.js";
 import { Waveform } from "./waveform.js";
 
 const STATES = {
-  idle: ["idle", "Not started"],
+  idle: ["idle", "Stopped"],
   connecting: ["busy", "Connecting"],
   live: ["live", "Live"],
   stalled: ["warn", "Source stalled"],
@@ -45,8 +47,10 @@ const SWAP_MS = 200; // from a server's answer to the first sample of the model 
 
 /** Holds the parts together. */
 class Dashboard {
+  unasked; // whether it is to stream as soon as it can, though nobody has pressed Start
   frame = null; // the newest
   detail = {};
+  assumed = null; // votes of the stream that nobody has chosen
   facts = null; // of the source that is shown
   told = undefined; // what the stream has said last of the model, while that is news
   timings = { age: new Timings(), latency: new Timings() };
@@ -61,8 +65,8 @@ class Dashboard {
   logPanel = new LogPanel(this.log);
   timingChart = new TimingChart(byId("timing"), this.palette);
 
-  constructor(server) {
-    this.server = server;
+  constructor(server, { unasked }) {
+    [this.server, this.unasked] = [server, unasked];
     this.models = new ModelBook(server);
     this.session = new Session(server, {
       onEvent: (event) => this.#event(event),
@@ -76,20 +80,24 @@ class Dashboard {
       clock,
     );
     this.signal.waveform.levels = this.quality.levels;
+    this.quality.lanes.onShown = (lanes) => this.signal.waveform.show(lanes);
     this.recordings = new RecordingsPanel(server, () => this.controls.options.source);
+    this.replay = new ReplayBar(server, { onMoved: () => this.monitor.poll.wake() });
     this.monitor = new Monitor(server, {
       onChange: () => this.#heard(),
       onStats: (stats) => this.figures.server(stats, this.options ?? this.controls.options),
       onQuality: (answer, why) => this.#judged(answer, why),
       recordings: this.recordings,
       models: this.models,
+      replay: this.replay,
       source: () => this.controls.options.source,
     });
     this.openKey = installKeyDialog(server, () => this.#keyed());
     this.picker = new SourcePicker(server, { onSwitched: (source) => this.#switched(source) });
     this.model = new ModelPanel(server, { onSwitched: () => setTimeout(() => this.monitor.poll.wake(), SWAP_MS) });
+    this.wall = new Wall();
     installTheme(byId("theme"), () => this.#recolour());
-    byId("toggle").addEventListener("click", () => (this.session.running ? this.session.stop() : this.start()));
+    byId("toggle").addEventListener("click", () => (this.session.running ? this.stop() : this.start()));
     byId("notice-act").addEventListener("click", () => (this.act === "key" ? this.openKey() : this.start()));
     this.screen = new Screen({
       fast: (now) => this.#fast(now),
@@ -98,16 +106,22 @@ class Dashboard {
     });
     this.monitor.start();
     this.#state("idle", {});
-    if (new URLSearchParams(window.location.search).has("start")) this.start();
   }
 
   get scores() {
     return this.predictions.scores;
   }
 
+  stop() {
+    this.unasked = false;
+    this.session.stop();
+  }
+
   start() {
     if (!this.controls.valid()) return;
+    this.unasked = false;
     this.options = this.controls.options;
+    this.assumed = this.controls.assumed;
     this.#clear();
     this.predictions.gesture.threshold(this.options.enter ?? this.options.min_confidence ?? 0);
     setText(byId("fps-asked"), String(this.options.fps));
@@ -147,13 +161,14 @@ class Dashboard {
     this.signal.configure(facts, this.options?.fps ?? this.controls.options.fps);
     this.signal.label(model && values.length === 0 ? ROWS : ROWS.slice(0, gestures.length ? 1 : 0), rest);
     const place = JSON.stringify([facts.name, channels, lanes]);
-    if (place !== this.place) this.quality.configure(channels, lanes);
+    if (place !== this.place) this.quality.configure(channels, lanes, facts.units === "uV" ? "µV" : facts.units);
     this.place = place;
     this.aux.configure(facts.aux);
     this.recordings.configure(model?.classes.length ? model.classes : gestures);
     this.controls.suit(facts);
-    const wanted = this.controls.options.include_aux && !this.options?.include_aux;
-    if (wanted && this.session.running) this.start(); // the source before had none
+    const beside = this.controls.options.include_aux && !this.options?.include_aux; // the source before had none
+    const decides = this.assumed !== null && this.controls.assumed === null; // this model says how, the one before did not
+    if (this.session.running && (beside || decides)) this.start();
   }
 
   #event(event) {
@@ -205,16 +220,22 @@ class Dashboard {
     this.detail = detail;
     if (state !== "live" && state !== "stalled") this.told = undefined; // who comes back is told again
     this.chronicle.state(state, detail);
-    const [mark, text] = STATES[state];
-    byId("status").dataset.state = mark;
-    setText(byId("status-text"), text);
+    this.#status();
     const toggle = byId("toggle");
     setText(toggle, this.session.running ? "Stop" : "Start");
+    toggle.classList.toggle("primary", !this.session.running);
     if (state === "failed") this.controls.complain(detail.error.problem?.errors);
     if (state === "waiting" || state === "stalled" || state === "failed") this.monitor.poll.wake();
     this.signal.explain(state, this.options?.include_signal ?? true);
     this.predictions.gesture.past(this.frame !== null && state !== "live" && state !== "stalled");
     this.#notice();
+  }
+
+  #status() {
+    const { state } = this.session;
+    const [mark, text] = state === "stalled" && this.replay.paused ? ["idle", "Paused"] : STATES[state];
+    byId("status").dataset.state = mark;
+    setText(byId("status-text"), this.unasked ? "Not started" : text);
   }
 
   /** The server has answered, or has not. */
@@ -228,7 +249,15 @@ class Dashboard {
     }
     this.controls.show();
     this.#permit();
+    this.#status();
     this.#notice();
+    if (this.unasked && this.#welcome()) this.start();
+  }
+
+  /** Whether a stream would be let in, as far as can be told before it is asked for. */
+  #welcome() {
+    const source = this.monitor.named(this.controls.options.source);
+    return this.monitor.trouble === null && this.server.may("read") && source !== null && source.state !== "ended";
   }
 
   /** A key that may not read opens no stream; the notice says so. */
@@ -237,6 +266,7 @@ class Dashboard {
     byId("toggle").disabled = !may;
     byId("toggle").title = may ? "" : "This takes a key with the scope read";
     this.recordings.permit();
+    this.replay.permit();
     this.picker.permit();
     this.model.permit();
   }
@@ -245,7 +275,7 @@ class Dashboard {
     const { trouble, health } = this.monitor;
     const source = this.monitor.named(this.controls.options.source);
     const { address, url, scopes } = this.server;
-    const now = { state: this.session.state, detail: this.detail, trouble, health, source, address, scopes };
+    const now = { state: this.session.state, detail: this.detail, trouble, health, source, address, scopes, paused: this.replay.paused };
     const found = noticeOf({ ...now, elsewhere: url !== "" });
     byId("notice").hidden = found === null;
     this.act = found?.act;
@@ -292,6 +322,7 @@ class Dashboard {
     this.signal.fit(now);
     this.figures.paint(now, this.timings, this.frame);
     this.figures.speed(this.signal.clock.speed);
+    this.replay.paint(now, this.signal.clock.speed);
     this.timingChart.paint(now, this.timings);
     if (this.facts !== null) this.predictions.paint();
     this.aux.paint();
@@ -306,9 +337,9 @@ function about(version, facts) {
   return [spaced(name ?? "no source"), signal, model?.name ?? "no model", `version ${version}`].join(" · ");
 }
 
-/** The page that the server gives speaks to that server; the stand-alone one to any. */
+/** The page that the server gives speaks to that server; the stand-alone one to any, and streams from one that was named. */
 function addressed() {
-  if (!document.documentElement.hasAttribute("data-standalone")) return "";
+  if (!document.documentElement.hasAttribute("data-standalone")) return { url: "", unasked: true };
   const query = new URLSearchParams(window.location.search);
   const url = (query.get("server") ?? "http://127.0.0.1:8000").replace(/\/+$/, "");
   byId("connect").hidden = false;
@@ -320,7 +351,8 @@ function addressed() {
     query.set("server", byId("server").value);
     window.location.search = query;
   });
-  return url;
+  return { url, unasked: query.has("server") };
 }
 
-window.dashboard = new Dashboard(new Server(addressed())); // for the console, and for those who measure
+const { url, unasked } = addressed();
+window.dashboard = new Dashboard(new Server(url), { unasked }); // for the console, and for those who measure

@@ -41,6 +41,12 @@ export function figure(value) {
   return value.toFixed(Math.abs(value) >= 10 ? 1 : 2);
 }
 
+/** Two digits that matter, of a time in ms; "–" for null. */
+export function time(value) {
+  if (value === null || value === undefined) return "–";
+  return value.toFixed(value >= 10 ? 0 : value >= 1 ? 1 : 2);
+}
+
 /** Offer a file to keep. */
 export function save(name, blob) {
   const link = make("a", { href: URL.createObjectURL(blob), download: name });

@@ -1,6 +1,6 @@
 /** The row of figures, from the events and from `/infer/stream/stats`. */
 
-import { byId, figure, setText } from "./elements.js";
+import { byId, setText, time } from "./elements.js";
 
 /** Shows what the stream does. */
 export class Figures {
@@ -11,7 +11,7 @@ export class Figures {
     this.#server = stats;
     const same = (found) => found.fps === options.fps && [null, found.votes].includes(options.votes);
     const group = stats.groups.find(same);
-    setText(byId("delay"), figure(group?.decision_delay_ms ?? stats.decision_delay_ms));
+    setText(byId("delay"), time(group?.decision_delay_ms ?? stats.decision_delay_ms));
     setText(byId("streams"), String(stats.active_streams));
     setText(byId("lost"), stats.source ? stats.source.lost_samples.toLocaleString("en") : "–");
     setText(byId("gaps"), stats.source ? String(stats.source.gaps) : "–");
@@ -29,10 +29,10 @@ export class Figures {
     const [l50, l99] = latency.percentiles(nowMs, [50, 99]);
     const got = age.rate(nowMs);
     setText(byId("fps-got"), got === null ? "–" : got.toFixed(1));
-    setText(byId("age-p50"), figure(a50));
-    setText(byId("age-p99"), figure(a99));
-    setText(byId("latency-p50"), figure(l50));
-    setText(byId("latency-p99"), figure(l99));
+    setText(byId("age-p50"), time(a50));
+    setText(byId("age-p99"), time(a99));
+    setText(byId("latency-p50"), time(l50));
+    setText(byId("latency-p99"), time(l99));
     if (frame === null) return;
     setText(byId("dropped"), frame.dropped.toLocaleString("en"));
     setText(byId("cpu"), frame.cpu_percent.toFixed(0));

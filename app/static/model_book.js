@@ -32,7 +32,7 @@ export class ModelBook {
 }
 
 /** A model of `/models` as `/health` has it. */
-function alike({ name, version, sha256, classes, rest_class, outputs, input, lineage }) {
+function alike({ name, version, sha256, classes, rest_class, outputs, input, lineage, decision }) {
   const { channels, length, context, sampling_rate_hz, units } = input;
-  return { name, version, sha256, classes, rest_class, outputs, channels, length, context, sampling_rate_hz, units, person: lineage.person };
+  return { name, version, sha256, classes, rest_class, outputs, channels, length, context, sampling_rate_hz, units, person: lineage.person, decision };
 }

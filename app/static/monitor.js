@@ -17,6 +17,7 @@ export class Monitor {
    * @param {import("./server.js").Server} server
    * @param {{onChange: () => void, onStats: (stats: object) => void, onQuality: (answer: object | null, why: string) => void,
    *   recordings: {refresh: () => Promise<void>, running: boolean}, models: {learn: (name: string | null) => Promise<void>},
+   *   replay: {follow: (source: object | null) => Promise<void>},
    *   source: () => string | null}} parts
    */
   constructor(server, parts) {
@@ -57,6 +58,7 @@ export class Monitor {
     const { default: fallback, sources } = await this.server.get("/emg/sources");
     [this.fallback, this.sources] = [fallback, sources];
     await this.models.learn(this.named(this.source())?.model);
+    await this.replay.follow(this.named(this.source()));
     this.onStats(await this.server.get("/infer/stream/stats"));
     await this.#quality();
     if (!this.recordings.running) await this.recordings.refresh();

@@ -28,15 +28,16 @@ const SAYS = {
  * @param {string} now.address          of the server
  * @param {string[] | null} [now.scopes] of the key; null where they are not known
  * @param {boolean} [now.elsewhere]     it is not the one that gave this page
+ * @param {boolean} [now.paused]        the source is a replay that waits
  * @returns {{level: "info" | "warn" | "bad", title: string, text: string, act?: "key" | "start"} | null}
  */
-export function noticeOf({ state, detail, trouble, health, source, address, scopes = null, elsewhere = false }) {
+export function noticeOf({ state, detail, trouble, health, source, address, scopes = null, elsewhere = false, paused = false }) {
   const error = state === "failed" ? detail.error : trouble;
   return (
     keyNotice(error, scopes) ??
     goneNotice(state, detail, trouble, address, elsewhere) ??
     (state === "failed" ? failedNotice(detail.error, health) : null) ??
-    sourceNotice(state, health, source) ??
+    sourceNotice(state, health, source, paused) ??
     (state === "completed" ? completedNotice(detail) : null)
   );
 }
@@ -76,7 +77,7 @@ function failedNotice(error, health) {
   return { level: "warn", title: "The server refused the stream.", text: sentence(error.message), act: "start" };
 }
 
-function sourceNotice(state, health, source) {
+function sourceNotice(state, health, source, paused) {
   if (!health || state === "waiting") return null;
   if (health.source === null && !source) {
     const text = "The server is in push mode and nobody has declared a source yet. Samples are sent to /emg/sources; docs/push.md shows how.";
@@ -84,6 +85,7 @@ function sourceNotice(state, health, source) {
   }
   const { name, state: now, error, model } = source ?? health.source;
   const found = now in SAYS ? now : state; // the stream may know of it before the last look at the server
+  if (paused && found === "stalled") return null; // as somebody wanted it, and the bar of the replay says so
   if (!(found in SAYS) || (found === "ended" && state === "completed")) return null; // said with the figures
   const title = `The source ${name} ${found === "ended" ? "has" : "is"} ${found}.`;
   const [seen, then, alone = then] = SAYS[found];

@@ -17,6 +17,13 @@ export const DEFAULTS = Object.freeze({
   include_aux: false,
 });
 
+export const VOTES = 5; // of a dashboard, where neither the model nor a person's profile says how to decide
+
+/** Votes to ask for where nobody has chosen any: null leaves it to the model or the profile. Pure. */
+export function votesFor(model, profile) {
+  return model && model.decision === null && (profile ?? null) === null ? VOTES : null;
+}
+
 /** Fields that differ from the defaults. */
 export function spoken(options) {
   return Object.fromEntries(

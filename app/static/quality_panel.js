@@ -1,44 +1,42 @@
 /** Each channel's quality: beside its lane, and as a list with what is wrong in words. */
 
 import { byId, figure, make, setText } from "./elements.js";
+import { LaneList } from "./lane_list.js";
 
-const MOST_LANES = 64; // with a name each, and of a height that can be read
-const FITTING_LANES = 20; // more must be scrolled
+const FITTING = 20; // more must be scrolled
 const BAD = ["dead", "flat", "railed"]; // no signal at all; the others still carry some
 
 /** Problems by channel of the source, from the quality route and from the events. */
 export class QualityPanel {
   levels = []; // ok | warn | bad, by lane; always the same array, which the waveform reads
+  lanes = new LaneList();
   #rows = []; // by channel
-  #lanes = []; // {channel, element, badge}
+  #channels = []; // by lane
 
-  /** @param {string[]} names  of the source's channels  @param {number[]} lanes  channel of each row of the signal */
-  configure(names, lanes) {
-    this.names = names;
+  /**
+   * @param {string[]} names  of the source's channels
+   * @param {number[]} lanes  channel of each row of the signal
+   * @param {string} units    of the rms
+   */
+  configure(names, lanes, units) {
+    [this.names, this.units] = [names, units];
     this.problems = names.map(() => "");
     this.#rows = names.map(channelRow);
     byId("channels").replaceChildren(...this.#rows.map(({ item }) => item));
     byId("channels").toggleAttribute("data-named", isNamed(names));
-    byId("channels").toggleAttribute("data-many", names.length > FITTING_LANES);
-    byId("channels").tabIndex = names.length > FITTING_LANES ? 0 : -1;
+    byId("channels").toggleAttribute("data-many", names.length > FITTING);
+    byId("channels").tabIndex = names.length > FITTING ? 0 : -1;
     byId("channels").style.setProperty("--number", `${Math.max(...names.map(({ length }) => length), 1) + 0.5}ch`);
-    this.lanes(lanes);
+    this.#arrange(lanes);
   }
 
   /** The waveform's lanes, from above; one may be of no channel that is known. */
-  lanes(channels) {
+  #arrange(channels) {
     this.levels.splice(0, Infinity, ...channels.map(() => "ok"));
-    this.#lanes = channels.map((channel, k) => laneRow(channel, this.names[channel] ?? String(k + 1)));
-    byId("lane-names").replaceChildren(...this.#lanes.map(({ element }) => element));
+    this.#channels = channels;
+    this.lanes.configure(channels.map((channel) => this.names[channel] ?? String(channel + 1)));
     byId("lanes").toggleAttribute("data-named", isNamed(channels.map((channel) => this.names[channel])));
-    byId("lanes").style.setProperty("--lanes", Math.min(channels.length, MOST_LANES));
-    byId("lanes").toggleAttribute("data-dense", channels.length > MOST_LANES); // lower than their names
-    byId("lanes-scroll").tabIndex = channels.length > FITTING_LANES ? 0 : -1; // the arrow keys scroll it
-    const step = Math.ceil(channels.length / MOST_LANES);
-    this.#lanes.forEach(({ element, channel }, k) => {
-      element.firstChild.toggleAttribute("data-left-out", k % step !== 0);
-      this.#mark(channel);
-    });
+    for (const channel of channels) this.#mark(channel);
   }
 
   /** An answer of `/emg/quality`; gives the levels of all channels, and says what has changed. */
@@ -49,7 +47,8 @@ export class QualityPanel {
       const row = this.#rows[channel];
       if (!row) continue;
       row.fill.style.transform = `scaleX(${Math.sqrt(Math.min(1, (rms ?? 0) / most)).toFixed(2)})`;
-      row.item.title = `channel ${this.names[channel]}: rms ${figure(rms)}`;
+      setText(row.rms, rms === null ? "–" : `${figure(rms)} ${this.units}`);
+      row.item.title = `channel ${this.names[channel]}: rms ${figure(rms)} ${this.units}`;
       this.set(channel, problems, onChange);
     }
     const bad = this.problems.filter(Boolean).length;
@@ -81,10 +80,10 @@ export class QualityPanel {
     const { item, problem } = this.#rows[channel];
     item.dataset.level = level;
     setText(problem, text && `${sign} ${text}`);
-    this.#lanes.forEach((lane, k) => {
-      if (lane.channel !== channel) return;
-      this.levels[k] = lane.element.dataset.level = level;
-      setText(lane.badge, text && `${sign} ${text.split(",")[0]}`);
+    this.#channels.forEach((its, lane) => {
+      if (its !== channel) return;
+      this.levels[lane] = level;
+      this.lanes.mark(lane, level, text && `${sign} ${text.split(",")[0]}`);
     });
   }
 }
@@ -94,14 +93,9 @@ function channelRow(name) {
   const fill = make("span", { class: "fill" });
   const problem = make("span", { class: "problem" });
   const track = make("span", { class: "track" }, fill);
-  const item = make("li", {}, make("span", { class: "number", title: name }, name), track, problem);
-  return { item, fill, problem };
-}
-
-/** A lane's name, and room for what is wrong with it. */
-function laneRow(channel, name) {
-  const badge = make("span", { class: "problem" });
-  return { channel, badge, element: make("li", {}, make("span", { class: "name", title: name }, name), badge) };
+  const rms = make("span", { class: "figure" }, "–");
+  const item = make("li", {}, make("span", { class: "number", title: name }, name), track, rms, problem);
+  return { item, fill, rms, problem };
 }
 
 const isNamed = (names) => names.some((name) => name?.length > 3);

@@ -59,11 +59,11 @@ export class Ribbon {
     ink.fillStyle = this.palette.panel;
     ink.fillRect(0, 0, width, height);
     if (key === "blank") return;
-    ink.font = `500 ${12 * ratio}px Inter, system-ui, sans-serif`;
+    const pitch = height / this.shown.length;
+    ink.font = `500 ${Math.max(12 * ratio, pitch * 0.55)}px Inter, system-ui, sans-serif`;
     ink.textBaseline = "middle";
     const x = (position) => Math.round(((position - from) / (to - from)) * width);
     this.shown.forEach((row, k) => {
-      const pitch = height / this.shown.length;
       const [top, tall] = [Math.round(k * pitch + ratio), Math.round(pitch - 2 * ratio)];
       for (const run of this.rows[row].between(from, to)) this.#run(run, x(run.start), x(run.end), top, tall);
       for (const run of this.wrong[row].between(from, to)) this.#hatch(x(run.start), x(run.end), top, tall);

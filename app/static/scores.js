@@ -13,8 +13,8 @@ export class Scores {
     this.predicted = new Uint32Array(n); // how often each class was predicted
     this.frames = 0;
     this.labelled = 0;
-    this.rightPredictions = 0;
-    this.rightDecisions = 0;
+    this.truths = new Uint32Array(n); // how often each class was the truth
+    this.rightPredictions = new Uint32Array(n); // by truth
     this.matrix = new Uint32Array(n * n); // (truth, decision)
   }
 
@@ -25,26 +25,37 @@ export class Scores {
     const row = truth === null ? -1 : this.classes.indexOf(truth);
     if (row < 0) return; // no label, or a gesture that the model does not know
     this.labelled += 1;
-    this.rightPredictions += prediction === row ? 1 : 0;
-    this.rightDecisions += decision === row ? 1 : 0;
+    this.truths[row] += 1;
+    this.rightPredictions[row] += prediction === row ? 1 : 0;
     this.matrix[row * this.classes.length + decision] += 1;
   }
 
-  /** Share of decisions that were right, 0 to 1; null without labels. */
+  /**
+   * The mean over the classes that came of the share of right decisions in each: rest, which is easy and comes most of
+   * the time, counts once. Null without labels.
+   */
   get accuracy() {
-    return this.labelled ? this.rightDecisions / this.labelled : null;
+    return this.#balanced((row) => this.matrix[row * this.classes.length + row]);
   }
 
   /** The same of raw predictions. */
   get rawAccuracy() {
-    return this.labelled ? this.rightPredictions / this.labelled : null;
+    return this.#balanced((row) => this.rightPredictions[row]);
+  }
+
+  /** How many classes came. */
+  get seen() {
+    return this.truths.reduce((sum, count) => sum + (count > 0), 0);
+  }
+
+  #balanced(rightOf) {
+    const sum = this.truths.reduce((total, count, row) => total + (count ? rightOf(row) / count : 0), 0);
+    return this.seen ? sum / this.seen : null;
   }
 
   /** Share of a true class that was decided as another (or the same); null where the class never came. */
   share(truth, decision) {
-    const n = this.classes.length;
-    let sum = 0;
-    for (let k = 0; k < n; k += 1) sum += this.matrix[truth * n + k];
-    return sum ? this.matrix[truth * n + decision] / sum : null;
+    const count = this.truths[truth];
+    return count ? this.matrix[truth * this.classes.length + decision] / count : null;
   }
 }

@@ -1,11 +1,13 @@
 /** Waveform and ribbons on one time axis, with their span and scale. */
 
 import { byId, make, setText } from "./elements.js";
+import { showBar, showSeconds } from "./time_axis.js";
 
 const SCALES = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
 const FIT_MS = 1000;
 const SAYS = {
   idle: "Press Start to see the signal.",
+  waiting: "It comes as soon as the server answers.",
   connecting: "Connecting.",
   failed: "No stream.",
 };
@@ -21,17 +23,20 @@ export class SignalView {
     const scale = byId("scale");
     scale.append(...SCALES.map((value) => make("option", { value }, `±${value}`)));
     scale.addEventListener("change", () => {
-      if (scale.value === "auto") this.waveform.fit();
-      else this.waveform.scaleTo(Number(scale.value));
+      if (scale.value !== "auto") return this.waveform.scaleTo(Number(scale.value));
+      this.waveform.unfit();
+      return this.waveform.fit(performance.now());
     });
     byId("span").addEventListener("change", () => {
       this.waveform.span = Number(byId("span").value);
       this.redraw();
+      showSeconds(this.waveform.span, this.waveform.sweeps);
     });
     const still = window.matchMedia("(prefers-reduced-motion: reduce)");
     const move = () => {
       this.waveform.sweeps = still.matches;
       this.redraw();
+      showSeconds(this.waveform.span, this.waveform.sweeps);
     };
     still.addEventListener("change", move);
     move();
@@ -57,7 +62,7 @@ export class SignalView {
 
   #begin() {
     this.clear();
-    if (byId("scale").value === "auto") this.waveform.amplitude = null;
+    if (byId("scale").value === "auto") this.waveform.unfit();
   }
 
   clear() {
@@ -79,12 +84,12 @@ export class SignalView {
     this.clock.arrived(end, nowMs);
     this.ribbon.push(end - hop, end, frame);
     if (frame.signal) this.waveform.ring.push(end, hop, frame.signal);
-    if (!this.#seen || (this.waveform.amplitude === null && frame.signal)) this.#first();
+    if (!this.#seen || (this.waveform.amplitude === null && frame.signal)) this.#first(nowMs);
   }
 
-  #first() {
+  #first(nowMs) {
     this.#seen = true;
-    if (byId("scale").value === "auto") this.waveform.fit();
+    if (byId("scale").value === "auto") this.waveform.fit(nowMs);
     byId("overlay").hidden = this.waveform.ring.count > 0;
     if (this.waveform.ring.count === 0) setText(byId("overlay"), "The signal is switched off in the settings.");
   }
@@ -101,9 +106,11 @@ export class SignalView {
   fit(nowMs) {
     if (nowMs - this.#fitAt < FIT_MS || !this.#seen) return;
     this.#fitAt = nowMs;
-    if (byId("scale").value === "auto") this.waveform.fit();
-    const { amplitude } = this.waveform;
-    if (amplitude !== null) setText(byId("signal-note"), `±${Number(amplitude.toPrecision(2))} ${this.units} a lane, filtered`);
+    if (byId("scale").value === "auto") this.waveform.fit(nowMs);
+    const { amplitude, laneHeight } = this.waveform;
+    if (amplitude === null) return;
+    setText(byId("signal-note"), `±${Number(amplitude.toPrecision(2))} ${this.units} a lane, filtered`);
+    showBar(amplitude, laneHeight, this.units);
   }
 
   paint(nowMs) {

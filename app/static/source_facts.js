@@ -10,6 +10,7 @@
  * @property {string[]} gestures         names of its labels; empty where it has none
  * @property {object[]} aux              streams beside the EMG
  * @property {object | null} model       as /health has it; null where none reads the source
+ * @property {string | null} profile     of the person whose model it is; null where none was chosen
  * @property {string} advice             where no model reads it: what to do
  */
 
@@ -31,6 +32,7 @@ export function factsOf(health, source, model = readBy(health, source)) {
     gestures: source?.gesture_names ?? [],
     aux: source?.aux ?? [],
     model,
+    profile: source?.profile ?? null,
     advice: source?.advice ?? "",
   };
 }

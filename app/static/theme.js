@@ -8,7 +8,9 @@ export function installTheme(button, onChange, said = (theme) => `Theme: ${theme
   let theme = NAMES.includes(localStorage.getItem(KEY)) ? localStorage.getItem(KEY) : "auto";
   const show = () => {
     document.documentElement.dataset.theme = theme;
-    button.textContent = said(theme);
+    button.dataset.theme = theme;
+    if (!button.classList.contains("icon")) button.textContent = said(theme);
+    else for (const name of ["aria-label", "title"]) button.setAttribute(name, said(theme));
     onChange();
   };
   button.addEventListener("click", () => {

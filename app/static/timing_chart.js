@@ -1,9 +1,9 @@
 /** Age and latency of the last minute on a logarithmic scale, with p50 and p99. */
 
-import { figure } from "./elements.js";
+import { time } from "./elements.js";
 import { Surface } from "./surface.js";
 
-const LEFT = 38; // CSS pixels for the scale's figures
+const LEFT = 60; // CSS pixels for the scale's figures
 const BOTTOM = 18;
 
 /** Dots for frames, round for age and square for latency; lines for percentiles. */
@@ -27,7 +27,7 @@ export class TimingChart {
     this.#dots(nowMs, age, this.palette.accent, 2 * ratio);
     this.#lines(l50, l99, this.palette.soft);
     this.#lines(a50, a99, this.palette.accent);
-    const text = `Age p50 ${figure(a50)} ms, p99 ${figure(a99)} ms; latency p50 ${figure(l50)} ms, p99 ${figure(l99)} ms`;
+    const text = `Age ${time(a50)} ms p50, ${time(a99)} p99; latency ${time(l50)} ms p50, ${time(l99)} p99`;
     this.surface.canvas.setAttribute("aria-label", text);
   }
 
@@ -54,7 +54,7 @@ export class TimingChart {
       ink.fillStyle = this.palette.line;
       ink.fillRect(LEFT * ratio, y, width - LEFT * ratio, Math.max(1, ratio * 0.75));
       ink.fillStyle = this.palette.soft;
-      ink.fillText(String(Number(value.toPrecision(1))), (LEFT - 8) * ratio, Math.max(y, 7 * ratio));
+      ink.fillText(`${Number(value.toPrecision(1))} ms`, (LEFT - 8) * ratio, Math.max(y, 7 * ratio));
     }
     ink.textBaseline = "bottom";
     for (const share of [0, 0.5, 1]) {

@@ -1,18 +1,14 @@
 /** The signal of all channels, scrolling: each sample is drawn once into a strip, and frames are copies of its pixels. */
 
+import { AutoScale } from "./auto_scale.js";
 import { SignalRing } from "./ring.js";
 import { Surface } from "./surface.js";
 
 const KEPT_S = 12; // in the ring; a little more than the longest span
+const FIT_S = 2; // that the scale is fitted to
 const POINTS = 64; // most points a channel has in an event
-const OVERLAP = 1.6; // lanes a peak may reach beyond its own middle
+const MARGIN = 0.04; // of a lane, free above and below: a trace stays in its own
 const SWEEP_GAP = 14; // pixels between new and old when it does not scroll
-
-/** The next of 1, 1.5, 2, 3, 5, 7, 10, 15 ... */
-function nice(value) {
-  const power = 10 ** Math.floor(Math.log10(value));
-  return [1, 1.5, 2, 3, 5, 7, 10].map((step) => step * power).find((step) => step >= value * 0.999);
-}
 
 /** Lanes under each other, on one scale. */
 export class Waveform {
@@ -20,6 +16,7 @@ export class Waveform {
   #ink = this.#strip.getContext("2d", { alpha: false });
   #drawn = -Infinity; // position up to which the strip is drawn
   #shown = null; // right edge of the last paint, in pixels
+  #auto = new AutoScale();
 
   /**
    * @param {HTMLCanvasElement} canvas
@@ -32,6 +29,7 @@ export class Waveform {
     this.clock = clock;
     this.levels = []; // by channel: ok (also where nothing is known) | warn | bad
     this.sweeps = false; // true: the trace stands still and is overwritten, for those who want less motion
+    this.lanes = []; // of the ring's channels, those that are drawn, from above
     this.span = 5; // s
     this.amplitude = null; // model units that fill half a lane; null before it is known
     this.configure(1, 1000, 30);
@@ -44,8 +42,20 @@ export class Waveform {
     if (this.ring?.channels !== channels || this.ring?.capacity !== capacity) {
       this.ring = new SignalRing(channels, capacity);
     }
+    if (channels !== this.channels) this.lanes = Array.from({ length: channels }, (_, c) => c);
     [this.channels, this.rate] = [channels, rate];
     this.redraw();
+  }
+
+  /** Draw these channels and no others. */
+  show(lanes) {
+    this.lanes = lanes;
+    this.redraw();
+  }
+
+  /** What a trace has of its lane, in CSS pixels. */
+  get laneHeight() {
+    return ((1 - 2 * MARGIN) * this.surface.height) / this.surface.ratio / this.lanes.length;
   }
 
   clear() {
@@ -59,15 +69,18 @@ export class Waveform {
     this.#shown = null;
   }
 
-  /** The scale that suits what is there, with some reluctance to change. */
-  fit() {
-    const from = this.ring.newest - this.span * this.rate;
-    let most = 0;
-    for (let c = 0; c < this.channels; c += 1) most = Math.max(most, this.ring.amplitude(c, from, 0.96));
-    if (most === 0) return;
-    const wanted = nice(most);
-    const fits = this.amplitude !== null && most <= this.amplitude && wanted > this.amplitude / 3;
-    if (!fits) this.scaleTo(wanted);
+  /** Another signal has nothing to do with this one's scale. */
+  unfit() {
+    this.#auto.clear();
+    this.amplitude = null;
+  }
+
+  /** The scale that suits what came in the last seconds; one channel without an electrode does not count. */
+  fit(nowMs) {
+    const well = this.lanes.filter((c) => this.levels[c] !== "bad");
+    const from = this.ring.newest - FIT_S * this.rate;
+    const level = Math.max(...(well.length ? well : this.lanes).map((c) => this.ring.amplitude(c, from, 0.96)), 0);
+    this.scaleTo(this.#auto.next(level, this.amplitude, nowMs));
   }
 
   scaleTo(amplitude) {
@@ -134,32 +147,27 @@ export class Waveform {
     if (newest <= this.#drawn) return;
     // after a hidden tab: the newest wins, and nobody sees the rest
     this.#drawn = Math.max(this.#drawn, newest - this.span * this.rate * 1.5);
-    this.#prepare(this.#drawn * pixels, newest * pixels, pixels);
+    this.#prepare(this.#drawn * pixels, newest * pixels);
     for (const level of ["ok", "warn", "bad"]) this.#trace(level, this.#drawn, pixels);
     this.#drawn = newest;
   }
 
-  /** Paper, with a line each second. */
-  #prepare(from, to, pixels) {
+  /** Paper for the columns from one to another. */
+  #prepare(from, to) {
     const around = this.#strip.width;
-    const rect = (x, count) => {
-      const start = ((x % around) + around) % around;
-      this.#ink.fillRect(start, 0, Math.min(count, around - start), this.#strip.height);
-      if (start + count > around) this.#ink.fillRect(0, 0, start + count - around, this.#strip.height);
-    };
     const first = Math.floor(from) + 1;
-    this.#ink.fillStyle = this.palette.panel;
     const count = Math.min(Math.ceil(to) + 1 - first, around);
-    if (count > 0) rect(first, count);
-    this.#ink.fillStyle = this.palette.line;
-    const second = this.rate * pixels;
-    for (let x = Math.ceil(first / second) * second; x <= to + 1; x += second) rect(Math.floor(x), 1);
+    if (count <= 0) return;
+    const start = ((first % around) + around) % around;
+    this.#ink.fillStyle = this.palette.panel;
+    this.#ink.fillRect(start, 0, Math.min(count, around - start), this.#strip.height);
+    if (start + count > around) this.#ink.fillRect(0, 0, start + count - around, this.#strip.height);
   }
 
   /** One path for all channels of a level: min and max of each column, in the order of time. */
   #trace(level, from, pixels) {
-    const channels = Array.from({ length: this.channels }, (_, c) => c).filter((c) => (this.levels[c] ?? "ok") === level);
-    if (channels.length === 0) return;
+    const lanes = [...this.lanes.keys()].filter((lane) => (this.levels[this.lanes[lane]] ?? "ok") === level);
+    if (lanes.length === 0) return;
     const ink = this.#ink;
     const around = this.#strip.width;
     const begin = Math.max(0, this.ring.find(from) - 1);
@@ -168,7 +176,7 @@ export class Waveform {
     ink.lineWidth = level === "ok" ? this.surface.ratio * 0.9 : this.surface.ratio * 1.3;
     ink.lineJoin = "round";
     const path = new Path2D();
-    for (const channel of channels) this.#line(path, channel, begin, base, pixels);
+    for (const lane of lanes) this.#line(path, lane, begin, base, pixels);
     ink.stroke(path);
     if (this.ring.newest * pixels - base + 2 < around) return;
     ink.setTransform(1, 0, 0, 1, -around, 0); // the part that runs over the strip's end, at its beginning
@@ -176,12 +184,13 @@ export class Waveform {
     ink.setTransform(1, 0, 0, 1, 0, 0);
   }
 
-  #line(path, channel, begin, base, pixels) {
+  #line(path, lane, begin, base, pixels) {
     const { ring } = this;
-    const lane = this.#strip.height / this.channels;
-    const middle = (channel + 0.5) * lane;
-    const gain = lane / 2 / this.amplitude;
-    const most = lane * OVERLAP;
+    const channel = this.lanes[lane];
+    const tall = this.#strip.height / this.lanes.length;
+    const middle = (lane + 0.5) * tall;
+    const most = (0.5 - MARGIN) * tall;
+    const gain = most / this.amplitude;
     const y = (value) => middle - Math.max(-most, Math.min(most, value * gain));
     const hole = Math.max(4, (this.rate / 15) | 0); // samples without a point: they are missing
     let last = -Infinity;

@@ -1,16 +1,21 @@
 // The dashboard's pure modules.
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { AutoScale } from "../../app/static/auto_scale.js";
 import { needsOf } from "../../app/static/device_list.js";
+import { time } from "../../app/static/elements.js";
+import { LaneChoice } from "../../app/static/lane_choice.js";
 import { EventLog, jsonLines } from "../../app/static/log.js";
 import { noticeOf } from "../../app/static/notice.js";
-import { curl, DEFAULTS, spoken } from "../../app/static/options.js";
+import { curl, DEFAULTS, spoken, votesFor } from "../../app/static/options.js";
 import { namesIn } from "../../app/static/recordings_panel.js";
+import { clockTime, positionAfter } from "../../app/static/replay_bar.js";
 import { SignalRing } from "../../app/static/ring.js";
 import { Scores } from "../../app/static/scores.js";
 import { ScrollClock } from "../../app/static/scroll.js";
 import { Segments } from "../../app/static/segments.js";
 import { factsOf } from "../../app/static/source_facts.js";
+import { barOf } from "../../app/static/time_axis.js";
 import { Timings } from "../../app/static/timings.js";
 import { saying, spanOf } from "../../app/static/values_panel.js";
 
@@ -123,6 +128,84 @@ test("scores count only frames with a label that the model knows", () => {
   assert.deepEqual([scores.frames, scores.labelled, scores.accuracy, scores.rawAccuracy], [4, 2, 0.5, 1]);
   assert.deepEqual([scores.share(1, 0), scores.share(1, 1), scores.share(0, 0)], [0.5, 0.5, null]);
   assert.deepEqual([...scores.predicted], [2, 2]);
+});
+
+test("accuracy is the mean over the gestures that came: much rest, which is easy, does not pass for glory", () => {
+  const scores = new Scores(["rest", "fist", "point"]);
+  for (let k = 0; k < 98; k += 1) scores.push({ prediction: 0, decision: 0, truth: "rest" });
+  scores.push({ prediction: 1, decision: 0, truth: "fist" });
+  scores.push({ prediction: 0, decision: 0, truth: "fist" });
+  assert.deepEqual([scores.accuracy, scores.rawAccuracy, scores.seen], [0.5, 0.75, 2]); // plainly counted: 0.98
+  assert.deepEqual([...scores.truths], [98, 2, 0]);
+  scores.clear();
+  assert.deepEqual([scores.accuracy, scores.seen], [null, 0]);
+});
+
+test("a scale grows with the signal, stays where that is small for a while, and shrinks only after a minute", () => {
+  const scale = new AutoScale();
+  let amplitude = null;
+  const over = (from, to, level) => {
+    const seen = new Set();
+    for (let s = from; s < to; s += 1) seen.add((amplitude = scale.next(level, amplitude, s * 1000)));
+    return [...seen];
+  };
+  assert.deepEqual(over(0, 5, 40), [50]);
+  assert.deepEqual(over(5, 8, 140), [150]);
+  assert.deepEqual(over(8, 60, 3), [150]); // rest between gestures
+  assert.deepEqual(over(60, 63, 160), [150]); // some peaks
+  assert.deepEqual(over(63, 120, 3), [150]);
+  assert.deepEqual(over(120, 140, 3), [150, 3]);
+  assert.equal(new AutoScale().next(0, null, 0), null); // nothing is known of a flat line
+});
+
+test("a scale bar is a round number of units, within its lane, and one that can be seen", () => {
+  for (const [amplitude, lanePx, value] of [[100, 40, 200], [30, 40, 50], [0.002, 25, 0.002], [500, 22, 1000]]) {
+    const bar = barOf(amplitude, lanePx);
+    assert.ok(Math.abs(bar.value - value) < value * 1e-9, `${bar.value} of ${amplitude}`);
+    assert.ok(bar.lanes <= 1.001 && bar.lanes * lanePx >= 10);
+  }
+  const dense = barOf(100, 4); // 64 lanes: as high as several of them
+  assert.deepEqual([dense.value, dense.lanes], [500, 2.5]);
+});
+
+test("a lane is shown alone and then with the others again, or hidden, and never is there none", () => {
+  const lanes = new LaneChoice(3);
+  lanes.hide(1);
+  assert.deepEqual([lanes.shown, lanes.hidden], [[0, 2], 1]);
+  lanes.alone(2);
+  assert.deepEqual(lanes.shown, [2]);
+  lanes.alone(2);
+  assert.deepEqual(lanes.shown, [0, 2]);
+  lanes.hide(0);
+  lanes.hide(2);
+  assert.deepEqual(lanes.shown, [2]);
+  lanes.all();
+  assert.deepEqual([lanes.shown, lanes.hidden], [[0, 1, 2], 0]);
+});
+
+test("five votes are asked for where neither model nor profile says how to decide, and it is known that they do not", () => {
+  assert.equal(votesFor({ decision: null }, null), 5);
+  assert.equal(votesFor({ decision: { votes: 1, enter: 0.6 } }, null), null);
+  assert.equal(votesFor({ decision: null }, "anna"), null);
+  assert.equal(votesFor({}, null), null);
+  assert.equal(votesFor(null, null), null);
+});
+
+test("a time has two digits that matter", () => {
+  assert.deepEqual([0.938, 5.13, 12.7, 140.2, null].map(time), ["0.94", "5.1", "13", "140", "–"]);
+});
+
+test("a replay runs on between two answers at its own speed, begins again at its end, and stands still where it waits", () => {
+  const position = { position_seconds: 58, duration_seconds: 60, paused: false };
+  assert.deepEqual([positionAfter(position, 1), positionAfter(position, 3), positionAfter(position, 1, 3)], [59, 1, 1]);
+  assert.equal(positionAfter({ ...position, paused: true }, 30), 58);
+  assert.deepEqual([0, 65.9, 3600, 36_061].map(clockTime), ["0:00", "1:05", "1:00:00", "10:01:01"]);
+});
+
+test("a replay that waits because somebody wanted it is no trouble", () => {
+  const stalled = { ...CALM, state: "stalled", health: { source: { name: "recording", state: "stalled", error: null } } };
+  assert.match(noticeOf(stalled).title, /recording is stalled/);
+  assert.equal(noticeOf({ ...stalled, paused: true }), null);
 });
 
 test("a log is bounded, can be looked through by kind and words, and is written as JSON lines", () => {

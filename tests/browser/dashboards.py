@@ -64,9 +64,29 @@ class Dashboard:
         self.page.goto(self.url + query)
         return self.until("dashboard.monitor.health || dashboard.monitor.trouble")
 
-    def start(self) -> Dashboard:
-        self.page.get_by_role("button", name="Start", exact=True).click()
+    def live(self) -> Dashboard:
+        """Wait until it streams, as it does when it is opened."""
         return self.reads("#status-text", "Live")
+
+    def stop(self) -> Dashboard:
+        self.page.get_by_role("button", name="Stop", exact=True).click()
+        return self.reads("#status-text", "Stopped")
+
+    def start(self) -> Dashboard:
+        """Have it stream again."""
+        self.page.get_by_role("button", name="Start", exact=True).click()
+        return self.live()
+
+    def settings(self) -> Dashboard:
+        """Unfold the stream's form."""
+        if self.page.locator("#settings").is_hidden():
+            self.page.get_by_role("button", name="Settings", exact=True).click()
+        return self
+
+    def option(self, label: str, value: str) -> Dashboard:
+        """Fill in a field of the stream's form."""
+        self.settings().page.get_by_label(label).fill(value)
+        return self
 
     def until(self, expression: str, seconds: float = PATIENCE_MS / 1e3) -> Dashboard:
         ends = time.monotonic() + seconds

@@ -22,8 +22,8 @@ def take(browser: Any, name: str, settings: dict[str, str], votes: str, scheme: 
     """Have a dashboard run for a minute, and keep it as it is when a gesture is being held."""
     with tempfile.TemporaryDirectory() as folder, gunicorn(Path(folder), **settings) as live:
         dashboard = Dashboard(browser, live.url, viewport=SIZE, color_scheme=scheme).open()
-        dashboard.page.get_by_label("Votes").fill(votes)
-        dashboard.start().page.wait_for_timeout(FULL_S * 1e3)
+        dashboard.option("Votes", votes)
+        dashboard.live().page.wait_for_timeout(FULL_S * 1e3)
         dashboard.until(HELD, seconds=60)
         dashboard.page.wait_for_timeout(500)
         dashboard.page.screenshot(path=IMAGES / f"{name}.png")

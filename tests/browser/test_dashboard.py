@@ -28,7 +28,7 @@ def dashboard(browser: Any, server: Live) -> Iterator[Dashboard]:
 
 @pytest.mark.smoke
 def test_started_it_shows_predictions_that_change_and_a_signal_that_moves(dashboard: Dashboard) -> None:
-    dashboard.open().start()
+    dashboard.open().live()
     dashboard.until(
         "dashboard.frame && dashboard.frame.frame > 30 && dashboard.signal.waveform.amplitude > 0"
     )
@@ -43,12 +43,12 @@ def test_started_it_shows_predictions_that_change_and_a_signal_that_moves(dashbo
 
 @pytest.mark.alone
 def test_it_is_as_fast_as_it_was_asked_to_be(dashboard: Dashboard) -> None:
-    dashboard.open().start().until("dashboard.frame && dashboard.frame.frame > 60")
+    dashboard.open().live().until("dashboard.frame && dashboard.frame.frame > 60")
     assert float(dashboard.text("#fps-got")) == pytest.approx(30, abs=3)
 
 
 def test_it_is_quiet_and_asks_nobody_else(dashboard: Dashboard, server: Live) -> None:
-    dashboard.open().start().until("dashboard.frame && dashboard.frame.frame > 60")
+    dashboard.open().live().until("dashboard.frame && dashboard.frame.frame > 60")
     dashboard.until("dashboard.monitor.poll && document.getElementById('streams').textContent === '1'")
     assert dashboard.complaints == []
     assert dashboard.hosts == {f"127.0.0.1:{server.port}"}
@@ -69,24 +69,108 @@ def test_its_policy_lets_no_inline_script_run(dashboard: Dashboard) -> None:
 
 
 def test_stopped_it_closes_the_stream(dashboard: Dashboard, server: Live) -> None:
-    dashboard.open().start().until("dashboard.frame")
-    dashboard.page.get_by_role("button", name="Stop", exact=True).click()
-    dashboard.reads("#status-text", "Not started").reads("#streams", "0")
+    dashboard.open().live().until("dashboard.frame")
+    dashboard.stop().reads("#streams", "0")
+
+
+def test_stopped_it_stays_so_until_somebody_starts_it(dashboard: Dashboard) -> None:
+    """Also when the server answers again and again meanwhile, which is what starts it when it is opened."""
+    dashboard.open().live().stop()
+    asked = (
+        "performance.getEntriesByType('resource').filter((one) => one.name.endsWith('/emg/sources')).length"
+    )
+    seen = dashboard.page.evaluate(asked)
+    dashboard.until(f"{asked} > {seen} + 1")
+    assert dashboard.text("#status-text") == "Stopped"
+    dashboard.start()
+
+
+def test_a_channel_is_shown_alone_and_hidden_by_click_and_by_keyboard(dashboard: Dashboard) -> None:
+    dashboard.open().live().until("dashboard.signal.waveform.amplitude > 0")
+    page = dashboard.page
+    shown = "dashboard.signal.waveform.lanes"
+    page.get_by_role("button", name="3", exact=True).click()
+    assert page.evaluate(shown) == [2]
+    assert page.locator("#lane-names li:visible").all_inner_texts() == ["3"]
+    page.get_by_role("button", name="3", exact=True).click()
+    assert len(page.evaluate(shown)) == 16
+    page.locator("#lane-names li").nth(4).hover()
+    page.get_by_role("button", name="Hide 5").click()
+    assert page.evaluate(f"{shown}.includes(4)") is False
+    page.get_by_role("button", name="1", exact=True).focus()
+    for key in ("ArrowDown", "Delete"):
+        page.keyboard.press(key)
+    assert page.evaluate(shown) == [0, 2, 3, *range(5, 16)]
+    assert page.evaluate("document.activeElement.textContent") == "3"  # not lost with what was hidden
+    page.keyboard.press("Enter")
+    assert page.evaluate(shown) == [2]
+    page.locator("#waveform").click()
+    page.get_by_role("button", name="Show 2 hidden").click()
+    assert len(page.evaluate(shown)) == 16
+    assert dashboard.complaints == []
+
+
+def test_the_wall_view_has_decision_truth_and_signal_alone(dashboard: Dashboard) -> None:
+    page = dashboard.page
+    page.goto(f"{dashboard.url}/#wall")
+    dashboard.live().until("dashboard.signal.waveform.amplitude > 0")
+    for selector, there in (("#decision", True), ("#truth", True), ("#waveform", True), ("#raw", False)):
+        assert page.locator(selector).is_visible() is there, selector
+    for selector in (".bar h1", ".tiles", ".side", ".log", "#confidence"):
+        assert not page.locator(selector).is_visible(), selector
+    dashboard.until("dashboard.frame.decision_label !== 'rest'", seconds=60)
+    high = page.evaluate(
+        "parseFloat(getComputedStyle(document.getElementById('decision')).fontSize) / innerHeight"
+    )
+    assert high > 0.15
+    assert page.evaluate("document.documentElement.scrollHeight <= innerHeight")
+    dashboard.keep("wall")
+    page.keyboard.press("Escape")
+    assert page.locator(".tiles").is_visible()
+    assert "#wall" not in page.url
+    page.keyboard.press("w")
+    assert not page.locator(".tiles").is_visible()
+    page.get_by_role("button", name="Leave the wall view").click()
+    assert page.locator(".tiles").is_visible()
+    dashboard.settings().page.get_by_label("Frames a second").focus()
+    page.keyboard.press("w")  # what is typed into a field is none of its business
+    assert page.locator(".tiles").is_visible()
+
+
+def test_what_one_looks_at_is_above_the_fold_of_a_small_screen(browser: Any, server: Live) -> None:
+    dashboard = Dashboard(browser, server.url, viewport={"width": 1280, "height": 720})
+    dashboard.open().live().until("dashboard.signal.waveform.amplitude > 0")
+    for selector in (
+        "#decision",
+        "#truth",
+        "#confidence",
+        "#waveform",
+        "#ribbon",
+        "#axis",
+        "#age-p50",
+        "#dropped",
+    ):
+        box = dashboard.page.locator(selector).bounding_box()
+        assert box is not None, selector
+        assert box["y"] >= 0, selector
+        assert box["y"] + box["height"] <= 720, selector
+    dashboard.keep("small-screen")
+    dashboard.page.context.close()
 
 
 def test_a_duration_ends_the_stream_and_says_so(dashboard: Dashboard) -> None:
-    dashboard.open()
-    dashboard.page.get_by_label("Duration, s").fill("1")
-    dashboard.start().reads("#notice-title", "The stream is complete.")
+    dashboard.open().live()
+    dashboard.option("Duration, s", "1")
+    dashboard.reads("#notice-title", "The stream is complete.")
     frames = int(dashboard.text("#notice-text").split()[0])  # one that the page was too slow for is dropped
     assert frames + dashboard.page.evaluate("dashboard.frame.dropped") == pytest.approx(30, abs=1)
 
 
 def test_options_go_to_the_server_as_they_are_shown(dashboard: Dashboard) -> None:
-    dashboard.alone().open()
-    dashboard.page.get_by_label("Votes").fill("7")
-    dashboard.page.get_by_label("Frames a second").fill("50")
-    dashboard.page.get_by_label("Min. confidence").fill("0.5")
+    dashboard.alone().open().live().stop()
+    dashboard.option("Votes", "7")
+    dashboard.option("Frames a second", "50")
+    dashboard.option("Min. confidence", "0.5")
     with dashboard.page.expect_request("**/infer/stream") as asked:
         dashboard.start()
     expected = {"fps": 50, "votes": 7, "min_confidence": 0.5, "include_signal": True}
@@ -97,15 +181,15 @@ def test_options_go_to_the_server_as_they_are_shown(dashboard: Dashboard) -> Non
 
 def test_the_curl_line_works_as_it_stands(dashboard: Dashboard) -> None:
     dashboard.open()
-    dashboard.page.get_by_label("Duration, s").fill("0.5")
+    dashboard.option("Duration, s", "0.5")
     run = subprocess.run(dashboard.text("#curl"), shell=True, capture_output=True, timeout=20, check=True)
     assert run.stdout.count(b'"prediction"') == 15
     assert b'"status":"completed"' in run.stdout
 
 
 def test_a_changed_option_counts_at_once(dashboard: Dashboard) -> None:
-    dashboard.open().start().until("dashboard.frame")
-    dashboard.page.get_by_label("Frames a second").fill("10")
+    dashboard.open().live().until("dashboard.frame")
+    dashboard.option("Frames a second", "10")
     dashboard.reads("#fps-asked", "10").until(
         "Math.abs(dashboard.timings.age.rate(performance.now()) - 10) < 1"
     )
@@ -113,22 +197,20 @@ def test_a_changed_option_counts_at_once(dashboard: Dashboard) -> None:
 
 def test_a_wrong_option_is_said_beside_its_field(dashboard: Dashboard) -> None:
     dashboard.open()
-    dashboard.page.get_by_label("Frames a second").fill("9999")
-    dashboard.page.get_by_role("button", name="Start", exact=True).click()
+    dashboard.option("Frames a second", "9999")
     dashboard.reads("#option-fps-error", "at most EMG_MAX_FPS").reads("#status-text", "Refused")
     dashboard.keep("refused")
 
 
 def test_a_missing_engine_is_said_with_the_reason_and_the_cure(dashboard: Dashboard) -> None:
     dashboard.open()
-    dashboard.page.get_by_label("Backend").select_option("tensorrt")
-    dashboard.page.get_by_role("button", name="Start", exact=True).click()
+    dashboard.settings().page.get_by_label("Backend").select_option("tensorrt")
     dashboard.reads("#notice-title", "tensorrt is not available here.")
     assert len(dashboard.text("#notice-text")) > 20
 
 
 def test_hidden_it_draws_nothing_and_shown_it_is_at_the_newest_at_once(dashboard: Dashboard) -> None:
-    dashboard.open().start().until("dashboard.frame && dashboard.frame.frame > 30")
+    dashboard.open().live().until("dashboard.frame && dashboard.frame.frame > 30")
     dashboard.hide(True)
     drawn, frame = dashboard.page.evaluate("[dashboard.screen.drawn, dashboard.frame.frame]")
     dashboard.until(f"dashboard.frame.frame > {frame + 90}")
@@ -146,7 +228,7 @@ def test_hidden_it_draws_nothing_and_shown_it_is_at_the_newest_at_once(dashboard
 
 
 def test_frozen_by_the_browser_it_goes_on_with_the_newest(dashboard: Dashboard) -> None:
-    dashboard.open().start().until("dashboard.frame && dashboard.frame.frame > 30")
+    dashboard.open().live().until("dashboard.frame && dashboard.frame.frame > 30")
     session = dashboard.page.context.new_cdp_session(dashboard.page)
     session.send("Page.setWebLifecycleState", {"state": "frozen"})
     dashboard.page.wait_for_timeout(3000)
@@ -155,7 +237,7 @@ def test_frozen_by_the_browser_it_goes_on_with_the_newest(dashboard: Dashboard) 
 
 
 def test_the_log_can_be_paused_filtered_and_saved(dashboard: Dashboard, tmp_path: Path) -> None:
-    dashboard.open().start()
+    dashboard.open().live()
     rows = "document.querySelectorAll('#log-entries li').length"
     dashboard.page.get_by_label("frame", exact=True).check()
     dashboard.until(f"{rows} > 20")
@@ -176,20 +258,22 @@ def test_the_log_can_be_paused_filtered_and_saved(dashboard: Dashboard, tmp_path
 
 
 def test_it_is_usable_by_keyboard_alone(dashboard: Dashboard) -> None:
-    dashboard.open()
+    dashboard.open().live()
     dashboard.page.keyboard.press("Tab")
     assert dashboard.page.evaluate("document.activeElement.className") == "skip"
-    for _ in range(6):
+    for _ in range(10):
         dashboard.page.keyboard.press("Tab")
         if dashboard.page.evaluate("document.activeElement.id") == "toggle":
             break
+    dashboard.page.keyboard.press("Enter")
+    dashboard.reads("#status-text", "Stopped")
     dashboard.page.keyboard.press("Enter")
     dashboard.reads("#status-text", "Live")
 
 
 def test_it_is_readable_on_a_phone(browser: Any, server: Live) -> None:
     dashboard = Dashboard(browser, server.url, viewport=PHONE, device_scale_factor=2, has_touch=True)
-    dashboard.open().start().until("dashboard.frame && dashboard.frame.frame > 60")
+    dashboard.open().live().until("dashboard.frame && dashboard.frame.frame > 60")
     assert dashboard.page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
     small = dashboard.page.evaluate("""() => [...document.querySelectorAll("button, select, input")]
         .filter((e) => e.offsetParent && e.offsetHeight < 24 && e.type !== "checkbox").map((e) => e.id)""")
@@ -201,7 +285,7 @@ def test_it_is_readable_on_a_phone(browser: Any, server: Live) -> None:
 
 def test_the_theme_follows_the_system_and_can_be_chosen(browser: Any, server: Live) -> None:
     dashboard = Dashboard(browser, server.url, color_scheme="dark")
-    dashboard.open().start().until("dashboard.frame && dashboard.frame.frame > 90")
+    dashboard.open().live().until("dashboard.frame && dashboard.frame.frame > 90")
     colour = "getComputedStyle(document.body).backgroundColor"
     dark = dashboard.page.evaluate(colour)
     dashboard.keep("dark")
@@ -213,7 +297,7 @@ def test_the_theme_follows_the_system_and_can_be_chosen(browser: Any, server: Li
 
 def test_with_less_motion_the_trace_stands_still_and_is_overwritten(browser: Any, server: Live) -> None:
     dashboard = Dashboard(browser, server.url, reduced_motion="reduce")
-    dashboard.open().start().until("dashboard.frame && dashboard.frame.frame > 60")
+    dashboard.open().live().until("dashboard.frame && dashboard.frame.frame > 60")
     assert dashboard.page.evaluate("dashboard.signal.waveform.sweeps")
     before = dashboard.pixels()
     dashboard.until("dashboard.frame.frame > 90")
@@ -224,7 +308,7 @@ def test_with_less_motion_the_trace_stands_still_and_is_overwritten(browser: Any
 def test_a_killed_server_is_seen_and_a_new_one_found(browser: Any, tmp_path: Path) -> None:
     with gunicorn(tmp_path) as live:
         dashboard = Dashboard(browser, live.url)
-        dashboard.open().start().until("dashboard.frame && dashboard.frame.frame > 20")
+        dashboard.open().live().until("dashboard.frame && dashboard.frame.frame > 20")
         live.process.send_signal(signal.SIGSTOP)  # the master starts no other yet
         for pid in live.workers():
             os.kill(pid, signal.SIGKILL)

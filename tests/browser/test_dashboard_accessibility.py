@@ -35,7 +35,7 @@ def violations(dashboard: Dashboard) -> list[str]:
 @pytest.mark.parametrize("viewport", [DESKTOP, PHONE], ids=["desktop", "phone"])
 def test_live_it_has_no_violations(browser: Any, server: Live, scheme: str, viewport: dict[str, int]) -> None:
     dashboard = Dashboard(browser, server.url, color_scheme=scheme, viewport=viewport)
-    dashboard.open().start().until("dashboard.scores.labelled > 60")
+    dashboard.open().live().until("dashboard.scores.labelled > 60")
     dashboard.reads("#lane-names", "flat")
     assert violations(dashboard) == []
     dashboard.page.context.close()
@@ -45,8 +45,7 @@ def test_live_it_has_no_violations(browser: Any, server: Live, scheme: str, view
 def test_in_trouble_it_has_no_violations(browser: Any, server: Live, scheme: str) -> None:
     dashboard = Dashboard(browser, server.url, color_scheme=scheme)
     dashboard.open()
-    dashboard.page.get_by_label("Frames a second").fill("9999")
-    dashboard.page.get_by_role("button", name="Start", exact=True).click()
+    dashboard.option("Frames a second", "9999")
     dashboard.reads("#status-text", "Refused")
     assert violations(dashboard) == []
     dashboard.page.get_by_role("button", name="API key").click()

@@ -86,7 +86,7 @@ def frames_of(dashboard: Dashboard, classes: int) -> None:
 
 
 def test_another_model_is_chosen_under_a_running_stream_and_gone_back_from(dashboard: Dashboard) -> None:
-    dashboard.open().start()
+    dashboard.open().live()
     frames_of(dashboard, 7)
     dashboard.reads("#model-name", SHIPPED).reads("#model-about", "Version 2.0.0").reads(
         "#model-about", "7 classes"
@@ -117,7 +117,7 @@ def test_another_model_is_chosen_under_a_running_stream_and_gone_back_from(dashb
 
 def test_what_the_model_before_said_stays_as_it_was(dashboard: Dashboard, server: Live) -> None:
     """Rest is relax to the new one: the old one's stays rest, a thin line, in the same strip."""
-    dashboard.open().start().until(f"{RUNS}.some((run) => run.kind) && {RUNS}.some((run) => !run.kind)", 60)
+    dashboard.open().live().until(f"{RUNS}.some((run) => run.kind) && {RUNS}.some((run) => !run.kind)", 60)
     use(server, "renamed")
     frames_of(dashboard, 4)
     dashboard.until(f"{RUNS}.some(({{ label }}) => ['grasp', 'spread', 'bend'].includes(label))", 60)
@@ -131,7 +131,7 @@ def test_what_the_model_before_said_stays_as_it_was(dashboard: Dashboard, server
 
 
 def test_no_model_any_more_leaves_the_signal_and_the_way_back(dashboard: Dashboard, server: Live) -> None:
-    dashboard.open().start()
+    dashboard.open().live()
     frames_of(dashboard, 7)
     choose(dashboard, "No model")
     dashboard.reads("#model-name", "No model").reads("#gesture-title", "No model reads this source.")
@@ -152,10 +152,10 @@ def test_a_tab_that_opens_later_and_one_that_comes_back_know_the_model_of_now(
 ) -> None:
     """The second tab joins the stream of the first in its worker; the server's /health has the model of the start."""
     context = browser.new_context()
-    first = Dashboard(browser, server.url, context=context).open().start()
+    first = Dashboard(browser, server.url, context=context).open().live()
     use(server, "renamed")
     frames_of(first, 4)
-    second = Dashboard(browser, server.url, context=context).open().start()
+    second = Dashboard(browser, server.url, context=context).open().live()
     frames_of(second, 4)
     assert server.stats()["active_streams"] == 1
     assert [names(one) for one in (first, second)] == [list(CALLED)] * 2
@@ -172,7 +172,7 @@ def test_a_tab_that_opens_later_and_one_that_comes_back_know_the_model_of_now(
 def test_a_swap_while_the_connection_is_cut_is_known_after_it(browser: Any, server: Live) -> None:
     """The stream is told again; by it alone, as the poll is kept from saying anything."""
     with CuttingProxy(server.port) as proxy:
-        dashboard = Dashboard(browser, proxy.url).alone().open().start()
+        dashboard = Dashboard(browser, proxy.url).alone().open().live()
         frames_of(dashboard, 7)
         dashboard.page.route("**/emg/sources", lambda route: route.abort())
         proxy.refuses = True
@@ -242,7 +242,7 @@ def test_while_it_is_opened_that_is_said_and_then_why_not(dashboard: Dashboard, 
 def test_a_profile_is_chosen_and_gone_back_from(dashboard: Dashboard, server: Live) -> None:
     profile = {"person": "S01", "model": "few", "decision": {"votes": 3}, "notes": "left forearm"}
     said(f"{server.url}/profiles/anna", "PUT", profile)
-    dashboard.open().start()
+    dashboard.open().live()
     frames_of(dashboard, 7)
     choose(dashboard, "anna")
     frames_of(dashboard, 4)
@@ -295,7 +295,7 @@ def test_panel_and_dialog_have_no_violations(
 ) -> None:
     dashboard = Dashboard(browser, server.url, color_scheme=scheme, viewport=viewport)
     use(server, "renamed")
-    dashboard.open().start()
+    dashboard.open().live()
     frames_of(dashboard, 4)
     assert violations(dashboard) == []
     assert dashboard.page.evaluate("document.documentElement.scrollWidth") == viewport["width"]

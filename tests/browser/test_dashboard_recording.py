@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +17,61 @@ RECORDING = ROOT.parent / "shared" / "data" / "emg" / "myo-readings" / "S06.npz"
 pytestmark = MARKS
 
 
+@pytest.fixture(scope="module")
+def replayed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
+    settings = {"EMG_MODE": "ninapro", "EMG_RECORDING": str(RECORDING), "EMG_MODEL": "myo-8ch-200hz"}
+    with gunicorn(tmp_path_factory.mktemp("replay"), **settings, EMG_SPEED="4") as live:
+        yield live
+
+
 @pytest.mark.data
 @pytest.mark.skipif(not RECORDING.exists(), reason="the shared recordings are absent")
-def test_a_labelled_replay_reaches_an_accuracy_number_and_a_matrix(browser: Any, tmp_path: Path) -> None:
-    settings = {"EMG_MODE": "ninapro", "EMG_RECORDING": str(RECORDING), "EMG_MODEL": "myo-8ch-200hz"}
-    with gunicorn(tmp_path, **settings, EMG_SPEED="4") as live:
-        dashboard = Dashboard(browser, live.url)
-        dashboard.open()
-        dashboard.page.get_by_label("Votes").fill("5")
-        dashboard.start().until("dashboard.scores.labelled > 900", seconds=60)
-        figures = "[dashboard.scores.accuracy, dashboard.scores.rawAccuracy, dashboard.scores.labelled]"
-        accuracy, raw, labelled = dashboard.page.evaluate(figures)
-        assert 0.5 < raw <= 1  # a person the model has seen; chance is 1 in 8
-        assert 0.5 < accuracy <= 1
-        assert dashboard.page.evaluate("dashboard.scores.matrix.reduce((a, b) => a + b)") >= labelled
-        assert dashboard.text("#accuracy").endswith("%")
-        dashboard.reads("#fps-speed", "× 4")
-        cells = dashboard.page.locator("#matrix td").all_inner_texts()
-        assert len(cells) == 64
-        assert any(int(cell) > 50 for cell in cells if cell)
-        assert dashboard.complaints == []
-        dashboard.keep("replay")
-        dashboard.page.context.close()
+def test_a_replay_is_paused_and_sent_elsewhere_by_its_bar(browser: Any, replayed: Live) -> None:
+    dashboard = Dashboard(browser, replayed.url)
+    dashboard.open().live().reads("#replay-file", "S06")
+    page = dashboard.page
+    whole = page.evaluate("dashboard.replay.position.duration_seconds")
+    page.get_by_label("Position in the recording").evaluate(
+        f"(bar) => {{ bar.value = {whole / 2}; bar.dispatchEvent(new Event('change')); }}"
+    )
+    dashboard.until(f"dashboard.replay.position.position_seconds >= {whole / 2}")
+    page.get_by_role("button", name="Pause the recording").click()
+    dashboard.reads("#status-text", "Paused").reads("#decision", "Rest")
+    assert page.locator("#notice").is_hidden()
+    newest = page.evaluate("dashboard.frame.sample_index")
+    before = dashboard.text("#replay-time")
+    page.get_by_label("Position in the recording").focus()
+    page.keyboard.press("Home")
+    dashboard.reads("#replay-time", "0:00 /")
+    assert before != dashboard.text("#replay-time")
+    page.get_by_role("button", name="Play the recording").click()
+    dashboard.live().until(f"dashboard.frame.sample_index > {newest}")
+    dashboard.until("dashboard.replay.position.position_seconds > 1")
+    dashboard.keep("replay-bar")
+    assert dashboard.complaints == []
+    page.context.close()
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not RECORDING.exists(), reason="the shared recordings are absent")
+def test_a_labelled_replay_reaches_an_accuracy_number_and_a_matrix(browser: Any, replayed: Live) -> None:
+    dashboard = Dashboard(browser, replayed.url)
+    dashboard.open().live()
+    dashboard.option("Votes", "5")
+    dashboard.until("dashboard.scores.labelled > 900", seconds=60)
+    figures = "[dashboard.scores.accuracy, dashboard.scores.rawAccuracy, dashboard.scores.labelled]"
+    accuracy, raw, labelled = dashboard.page.evaluate(figures)
+    assert 0.5 < raw <= 1  # a person the model has seen; chance is 1 in 8
+    assert 0.5 < accuracy <= 1
+    assert dashboard.page.evaluate("dashboard.scores.matrix.reduce((a, b) => a + b)") >= labelled
+    assert dashboard.text("#accuracy").endswith("%")
+    dashboard.reads("#fps-speed", "× 4")
+    cells = dashboard.page.locator("#matrix tbody td:not(.count)").all_inner_texts()
+    assert len(cells) == 64
+    assert any(int(cell) > 50 for cell in cells if cell)
+    assert dashboard.complaints == []
+    dashboard.keep("replay")
+    dashboard.page.context.close()
 
 
 def test_a_recording_with_prompts_is_made_and_taken_home(browser: Any, server: Live, tmp_path: Path) -> None:
@@ -98,5 +132,5 @@ def test_a_server_that_does_not_record_or_judge_is_quoted_and_all_else_goes_on(
         dashboard.page.route(f"**/emg/{path}", lambda route: route.fulfill(**answer))
     dashboard.open().reads("#recordings-plain", "this proxy lets none through")
     dashboard.reads("#quality-plain", "this proxy lets none through")
-    dashboard.start().until("dashboard.frame && document.getElementById('notice').hidden")
+    dashboard.live().until("dashboard.frame && document.getElementById('notice').hidden")
     dashboard.page.context.close()

@@ -49,7 +49,7 @@ def test_a_seventh_dashboard_loads_and_streams_and_all_of_them_are_one_stream(
     tab: Opens, server: Live
 ) -> None:
     """Each had a connection of its own, so the browser had none left for the seventh page."""
-    dashboards = [tab().start() for _ in range(7)]
+    dashboards = [tab().live() for _ in range(7)]
     for dashboard in dashboards:
         dashboard.page.evaluate(LISTEN)
     for dashboard in dashboards:
@@ -63,7 +63,7 @@ def test_a_seventh_dashboard_loads_and_streams_and_all_of_them_are_one_stream(
 def test_the_dashboard_that_came_first_goes_and_the_others_miss_no_frame(
     tab: Opens, server: Live, crashed: bool
 ) -> None:
-    first, *others = [tab().start() for _ in range(3)]
+    first, *others = [tab().live() for _ in range(3)]
     for dashboard in others:
         dashboard.page.evaluate(LISTEN)
     frames(others[0], 10)
@@ -85,12 +85,11 @@ def test_the_dashboard_that_came_first_goes_and_the_others_miss_no_frame(
 
 def test_a_dashboard_that_asks_for_something_else_has_its_own_stream(tab: Opens, server: Live) -> None:
     first, other = tab(), tab()
-    other.page.get_by_label("Frames a second").fill("10")
-    first.start()
-    other.start()
+    first.live()
+    other.live().option("Frames a second", "10")
     until(lambda: server.stats()["active_streams"] == 2)
     assert sorted(group["fps"] for group in server.stats()["groups"]) == [10, 30]
-    other.page.get_by_role("button", name="Stop", exact=True).click()
+    other.stop()
     until(lambda: server.stats()["active_streams"] == 1)
     first.page.evaluate(LISTEN)
     assert frames(first, 10)
@@ -99,9 +98,8 @@ def test_a_dashboard_that_asks_for_something_else_has_its_own_stream(tab: Opens,
 def test_a_dashboard_that_comes_later_is_live_at_once_and_one_that_stops_stops_alone(
     tab: Opens, server: Live
 ) -> None:
-    first, other = tab().start(), tab().start()
-    first.page.get_by_role("button", name="Stop", exact=True).click()
-    first.reads("#status-text", "Not started")
+    first, other = tab().live(), tab().live()
+    first.stop()
     other.page.evaluate(LISTEN)
     heard = frames(other, 20)
     assert heard == list(range(heard[0], heard[0] + len(heard)))

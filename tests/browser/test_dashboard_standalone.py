@@ -81,7 +81,7 @@ class TestInChromium:
             dashboard.page.wait_for_url("**server=**")
             dashboard.complaints.clear()  # there was nobody at the address before
             dashboard.hosts.clear()
-            dashboard.open(f"?server={live.url}").start().until(
+            dashboard.open(f"?server={live.url}").live().until(
                 "dashboard.frame && dashboard.frame.frame > 20"
             )
             assert dashboard.complaints == []

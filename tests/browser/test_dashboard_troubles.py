@@ -50,7 +50,7 @@ def test_without_a_key_it_asks_for_one_and_a_wrong_one_is_said(
     dashboard.reads("#status-text", "Refused")
     dashboard.keep("wrong-key")
     enter(dashboard, key)  # the stream that was refused starts
-    dashboard.reads("#status-text", "Live").until("document.getElementById('notice').hidden")
+    dashboard.live().settings().until("document.getElementById('notice').hidden")
     assert key not in dashboard.text("#curl")
     assert "$EMG_API_KEY" in dashboard.text("#curl")
     stored = dashboard.page.evaluate("JSON.stringify({ ...localStorage }) + document.cookie + location.href")
@@ -69,7 +69,7 @@ def test_what_a_key_may_not_do_is_off_and_says_why_and_all_else_goes_on(
     dashboard.page.route("**/emg/recordings", lambda route: route.fulfill(**listed))
     dashboard.open()
     enter(dashboard, reader)
-    dashboard.start()
+    dashboard.live()
     dashboard.reads("#recordings-needs", "This key may read and infer.").reads("#recordings-needs", "control")
     dashboard.keep("reader-key")
     for name in (
@@ -116,9 +116,8 @@ def test_a_server_of_another_opinion_is_quoted(browser: Any, keyed: tuple[Live, 
         "headers": {"Retry-After": "2"},
     }
     dashboard.alone().open()
-    enter(dashboard, key)
     dashboard.page.route("**/infer/stream", lambda route: route.fulfill(**answer))
-    dashboard.page.get_by_role("button", name="Start", exact=True).click()
+    enter(dashboard, key)
     dashboard.reads("#notice-text", "At most 5 streams a minute. Trying again in 2 s.")
     dashboard.page.context.close()
 
@@ -126,7 +125,7 @@ def test_a_server_of_another_opinion_is_quoted(browser: Any, keyed: tuple[Live, 
 def test_a_stalled_source_is_seen_and_its_return_too(browser: Any, tmp_path: Path) -> None:
     with gunicorn(tmp_path, EMG_FAULTS="stall@24000:6,flat@8000:ch3,hum@8000-20000:50=400") as live:
         dashboard = Dashboard(browser, live.url)
-        dashboard.open().start()
+        dashboard.open().live()
         dashboard.reads("#lane-names li:nth-child(4)", "flat")
         dashboard.reads("#status-text", "Source stalled").reads(
             "#notice-title", "The source simulator is stalled."
@@ -149,9 +148,9 @@ def test_a_bad_channel_keeps_its_colour_when_another_rate_is_asked_for(browser: 
     }"""
     with gunicorn(tmp_path, EMG_FAULTS="flat@4000:ch3") as live:
         dashboard = Dashboard(browser, live.url, color_scheme="light")
-        dashboard.open().start().reads("#lane-names li:nth-child(4)", "flat")
+        dashboard.open().live().reads("#lane-names li:nth-child(4)", "flat")
         dashboard.until(f"({reddish})() > 100")
-        dashboard.page.get_by_label("Frames a second").fill("20")
+        dashboard.option("Frames a second", "20")
         dashboard.reads("#fps-asked", "20").until("dashboard.frame && dashboard.frame.frame > 40")
         assert dashboard.page.evaluate(reddish) > 100
         dashboard.page.context.close()

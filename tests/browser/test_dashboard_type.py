@@ -51,7 +51,7 @@ def scheme(request: pytest.FixtureRequest) -> str:
 def dashboard(request: pytest.FixtureRequest, browser: Any, server: Live, scheme: str) -> Iterator[Dashboard]:
     dashboard = Dashboard(browser, server.url, viewport=request.param, color_scheme=scheme)
     dashboard.page.add_init_script(WATCH)
-    dashboard.open().start().reads("#lane-names", "flat").until("dashboard.scores.labelled > 60")
+    dashboard.open().live().reads("#lane-names", "flat").until("dashboard.scores.labelled > 60")
     yield dashboard
     dashboard.page.context.close()
 
@@ -72,8 +72,7 @@ def test_no_type_is_smaller_than_12_px_and_nothing_sticks_out(
 def test_what_is_said_in_trouble_is_no_smaller(browser: Any, server: Live) -> None:
     dashboard = Dashboard(browser, server.url)
     dashboard.open()
-    dashboard.page.get_by_label("Frames a second").fill("9999")
-    dashboard.page.get_by_role("button", name="Start", exact=True).click()
+    dashboard.option("Frames a second", "9999")
     dashboard.reads("#status-text", "Refused").reads("#option-fps-error", "at most")
     dashboard.page.get_by_role("button", name="API key").click()
     assert dashboard.page.evaluate(SMALL, LEAST) == []

@@ -38,9 +38,9 @@ def dashboard(browser: Any, server: Live) -> Iterator[Dashboard]:
 
 
 def test_values_are_shown_on_their_ranges_in_the_place_of_gestures(dashboard: Dashboard) -> None:
-    dashboard.open().start().until("dashboard.frame && dashboard.frame.frame > 30")
+    dashboard.open().live().until("dashboard.frame && dashboard.frame.frame > 30")
     dashboard.until("dashboard.timings.latency.percentiles(performance.now(), [50])[0] > 0")
-    page = dashboard.page
+    page = dashboard.settings().page
     assert dashboard.text("#gesture-title") == "Output"
     said = dashboard.text("#values")
     for text in ("wrist flexion", "-90", "90", "deg", "grip", "elbow", "10", "150"):
@@ -64,8 +64,9 @@ def test_what_is_held_at_rest_is_told(browser: Any, server: Live) -> None:
     dashboard.page.route(
         "**/infer/stream", lambda route: route.fulfill(body=body, content_type="text/event-stream")
     )
-    dashboard.open().page.get_by_role("button", name="Start", exact=True).click()
-    dashboard.reads("#status-text", "Complete").reads("#values-note", "Held at rest: too many channels")
+    dashboard.open().reads("#status-text", "Complete").reads(
+        "#values-note", "Held at rest: too many channels"
+    )
     elbow = dashboard.page.evaluate(f"{BARS}[2].querySelector('.fill').style.right")
     assert float(elbow.rstrip("%")) == pytest.approx(100 - 100 * 20 / 140, abs=0.1)
     assert dashboard.page.evaluate("document.documentElement.scrollWidth") == PHONE["width"]
@@ -76,7 +77,7 @@ def test_what_is_held_at_rest_is_told(browser: Any, server: Live) -> None:
 
 def test_what_was_asked_of_gestures_is_not_asked_of_values(dashboard: Dashboard) -> None:
     """As after a change of the model, with votes still in the form."""
-    dashboard.alone().open()
+    dashboard.alone().open().live().stop()
     dashboard.page.evaluate("dashboard.controls.fields.votes.value = 5")
     with dashboard.page.expect_request("**/infer/stream") as asked:
         dashboard.start()

@@ -30,11 +30,12 @@ def dashboard(browser: Any, server: Live) -> Iterator[Dashboard]:
 
 
 def test_the_signal_is_shown_and_instead_of_predictions_what_to_do(dashboard: Dashboard) -> None:
-    dashboard.open().start().until("dashboard.frame && dashboard.frame.frame > 30")
+    dashboard.open().live().until("dashboard.frame && dashboard.frame.frame > 30")
     dashboard.until("dashboard.signal.waveform.amplitude > 0")
     before = dashboard.pixels()
     assert dashboard.text("#gesture-title") == "No model reads this source."
     assert "No model fits 4 channels at 1000 Hz: record and train one" in dashboard.text("#gesture")
+    assert dashboard.settings().page.locator("#option-fps").is_visible()
     for selector in ("#decision", ".accuracy", ".distribution", "#option-votes", "#latency-p50"):
         assert not dashboard.page.locator(selector).is_visible(), selector
     assert dashboard.page.locator("#lane-names li").all_inner_texts() == ["1", "2", "3", "4"]
@@ -124,7 +125,7 @@ def test_a_source_is_opened_with_what_it_needs_or_it_is_said_why_not(dashboard: 
 
 def test_the_stream_goes_on_when_another_source_is_chosen(dashboard: Dashboard) -> None:
     """From four channels at 1000 Hz to the simulator as it is without settings, 16 at 2000 Hz, and back."""
-    dashboard.open().start().until("dashboard.frame && dashboard.frame.frame > 10")
+    dashboard.open().live().until("dashboard.frame && dashboard.frame.frame > 10")
     dashboard.page.get_by_role("button", name="Source", exact=True).click()
     dashboard.page.get_by_role("button", name="simulated muscles").click()
     dashboard.until("dashboard.signal.waveform.channels === 16 && dashboard.signal.waveform.rate === 2000")
@@ -154,8 +155,7 @@ def test_one_channel_and_many_are_readable_on_a_phone(browser: Any, server: Live
     """By what the server would say: a source of so many channels, with names that a device gave."""
     dashboard = Dashboard(browser, server.url, viewport=PHONE, has_touch=True).alone()
     pretend(dashboard, channels)
-    dashboard.open().page.get_by_role("button", name="Start", exact=True).click()
-    dashboard.reads("#status-text", "Complete")
+    dashboard.open().reads("#status-text", "Complete")
     dashboard.until("dashboard.signal.waveform.amplitude > 0")
     names = dashboard.page.locator("#lane-names .name")
     assert names.count() == channels

@@ -105,7 +105,7 @@ def test_paused_decisions_fall_to_rest_and_it_goes_on_where_it_stopped(
 
 
 def test_a_pause_costs_no_sample(live: Live, readings: list[Reading]) -> None:
-    all_of(readings, lambda one: one.frames)
+    all_of(readings, lambda one: len(one.frames) > 10)  # none spans the place that was left before
     move(live, paused=True)
     all_of(readings, lambda one: one.events[-1].get("status") == "stalled")
     counts = [len(reading.frames) for reading in readings]

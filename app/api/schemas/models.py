@@ -7,6 +7,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, post_load, validates_schema
 
+from app.api.schemas.decision import DecisionSchema
 from app.api.schemas.fields import Flag, about
 from app.api.schemas.model_field import model_field
 from app.api.schemas.params import UploadJob, UseJob
@@ -117,6 +118,12 @@ class ModelSchema(Schema):
     outputs = fields.Nested(ModelOutputsSchema, required=True)
     classes = fields.List(fields.String(), required=True, **about("Empty where it gives values"))
     rest_class = fields.String(required=True, allow_none=True, **about("Null where it gives values"))
+    decision = fields.Nested(
+        DecisionSchema,
+        required=True,
+        allow_none=True,
+        **about("For streams that ask for no rule of their own; null where the model says nothing"),
+    )
     lineage = fields.Nested(LineageSchema, required=True)
     metrics = fields.Dict(
         keys=fields.String(), required=True, **about("By the split that they were measured with")

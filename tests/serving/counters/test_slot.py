@@ -27,6 +27,8 @@ def test_no_count_has_moved_since_0_3_0() -> None:
         "swap": 13765,
         "swap_answer": 14789,
         "models": 14855,
+        "replay_order": 15680,
+        "replay_state": 15684,
         "callers": 16383,
         "reloaded": 20479,
     }
