@@ -226,7 +226,7 @@ class Dashboard {
     toggle.classList.toggle("primary", !this.session.running);
     if (state === "failed") this.controls.complain(detail.error.problem?.errors);
     if (state === "waiting" || state === "stalled" || state === "failed") this.monitor.poll.wake();
-    this.signal.explain(state, this.options?.include_signal ?? true);
+    this.signal.explain(this.unasked ? "unasked" : state, this.options?.include_signal ?? true);
     this.predictions.gesture.past(this.frame !== null && state !== "live" && state !== "stalled");
     this.#notice();
   }

@@ -7,6 +7,7 @@ const SCALES = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
 const FIT_MS = 1000;
 const SAYS = {
   idle: "Press Start to see the signal.",
+  unasked: "It comes as soon as the server lets a stream in.",
   waiting: "It comes as soon as the server answers.",
   connecting: "Connecting.",
   failed: "No stream.",
