@@ -123,7 +123,7 @@ def test_a_server_of_another_opinion_is_quoted(browser: Any, keyed: tuple[Live, 
 
 
 def test_a_stalled_source_is_seen_and_its_return_too(browser: Any, tmp_path: Path) -> None:
-    with gunicorn(tmp_path, EMG_FAULTS="stall@24000:6,flat@8000:ch3,hum@8000-20000:50=400") as live:
+    with gunicorn(tmp_path, EMG_FAULTS="stall@40000:8,flat@8000:ch3,hum@8000-20000:50=400") as live:
         dashboard = Dashboard(browser, live.url)
         dashboard.open().live()
         dashboard.reads("#lane-names li:nth-child(4)", "flat")
