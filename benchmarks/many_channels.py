@@ -10,7 +10,7 @@ people of the balanced accuracy. Levels, floor and directions are of the windows
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -96,11 +96,11 @@ def _judged(windows: OwnWindows) -> Iterator[tuple[str, int, list[float]]]:
     yield "LDA on Hudgins' features", 4 * channels, _classic(windows)
 
 
-def _each(windows: OwnWindows, features_by: object) -> list[float]:
+def _each(windows: OwnWindows, features_by: Callable[[Ids], Doubles]) -> list[float]:
     figures = []
     for repetitions in TAUGHT:
         rows, test = _rows(windows, repetitions)
-        features = features_by(rows)  # type: ignore[operator]
+        features = features_by(rows)
         head = fit_head(features[rows], windows.label[rows], len(windows.joined.classes))
         figures.append(_balanced(windows, test, head.predict(features[test])))
     return figures
