@@ -91,7 +91,7 @@ function chart(points) {
     svg.append(element);
   };
   for (const [name, value] of [["viewBox", "0 0 300 120"], ["class", "learning"], ["role", "img"], ["aria-label", text("result.curve_picture", named.join("; "))]]) svg.setAttribute(name, value);
-  put("line", { class: "axis", x1: 8, x2: 292, y1: 98, y2: 98 });
+  put("line", { class: "floor", x1: 8, x2: 292, y1: 98, y2: 98 });
   put("polyline", { class: "line", points: points.map((one) => place(one).map((value) => value.toFixed(1)).join(",")).join(" ") });
   for (const point of points) {
     const [x, y] = place(point);
