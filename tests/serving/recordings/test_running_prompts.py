@@ -35,13 +35,13 @@ class HandJudge:
 
 def prompts(verdicts: dict[int, list[Verdict]] | None = None) -> RunningPrompts:
     judge = HandJudge({} if verdicts is None else verdicts)
-    made = RunningPrompts(PLAN, RATE, judge)  # type: ignore[arg-type]
+    made = RunningPrompts(PLAN, RATE, judge)  # type: ignore[arg-type]  # by what is asked of it
     made.begin(7)
     return made
 
 
 def hear(running: RunningPrompts, until: int) -> Sequence[Verdict]:
-    at = running._judge.until  # type: ignore[union-attr]
+    at = running._judge.until  # type: ignore[union-attr]  # there is one
     found = running.judged([Chunk(index=7 + at, samples=np.zeros((until - at, 1), np.float32))])
     for one in found:
         running.add(one)
@@ -100,7 +100,7 @@ def test_bad_again_is_offered_again() -> None:
 
 
 def test_a_judge_that_fails_ends_no_recording(caplog: pytest.LogCaptureFixture) -> None:
-    running = RunningPrompts(PLAN, RATE, object())  # type: ignore[arg-type]
+    running = RunningPrompts(PLAN, RATE, object())  # type: ignore[arg-type]  # it can do nothing
     running.begin(7)
     with caplog.at_level(logging.ERROR):
         assert running.judged([Chunk(index=7, samples=np.zeros((40, 1), np.float32))]) == []
