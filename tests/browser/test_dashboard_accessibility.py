@@ -38,6 +38,10 @@ def test_live_it_has_no_violations(browser: Any, server: Live, scheme: str, view
     dashboard.open().live().until("dashboard.scores.labelled > 60")
     dashboard.reads("#lane-names", "flat")
     assert violations(dashboard) == []
+    dashboard.settings().page.get_by_role("button", name="2", exact=True).click()  # alone
+    assert violations(dashboard) == []
+    dashboard.page.keyboard.press("w")
+    assert violations(dashboard) == []
     dashboard.page.context.close()
 
 
