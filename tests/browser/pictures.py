@@ -13,7 +13,7 @@ from tests.browser.dashboards import Dashboard
 from tests.server.live import ROOT, Live, gunicorn
 
 IMAGES = ROOT / "docs" / "images"
-SIZE, SCREEN = {"width": 1440, "height": 960}, {"width": 1280, "height": 720}
+SIZE, SCREEN = {"width": 1440, "height": 1180}, {"width": 1280, "height": 720}
 FULL_S = 65  # the chart of ages shows a minute
 HELD = "dashboard.frame.truth === dashboard.frame.decision_label && dashboard.frame.truth !== 'rest'"
 RECORDING = ROOT.parent / "shared" / "data" / "emg" / "myo-readings" / "S06.npz"  # whom the model knows

@@ -116,7 +116,7 @@ def test_the_wall_view_has_decision_truth_and_signal_alone(dashboard: Dashboard)
     dashboard.live().until("dashboard.signal.waveform.amplitude > 0")
     for selector, there in (("#decision", True), ("#truth", True), ("#waveform", True), ("#raw", False)):
         assert page.locator(selector).is_visible() is there, selector
-    for selector in (".bar h1", ".tiles", ".side", ".log", "#confidence"):
+    for selector in (".actions", ".tiles", ".side", ".log", "#confidence"):
         assert not page.locator(selector).is_visible(), selector
     dashboard.until("dashboard.frame.decision_label !== 'rest'", seconds=60)
     high = page.evaluate(
