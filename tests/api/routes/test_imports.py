@@ -111,7 +111,7 @@ def test_a_file_becomes_a_recording_like_any_other(client: FlaskClient, content:
     ]
     assert (made["found"], made["assumed"]) == ([], [])
     (listed,) = client.get("/emg/recordings").get_json()["recordings"]
-    assert listed == {key: made[key] for key in listed}
+    assert listed == {**{key: made[key] for key in listed}, "repetitions": None}  # told of one alone
     with (
         client.get("/emg/recordings/Anna-7/download") as download,
         np.load(io.BytesIO(download.data)) as file,

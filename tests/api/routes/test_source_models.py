@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -199,6 +200,11 @@ def test_a_stream_names_its_model_and_keeps_it(client: FlaskClient, app: Flask) 
     assert refused.status_code == 422
 
 
+def place() -> str:
+    """Where a stream of another server, which began just now, was cut; its time goes on from there."""
+    return f"elsewhere.{round(time.time() * 1000)}.3.4.0"
+
+
 def test_who_comes_back_is_told_that_no_model_reads_it_any_more(client: FlaskClient) -> None:
     """Where none did, there was nothing to tell; after a change to none there is."""
     declare(client)
@@ -206,8 +212,8 @@ def test_who_comes_back_is_told_that_no_model_reads_it_any_more(client: FlaskCli
     client.put("/emg/sources/anna/model", json={"model": None})
     push(client)
     answer = client.get(
-        "/infer/stream?source=anna&fps=20&duration_seconds=0.2",
-        headers={"Last-Event-ID": "elsewhere.1780000000000.3.4.0"},
+        "/infer/stream?source=anna&fps=20&duration_seconds=2",
+        headers={"Last-Event-ID": place()},
     )
     told = [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
     assert (told[0]["status"], told[0]["model"], told[0]["classes"]) == ("model", None, [])
@@ -219,8 +225,8 @@ def test_who_comes_back_is_told_the_model_again(client: FlaskClient) -> None:
     client.put("/emg/sources/anna/model", json={"model": "b"})
     push(client)
     first = client.get(
-        "/infer/stream?source=anna&fps=20&duration_seconds=0.2",
-        headers={"Last-Event-ID": "elsewhere.1780000000000.3.4.0"},
+        "/infer/stream?source=anna&fps=20&duration_seconds=2",
+        headers={"Last-Event-ID": place()},
     )
     told = [json.loads(line[6:]) for line in first.text.splitlines() if line.startswith("data: ")]
     assert (told[0]["status"], told[0]["model"], told[0]["classes"]) == ("model", "b", ["rest", "b1"])
