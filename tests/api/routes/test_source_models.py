@@ -20,6 +20,7 @@ from app.inference import artefact
 from app.serving.engine.opening import make_engine
 from app.serving.runtime import Runtime
 from tests.inference.artefacts import make_artefact
+from tests.serving.station import until
 
 CHANNELS, LENGTH, RATE = 4, 20, 200.0
 SOURCE = {"channels": CHANNELS, "sampling_rate_hz": RATE, "units": "uV"}
@@ -211,6 +212,9 @@ def test_who_comes_back_is_told_that_no_model_reads_it_any_more(client: FlaskCli
     push(client)
     client.put("/emg/sources/anna/model", json={"model": None})
     push(client)
+    until(
+        lambda: client.get("/emg/sources/anna").get_json()["model"] is None
+    )  # its first sample has been read
     answer = client.get(
         "/infer/stream?source=anna&fps=20&duration_seconds=2",
         headers={"Last-Event-ID": place()},
@@ -224,6 +228,9 @@ def test_who_comes_back_is_told_the_model_again(client: FlaskClient) -> None:
     push(client)
     client.put("/emg/sources/anna/model", json={"model": "b"})
     push(client)
+    until(
+        lambda: client.get("/emg/sources/anna").get_json()["model"] == "b"
+    )  # its first sample has been read
     first = client.get(
         "/infer/stream?source=anna&fps=20&duration_seconds=2",
         headers={"Last-Event-ID": place()},
