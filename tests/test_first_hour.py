@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from app.config import ROOT
+from app.emg.recording.course import course_of
 from app.emg.recording.label_plan import parse_plan
 from app.emg.simulated.simulator import Simulator
 from app.inference import artefact
@@ -55,8 +56,11 @@ def test_every_command_of_a_page_is_run_or_left_for_a_reason(page: str) -> None:
 
 
 def test_every_page_with_our_commands_is_run() -> None:
-    """docs/tensorrt.md needs TensorRT, docs/deployment.md root; docs/devices.md repeats the README's with a device."""
-    others = {"docs/tensorrt.md", "docs/deployment.md", "docs/devices.md"}
+    """docs/tensorrt.md needs TensorRT, docs/deployment.md root; docs/devices.md repeats the README's with a device.
+
+    docs/teach.md needs somebody who does what is asked: tests/clients/test_teach.py.
+    """
+    others = {"docs/tensorrt.md", "docs/deployment.md", "docs/devices.md", "docs/teach.md"}
     pages = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))
@@ -168,7 +172,7 @@ def _record(path: Path, model: Path) -> None:
     )
     person.follow([(None, plan.countdown_s), *((step.label, step.seconds) for step in plan.steps)])
     samples = int(plan.seconds * manifest.sampling_rate)
-    label, repetition = plan.label_rows(np.arange(samples), manifest.sampling_rate)
+    label, repetition = course_of(plan, manifest.sampling_rate).label_rows(np.arange(samples))
     np.savez(
         path,
         emg=person.generate(samples)[0],
