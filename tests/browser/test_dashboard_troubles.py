@@ -164,10 +164,10 @@ def test_without_a_source_it_says_how_to_send_one(browser: Any, tmp_path: Path) 
         dashboard.page.context.close()
 
 
-def test_a_server_that_is_gone_before_the_start_is_looked_for(browser: Any, tmp_path: Path) -> None:
+def test_a_server_that_goes_while_nothing_streams_is_looked_for(browser: Any, tmp_path: Path) -> None:
     with gunicorn(tmp_path) as live:
         dashboard = Dashboard(browser, live.url)
-        dashboard.open()
+        dashboard.open().live().stop()
     dashboard.reads("#notice-title", "The server cannot be reached.").reads("#notice-text", live.url)
     dashboard.keep("gone")
     dashboard.page.context.close()

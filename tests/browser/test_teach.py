@@ -132,11 +132,11 @@ def test_from_the_page_to_a_model_under_the_stream(browser: Any, live: Live) -> 
         told = asked(live, f"/jobs/{last.page.evaluate('teach.lesson.job')}")["result"]
         last.reads(".headline b", f"{told['accuracy'] * 100:.0f} %")
         last.on().at("use").reads("#use-said", "reads the stream now")
-        assert asked(live, "/emg/sources/arm")["model"] == told["model"]
+        until(lambda: asked(live, "/emg/sources/arm")["model"] == told["model"])  # at a sample to come
         last.until("document.getElementById('old-says').textContent !== '–'").sound("use")
         last.page.get_by_role("button", name=f"Back to {MODEL}").click()
         last.reads("#use-said", f"{MODEL} reads the stream again")
-        assert asked(live, "/emg/sources/arm")["model"] == MODEL
+        until(lambda: asked(live, "/emg/sources/arm")["model"] == MODEL)
         last.page.get_by_role("button", name=f"To {told['model']} again").click()
         last.reads("#use-said", f"{told['model']} reads the stream now")
         last.page.get_by_role("button", name="Keep it as my profile").click()

@@ -97,13 +97,13 @@ def test_the_question_for_the_head_alone_takes_no_slot(live: Live, connect: Conn
     until(lambda: live.stats()["active_streams"] == 0)
 
 
-@pytest.mark.alone
 def frames_of(events: list[Json]) -> list[Json]:
     """Those that are frames: one who comes back is told the model first."""
     assert events[0]["status"] == "model"
     return [event for event in events if "prediction" in event]
 
 
+@pytest.mark.alone
 def test_a_cut_finite_stream_goes_on_where_it_was(live: Live, connect: Connect) -> None:
     """Frames that came while it was away are sent from the replay buffer; in all, nothing is missing or twice."""
     connect(fps=25)  # keeps the computation running
