@@ -18,9 +18,9 @@ from pathlib import Path
 
 import numpy as np
 
-from app.emg.recording.course import REDONE, Action, Course, Entry, course_of
-from app.emg.recording.label_plan import plan_of
-from app.emg.recording.step_judge import StepJudge
+from app.emg.recording.prompts.course import REDONE, Action, Course, Entry, course_of
+from app.emg.recording.prompts.label_plan import plan_of
+from app.emg.recording.prompts.step_judge import StepJudge
 from app.emg.source import Chunk
 from tests.conftest import RECORDINGS
 from tests.prompted_person import DEAD, NOTHING, REST, Performance, Repertoire

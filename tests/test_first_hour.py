@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 
 from app.config import ROOT
-from app.emg.recording.course import course_of
-from app.emg.recording.label_plan import parse_plan
+from app.emg.recording.prompts.course import course_of
+from app.emg.recording.prompts.label_plan import parse_plan
 from app.emg.simulated.simulator import Simulator
 from app.inference import artefact
 from tests.server.live import LATE_S, Client, Live, until

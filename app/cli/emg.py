@@ -9,10 +9,10 @@ from flask.cli import AppGroup
 
 from app.cli.emg_check import check
 from app.cli.emg_import import import_
-from app.cli.emg_learn import learn
 from app.cli.emg_ports import ports
 from app.cli.emg_record import record
 from app.cli.emg_simulate import simulate
+from app.cli.learn.command import learn
 
 emg = AppGroup(
     "emg",

@@ -20,9 +20,9 @@ from app.errors import DataError, MyostreamError
 
 if TYPE_CHECKING:
     from app.config import Settings
-    from app.emg.recording.course import Prompt
     from app.emg.recording.export_npz import Summary
-    from app.emg.recording.label_plan import LabelPlan
+    from app.emg.recording.prompts.course import Prompt
+    from app.emg.recording.prompts.label_plan import LabelPlan
     from app.serving.recordings.session import RecordingSession
     from app.serving.sources.opening import Opened
 
@@ -49,7 +49,7 @@ def record(text: str, out: Path, form: str | None, subject: str | None, force: b
     The source is that of EMG_MODE, and no server may have it open meanwhile. The simulator's person follows, too.
     """
     from app.config import Settings
-    from app.emg.recording.label_plan import REST, read_plan
+    from app.emg.recording.prompts.label_plan import REST, read_plan
     from app.emg.simulated.simulator import Simulator
     from app.serving.engine.opening import expected_artefact
     from app.serving.sources.opening import open_reading

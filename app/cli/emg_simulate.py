@@ -187,7 +187,7 @@ def _playback(recording: str, channels: int | None, rate: float | None, speed: f
 
 def _simulator(channels: int | None, rate: float | None, speed: float, seed: int) -> Source:
     from app.config import DEFAULT_MODEL, NO_MODEL, Settings
-    from app.emg.recording.label_plan import REST
+    from app.emg.recording.prompts.label_plan import REST
     from app.emg.simulated.simulator import Simulator
     from app.inference import artefact
     from app.serving.sources.opening import SIMULATED_GESTURES

@@ -22,7 +22,7 @@ from click.testing import Result
 from flask import Flask
 
 from app import cli
-from app.cli.big_letters import ROWS, big
+from app.cli.learn.big_letters import ROWS, big
 from tests.clients.lesson_server import (
     NONE,
     RESULT,

@@ -17,7 +17,7 @@ from scipy import io
 
 from app import cli
 from app.emg.files.recordings import load
-from app.emg.recording.label_plan import LabelPlan, Step
+from app.emg.recording.prompts.label_plan import LabelPlan, Step
 from app.emg.source import Chunk
 from app.inference import artefact
 from app.learning import recipes

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from app.emg.files.imported import ImportHints
-from app.emg.recording.label_plan import LabelPlan, plan_of
+from app.emg.recording.prompts.label_plan import LabelPlan, plan_of
 from app.emg.source import Samples
 from app.inference.decision_rule import DecisionRule
 

@@ -11,10 +11,10 @@ from marshmallow.validate import Length, OneOf
 
 from app.api.schemas.fields import Number, Whole, about
 from app.api.schemas.params import PromptJob, RecordingJob
-from app.emg.recording import label_plan
-from app.emg.recording.course import ACTIONS, DONE, MAX_ACTIONS, REDONE, SKIPPED
 from app.emg.recording.folder import ALLOWED, NAME, SUBJECT, SUBJECT_ALLOWED
-from app.emg.recording.prompt_log import VERDICTS
+from app.emg.recording.prompts import label_plan
+from app.emg.recording.prompts.course import ACTIONS, DONE, MAX_ACTIONS, REDONE, SKIPPED
+from app.emg.recording.prompts.prompt_log import VERDICTS
 from app.errors import DataError
 from app.serving.recordings.service import FORMATS
 

@@ -14,11 +14,11 @@ import numpy.typing as npt
 from app.emg.auxiliary import AuxChunk
 from app.emg.files.recordings import MAX_ID
 from app.emg.recording import folder as folders
-from app.emg.recording import prompt_log
 from app.emg.recording.folder import LOG
 from app.emg.recording.header import RecordingHeader
 from app.emg.recording.log_format import Entry, RecordedModel, RecordedPrediction, read
 from app.emg.recording.models_used import ModelsUsed
+from app.emg.recording.prompts import prompt_log
 from app.emg.recording.spool import Spool
 from app.emg.source import UNLABELLED, Chunk, Labels, Samples
 from app.errors import DataError

@@ -18,9 +18,9 @@ from app.emg.files.sound_rows import SoundRows
 from app.emg.recording import folder as folders
 from app.emg.recording.header import Imported, RecordingHeader
 from app.emg.recording.header import encode as encode_header
-from app.emg.recording.label_plan import MAX_LABEL
 from app.emg.recording.plain_text import plain
 from app.emg.recording.progress import RecordingProgress
+from app.emg.recording.prompts.label_plan import MAX_LABEL
 from app.emg.recording.writer import RecordingWriter
 from app.emg.source import Chunk
 from app.errors import DataError

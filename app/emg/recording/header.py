@@ -18,7 +18,7 @@ from app.emg.recording.json_fields import (
     texts_of,
     whole_of,
 )
-from app.emg.recording.label_plan import LabelPlan
+from app.emg.recording.prompts.label_plan import LabelPlan
 from app.errors import DataError
 
 # 1 had no names of channels, no auxiliary streams, and was never imported; in 2 the model was the same all along. What

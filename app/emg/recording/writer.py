@@ -14,7 +14,6 @@ from typing import BinaryIO
 from app import private_files
 from app.emg.auxiliary import AuxChunk
 from app.emg.recording import folder as folders
-from app.emg.recording import prompt_log
 from app.emg.recording.folder import LOG, PROMPTS, STOP
 from app.emg.recording.header import RecordingHeader
 from app.emg.recording.header import encode as encode_header
@@ -29,7 +28,8 @@ from app.emg.recording.log_format import (
     read_with_ends,
 )
 from app.emg.recording.progress import RecordingProgress
-from app.emg.recording.prompt_log import Asked, Line
+from app.emg.recording.prompts import prompt_log
+from app.emg.recording.prompts.prompt_log import Asked, Line
 from app.emg.source import Chunk
 from app.errors import BusyError, DataError, no_descriptor
 

@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 
 from app.emg.recording import folder as folders
 from app.emg.recording.header import Model, RecordingHeader
-from app.emg.recording.label_plan import LabelPlan
+from app.emg.recording.prompts.label_plan import LabelPlan
 from app.emg.source import Source, aux_streams, channel_names
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from app.emg.recording.course import Prompt
 from app.emg.recording.header import Model, RecordingHeader
 from app.emg.recording.progress import RecordingProgress
-from app.emg.recording.prompt_log import Repetition
+from app.emg.recording.prompts.course import Prompt
+from app.emg.recording.prompts.prompt_log import Repetition
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable
 
-from app.emg.recording.course import DONE, OFFER, Action, course_of
-from app.emg.recording.label_plan import LabelPlan
-from app.emg.recording.prompt_log import Begun, Line, PromptsSoFar, Verdict
-from app.emg.recording.step_judge import StepJudge
+from app.emg.recording.prompts.course import DONE, OFFER, Action, course_of
+from app.emg.recording.prompts.label_plan import LabelPlan
+from app.emg.recording.prompts.prompt_log import Begun, Line, PromptsSoFar, Verdict
+from app.emg.recording.prompts.step_judge import StepJudge
 from app.emg.source import Chunk
 from app.errors import BusyError
 

@@ -13,14 +13,15 @@ from typing import BinaryIO
 
 from app.emg.recording import export_bids as bids
 from app.emg.recording import export_npz as recording_export
-from app.emg.recording import export_xdf, prompt_log
+from app.emg.recording import export_xdf
 from app.emg.recording import folder as folders
 from app.emg.recording.folder import LOG
 from app.emg.recording.header import Model, RecordingHeader
-from app.emg.recording.label_plan import REST, LabelPlan
 from app.emg.recording.progress import RecordingProgress
-from app.emg.recording.prompt_log import Answer
-from app.emg.recording.step_judge import StepJudge
+from app.emg.recording.prompts import prompt_log
+from app.emg.recording.prompts.label_plan import REST, LabelPlan
+from app.emg.recording.prompts.prompt_log import Answer
+from app.emg.recording.prompts.step_judge import StepJudge
 from app.emg.recording.writer import RecordingWriter, expect_over, is_being_written, recover, running
 from app.errors import BusyError, DataError, NotReadyError, RecordingNameError, no_descriptor
 from app.inference.manifest import Manifest

@@ -11,11 +11,11 @@ from dataclasses import replace
 
 import numpy as np
 
-from app.emg.recording.course import Prompt
 from app.emg.recording.log_format import Entry, RecordedModel, RecordedPrediction
 from app.emg.recording.progress import RecordingProgress
-from app.emg.recording.prompt_log import Answer, Asked, Repetition, Verdict
-from app.emg.recording.step_judge import StepJudge
+from app.emg.recording.prompts.course import Prompt
+from app.emg.recording.prompts.prompt_log import Answer, Asked, Repetition, Verdict
+from app.emg.recording.prompts.step_judge import StepJudge
 from app.emg.recording.writer import RecordingWriter
 from app.emg.source import Chunk
 from app.errors import BusyError

@@ -12,7 +12,7 @@ from app.emg.description import UNKNOWN_UNITS, SourceDescription, describe_sourc
 from app.emg.files.gesture_names import with_class_names
 from app.emg.files.loading import load_path
 from app.emg.files.recordings import in_units
-from app.emg.recording.label_plan import REST
+from app.emg.recording.prompts.label_plan import REST
 from app.emg.signal.display_filters import display_filters
 from app.emg.signal.filters import design
 from app.emg.signal.ring import MAX_FILLED, Ring

@@ -18,8 +18,8 @@ import numpy as np
 import pytest
 
 from app.emg.recording import export_bids
-from app.emg.recording.label_plan import LabelPlan, Step
 from app.emg.recording.log_format import RecordedModel
+from app.emg.recording.prompts.label_plan import LabelPlan, Step
 from app.emg.source import Chunk
 from tests.emg.recording.bdf_readers import READERS, Reader
 from tests.emg.written import ACCELEROMETER, BATTERY, CHANNELS, aux, chunk, written

@@ -24,8 +24,8 @@ from app.emg.recording.contents import opened
 from app.emg.recording.export_npz import aux_keys, write_npz
 from app.emg.recording.export_xdf import write_xdf
 from app.emg.recording.header import MAX_CHANNELS
-from app.emg.recording.label_plan import LabelPlan, Step
 from app.emg.recording.log_format import RecordedPrediction
+from app.emg.recording.prompts.label_plan import LabelPlan, Step
 from app.emg.recording.writer import RecordingWriter
 from app.emg.source import UNLABELLED, Chunk
 from app.errors import DataError

@@ -14,8 +14,8 @@ import pyxdf
 
 from app.emg.recording import xdf_file
 from app.emg.recording.export_xdf import write_xdf
-from app.emg.recording.label_plan import LabelPlan, Step
 from app.emg.recording.log_format import RecordedModel
+from app.emg.recording.prompts.label_plan import LabelPlan, Step
 from tests.emg.written import ACCELEROMETER, BATTERY, RATE, aux, chunk, written
 
 PLAN = LabelPlan(

@@ -18,8 +18,8 @@ from app.config import ROOT
 from app.emg.recording import folder as folders
 from app.emg.recording.contents import opened
 from app.emg.recording.folder import END, END_BYTES, HEADER, LOG, RecordingProgress
-from app.emg.recording.label_plan import MAX_GESTURES, MAX_LABEL, MAX_STEPS, LabelPlan, Step, plan_of
 from app.emg.recording.log_format import RecordedModel, RecordedPrediction, read
+from app.emg.recording.prompts.label_plan import MAX_GESTURES, MAX_LABEL, MAX_STEPS, LabelPlan, Step, plan_of
 from app.emg.recording.writer import RecordingWriter, expect_over, is_being_written, recover
 from app.errors import BusyError, DataError
 from tests.emg.written import CHANNELS, chunk, written

@@ -13,8 +13,8 @@ import pytest
 
 from app.emg.files.recordings import load
 from app.emg.recording import folder as folders
-from app.emg.recording import prompt_log
-from app.emg.recording.label_plan import LabelPlan, Step
+from app.emg.recording.prompts import prompt_log
+from app.emg.recording.prompts.label_plan import LabelPlan, Step
 from app.emg.source import UNLABELLED
 from app.errors import BusyError, RecordingNameError
 from app.serving.recordings.info import RecordingInfo

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from app.emg.recording.course import OFFER_S, Course
-from app.emg.recording.label_plan import LabelPlan, Step
-from app.emg.recording.prompt_log import Verdict
+from app.emg.recording.prompts.course import OFFER_S, Course
+from app.emg.recording.prompts.label_plan import LabelPlan, Step
+from app.emg.recording.prompts.prompt_log import Verdict
 from app.emg.source import Chunk
 from app.errors import BusyError
 from app.serving.recordings.prompts import RunningPrompts

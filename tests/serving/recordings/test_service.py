@@ -16,7 +16,7 @@ import pytest
 from app.emg.auxiliary import AuxChunk, AuxStream
 from app.emg.files.recordings import load
 from app.emg.recording import folder as folders
-from app.emg.recording.label_plan import LabelPlan, Step
+from app.emg.recording.prompts.label_plan import LabelPlan, Step
 from app.emg.source import UNLABELLED, Chunk
 from app.errors import BusyError, DataError, NotReadyError, RecordingNameError, SourceError
 from app.serving.recordings import session as take

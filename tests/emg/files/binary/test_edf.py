@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from app.emg.recording import export_bids
-from app.emg.recording.label_plan import LabelPlan, Step
+from app.emg.recording.prompts.label_plan import LabelPlan, Step
 from tests.emg.files.binary.edf_files import write_discontinuous
 from tests.emg.files.imports import needs, read, refusal, shared, whole
 from tests.emg.written import chunk, written

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.emg.recording.course import course_of
-from app.emg.recording.label_plan import LabelPlan, Step, parse_plan, plan_of, read_plan
+from app.emg.recording.prompts.course import course_of
+from app.emg.recording.prompts.label_plan import LabelPlan, Step, parse_plan, plan_of, read_plan
 from app.emg.source import UNLABELLED
 from app.errors import DataError
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.cli.keyboard import Keyboard
-from app.cli.learn_view import View, best_view
+from app.cli.learn.keyboard import Keyboard
+from app.cli.learn.python_client import expect_client
+from app.cli.learn.view import View, best_view
 from app.cli.options import as_json, names_of, one_line_errors, say
-from app.cli.python_client import expect_client
 from app.counted import counted
 from app.errors import DataError, MyostreamError
 
@@ -173,7 +173,7 @@ def _invite(keyboard: Keyboard, lesson: dict[str, Any]) -> None:
 
 
 def _invitation(lesson: dict[str, Any]) -> str:
-    from app.emg.recording.label_plan import COUNTDOWN_SECONDS, plan_of
+    from app.emg.recording.prompts.label_plan import COUNTDOWN_SECONDS, plan_of
 
     if "gestures" not in lesson:
         whole = lesson["seconds"] + COUNTDOWN_SECONDS

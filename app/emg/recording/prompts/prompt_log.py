@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from app.emg.recording import folder as folders
-from app.emg.recording.course import ACTIONS, OFFER, Action, Course, course_of
 from app.emg.recording.folder import PROMPTS
 from app.emg.recording.header import RecordingHeader
 from app.emg.recording.json_fields import maybe, read_object, text_of, whole_of
+from app.emg.recording.prompts.course import ACTIONS, OFFER, Action, Course, course_of
 from app.errors import BusyError, DataError
 
 MAX_BYTES = 2**24  # MAX_STEPS verdicts and MAX_ACTIONS actions take a quarter of that

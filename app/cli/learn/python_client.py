@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 from app.errors import DataError
 
-FOLDER = Path(__file__).resolve().parents[2] / "clients" / "python" / "src"
+FOLDER = Path(__file__).resolve().parents[3] / "clients" / "python" / "src"
 
 
 def expect_client() -> None:
@@ -18,9 +19,7 @@ def expect_client() -> None:
     """
     if FOLDER.is_dir() and str(FOLDER) not in sys.path:
         sys.path.insert(0, str(FOLDER))
-    try:
-        import myostream_client  # noqa: F401
-    except ModuleNotFoundError:
+    if find_spec("myostream_client") is None:
         raise DataError(
             f"there is no client in {FOLDER}: in Myostream's folder, pip install ./clients/python"
-        ) from None
+        )

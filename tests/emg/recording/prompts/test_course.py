@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.emg.recording.course import (
+from app.emg.recording.prompts.course import (
     ACTIONS,
     DONE,
     MAX_ACTIONS,
@@ -22,7 +22,7 @@ from app.emg.recording.course import (
     Entry,
     course_of,
 )
-from app.emg.recording.label_plan import LabelPlan, Step
+from app.emg.recording.prompts.label_plan import LabelPlan, Step
 from app.emg.source import UNLABELLED
 from app.errors import BusyError
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pytest
 
-from app.emg.recording.course import Action, Course, course_of
-from app.emg.recording.label_plan import LabelPlan, Step
-from app.emg.recording.prompt_log import Verdict
-from app.emg.recording.step_judge import KEPT, StepJudge
+from app.emg.recording.prompts.course import Action, Course, course_of
+from app.emg.recording.prompts.label_plan import LabelPlan, Step
+from app.emg.recording.prompts.prompt_log import Verdict
+from app.emg.recording.prompts.step_judge import KEPT, StepJudge
 from app.emg.source import Chunk, Samples
 
 RATE, CHANNELS, FIRST = 500, 4, 1000

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from app.cli.big_letters import big
+from app.cli.learn.big_letters import big
 from app.counted import counted
 
 if TYPE_CHECKING:

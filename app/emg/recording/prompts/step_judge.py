@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from app.emg.quality.monitor import OFF_S, QualityMonitor
-from app.emg.recording.activity import FLOOR, Activity, Matrix, Point, distance, point_of, power
-from app.emg.recording.course import DONE, Course, Entry
-from app.emg.recording.prompt_log import Verdict
+from app.emg.recording.prompts.activity import FLOOR, Activity, Matrix, Point, distance, point_of, power
+from app.emg.recording.prompts.course import DONE, Course, Entry
+from app.emg.recording.prompts.prompt_log import Verdict
 from app.emg.signal.display_filters import display_filters
 from app.emg.signal.filters import SosFilter
 from app.emg.source import Chunk, Samples

@@ -13,7 +13,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from app.emg.recording.label_plan import LabelPlan
+from app.emg.recording.prompts.label_plan import LabelPlan
 from app.emg.source import UNLABELLED, Labels
 from app.errors import BusyError
 

@@ -1,0 +1,1 @@
+"""`flask emg learn`: a person teaches a running server from a terminal."""

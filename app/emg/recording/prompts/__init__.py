@@ -1,0 +1,1 @@
+"""What a person is asked to do while they are recorded, and how each step went."""
