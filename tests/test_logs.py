@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import json
 import logging
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -12,6 +14,7 @@ import pytest
 import structlog
 
 from app import logs
+from app.config import ROOT
 
 log = logging.getLogger("app.test")
 
@@ -122,3 +125,9 @@ def test_what_a_request_binds_stands_in_its_own_lines_only(stream: io.StringIO) 
         thread.join()
     log.info("nobody's")
     assert sorted(str(line.get("request_id")) for line in lines(stream)) == ["None", "a", "b"]
+
+
+def test_the_log_loads_no_library_for_tracebacks_that_it_does_not_show() -> None:
+    """structlog takes rich where there is one, 5 MB of every process; who wants it can still have it."""
+    code = "import sys, app.logs; assert 'rich' not in sys.modules; import rich.console"
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)

@@ -12,10 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import Result
-from flask import Flask
 from scipy import io
 
-from app import cli
 from app.emg.files.recordings import load
 from app.emg.recording.prompts.label_plan import LabelPlan, Step
 from app.emg.source import Chunk
@@ -23,32 +21,10 @@ from app.inference import artefact
 from app.learning import recipes
 from tests.emg.written import written
 from tests.learning import makers
-from tests.learning.conftest import one_thread  # noqa: F401
+from tests.learning.conftest import one_thread  # noqa: F401  a fixture that holds wherever it is known
 from tests.learning.test_shipping import TINY_RECIPE
 
 Run = Callable[..., Result]
-
-
-@pytest.fixture
-def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An instance/models with one untrained model, tiny; the working directory is empty."""
-    folder = tmp_path / "models"
-    makers.artefact(folder / "tiny")
-    (tmp_path / "here").mkdir()
-    monkeypatch.chdir(tmp_path / "here")
-    monkeypatch.setattr("app.cli.model_folder.model_folders", lambda: (folder,))
-    return folder
-
-
-@pytest.fixture
-def run(models: Path) -> Run:
-    app = Flask("commands")
-    cli.register(app)
-
-    def invoke(*words: object) -> Result:
-        return app.test_cli_runner().invoke(args=["model", *map(str, words)])
-
-    return invoke
 
 
 @pytest.fixture

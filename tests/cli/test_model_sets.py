@@ -12,8 +12,8 @@ import pytest
 
 from app.inference import artefact
 from app.learning import recipes
-from tests.cli.test_model import failed, models, run  # noqa: F401
-from tests.learning.conftest import one_thread  # noqa: F401
+from tests.cli.test_model import failed
+from tests.learning.conftest import one_thread  # noqa: F401  a fixture that holds wherever it is known
 from tests.learning.covariance.test_guided_minute import CHANNELS, CLASSES, RATE, RECIPE, person
 
 SEES = {"ours": ("rest", "fist", "point"), "theirs": ("rest", "fist", "turn")}
@@ -53,9 +53,9 @@ def words(command: str, name: str, labs: tuple[Path, Path], *more: str) -> list[
 
 
 def test_two_labs_that_asked_for_other_gestures_teach_one_model_and_are_judged_apart(
-    run: Any,  # noqa: F811
+    run: Any,
     labs: tuple[Path, Path],
-    models: Path,  # noqa: F811
+    models: Path,
 ) -> None:
     trained = run(*words("train", "ring", labs, "--out", "both"))
     judged = run(*words("evaluate", "both", labs, "--json"))
@@ -83,9 +83,9 @@ def test_two_labs_that_asked_for_other_gestures_teach_one_model_and_are_judged_a
 
 
 def test_people_who_are_in_both_sets_or_names_that_nobody_has_are_one_line(
-    run: Any,  # noqa: F811
+    run: Any,
     labs: tuple[Path, Path],
-    models: Path,  # noqa: F811
+    models: Path,
 ) -> None:
     failed(run(*words("train", "ring", (labs[0], labs[0]), "--out", "both")), 1, "leave one out")
     failed(
@@ -97,9 +97,9 @@ def test_people_who_are_in_both_sets_or_names_that_nobody_has_are_one_line(
 
 
 def test_a_gesture_that_is_renamed_is_the_models(
-    run: Any,  # noqa: F811
+    run: Any,
     labs: tuple[Path, Path],
-    models: Path,  # noqa: F811
+    models: Path,
 ) -> None:
     trained = run(*words("train", "ring", labs, "--out", "both", "--rename", "turn=point", "--json"))
 
@@ -111,7 +111,7 @@ def test_a_gesture_that_is_renamed_is_the_models(
 @pytest.mark.slow
 @pytest.mark.data
 def test_the_people_of_both_shared_sets_teach_one_model(
-    run: Any,  # noqa: F811
+    run: Any,
     recordings: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
