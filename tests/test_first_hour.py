@@ -170,12 +170,15 @@ def _record(path: Path, model: Path) -> None:
     person = Simulator(
         manifest.channels, manifest.sampling_rate, manifest.classes, manifest.rest_class, seed=1
     )
-    person.follow([(None, plan.countdown_s), *((step.label, step.seconds) for step in plan.steps)])
-    samples = int(plan.seconds * manifest.sampling_rate)
+    emg = []
+    for label, seconds in ((None, plan.countdown_s), *((step.label, step.seconds) for step in plan.steps)):
+        person.person.ask(label, seconds)
+        emg.append(person.generate(round(seconds * manifest.sampling_rate))[0])
+    samples = sum(map(len, emg))
     label, repetition = course_of(plan, manifest.sampling_rate).label_rows(np.arange(samples))
     np.savez(
         path,
-        emg=person.generate(samples)[0],
+        emg=np.concatenate(emg),
         label=label,
         repetition=repetition,
         fs=manifest.sampling_rate,

@@ -50,7 +50,6 @@ def record(text: str, out: Path, form: str | None, subject: str | None, force: b
     """
     from app.config import Settings
     from app.emg.recording.prompts.label_plan import REST, read_plan
-    from app.emg.simulated.simulator import Simulator
     from app.serving.engine.opening import expected_artefact
     from app.serving.sources.opening import open_reading
 
@@ -61,13 +60,11 @@ def record(text: str, out: Path, form: str | None, subject: str | None, force: b
     opened = open_reading(settings, None if usual is None else usual.manifest)
     if opened is None:
         raise DataError("with EMG_MODE=push the sources are clients': record them with POST /emg/recordings")
-    source, manifest = opened.source, opened.manifest
+    manifest = opened.manifest
     plan = read_plan(text, (manifest.rest_class if manifest is not None else "") or REST)
     if manifest is not None and not manifest.gives_values:
         for name in sorted(set(plan.gesture_names) - set(manifest.classes)):
             click.echo(f"note: {manifest.name} does not know {name}; it cannot be trained on this", err=True)
-    if isinstance(source, Simulator):
-        source.follow([(None, plan.countdown_s), *((step.label, step.seconds) for step in plan.steps)])
     held, complete = _recorded(settings, opened, plan, subject, out, form)
     report = _report(held, out, complete)
     click.echo(json.dumps(report) if as_json else _words(report))

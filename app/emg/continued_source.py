@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from app.emg.replay import Replay
+from app.emg.simulated_person import SimulatedPerson
 from app.emg.source import Chunk, Source, aux_streams, channel_names, moved
 
 
@@ -21,6 +22,7 @@ class ContinuedSource:
         self.channel_names, self.aux_streams = channel_names(source), aux_streams(source)
         self.speed: float | None = getattr(source, "speed", 1.0)
         self.replay: Replay | None = getattr(source, "replay", None)
+        self.person: SimulatedPerson | None = getattr(source, "person", None)
 
     @property
     def numbered(self) -> bool:

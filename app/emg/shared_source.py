@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from app.emg.chunk_ipc import Follower, Relay
 from app.emg.replay import Replay
+from app.emg.simulated_person import SimulatedPerson
 from app.emg.source import Chunk, Source, aux_streams, channel_names, moved, trouble_with
 
 log = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ class SharedSource:
         self.gesture_names: Sequence[str] = source.gesture_names
         self.speed: float | None = getattr(source, "speed", 1.0)  # a recording's
         self.replay: Replay | None = getattr(source, "replay", None)
+        self.person: SimulatedPerson | None = getattr(source, "person", None)
         self.aux_streams, self.channel_names = aux_streams(source), channel_names(source)
         self._aux_steps = [source.sampling_rate / stream.sampling_rate for stream in self.aux_streams]
         self._relay: Relay | None = None

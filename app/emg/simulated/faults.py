@@ -14,6 +14,7 @@ from app.emg.auxiliary import AuxChunk
 from app.emg.replay import Replay
 from app.emg.signal.segments import runs
 from app.emg.simulated.pacing import Sleep
+from app.emg.simulated_person import SimulatedPerson
 from app.emg.source import Chunk, Samples, Source, aux_streams, channel_names
 from app.errors import ConfigError
 
@@ -190,6 +191,7 @@ class FaultInjector:
         if hasattr(source, "speed"):  # a recording's, which has pieces; a device that begins anew has failed
             self.speed: float | None = source.speed
         self.replay: Replay | None = getattr(source, "replay", None)
+        self.person: SimulatedPerson | None = getattr(source, "person", None)
 
     @property
     def numbered(self) -> bool:

@@ -9,8 +9,8 @@ about as they do on a good recording.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,10 +18,9 @@ import numpy.typing as npt
 
 from app.emg.signal.filters import Sos
 from app.emg.signal.scipy_signal import scipy_signal
-from app.emg.source import Labels, Samples
+from app.emg.source import UNLABELLED, Labels, Samples
 
 Floats = npt.NDArray[np.float64]
-Script = Sequence[tuple[int, float]]  # gestures to make one after the other, each with its seconds
 
 # Shaping filter of Shwedyk et al. 1977 (IEEE TBME 24:417) and Stulen & De Luca 1981 (IEEE TBME 28:515):
 # P(f) = k fh^4 f^2 / ((f^2 + fl^2) (f^2 + fh^2)^2). With 60 and 120 Hz the median is 96 Hz and the energy
@@ -119,15 +118,8 @@ class Subject:
         self._style = {position: self._turn(STYLE_DEG) for position in gestures}
         self.gain: Floats = np.exp(self._rng.normal(0, GAIN_SD, channels))
 
-    def contractions(self, asked: Script = ()) -> Iterator[Contraction]:
-        """In order of their start: first what the person is asked to do, then what comes to their mind."""
-        now = 0
-        for gesture, seconds in asked:
-            end = now + round(seconds * self._rate)
-            if gesture != self._rest:
-                begin, stop = now + self._samples(REACTION_S), end + self._samples(REACTION_S)
-                yield self._contract(gesture, gesture, begin, stop, self._rng.uniform(*LEVEL))
-            now = end
+    def contractions(self, now: int = 0) -> Iterator[Contraction]:
+        """In order of their start, from sample `now` on: what comes to their mind."""
         while True:
             for gesture in self._rng.permutation(self._gestures or [self._rest]).tolist():
                 rest = self._samples(REST_S)
@@ -139,6 +131,19 @@ class Subject:
                 end = now + self._samples(GESTURE_S)
                 yield self._contract(gesture, gesture, now, end, self._rng.uniform(*LEVEL))
                 now = end
+
+    def asked(self, gesture: int, seconds: float, now: int) -> Iterator[Contraction]:
+        """First a gesture that they are asked for at `now`, a little late; one of another number has no label."""
+        end = now + round(seconds * self._rate)
+        if gesture != self._rest:
+            label = gesture if gesture in self._gestures else UNLABELLED
+            begin, stop = self.reacted(now), self.reacted(end)
+            yield self._contract(label, gesture, begin, stop, self._rng.uniform(*LEVEL))
+        yield from self.contractions(end)
+
+    def reacted(self, now: int) -> int:
+        """Return the sample at which they heed what they are told at `now`."""
+        return now + self._samples(REACTION_S)
 
     def _fidget(self, start: int) -> Contraction:
         anything = int(self._rng.integers(0, 1000))
@@ -165,16 +170,14 @@ class Subject:
 class MuscleModel:
     """An endless signal in fractions of MVC with its labels, made block by block."""
 
-    def __init__(
-        self, channels: int, rate: float, gestures: list[int], rest: int, seed: int, asked: Script = ()
-    ) -> None:
+    def __init__(self, channels: int, rate: float, gestures: list[int], rest: int, seed: int) -> None:
         person, noise, tremor = np.random.SeedSequence(seed).spawn(3)
         self.block = max(1, round(BLOCK_S * rate))
         self._channels, self._rest = channels, rest
-        subject = Subject(channels, rate, gestures, rest, person)
-        self._contractions = subject.contractions(asked)
+        self._subject = Subject(channels, rate, gestures, rest, person)
+        self._contractions = self._subject.contractions()
         self._active: list[Contraction] = [next(self._contractions)]
-        mixing = crosstalk(channels) * subject.gain[:, np.newaxis]
+        mixing = crosstalk(channels) * self._subject.gain[:, np.newaxis]
         self._mixing = mixing.astype(np.float32)  # (channels, sites)
         self._noise, self._tremor = np.random.default_rng(noise), np.random.default_rng(tremor)
         self._sos = shaping_filter(rate)
@@ -182,6 +185,14 @@ class MuscleModel:
         self._slow = float(np.exp(-2 * np.pi * TREMOR_HZ / rate))  # pole of the tremor's low-pass
         self._tremor_state = self._tremor.normal(size=(3, 1)) * self._slow
         self._at = 0
+
+    def ask(self, gesture: int, seconds: float) -> None:
+        """Have the person leave what they do, and make that for so long from the next block on, a little late."""
+        ends = self._subject.reacted(self._at)
+        begun = [one for one in self._active if one.start <= ends]
+        self._active = [replace(one, end=max(one.start, min(one.end, ends))) for one in begun]
+        self._contractions = self._subject.asked(gesture, seconds, self._at)
+        self._active.append(next(self._contractions))
 
     def next_block(self) -> tuple[Samples, Labels]:
         """Return the next `block` samples (block, channels) and their labels (block,)."""

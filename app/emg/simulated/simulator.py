@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from app.counted import counted
-from app.emg.simulated.muscle_model import MuscleModel, Script
+from app.emg.simulated.muscle_model import MuscleModel
 from app.emg.simulated.pacing import Clock, Pacer, Sleep
+from app.emg.simulated_person import SimulatedPerson
 from app.emg.source import Chunk, Labels, Samples
 from app.errors import ConfigError
 
@@ -22,7 +23,8 @@ class Simulator:
 
     Gestures look the same under every seed (their muscles follow from their position in the list); the
     seed is the person and the day: electrode shift, gains, order, strengths and noise. The same seed gives
-    the same samples, however they are read. `mvc_rms` is the RMS at maximal contraction in `units`.
+    the same samples, however they are read, unless `person` is asked for a gesture. `mvc_rms` is the RMS at
+    maximal contraction in `units`.
 
     Raises:
         ConfigError: no channel, no positive rate, or the rest class is not among the names.
@@ -52,8 +54,10 @@ class Simulator:
         if rest not in self.gesture_names:
             raise ConfigError(f"the rest class {rest!r} is not one of the classes {list(gesture_names)}")
         self.channels, self.sampling_rate, self.units = channels, sampling_rate, units
-        self._rest, self._seed = self.gesture_names.index(rest), seed
-        self._surrogate = self._muscles()
+        self._rest = self.gesture_names.index(rest)
+        self.person, self._heard = SimulatedPerson(self.gesture_names, self._rest), 0
+        gestures = [k for k in range(len(self.gesture_names)) if k != self._rest]
+        self._surrogate = MuscleModel(channels, sampling_rate, gestures, self._rest, seed)
         self._mvc = np.float32(mvc_rms)
         self._samples: Samples = np.zeros((0, channels), np.float32)  # made, not yet handed out
         self._labels: Labels = np.zeros(0, np.int16)
@@ -61,20 +65,6 @@ class Simulator:
         self._chunk = max(1, round(CHUNK_S * sampling_rate))
         self._index = 0
         self._closed = False
-
-    def follow(self, asked: Sequence[tuple[str | None, float]]) -> None:
-        """Make these gestures, each for its seconds and a little late, before the first sample is read.
-
-        They are counted from the first sample; what is no gesture of ours is rest. After the last it goes on by itself.
-        """
-        ids = {name: k for k, name in enumerate(self.gesture_names)}
-        self._surrogate = self._muscles(
-            [(ids.get(name or "", self._rest), seconds) for name, seconds in asked]
-        )
-
-    def _muscles(self, asked: Script = ()) -> MuscleModel:
-        gestures = [k for k in range(len(self.gesture_names)) if k != self._rest]
-        return MuscleModel(self.channels, self.sampling_rate, gestures, self._rest, self._seed, asked)
 
     def read(self) -> Chunk | None:
         """Return the next 5 ms, when they are due; None once closed."""
@@ -92,6 +82,7 @@ class Simulator:
         done = 0
         while done < n_samples:
             if len(self._labels) == 0:
+                self._hear()
                 self._samples, self._labels = self._surrogate.next_block()
                 self._samples *= self._mvc
             n = min(n_samples - done, len(self._labels))
@@ -100,6 +91,13 @@ class Simulator:
             done += n
         self._index += n_samples
         return samples, labels
+
+    def _hear(self) -> None:
+        """Do what is asked now, if something else was asked before."""
+        wish = self.person.control.newest()
+        if wish.number > self._heard:
+            self._heard = wish.number
+            self._surrogate.ask(wish.gesture, wish.seconds)
 
     def close(self) -> None:
         self._closed = True

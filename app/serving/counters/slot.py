@@ -58,6 +58,7 @@ _METRICS = _with_room(
         ("jobs_left", 1),
         ("replay_order", 4),
         ("replay_state", 5),
+        ("wish", 4),
     ],
     SLOT_BYTES // 8 - 4096 - sum(size for _, size in _END),
     "_room_metrics",
@@ -70,9 +71,8 @@ class Slot(Structure):
     `streams` are those open now, frames sent and dropped; `stages` one LogHistogram for each of STAGES; `alive` the
     process's id and what it takes, 0 without one; `callers` rows of a mark and a count (stream_quota.py); `reloaded`
     says that another worker takes the place of this one; `choice` is in source_choice.py, `swap` and `swap_answer` in
-    shared_swap.py, `replay_order` and `replay_state` in shared_replay.py; `jobs_left` counts jobs that the worker has
-    left to the others;
-    the others are what their names say (shared_metrics.py).
+    shared_swap.py, `replay_order` and `replay_state` in shared_replay.py, `wish` in shared_wishes.py; `jobs_left`
+    counts jobs that the worker has left to the others; the others are what their names say (shared_metrics.py).
     """
 
     _fields_ = [(name, c_double * size) for name, size in (*_STREAMS, *_METRICS, *_END)]

@@ -13,10 +13,11 @@ import numpy as np
 
 from app.emg.recording.log_format import Entry, RecordedModel, RecordedPrediction
 from app.emg.recording.progress import RecordingProgress
-from app.emg.recording.prompts.course import Prompt
+from app.emg.recording.prompts.course import Course, Prompt
 from app.emg.recording.prompts.prompt_log import Answer, Asked, Repetition, Verdict
 from app.emg.recording.prompts.step_judge import StepJudge
 from app.emg.recording.writer import RecordingWriter
+from app.emg.simulated_person import SimulatedPerson, person_of
 from app.emg.source import Chunk
 from app.errors import BusyError
 from app.serving.process.offload import BlockingWorker
@@ -30,6 +31,7 @@ log = logging.getLogger(__name__)
 PERIOD_S = 0.25  # between two writes; with the time these take, what a killed server loses
 MAX_WAITING = 16 * 2**20  # bytes in the queue: at 16 x 2000 Hz two minutes of a disk that does not answer
 MAX_BYTES = 2**30  # of one recording: 16 x 2000 Hz for 2 h 19 min
+PAUSED_S = 3600.0  # of rest, where nobody knows how long
 STOP_S = 10.0  # for the disk to take the rest
 
 
@@ -62,6 +64,7 @@ class RecordingSession:
         self._prompts: RunningPrompts | None = None
         if self.header.plan is not None:
             self._prompts = RunningPrompts(self.header.plan, self.header.sampling_rate, judge)
+        self._person, self._turn = person_of(acquisition.source), 0
         self.ended: RecordingProgress | None = None
 
     def start(self) -> None:
@@ -109,6 +112,7 @@ class RecordingSession:
             raise BusyError(f"the recording {self.header.name} has no plan; nothing is prompted")
         with self._lock:
             self._prompts.act(action, index, self._position)
+            self._turn = 0  # something else is asked now
 
     def hear(self, published: GroupEvent, _missed: int) -> bool:
         """Take a prediction, or a change of the model, on the group's thread: without a wait, and never raise."""
@@ -146,6 +150,19 @@ class RecordingSession:
                 if self._prompts is not None:
                     self._prompts.begin(chunk.index)
             self._next = chunk.index + len(chunk.samples)
+        if self._person is not None and self._prompts is not None and self._position >= self._turn:
+            self._prompt(self._person, self._prompts.now.course)
+
+    def _prompt(self, person: SimulatedPerson, course: Course) -> None:
+        """Tell a simulated person what is asked now, once for each step."""
+        prompt = course.prompt(self._position)
+        if prompt is None:  # it is over, or what comes next is up to whoever prompts
+            label, seconds, until = None, 0.0, PAUSED_S
+        else:
+            label = None if prompt.label == course.plan.rest else prompt.label
+            seconds = until = PAUSED_S if prompt.paused else prompt.seconds_left
+        self._turn = self._position + round(until * self.header.sampling_rate)
+        person.ask(label, seconds)
 
     def _put(self, entry: Entry, size: int) -> bool:
         with self._lock:
@@ -242,6 +259,8 @@ class RecordingSession:
                 self._prompts.close()
         with suppress(ValueError):
             self._acquisition.taps.remove(self._tap)
+        if self._person is not None and self._prompts is not None:
+            self._person.ask(None, 0.0)  # nobody asks for anything any more
         leave, self._leave = self._leave, lambda: None
         leave()
 

@@ -8,6 +8,7 @@ from scipy import signal
 
 from app.emg.signal.filters import design, filter_all
 from app.emg.simulated.simulator import Simulator
+from app.emg.source import UNLABELLED
 from app.errors import ConfigError
 from tests.emg.fakes import Time
 
@@ -41,16 +42,32 @@ def test_read_hands_out_the_generated_signal_in_chunks_of_5_ms() -> None:
 
 def test_the_person_does_what_is_asked_a_little_late() -> None:
     """A plan recorded from the simulator had labels that said nothing of the signal."""
-    person = simulator(rate=200)
-    person.follow([(None, 1.0), ("rest", 1.0), ("pinch", 2.0), ("wave", 1.0), ("open", 2.0)])
-
-    _, labels = person.generate(200 * 7)
+    source, made = simulator(rate=200), []
+    for name, seconds in ((None, 1.0), ("rest", 1.0), ("pinch", 2.0), ("wave", 1.0), ("open", 2.0)):
+        source.person.ask(name, seconds)
+        made.append(source.generate(round(200 * seconds)))
+    labels = np.concatenate([labels for _, labels in made])
 
     starts = np.flatnonzero(np.diff(labels)) + 1
-    names = [NAMES[k] for k in labels[np.concatenate([[0], starts])]]
-    assert names == ["rest", "pinch", "rest", "open"]
-    late = starts / 200 - [2.0, 4.0, 5.0]
+    shown = labels[np.concatenate([[0], starts])].tolist()
+    # people are not there at once, and let go as late; a gesture of no name has no label
+    assert [label for label in shown if label] == [NAMES.index("pinch"), UNLABELLED, NAMES.index("open")]
+    begins = [start for start, label in zip(starts, shown[1:], strict=True) if label]
+    late = np.array(begins) / 200 - [2.0, 4.0, 5.0]
     assert ((late >= 0.2) & (late <= 0.3)).all()
+    still, waving = np.std(made[1][0]), np.std(made[3][0][100:])
+    assert waving > 2 * still
+
+
+def test_a_gesture_that_nobody_wants_any_more_is_left() -> None:
+    source = simulator(rate=200)
+    source.person.ask("pinch", 3600.0)
+    source.generate(200 * 2)
+    source.person.ask(None, 0.0)
+    _, labels = source.generate(200 * 60)
+    assert labels[0] == NAMES.index("pinch")
+    assert (labels[70:150] == NAMES.index("rest")).all()
+    assert set(labels.tolist()) == set(range(len(NAMES)))  # and what comes to their mind
 
 
 def test_another_seed_is_another_day() -> None:

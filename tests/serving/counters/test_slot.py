@@ -30,6 +30,7 @@ def test_no_count_has_moved_since_0_3_0() -> None:
         "jobs_left": 15680,
         "replay_order": 15681,
         "replay_state": 15685,
+        "wish": 15690,
         "callers": 16383,
         "reloaded": 20479,
     }

@@ -110,7 +110,7 @@ def test_the_recording_of_the_source_before_is_complete_and_has_nothing_of_the_n
 
 def test_a_recording_whose_source_is_gone_hears_no_prediction() -> None:
     """It is a quarter of a second until it notices, and meanwhile they are of the next source."""
-    acquisition = SimpleNamespace(state="running")
+    acquisition = SimpleNamespace(state="running", source=None)
     session = RecordingSession(SimpleNamespace(header=HEADER), acquisition, None)  # type: ignore[arg-type]  # not started
     event = GroupEvent(0, 0, 0, b"", make_frame(10))
     session.hear(event, 0)
