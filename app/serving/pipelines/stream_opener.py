@@ -81,7 +81,7 @@ class StreamOpener:
             why_stopping=self.why_leaving,
             speed=getattr(pipeline.source, "speed", 1.0),
             place=place,
-            greeting=self._greeting(reader, named) if place is not None else None,
+            greeting=None if place is None else self._greeting(reader, named, duration_s),
             writer=writer,
             writable=writable,
         )
@@ -108,9 +108,9 @@ class StreamOpener:
                 f"{_streams(most or 0, ' of yours')} open, as many as EMG_MAX_STREAMS_PER_KEY", RETRY_S
             )
 
-    def _greeting(self, reader: Reader, named: NamedModel | None) -> bytes | None:
+    def _greeting(self, reader: Reader, named: NamedModel | None, duration_s: float | None) -> bytes | None:
         """Return what one who comes back is told of the model: it may have been changed meanwhile."""
-        event = reader.model
+        event = reader.model(replays=duration_s is not None)
         if named is not None or event is None or (event.model is None and not event.from_sample):
             return None  # it is always that one, or there never was any
         return self.encode(event)

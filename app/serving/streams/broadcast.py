@@ -82,7 +82,7 @@ class Broadcast:
             group.readers += 1
             starts = group.readers == 1
             if starts:
-                group.began = group.count
+                group.begin()
             first = max(group.newest, group.began)
         if starts:  # without the lock: it waits for the thread, and a crowd would queue behind each such wait
             group.start()

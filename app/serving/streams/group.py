@@ -117,9 +117,8 @@ class Group:
         self._stop = threading.Event()
         self._maker: Maker | None = None  # of the frames just now
         self.looked_at = 0  # the source's sample up to which a window was looked at
-        self._one_at_a_time = (
-            threading.Lock()
-        )  # the group's own thread, and whoever tells its readers something
+        # the group's own thread, whoever tells its readers something, and a reader that begins to listen
+        self.one_at_a_time = threading.Lock()
 
     @property
     def count(self) -> int:
@@ -148,6 +147,12 @@ class Group:
         """The number of the newest frame or change of the source, or of the first event to come."""
         news = (event.number for event in reversed(self.history) if not isinstance(event.event, Trouble))
         return next(news, self.count)
+
+    def begin(self) -> None:
+        """Be ready for a first reader: what came before is no news to it, another model of meanwhile included."""
+        if over := self._over:
+            self._turn_over(over)
+        self.began = self.count
 
     def start(self, stalled: bool = False) -> None:
         """Follow the source from its newest window on; `stalled`: its readers were told so, and wait to hear more."""
@@ -287,7 +292,7 @@ class Group:
         newest = max((at for at, one in enumerate(self._changes) if one.over), default=-1)
         return self._changes[: newest + 1]
 
-    def _turn_over(self, due: Sequence[Change], stop: threading.Event) -> None:
+    def _turn_over(self, due: Sequence[Change], stop: threading.Event | None = None) -> None:
         """Take the newest of these, which are the first of those ahead."""
         self._changes = self._changes[len(due) :]
         newest = due[-1]
@@ -319,7 +324,7 @@ class Group:
 
     def _publish(self, event: Event, stop: threading.Event | None = None) -> None:
         """Leave an event where readers look; nothing where `stop` is set, as its source is no more."""
-        with self._one_at_a_time:
+        with self.one_at_a_time:
             if stop is None or not stop.is_set():
                 self._put(event)
 

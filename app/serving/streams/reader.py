@@ -26,10 +26,12 @@ class Reader:
         """Nothing will come any more, and all that came has been taken."""
         return self._group.ended and not self._fresh()
 
-    @property
-    def model(self) -> ModelChange | None:
-        """Return what is to be told of the model that made the first frame which this reader gets."""
-        unseen = self._unseen(self._group.history)
+    def model(self, replays: bool) -> ModelChange | None:
+        """Return what is to be told of the model that made the first frame which this reader gets.
+
+        `replays`: it begins with what it has not seen of what is kept, else with what comes now.
+        """
+        unseen = self._unseen(self._group.history) if replays else []
         return self._group.model_at(min(self._next, unseen[0].number if unseen else self._next))
 
     def replay(self) -> list[tuple[GroupEvent, int]]:
@@ -56,10 +58,13 @@ class Reader:
         Waits up to `timeout_s`; empty when nothing came.
         """
         news = self._group.news
-        fresh = self._fresh()
-        if not fresh and not self._group.ended:
+        if not self._fresh() and not self._group.ended:
             news.wait(timeout_s)
-            fresh = self._fresh()
+        return [(event, self._missed(event)) for event in self._told()]
+
+    def _told(self) -> list[GroupEvent]:
+        """Go on to the newest event, and return what of those since the last time is to be told."""
+        fresh = self._fresh()
         if not fresh:
             return []
         changed = self._group.changed  # it holds also where this reader is so late that it is no longer kept
@@ -67,8 +72,7 @@ class Reader:
             fresh = (changed, *fresh)
         self._next = fresh[-1].number + 1
         newest = max(event.position for event in fresh)
-        told = [event for event in fresh if event.position in (-1, newest) and not self._had(event)]
-        return [(event, self._missed(event)) for event in told]
+        return [event for event in fresh if event.position in (-1, newest) and not self._had(event)]
 
     def listen(self, listener: Callable[[GroupEvent, int], bool]) -> None:
         """Have every event given to `listener` as it is published; it must not wait.
@@ -77,17 +81,24 @@ class Reader:
         did not take is missed.
         """
 
-        def offered(event: GroupEvent) -> None:
-            if self._left or event.number < self._next:  # it may leave while others are served
-                return
-            self._next = event.number + 1
-            if self._had(event):  # from a worker that was ahead of this one
-                return
+        def give(event: GroupEvent) -> None:
             position, after = self._position, self._after
             if not listener(event, self._missed(event)):
                 self._position, self._after = position, after
 
-        self._group.listeners[self] = offered
+        def offered(event: GroupEvent) -> None:
+            if self._left or event.number < self._next:  # it may leave while others are served
+                return
+            self._next = event.number + 1
+            if not self._had(event):  # from a worker that was ahead of this one
+                give(event)
+
+        with (
+            self._group.one_at_a_time
+        ):  # what has come since it last took something is given now: nothing between
+            for event in self._told():
+                give(event)
+            self._group.listeners[self] = offered
 
     def close(self) -> None:
         """Leave the group. Safe to call twice."""

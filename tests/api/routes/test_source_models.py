@@ -56,12 +56,14 @@ def client(app: Flask) -> Iterator[FlaskClient]:
 
 
 def push(client: FlaskClient, name: str = "anna", chunks: int = 12) -> None:
-    """As many chunks more of ten samples."""
+    """As many chunks more of ten samples, taken in when it returns: an answer says only that they have come."""
     first = client.get(f"/emg/sources/{name}").get_json()["next_sample"] or 0
     for at in range(first, first + 10 * chunks, 10):
         rows = np.random.default_rng(at).normal(size=(10, CHANNELS)).tolist()
         answer = client.post(f"/emg/sources/{name}/samples", json={"first_sample": at, "samples": rows})
         assert answer.status_code == 200
+    acquisition = client.application.extensions["runtime"]().pipelines.named(name).acquisition
+    until(lambda: acquisition.samples == first + 10 * chunks)
 
 
 def declare(client: FlaskClient, name: str = "anna", **more: Any) -> Any:

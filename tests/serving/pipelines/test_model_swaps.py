@@ -351,6 +351,44 @@ def test_who_comes_back_is_told_of_each_model_before_its_frames(person: Person) 
     ]
 
 
+class Taking:
+    """Stands where a socket does that takes all."""
+
+    def __init__(self, events: list[Json]) -> None:
+        self.events = events
+
+    def send(self, sent: ClientEvent) -> bool:
+        self.events.append(json.loads(sent.body + b"}"))
+        return True
+
+
+@pytest.mark.parametrize("direct", [False, True])
+def test_who_comes_back_to_an_endless_stream_is_told_of_the_model_of_its_first_frame(
+    person: Person, direct: bool
+) -> None:
+    """The group had changed while the one who was cut off still counted as its reader; nothing is sent again here."""
+    stream = Stream(person)
+    person.push(10)
+    person.put(B)
+    person.push(20)
+    until(lambda: stream.frames[-1]["sample_index"] >= person.next - 10)
+    k = stream.frames[0]["sample_index"] // 10 - 1  # before the change
+    place = StreamCursor(person.runtime.run, 0.0, k, 1, 0)
+    events: list[Json] = []
+    writer = Taking(events) if direct else None
+    opened, close = person.runtime.streams.open(person.pipeline, OPTIONS, None, place=place, writer=writer)
+    for sent in opened:
+        if sent is None:
+            person.push(5)
+        elif isinstance(sent, ClientEvent):
+            events.append(json.loads(sent.body + b"}"))
+        if any("prediction" in event for event in events):
+            break
+    close()
+    assert events[0]["model"] == B
+    assert events[1]["label"] in CLASSES[B]
+
+
 def test_who_comes_back_is_told_that_there_is_no_model_any_more(person: Person) -> None:
     person.put(None)
     place = StreamCursor(person.runtime.run, 0.0, 1, 1, 0)

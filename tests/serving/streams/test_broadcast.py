@@ -255,6 +255,25 @@ def test_groups_that_nobody_reads_are_forgotten_in_the_end() -> None:
     assert len(station.broadcast._groups) == IDLE_GROUPS
 
 
+def test_what_comes_between_the_last_look_and_the_first_listening_is_given() -> None:
+    station = Station()
+    reader, other = station.broadcast.join(OPTIONS), station.broadcast.join(OPTIONS)
+    station.source.window()
+    take(reader)
+    take(other)
+    station.broadcast.tell("a trouble")
+    station.source.window()
+    while not any(event.position == 1 for event, _ in take(other)):
+        pass
+    heard: list[tuple[int, int]] = []
+    reader.listen(lambda event, missed: heard.append((event.position, missed)) or True)  # type: ignore[func-returns-value]  # nothing
+    assert heard == [(-1, 0), (1, 0)]
+    station.source.window()
+    until(lambda: heard[2:] == [(2, 0)])
+    reader.close()
+    other.close()
+
+
 def test_a_listener_is_given_every_event_and_what_it_refuses_is_missed() -> None:
     station = Station()
     reader = station.broadcast.join(OPTIONS)
