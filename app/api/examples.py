@@ -58,6 +58,7 @@ class Examples(BasePlugin):
     def __init__(self, settings: Settings, manifest: Manifest | None) -> None:
         self._mode = settings.emg_mode
         self._model = DEFAULT_MODEL if manifest is None else manifest.name
+        self._version = "1.0.0" if manifest is None else manifest.version
         stream: dict[str, Any] = {
             "duration_seconds": min(STREAM_S, settings.max_duration_s or STREAM_S),
             "fps": min(STREAM_FPS, settings.max_fps),
@@ -66,6 +67,7 @@ class Examples(BasePlugin):
             **_BODIES,
             **_pushed(manifest),
             **_profile(manifest),
+            **_oip(manifest),
             "POST /infer/stream": stream,
             "PUT /emg/sources/{name}/model": {"model": self._model},
         }
@@ -79,7 +81,8 @@ class Examples(BasePlugin):
         **_: Any,
     ) -> None:
         for parameter in parameters or ():
-            parameter["example"] = self._name(path or "")
+            version = parameter["name"] == "version"
+            parameter["example"] = self._version if version else self._name(path or "")
 
     def operation_helper(
         self, path: str | None = None, operations: dict[str, Any] | None = None, **_: Any
@@ -108,7 +111,7 @@ class Examples(BasePlugin):
             return RECORDING
         if path.startswith(("/profiles/", "/jobs/")):
             return PROFILE if path.startswith("/profiles/") else JOB
-        return self._model if path.startswith("/models/") else SOURCES[self._mode]
+        return self._model if path.startswith(("/models/", "/v2/")) else SOURCES[self._mode]
 
     @property
     def _no_replay(self) -> str:
@@ -130,6 +133,14 @@ def _pushed(manifest: Manifest | None) -> dict[str, dict[str, Any]]:
         "POST /emg/sources/{name}": {"channels": channels, "sampling_rate_hz": rate, "units": units},
         "POST /emg/sources/{name}/samples": {"first_sample": 0, "samples": [[0.0] * channels] * 2},
     }
+
+
+def _oip(manifest: Manifest | None) -> dict[str, dict[str, Any]]:
+    """Return one window of silence for the server's model, and the one output that is wanted of it."""
+    length, channels = (200, 16) if manifest is None else (manifest.length, manifest.channels)
+    emg = {"name": "emg", "datatype": "INT8", "shape": [1, length, channels], "data": [0] * length * channels}
+    ask = {"inputs": [emg], "outputs": [{"name": "label"}]}
+    return {f"POST /v2/models/{{name}}{version}/infer": ask for version in ("", "/versions/{version}")}
 
 
 def _profile(manifest: Manifest | None) -> dict[str, dict[str, Any]]:

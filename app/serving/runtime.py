@@ -219,6 +219,16 @@ class Runtime:
 
     def not_ready(self) -> list[str]:
         """Why this worker should get no traffic; empty when it should."""
+        reasons = self.engine_trouble()
+        if self.own is not None and self.own.awaited is not None:
+            reasons.append(f"the source is not there yet: {self.own.awaited}")
+        # a source that a client brings is that client's affair, and no reason to send others elsewhere
+        own = self.pipelines.default if self.acquisition is not None else None
+        trouble = None if own is None else own.trouble
+        return reasons if trouble is None else [*reasons, trouble]
+
+    def engine_trouble(self) -> list[str]:
+        """Why this worker should be asked for no predictions of a caller's own windows; empty when it should."""
         reasons = []
         if self.stopping():
             reasons.append("the server is shutting down")
@@ -226,12 +236,7 @@ class Runtime:
             reasons.append(self.watchdog.hung)
         if self.artefact is not None and not self.engine.backends.ready:
             reasons.append("the engine is not open")
-        if self.own is not None and self.own.awaited is not None:
-            reasons.append(f"the source is not there yet: {self.own.awaited}")
-        # a source that a client brings is that client's affair, and no reason to send others elsewhere
-        own = self.pipelines.default if self.acquisition is not None else None
-        trouble = None if own is None else own.trouble
-        return reasons if trouble is None else [*reasons, trouble]
+        return reasons
 
     def decision_delay_ms(self, options: StreamOptions, use: ModelUse | None = None) -> float | None:
         """Compute it from window, hop, votes, filter, montage and the latency measured so far; None without a model."""

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from app.counted import counted, verb
-from app.errors import BackendUnavailableError, ModelNameError, NotReadyError, OverloadedError
+from app.errors import BackendUnavailableError, BusyError, ModelNameError, NotReadyError, OverloadedError
 from app.inference.artefact import Artefact
 from app.inference.manifest import Manifest
 from app.serving.engine.engine import Engine
@@ -145,6 +145,25 @@ class OpenModels:
             yield model
         finally:
             self.release(model)
+
+    def unload(self, name: str) -> None:
+        """Close that model, where it is open: at latest IDLE_S after its last use. Who wants it then opens it anew.
+
+        Raises:
+            BusyError: somebody uses it, or it is the server's own.
+        """
+        if self.own is not None and self.own.name == name:
+            raise BusyError(f"the model {name} is the server's own, and open as long as the server is")
+        with self._lock:
+            found = next((one for one in self._open.values() if one.name == name), None)
+            if found is not None and found.held:
+                raise BusyError(f"the model {name} is in use")
+            if found is not None:
+                del self._open[found.artefact.sha256]
+        if found is not None:
+            time.sleep(max(0.0, IDLE_S - self._idle_s(found)))  # a window may be on its way
+            found.engine.close()
+            log.info("the model %s is closed: somebody said so", name)
 
     def close(self) -> None:
         """Close all but the server's own, which closes with its engine. Safe to call twice."""
