@@ -11,7 +11,7 @@ from werkzeug.routing import Rule
 from app.api.access.access import API_KEY_HEADER, OPEN, scope_of
 from app.api.codec.decoding import JSON
 from app.api.errors import PROBLEM, Api
-from app.api.openapi import RETRY_AFTER
+from app.api.openapi import OIP, RETRY_AFTER
 from app.config import Settings
 
 _SCHEME = "apiKey"
@@ -33,17 +33,20 @@ class Guarded(BasePlugin):
         scope = scope_of(self._app, rule.endpoint) if rule is not None else None
         for operation in (operations or {}).values():
             operation["x-scope"] = scope
-            if scope == OPEN:
-                continue
             refusals: dict[int, str] = {}
-            if self._settings.asks_for_keys:
+            if self._settings.asks_for_keys and scope != OPEN:
                 operation["security"] = [{_SCHEME: []}]
                 refusals |= {401: f"There is no key in {API_KEY_HEADER}"}
                 refusals |= {403: "The key is wrong or not for this, or a page of another origin asked"}
-            if self._settings.rate_limit or (self._settings.max_streams_per_key and "stream" in (path or "")):
+            limited = self._settings.rate_limit or (
+                self._settings.max_streams_per_key and "stream" in (path or "")
+            )
+            if limited and scope != OPEN:
                 refusals |= {429: "More than one key or address may do: Retry-After says when to go on"}
             for status, text in refusals.items():
                 operation["responses"].setdefault(str(status), _problem(text, retry=status == 429))
+            if path == OIP or (path or "").startswith(f"{OIP}/"):
+                _by_protocol(operation["responses"])
 
 
 def describe(api: Api, settings: Settings) -> None:
@@ -85,6 +88,16 @@ def _reference_first(_: Any, __: Any, ret: dict[str, Any]) -> dict[str, Any]:
     """Name what may be null before null: generated clients take the first that fits, and apispec's null fits all."""
     choices = ret.get("anyOf", [])
     return {"anyOf": sorted(choices, key=lambda choice: "$ref" not in choice)} if choices else {}
+
+
+def _by_protocol(responses: dict[str, Any]) -> None:
+    """Have what is documented as a problem be so as the Open Inference Protocol says it."""
+    error = {JSON: {"schema": {"$ref": "#/components/schemas/OipError"}}}
+    for status, answer in responses.items():
+        if status == "default":  # a reference to that of all others
+            responses[status] = {"description": "Any other error", "content": error}
+        elif PROBLEM in answer.get("content", {}):
+            answer["content"] = error
 
 
 def _problem(text: str, retry: bool) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from marshmallow import Schema
 from app.api.codec.decoding import JSON, NPY, RAW
 from app.api.errors import PROBLEM, ProblemSchema
 
+OIP = "/v2"  # whose errors are of another shape
 RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds", "required": True}}
 
 View = TypeVar("View", bound=Callable[..., Any])

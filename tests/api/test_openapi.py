@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -236,9 +237,18 @@ def test_any_other_error_is_a_problem_too(api: dict[str, Any]) -> None:
     """What gunicorn refuses itself, such as a request line that is too long, is in no operation by its status."""
     (default,) = {
         operation["responses"]["default"]["$ref"]
-        for path in api["paths"].values()
-        for operation in path.values()
-        if "responses" in operation
+        for path, methods in api["paths"].items()
+        for operation in methods.values()
+        if "responses" in operation and not path.startswith("/v2")
+    }
+    by_protocol = {
+        json.dumps(operation["responses"]["default"]["content"])
+        for path, methods in api["paths"].items()
+        for operation in methods.values()
+        if "responses" in operation and path.startswith("/v2")
+    }
+    assert by_protocol == {
+        json.dumps({"application/json": {"schema": {"$ref": "#/components/schemas/OipError"}}})
     }
     described = api["components"]["responses"][default.rpartition("/")[2]]
     assert described["content"].keys() == {PROBLEM}

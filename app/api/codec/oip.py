@@ -108,7 +108,7 @@ def _read(head: bytes, tensors: bytes) -> OipRequest:
     if tensors:
         raise DataError(f"{len(tensors)} bytes follow that belong to no input: see binary_data_size")
     outputs = None
-    if said.get("outputs"):
+    if said.get("outputs") not in (None, []):
         outputs = tuple(_wanted(one, binary) for one in _listed(said, "outputs"))
     return OipRequest(inputs, outputs, binary, identity, parameters)
 

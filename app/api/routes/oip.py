@@ -22,7 +22,7 @@ from app.api.codec.oip import (
 )
 from app.api.context import current_runtime
 from app.api.errors import PROBLEM, RETRY_S
-from app.api.openapi import RETRY_AFTER, body
+from app.api.openapi import OIP, RETRY_AFTER, body
 from app.api.schemas.model_field import NAME
 from app.api.schemas.oip import (
     OipAnswerSchema,
@@ -44,7 +44,6 @@ from app.inference.values import Values
 from app.serving.engine.engine import Answer
 from app.serving.runtime import VERSION, Runtime
 
-PREFIX = "/v2"
 PLATFORM = "myostream"
 EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "model_repository")
 INPUT = "emg"
@@ -52,7 +51,7 @@ BAD_REQUEST, UNPROCESSABLE, UNAVAILABLE = 400, 422, 503
 _ONE, _VERSION = "/models/<name>", "/models/<name>/versions/<version>"
 
 bp = needs(READ)(
-    Blueprint("oip", __name__, url_prefix=PREFIX, description="The models by the Open Inference Protocol v2")
+    Blueprint("oip", __name__, url_prefix=OIP, description="The models by the Open Inference Protocol v2")
 )
 
 
@@ -74,7 +73,7 @@ def register(app: Flask) -> None:
 
 
 def _asked() -> bool:
-    return request.path == PREFIX or request.path.startswith(f"{PREFIX}/")
+    return request.path == OIP or request.path.startswith(f"{OIP}/")
 
 
 def _fails(*statuses: int) -> Any:

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from marshmallow import Schema, fields
+from marshmallow import INCLUDE, Schema, fields
 
 from app.api.schemas.fields import about
+
+
+class _Asked(Schema):
+    class Meta:
+        """The protocol lets clients say more than a server knows."""
+
+        unknown = INCLUDE
 
 
 class OipErrorSchema(Schema):
@@ -34,7 +41,7 @@ class OipTensorSchema(Schema):
     name = fields.String(required=True)
     datatype = fields.String(required=True, **about("FP32, INT64, BYTES, ..."))
     shape = fields.List(fields.Integer(), required=True, **about("-1: of any size"))
-    parameters = fields.Dict(keys=fields.String())
+    parameters = fields.Dict(keys=fields.String(), allow_none=True)
 
 
 class OipModelSchema(Schema):
@@ -73,26 +80,30 @@ class OipConfigSchema(Schema):
     output = fields.List(fields.Nested(OipConfigTensorSchema), required=True)
 
 
-class OipAskedTensorSchema(OipTensorSchema):
+class OipAskedTensorSchema(OipTensorSchema, _Asked):
     """An input: its numbers as `data`, or behind the JSON with `parameters.binary_data_size`."""
 
     data = fields.List(fields.Raw(), **about("Numbers, in a row or nested"))
 
 
-class OipAskedOutputSchema(Schema):
+class OipAskedOutputSchema(_Asked):
     """An output that is wanted."""
 
     name = fields.String(required=True)
-    parameters = fields.Dict(keys=fields.String(), **about("`binary_data`, `classification`"))
+    parameters = fields.Dict(
+        keys=fields.String(), allow_none=True, **about("`binary_data`, `classification`")
+    )
 
 
-class OipAskSchema(Schema):
+class OipAskSchema(_Asked):
     """Windows to predict. Without `outputs` all there are."""
 
-    id = fields.String()
+    id = fields.String(allow_none=True)
     inputs = fields.List(fields.Nested(OipAskedTensorSchema), required=True)
-    outputs = fields.List(fields.Nested(OipAskedOutputSchema))
-    parameters = fields.Dict(keys=fields.String(), **about("`binary_data_output`, `preprocess`"))
+    outputs = fields.List(fields.Nested(OipAskedOutputSchema), allow_none=True)
+    parameters = fields.Dict(
+        keys=fields.String(), allow_none=True, **about("`binary_data_output`, `preprocess`")
+    )
 
 
 class OipAnswerSchema(Schema):

@@ -95,6 +95,7 @@ BAD = {
     "parameters": (asked(one(), parameters=[]), None, "parameters of the request must be an object"),
     "a flag": (asked(one(), parameters={"binary_data_output": 1}), None, "must be true or false"),
     "outputs": (asked(one(), outputs=["a"]), None, "outputs must be a list of at least one object"),
+    "no outputs": (asked(one(), outputs=False), None, "outputs must be a list of at least one object"),
     "both": (asked(one(parameters={"binary_data_size": 0})), None, "only one of them can hold"),
     "header too long": (asked(one()), "100000", "Inference-Header-Content-Length must be 0 to the"),
     "header of words": (asked(one()), "many", "Inference-Header-Content-Length must be 0 to the"),

@@ -22,6 +22,7 @@ from tests.server.live import ROOT
 JSON, NPY, RAW = "application/json", "application/x-npy", "application/octet-stream"
 LENGTH, CHANNELS, RATE_HZ = 200, 16, 2000  # of the shipped model
 MODEL = "synthetic-16ch-2khz"  # which the server runs, so that it is neither replaced nor deleted
+VERSION = "2.0.0"
 KEPT, GONE = "kept", "gone"  # recordings: one that is there all the time, one that comes and goes
 OTHER = "other"  # the source, with EMG_MODE=push, that comes and goes
 READER = "reader"  # and the one that is watched, to which no garbage is sent
@@ -109,6 +110,30 @@ PERSON = {"person": "S01", "model": MODEL, "decision": {"votes": 3, "min_confide
 _POSITION = "/emg/source/position"  # of a replay, which this server has not
 _CHOICE = "/emg/source"  # in the mode dummy, the one that is read already
 
+OIP_ASK = {
+    "inputs": [{"name": "emg", "datatype": "FP32", "shape": [1, *np.shape(WINDOW)], "data": WINDOW}],
+    "outputs": [{"name": "label"}],
+}
+
+
+def _oip() -> tuple[Sound, ...]:
+    """Every route of `/v2`; its bodies are tried as JSON, and as bytes that are none."""
+    model, version = "/v2/models/<name>", {**_MODEL, "version": VERSION}
+    repository = "/v2/repository/models/<name>"
+    return (
+        _get("/v2"),
+        _get("/v2/health/live"),
+        _get("/v2/health/ready"),
+        *(_get(f"{model}{rest}", parts=_MODEL) for rest in ("", "/ready", "/config")),
+        *(_get(f"{model}/versions/<version>{rest}", parts=version) for rest in ("", "/ready", "/config")),
+        _post(f"{model}/infer", parts=_MODEL, values=OIP_ASK),
+        _post(f"{model}/versions/<version>/infer", parts=version, values=OIP_ASK),
+        _post("/v2/repository/index"),
+        _post(f"{repository}/load", parts=_MODEL, values={}),
+        _post(f"{repository}/unload", parts=_MODEL, values={}, status=CONFLICT),
+    )
+
+
 # In an order in which each finds what it asks for. With EMG_MODE=push; `sound` says what else there is.
 ROUTES: tuple[Sound, ...] = (
     _get("/"),
@@ -137,6 +162,7 @@ ROUTES: tuple[Sound, ...] = (
     _get("/models/<name>/archive", parts=_MODEL),
     _post("/models", raw=_archive(), status=CONFLICT),
     Sound(rule="/models/<name>", method="DELETE", parts=_MODEL, status=CONFLICT),
+    *_oip(),
     _get("/profiles"),
     Sound(rule=_PROFILE, method="PUT", parts=_GONE, values=PERSON, status=CREATED),
     _get(_PROFILE, parts=_GONE),
