@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +15,7 @@ import click
 
 from app.cli.exports import as_format, expect_target, write
 from app.cli.options import as_json, force, one_line_errors
+from app.cli.verdicts import GOOD, said
 from app.counted import counted, verb
 from app.errors import DataError, MyostreamError
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from app.emg.recording.export_npz import Summary
     from app.emg.recording.prompts.course import Prompt
     from app.emg.recording.prompts.label_plan import LabelPlan
+    from app.emg.recording.prompts.prompt_log import Repetition
     from app.serving.recordings.session import RecordingSession
     from app.serving.sources.opening import Opened
 
@@ -83,6 +85,7 @@ def _recorded(
     Until the export is written, the recording lies in instance/recordings, where a server lists it too.
     """
     from app.emg.recording import folder as recording_folder
+    from app.emg.recording.prompts.step_judge import StepJudge
     from app.emg.recording.writer import RecordingWriter
     from app.serving.process.offload import BlockingWorker
     from app.serving.recordings.headers import header_of
@@ -93,7 +96,8 @@ def _recorded(
     header = header_of(source, time.time(), subject=subject, mains_hz=settings.mains_hz, plan=plan)
     acquisition, aside = Acquisition(source, opened.path), BlockingWorker()
     try:
-        take = RecordingSession(RecordingWriter(root, header), acquisition, aside)
+        judge = StepJudge(header.channels, header.sampling_rate, settings.mains_hz)
+        take = RecordingSession(RecordingWriter(root, header), acquisition, aside, judge, offers=False)
         take.start()
         acquisition.start()
         complete = _prompted(take, lambda: acquisition.look().error)
@@ -135,7 +139,9 @@ def _prompted(take: RecordingSession, trouble: Callable[[], str | None]) -> bool
                     board.wait_for_samples(trouble())
             elif prompt is not None:
                 board.show(prompt, trouble())
+            board.judge(take.repetitions)
             time.sleep(PROMPT_POLL_S)
+        board.judge(take.repetitions)
     return take.over_plan
 
 
@@ -147,6 +153,7 @@ class _Board:
         self._step = -1
         self._draws = _can_draw()
         self._waiting = False
+        self._judged: set[int] = set()  # first samples of those of which it was said how they went
 
     def __enter__(self) -> _Board:
         return self
@@ -169,6 +176,16 @@ class _Board:
             after = trouble or (f"then {prompt.next_label}" if prompt.next_label else "the last")
             self._bar.unit = f"{prompt.seconds_left:.1f} s, {after}"
             self._bar.refresh()
+
+    def judge(self, repetitions: Sequence[Repetition]) -> None:
+        """Say of each repetition that did not go well what was wrong, once that is known."""
+        for one in repetitions:
+            if one.verdict in (None, GOOD) or one.first_sample in self._judged:
+                continue  # a line for each that went well would hide the others
+            self._judged.add(one.first_sample)
+            if self._bar is not None:
+                self._bar.clear()
+            click.echo(f"  {said(one)}", err=True)
 
     def _open(self, prompt: Prompt) -> None:
         said = f"{prompt.label.upper():16}" if prompt.label else f"get ready: {prompt.next_label}"

@@ -156,6 +156,26 @@ export function useModel(call: ModelCall & ({ model: string | null } | { profile
 
 export function useModelBefore(call: ModelCall): Promise<Swap>;
 
+/** Where a replay is. */
+export interface ReplayPosition {
+  file: string;
+  position_seconds: number;
+  duration_seconds: number;
+  paused: boolean;
+}
+
+export interface ReplayCall {
+  url?: string; // the server; "" for the page's own
+  apiKey?: string;
+  signal?: AbortSignal;
+  fetch?: typeof fetch;
+}
+
+export function replayPosition(call?: ReplayCall): Promise<ReplayPosition>;
+
+/** What is not given stays as it is. */
+export function goOn(call: ReplayCall & { positionS?: number; paused?: boolean }): Promise<ReplayPosition>;
+
 /** What the person is to do now. */
 export interface Prompt {
   label: string | null; // null: get ready, or it is paused

@@ -16,6 +16,7 @@ import { SseParser } from "./sse.js";
 
 export { ConnectionError, expectOk, ServerError, TeachingError } from "./client_errors.js";
 export { eventSource } from "./event_source.js";
+export { goOn, replayPosition } from "./replay_position.js";
 export { useModel, useModelBefore } from "./source_model.js";
 export { SseParser } from "./sse.js";
 export { FREE_MOVEMENT, putOnAgain, teach } from "./teaching.js";

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { createServer } from "node:http";
 import { test } from "node:test";
-import { ConnectionError, eventSource, ServerError, streamInference, useModel, useModelBefore } from "../../clients/js/client.js";
+import { ConnectionError, eventSource, goOn, replayPosition, ServerError, streamInference, useModel, useModelBefore } from "../../clients/js/client.js";
 
 const FRAME = (k) => `id: run.${k}\ndata: {"prediction":1,"frame":${k}}\n\n`;
 const LAST = 'id: end\ndata: {"status":"completed","total_frames":3}\n\n';
@@ -110,6 +110,23 @@ test("another model is asked for by the source's name, and the one before too", 
     ],
   );
   assert.deepEqual(asked.map(({ headers }) => headers["x-api-key"]), ["secret", undefined, undefined, undefined]);
+});
+
+test("where a replay is, and where it goes on", async (t) => {
+  const place = { file: "S06.npz", position_seconds: 12.5, duration_seconds: 60, paused: false };
+  const { url, asked } = await serving(t, (response) => response.end(JSON.stringify(place)));
+  assert.deepEqual(await replayPosition({ url }), place);
+  assert.deepEqual(await goOn({ url, apiKey: "secret", positionS: 12.5 }), place);
+  await goOn({ url, paused: true });
+  assert.deepEqual(
+    asked.map(({ method, url: path, body }) => [method, path, body]),
+    [
+      ["GET", "/emg/source/position", ""],
+      ["PUT", "/emg/source/position", '{"position_seconds":12.5}'],
+      ["PUT", "/emg/source/position", '{"paused":true}'],
+    ],
+  );
+  assert.equal(asked[1].headers["x-api-key"], "secret");
 });
 
 test("a model that is refused is an error with the server's words, and no server is another", async (t) => {

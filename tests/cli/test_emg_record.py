@@ -23,6 +23,7 @@ from app.config import EmgMode, Settings
 from app.emg.files.recordings import load
 from app.emg.recording import folder as recording_folder
 from app.emg.recording.writer import recover
+from app.emg.simulated_person import SimulatedPerson
 from app.emg.source import UNLABELLED
 from tests.inference.artefacts import make_artefact
 from tests.server.live import LATE_S
@@ -79,6 +80,28 @@ def test_every_step_is_prompted_on_stderr(run: Run, tmp_path: Path) -> None:
     steps = [line.split(":")[0] for line in result.stderr.splitlines()]
     assert steps == ["0/4 get ready", "1/4 REST", "2/4 FIST", "3/4 REST", "4/4 FIST"]
     assert re.fullmatch(r"wrote .*r\.npz: \d\.\d s: rest 0\.4 s, fist 0\.4 s\n", result.stdout)
+
+
+def test_a_repetition_that_did_not_go_well_is_said(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The simulator's person keeps still where they are asked for a fist the second time."""
+    ask = SimulatedPerson.ask
+    asked: list[str | None] = []
+
+    def ask_otherwise(person: SimulatedPerson, gesture: str | None, seconds: float) -> None:
+        asked.append(gesture)
+        fists = asked.count("fist")
+        ask(person, None if gesture == "fist" and fists > 1 else gesture, seconds)
+
+    monkeypatch.setattr(SimulatedPerson, "ask", ask_otherwise)
+    plan = {"gestures": ["rest", "fist"], "repetitions": 2, "seconds": 1.5, "rest_seconds": 0.5}
+    result = run("--label-plan", json.dumps({**plan, "countdown_seconds": 2}), "--out", tmp_path / "r.npz")
+    assert result.exit_code == 0, result.output
+    said = [line for line in result.stderr.splitlines() if line.startswith("  ")]
+    assert said == [
+        "  fist 2: nothing was done. That was as quiet as rest: do fist again, as long as it is asked."
+    ]
 
 
 def test_what_was_exported_is_not_kept_twice(run: Run, tmp_path: Path) -> None:

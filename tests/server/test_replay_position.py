@@ -10,6 +10,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from myostream_client import RefusedError, StreamingInferenceClient
 from tests.emg.recording_makers import write_npz
 from tests.server.live import START_S, Client, Json, Live, gunicorn, until
 from tests.server.test_source_choice import Reading, asked
@@ -142,3 +143,13 @@ def test_it_plays_on_there_when_the_worker_that_played_it_dies(live: Live) -> No
 def test_what_makes_no_sense_is_refused_with_its_field(live: Live, body: Json, field: str) -> None:
     status, answer = asked(live, "PUT", "/emg/source/position", body)
     assert (status, list(answer["errors"])) == (422, [field])
+
+
+def test_the_python_client_asks_and_moves(live: Live) -> None:
+    with StreamingInferenceClient(live.url) as client:
+        moved = client.go_on(1.5, paused=True)
+        assert (moved["position_seconds"], moved["paused"]) == (1.5, True)
+        assert client.position() == moved
+        assert client.go_on(paused=False)["paused"] is False
+        with pytest.raises(RefusedError, match="position_seconds: must be at most its duration"):
+            client.go_on(1e6)

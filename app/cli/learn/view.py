@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import click
 
 from app.cli.learn.big_letters import big
+from app.cli.verdicts import said
 from app.counted import counted
 
 if TYPE_CHECKING:
@@ -22,14 +23,6 @@ if TYPE_CHECKING:
 BAR = 40  # characters
 KEYS = "p pause   r again   s skip   Ctrl-C stop"
 GO_ON = "r again   Enter go on"
-VERDICTS = {
-    "good": "good",
-    "nothing": "nothing was done",
-    "other": "another gesture than before",
-    "restless": "rest that is none",
-    "bad_signal": "an electrode was loose",
-    None: "not judged",
-}
 
 
 class View(Protocol):
@@ -51,16 +44,6 @@ def best_view(keys: bool) -> View:
     return PanelView(keys) if _can_draw() else LineView()
 
 
-def said_of(repetition: Repetition) -> str:
-    """Return what was made of a prompt, in one line."""
-    which = f"{repetition.label} {repetition.repetition}"
-    if repetition.state == "skipped":
-        return f"{which}: left out"
-    if repetition.good or not repetition.advice:
-        return f"{which}: {VERDICTS.get(repetition.verdict, repetition.verdict)}"
-    return f"{which}: {VERDICTS.get(repetition.verdict, repetition.verdict)}. {repetition.advice}"
-
-
 class LineView:
     """One line for each event."""
 
@@ -77,7 +60,7 @@ class LineView:
             click.echo(_line_of(prompt), err=True)
 
     def repetition(self, repetition: Repetition, *, again: bool) -> None:
-        click.echo(f"  {said_of(repetition)}{' Once more.' if again else ''}", err=True)
+        click.echo(f"  {said(repetition)}{' Once more.' if again else ''}", err=True)
 
     def progress(self, progress: Progress) -> None:
         if progress.text != self._text:
@@ -107,7 +90,7 @@ class PanelView:
         self._live.update(self._picture(prompt), refresh=True)
 
     def repetition(self, repetition: Repetition, *, again: bool) -> None:  # noqa: ARG002  the prompt says it
-        self._last, self._bad = said_of(repetition), not repetition.good
+        self._last, self._bad = said(repetition), not repetition.good
 
     def progress(self, progress: Progress) -> None:
         from rich.text import Text

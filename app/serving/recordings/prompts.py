@@ -21,11 +21,14 @@ class RunningPrompts:
     Anybody may read `now`, and `judged` is for the thread that writes; all else is for one caller at a time.
     """
 
-    def __init__(self, plan: LabelPlan, rate: float, judge: StepJudge | None = None) -> None:
+    def __init__(
+        self, plan: LabelPlan, rate: float, judge: StepJudge | None = None, offers: bool = True
+    ) -> None:
+        """`offers`: whoever prompts can have a step done again."""
         self.now = PromptsSoFar(course_of(plan, rate))
         self._lines: list[Line] = []
         self._judge = judge
-        self._closed = False
+        self._closed, self._offers = False, offers
         self._offered: int | None = None  # the entry that has been offered to be done again
 
     def begin(self, first: int) -> None:
@@ -73,7 +76,7 @@ class RunningPrompts:
             return self._closed
         if self._judge is not None and self._judge.until < self.now.course.end:
             return False
-        if self._offer(position):
+        if self._offers and self._offer(position):
             return False
         self.close()
         return True

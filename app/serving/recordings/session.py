@@ -38,7 +38,8 @@ STOP_S = 10.0  # for the disk to take the rest
 class RecordingSession:
     """Records what one source delivers until it is stopped, its plan is over, the source ends, or the disk fails.
 
-    With a `judge`, the steps of its plan are judged as they end, and what goes wrong at last is offered again.
+    With a `judge`, the steps of its plan are judged as they end; where whoever prompts `offers` it, what goes wrong at
+    last can be done again.
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class RecordingSession:
         acquisition: Acquisition,
         worker: BlockingWorker,
         judge: StepJudge | None = None,
+        offers: bool = True,
     ) -> None:
         self.writer, self.header = writer, writer.header
         self._acquisition, self._worker = acquisition, worker
@@ -63,7 +65,7 @@ class RecordingSession:
         self._leave: Callable[[], None] = lambda: None
         self._prompts: RunningPrompts | None = None
         if self.header.plan is not None:
-            self._prompts = RunningPrompts(self.header.plan, self.header.sampling_rate, judge)
+            self._prompts = RunningPrompts(self.header.plan, self.header.sampling_rate, judge, offers)
         self._person, self._turn = person_of(acquisition.source), 0
         self.ended: RecordingProgress | None = None
 

@@ -84,6 +84,26 @@ class StreamingInferenceClient:
         body = {"settings": dict(settings)}
         return self._caller.call("PUT", "/emg/source", body=body, timeout_s=DEVICES_S)
 
+    def position(self) -> Json:
+        """`GET /emg/source/position`: where the replay is that the server reads, how long it is, and whether it waits.
+
+        Raises:
+            RefusedError: the source is no replay (409).
+        """
+        return self._caller.call("GET", "/emg/source/position")
+
+    def go_on(self, position_s: float | None = None, *, paused: bool | None = None) -> Json:
+        """`PUT /emg/source/position`: have the replay go on from there, wait, or play on; what is None stays as it is.
+
+        The sample index counts on. While it waits the source counts as stalled, and decisions fall to rest.
+
+        Raises:
+            RefusedError: the source is no replay (409), or the position is beyond its end (422).
+        """
+        wanted = {"position_seconds": position_s, "paused": paused}
+        body = {name: value for name, value in wanted.items() if value is not None}
+        return self._caller.call("PUT", "/emg/source/position", body=body)
+
     def models(self) -> Json:
         """`GET /models`: those that lie there, each with its classes, and which sources it fits."""
         return self._caller.call("GET", "/models")

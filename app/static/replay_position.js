@@ -1,0 +1,1 @@
+../../clients/js/replay_position.js
