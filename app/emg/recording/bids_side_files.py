@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -75,12 +75,26 @@ def side_files(held: Contents, about: BdfHeader, beside: Sequence[Beside] = ()) 
     }
 
 
-def event_lines(events: Iterable[Annotation], record: RecordLength) -> Iterator[bytes]:
-    """Yield the lines of `*_events.tsv`."""
-    yield _tsv([("onset", "duration", "sample", "trial_type")])
+def event_lines(
+    events: Iterable[Annotation], record: RecordLength, refined: Mapping[int, int] | None = None
+) -> Iterator[bytes]:
+    """Yield the lines of `*_events.tsv`.
+
+    `refined`: the places at which gestures really began, by those of their cues. With it there is a column for them.
+    """
+    more = () if refined is None else ("refined_onset",)
+    yield _tsv([("onset", "duration", "sample", "trial_type", *more)])
     for event in events:
         begin, end = record.time_of(event.sample), record.time_of(event.sample + event.samples)
-        yield _tsv([(_seconds(begin), _seconds(end - begin), str(event.sample), _cell(event.text))])
+        cells = (_seconds(begin), _seconds(end - begin), str(event.sample), _cell(event.text))
+        yield _tsv([cells if refined is None else (*cells, _refined(event, record, refined))])
+
+
+def _refined(event: Annotation, record: RecordLength, refined: Mapping[int, int]) -> str:
+    """Return when it really began: of what is as long as nothing, and of what nobody can tell, n/a."""
+    if not event.samples or event.sample not in refined:
+        return NA
+    return _seconds(record.time_of(refined[event.sample]))
 
 
 def _seconds(ticks: int) -> str:
@@ -99,6 +113,17 @@ def _event_columns(held: Contents, about: BdfHeader) -> dict[str, Any]:
             "Description": "Gestures, and what else befell the signal",
             "Levels": {**gestures, **_LEVELS, **strange, **models},
         },
+        **({} if held.refined is None else {"refined_onset": _refined_column(held.refined.model)}),
+    }
+
+
+def _refined_column(model: str) -> dict[str, str]:
+    return {
+        "Description": (
+            "When the activity of a gesture or of rest begins, as the training of the model "
+            f"{_cell(model)[:64]} found; onset is when it was asked for. n/a: nobody can tell"
+        ),
+        "Units": "s",
     }
 
 

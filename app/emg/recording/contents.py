@@ -14,11 +14,13 @@ import numpy.typing as npt
 from app.emg.auxiliary import AuxChunk
 from app.emg.files.recordings import MAX_ID
 from app.emg.recording import folder as folders
+from app.emg.recording import refined_edges
 from app.emg.recording.folder import LOG
 from app.emg.recording.header import RecordingHeader
 from app.emg.recording.log_format import Entry, RecordedModel, RecordedPrediction, read
 from app.emg.recording.models_used import ModelsUsed
 from app.emg.recording.prompts import prompt_log
+from app.emg.recording.refined_edges import RefinedEdges, RefinedLabels
 from app.emg.recording.spool import Spool
 from app.emg.source import UNLABELLED, Chunk, Labels, Samples
 from app.errors import DataError
@@ -79,6 +81,7 @@ class Contents:
         self.predictions = Spool(root / header.name, PREDICTION)
         self.models = ModelsUsed(header.model)
         self._prompts = prompt_log.read(root, header)
+        self.refined: RefinedEdges | None = None  # what a training found of the labels
 
     @property
     def places(self) -> int:
@@ -155,6 +158,35 @@ class Contents:
             repetitions += int(table["count"][table["repeated"]].sum())
             yield self._columns(table, own, repeated)
 
+    def indices_of(self, rows: Indices) -> Indices:
+        """Return the sample index of each of those rows; of the end of the recording, that after its last."""
+        return self._by_row(rows, "index")
+
+    def places_of(self, rows: Indices) -> Indices:
+        """Return the place of each of those rows."""
+        return self._by_row(rows, "place")
+
+    def _by_row(self, rows: Indices, field: str) -> Indices:
+        found, begin = np.zeros(len(rows), np.int64), 0
+        for table in self._segments.pieces():
+            first = begin + np.cumsum(table["count"]) - table["count"]
+            which = np.searchsorted(first, rows, side="right") - 1
+            own = which >= 0
+            found[own] = (
+                table[field][which[own]] + rows[own] - first[which[own]]
+            )  # a later table has the last word
+            begin += int(table["count"].sum())
+        return found
+
+    def refined_rows(self) -> Iterator[tuple[Labels, Labels]]:
+        """Yield label and repetition of all samples as `refined` has them; there must be that."""
+        assert self.refined is not None
+        refine = RefinedLabels(self.refined, ((rows.label, rows.repetition) for rows in self.rows()))
+        begin = 0
+        for rows in self.rows():
+            yield refine(begin, rows.label, rows.repetition)
+            begin += len(rows.label)
+
     def gap_pieces(self) -> Iterator[Table]:
         """Yield (gaps, 2): sample index of the first sample lost, and how many; the third column is its place."""
         for table in self._segments.pieces():
@@ -215,6 +247,7 @@ class Contents:
             self._count(entry, lost, restart)
         if not self.samples:
             raise DataError(f"the recording {self.header.name} holds no sample")
+        self.refined = refined_edges.read(self._root, self.header.name, self.samples)
 
     def _judged(self, entry: RecordedPrediction) -> tuple[Any, ...]:
         """Return a row of PREDICTION."""

@@ -59,11 +59,20 @@ def _write_dataset(file: zipfile.ZipFile, held: Contents, about: BdfHeader, besi
         file.writestr(path, content)
     prefix = f"sub-{subject(held.header)}/emg/{stem(held.header)}"
     with file.open(f"{prefix}_events.tsv", "w", force_zip64=True) as member:
-        for line in bids_side_files.event_lines(_events(held, about), about.record):
+        for line in bids_side_files.event_lines(_events(held, about), about.record, _refined(held)):
             member.write(line)
     with file.open(f"{prefix}_emg.bdf", "w", force_zip64=True) as member:
         others = [bids_beside.filled(held, one) for one in beside]
         bdf.write(member, about, held.filled(ROWS), lambda: _events(held, about), others)
+
+
+def _refined(held: Contents) -> dict[int, int] | None:
+    """Return the places at which gestures really began, by those of their cues; None where none was found."""
+    if held.refined is None:
+        return None
+    told = [(cue, at) for cue, at in held.refined.edges if at is not None]
+    cues, edges = np.array(told, np.int64).reshape(-1, 2).T
+    return dict(zip(held.places_of(cues).tolist(), held.places_of(edges).tolist(), strict=True))
 
 
 def _bdf_header(held: Contents) -> tuple[BdfHeader, tuple[Beside, ...]]:

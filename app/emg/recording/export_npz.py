@@ -44,8 +44,10 @@ class Column:
     pieces: Callable[[], Iterable[npt.NDArray[Any]]]
 
 
-def write_npz(root: Path, name: str, target: Path) -> Summary:
+def write_npz(root: Path, name: str, target: Path, *, refined: bool = True) -> Summary:
     """Write the recording to `target`, which is there in full or not at all.
+
+    With `refined`, what a training has found of its labels is in it too.
 
     Samples and columns go from log to file piece by piece: an hour needs no more memory than a minute.
 
@@ -58,10 +60,12 @@ def write_npz(root: Path, name: str, target: Path) -> Summary:
         replacing(target) as part,
         zipfile.ZipFile(part, "w", zipfile.ZIP_STORED, allowZip64=True) as file,
     ):
-        for key, column in _columns(held).items():
+        columns = {**_columns(held), **(_refined_columns(held) if refined else {})}
+        for key, column in columns.items():
             with file.open(f"{key}.npy", "w", force_zip64=True) as member:
                 _write_column(member, column)
-        for key, array in _arrays(held).items():
+        arrays = {**_arrays(held), **(_refined_arrays(held) if refined else {})}
+        for key, array in arrays.items():
             with file.open(f"{key}.npy", "w") as member:
                 np.lib.format.write_array(member, np.asarray(array), version=(1, 0), allow_pickle=False)
         return summary_of(held)
@@ -129,6 +133,33 @@ def _columns(held: Contents) -> dict[str, Column]:
         "prediction_model": of_predictions("model"),
         **_aux_columns(held),
     }
+
+
+def _refined_columns(held: Contents) -> dict[str, Column]:
+    """Return labels and repetitions as a training found them, and where each edge is; nothing where none has."""
+    found, n = held.refined, held.samples
+    if found is None:
+        return {}
+
+    def edges() -> Iterator[npt.NDArray[np.int64]]:
+        """Yield (k, 2): the sample indices of a cue and of what the person did; -1 where nobody can tell."""
+        rows = np.array([(cue, -1 if at is None else at) for cue, at in found.edges], np.int64).reshape(-1, 2)
+        index = held.indices_of(rows[rows >= 0])
+        rows[rows >= 0] = index
+        yield rows
+
+    return {
+        "label_refined": Column("<i2", (n,), lambda: (label for label, _ in held.refined_rows())),
+        "repetition_refined": Column("<i2", (n,), lambda: (number for _, number in held.refined_rows())),
+        "edges": Column("<i8", (len(found.edges), 2), edges),
+    }
+
+
+def _refined_arrays(held: Contents) -> dict[str, Any]:
+    found = held.refined
+    if found is None:
+        return {}
+    return {"edges_model": np.array(found.model), "edges_model_sha256": np.array(found.sha256)}
 
 
 def _aux_columns(held: Contents) -> dict[str, Column]:

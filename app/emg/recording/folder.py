@@ -4,6 +4,7 @@ Files: `recording.json` says what was recorded and never changes; `log.bin` only
 `end.json` says how it goes while the recording runs, and in the end how it ended. It is as long from the beginning as
 it will ever be, so that the reason can still be written when the disk is full. Another process asks the writer to stop
 by a file named `stop`. Where there is a plan, `prompts.jsonl` says what became of it (prompt_log.py).
+What a training found of its labels lies in `edges.json` (refined_edges.py).
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from app.emg.recording.progress import SAID, RecordingProgress, progress_of
 from app.errors import DataError, RecordingNameError, no_descriptor
 
 HEADER, LOG, END, STOP, PROMPTS = "recording.json", "log.bin", "end.json", "stop", "prompts.jsonl"
+EDGES = "edges.json"
 END_BYTES = 1024
 MAX_ERROR = 300  # characters of a reason that are kept
 ALLOWED = "a name has 1 to 64 letters (a-z, A-Z), digits, '-', '_' and '.', and begins with a letter or digit"
@@ -266,7 +268,7 @@ def _damaged(name: str, file: str) -> str:
 def size(root: Path, name: str) -> int:
     """Bytes of its files, without those of an export."""
     found = 0
-    for file in (HEADER, LOG, END, PROMPTS):
+    for file in (HEADER, LOG, END, PROMPTS, EDGES):
         with suppress(FileNotFoundError):
             found += (root / name / file).lstat().st_size
     return found

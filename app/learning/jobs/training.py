@@ -11,6 +11,7 @@ import numpy as np
 
 from app.emg.files.recordings import Recording, in_units, load
 from app.emg.recording.export_npz import write_npz
+from app.emg.signal.rates import same_rate
 from app.errors import DataError
 from app.inference import artefact
 from app.inference.artefact import Artefact
@@ -18,6 +19,7 @@ from app.inference.verification.verify import verified
 from app.learning.datasets import content_hashes
 from app.learning.jobs.order import COMPARING, READING, TrainingOrder
 from app.learning.jobs.rival import Comparison, compared, without_comparison
+from app.learning.own.cues import Refinement
 from app.learning.own.judging import folds
 from app.learning.progress import CHECKING, Stage
 
@@ -29,6 +31,7 @@ class Outcome:
     artefact: Artefact
     metrics: dict[str, Any]
     comparison: Comparison | None
+    told: Refinement | None = None  # what became of the labels; None: no label was looked at
 
 
 def train(order: TrainingOrder, tell: Stage) -> dict[str, Any]:
@@ -53,6 +56,7 @@ def train(order: TrainingOrder, tell: Stage) -> dict[str, Any]:
         "folder": str(made.artefact.path),
         "metrics": made.metrics,
         "comparison": None if made.comparison is None else made.comparison.as_json(),
+        "edges": {} if made.told is None else edges_of(order.recordings, recordings, made.told),
         "proof": {"by": proof.by, "windows": proof.windows, "difference": proof.difference},
     }
 
@@ -60,7 +64,7 @@ def train(order: TrainingOrder, tell: Stage) -> dict[str, Any]:
 def _loaded(order: TrainingOrder, name: str) -> Recording:
     """Return a recording of the server's, its gestures called as they are from now on."""
     path = Path(order.aside) / f"{name}.npz"
-    write_npz(Path(order.root), name, path)
+    write_npz(Path(order.root), name, path, refined=False)  # it begins with the cues
     try:
         found = load(path, labelled=False)
     finally:
@@ -76,13 +80,13 @@ def _from_nothing(order: TrainingOrder, recordings: Sequence[Recording], tell: S
     made = new(recordings, _target(order), mains=order.mains, person=order.person, tell=tell)
     metrics = made.artefact.manifest.metrics["own"]
     if order.rival is None:
-        return Outcome(artefact=made.artefact, metrics=metrics, comparison=None)
+        return Outcome(artefact=made.artefact, metrics=metrics, comparison=None, told=made.learned.told)
     tell(COMPARING)
     rival = artefact.load(order.rival)
     hashes = {sha for one in recordings for sha in content_hashes(one).values()}
     tests = [test for _, test in folds(made.learned.windows)]
     comparison = compared(rival, made.learned.windows, tests, hashes, order.mains)
-    return Outcome(artefact=made.artefact, metrics=metrics, comparison=comparison)
+    return Outcome(artefact=made.artefact, metrics=metrics, comparison=comparison, told=made.learned.told)
 
 
 def _worn_again(order: TrainingOrder, recordings: Sequence[Recording], tell: Stage) -> Outcome:
@@ -117,6 +121,7 @@ def _child(order: TrainingOrder, recordings: Sequence[Recording], tell: Stage) -
     choice = Choice(
         session=int(recording.session[0]), repetitions=None, rename=order.classes, person=order.person
     )
+    heard: list[Refinement] = []
     made = adapt(
         base,
         recording,
@@ -125,6 +130,7 @@ def _child(order: TrainingOrder, recordings: Sequence[Recording], tell: Stage) -
         mains=order.mains,
         even_if_worse=True,
         tell=tell,
+        labels=heard.append,
     )
     metrics = made.manifest.metrics["calibration"]
     before = metrics.get("balanced_accuracy_before")
@@ -133,7 +139,36 @@ def _child(order: TrainingOrder, recordings: Sequence[Recording], tell: Stage) -
         comparison = without_comparison(base, len(known), len(made.manifest.classes))
     else:
         comparison = Comparison(model=base.manifest.name, balanced_accuracy=before)
-    return Outcome(artefact=made, metrics=metrics, comparison=comparison)
+    return Outcome(artefact=made, metrics=metrics, comparison=comparison, told=heard[0])
+
+
+def edges_of(
+    names: Sequence[str], recordings: Sequence[Recording], told: Refinement
+) -> dict[str, dict[str, Any]]:
+    """Return what became of the labels of each recording, in its own rows; nothing of one that was resampled.
+
+    They were learned from end to end, in that order.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    if any(not same_rate(one.fs, recordings[0].fs) for one in recordings) or not told.placed:
+        return {}
+    begin = 0
+    for name, one in zip(names, recordings, strict=True):
+        end = begin + len(one.emg)
+        found[name] = {
+            "edges": [
+                [cue - begin, None if at is None else at - begin]
+                for cue, at in told.placed
+                if begin <= cue < end
+            ],
+            "left_out": [
+                [first - begin, min(last, end) - begin]
+                for first, last in told.without
+                if begin <= first < end
+            ],
+        }
+        begin = end
+    return found
 
 
 def _before(order: TrainingOrder, name: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -67,8 +67,11 @@ def adapt(
     mains: float | None,
     even_if_worse: bool = False,
     tell: Stage = unheard,
+    labels: Callable[[Refinement], None] | None = None,
 ) -> Artefact:
     """Write a child that knows the gestures that the recording shows, be they the parent's or new.
+
+    `labels` is told what became of the labels of its session.
 
     Raises:
         DataError: the session is not there, shows one gesture only, or less than it takes to learn one.
@@ -83,6 +86,8 @@ def adapt(
     plan = plan_of(parent.manifest)
     signal = _from_zero(filtered(joined, plan, mains), parent.manifest)
     clean, moved = refined(joined, signal)
+    if labels is not None:
+        labels(moved)
     windows = cut(clean, signal, plan)
     count = choice.repetitions or int(windows.repetition.max(initial=1))
     rows = np.flatnonzero(windows.repetition <= count)

@@ -41,6 +41,8 @@ class Refinement:
     left_out_of: tuple[str, ...] = ()  # their classes
     vague: int = 0  # edges that nobody can tell; what lies around them is left out
     unlike: tuple[float, ...] = ()  # of each class, the contrast to what lies around it; NaN for rest
+    placed: tuple[tuple[int, int | None], ...] = ()  # rows of each cue and its edge; None: nobody can tell
+    without: tuple[tuple[int, int], ...] = ()  # rows from, and to before, which no label is left
 
 
 @dataclass(slots=True)
@@ -82,6 +84,7 @@ def refined(joined: Joined, filtered: Samples) -> tuple[Joined, Refinement]:
     return replace(joined, label=label, repetition=_moved(joined, edges)), replace(
         told,
         edges=len(edges),
+        placed=tuple((edge.cue, edge.at if edge.contrast >= LEAST_CONTRAST else None) for edge in edges),
         moved_s=float(np.mean(moved)) / joined.rate if moved else 0.0,
         unlike=unlike,
     )
@@ -183,6 +186,7 @@ def _relabelled(
     """Return the labels with every edge moved, and nothing where no one can tell."""
     label = joined.label.copy()
     vague = 0
+    without: list[tuple[int, int]] = []
     for edge in edges:
         before, after = stretches[edge.before], stretches[edge.before + 1]
         if edge.contrast >= LEAST_CONTRAST:
@@ -192,11 +196,12 @@ def _relabelled(
     for edge in edges:
         if edge.contrast < LEAST_CONTRAST and not edge.opens:
             vague += 1
-            label[edge.first : max(edge.cue, edge.first) + round(LATE_S / 2 * joined.rate)] = UNLABELLED
-    for number in missed:
-        label[stretches[number].begin : stretches[number].end] = UNLABELLED
+            without.append((edge.first, max(edge.cue, edge.first) + round(LATE_S / 2 * joined.rate)))
+    without += [(stretches[number].begin, stretches[number].end) for number in missed]
+    for begin, end in without:
+        label[begin:end] = UNLABELLED
     names = tuple(joined.classes[stretches[number].label] for number in missed)
-    return label, Refinement(left_out=len(missed), left_out_of=names, vague=vague)
+    return label, Refinement(left_out=len(missed), left_out_of=names, vague=vague, without=tuple(without))
 
 
 def _missed(joined: Joined, stretches: Sequence[_Stretch], edges: Sequence[_Edge]) -> list[int]:

@@ -21,6 +21,7 @@ from app.inference import artefact
 from app.learning.jobs.order import TrainingOrder
 from app.serving.counters.worker_group import WorkerGroup
 from app.serving.jobs import job as jobs
+from app.serving.jobs.edges import keep_edges
 from app.serving.jobs.job import PROGRESS, RESTARTED, Job, TrainingRequest, request_of
 from app.serving.jobs.material import expect_material
 from app.serving.jobs.nursery import Nursery
@@ -317,6 +318,7 @@ class Trainings:
         result = result_of(model, found)
         self._advance(task, jobs.KEEPING, result=result)
         self._models.keep(model)
+        self._disk.do(lambda: keep_edges(self._models.recordings, model, found.get("edges", {})))
         return result
 
     def _order(self, asked: TrainingRequest, work: Path) -> TrainingOrder:

@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 FPS = 30.0  # predictions recorded a second, where the source has as many samples
 STOP_POLL_S = 0.05  # how often a recording is looked at that another worker is to stop
-FORMATS = {
+FORMATS: dict[str, tuple[str, Callable[[Path, str, Path], object]]] = {
     "npz": ("npz", recording_export.write_npz),
     "bdf": ("zip", bids.write_zip),
     "xdf": ("xdf", export_xdf.write_xdf),
