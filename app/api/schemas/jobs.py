@@ -119,6 +119,29 @@ class AlikeSchema(Schema):
     share = fields.Float(required=True, **about("Of their windows, the mean of both"))
 
 
+class HintSchema(Schema):
+    """The same for programs: a page says it in its reader's language."""
+
+    code = fields.String(required=True, **about("One of those in docs/api.md", example="mistaken"))
+    values = fields.Dict(
+        keys=fields.String(),
+        required=True,
+        **about("By their names", example={"gestures": ["fist", "grasp"]}),
+    )
+    text = Said(required=True)
+
+
+class JobProblemSchema(Schema):
+    """Why a training failed, for programs."""
+
+    code = fields.String(required=True, **about("One of those in docs/api.md", example="too_short"))
+    values = fields.Dict(
+        keys=fields.String(),
+        required=True,
+        **about("By their names", example={"gestures": ["fist"], "seconds": 1.0}),
+    )
+
+
 class CurvePointSchema(Schema):
     """How good a model is that so many repetitions teach."""
 
@@ -153,6 +176,9 @@ class TrainedModelSchema(Schema):
         keys=fields.String(), required=True, **about("On repetitions left out, as in the model's manifest")
     )
     advice = fields.List(Said(), required=True, **about("What would make it better, a sentence each"))
+    advised = fields.List(
+        fields.Nested(HintSchema), required=True, **about("`advice` in the same order, with codes and values")
+    )
     comparison = fields.Nested(ComparisonSchema, required=True, allow_none=True)
     proof = fields.Nested(JobProofSchema, required=True)
     used = fields.Boolean(required=True, **about("Whether the source uses it now"))
@@ -183,6 +209,12 @@ class JobSchema(Schema):
     started_at = fields.Float(required=True, allow_none=True)
     ended_at = fields.Float(required=True, allow_none=True)
     error = Said(required=True, allow_none=True, **about("Why it failed"))
+    problem = fields.Nested(
+        JobProblemSchema,
+        required=True,
+        allow_none=True,
+        **about("`error` for programs; null where it has no code"),
+    )
     result = fields.Nested(TrainedModelSchema, required=True, allow_none=True)
 
 

@@ -27,6 +27,7 @@ from app.learning.covariance.windows import features_of
 from app.learning.datasets import HOP_S, Dataset, content_hashes, read
 from app.learning.memory import seen_by, weights_for
 from app.learning.own.graph_check import WINDOWS, expect_answers
+from app.learning.own.hint import Hint
 from app.learning.own.making import GRAPH, of_person
 from app.learning.progress import CHECKING, LEARNING, Stage, unheard
 from app.learning.splits import least_seconds, rows_of_session
@@ -145,18 +146,21 @@ def told(metrics: Mapping[str, Any]) -> str:
     said = (
         f"turned by {metrics['roll']} electrodes{', worn the other way round' if metrics['mirrored'] else ''}"
     )
-    return "\n".join([f"{said}; {metrics['rest_share']:.0%} of it is rest", *said_of(metrics)])
+    return "\n".join(
+        [f"{said}; {metrics['rest_share']:.0%} of it is rest", *(hint.text for hint in said_of(metrics))]
+    )
 
 
-def said_of(metrics: Mapping[str, Any]) -> list[str]:
+def said_of(metrics: Mapping[str, Any]) -> list[Hint]:
     """Return what a minute lacked, and what would help; nothing where it lacked nothing."""
     if not metrics["lacking"]:
         return []
     names = ", ".join(metrics["lacking"])
-    return [
+    text = (
         f"not surely shown: {names}; so it fell back to what was shown, with no share expected of each. "
         "Record a minute with every gesture and rest for a better one"
-    ]
+    )
+    return [Hint("not_shown", text, {"gestures": list(metrics["lacking"])})]
 
 
 def _save(

@@ -46,6 +46,12 @@ class TrainingOrder:
         return cls(**{**values, "recordings": tuple(values["recordings"])})
 
 
+def too_much_said(order: TrainingOrder) -> dict[str, Any]:
+    """Return the last line of a training that takes more than it may, or was killed."""
+    problem = {"code": "too_much", "values": {"memory_bytes": order.memory, "seconds": order.seconds}}
+    return {"error": too_much(order.memory, order.seconds), "kind": DATA, "problem": problem}
+
+
 def too_much(memory: int, seconds: int) -> str:
     """Return what is said of a training that takes more than it may."""
     return (

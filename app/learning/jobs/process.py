@@ -22,7 +22,7 @@ from contextlib import suppress
 from typing import Any
 
 from app.errors import MyostreamError
-from app.learning.jobs.order import DATA, DISK, TrainingOrder, too_much
+from app.learning.jobs.order import DATA, DISK, TrainingOrder, too_much_said
 
 NICENESS = 19  # a sixtieth of the share of a stream: with 10, 300 streams had 1 % more of their frames late
 PATIENCE_S = 600  # until a training ends itself: on a machine that is full its seconds take longer
@@ -54,12 +54,15 @@ def report(order: TrainingOrder) -> dict[str, Any]:
 
         return {"result": train(order, lambda stage: _say({"stage": stage}))}
     except MyostreamError as error:
-        return {"error": str(error).replace(f"{order.aside}/", ""), "kind": DATA}
+        hint = getattr(error, "hint", None)
+        said: dict[str, Any] = {"error": str(error).replace(f"{order.aside}/", ""), "kind": DATA}
+        return said if hint is None else {**said, "problem": {"code": hint.code, "values": dict(hint.values)}}
     except OSError as error:
-        return {"error": f"the disk does not take it: {error.strerror or error}", "kind": DISK}
+        reason = f"the disk does not take it: {error.strerror or error}"
+        return {"error": reason, "kind": DISK, "problem": {"code": "disk", "values": {}}}
     except Exception as error:
         if _is_memory(error):
-            return {"error": too_much(order.memory, order.seconds), "kind": DATA}
+            return too_much_said(order)
         log.exception("a training failed")
         return {"error": "the training failed; the server's log has the reason", "kind": DATA}
 

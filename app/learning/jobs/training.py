@@ -20,6 +20,7 @@ from app.learning.datasets import content_hashes
 from app.learning.jobs.order import COMPARING, READING, TrainingOrder
 from app.learning.jobs.rival import Comparison, compared, without_comparison
 from app.learning.own.cues import Refinement
+from app.learning.own.hint import Hint
 from app.learning.own.judging import folds
 from app.learning.progress import CHECKING, Stage
 
@@ -32,6 +33,7 @@ class Outcome:
     metrics: dict[str, Any]
     comparison: Comparison | None
     told: Refinement | None = None  # what became of the labels; None: no label was looked at
+    hints: Sequence[Hint] = ()
 
 
 def train(order: TrainingOrder, tell: Stage) -> dict[str, Any]:
@@ -56,6 +58,7 @@ def train(order: TrainingOrder, tell: Stage) -> dict[str, Any]:
         "folder": str(made.artefact.path),
         "metrics": made.metrics,
         "comparison": None if made.comparison is None else made.comparison.as_json(),
+        "advised": [hint.as_json() for hint in made.hints],
         "edges": {} if made.told is None else edges_of(order.recordings, recordings, made.told),
         "proof": {"by": proof.by, "windows": proof.windows, "difference": proof.difference},
     }
@@ -79,14 +82,15 @@ def _from_nothing(order: TrainingOrder, recordings: Sequence[Recording], tell: S
 
     made = new(recordings, _target(order), mains=order.mains, person=order.person, tell=tell)
     metrics = made.artefact.manifest.metrics["own"]
+    said: dict[str, Any] = {"told": made.learned.told, "hints": made.learned.hints}
     if order.rival is None:
-        return Outcome(artefact=made.artefact, metrics=metrics, comparison=None, told=made.learned.told)
+        return Outcome(artefact=made.artefact, metrics=metrics, comparison=None, **said)
     tell(COMPARING)
     rival = artefact.load(order.rival)
     hashes = {sha for one in recordings for sha in content_hashes(one).values()}
     tests = [test for _, test in folds(made.learned.windows)]
     comparison = compared(rival, made.learned.windows, tests, hashes, order.mains)
-    return Outcome(artefact=made.artefact, metrics=metrics, comparison=comparison, told=made.learned.told)
+    return Outcome(artefact=made.artefact, metrics=metrics, comparison=comparison, **said)
 
 
 def _worn_again(order: TrainingOrder, recordings: Sequence[Recording], tell: Stage) -> Outcome:
@@ -106,7 +110,9 @@ def _worn_again(order: TrainingOrder, recordings: Sequence[Recording], tell: Sta
         tell=tell,
     )
     metrics = made.manifest.metrics["alignment"]
-    return Outcome(artefact=made, metrics={**metrics, "advice": said_of(metrics)}, comparison=None)
+    hints = said_of(metrics)
+    metrics = {**metrics, "advice": [hint.text for hint in hints]}
+    return Outcome(artefact=made, metrics=metrics, comparison=None, hints=hints)
 
 
 def _child(order: TrainingOrder, recordings: Sequence[Recording], tell: Stage) -> Outcome:
@@ -121,7 +127,7 @@ def _child(order: TrainingOrder, recordings: Sequence[Recording], tell: Stage) -
     choice = Choice(
         session=int(recording.session[0]), repetitions=None, rename=order.classes, person=order.person
     )
-    heard: list[Refinement] = []
+    heard: list[tuple[Refinement, Sequence[Hint]]] = []
     made = adapt(
         base,
         recording,
@@ -130,7 +136,7 @@ def _child(order: TrainingOrder, recordings: Sequence[Recording], tell: Stage) -
         mains=order.mains,
         even_if_worse=True,
         tell=tell,
-        labels=heard.append,
+        heard=lambda told, hints: heard.append((told, hints)),
     )
     metrics = made.manifest.metrics["calibration"]
     before = metrics.get("balanced_accuracy_before")
@@ -139,7 +145,7 @@ def _child(order: TrainingOrder, recordings: Sequence[Recording], tell: Stage) -
         comparison = without_comparison(base, len(known), len(made.manifest.classes))
     else:
         comparison = Comparison(model=base.manifest.name, balanced_accuracy=before)
-    return Outcome(artefact=made, metrics=metrics, comparison=comparison, told=heard[0])
+    return Outcome(artefact=made, metrics=metrics, comparison=comparison, told=heard[0][0], hints=heard[0][1])
 
 
 def edges_of(

@@ -26,6 +26,7 @@ from app.learning.own.advice import advice
 from app.learning.own.card import child_card
 from app.learning.own.cues import Refinement, refined
 from app.learning.own.graph_check import expect_parity
+from app.learning.own.hint import Hint
 from app.learning.own.joined import Joined, join
 from app.learning.own.judging import Judgement, folds, judged, judged_in_turn
 from app.learning.own.learning_curve import CurvePoint, Teacher, learning_curve
@@ -67,11 +68,11 @@ def adapt(
     mains: float | None,
     even_if_worse: bool = False,
     tell: Stage = unheard,
-    labels: Callable[[Refinement], None] | None = None,
+    heard: Callable[[Refinement, Sequence[Hint]], None] | None = None,
 ) -> Artefact:
     """Write a child that knows the gestures that the recording shows, be they the parent's or new.
 
-    `labels` is told what became of the labels of its session.
+    `heard` is told what became of the labels of its session, and what would make it better.
 
     Raises:
         DataError: the session is not there, shows one gesture only, or less than it takes to learn one.
@@ -86,8 +87,6 @@ def adapt(
     plan = plan_of(parent.manifest)
     signal = _from_zero(filtered(joined, plan, mains), parent.manifest)
     clean, moved = refined(joined, signal)
-    if labels is not None:
-        labels(moved)
     windows = cut(clean, signal, plan)
     count = choice.repetitions or int(windows.repetition.max(initial=1))
     rows = np.flatnonzero(windows.repetition <= count)
@@ -109,7 +108,10 @@ def adapt(
         _expect_better(metrics)
     metrics = {**_counted(moved), **metrics, "seconds": round(time.perf_counter() - started, 2)}
     found, curve = (None, ()) if tested is None else (tested.found, tested.curve)
-    metrics["advice"] = list(advice(clean, windows, moved, found, curve))
+    hints = advice(clean, windows, moved, found, curve)
+    metrics["advice"] = [hint.text for hint in hints]
+    if heard is not None:
+        heard(moved, hints)
     tell(CHECKING)
     return _save(parent, out, file, (windows, taught, rows), replace(choice, repetitions=count), metrics)
 

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from app.emg.files.recordings import Recording
-from app.errors import DataError
 from app.inference import artefact
 from app.inference.artefact import WEIGHTS, Artefact, weights_bytes
 from app.inference.manifest import Manifest
@@ -28,6 +27,7 @@ from app.learning.own.advice import advice
 from app.learning.own.card import card
 from app.learning.own.cues import Refinement, refined
 from app.learning.own.graph_check import expect_parity
+from app.learning.own.hint import Hint, LearningError
 from app.learning.own.joined import Joined, join
 from app.learning.own.judging import Judgement, judge
 from app.learning.own.learning_curve import CurvePoint, learning_curve
@@ -63,7 +63,12 @@ class Learned:
     temperature: float
     reject_below: float | None
     calibration_error: float | None
-    advice: tuple[str, ...]
+    hints: tuple[Hint, ...]
+
+    @property
+    def advice(self) -> tuple[str, ...]:
+        """What would make it better, a sentence each."""
+        return tuple(hint.text for hint in self.hints)
 
     @property
     def said(self) -> tuple[str, ...]:
@@ -154,7 +159,7 @@ def learn(
         temperature=temperature,
         reject_below=level,
         calibration_error=error,
-        advice=advice(clean, windows, told, judgement, curve),
+        hints=advice(clean, windows, told, judgement, curve),
     )
 
 
@@ -164,15 +169,13 @@ def expect_seconds(joined: Joined) -> None:
     Raises:
         DataError: names those that were not.
     """
-    short = [
-        f"{name} lasts {joined.seconds(k):.2g} s"
-        for k, name in enumerate(joined.classes)
-        if joined.seconds(k) < LEAST_S
-    ]
+    lasting = [(name, joined.seconds(k)) for k, name in enumerate(joined.classes)]
+    short = [(name, seconds) for name, seconds in lasting if seconds < LEAST_S]
     if short:
-        raise DataError(
-            f"{', '.join(short)}; a model needs {LEAST_S:g} s of every gesture at least, better 2 x 5 s"
-        )
+        said = ", ".join(f"{name} lasts {seconds:.2g} s" for name, seconds in short)
+        text = f"{said}; a model needs {LEAST_S:g} s of every gesture at least, better 2 x 5 s"
+        values = {"gestures": [name for name, _ in short], "seconds": LEAST_S}
+        raise LearningError(Hint("too_short", text, values))
 
 
 def expect_windows(windows: OwnWindows) -> None:
@@ -186,10 +189,11 @@ def expect_windows(windows: OwnWindows) -> None:
     few = [name for name, count in zip(joined.classes, counts, strict=True) if count < LEAST_WINDOWS]
     if few:
         span = windows.plan.length / joined.rate
-        raise DataError(
+        text = (
             f"{', '.join(few)}: no stretch is as long as a window of {span:.2g} s once its edges are found; hold every "
             "gesture for 5 s"
         )
+        raise LearningError(Hint("no_stretch", text, {"gestures": few, "seconds": round(span, 3)}))
 
 
 def expect_better_than_chance(judgement: Judgement | None) -> None:
@@ -203,10 +207,12 @@ def expect_better_than_chance(judgement: Judgement | None) -> None:
     guessing = max(judgement.chance, 1 / int((judgement.confusion.sum(1) > 0).sum()))
     if judgement.interval[0] <= guessing:
         low, high = judgement.interval
-        raise DataError(
+        text = (
             f"balanced accuracy {judgement.balanced_accuracy:.2f} ({low:.2f}-{high:.2f}) on repetitions left out is no "
             f"better than guessing ({guessing:.2f}), so nothing was written; do the labels fit the signal?"
         )
+        accuracy = round(judgement.balanced_accuracy, 4)
+        raise LearningError(Hint("guessing", text, {"accuracy": accuracy, "chance": round(guessing, 4)}))
 
 
 def confident(

@@ -29,6 +29,19 @@ PROGRESS = {  # roughly the share of the time that has gone by when each begins
 RESTARTED = "the server was restarted"
 
 
+class TrainingError(DataError):
+    """A training has failed. `problem` is why, with `code` and `values`, where programs can tell."""
+
+    def __init__(self, reason: str, problem: Mapping[str, Any] | None = None) -> None:
+        super().__init__(reason)
+        self.problem = problem
+
+
+def problem_of(code: str) -> dict[str, Any]:
+    """Return what programs are told of a failure that its code says all of."""
+    return {"code": code, "values": {}}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingRequest:
     """What a client asks for."""
@@ -68,6 +81,7 @@ class Job:
     started_at: float | None = None
     ended_at: float | None = None
     error: str | None = None
+    problem: Mapping[str, Any] | None = None  # the same with `code` and `values`, where programs can tell
     result: Mapping[str, Any] | None = None  # of a model that is kept; whether it is used is known at the end
 
     @property
@@ -81,7 +95,9 @@ class Job:
 
 
 _NAMES = frozenset(one.name for one in fields(Job))
-_NEW = frozenset({"unlabelled", "classes", "run", "taken_up"})  # that a version before did not write
+_NEW = frozenset(
+    {"unlabelled", "classes", "run", "taken_up", "problem"}
+)  # that a version before did not write
 
 
 def request_of(job: Job) -> TrainingRequest:

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from app.errors import DataError
-from app.learning.jobs.order import TrainingOrder, too_much
+from app.learning.jobs.order import TrainingOrder, too_much_said
 from app.serving.jobs.child import TrainingProcess
+from app.serving.jobs.job import TrainingError
 from app.serving.process.offload import BlockingWorker
 
 IDLE_S = 600.0  # after which it ends: it holds 80 MB, and loading them takes two seconds
@@ -36,7 +36,7 @@ class Nursery:
         """Do a training and return what it found; `heard` is told of each stage, and `wait` called between two looks.
 
         Raises:
-            DataError: it has failed; says why.
+            TrainingError: it has failed; says why.
         """
         with self._busy:
             self._thread.do(lambda: self._ready().begin(order))
@@ -47,7 +47,7 @@ class Nursery:
                 raise
             self._used = self._clock()
         if "error" in found:
-            raise DataError(found["error"])
+            raise TrainingError(found["error"], found.get("problem"))
         result: dict[str, Any] = found["result"]
         return result
 
@@ -95,5 +95,5 @@ class Nursery:
                 elif "error" in line or "result" in line:
                     return line
             if ended:
-                return {"error": too_much(order.memory, order.seconds)}
+                return too_much_said(order)
             wait()

@@ -25,6 +25,7 @@ def result_of(model: Artefact, found: Mapping[str, Any]) -> dict[str, Any]:
         **_judged(model.manifest, metrics),
         "metrics": metrics,
         "advice": list(found["metrics"].get("advice", ())),
+        "advised": found.get("advised", []),
         "comparison": found["comparison"],
         "proof": found["proof"],
         "used": False,

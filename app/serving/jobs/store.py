@@ -15,16 +15,23 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from app import private_files
 from app.errors import BusyError, DataError, TooFastError
-from app.serving.jobs.job import FAILED, QUEUED, RESTARTED, Job, decode, encode
+from app.serving.jobs.job import FAILED, QUEUED, RESTARTED, Job, decode, encode, problem_of
 
 MOST_KEPT = 100
 MOST_WAITING = 4  # in all workers, beside the one that runs
 RETRY_S = 5.0
 MAX_BYTES = 2**20
 SUFFIX, CANCEL, WORKER, WORK = ".json", ".cancel", ".worker", ".work"
+_LOST: dict[str, Any] = {
+    "state": FAILED,
+    "error": RESTARTED,
+    "problem": problem_of("restarted"),
+    "stage": None,
+}
 
 
 class JobStore:
@@ -80,7 +87,7 @@ class JobStore:
             return job
         if job.run == self.run:
             return replace(job, owner="")
-        lost = replace(job, state=FAILED, error=RESTARTED, stage=None, ended_at=self._wall())
+        lost = replace(job, **_LOST, ended_at=self._wall())
         shutil.rmtree(self.work(job_id), ignore_errors=True)
         with suppress(OSError):
             self._write(lost)
@@ -112,7 +119,7 @@ class JobStore:
         for job in self.all():
             if not job.over and job.run == self.run:
                 self.forget_work(job.id)
-                failed = replace(job, state=FAILED, error=RESTARTED, stage=None, ended_at=self._wall())
+                failed = replace(job, **_LOST, ended_at=self._wall())
                 with suppress(OSError):
                     self._write(failed)
 

@@ -43,8 +43,8 @@ export function installLanguage(select) {
   });
 }
 
-/** Write what the server said, in its own language; an Error, a text, or null for nothing. */
-export function quote(element, said) {
-  element.lang = "en";
+/** Write what the server said, in its own language unless another is named; an Error, a text, or null for nothing. */
+export function quote(element, said, lang = "en") {
+  element.lang = lang;
   element.textContent = said === null ? "" : (said.message ?? said);
 }

@@ -3,6 +3,7 @@
 import { byId, make, setText } from "../elements.js";
 import { Poll } from "../poll.js";
 import { called } from "./gestures.js";
+import { hintOf } from "./hints.js";
 import { quote, text } from "./language.js";
 import { panelsOf } from "./result.js";
 
@@ -104,7 +105,10 @@ export class LearnStep {
     const now = state === "queued" ? "queued" : (stage ?? "reading");
     const said = { queued: text("learn.queued"), failed: text("learn.failed"), cancelled: text("learn.cancelled") }[state] ?? text(`stage.${now}`);
     setText(byId("job-text"), state === "queued" && this.#starting ? text("stage.queued") : said);
-    quote(byId("job-error"), error);
+    if (job.problem) {
+      const { said: why, lang } = hintOf({ ...job.problem, text: error });
+      quote(byId("job-error"), why, lang);
+    } else quote(byId("job-error"), error);
     byId("job-progress").value = progress;
     const over = OVER.includes(state);
     byId("job-cancel").hidden = over;

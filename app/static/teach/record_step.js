@@ -229,7 +229,7 @@ export class RecordStep {
     try {
       this.#take(await this.server.post(path, body));
     } catch (error) {
-      if (error.status !== 409) this.scene.verdict(error.message); // 409: it makes no sense just now
+      if (error.status !== 409) this.scene.verdict(error.message, "en"); // 409: it makes no sense just now
     }
   }
 

@@ -3,6 +3,7 @@
 import { make } from "../elements.js";
 import { called, drawing } from "./gestures.js";
 import { figuresOf, gainOf, whole } from "./figures.js";
+import { hintOf } from "./hints.js";
 import { text } from "./language.js";
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -102,7 +103,8 @@ function chart(points) {
   return svg;
 }
 
-function advice({ advice: lines }) {
+function advice({ advice: lines, advised }) {
   if (!lines?.length) return null;
-  return panel("advise", text("result.advice"), make("ul", { class: "plain", lang: "en" }, ...lines.map((line) => make("li", {}, `${line.charAt(0).toUpperCase()}${line.slice(1)}.`))));
+  const said = (advised ?? lines.map((line) => ({ code: null, text: line }))).map(hintOf);
+  return panel("advise", text("result.advice"), make("ul", { class: "plain" }, ...said.map(({ said: line, lang }) => make("li", { lang }, line))));
 }

@@ -61,7 +61,9 @@ export class Scene {
   }
 
   /** What was found of the last repetition; null for nothing to say. */
-  verdict(said) {
+  verdict(said, lang = "") {
+    if (lang) byId("scene-verdict").lang = lang;
+    else byId("scene-verdict").removeAttribute("lang");
     byId("scene-verdict").hidden = said === null;
     setText(byId("scene-verdict"), said ?? "");
   }
