@@ -20,7 +20,7 @@ def codes_of(folder: Path) -> set[str]:
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "id", getattr(node.func, "attr", "")) in (
                 "Hint",
-                "problem_of",
+                "failure_of",
             ):
                 first = node.args[0]
                 found |= {one.value for one in ast.walk(first) if isinstance(one, ast.Constant)}

@@ -131,7 +131,7 @@ class HintSchema(Schema):
     text = Said(required=True)
 
 
-class JobProblemSchema(Schema):
+class FailureReasonSchema(Schema):
     """Why a training failed, for programs."""
 
     code = fields.String(required=True, **about("One of those in docs/api.md", example="too_short"))
@@ -209,8 +209,8 @@ class JobSchema(Schema):
     started_at = fields.Float(required=True, allow_none=True)
     ended_at = fields.Float(required=True, allow_none=True)
     error = Said(required=True, allow_none=True, **about("Why it failed"))
-    problem = fields.Nested(
-        JobProblemSchema,
+    failure = fields.Nested(
+        FailureReasonSchema,
         required=True,
         allow_none=True,
         **about("`error` for programs; null where it has no code"),

@@ -48,8 +48,8 @@ class TrainingOrder:
 
 def too_much_said(order: TrainingOrder) -> dict[str, Any]:
     """Return the last line of a training that takes more than it may, or was killed."""
-    problem = {"code": "too_much", "values": {"memory_bytes": order.memory, "seconds": order.seconds}}
-    return {"error": too_much(order.memory, order.seconds), "kind": DATA, "problem": problem}
+    failure = {"code": "too_much", "values": {"memory_bytes": order.memory, "seconds": order.seconds}}
+    return {"error": too_much(order.memory, order.seconds), "kind": DATA, "failure": failure}
 
 
 def too_much(memory: int, seconds: int) -> str:

@@ -56,10 +56,10 @@ def report(order: TrainingOrder) -> dict[str, Any]:
     except MyostreamError as error:
         hint = getattr(error, "hint", None)
         said: dict[str, Any] = {"error": str(error).replace(f"{order.aside}/", ""), "kind": DATA}
-        return said if hint is None else {**said, "problem": {"code": hint.code, "values": dict(hint.values)}}
+        return said if hint is None else {**said, "failure": {"code": hint.code, "values": dict(hint.values)}}
     except OSError as error:
         reason = f"the disk does not take it: {error.strerror or error}"
-        return {"error": reason, "kind": DISK, "problem": {"code": "disk", "values": {}}}
+        return {"error": reason, "kind": DISK, "failure": {"code": "disk", "values": {}}}
     except Exception as error:
         if _is_memory(error):
             return too_much_said(order)

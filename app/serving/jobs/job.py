@@ -30,14 +30,14 @@ RESTARTED = "the server was restarted"
 
 
 class TrainingError(DataError):
-    """A training has failed. `problem` is why, with `code` and `values`, where programs can tell."""
+    """A training has failed. `failure` is why, with `code` and `values`, where programs can tell."""
 
-    def __init__(self, reason: str, problem: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, reason: str, failure: Mapping[str, Any] | None = None) -> None:
         super().__init__(reason)
-        self.problem = problem
+        self.failure = failure
 
 
-def problem_of(code: str) -> dict[str, Any]:
+def failure_of(code: str) -> dict[str, Any]:
     """Return what programs are told of a failure that its code says all of."""
     return {"code": code, "values": {}}
 
@@ -81,7 +81,7 @@ class Job:
     started_at: float | None = None
     ended_at: float | None = None
     error: str | None = None
-    problem: Mapping[str, Any] | None = None  # the same with `code` and `values`, where programs can tell
+    failure: Mapping[str, Any] | None = None  # the same with `code` and `values`, where programs can tell
     result: Mapping[str, Any] | None = None  # of a model that is kept; whether it is used is known at the end
 
     @property
@@ -96,7 +96,7 @@ class Job:
 
 _NAMES = frozenset(one.name for one in fields(Job))
 _NEW = frozenset(
-    {"unlabelled", "classes", "run", "taken_up", "problem"}
+    {"unlabelled", "classes", "run", "taken_up", "failure"}
 )  # that a version before did not write
 
 

@@ -47,7 +47,7 @@ class Nursery:
                 raise
             self._used = self._clock()
         if "error" in found:
-            raise TrainingError(found["error"], found.get("problem"))
+            raise TrainingError(found["error"], found.get("failure"))
         result: dict[str, Any] = found["result"]
         return result
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from app import private_files
 from app.errors import BusyError, DataError, TooFastError
-from app.serving.jobs.job import FAILED, QUEUED, RESTARTED, Job, decode, encode, problem_of
+from app.serving.jobs.job import FAILED, QUEUED, RESTARTED, Job, decode, encode, failure_of
 
 MOST_KEPT = 100
 MOST_WAITING = 4  # in all workers, beside the one that runs
@@ -29,7 +29,7 @@ SUFFIX, CANCEL, WORKER, WORK = ".json", ".cancel", ".worker", ".work"
 _LOST: dict[str, Any] = {
     "state": FAILED,
     "error": RESTARTED,
-    "problem": problem_of("restarted"),
+    "failure": failure_of("restarted"),
     "stage": None,
 }
 

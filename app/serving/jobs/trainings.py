@@ -239,7 +239,7 @@ class Trainings:
             self._set(task)
             return
         if not self._group.shares:
-            self._end(task, state=jobs.FAILED, error=RESTARTED, problem=jobs.problem_of("restarted"))
+            self._end(task, state=jobs.FAILED, error=RESTARTED, failure=jobs.failure_of("restarted"))
             return
         self._disk.do(lambda: self._store.forget_work(task.job.id, but_cancel=True))
         self._set(task, owner="", state=jobs.QUEUED, stage=None, started_at=None)
@@ -278,11 +278,11 @@ class Trainings:
             except _ClosedError:
                 self._let_go(task)
             except MyostreamError as error:
-                problem = getattr(error, "problem", None)
-                self._end(task, state=jobs.FAILED, error=str(error), problem=problem)
+                failure = getattr(error, "failure", None)
+                self._end(task, state=jobs.FAILED, error=str(error), failure=failure)
             except OSError as error:
                 said = f"the disk does not take it: {error.strerror or error}"
-                self._end(task, state=jobs.FAILED, error=said, problem=jobs.problem_of("disk"))
+                self._end(task, state=jobs.FAILED, error=said, failure=jobs.failure_of("disk"))
             except Exception:  # the jobs after it are none the worse
                 log.exception("a training failed")
                 self._end(

@@ -105,8 +105,8 @@ export class LearnStep {
     const now = state === "queued" ? "queued" : (stage ?? "reading");
     const said = { queued: text("learn.queued"), failed: text("learn.failed"), cancelled: text("learn.cancelled") }[state] ?? text(`stage.${now}`);
     setText(byId("job-text"), state === "queued" && this.#starting ? text("stage.queued") : said);
-    if (job.problem) {
-      const { said: why, lang } = hintOf({ ...job.problem, text: error });
+    if (job.failure) {
+      const { said: why, lang } = hintOf({ ...job.failure, text: error });
       quote(byId("job-error"), why, lang);
     } else quote(byId("job-error"), error);
     byId("job-progress").value = progress;

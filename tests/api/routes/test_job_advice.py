@@ -60,7 +60,7 @@ def test_each_sentence_of_advice_has_its_code_and_values(client: FlaskClient) ->
 def test_a_failure_has_a_code_beside_its_sentence(client: FlaskClient, name: str, code: str) -> None:
     job = over(client, train(client, name, name))
     assert job["state"] == "failed"
-    assert job["problem"]["code"] == code
+    assert job["failure"]["code"] == code
     assert job["error"]
 
 
@@ -69,7 +69,7 @@ def test_what_goes_well_has_no_problem(client: FlaskClient, instance: Path) -> N
     folder = instance / "recordings" / "anna"
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     job = over(client, train(client, "mine", "anna"))
-    assert (job["state"], job["problem"]) == ("done", None)
+    assert (job["state"], job["failure"]) == ("done", None)
     with client.get("/emg/recordings/anna/download?format=npz") as answer:
         content = answer.get_data()
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
