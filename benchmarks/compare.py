@@ -18,6 +18,7 @@ import numpy as np
 from benchmarks.request_load import Result, measure
 from benchmarks.servers import CLIENT_CORE, ROOT, Server, myostream
 
+PATH, QUERY = "/infer/onnx", "?batch=1&length=200&channels=16"  # the query as README and docs print it
 ROUNDS = 7
 SECONDS = 2.0
 CONCURRENCY = (1, 32)
@@ -30,8 +31,9 @@ def main() -> None:
     os.sched_setaffinity(0, {CLIENT_CORE})
     emg = np.random.default_rng(0).normal(0, 30, (200, 16)).astype(np.float32)
     bodies = {
-        "raw": ("application/octet-stream", emg.tobytes()),
-        "json": ("application/json", json.dumps({"emg": np.round(emg, 3).tolist()}).encode()),
+        "raw": (PATH, "application/octet-stream", emg.tobytes()),
+        "raw, with a query": (f"{PATH}{QUERY}", "application/octet-stream", emg.tobytes()),
+        "json": (PATH, "application/json", json.dumps({"emg": np.round(emg, 3).tolist()}).encode()),
     }
     with ExitStack() as stack:
         settings = {"EMG_BACKENDS": "onnxruntime"}
@@ -40,16 +42,16 @@ def main() -> None:
             "now": stack.enter_context(myostream(ROOT, **settings)),
         }
         print("requests | connections | before, 1/s | now, 1/s | now / before | before, p50 ms | now, p50 ms")
-        for kind, (content_type, body) in bodies.items():
+        for kind, asked in bodies.items():
             for concurrency in CONCURRENCY:
-                found = rounds(servers, content_type, body, concurrency)
+                found = rounds(servers, *asked, concurrency)
                 print(row(kind, concurrency, found), flush=True)
         for name, server in servers.items():
             print(f"memory of the worker, {name}: {server.memory_mb():.1f} MiB")
 
 
 def rounds(
-    servers: dict[str, Server], content_type: str, body: bytes, concurrency: int
+    servers: dict[str, Server], path: str, content_type: str, body: bytes, concurrency: int
 ) -> dict[str, list[Result]]:
     """Return what each server did, by its name, one result a round."""
     found: dict[str, list[Result]] = {name: [] for name in servers}
@@ -57,7 +59,7 @@ def rounds(
         turn = list(servers) if number % 2 else list(servers)[::-1]
         for name in turn:
             port = servers[name].port
-            found[name].append(measure(port, "/infer/onnx", content_type, body, concurrency, SECONDS))
+            found[name].append(measure(port, path, content_type, body, concurrency, SECONDS))
     return found
 
 

@@ -29,6 +29,7 @@ from benchmarks.servers import BIN, CLIENT_CORE, Server, free_port, myostream, r
 CONCURRENCY = (1, 8, 32, 64)
 ROUNDS = 3  # the servers take turns, so that a noisy moment hits all of them
 RAW, JSON = "application/octet-stream", "application/json"
+ONNX, QUERY = "/infer/onnx", "?batch=1&length=200&channels=16"  # as README and docs print it
 LARGE = {"width": 148, "stem_kernel": 16, "stem_stride": 8, "kernel": 3, "dilations": [1, 2, 4]}
 
 
@@ -79,11 +80,15 @@ def _beside_the_ceiling(raw: bytes, text: bytes) -> list[dict[str, Any]]:
     rows = []
     with running("ceiling", command, port, "/health/ready") as bare, myostream() as server:
         for concurrency in CONCURRENCY:
-            for name, kind, body in (("raw", RAW, raw), ("json", JSON, text)):
+            for name, path, kind, body in (
+                ("raw", ONNX, RAW, raw),
+                ("raw, with a query", f"{ONNX}{QUERY}", RAW, raw),
+                ("json", ONNX, JSON, text),
+            ):
                 pair = [
                     (
                         _asked(bare, "/read", kind, body, concurrency),
-                        _asked(server, "/infer/onnx", kind, body, concurrency),
+                        _asked(server, path, kind, body, concurrency),
                     )
                     for _ in range(ROUNDS)
                 ]

@@ -124,16 +124,86 @@ def test_json_npy_and_raw_are_judged_alike(
 
 @COUNTS
 @KINDS
-def test_an_option_leads_past_the_fast_path_to_the_same_answer(
+def test_an_option_of_a_json_body_leads_past_the_fast_path_and_all_to_the_same_answer(
     client: FlaskClient, windows: np.ndarray, through_flask: list[str], kind: str, count: int
 ) -> None:
     fast = post(client, kind, windows[:count])
     path = "/infer" if kind == JSON else "/infer?preprocess=true"
     answer = client.post(path, data=body(kind, windows[:count], preprocess=True), content_type=kind)
     slow = answer.get_json()
-    assert through_flask == ["/infer"]
+    assert through_flask == (["/infer"] if kind == JSON else [])
     assert fast.keys() == slow.keys()
     assert judged(fast) == judged(slow)
+
+
+DOCUMENTED = (  # README.md, docs/api.md, docs/first-steps.md
+    "batch=3&length=200&channels=16&preprocess=true",
+    "batch=3&length=200&channels=16",
+    "batch=3",
+    "length=200",
+    "preprocess=false",
+)
+
+
+@pytest.mark.parametrize("query", DOCUMENTED)
+@pytest.mark.parametrize("kind", [NPY, RAW])
+@pytest.mark.parametrize("path", ["/infer", "/infer/onnx"])
+def test_a_query_is_answered_without_flask_as_it_is_with_it(
+    client: FlaskClient,
+    plain: FlaskClient,
+    windows: np.ndarray,
+    through_flask: list[str],
+    query: str,
+    kind: str,
+    path: str,
+) -> None:
+    asked, emg = f"{path}?{query}", np.ascontiguousarray(windows[:3, -200:])
+    fast = post(client, kind, emg, asked)
+    assert through_flask == []
+    assert judged(fast) == judged(post(plain, kind, emg, asked))
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["application/octet-stream; charset=binary", "Application/Octet-Stream", "application/octet-stream ;"],
+)
+def test_parameters_of_a_media_type_change_nothing(
+    client: FlaskClient, windows: np.ndarray, through_flask: list[str], kind: str
+) -> None:
+    answer = client.post("/infer", data=windows[:1].tobytes(), content_type=kind)
+    assert (answer.status_code, through_flask) == (200, [])
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "batch=7",
+        "batch=0",
+        "batch=257",
+        "batch=3&batch=3",
+        "batch",
+        "batch=three",
+        "length=100",
+        "channels=8",
+        "channels=16&length=199",
+        "preprocess=maybe",
+        "steps=0",
+        "model=nobody",
+        "source=dummy",
+        "unknown=1",
+        "%ff=%00",
+        "batch=" + "9" * 300,
+    ],
+)
+@pytest.mark.parametrize("path", ["/infer", "/infer/onnx"])
+def test_a_query_that_is_wrong_is_told_the_same_as_without_the_fast_path(
+    client: FlaskClient, plain: FlaskClient, windows: np.ndarray, query: str, path: str
+) -> None:
+    data = windows[:3, -200:].tobytes()
+    found = [c.post(f"{path}?{query}", data=data, content_type=RAW) for c in (client, plain)]
+    assert found[0].status_code == found[1].status_code == (200 if query == "batch=3&batch=3" else 422)
+    if query != "batch=3&batch=3":  # the first counts, as ever
+        assert found[0].get_json() == found[1].get_json()
 
 
 @KINDS

@@ -1,10 +1,10 @@
 """The caller's own windows, and samples that are pushed, at full speed: what Flask would do, without Flask.
 
 Routing, request and application contexts, signals and response objects take more time than the model (figures in
-docs/benchmarks.md). So a POST that brings windows to `/infer` or `/infer/<backend>`, with no query and nothing else
-to decide, is answered here, with the same decoding, engine and answers as the views; so is a push of raw samples
-(push.py). Whatever is not plain and sound goes on to Flask with its body, so that every error is said in one
-place.
+docs/benchmarks.md). So a POST that brings windows for the server's own model to `/infer` or `/infer/<backend>`, with a
+query that describes them or without, is answered here, with the same decoding, engine and answers as the views; so is a
+push of raw samples (push.py). Whatever is not plain and sound goes on to Flask with its body, so that every error is
+said in one place.
 """
 
 from __future__ import annotations
@@ -12,22 +12,34 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import lru_cache, partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
 import numpy as np
 import orjson
 from flask import Flask, request
+from marshmallow import Schema, ValidationError
 from werkzeug.exceptions import HTTPException
 
 from app.api.access.access import CONTROL, INFER, Access
-from app.api.codec.decoding import JSON, NPY, RAW, as_windows, expect_modest, read_floats
+from app.api.codec.decoding import (
+    JSON,
+    NPY,
+    RAW,
+    as_windows,
+    expect_modest,
+    expect_shape,
+    query_values,
+    read_floats,
+)
 from app.api.codec.json_numbers import as_array, only_windows
 from app.api.codec.npy import read_npy
 from app.api.codec.responses import backend_answer, infer_answer
 from app.api.fast.push import receipt, source_of
 from app.api.headers import SECURITY
+from app.api.schemas.inference import InferQuerySchema, WindowsQuerySchema
 from app.api.schemas.params import InferJob
 from app.api.sse.client_socket import ClientSocket
 from app.api.tracing import REQUEST_ID_HEADER, bind, request_id
@@ -48,6 +60,7 @@ Encode = Callable[[Answer, Manifest, float], bytes]
 Route = Callable[[bytes, "WSGIEnvironment", Runtime], "bytes | None"]
 
 _JOB = InferJob()
+QUERIES, LONGEST = 256, 200  # that are kept, with what they ask for; characters of one
 _FAILED = "myostream.failed"
 _PUSH = "/emg/sources/<name>/samples"
 
@@ -127,36 +140,76 @@ class FastPath:
 
 
 def _route(environ: WSGIEnvironment) -> Route | None:
-    path, kind = environ["PATH_INFO"], environ.get("CONTENT_TYPE", "")
+    path, kind = environ["PATH_INFO"], _kind(environ.get("CONTENT_TYPE", ""))
     if "HTTP_CONTENT_ENCODING" in environ:
         return None  # it may be one that nobody reads
     if path in _INFER:
-        return _INFER[path] if kind in _READERS and not environ["QUERY_STRING"] else None
+        return _INFER[path] if kind in _READERS else None
     source = source_of(path) if kind == RAW else None
     return None if source is None else partial(receipt, source)
 
 
-def _inferred(
-    backend: str | None, encode: Encode, body: bytes, environ: WSGIEnvironment, runtime: Runtime
-) -> bytes | None:
+@lru_cache(QUERIES)
+def _kind(content_type: str) -> str:
+    """Return a media type without its parameters."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def _job(schema: Schema, kind: str, query: str) -> InferJob | None:
+    """Return what a query asks for; None where it is wrong, or for the view."""
+    if not query:
+        return _JOB
+    return _job_of(schema, query) if kind != JSON and len(query) <= LONGEST else None
+
+
+@lru_cache(QUERIES)
+def _job_of(schema: Schema, query: str) -> InferJob | None:
+    pairs = parse_qsl(query, keep_blank_values=True)
+    texts = dict(pairs)
+    if len(texts) < len(pairs):
+        return None
     try:
-        emg = _READERS[environ["CONTENT_TYPE"]](body)
+        job: InferJob = schema.load(query_values(schema, texts))
+    except (ValidationError, ValueError):
+        return None
+    return job if job.model is None and job.source is None and job.steps is None else None
+
+
+def _inferred(
+    backend: str | None,
+    encode: Encode,
+    schema: Schema,
+    body: bytes,
+    environ: WSGIEnvironment,
+    runtime: Runtime,
+) -> bytes | None:
+    kind = _kind(environ["CONTENT_TYPE"])
+    job = _job(schema, kind, environ["QUERY_STRING"])
+    most = runtime.settings.max_batch
+    if job is None or (job.batch is not None and job.batch > most):
+        return None
+    try:
+        emg = _READERS[kind](body)
     except ValueError:  # it is not what it says it is; the view says what is wrong with it
         return None
     if emg is None:
         return None
     manifest = runtime.manifest
-    windows = as_windows(emg, _JOB, manifest, runtime.settings.max_batch)
+    expect_shape(job, manifest, own=True)
+    windows = as_windows(emg, job, manifest, most)
     wire = ClientSocket(environ)
-    answer = runtime.engine.infer(windows, backend=backend, wanted=lambda: not wire.gone)
+    answer = runtime.engine.infer(
+        windows, preprocess=job.preprocess, backend=backend, wanted=lambda: not wire.gone
+    )
     runtime.engine.thread.breathe()
     return encode(answer, manifest, runtime.cpu.percent)
 
 
+_WINDOWS = WindowsQuerySchema()
 _INFER: dict[str, Route] = {
-    "/infer": partial(_inferred, None, infer_answer),
-    "/infer/onnx": partial(_inferred, "onnxruntime", backend_answer),
-    "/infer/tensorrt": partial(_inferred, "tensorrt", backend_answer),
+    "/infer": partial(_inferred, None, infer_answer, InferQuerySchema()),
+    "/infer/onnx": partial(_inferred, "onnxruntime", backend_answer, _WINDOWS),
+    "/infer/tensorrt": partial(_inferred, "tensorrt", backend_answer, _WINDOWS),
 }
 
 
