@@ -24,7 +24,7 @@ from tests.server.own_project import project, serving
 
 pytestmark = pytest.mark.server
 
-URL = "http://127.0.0.1:8000"
+URL, HOST = "http://127.0.0.1:8000", "127.0.0.1:8000"
 BLOCK_S = 60.0
 DOCUMENTS: dict[str, dict[str, str]] = {  # and the settings of the server that its blocks are for
     "README.md": {},
@@ -132,7 +132,11 @@ def test_shell_blocks_run(name: str, language: str, content: str, url: str, fold
 @pytest.mark.parametrize(("name", "language", "content"), running("python"), scope="module")
 def test_python_blocks_run(name: str, language: str, content: str, url: str) -> None:
     """From the project's root, as the page says, and with nothing else on the path."""
-    done = run([sys.executable, "-c", content.replace(URL, url)], ROOT)
+    here = content.replace(URL, url).replace(HOST, url.removeprefix("http://"))
+    done = run([sys.executable, "-c", here], ROOT)
+    if "tritonclient" in content:  # one window of silence
+        assert done.stdout.strip() == "[b'rest']"
+        return
     *labels, last = done.stdout.splitlines()
     assert len(labels) >= 10
     assert "'status': 'completed'" in last
