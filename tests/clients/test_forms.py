@@ -102,8 +102,8 @@ def test_npm_installs_it_and_node_imports_it(tmp_path: Path) -> None:
     script = "import * as c from 'myostream-client'; console.log(Object.keys(c).sort().join())"
     said = run([NODE, "--input-type=module", "-e", script], tmp_path)
     assert said.strip() == (
-        "ConnectionError,FREE_MOVEMENT,ServerError,SseParser,TeachingError,eventSource,expectOk,putOnAgain,"
-        "streamInference,teach,useModel,useModelBefore"
+        "ConnectionError,FREE_MOVEMENT,ServerError,SseParser,TeachingError,eventSource,expectOk,goOn,putOnAgain,"
+        "replayPosition,streamInference,teach,useModel,useModelBefore"
     )
 
 
