@@ -223,6 +223,7 @@ export interface Taught {
   alike: { gestures: [string, string]; share: number } | null; // the two that are most mistaken for each other
   more_repetitions: { repetitions: number; accuracy: number; estimated: boolean }[];
   advice: string[]; // what would make it better
+  advised: { code: string; values: Record<string, unknown>; text: string }[]; // the same, for another language
   comparison: { model: string; balanced_accuracy: number | null; why: string | null } | null;
   used: boolean; // whether the source is read by it now
   why_not_used: string | null;

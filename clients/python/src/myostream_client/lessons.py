@@ -114,6 +114,7 @@ class Taught:
     alike: Mapping[str, Any] | None = None  # the two gestures that are most mistaken for each other
     more_repetitions: tuple[Mapping[str, Any], ...] = ()  # what more of them would likely bring
     advice: tuple[str, ...] = ()  # what would make it better
+    advised: tuple[Mapping[str, Any], ...] = ()  # the same by code and values, for another language
     comparison: Mapping[str, Any] | None = None  # with the model before
     why_not_used: str | None = None
     source: str | None = None  # that uses it
