@@ -77,6 +77,7 @@ class Job:
     taken_up: int = 0  # times, by another worker
     state: str = QUEUED
     stage: str | None = None  # of STAGES, while it runs
+    passed: tuple[str, ...] = ()  # the stages so far, in their order
     progress: float = 0.0  # 0 to 1; never goes back
     started_at: float | None = None
     ended_at: float | None = None
@@ -96,7 +97,7 @@ class Job:
 
 _NAMES = frozenset(one.name for one in fields(Job))
 _NEW = frozenset(
-    {"unlabelled", "classes", "run", "taken_up", "failure"}
+    {"unlabelled", "classes", "run", "taken_up", "failure", "passed"}
 )  # that a version before did not write
 
 
@@ -120,6 +121,7 @@ def decode(text: bytes) -> Job:
         values = json.loads(text)
         if not isinstance(values, dict) or values.keys() | _NEW != _NAMES or values["state"] not in STATES:
             raise ValueError
-        return Job(**{**values, "recordings": tuple(values["recordings"])})
+        names = {name: tuple(values.get(name, ())) for name in ("recordings", "passed")}
+        return Job(**{**values, **names})
     except (ValueError, TypeError):
         raise DataError("the file is damaged") from None

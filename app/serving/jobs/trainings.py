@@ -21,6 +21,7 @@ from app.inference import artefact
 from app.learning.jobs.order import TrainingOrder
 from app.serving.counters.worker_group import WorkerGroup
 from app.serving.jobs import job as jobs
+from app.serving.jobs.changes import watched
 from app.serving.jobs.edges import keep_edges
 from app.serving.jobs.job import PROGRESS, RESTARTED, Job, TrainingRequest, request_of
 from app.serving.jobs.material import expect_material
@@ -133,18 +134,8 @@ class Trainings:
         return found
 
     def watch(self, job_id: str, stopping: Callable[[], bool]) -> Iterator[Job | None]:
-        """Yield a job whenever it has changed, and None while it has not; ends with it, and with the server."""
-        last: Job | None = None
-        while not stopping():
-            try:
-                job = self.find(job_id)
-            except JobNameError:  # it is over for long
-                return
-            yield None if job == last else job
-            if job.over:
-                return
-            last = job
-            time.sleep(LOOK_S)
+        """Yield a job at once and at each change, and None while there is none; ends with it, and with the server."""
+        return watched(lambda: self.find(job_id), stopping, LOOK_S)
 
     def cancel(self, job_id: str) -> Job:
         """End a job of any worker; one that is over stays as it is.
@@ -370,7 +361,7 @@ class Trainings:
 
     def _advance(self, task: _Task, stage: str, **changes: Any) -> None:
         progress = max(task.job.progress, PROGRESS.get(stage, 0.0))
-        self._set(task, stage=stage, progress=progress, **changes)
+        self._set(task, stage=stage, passed=(*task.job.passed, stage), progress=progress, **changes)
 
     def _end(self, task: _Task, **changes: Any) -> None:
         """Write down how a job has ended, and delete what it has left."""

@@ -25,7 +25,7 @@ from app.learning.jobs.order import PROCESS
 from app.serving.counters.worker_group import WorkerGroup, board_for
 from app.serving.engine.opening import make_engine
 from app.serving.jobs import child, trainings
-from app.serving.jobs.job import RESTARTED, STAGES, encode
+from app.serving.jobs.job import RESTARTED, encode
 from app.serving.jobs.store import fail_jobs
 from app.serving.models import shelf
 from app.serving.runtime import Runtime
@@ -183,10 +183,8 @@ def test_free_movement_that_shows_nothing_fails_and_says_what_would_show_it(clie
 def test_its_stages_are_told_as_people_say_them(client: FlaskClient) -> None:
     with client.get(f"/jobs/{train(client, 'staged')['id']}/events") as answer:
         text = answer.get_data(as_text=True)
-    states = [json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: {")]
-    told = {state["stage"]: state["text"] for state in states if state["stage"] is not None}
-    assert told, states  # at least one: a part that is over between two looks is not told
-    assert all(said.startswith(STAGES[stage]) for stage, said in told.items()), told
+    assert '"text":"finding where each gesture begins and ends"' in text
+    assert '"text":"judging it on' in text
 
 
 @pytest.mark.parametrize(

@@ -263,10 +263,14 @@ def test_what_comes_between_the_last_look_and_the_first_listening_is_given() -> 
     take(other)
     station.broadcast.tell("a trouble")
     station.source.window()
-    while not any(event.position == 1 for event, _ in take(other)):
-        pass
+    until(lambda: any(event.position == 1 for event, _ in other.take(0.05)))
     heard: list[tuple[int, int]] = []
-    reader.listen(lambda event, missed: heard.append((event.position, missed)) or True)  # type: ignore[func-returns-value]  # nothing
+
+    def listener(event: GroupEvent, missed: int) -> bool:
+        heard.append((event.position, missed))
+        return True
+
+    reader.listen(listener)
     assert heard == [(-1, 0), (1, 0)]
     station.source.window()
     until(lambda: heard[2:] == [(2, 0)])
