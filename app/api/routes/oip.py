@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import orjson
 from flask import Flask, Response, request
 from flask_smorest import Blueprint
 
 from app.api.access.access import CONTROL, INFER, OPEN, READ, needs
 from app.api.codec.decoding import JSON, RAW, as_windows, whole_body
-from app.api.codec.oip import (
-    BYTES,
-    HEADER_LENGTH,
-    OipRequest,
-    OutputTensor,
-    choose,
-    read_request,
-    write_answer,
+from app.api.codec.oip import HEADER_LENGTH, choose, read_request, write_answer
+from app.api.codec.oip_models import (
+    PLATFORM,
+    configured,
+    described,
+    input_of,
+    outputs_of,
+    preprocess_of,
 )
 from app.api.context import current_runtime
 from app.api.errors import PROBLEM, RETRY_S
@@ -37,16 +36,11 @@ from app.api.schemas.oip import (
 )
 from app.api.schemas.params import InferJob
 from app.api.sse.client_socket import ClientSocket
-from app.emg.source import Samples
-from app.errors import DataError, ModelNameError
+from app.errors import ModelNameError
 from app.inference.manifest import Manifest
-from app.inference.values import Values
-from app.serving.engine.engine import Answer
-from app.serving.runtime import VERSION, Runtime
+from app.serving.runtime import VERSION
 
-PLATFORM = "myostream"
 EXTENSIONS = ("binary_tensor_data", "classification", "model_configuration", "model_repository")
-INPUT = "emg"
 BAD_REQUEST, UNPROCESSABLE, UNAVAILABLE = 400, 422, 503
 _ONE, _VERSION = "/models/<name>", "/models/<name>/versions/<version>"
 
@@ -65,10 +59,8 @@ def register(app: Flask) -> None:
         said = orjson.loads(response.get_data())
         response.set_data(orjson.dumps({"error": said["detail"]}))
         response.content_type = JSON
-        if (
-            response.status_code == UNPROCESSABLE
-        ):  # the protocol knows 400 for all that is wrong with a request
-            response.status_code = BAD_REQUEST
+        if response.status_code == UNPROCESSABLE:
+            response.status_code = BAD_REQUEST  # for all that is wrong with a request
         return response
 
 
@@ -130,7 +122,7 @@ def ready() -> Response | dict[str, bool]:
 @_fails(404, 503)
 def model(name: str) -> dict[str, Any]:
     """What a model takes and gives."""
-    return _described(name, _manifest(name))
+    return described(name, _manifest(name))
 
 
 @bp.get(_VERSION, parameters=_named(version=True))
@@ -138,7 +130,7 @@ def model(name: str) -> dict[str, Any]:
 @_fails(404, 503)
 def model_version(name: str, version: str) -> dict[str, Any]:
     """The same, of that version."""
-    return _described(name, _manifest(name, version))
+    return described(name, _manifest(name, version))
 
 
 @bp.get(f"{_ONE}/ready", parameters=_named())
@@ -164,7 +156,7 @@ def version_ready(name: str, version: str) -> dict[str, Any]:
 @_fails(404, 503)
 def config(name: str) -> dict[str, Any]:
     """A model's configuration, as Triton says it."""
-    return _configured(name, _manifest(name))
+    return configured(name, _manifest(name), _most())
 
 
 @bp.get(f"{_VERSION}/config", parameters=_named(version=True))
@@ -172,7 +164,7 @@ def config(name: str) -> dict[str, Any]:
 @_fails(404, 503)
 def version_config(name: str, version: str) -> dict[str, Any]:
     """The same, of that version."""
-    return _configured(name, _manifest(name, version))
+    return configured(name, _manifest(name, version), _most())
 
 
 _ASK = body(OipAskSchema, raw=True, required=True)
@@ -259,16 +251,20 @@ def _manifest(name: str, version: str | None = None) -> Manifest:
     return found
 
 
+def _most() -> int:
+    return current_runtime().settings.max_batch
+
+
 def _inferred(name: str) -> Response:
     runtime = current_runtime()
     asked = read_request(whole_body(), request.headers.get(HEADER_LENGTH))
     with runtime.open_models.holding(_known(name)) as model:
         manifest = model.manifest
-        windows = as_windows(_input(asked), InferJob(), manifest, runtime.settings.max_batch)
+        windows = as_windows(input_of(asked), InferJob(), manifest, runtime.settings.max_batch)
         wire = ClientSocket(request.environ)
-        answer = model.engine.infer(windows, preprocess=_preprocess(asked), wanted=lambda: not wire.gone)
+        answer = model.engine.infer(windows, preprocess=preprocess_of(asked), wanted=lambda: not wire.gone)
     runtime.engine.thread.breathe()
-    chosen = choose(asked, _outputs(answer, manifest))
+    chosen = choose(asked, outputs_of(answer, manifest))
     content, head = write_answer(
         name,
         manifest.version,
@@ -280,114 +276,3 @@ def _inferred(name: str) -> Response:
     if head is None:
         return Response(content, content_type=JSON)
     return Response(content, content_type=RAW, headers={HEADER_LENGTH: str(head)})
-
-
-def _input(asked: OipRequest) -> Samples:
-    """Return the windows that were sent.
-
-    Raises:
-        DataError: they are not there, or other things are.
-    """
-    unknown = [name for name in asked.inputs if name not in (INPUT, None)]
-    if unknown or not asked.inputs:
-        raise DataError(
-            f"the model takes one input, {INPUT}, got {', '.join(str(one)[:40] for one in unknown)}"
-        )
-    emg = next(iter(asked.inputs.values()))
-    if emg.ndim == 1 and None not in asked.inputs:
-        raise DataError(f"shape of {INPUT} must be (windows, samples, channels), got {emg.size}")
-    with np.errstate(over="ignore"):  # what does not fit float32 becomes inf, which is refused with the rest
-        found: Samples = emg.astype(np.float32)
-    return found
-
-
-def _preprocess(asked: OipRequest) -> bool:
-    value = asked.parameters.get("preprocess", True)
-    if not isinstance(value, bool):
-        raise DataError("preprocess of the request must be true or false")
-    return value
-
-
-def _outputs(answer: Answer, manifest: Manifest) -> list[OutputTensor]:
-    """Return all that a model told of the windows, in the order of `_given`."""
-    told = answer.told
-    if isinstance(told, Values):
-        numbers = told.expect_numbers()
-        values = OutputTensor("values", "FP32", numbers.values, manifest.columns)
-        return [values, OutputTensor("clipped", "BOOL", numbers.clipped)]
-    classes = manifest.classes
-    rejects = manifest.reject_below is not None
-    return [
-        OutputTensor("logits", "FP32", answer.logits, classes),
-        OutputTensor("probabilities", "FP32", told.probabilities, classes),
-        OutputTensor("prediction", "INT64", told.prediction),
-        OutputTensor("label", BYTES, [classes[k] for k in told.prediction.tolist()]),
-        *([OutputTensor("unknown", "BOOL", told.unknown)] if rejects else []),
-    ]
-
-
-def _given(manifest: Manifest) -> list[tuple[str, str, list[int]]]:
-    """Return name, datatype and shape without the batch of what a model gives."""
-    if manifest.gives_values:
-        return [("values", "FP32", [len(manifest.columns)]), ("clipped", "BOOL", [])]
-    count = len(manifest.classes)
-    rejects = manifest.reject_below is not None
-    return [
-        ("logits", "FP32", [count]),
-        ("probabilities", "FP32", [count]),
-        ("prediction", "INT64", []),
-        ("label", BYTES, []),
-        *([("unknown", "BOOL", list[int]())] if rejects else []),
-    ]
-
-
-def _window(manifest: Manifest) -> list[int]:
-    """Return (samples, channels); the samples vary where the model also reads some before the window."""
-    return [-1 if manifest.context else manifest.length, manifest.channels]
-
-
-def _described(name: str, manifest: Manifest) -> dict[str, Any]:
-    labels = {"labels": list(manifest.columns if manifest.gives_values else manifest.classes)}
-    return {
-        "name": name,
-        "versions": [manifest.version],
-        "platform": PLATFORM,
-        "inputs": [
-            {
-                "name": INPUT,
-                "datatype": "FP32",
-                "shape": [-1, *_window(manifest)],
-                "parameters": {
-                    "units": manifest.units,
-                    "sampling_rate_hz": manifest.sampling_rate,
-                    "length": manifest.length,
-                    "context": manifest.context,
-                },
-            }
-        ],
-        "outputs": [
-            {
-                "name": tensor,
-                "datatype": kind,
-                "shape": [-1, *shape],
-                **({"parameters": labels} if shape else {}),
-            }
-            for tensor, kind, shape in _given(manifest)
-        ],
-    }
-
-
-def _configured(name: str, manifest: Manifest) -> dict[str, Any]:
-    runtime: Runtime = current_runtime()
-    kinds = {BYTES: "STRING"}
-    return {
-        "name": name,
-        "platform": "",
-        "backend": PLATFORM,
-        "max_batch_size": runtime.settings.max_batch,
-        "input": [{"name": INPUT, "data_type": "TYPE_FP32", "dims": _window(manifest)}],
-        "output": [
-            {"name": tensor, "data_type": f"TYPE_{kinds.get(kind, kind)}", "dims": shape or [1]}
-            for tensor, kind, shape in _given(manifest)
-        ],
-    }

@@ -12,11 +12,8 @@ import pytest
 from flask.testing import FlaskClient
 
 from app import create_app
-from app.api.sse import events as sse
-from app.config import EmgMode, Settings
 from app.inference import artefact
-from app.serving.engine.opening import make_engine
-from app.serving.runtime import Runtime
+from tests.api.conftest import pushed_to
 from tests.api.routes.test_jobs import over, train
 from tests.inference.artefacts import make_artefact
 from tests.serving.jobs.taught import record
@@ -38,11 +35,7 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def client(instance: Path) -> Iterator[FlaskClient]:
     own = artefact.find("own", instance / "models")
-    settings = Settings(
-        emg_mode=EmgMode.PUSH, backends=("pytorch",), mains_hz=None, instance=instance, model="own"
-    )
-    runtime = Runtime(settings=settings, artefact=own, engine=make_engine(settings, own), encode=sse.encode)
-    runtime.start()
+    runtime = pushed_to(own, instance=instance, model="own")
     yield create_app(runtime).test_client()
     runtime.close()
 

@@ -13,14 +13,11 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from app import create_app
-from app.api.sse import events as sse
-from app.config import EmgMode, Settings
 from app.inference import artefact
-from app.serving.engine.opening import make_engine
-from app.serving.runtime import Runtime
+from tests.api.conftest import MAX_BODY, pushed_to
 from tests.inference.artefacts import make_artefact
 
-LENGTH, CHANNELS, MAX_BODY = 20, 4, 2**18
+LENGTH, CHANNELS = 20, 4
 CLASSES = ("rest", "fist", "open_hand")
 EMG = np.random.default_rng(5).normal(size=(3, LENGTH, CHANNELS)).astype(np.float32)
 HEADER = "Inference-Header-Content-Length"
@@ -39,17 +36,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def app(models: Path) -> Iterator[Flask]:
-    own = artefact.find("own", models)
-    settings = Settings(
-        emg_mode=EmgMode.PUSH,
-        backends=("pytorch",),
-        mains_hz=None,
-        instance=models.parent,
-        model="own",
-        max_body=MAX_BODY,
-    )
-    runtime = Runtime(settings=settings, artefact=own, engine=make_engine(settings, own), encode=sse.encode)
-    runtime.start()
+    runtime = pushed_to(artefact.find("own", models), instance=models.parent, model="own")
     yield create_app(runtime)
     runtime.close()
 
