@@ -83,10 +83,10 @@ class Broadcast:
             starts = group.readers == 1
             if starts:
                 group.begin()
-            first = max(group.newest, group.began)
+            first, joined = max(group.newest, group.began), group.count
         if starts:  # without the lock: it waits for the thread, and a crowd would queue behind each such wait
             group.start()
-        return Reader(group, lambda: self._leave(group), first, after)
+        return Reader(group, lambda: self._leave(group), first, after, joined)
 
     def reached(self, options: StreamOptions) -> int:
         """Return the newest window on the grid of those options; -1 before the first.

@@ -11,12 +11,19 @@ from app.serving.streams.group import Group, GroupEvent
 class Reader:
     """One client's place in a group.
 
-    `first` is the number of the first event that is news to it; `after` the last window it has seen, if it was here
-    before.
+    `first` is the number of the first event that is news to it, the newest that was there when it came; from `joined`
+    on they are of its own time. `after` is the last window it has seen, if it was here before.
     """
 
-    def __init__(self, group: Group, leave: Callable[[], None], first: int, after: int | None = None) -> None:
-        self._group, self._leave = group, leave
+    def __init__(
+        self,
+        group: Group,
+        leave: Callable[[], None],
+        first: int,
+        after: int | None = None,
+        joined: int = 0,
+    ) -> None:
+        self._group, self._leave, self._joined = group, leave, joined
         self._next, self._after = first, after
         self._position: int | None = None
         self._left = False
@@ -75,7 +82,9 @@ class Reader:
         return [event for event in fresh if event.position in (-1, newest) and not self._had(event)]
 
     def listen(self, listener: Callable[[GroupEvent, int], bool]) -> None:
-        """Have every event given to `listener` as it is published; it must not wait.
+        """Have every event given to `listener` that comes, or has come since it joined or last took one.
+
+        It must not wait.
 
         It is called with the event and the frames missed before it, and says whether it took it: one that it
         did not take is missed.
@@ -96,6 +105,7 @@ class Reader:
         with (
             self._group.one_at_a_time
         ):  # what has come since it last took something is given now: nothing between
+            self._next = max(self._next, self._joined)
             for event in self._told():
                 give(event)
             self._group.listeners[self] = offered

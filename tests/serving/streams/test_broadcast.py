@@ -255,6 +255,30 @@ def test_groups_that_nobody_reads_are_forgotten_in_the_end() -> None:
     assert len(station.broadcast._groups) == IDLE_GROUPS
 
 
+def test_who_only_listens_hears_nothing_of_before_it_joined() -> None:
+    """A recording would begin with a prediction of samples that it does not have."""
+    station = Station()
+    other = station.broadcast.join(OPTIONS)
+    station.source.window()
+    take(other)
+    heard: list[int] = []
+
+    def listener(event: GroupEvent, _missed: int) -> bool:
+        heard.append(event.position)
+        return True
+
+    reader, late = station.broadcast.join(OPTIONS), station.broadcast.join(OPTIONS)
+    reader.listen(listener)
+    assert heard == []
+    station.source.window()
+    until(lambda: heard == [1])
+    late.listen(listener)  # and is given what came between joining and listening
+    assert heard == [1, 1]
+    late.close()
+    reader.close()
+    other.close()
+
+
 def test_what_comes_between_the_last_look_and_the_first_listening_is_given() -> None:
     station = Station()
     reader, other = station.broadcast.join(OPTIONS), station.broadcast.join(OPTIONS)
