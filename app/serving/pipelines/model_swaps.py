@@ -110,7 +110,14 @@ class ModelSwaps:
         return self._chosen.before(source)
 
     def restore(self, pipeline: SourcePipeline) -> None:
-        """Have a source that has not begun read by the model chosen for it; where that fails, the log says why."""
+        """Have a source that has not begun read by the model chosen for it; where that fails, the log says why.
+
+        Whoever changes it just now, here or in another worker, does so before or after this: else it would be undone.
+        """
+        with self._lock, self._follower.held():
+            self._restore(pipeline)
+
+    def _restore(self, pipeline: SourcePipeline) -> None:
         chosen = self._chosen.of(pipeline.name)
         if chosen is None or chosen.pick == pick_of(pipeline.use):
             return

@@ -6,6 +6,8 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from app.errors import MyostreamError
 from app.serving.counters.shared_swap import COMMIT, PREPARE, PROPOSE, SharedSwap, SwapRecord
@@ -77,6 +79,12 @@ class SwapFollower:
             else:
                 with self._at_work:
                     pass
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Have nothing followed meanwhile; a change of then is followed at the next tick."""
+        with self._at_work:
+            yield
 
     def forget(self) -> None:
         """Let go of what is prepared."""

@@ -29,7 +29,7 @@ from app.errors import (
 )
 from app.inference import artefact
 from app.inference.decision_rule import DecisionRule
-from app.serving.counters.shared_swap import Pick, SharedSwap, SwapRecord
+from app.serving.counters.shared_swap import Chosen, Pick, SharedSwap, SwapRecord
 from app.serving.counters.worker_group import WorkerGroup, board_for
 from app.serving.engine.opening import make_engine
 from app.serving.models import open_models
@@ -496,6 +496,48 @@ def test_a_group_waits_with_a_window_of_which_nobody_knows_yet_whose_it_is(
     until(lambda: stream.frames[-1]["sample_index"] >= proposed + 10)
     expect_whole(stream)
     assert [event["from_sample"] for event in stream.changes] == [proposed]
+    person.close()
+
+
+def test_what_another_worker_changes_while_a_source_gets_the_model_it_had_is_not_undone(
+    fresh: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that had just begun gave its source the model of before, behind the change: it kept that for good."""
+    memory = board_for(2)
+    monkeypatch.setattr(WorkerGroup, "link", lambda *_: "base")
+    person = Person(fresh, group=WorkerGroup("run", memory, 0, workers=2))
+    swaps, shared = person.runtime.source_models.swaps, SharedSwap(WorkerGroup("run", memory, 1, workers=2))
+
+    def commit(model: str, source: str) -> None:
+        sha256 = person.runtime.open_models.artefact(model).sha256
+        chosen = {"anna": Chosen(pick=Pick(model), sha256=sha256)}
+        record = SwapRecord(base="base", phase="commit", source=source, pick=Pick(model), sha256=sha256)
+        shared.write(replace(record, from_sample=40, chosen=chosen))
+        swaps.tick()
+
+    commit(B, "nobody")  # that of anna is known now, and not yet used
+    until(lambda: swaps.chosen("anna") is not None)
+    making, go_on, usual = threading.Event(), threading.Event(), swaps._uses.make
+
+    def make(pipeline: SourcePipeline, pick: Pick, *more: Any) -> ModelUse:
+        if pick.model == B:
+            making.set()
+            assert go_on.wait(10)
+        return usual(pipeline, pick, *more)
+
+    monkeypatch.setattr(swaps._uses, "make", make)
+    restoring = threading.Thread(target=swaps.restore, args=(person.pipeline,), daemon=True)
+    restoring.start()
+    assert making.wait(10)
+    commit(LONG, "anna")
+    time.sleep(0.2)  # for a follower that waits for nobody; one that waits needs no time
+    go_on.set()
+    restoring.join(10)
+    person.push(5)
+    swaps.tick()
+    until(lambda: person.pipeline.awaited[1].name == LONG)
+    person.push(20)
+    assert person.pipeline.use.name == LONG
     person.close()
 
 
