@@ -1,7 +1,8 @@
 """A person with an armband, for tests: pushes to a real server what the prompts of a recording ask for.
 
 The signal is that of one of the people of `myo-readings` (8 channels, 200 Hz), who acts some 0 to 0.7 s after a prompt,
-goes from gesture to gesture as it was recorded, and does a repetition that was not done yet when one is asked again.
+goes from gesture to gesture as it was recorded, does a repetition that was not done yet when one is asked again, and
+rests as they did after it: what they rest like when nobody asks anything of them, for a minute, is calmer.
 
     with PromptedPerson(live.url, "anna", PERSON) as anna:       # declares the source, pushes rest
         anna.follow("anna-1")                                   # a recording with a plan, begun by anybody
@@ -21,7 +22,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from http.client import HTTPConnection
 from itertools import cycle
@@ -79,13 +80,33 @@ class Repertoire:
     def samples(self, rows: slice) -> Samples:
         return np.roll(self.recording.emg[rows], self.turned, axis=1).astype("<f4")
 
-    def left_over(self) -> Recording:
-        """Return what was not done, labelled; all else is without a label."""
-        label = self.recording.label.copy()
+    def rest_after(self, stretch: slice) -> slice | None:
+        """Return how they rested after that repetition; None where the recording ends with it."""
+        return next((rest for rest in self.stretches[REST] if rest.start == stretch.stop), None)
+
+    def left_over(self, lesson: Sequence[str] = (), held_s: float = 0.0, rest_s: float = 0.0) -> Recording:
+        """Return what was not done, labelled; all else is without a label.
+
+        With the gestures of a `lesson` only what it would have asked for: `held_s` of each repetition of one of them,
+        and `rest_s` of the rest after it.
+        """
+        emg, label = self.samples(slice(None)), self.recording.label.copy()
+        names, fs = self.recording.gesture_names, self.recording.fs
+        if lesson:
+            label[:] = UNLABELLED
+        for name in lesson:
+            for stretch in self.stretches[name]:
+                rest = self.rest_after(stretch)
+                label[_first(stretch, held_s * fs)] = names.index(name)
+                if rest is not None:
+                    label[_first(rest, rest_s * fs)] = names.index(REST)
         for rows in self.done:
             label[rows] = UNLABELLED
-        emg = self.samples(slice(None))
         return replace(self.recording, emg=emg, label=label, label_cue=label)
+
+
+def _first(stretch: slice, count: float) -> slice:
+    return slice(stretch.start, min(stretch.stop, stretch.start + round(count)))
 
 
 class Performance:
@@ -105,8 +126,8 @@ class Performance:
         self._rests = cycle(sorted(repertoire.stretches[REST], key=lambda one: one.start - one.stop))
         self._asked: Counter[str] = Counter()
         self._doing: slice | None = None  # of a gesture; None: rest
-        self._rest = self._next_rest()
-        self._at = self._rest_at = 0
+        self._at = 0
+        self._take_rest(next(self._rests))
         self._next: tuple[int, str] | None = None  # in so many samples, what
         self._gesture = REST
         self._dead = False
@@ -154,6 +175,10 @@ class Performance:
         return samples
 
     def _begin(self, gesture: str) -> None:
+        if gesture == REST and self._doing is not None:
+            rest = self._repertoire.rest_after(self._doing)
+            if rest is not None:
+                self._take_rest(rest)
         self._gesture = gesture
         self._doing = None if gesture == REST else self._repertoire.next_of(self._own(gesture))
         self._at = 0
@@ -165,7 +190,7 @@ class Performance:
             end = min(begin + most, self._rest.stop)
             self._rest_at = end - self._rest.start
             if end == self._rest.stop:
-                self._rest, self._rest_at = self._next_rest(), 0
+                self._take_rest(next(self._rests))
             return self._repertoire.samples(slice(begin, end))
         begin = self._doing.start + self._at
         end = min(begin + most, self._doing.stop)
@@ -174,10 +199,9 @@ class Performance:
             self._begin(self._gesture)
         return self._repertoire.samples(slice(begin, end))
 
-    def _next_rest(self) -> slice:
-        rest = next(self._rests)
+    def _take_rest(self, rest: slice) -> None:
+        self._rest, self._rest_at = rest, 0
         self._repertoire.done.append(rest)
-        return rest
 
     def _own(self, gesture: str) -> str:
         return self._names.get(gesture, gesture)
