@@ -81,7 +81,10 @@ class Dashboard {
     );
     this.signal.waveform.levels = this.quality.levels;
     this.quality.lanes.onShown = (lanes) => this.signal.waveform.show(lanes);
-    this.recordings = new RecordingsPanel(server, () => this.controls.options.source);
+    this.recordings = new RecordingsPanel(server, {
+      source: () => this.controls.options.source,
+      onUse: (model) => this.model.use(model),
+    });
     this.replay = new ReplayBar(server, { onMoved: () => this.monitor.poll.wake() });
     this.monitor = new Monitor(server, {
       onChange: () => this.#heard(),
@@ -147,6 +150,7 @@ class Dashboard {
     const facts = factsOf(health, source, model);
     if (facts !== null) this.#show(facts);
     this.model.show(source, model);
+    this.recordings.readBy(model?.name ?? null);
   }
 
   #show(facts) {

@@ -84,6 +84,11 @@ export class ModelPanel {
     }
   }
 
+  /** Have that model read the source. */
+  use(name) {
+    return this.#choose({ model: name });
+  }
+
   #choose(pick) {
     return this.#open(called(pick), (path) => this.server.put(path, pick, OPEN_MS));
   }

@@ -1,8 +1,10 @@
-/** Recordings: begin one with prompts, follow it, take it home. */
+/** Recordings: begin one with prompts, follow it, learn from it, take it home. */
 
+import { comparisonOf, toldOf } from "./comparison.js";
 import { byId, capital, make, save, setText, spaced } from "./elements.js";
 import { Field } from "./field.js";
 import { FileImport } from "./file_import.js";
+import { Learned } from "./learned.js";
 
 const FIELDS = [
   { name: "name", label: "Name", kind: "text", attributes: { placeholder: "by time" } },
@@ -28,9 +30,13 @@ export class RecordingsPanel {
   #asked = 0; // when its state came, ms
   #touched = false;
   #names = [];
+  #model = null; // that reads the source
+  #open = new Set(); // names of recordings whose model is compared
 
-  constructor(server, source) {
-    [this.server, this.source] = [server, source];
+  /** `onUse` is given the name of a model that the source is to be read by. */
+  constructor(server, { source, onUse }) {
+    [this.server, this.source, this.onUse] = [server, source, onUse];
+    this.learned = new Learned(server);
     const made = FIELDS.map((about) => new Field("recording", about));
     this.fields = Object.fromEntries(made.map((field) => [field.name, field]));
     this.button = make("button", { class: "button", type: "submit" }, "Record");
@@ -62,6 +68,12 @@ export class RecordingsPanel {
     if (!this.#touched) this.fields.gestures.value = names.join(", ");
   }
 
+  /** Which model reads the source now. */
+  readBy(model) {
+    this.#model = model;
+    for (const button of byId("files").querySelectorAll("button[data-model]")) this.#mark(button);
+  }
+
   /** Why there is nothing to see, in a sentence; "" where there is. */
   explain(text) {
     byId("recordings-plain").hidden = text === "";
@@ -73,7 +85,7 @@ export class RecordingsPanel {
   permit() {
     const may = this.server.may("control");
     const own = this.server.scopes?.join(" and ");
-    for (const button of [this.button, this.imports.button, ...byId("files").querySelectorAll("button")]) button.disabled = !may;
+    for (const button of [this.button, this.imports.button, ...byId("files").querySelectorAll("button:not([aria-controls])")]) button.disabled = !may;
     for (const link of byId("files").querySelectorAll("a")) link.hidden = !may;
     this.needs.hidden = may;
     setText(this.needs, may ? "" : `This key may ${own}. To record, import, download and delete takes one with the scope control.`);
@@ -87,6 +99,7 @@ export class RecordingsPanel {
       this.explain("");
       const running = recordings.find(({ state }) => state === "recording");
       if (running) this.#follow(running);
+      await this.learned.refresh();
       this.#list(recordings);
       this.permit();
     } catch (error) {
@@ -141,13 +154,14 @@ export class RecordingsPanel {
 
   #list(recordings) {
     const done = recordings.filter(({ state }) => state !== "recording").slice(0, 6);
-    const key = JSON.stringify(done);
+    const jobs = done.map(({ name }) => this.learned.of(name));
+    const key = JSON.stringify([done, jobs.map((job) => job?.id)]);
     if (key === this.listed) return;
     this.listed = key;
-    byId("files").replaceChildren(...done.map((recording) => this.#item(recording)));
+    byId("files").replaceChildren(...done.map((recording, k) => this.#item(recording, jobs[k])));
   }
 
-  #item({ name, seconds, gaps, state, error }) {
+  #item({ name, seconds, gaps, state, error }, job) {
     const path = `/emg/recordings/${encodeURIComponent(name)}`;
     const act = (text, label, work) => {
       const button = make("button", { class: "button small", type: "button", "aria-label": `${label} ${name}`, "aria-describedby": NEEDS }, text);
@@ -163,8 +177,36 @@ export class RecordingsPanel {
     };
     const files = FORMATS.map(([format, suffix]) => act(format, `Download as ${format}`, take(format, suffix)));
     const learn = make("a", { class: "button small", href: `${this.server.url || "."}/teach?recordings=${encodeURIComponent(name)}`, "aria-label": `Learn from ${name}` }, "Learn");
-    const buttons = [...(error ? [] : [learn]), ...files, act("Delete", "Delete", erase)];
-    return make("li", {}, make("span", { class: "name" }, name), make("span", { class: "note" }, about), make("span", { class: "buttons" }, ...buttons));
+    const found = job === null ? [] : [make("span", { class: "note learned" }, toldOf(job.result))];
+    const { buttons: steps, detail } = job === null ? { buttons: [], detail: [] } : this.#steps(name, job.result);
+    const first = make("span", { class: "buttons" }, ...(error ? [] : [learn]), ...steps);
+    const last = make("span", { class: "buttons" }, ...files, act("Delete", "Delete", erase));
+    return make("li", {}, make("span", { class: "name" }, name), make("span", { class: "note" }, about), ...found, first, ...detail, last);
+  }
+
+  /** What comes after learning: the model beside others, and its use. */
+  #steps(name, result) {
+    const id = `compare-${name}`;
+    const detail = make("div", { class: "comparison", id, role: "group", "aria-label": `${result.model} compared`, hidden: !this.#open.has(name) }, ...comparisonOf(result));
+    const compare = make("button", { class: "button small", type: "button", "aria-controls": id, "aria-expanded": String(!detail.hidden), "aria-label": `Compare ${result.model}` }, "Compare");
+    compare.addEventListener("click", () => {
+      detail.hidden = !detail.hidden;
+      compare.setAttribute("aria-expanded", String(!detail.hidden));
+      if (detail.hidden) this.#open.delete(name);
+      else this.#open.add(name);
+    });
+    const use = make("button", { class: "button small", type: "button", "data-model": result.model, "aria-label": `Use ${result.model}`, "aria-describedby": NEEDS });
+    use.addEventListener("click", () => use.dataset.model !== this.#model && this.onUse(result.model));
+    this.#mark(use);
+    return { buttons: [compare, use], detail: [detail] };
+  }
+
+  /** It keeps the focus where it is: so it says that the model is in use, and is not turned off. */
+  #mark(button) {
+    const used = button.dataset.model === this.#model;
+    setText(button, used ? "In use" : "Use");
+    button.setAttribute("aria-label", used ? `${button.dataset.model} is in use` : `Use ${button.dataset.model}`);
+    button.setAttribute("aria-disabled", String(used));
   }
 
   async #do(work) {

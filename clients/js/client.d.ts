@@ -212,6 +212,24 @@ export interface Progress {
   progress: number; // roughly, from 0 to 1
 }
 
+/** The figures of one model on the repetitions by which the new one was judged. */
+export interface Beside {
+  who: "new" | "in_use" | "parent" | "lda" | "chance";
+  model: string | null;
+  accuracy: number | null; // balanced; null: it cannot be told
+  interval: [number, number] | null; // 95 %
+  ahead: [number, number] | null; // between what the new model is better than this one
+  recall: Record<string, number | null> | null; // of each gesture
+  why: string | null; // it cannot be told
+}
+
+/** By how much they were judged. */
+export interface Tested {
+  windows: number;
+  repetitions: number; // of the gesture that has fewest
+  gestures: Record<string, { windows: number; repetitions: number }>;
+}
+
 /** The model that was made, how good it is on repetitions that it was not taught, and whether it is used. */
 export interface Taught {
   model: string;
@@ -225,6 +243,8 @@ export interface Taught {
   advice: string[]; // what would make it better
   advised: { code: string; values: Record<string, unknown>; text: string }[]; // the same, for another language
   comparison: { model: string; balanced_accuracy: number | null; why: string | null } | null;
+  beside: Beside[]; // the new model, others, LDA and guessing, on the same windows; empty where it was not judged
+  tested: Tested | null; // null: it was not judged
   used: boolean; // whether the source is read by it now
   why_not_used: string | null;
   source: string | null; // that uses it

@@ -71,14 +71,23 @@ test("what is wrong with the electrodes is grouped, what carries no signal first
 
 test("figures say how often each gesture is recognised, and what it is else taken for", () => {
   const confusion = { classes: ["rest", "fist", "point"], windows: [[10, 0, 0], [1, 6, 3], [0, 0, 0]] };
-  const { each, beside } = figuresOf({ accuracy: 0.8, confusion, metrics: { lda_balanced_accuracy: 0.7, chance: 0.33 }, comparison: null });
-  assert.deepEqual(each[1], { name: "fist", recall: 0.6, mistaken: { name: "point", share: 0.3 } });
-  assert.deepEqual([each[0].mistaken, each[2].recall], [null, null]);
-  assert.deepEqual(beside.map(({ name }) => name), ["new", "lda", "chance"]);
+  const row = (who, accuracy, interval = null) => ({ who, model: null, accuracy, interval });
+  const beside = [row("new", 0.8, [0.7, 0.9]), row("in_use", null), row("parent", 0.6, [0.5, 0.7]), row("lda", 0.7, [0.6, 0.8]), row("chance", 0.33)];
+  const gestures = { rest: { windows: 10, repetitions: 4 }, fist: { windows: 10, repetitions: 2 }, point: { windows: 0, repetitions: 0 } };
+  const found = figuresOf({ accuracy: 0.8, confusion, beside, tested: { windows: 20, repetitions: 2, gestures } });
+  assert.deepEqual(found.each[1], { name: "fist", recall: 0.6, mistaken: { name: "point", share: 0.3 }, windows: 10, repetitions: 2 });
+  assert.deepEqual([found.each[0].mistaken, found.each[2].recall, found.each[2].windows], [null, null, 0]);
+  assert.deepEqual(found.beside.map(({ name }) => name), ["new", "parent", "lda", "chance"]);
+  assert.deepEqual(found.beside[0].interval, [0.7, 0.9]);
+});
+
+test("the model in use is what the page calls the model of now", () => {
+  const rows = [{ who: "in_use", model: "x", accuracy: 0.4, interval: [0.3, 0.5] }];
+  assert.equal(figuresOf({ beside: rows }).beside[0].name, "before");
 });
 
 test("what was not judged is compared with nothing", () => {
-  assert.deepEqual(figuresOf({ metrics: { chance: 0.5 }, comparison: null }).beside, []);
+  assert.deepEqual(figuresOf({ beside: [], tested: null }).beside, []);
 });
 
 test("the gain of another repetition is that between the two estimates", () => {

@@ -28,7 +28,7 @@ def test_it_is_as_the_modules_are() -> None:
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
 def test_the_pure_modules_pass_their_own_tests() -> None:
-    names = [f"{name}.test.mjs" for name in ("dashboard", "models", "teach")]
+    names = [f"{name}.test.mjs" for name in ("dashboard", "learned", "models", "teach")]
     command = ["node", "--test", "--test-reporter=spec", *names]
     run = subprocess.run(
         command, cwd=Path(__file__).parent, capture_output=True, text=True, timeout=60, check=False

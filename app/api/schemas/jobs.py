@@ -11,7 +11,7 @@ from app.api.schemas.fields import Choice, Said, about
 from app.api.schemas.model_field import model_field
 from app.api.schemas.recordings import matches
 from app.emg.recording.folder import ALLOWED, NAME
-from app.serving.jobs.job import IF_BETTER, STATES, USES, TrainingRequest
+from app.serving.jobs.job import IF_BETTER, STATES, USES, WHO, TrainingRequest
 from app.serving.profiles.profile import MAX_PERSON
 
 MOST_RECORDINGS, MOST_GESTURES, MAX_GESTURE = 100, 256, 64
@@ -91,6 +91,56 @@ class ComparisonSchema(Schema):
         **about("A gesture that it does not know counts as 0; null: not comparable"),
     )
     why = fields.String(required=True, allow_none=True, **about("It cannot be compared"))
+
+
+class BesideSchema(Schema):
+    """The new model, or another one, on the repetitions by which the new one was judged."""
+
+    who = fields.String(
+        required=True,
+        metadata={
+            "enum": list(WHO),
+            "description": "in_use: the model that reads the source; parent: the base, where that is another one",
+        },
+    )
+    model = fields.String(required=True, allow_none=True)
+    accuracy = fields.Float(
+        required=True,
+        allow_none=True,
+        **about("Balanced; a gesture that it does not know counts as never found. null: it cannot be told"),
+    )
+    interval = fields.List(
+        fields.Float(), required=True, allow_none=True, **about("In which that lies by 95 %, its ends")
+    )
+    ahead = fields.List(
+        fields.Float(),
+        required=True,
+        allow_none=True,
+        **about("Between what the new model is better than this one on later repetitions, by 95 %"),
+    )
+    recall = fields.Dict(
+        keys=fields.String(),
+        values=fields.Float(allow_none=True),
+        required=True,
+        allow_none=True,
+        **about("Of each gesture, from 0 to 1; null: it was not tested"),
+    )
+    why = fields.String(required=True, allow_none=True, **about("It cannot be told"))
+
+
+class GestureCountSchema(Schema):
+    """By how much one gesture was judged."""
+
+    windows = fields.Integer(required=True)
+    repetitions = fields.Integer(required=True)
+
+
+class TestedSchema(Schema):
+    """By how much all of them were judged."""
+
+    windows = fields.Integer(required=True)
+    repetitions = fields.Integer(required=True, **about("Of the gesture that has fewest"))
+    gestures = fields.Dict(keys=fields.String(), values=fields.Nested(GestureCountSchema), required=True)
 
 
 class JobProofSchema(Schema):
@@ -180,6 +230,12 @@ class TrainedModelSchema(Schema):
         fields.Nested(HintSchema), required=True, **about("`advice` in the same order, with codes and values")
     )
     comparison = fields.Nested(ComparisonSchema, required=True, allow_none=True)
+    beside = fields.List(
+        fields.Nested(BesideSchema),
+        required=True,
+        **about("The new model, the others, classic LDA and guessing; empty where it was not judged"),
+    )
+    tested = fields.Nested(TestedSchema, required=True, allow_none=True, **about("null: it was not judged"))
     proof = fields.Nested(JobProofSchema, required=True)
     used = fields.Boolean(required=True, **about("Whether the source uses it now"))
     why_not_used = Said(required=True, allow_none=True)

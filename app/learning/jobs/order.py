@@ -19,6 +19,8 @@ STAGES = {  # in the order of the work, with what people are told of each
     COMPARING: "comparing it with the model before",
 }
 DATA, DISK = "data", "disk"  # what went wrong
+NEW, IN_USE, PARENT, LDA, CHANCE = "new", "in_use", "parent", "lda", "chance"
+WHO = (NEW, IN_USE, PARENT, LDA, CHANCE)  # who is judged on the repetitions left out
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

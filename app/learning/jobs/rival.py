@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,8 @@ from app.inference.history import with_history
 from app.inference.manifest import Manifest
 from app.inference.onnx_backend import GRAPHS, OnnxBackend
 from app.inference.reference import reference_logits
+from app.learning.own.beside import UNKNOWN
+from app.learning.own.judging import balanced
 from app.learning.own.windows import OwnWindows
 
 BATCH = 256
@@ -35,9 +37,10 @@ class Comparison:
     model: str
     balanced_accuracy: float | None  # a gesture that it does not know counts as 0; None: it cannot be told
     why: str | None = None  # it cannot be told
+    predicted: Ids | None = None  # of the windows that were judged, by the classes shown
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return {"model": self.model, "balanced_accuracy": self.balanced_accuracy, "why": self.why}
 
 
 def compared(
@@ -59,12 +62,11 @@ def compared(
         predicted = _predicted(rival, windows, rows, mains)
     except (ConfigError, DataError) as error:
         return Comparison(model=manifest.name, balanced_accuracy=None, why=str(error))
-    label = windows.label[rows]
-    recall = [
-        np.mean([manifest.classes[k] == windows.joined.classes[true] for k in predicted[label == true]])
-        for true in np.unique(label)
-    ]
-    return Comparison(model=manifest.name, balanced_accuracy=round(float(np.mean(recall)), 4))
+    shown = windows.joined.classes
+    as_shown = np.array([shown.index(name) if name in shown else UNKNOWN for name in manifest.classes])
+    predicted = as_shown[predicted]
+    accuracy = round(balanced(windows.label[rows], predicted), 4)
+    return Comparison(model=manifest.name, balanced_accuracy=accuracy, predicted=predicted)
 
 
 def without_comparison(base: Artefact, known: int, shown: int) -> Comparison:

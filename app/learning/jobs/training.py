@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,12 +17,18 @@ from app.inference import artefact
 from app.inference.artefact import Artefact
 from app.inference.verification.verify import verified
 from app.learning.datasets import content_hashes
-from app.learning.jobs.order import COMPARING, READING, TrainingOrder
+from app.learning.jobs.order import COMPARING, IN_USE, PARENT, READING, TrainingOrder
 from app.learning.jobs.rival import Comparison, compared, without_comparison
+from app.learning.own.beside import Other, beside, extent_of
 from app.learning.own.cues import Refinement
 from app.learning.own.hint import Hint
-from app.learning.own.judging import folds
+from app.learning.own.joined import Ids
+from app.learning.own.judging import Judgement, folds
+from app.learning.own.windows import OwnWindows
 from app.learning.progress import CHECKING, Stage
+
+if TYPE_CHECKING:
+    from app.learning.own.adapting import Heard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +40,8 @@ class Outcome:
     comparison: Comparison | None
     told: Refinement | None = None  # what became of the labels; None: no label was looked at
     hints: Sequence[Hint] = ()
+    judgement: Judgement | None = None
+    others: Sequence[Other] = ()  # on the same windows
 
 
 def train(order: TrainingOrder, tell: Stage) -> dict[str, Any]:
@@ -54,10 +62,13 @@ def train(order: TrainingOrder, tell: Stage) -> dict[str, Any]:
         made = _child(order, recordings, tell)
     tell(CHECKING)
     proof = verified(made.artefact.path)
+    name, found = made.artefact.manifest.name, made.judgement
     return {
         "folder": str(made.artefact.path),
         "metrics": made.metrics,
         "comparison": None if made.comparison is None else made.comparison.as_json(),
+        "beside": [] if found is None else [row.as_json() for row in beside(name, found, made.others)],
+        "tested": None if found is None else extent_of(found).as_json(),
         "advised": [hint.as_json() for hint in made.hints],
         "edges": {} if made.told is None else edges_of(order.recordings, recordings, made.told),
         "proof": {"by": proof.by, "windows": proof.windows, "difference": proof.difference},
@@ -82,15 +93,31 @@ def _from_nothing(order: TrainingOrder, recordings: Sequence[Recording], tell: S
 
     made = new(recordings, _target(order), mains=order.mains, person=order.person, tell=tell)
     metrics = made.artefact.manifest.metrics["own"]
-    said: dict[str, Any] = {"told": made.learned.told, "hints": made.learned.hints}
+    learned = made.learned
+    said: dict[str, Any] = {"told": learned.told, "hints": learned.hints, "judgement": learned.judgement}
     if order.rival is None:
         return Outcome(artefact=made.artefact, metrics=metrics, comparison=None, **said)
+    rows = [test for _, test in folds(learned.windows)]
+    comparison = _in_use(order, order.rival, recordings, learned.windows, rows, tell)
+    others = [_other(IN_USE, comparison)]
+    return Outcome(artefact=made.artefact, metrics=metrics, comparison=comparison, others=others, **said)
+
+
+def _in_use(
+    order: TrainingOrder,
+    rival: str,
+    recordings: Sequence[Recording],
+    windows: OwnWindows,
+    rows: Sequence[Ids],
+    tell: Stage,
+) -> Comparison:
     tell(COMPARING)
-    rival = artefact.load(order.rival)
     hashes = {sha for one in recordings for sha in content_hashes(one).values()}
-    tests = [test for _, test in folds(made.learned.windows)]
-    comparison = compared(rival, made.learned.windows, tests, hashes, order.mains)
-    return Outcome(artefact=made.artefact, metrics=metrics, comparison=comparison, **said)
+    return compared(artefact.load(rival), windows, rows, hashes, order.mains)
+
+
+def _other(who: str, found: Comparison) -> Other:
+    return Other(who=who, model=found.model, predicted=found.predicted, why=found.why)
 
 
 def _worn_again(order: TrainingOrder, recordings: Sequence[Recording], tell: Stage) -> Outcome:
@@ -127,7 +154,7 @@ def _child(order: TrainingOrder, recordings: Sequence[Recording], tell: Stage) -
     choice = Choice(
         session=int(recording.session[0]), repetitions=None, rename=order.classes, person=order.person
     )
-    heard: list[tuple[Refinement, Sequence[Hint]]] = []
+    heard: list[Heard] = []
     made = adapt(
         base,
         recording,
@@ -136,7 +163,7 @@ def _child(order: TrainingOrder, recordings: Sequence[Recording], tell: Stage) -
         mains=order.mains,
         even_if_worse=True,
         tell=tell,
-        heard=lambda told, hints: heard.append((told, hints)),
+        heard=heard.append,
     )
     metrics = made.manifest.metrics["calibration"]
     before = metrics.get("balanced_accuracy_before")
@@ -145,7 +172,31 @@ def _child(order: TrainingOrder, recordings: Sequence[Recording], tell: Stage) -
         comparison = without_comparison(base, len(known), len(made.manifest.classes))
     else:
         comparison = Comparison(model=base.manifest.name, balanced_accuracy=before)
-    return Outcome(artefact=made, metrics=metrics, comparison=comparison, told=heard[0][0], hints=heard[0][1])
+    [said] = heard
+    others = [] if said.tested is None else _others(order, base, recordings, said, tell)
+    return Outcome(
+        artefact=made,
+        metrics=metrics,
+        comparison=comparison,
+        told=said.told,
+        hints=said.hints,
+        judgement=None if said.tested is None else said.tested.found,
+        others=others,
+    )
+
+
+def _others(
+    order: TrainingOrder, base: Artefact, recordings: Sequence[Recording], said: Heard, tell: Stage
+) -> list[Other]:
+    """Return the parent, and the model in use where that is another one."""
+    assert said.tested is not None
+    used = order.rival is not None and Path(order.rival) == Path(order.base or "")
+    why = None if said.before is not None else f"{base.manifest.name} knows none of these gestures"
+    parent = Other(who=IN_USE if used else PARENT, model=base.manifest.name, predicted=said.before, why=why)
+    if used or order.rival is None:
+        return [parent]
+    comparison = _in_use(order, order.rival, recordings, said.windows, [said.tested.rows], tell)
+    return [_other(IN_USE, comparison), parent]
 
 
 def edges_of(

@@ -28,7 +28,7 @@ from app.learning.own.cues import Refinement, refined
 from app.learning.own.graph_check import expect_parity
 from app.learning.own.hint import Hint
 from app.learning.own.joined import Joined, join
-from app.learning.own.judging import Judgement, folds, judged, judged_in_turn
+from app.learning.own.judging import Judgement, balanced, folds, judged, judged_in_turn
 from app.learning.own.learning_curve import CurvePoint, Teacher, learning_curve
 from app.learning.own.making import (
     GRAPH,
@@ -68,11 +68,11 @@ def adapt(
     mains: float | None,
     even_if_worse: bool = False,
     tell: Stage = unheard,
-    heard: Callable[[Refinement, Sequence[Hint]], None] | None = None,
+    heard: Callable[[Heard], None] | None = None,
 ) -> Artefact:
     """Write a child that knows the gestures that the recording shows, be they the parent's or new.
 
-    `heard` is told what became of the labels of its session, and what would make it better.
+    `heard` is told what became of the labels of its session, how it was judged, and what would make it better.
 
     Raises:
         DataError: the session is not there, shows one gesture only, or less than it takes to learn one.
@@ -103,7 +103,8 @@ def adapt(
         tested = _tested_in_turn(windows, teach, count)
     else:
         tested = _tested_on_later(windows, taught, rows)
-    metrics = {} if tested is None else _figures((parent, file), names, windows, scale, tested)
+    before = None if tested is None else _before((parent, file), names, windows, scale, tested.rows)
+    metrics = {} if tested is None else _figures(names, windows, tested, before)
     if metrics and not even_if_worse:
         _expect_better(metrics)
     metrics = {**_counted(moved), **metrics, "seconds": round(time.perf_counter() - started, 2)}
@@ -111,7 +112,7 @@ def adapt(
     hints = advice(clean, windows, moved, found, curve)
     metrics["advice"] = [hint.text for hint in hints]
     if heard is not None:
-        heard(moved, hints)
+        heard(Heard(told=moved, hints=hints, windows=windows, tested=tested, before=before))
     tell(CHECKING)
     return _save(parent, out, file, (windows, taught, rows), replace(choice, repetitions=count), metrics)
 
@@ -245,7 +246,7 @@ def _head(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Tested:
+class Tested:
     """How good the child is on windows that it was not taught."""
 
     found: Judgement
@@ -254,37 +255,48 @@ class _Tested:
     curve: tuple[CurvePoint, ...] = ()
 
 
-def _tested_on_later(windows: OwnWindows, taught: Taught, rows: Ids) -> _Tested | None:
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Heard:
+    """What is known of a child beside its figures."""
+
+    told: Refinement  # what became of the labels
+    hints: Sequence[Hint]
+    windows: OwnWindows
+    tested: Tested | None  # None: it was not judged
+    before: Ids | None  # what the parent makes of the windows by which it was judged, by the classes shown
+
+
+def _tested_on_later(windows: OwnWindows, taught: Taught, rows: Ids) -> Tested | None:
     """Return how good it is on later repetitions, of gestures that were taught; None where there are none."""
     test = np.setdiff1d(np.arange(len(windows)), rows)
     test = test[np.isin(windows.label[test], np.unique(windows.label[rows]))]
     if not len(test):
         return None
     found = judged(windows, taught, rows, test)
-    return _Tested(found=found, rows=test, on="the later repetitions of the same session")
+    return Tested(found=found, rows=test, on="the later repetitions of the same session")
 
 
-def _tested_in_turn(windows: OwnWindows, teach: Teacher, count: int) -> _Tested | None:
+def _tested_in_turn(windows: OwnWindows, teach: Teacher, count: int) -> Tested | None:
     """Return how good it is on each repetition when the others teach it; None where there is but one."""
     found = judged_in_turn(windows, lambda rows: teach(rows, max(1, count - 1)))
     if found is None:
         return None
     rows = np.concatenate([test for _, test in folds(windows)])
     on = "each repetition, by a model that the others taught"
-    return _Tested(found=found, rows=rows, on=on, curve=learning_curve(windows, found, teach))
+    return Tested(found=found, rows=rows, on=on, curve=learning_curve(windows, found, teach))
 
 
-def _figures(
-    known: tuple[Artefact, str], names: Sequence[str], windows: OwnWindows, scale: Scale, tested: _Tested
-) -> dict[str, Any]:
+def _figures(names: Sequence[str], windows: OwnWindows, tested: Tested, before: Ids | None) -> dict[str, Any]:
     """Return the child's figures, beside the parent's where it has all the gestures."""
     found = tested.found
-    before = _before(*known, names, windows, scale, tested.rows)
     recall = zip(found.classes, found.recall, strict=True)
+    parent = None
+    if before is not None and set(windows.joined.classes) <= set(names):
+        parent = round(balanced(found.label, before), 4)
     return {
         **_rounded(found),
         "tested_on": tested.on,
-        **({} if before is None else {"balanced_accuracy_before": round(before, 4)}),
+        **({} if parent is None else {"balanced_accuracy_before": parent}),
         "chance": found.chance,
         "windows": found.windows,
         "repetitions": found.repetitions,
@@ -295,16 +307,16 @@ def _figures(
 
 
 def _before(
-    parent: Artefact, file: str, names: Sequence[str], windows: OwnWindows, scale: Scale, test: Ids
-) -> float | None:
-    """Return the parent's balanced accuracy among the gestures shown; None where it lacks one."""
-    classes = windows.joined.classes
-    if not set(classes) <= set(names):
+    known: tuple[Artefact, str], names: Sequence[str], windows: OwnWindows, scale: Scale, test: Ids
+) -> Ids | None:
+    """Return what the parent predicts, among the gestures shown that it knows; None where it knows none."""
+    there = np.array([k for k, name in enumerate(windows.joined.classes) if name in names], np.int64)
+    if not len(there):
         return None
-    columns = [names.index(name) for name in classes]
-    logits = head_of(parent, file).scores(scale.features(windows.moments[test]))[:, columns]
-    predicted, label = logits.argmax(1), windows.label[test]
-    return float(np.mean([(predicted[label == k] == k).mean() for k in np.unique(label)]))
+    columns = [names.index(windows.joined.classes[k]) for k in there]
+    logits = head_of(*known).scores(scale.features(windows.moments[test]))[:, columns]
+    predicted: Ids = there[logits.argmax(1)]
+    return predicted
 
 
 def _rounded(found: Judgement) -> dict[str, Any]:

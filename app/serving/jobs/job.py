@@ -15,6 +15,7 @@ QUEUED, RUNNING, DONE, FAILED, CANCELLED = "queued", "running", "done", "failed"
 STATES = (QUEUED, RUNNING, DONE, FAILED, CANCELLED)
 IF_BETTER, YES, NO = "if-better", "yes", "no"
 USES = (IF_BETTER, YES, NO)
+WHO = order.WHO
 KEEPING = "keeping"
 STAGES = {**order.STAGES, KEEPING: "keeping it, and putting it into use where that is asked for"}
 PROGRESS = {  # roughly the share of the time that has gone by when each begins

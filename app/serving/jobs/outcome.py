@@ -27,6 +27,8 @@ def result_of(model: Artefact, found: Mapping[str, Any]) -> dict[str, Any]:
         "advice": list(found["metrics"].get("advice", ())),
         "advised": found.get("advised", []),
         "comparison": found["comparison"],
+        "beside": found.get("beside", []),
+        "tested": found.get("tested"),
         "proof": found["proof"],
         "used": False,
         "why_not_used": None,

@@ -65,7 +65,7 @@ class TrainingModels:
 
     def rival(self, asked: TrainingRequest) -> str | None:
         """Return the folder of the model that reads the source now; None where nobody needs it, or none does."""
-        if asked.base is not None or asked.use == jobs.YES:
+        if asked.use == jobs.YES or asked.unlabelled:
             return None
         try:
             use = self._pipelines.named(asked.source).use

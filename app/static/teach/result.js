@@ -37,22 +37,24 @@ function spread(accuracy, [low, high]) {
   return make("div", { class: "spread", "aria-hidden": "true" }, range, point);
 }
 
-function besides({ beside }) {
+function besides({ beside, tested }) {
   if (beside.length < 2) return null;
-  const rows = beside.map(({ name, accuracy }) => {
+  const rows = beside.map(({ name, accuracy, interval }) => {
     const fill = make("span", { class: "fill" });
     fill.style.transform = `scaleX(${accuracy})`;
-    return make("li", { "data-on": name === "new" }, make("span", {}, text(`result.${name}`)), make("span", { class: "track", "aria-hidden": "true" }, fill), make("span", { class: "figure" }, text("percent", whole(accuracy))));
+    return make("li", { "data-on": name === "new" }, make("span", {}, text(`result.${name}`)), make("span", { class: "track", "aria-hidden": "true" }, fill), make("span", { class: "figure" }, text("percent", whole(accuracy))), make("small", {}, interval ? text("result.range", whole(interval[0]), whole(interval[1])) : ""));
   });
-  return panel("beside", text("result.compare"), make("ul", { class: "measures" }, ...rows));
+  const found = tested === null ? [] : [make("p", { class: "note" }, text("result.tested", tested.windows, tested.repetitions))];
+  return panel("beside", text("result.compare"), make("ul", { class: "measures" }, ...rows), ...found);
 }
 
 function each({ each: gestures }, hand) {
   if (gestures.length === 0) return null;
-  const rows = gestures.map(({ name, recall, mistaken }) => {
+  const rows = gestures.map(({ name, recall, mistaken, windows, repetitions }) => {
+    const amount = recall === null || repetitions === null ? "" : ` · ${text("result.amount", windows, repetitions)}`;
     const said = recall === null ? text("result.alone") : mistaken === null ? text("result.never") : text("result.else", called(mistaken.name), Math.max(1, whole(mistaken.share)));
     const head = recall === null ? called(name) : text("result.recall", called(name), whole(recall));
-    return make("li", {}, drawing(name, hand), make("span", {}, make("b", {}, head), make("span", { class: "note" }, said)), meter(recall));
+    return make("li", {}, drawing(name, hand), make("span", {}, make("b", {}, head), make("span", { class: "note" }, `${said}${amount}`)), meter(recall));
   });
   return panel("each", text("result.each"), make("ul", { class: "recalls" }, ...rows));
 }

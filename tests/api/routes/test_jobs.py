@@ -156,6 +156,9 @@ def test_a_recording_becomes_a_model_with_its_figures_and_card(client: FlaskClie
     points = [(point["repetitions"], point["estimated"]) for point in result["more_repetitions"]]
     assert points == [(1, False), (2, False), (3, True), (4, True)]
     assert (result["used"], result["why_not_used"]) == (False, "nobody asked for it (use=no)")
+    assert next(row["who"] for row in result["beside"]) == "new"
+    assert {row["who"]: row["accuracy"] for row in result["beside"]}["new"] == result["accuracy"]
+    assert set(result["tested"]["gestures"]) == set(result["classes"])
     listed = client.get("/models/mine").get_json()
     assert (listed["sha256"], listed["lineage"]["person"]) == (result["sha256"], "S01")
     assert listed["metrics"]["own"]["interval"] == result["metrics"]["interval"]
@@ -173,7 +176,7 @@ def test_a_model_is_put_on_again_by_free_movement_alone(client: FlaskClient) -> 
     assert result["told"].startswith("not judged: nobody said which gesture was made when; turned by 0")
     figures = {name: result[name] for name in ("accuracy", "interval", "confusion", "alike", "comparison")}
     assert figures == dict.fromkeys(figures)
-    assert result["more_repetitions"] == []
+    assert (result["more_repetitions"], result["beside"], result["tested"]) == ([], [], None)
     assert (result["used"], "nobody said which gesture" in result["why_not_used"]) == (False, True)
     assert client.get("/models/today").get_json()["lineage"]["parent"]["name"] == "donor"
 

@@ -79,6 +79,19 @@ def test_it_is_compared_with_another_model_on_the_same_windows(instance: Path, t
     assert found["comparison"]["model"] == "myo-8ch-200hz"
     assert 0 <= found["comparison"]["balanced_accuracy"] <= 0.5
     assert found["comparison"]["why"] is None
+    rows = {row["who"]: row for row in found["beside"]}
+    assert list(rows) == ["new", "in_use", "lda", "chance"]
+    assert rows["in_use"]["accuracy"] == found["comparison"]["balanced_accuracy"]
+    assert (rows["in_use"]["recall"]["open"], rows["in_use"]["recall"]["point"]) == (0.0, 0.0)
+    metrics = found["metrics"]
+    assert (rows["new"]["model"], rows["new"]["accuracy"]) == ("mine", metrics["balanced_accuracy"])
+    assert list(rows["new"]["interval"]) == metrics["interval"]
+    assert rows["lda"]["accuracy"] == metrics["lda_balanced_accuracy"]
+    assert rows["chance"]["accuracy"] == metrics["chance"]
+    assert rows["in_use"]["ahead"][0] > 0
+    each = found["tested"]["gestures"]
+    assert sum(one["windows"] for one in each.values()) == found["tested"]["windows"] == metrics["windows"]
+    assert {name: one["repetitions"] for name, one in each.items()} == dict.fromkeys(rows["new"]["recall"], 3)
 
 
 @pytest.mark.parametrize(
@@ -89,6 +102,8 @@ def test_what_cannot_be_compared_says_why(instance: Path, tmp_path: Path, names:
     found = train(order(instance, tmp_path, *names, rival=str(MYO)), lambda _: None)
     assert found["comparison"]["balanced_accuracy"] is None
     assert why in found["comparison"]["why"]
+    rows = {row["who"]: row for row in found["beside"]}
+    assert ("in_use" not in rows) if found["tested"] is None else (why in rows["in_use"]["why"])
 
 
 def test_a_model_is_not_compared_with_one_that_learned_from_the_same_recordings(
@@ -122,7 +137,31 @@ def test_a_child_learns_from_all_repetitions_and_is_judged_on_each_in_turn(
     assert low <= metrics["balanced_accuracy"] <= high
     assert [point["repetitions"] for point in metrics["learning_curve"]] == [1, 2, 3, 4]
     assert found["comparison"] == {"model": "myo-8ch-200hz", "balanced_accuracy": 0.5, "why": None}
+    rows = {row["who"]: row for row in found["beside"]}
+    assert list(rows) == ["new", "parent", "lda", "chance"]
+    assert rows["parent"]["recall"]["open"] == 0  # a gesture of its own
+    assert 0 < rows["parent"]["accuracy"] <= 0.5
     assert "made one person's own" in (model.path / "README.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("rival", "who"), [(MYO, ["in_use"]), (None, ["parent"]), ("own", ["in_use", "parent"])]
+)
+def test_a_child_stands_beside_its_parent_and_the_model_in_use_where_that_is_another(
+    instance: Path, tmp_path: Path, rival: Any, who: list[str]
+) -> None:
+    if rival == "own":
+        (tmp_path / "other").mkdir()
+        rival = train(order(instance, tmp_path / "other", "once", name="used"), lambda _: None)["folder"]
+    (tmp_path / "child").mkdir()
+    asked = order(
+        instance, tmp_path / "child", "anna", base=str(MYO), rival=None if rival is None else str(rival)
+    )
+    found = train(asked, lambda _: None)
+    assert [row["who"] for row in found["beside"]] == ["new", *who, "lda", "chance"]
+    assert found["comparison"]["model"] == "myo-8ch-200hz"  # that decides whether it is better
+    [used] = [row["model"] for row in found["beside"] if row["who"] == "in_use"] or [None]
+    assert used == {"parent": None}.get(who[0], "used" if len(who) == 2 else "myo-8ch-200hz")
 
 
 def test_a_model_is_worn_again_by_the_signal_alone(instance: Path, tmp_path: Path) -> None:

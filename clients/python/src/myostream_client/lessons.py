@@ -116,6 +116,8 @@ class Taught:
     advice: tuple[str, ...] = ()  # what would make it better
     advised: tuple[Mapping[str, Any], ...] = ()  # the same by code and values, for another language
     comparison: Mapping[str, Any] | None = None  # with the model before
+    beside: tuple[Mapping[str, Any], ...] = ()  # the new model, others, LDA and guessing, on the same windows
+    tested: Mapping[str, Any] | None = None  # by how many windows and repetitions; None: it was not judged
     why_not_used: str | None = None
     source: str | None = None  # that uses it
     previous: str | None = None  # the model that it used before
