@@ -178,8 +178,9 @@ def tables_of(label: Ids, predicted: Ids, repetition: Ids, classes: int) -> list
 def ahead_of(label: Ids, own: Ids, other: Ids, repetition: Ids) -> tuple[float, float]:
     """Return between what one model's balanced accuracy is above another's on later repetitions, in 19 of 20 lessons.
 
-    As `interval_of`, of what only the one, only the other, and both or neither get right: that is narrower than what two
-    intervals leave open, as what is hard for one is mostly hard for the other.
+    As `interval_of`, of what only the one, only the other, and both or neither get right: that is narrower than what
+    two intervals leave open, as what is hard for one is mostly hard for the other. Over the 25 people of myo-readings
+    it held what later repetitions gave in 96 of 100 lessons (tests/learning/own/test_stated_lead.py).
     """
     shares, counts = [], []
     for k in np.unique(label):

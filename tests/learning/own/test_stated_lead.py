@@ -1,6 +1,7 @@
 """How far a model of one's own is said to be ahead of another one, held against what its person does later.
 
-On all 25 people of `myo-readings`; the other is the shipped model, as it would be had it seen nobody of that person's fold.
+On all 25 people of `myo-readings`; the other is the shipped model, as it would be had it seen nobody of that person's
+fold.
 """
 
 from __future__ import annotations
