@@ -34,6 +34,7 @@ def register(app: Flask, title: str, manifest: Manifest | None = None) -> None:
         imports,
         inference,
         jobs,
+        live,
         metrics,
         models,
         oip,
@@ -70,10 +71,11 @@ def register(app: Flask, title: str, manifest: Manifest | None = None) -> None:
     api = errors.Api(app, spec_kwargs={"extra_plugins": plugins})
     description.describe(api, settings)
     routes = (health, inference, streaming, benchmark, emg, devices, recordings, imports, models, profiles)
-    for module in (*routes, oip, replay, trainings, jobs, dashboard, stream_tickets, metrics):
+    for module in (*routes, live, oip, replay, trainings, jobs, dashboard, stream_tickets, metrics):
         api.register_blueprint(module.bp)
     errors.register(app)
     oip.register(app)
+    live.register(app)
     around: WSGIApplication = fast_windows.FastPath(
         app.wsgi_app, app.extensions["runtime"], settings, door, app.extensions["metrics"]
     )

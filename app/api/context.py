@@ -20,6 +20,11 @@ def current_runtime() -> Runtime:
 
 
 def current_pipeline(source: str | None) -> SourcePipeline:
+    """Return the pipeline that a body names in `source`, of this request's runtime; as `pipeline_in`."""
+    return pipeline_in(current_runtime(), source)
+
+
+def pipeline_in(runtime: Runtime, source: str | None) -> SourcePipeline:
     """Return the pipeline that a body names in `source`; the default one where it names none.
 
     Raises:
@@ -27,7 +32,7 @@ def current_pipeline(source: str | None) -> SourcePipeline:
         NotReadyError: there is none at all yet.
     """
     try:
-        return current_runtime().pipelines.named(source)
+        return runtime.pipelines.named(source)
     except SourceNameError as error:
         raise InvalidBody({"source": [str(error)]}) from None
 

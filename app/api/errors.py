@@ -14,6 +14,7 @@ import orjson
 from flask import Flask, Response, current_app
 from marshmallow import Schema, fields
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.routing import WebsocketMismatch
 
 from app.emg.files.option_words import as_parameters
 from app.errors import (
@@ -122,6 +123,9 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no type
         if isinstance(error, RequestEntityTooLarge):
             most = current_app.config["MAX_CONTENT_LENGTH"]
             return problem(status, f"the body is larger than EMG_MAX_BODY, {most} bytes", headers)
+        if isinstance(error, WebsocketMismatch):
+            paths = "/emg/sources/<name>/live and /infer/live"
+            return problem(status, f"there is no WebSocket here; there are {paths}", headers)
         errors = {"errors": error.errors} if isinstance(error, InvalidBody) else {}
         return problem(status, error.description or HTTPStatus(status).phrase, headers, **errors)
 
@@ -132,8 +136,23 @@ def register(app: Flask) -> None:
     app.register_error_handler(OSError, _without_descriptor)
 
 
+def problem_fields(error: MyostreamError | HTTPException) -> dict[str, Any]:
+    """Return what is wrong as fields of a message, where there is no answer to put it into."""
+    if isinstance(error, MyostreamError):
+        status, detail = _status(error) or HTTPStatus.INTERNAL_SERVER_ERROR, as_parameters(str(error))
+    else:
+        status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
+        detail = error.description or status.phrase
+    more = {"errors": error.errors} if isinstance(error, InvalidBody) else {}
+    return {"status": int(status), "title": status.phrase, "detail": detail[:MOST_DETAIL], **more}
+
+
+def _status(error: MyostreamError) -> HTTPStatus | None:
+    return next((status for kind, status in _STATUS if isinstance(error, kind)), None)
+
+
 def _answer(error: MyostreamError) -> Response:
-    status = next((status for kind, status in _STATUS if isinstance(error, kind)), None)
+    status = _status(error)
     if status is None:
         log.error("a request failed: %s", error)
         return problem(HTTPStatus.INTERNAL_SERVER_ERROR, "the server failed; its log has the reason")

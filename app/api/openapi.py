@@ -26,7 +26,9 @@ _ERRORS = {
     413: "The body is larger than EMG_MAX_BODY",
     415: "The body is of another media type",
     422: "The body or query fails validation; `errors` has it by field",
+    426: "It is a WebSocket, and was asked without one",
     429: "Too much in too short a time; Retry-After says when to go on",
+    501: "This process has no WebSockets: `flask run`",
     503: "Not ready, or the backend is not available: the reason, and what to do",
 }
 

@@ -7,9 +7,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
+from app.emg.auxiliary import AuxChunk, AuxStream
 from app.emg.signal.segments import runs
 from app.emg.source import Chunk, Samples
 from app.errors import DataError, OverloadedError, TooFastError
@@ -33,6 +36,14 @@ class Receipt:
     next_sample: int  # the first that is not here yet
 
 
+class AuxSamples(NamedTuple):
+    """Consecutive samples of one auxiliary stream; it counts from the same instant as the source, at its own rate."""
+
+    stream: int  # its number among those declared
+    first_sample: int
+    samples: npt.NDArray[np.float32]  # (n, the stream's channels)
+
+
 class PushSource:
     """The Source of one client. `push` is called by requests, `read` by the acquisition.
 
@@ -52,10 +63,12 @@ class PushSource:
         *,
         idle_s: float,
         factor: float = 1.0,
+        aux_streams: Sequence[AuxStream] = (),
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.name, self.channels, self.sampling_rate, self.units = name, channels, sampling_rate, units
         self.factor = factor  # from what the client sends to `units`
+        self.aux_streams = tuple(aux_streams)
         self._idle_s, self._clock = idle_s, clock
         self._ready: deque[Chunk] = deque()
         self._ready_samples = 0
@@ -64,13 +77,17 @@ class PushSource:
         ] = {}  # by first sample: samples, and since when they wait
         self._next: int | None = None  # the first chunk decides where counting begins
         self._lost = 0  # found and not yet told
+        self._aux: list[AuxChunk] = []  # for the next chunk that is read
+        self._aux_next = [0] * len(self.aux_streams)
         self._credit = BURST_S * sampling_rate  # samples that may come now
         self._heard_at = self._credit_at = clock()
         self._closed = False
         self._changed = threading.Condition()
 
-    def push(self, first_sample: int, samples: Samples) -> Receipt:
+    def push(self, first_sample: int, samples: Samples, aux: Sequence[AuxSamples] = ()) -> Receipt:
         """Take `samples` (n, channels), the first of which has the client's index `first_sample`.
+
+        `aux` is what came beside them; what has come of it before is passed over.
 
         Raises:
             DataError: not the declared channels, or values that are not finite.
@@ -85,8 +102,15 @@ class PushSource:
                 samples = samples * np.float32(self.factor)
         if not np.isfinite(samples).all():
             raise DataError(_not_finite(samples))
+        for one in aux:
+            if not np.isfinite(one.samples).all():
+                raise DataError(
+                    f"the auxiliary stream {self.aux_streams[one.stream].name}: {_not_finite(one.samples)}"
+                )
         with self._changed:
             self._spend(len(samples))
+            for one in aux:
+                self._take_aux(one)
             self._heard_at = self._clock()
             if self._next is None:
                 self._next = first_sample
@@ -141,6 +165,15 @@ class PushSource:
             )
         self._credit -= samples
 
+    def _take_aux(self, part: AuxSamples) -> None:
+        known = max(self._aux_next[part.stream] - part.first_sample, 0)
+        if known >= len(part.samples):
+            return
+        first = part.first_sample + known
+        self._aux_next[part.stream] = part.first_sample + len(part.samples)
+        at = first * self.sampling_rate / self.aux_streams[part.stream].sampling_rate
+        self._aux.append(AuxChunk(stream=part.stream, at=at, samples=part.samples[known:]))
+
     def _unknown(self, first: int, samples: Samples) -> list[tuple[int, Samples]]:
         """Return the runs of `samples` that are not here yet, each with the index of its first."""
         assert self._next is not None
@@ -166,7 +199,8 @@ class PushSource:
                 return
             del self._early[first]
             self._lost += first - self._next
-            self._ready.append(Chunk(index=first, samples=samples))
+            self._ready.append(Chunk(index=first, samples=samples, aux=tuple(self._aux)))
+            self._aux.clear()
             self._ready_samples += len(samples)
             self._next = first + len(samples)
 

@@ -32,6 +32,7 @@ _OF_OTHERS = dict.fromkeys(
     ("static", "swagger_ui.static", "api-docs.openapi_json", "api-docs.openapi_swagger_ui"), OPEN
 )
 MOST_HOSTS = 64  # kept, so that each is looked at once
+BY_TICKET = ("streaming.stream_by_get", "live.push", "live.infer")  # what a browser opens without headers
 _SAFE = ("GET", "HEAD", "OPTIONS")
 
 Declares = TypeVar("Declares")
@@ -142,6 +143,24 @@ class Access:
         if len(self._good_hosts) < MOST_HOSTS:
             self._good_hosts.add(host)
 
+    def expect_own_site(self, environ: WSGIEnvironment) -> None:
+        """See that a page which opens a WebSocket is ours, or one of EMG_CORS_ORIGINS: browsers ask nobody before.
+
+        Raises:
+            Forbidden: it is another (cross-site WebSocket hijacking).
+        """
+        origin = environ.get("HTTP_ORIGIN")
+        if origin is None or environ.get("HTTP_SEC_FETCH_SITE") == "same-origin":
+            return
+        if _split(origin)[0] != environ.get("HTTP_HOST"):
+            self._expect_allowed(origin)
+
+    def _expect_allowed(self, origin: str) -> None:
+        if origin not in self._origins and "*" not in self._origins:
+            raise Forbidden(
+                f"a page of another origin, {origin}, asked: name it in EMG_CORS_ORIGINS to allow that"
+            )
+
     def _refuse_other_sites(self, environ: WSGIEnvironment) -> None:
         """Refuse a page elsewhere that would act through the browser of somebody who can reach this server.
 
@@ -152,10 +171,7 @@ class Access:
             return
         if site is None and _split(origin)[0] == environ.get("HTTP_HOST"):
             return
-        if origin not in self._origins and "*" not in self._origins:
-            raise Forbidden(
-                f"a page of another origin, {origin}, asked: name it in EMG_CORS_ORIGINS to allow that"
-            )
+        self._expect_allowed(origin)
 
 
 def _split(url: str) -> tuple[str, str]:
@@ -202,7 +218,7 @@ def register(app: Flask, settings: Settings, tickets: Tickets) -> Access:
     def admit() -> None:
         if request.method == "OPTIONS":  # a preflight carries no key, and changes nothing
             return
-        ticket = request.args.get("ticket") if request.endpoint == "streaming.stream_by_get" else None
+        ticket = request.args.get("ticket") if request.endpoint in BY_TICKET else None
         scope = OPEN if request.endpoint is None else scope_of(app, request.endpoint)
         access.admit(request.environ, scope, ticket)
 

@@ -13,8 +13,8 @@ from urllib.parse import parse_qsl
 
 import orjson
 
+from app.api.codec.live_samples import MAX_SAMPLE
 from app.api.codec.raw_samples import DTYPES, read_raw
-from app.api.schemas.emg import MAX_SAMPLE
 from app.emg.pushed_source import PushSource
 from app.serving.runtime import Runtime
 

@@ -66,6 +66,16 @@ class InTime:
     def __iter__(self) -> Iterator[bytes]:
         return iter(self.readline, b"")
 
+    @property
+    def budget(self) -> BodyBudget:
+        """What all bodies may hold together; also for whoever takes the connection over."""
+        return self._budget
+
+    def came_ahead(self) -> bytes:
+        """Return what the client has sent behind its request already, for whoever takes the connection over."""
+        ahead: bytes = self._body.reader.unreader.take_buffered()
+        return ahead
+
     def done(self) -> None:
         """Give what was counted back: the request is answered, and what still comes is read by nobody."""
         self._budget.give(self._counted)

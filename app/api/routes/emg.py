@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
@@ -19,6 +18,7 @@ from app.api.errors import InvalidBody
 from app.api.openapi import body, fails, named, query
 from app.api.routes.health import source_state
 from app.api.schemas.emg import (
+    SOURCE_NAME,
     DeclareSchema,
     PushQuerySchema,
     PushSchema,
@@ -27,6 +27,7 @@ from app.api.schemas.emg import (
     ReceiptSchema,
     SourceSchema,
     SourcesSchema,
+    expect_name,
 )
 from app.api.schemas.models import SwapSchema, UseSchema
 from app.api.schemas.params import DeclareJob, PushJob, UseJob
@@ -35,7 +36,6 @@ from app.emg.pushed_source import PushSource
 from app.emg.source import aux_streams, channel_names
 from app.errors import BusyError
 from app.serving.pipelines.pipeline import SourcePipeline
-from app.serving.sources.declared import Declared
 from app.serving.sources.replays import replay_of
 
 bp = needs(CONTROL)(
@@ -44,7 +44,6 @@ bp = needs(CONTROL)(
     )
 )
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _declare, _use, _push, _push_query, _quality = (
     DeclareSchema(),
     UseSchema(),
@@ -67,7 +66,7 @@ def sources() -> dict[str, Any]:
     }
 
 
-@bp.get("/sources/<name>", parameters=named(NAME.pattern))
+@bp.get("/sources/<name>", parameters=named(SOURCE_NAME.pattern))
 @bp.response(200, SourceSchema)
 @fails(bp, 404)
 @needs(READ)
@@ -76,7 +75,7 @@ def source(name: str) -> dict[str, Any]:
     return described(current_runtime().pipelines.named(name))
 
 
-@bp.post("/sources/<name>", parameters=named(NAME.pattern))
+@bp.post("/sources/<name>", parameters=named(SOURCE_NAME.pattern))
 @bp.doc(requestBody=body(DeclareSchema, required=True))
 @bp.response(201, SourceSchema)
 @bp.alt_response(200, schema=SourceSchema, description="It was declared the same before, and goes on")
@@ -86,23 +85,14 @@ def declare(name: str) -> tuple[dict[str, Any], int]:
 
     Channels and rate are those of the model that is to read it: `model`, or the server's (see `/health`).
     """
-    if NAME.fullmatch(name) is None:
-        raise InvalidBody({"name": ["1 to 64 letters, digits, '.', '_' and '-', a letter or digit first"]})
+    expect_name(name)
     job: DeclareJob = load_json(_declare)
-    declared = Declared(
-        name=name,
-        channels=job.channels,
-        sampling_rate=job.sampling_rate_hz,
-        units=job.units,
-        model=job.model,
-        profile=job.profile,
-    )
     with named_in_body():
-        pipeline, new = current_runtime().source_models.pushed.declare(declared)
+        pipeline, new = current_runtime().source_models.pushed.declare(job.named(name))
     return described(pipeline), HTTPStatus.CREATED if new else HTTPStatus.OK
 
 
-@bp.put("/sources/<name>/model", parameters=named(NAME.pattern))
+@bp.put("/sources/<name>/model", parameters=named(SOURCE_NAME.pattern))
 @bp.doc(requestBody=body(UseSchema, required=True))
 @bp.response(200, SwapSchema)
 @fails(bp, 400, 404, 409, 413, 415, 422, 503)
@@ -118,7 +108,7 @@ def use_model(name: str) -> dict[str, Any]:
         return asdict(current_runtime().source_models.swaps.put(pipeline, job.model, job.profile))
 
 
-@bp.delete("/sources/<name>/model", parameters=named(NAME.pattern))
+@bp.delete("/sources/<name>/model", parameters=named(SOURCE_NAME.pattern))
 @bp.response(200, SwapSchema)
 @fails(bp, 404, 409, 422, 503)
 def use_model_before(name: str) -> dict[str, Any]:
@@ -127,7 +117,7 @@ def use_model_before(name: str) -> dict[str, Any]:
     return asdict(current_runtime().source_models.swaps.back(pipeline))
 
 
-@bp.delete("/sources/<name>", parameters=named(NAME.pattern))
+@bp.delete("/sources/<name>", parameters=named(SOURCE_NAME.pattern))
 @bp.response(204)
 @fails(bp, 404, 409)
 def end(name: str) -> None:
@@ -138,7 +128,7 @@ def end(name: str) -> None:
     pipelines.remove(pipeline)
 
 
-@bp.post("/sources/<name>/samples", parameters=named(NAME.pattern))
+@bp.post("/sources/<name>/samples", parameters=named(SOURCE_NAME.pattern))
 @bp.doc(requestBody=body(PushSchema, raw=True, required=True), parameters=query(PushQuerySchema))
 @bp.response(200, ReceiptSchema)
 @fails(bp, 400, 404, 409, 413, 415, 422, 429, 503)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
@@ -14,18 +13,16 @@ from flask_smorest import Blueprint
 
 from app.api.access.access import READ, current_caller, needs
 from app.api.codec.decoding import load_json_or_query, load_query
-from app.api.context import current_pipeline, current_runtime, named_in_body
-from app.api.errors import InvalidBody
+from app.api.context import current_pipeline, current_runtime
+from app.api.open_stream import open_stream
 from app.api.openapi import body, fails, query
 from app.api.routes.health import source_state
 from app.api.schemas.params import StreamJob
-from app.api.schemas.streaming import RULE, FrameSchema, StatsSchema, StreamQuerySchema, StreamSchema
+from app.api.schemas.streaming import FrameSchema, StatsSchema, StreamQuerySchema, StreamSchema
 from app.api.sse import events as sse
 from app.api.sse.client_socket import ClientSocket
 from app.api.sse.handover import KEEP_ALIVE_S, SHUTDOWN_S, Handover
 from app.api.sse.socket_writer import SocketWriter, open_outlet
-from app.serving.pipelines.model_use import ModelUse
-from app.serving.runtime import Runtime
 from app.serving.streams.client_stream import GIVE_UP_S, Stream
 from app.serving.streams.events import Completed, StreamOptions
 
@@ -109,79 +106,24 @@ def _opened(job: StreamJob) -> Response:
     last_event_id = request.headers.get("Last-Event-ID") or job.last_event_id
     if last_event_id == sse.FINISHED:
         return Response(status=HTTPStatus.NO_CONTENT)  # tells EventSource to stop reconnecting
-    pipeline = current_pipeline(job.source)
-    duration_s = _duration(runtime, job)
-    named = None
-    if job.model is not None:
-        with named_in_body():
-            named = runtime.source_models.named(pipeline, job.model)
     wire = ClientSocket(request.environ)
-    with ExitStack() as held:
-        if named is not None:
-            held.callback(pipeline.named.leave, named)
-        options = _options(runtime, pipeline.use if named is None else named.use, job)
-        wire.watch()
-        outlet = open_outlet(wire, request.environ.get("SERVER_PROTOCOL", ""))
-        frames, close_stream = runtime.streams.open(
-            pipeline,
-            options,
-            duration_s,
-            named=named,
-            place=sse.place_of(last_event_id),
-            writer=outlet,
-            writable=wire.writable,
-            caller=current_caller().name,
-        )
-        held.callback(close_stream)
-        close = held.pop_all().close
-    if outlet is not None and duration_s is None and request.method != "HEAD":
+    outlet = open_outlet(wire, request.environ.get("SERVER_PROTOCOL", ""))
+    opened = open_stream(
+        runtime,
+        current_pipeline(job.source),
+        job,
+        place=sse.place_of(last_event_id),
+        writer=outlet,
+        writable=wire.writable,
+        caller=current_caller().name,
+    )
+    wire.watch()
+    frames, close = opened.stream, opened.close
+    if outlet is not None and opened.duration_s is None and request.method != "HEAD":
         return Handover(frames, wire, outlet, runtime.detached_streams, close)
     response = Response(_events(frames, wire, outlet), mimetype=sse.MIMETYPE, headers=sse.HEADERS)
     response.call_on_close(close)  # also when the first byte was never asked for
     return response
-
-
-def _duration(runtime: Runtime, job: StreamJob) -> float | None:
-    most, asked = runtime.settings.max_duration_s, job.duration_seconds
-    if most is not None and asked is not None and asked > most:
-        raise InvalidBody(
-            {"duration_seconds": [f"must be at most EMG_MAX_DURATION, {most:g} s, got {asked:g}"]}
-        )
-    return most if asked is None else asked
-
-
-def _options(runtime: Runtime, use: ModelUse, job: StreamJob) -> StreamOptions:
-    rate, most = use.feed.rate, runtime.settings.max_fps  # a frame ends with a sample
-    if job.fps > most:
-        raise InvalidBody({"fps": [f"must be at most EMG_MAX_FPS, {most:g}, got {job.fps:g}"]})
-    if job.fps > rate:
-        raise InvalidBody({"fps": [f"must be at most the sampling rate, {rate:g} Hz, got {job.fps:g}"]})
-    if use.manifest is not None and use.manifest.gives_values:
-        _expect_no_rule(job, use.manifest.name)
-    # the rest is kept without a model too: a source that one reads may be chosen while the stream runs
-    engine = runtime.engine if use.model is None else use.model.engine
-    named = job.backend if use.model is not None else None
-    return StreamOptions(
-        fps=job.fps,
-        backend=engine.backends.for_stream(named, job.use_tensorrt),
-        preprocess=job.preprocess,
-        votes=job.votes,
-        min_confidence=job.min_confidence,
-        enter=job.enter,
-        leave=job.leave,
-        change=job.change,
-        include_signal=job.include_signal,
-        include_aux=job.include_aux,
-    )
-
-
-def _expect_no_rule(job: StreamJob, model: str) -> None:
-    """See that nobody asks how gestures are to be decided of a model that gives values."""
-    usual = StreamJob(votes=1 if job.votes is not None else None)
-    asked = [name for name in RULE if getattr(job, name) != getattr(usual, name)]
-    if asked or job.votes is not None:
-        why = f"is for gestures, and {model} gives values: leave it out"
-        raise InvalidBody({name: [why] for name in asked or ["votes"]})
 
 
 def _events(stream: Stream, wire: ClientSocket, outlet: SocketWriter | None) -> Iterator[bytes]:

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from marshmallow import Schema, fields, post_load
 from marshmallow.validate import Length, OneOf, Range
 
+from app.api.codec.live_samples import MAX_SAMPLE
 from app.api.codec.raw_samples import DTYPES
+from app.api.errors import InvalidBody
 from app.api.schemas.fields import Emg, Number, Whole, about
 from app.api.schemas.health import SourceHealthSchema
 from app.api.schemas.model_field import model_field
 from app.api.schemas.params import DeclareJob, PushJob
+from app.emg.auxiliary import AuxStream
 from app.emg.quality.monitor import PROBLEMS
 from app.inference.manifest import MAX_CHANNELS
 
 MAX_RATE_HZ = 100_000.0
-MAX_SAMPLE = 2**53 - 1  # the greatest index that JSON's numbers carry everywhere
+MAX_AUX, MAX_AUX_CHANNELS = 8, 64
+SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 class AuxSchema(Schema):
@@ -96,6 +101,40 @@ class SourcesSchema(Schema):
     sources = fields.List(fields.Nested(SourceSchema), required=True)
 
 
+def expect_name(name: str) -> None:
+    """See that a source may be called so.
+
+    Raises:
+        InvalidBody: it may not.
+    """
+    if SOURCE_NAME.fullmatch(name) is None:
+        raise InvalidBody({"name": ["1 to 64 letters, digits, '.', '_' and '-', a letter or digit first"]})
+
+
+class AuxDeclarationSchema(Schema):
+    """What you are going to send beside the EMG, at its own rate; both count from the same instant."""
+
+    name = fields.String(required=True, validate=Length(1, 64), metadata={"example": "accelerometer"})
+    channel_names = fields.List(
+        fields.String(validate=Length(1, 64)), required=True, validate=Length(1, MAX_AUX_CHANNELS)
+    )
+    units = fields.String(load_default="unknown", validate=Length(1, 32))
+    sampling_rate_hz = Number(
+        required=True,
+        validate=Range(0, MAX_RATE_HZ, min_inclusive=False, error="must be above 0 and at most {max} Hz"),
+        **about("Of this stream", exclusiveMinimum=True),
+    )
+
+    @post_load
+    def make(self, values: dict[str, Any], **_: Any) -> AuxStream:
+        return AuxStream(
+            name=values["name"],
+            channel_names=tuple(values["channel_names"]),
+            units=values["units"],
+            sampling_rate=values["sampling_rate_hz"],
+        )
+
+
 class DeclareSchema(Schema):
     """A source that you are going to push."""
 
@@ -122,10 +161,23 @@ class DeclareSchema(Schema):
         allow_none=True,
         load_default=None,
     )
+    aux = fields.List(
+        fields.Nested(AuxDeclarationSchema),
+        allow_none=True,
+        load_default=None,
+        validate=Length(0, MAX_AUX),
+        **about("What comes beside the EMG, on the live socket or in a chunked upload"),
+    )
 
     @post_load
     def make(self, values: dict[str, Any], **_: Any) -> DeclareJob:
-        return DeclareJob(**values)
+        return declare_job(values)
+
+
+def declare_job(values: dict[str, Any]) -> DeclareJob:
+    """Return what was declared in fields that have been read."""
+    aux = values.get("aux")
+    return DeclareJob(**{**values, "aux": None if aux is None else tuple(aux)})
 
 
 _FIRST = about("Your own index of the first of these samples: how many you have taken before it")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from app.emg.auxiliary import AuxStream
 from app.emg.files.imported import ImportHints
 from app.emg.recording.prompts.label_plan import LabelPlan, plan_of
 from app.emg.source import Samples
 from app.inference.decision_rule import DecisionRule
+from app.serving.sources.declared import Declared
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +97,40 @@ class DeclareJob:
     units: str | None = None
     model: str | None = None
     profile: str | None = None
+    aux: tuple[AuxStream, ...] | None = None
+
+    def named(self, name: str) -> Declared:
+        """Return what is declared under that name."""
+        return Declared(
+            name=name,
+            channels=self.channels,
+            sampling_rate=self.sampling_rate_hz,
+            units=self.units,
+            model=self.model,
+            profile=self.profile,
+            aux=self.aux,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveJob:
+    """What a client wants of a live socket."""
+
+    declare: DeclareJob | None = None
+    stream: StreamJob = StreamJob()
+    windows: InferJob | None = None
+    send: frozenset[str] = frozenset()
+    format: str = "json"
+    scale: float = 1.0
+
+    @property
+    def listens(self) -> bool:
+        """Whether anything of a stream is to come back."""
+        return bool(self.send & {"frames", "decisions", "states"})
+
+    def resuming(self, event_id: str) -> LiveJob:
+        """Return the same, going on after that event."""
+        return replace(self, stream=replace(self.stream, last_event_id=event_id))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,7 @@ def encode(event: Event) -> bytes:
 
 def frame(sent: ClientEvent) -> bytes:
     """One whole event for one client."""
-    body, before, stream, k, frames, dropped = sent
+    body, before, stream, k, frames, dropped, _ = sent
     return b'id: %b.%d.%d.%d\ndata: %b,"frame":%d,"dropped":%d}\n\n' % (
         stream,
         k,

@@ -52,10 +52,12 @@ class StreamOpener:
         writer: EventWriter | None = None,
         writable: Callable[[], bool] = lambda: True,
         caller: str = "",
+        counted: bool = False,
     ) -> tuple[Stream, Callable[[], None]]:
         """Return a stream and what closes it; `place` is where it was when its connection was cut.
 
-        `named` is the model that it names, held by the caller; None: it follows the source's.
+        `named` is the model that it names, held by the caller; None: it follows the source's. `counted`: `enter` has
+        been called for it.
 
         Raises:
             DataError: no such rate of frames.
@@ -63,13 +65,15 @@ class StreamOpener:
             TooFastError: EMG_MAX_STREAMS_PER_KEY are open for the caller.
             NotReadyError: the server is shutting down.
         """
-        self._expect_room(caller)
+        if not counted:
+            self.enter(caller)
         try:
             broadcast = pipeline.broadcast if named is None else named.broadcast
             self._expect_group(broadcast, options)
             reader = self._reader(broadcast, options, place)
         except BaseException:
-            self.stats.stream_closed(caller)
+            if not counted:
+                self.leave(caller)
             raise
         stream = Stream(
             reader,
@@ -89,14 +93,19 @@ class StreamOpener:
 
         def close() -> None:
             reader.close()
-            self.stats.stream_closed(caller)
+            if not counted:
+                self.leave(caller)
             ended = "stream %s of %s ended: %d frames, %d dropped"
             log.info(ended, stream.name, pipeline.name, stream.frames, stream.dropped)
 
         return stream, close
 
-    def _expect_room(self, caller: str) -> None:
-        """See that one more may open, and count it."""
+    def enter(self, caller: str) -> None:
+        """See that one more may open, and count it, until `leave`.
+
+        Raises:
+            OverloadedError, TooFastError, NotReadyError: as `open`.
+        """
         reason = self.leaving()
         if reason is not None:
             raise NotReadyError(reason)
@@ -107,6 +116,10 @@ class StreamOpener:
             raise TooFastError(
                 f"{_streams(most or 0, ' of yours')} open, as many as EMG_MAX_STREAMS_PER_KEY", RETRY_S
             )
+
+    def leave(self, caller: str) -> None:
+        """Count one less."""
+        self.stats.stream_closed(caller)
 
     def _greeting(self, reader: Reader, named: NamedModel | None, duration_s: float | None) -> bytes | None:
         """Return what one who comes back is told of the model: it may have been changed meanwhile."""

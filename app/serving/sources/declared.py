@@ -6,6 +6,7 @@ import logging
 from dataclasses import dataclass
 
 from app.config import Settings
+from app.emg.auxiliary import AuxStream
 from app.emg.description import UNKNOWN_UNITS, SourceDescription
 from app.emg.pushed_source import PushSource
 from app.emg.units import KNOWN, factor
@@ -26,6 +27,7 @@ class Declared:
     units: str | None  # None: the model's, or unknown without one
     model: str | None = None  # None: the one chosen for it, else the server's own where that fits
     profile: str | None = None  # of the person
+    aux: tuple[AuxStream, ...] | None = None  # beside the EMG; None: nothing, or what was declared before
 
     def open(self, settings: Settings, expected: Manifest | None) -> PushSource:
         """Return the source; in the model's units, where a model reads it.
@@ -61,6 +63,7 @@ class Declared:
             units,
             idle_s=settings.source_idle_s,
             factor=scale,
+            aux_streams=self.aux or (),
         )
 
     def expect_same(self, source: PushSource) -> None:
@@ -73,6 +76,12 @@ class Declared:
             raise BusyError(
                 f"a source {self.name} is open in other units than {self.units} (times {source.factor:g}, they are "
                 f"{source.units}): delete it first, or take another name"
+            )
+        if self.aux is not None and self.aux != source.aux_streams:
+            there = ", ".join(stream.name for stream in source.aux_streams) or "nothing"
+            raise BusyError(
+                f"a source {self.name} is open with {there} beside the EMG, declared otherwise than now: "
+                "delete it first, or take another name"
             )
         for what in ("channels", "sampling_rate"):
             mine, its = getattr(self, what), getattr(source, what)

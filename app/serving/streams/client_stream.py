@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 from app.serving.counters.stream_stats import StreamStats
-from app.serving.streams.events import Completed, ModelChange
+from app.serving.streams.events import Completed, Event, ModelChange
 from app.serving.streams.group import GroupEvent
 from app.serving.streams.reader import Reader
 
@@ -41,6 +41,7 @@ class ClientEvent(NamedTuple):  # made for every client and frame: a dataclass t
     k: int
     frames: int
     dropped: int
+    event: Event | None = None  # the same, for who writes it in another form; None: the greeting
 
 
 class EventWriter(Protocol):
@@ -195,8 +196,8 @@ class Stream:
     def _sent(self, event: GroupEvent, missed: int) -> ClientEvent:
         before, dropped = self.frames, self.dropped + missed
         if event.position >= 0:
-            return ClientEvent(event.body, before, self._name, event.k, before + 1, dropped)
-        return ClientEvent(event.body, before, self._name, self._k, before, dropped)
+            return ClientEvent(event.body, before, self._name, event.k, before + 1, dropped, event.event)
+        return ClientEvent(event.body, before, self._name, self._k, before, dropped, event.event)
 
     def _count(self, event: GroupEvent, missed: int) -> None:
         if event.position >= 0:

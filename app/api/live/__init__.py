@@ -1,0 +1,1 @@
+"""The live socket: samples in and events out, on one WebSocket."""

@@ -1,0 +1,117 @@
+"""A live socket whose connection stays with its request: under TLS, and where windows are predicted one by one."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+import time
+
+from app.api.live.conversation import Conversation
+from app.serving.streams.detached_streams import DetachedStream, DetachedStreams
+
+PIECE = 64 * 1024  # bytes of the client at a time
+PATIENCE_S = 10.0  # of a read or a write; the conversation itself asks sooner whether the client is there
+DRAIN_S = 0.02
+
+
+class AttachedSocket:
+    """Reads on the thread that calls `talk`, and writes on another: neither waits for the other. Fits `Connection`."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._outgoing = b""
+        self._there = threading.Event()  # something is to be written, or the end has come
+        self._ended = self._shut = False
+        self._paused_until = 0.0
+        self.conversation: Conversation
+
+    def push(self, data: bytes) -> int:
+        """Take it all where nothing is being written, else nothing.
+
+        Raises:
+            OSError: the client has gone.
+        """
+        if self._ended:
+            raise BrokenPipeError
+        if self._outgoing:
+            return 0
+        self._outgoing = data
+        self._there.set()
+        return len(data)
+
+    def writable(self) -> bool:
+        """Whether what was to be written has been."""
+        return not self._outgoing
+
+    def pause(self, seconds: float) -> None:
+        self._paused_until = time.monotonic() + seconds
+
+    def shut(self) -> None:
+        self._shut = True
+        self._there.set()
+
+    def abort(self) -> None:
+        self._ended = True
+        self._there.set()
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)  # whoever reads of it reads its end
+
+    def talk(self, conversation: Conversation, came: bytes, streams: DetachedStreams) -> None:
+        """Hold the conversation to its end."""
+        self.conversation = conversation
+        conversation.connection = self
+        self._socket.settimeout(PATIENCE_S)
+        writing = threading.Thread(target=self._write, name="live writer", daemon=True)
+        writing.start()
+        detached = DetachedStream(conversation.looks(), conversation.close)
+        conversation.hurry = lambda: streams.hurry(detached)
+        streams.keep(detached)
+        try:
+            conversation.start()
+            if came:
+                conversation.receive(came)
+            while not conversation.over:
+                self._rest()
+                conversation.receive(self._read())
+        finally:
+            conversation.over = True
+            self._ended = True
+            self._there.set()
+            writing.join()
+
+    def _rest(self) -> None:
+        """Wait while the client is not to be read."""
+        while (wait_s := self._paused_until - time.monotonic()) > 0 and not self.conversation.over:
+            time.sleep(min(wait_s, DRAIN_S))
+            if self._paused_until <= time.monotonic():
+                self.conversation.go_on()
+        while not self.conversation.writer.flush() and not self.conversation.over:
+            time.sleep(DRAIN_S)  # of answers to windows the next waits until the client has taken the last
+
+    def _read(self) -> bytes:
+        try:
+            return self._socket.recv(PIECE)
+        except OSError:  # a time-out too: nothing was heard for longer than a client may be silent
+            return b""
+
+    def _write(self) -> None:
+        while True:
+            self._there.wait()
+            self._there.clear()
+            data = self._outgoing
+            try:
+                if data:
+                    self._socket.sendall(data)
+                    self._outgoing = b""
+                    self.conversation.writer.flush()
+                elif self._shut:
+                    with contextlib.suppress(OSError):
+                        self._socket.shutdown(socket.SHUT_WR)
+                    return
+            except OSError:
+                self._ended = True
+                self.conversation.over = True
+                return
+            if self._ended:
+                return

@@ -1,0 +1,427 @@
+"""What is said on one live socket, from its opening to its close. It knows of bytes in and out, not of sockets.
+
+`receive` is called with what the client sends, `looks` from time to time; both by whoever holds the connection. What
+the client hears goes by the writer, its frames straight from the thread that makes them.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any, Protocol
+
+import orjson
+from werkzeug.exceptions import HTTPException
+
+from app.api.errors import problem_fields
+from app.api.live import events
+from app.api.live import framing as ws
+from app.api.live.writer import LiveWriter
+from app.api.schemas.live import live_job
+from app.api.schemas.params import LiveJob
+from app.errors import MyostreamError, OverloadedError, TooFastError
+from app.serving.streams.client_stream import CLIENT_POLL_S, Stream
+from app.serving.streams.events import Completed
+
+log = logging.getLogger(__name__)
+
+FIRST_S = 10.0  # for a client to say what it wants
+PING_S, GONE_S = 5.0, 10.0  # of silence, until it is asked whether it is there, and until it is not
+ACK_S = 0.1  # between two acknowledgements
+QUALITY_S = 0.5  # between two looks at the electrodes
+SLOWED_S = 5.0  # a client that sends too fast is read more slowly for so long, and then refused
+CALM_S = 1.0  # without having been slowed, after which that is forgotten
+SMALL = 64 * 1024  # bytes of a message that are not counted
+BUSY_S = 0.05  # until the next look at a conversation that is at work
+CLOSING_S = 2.0  # for the last bytes to be taken, and the client's close to come
+
+
+class Connection(Protocol):
+    """The way to the client, as the conversation needs it."""
+
+    def pause(self, seconds: float) -> None:
+        """Read nothing of the client for so long: TCP slows it."""
+
+    def shut(self) -> None:
+        """Send no more, once what was written has gone; what still comes is read and dropped."""
+
+    def abort(self) -> None:
+        """End it now."""
+
+
+class Budget(Protocol):
+    """What all messages and bodies may hold together, in bytes."""
+
+    def take(self, size: int) -> None: ...
+
+    def give(self, size: int) -> None: ...
+
+
+class Talk(Protocol):
+    """What a client came for: it pushes a source, sends windows, or only listens."""
+
+    @property
+    def stream(self) -> Stream | None:
+        """Return what it hears, where it hears anything."""
+
+    def hello(self) -> dict[str, Any]:
+        """Return what the client is told first."""
+
+    def take(self, message: bytes, /) -> None:
+        """Take one binary message.
+
+        Raises:
+            MyostreamError, HTTPException: what was wrong with it.
+        """
+
+    def acknowledge(self) -> bytes | None:
+        """Return what acknowledges the messages since the last time; None where none came."""
+
+    def quality(self) -> dict[str, Any] | None:
+        """Return the quality of the signal where it is to be told, and has changed."""
+
+    @property
+    def over(self) -> str | None:
+        """Why there is nothing to be talked about any more; None while there is."""
+
+    def close(self) -> None:
+        """Let go what was held."""
+
+
+class RefusedError(Exception):
+    """The conversation cannot go on; the client has been told why."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(reason)
+        self.code, self.reason = code, reason
+
+
+class Conversation:
+    """One live socket. `begin` gives what the client came for once it has said it; `leaving` why the server ends.
+
+    `left` is called once, when it is over.
+    """
+
+    def __init__(
+        self,
+        writer: LiveWriter,
+        begin: Callable[[LiveJob, LiveWriter], Talk],
+        *,
+        most: int,
+        leaving: Callable[[], str | None],
+        why_leaving: Callable[[], str],
+        talk: Talk | None = None,
+        budget: Budget | None = None,
+        left: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.writer, self._begin, self._clock = writer, begin, clock
+        self._leaving, self._why_leaving = leaving, why_leaving
+        self._budget, self._counted = budget, 0  # bytes
+        self._left = left
+        self._frames = ws.FrameReader(most)
+        self._waiting: deque[ws.Message] = deque()  # messages that came and are not taken
+        self._talk = talk
+        self._beginning = self._held = False
+        self._opened_at = self._heard_at = self._pinged_at = self._acked_at = clock()
+        self._quality_at = self._opened_at
+        self._slow_since: float | None = None
+        self._slowed_at = 0.0
+        self._partial_since: float | None = None
+        self._close_by: float | None = None  # when the connection is cut, whatever the client does
+        self.connection: Connection  # set by whoever holds it, before the first call
+        self.hurry: Callable[[], None] = lambda: None  # has the next look taken at once; set likewise
+        self._lock = threading.RLock()
+        self.over = False
+
+    @property
+    def stream(self) -> Stream | None:
+        return None if self._talk is None else self._talk.stream
+
+    @property
+    def owes_ack(self) -> bool:
+        """Whether an acknowledgement waits for its time."""
+        return self._held and not self.over
+
+    def start(self) -> None:
+        """Greet a client that has said in its query what it wants."""
+        if self._talk is not None:
+            self._greet(self._talk)
+
+    def receive(self, data: bytes) -> None:
+        """Take what the client has sent; empty: it sends no more."""
+        if not data:
+            self.lost()
+            return
+
+        def take() -> None:
+            messages = self._frames.feed(data)
+            self._waiting.extend(messages)
+            since = None if messages else self._partial_since
+            self._partial_since = (since or self._heard_at) if self._frames.held else None
+            self._count()
+            self._work()
+
+        self._heard_at = self._clock()
+        self._guarded(take)
+
+    def _guarded(self, step: Callable[[], None]) -> None:
+        with self._lock:
+            try:
+                step()
+            except ws.FramingError as error:
+                self._end(error.code, error.reason)
+            except RefusedError as refused:
+                self._end(refused.code, refused.reason)
+            except OSError:  # it does not take what it is told
+                self.lost()
+            except Exception:
+                log.exception("a live socket failed")
+                self._end(ws.FAILED, "the server failed; its log has the reason")
+
+    def go_on(self) -> None:
+        """Take up what could not be taken when it came."""
+        self._guarded(self._work)
+
+    def _count(self) -> None:
+        """Have large messages counted that have not come in full, as request bodies are."""
+        held = self._frames.held if self._frames.held > SMALL else 0
+        if self._budget is None or held == self._counted:
+            return
+        try:
+            self._budget.take(held - self._counted)
+        except OverloadedError as error:
+            self._tell(error)
+            raise RefusedError(ws.OVERLOADED, "see the error before this") from None
+        self._counted = held
+
+    def lost(self) -> None:
+        """Note that the client has gone."""
+        self.over = True
+        self.connection.abort()
+        self.hurry()
+
+    def _work(self) -> None:
+        while self._waiting and not self._beginning and self._close_by is None:
+            message = self._waiting[0]
+            if message.kind == ws.BINARY and not self._took(message.data):
+                return
+            self._waiting.popleft()
+            if message.kind != ws.BINARY:
+                self._control(message)
+        if self._close_by is not None:
+            self._waiting.clear()
+
+    def _took(self, data: bytes) -> bool:
+        """Take samples or windows; False where they must wait."""
+        if self._talk is None:
+            raise RefusedError(ws.UNSUPPORTED, "the first message is text: it says what is to come")
+        now = self._clock()
+        try:
+            self._talk.take(data)
+        except (TooFastError, OverloadedError) as error:
+            if self._slow_since is None or now - self._slowed_at > CALM_S + SLOWED_S:
+                self._slow_since = now
+            self._slowed_at = now
+            if now - self._slow_since > SLOWED_S:
+                self._tell(error)
+                raise RefusedError(
+                    ws.REFUSED if isinstance(error, TooFastError) else ws.OVERLOADED, str(error)
+                ) from None
+            wait_s = error.retry_s if isinstance(error, TooFastError) else CALM_S
+            self.connection.pause(min(max(wait_s, 0.02), CALM_S))
+            return False
+        except (MyostreamError, HTTPException) as error:
+            self._tell(error)
+            raise RefusedError(ws.REFUSED, "see the error before this") from None
+        if self._slow_since is not None and now - self._slowed_at > CALM_S:
+            self._slow_since = None
+        self._held = True
+        if now - self._acked_at >= ACK_S:
+            self._acknowledge()
+        return True
+
+    def acknowledge_due(self) -> None:
+        """Tell the client what has waited long enough to be told."""
+        if self._clock() - self._acked_at >= ACK_S:
+            self._guarded(self._acknowledge)
+
+    def _acknowledge(self) -> None:
+        """Tell the client how far its samples are taken in, where there is something new, and it reads."""
+        if self._talk is not None and self.writer.idle and self._close_by is None:
+            answer = self._talk.acknowledge()
+            self._held = False
+            self._acked_at = self._clock()
+            if answer is not None:
+                self.writer.say(answer)
+
+    def _control(self, message: ws.Message) -> None:
+        if message.kind == ws.PING:
+            if self.writer.idle:  # of pings that wait the newest is enough (RFC 6455, section 5.5.3)
+                self.writer.say(ws.frame(ws.PONG, message.data))
+        elif message.kind == ws.CLOSE:
+            self._end(ws.close_code(message.data), "")
+        elif message.kind == ws.TEXT:
+            self._told(message.data)
+
+    def _told(self, text: bytes) -> None:
+        """Begin with what the first text says. It may open a model: the other clients do not wait for that."""
+        if self._talk is not None:
+            raise RefusedError(
+                ws.UNSUPPORTED, "it has been said what comes: samples or windows, as binary messages"
+            )
+        self._beginning = True
+        self.connection.pause(FIRST_S)
+        threading.Thread(target=self._begun, args=(text,), name="live opening", daemon=True).start()
+
+    def _begun(self, text: bytes) -> None:
+        code, why, talk = ws.REFUSED, "see the error before this", None
+        try:
+            talk = self._begin(live_job(_parsed(text)), self.writer)
+        except RefusedError as refused:
+            code, why = refused.code, refused.reason
+        except (MyostreamError, HTTPException) as error:
+            with self._lock:
+                self._tell(error)
+        except Exception:
+            log.exception("a live socket failed")
+            code, why = ws.FAILED, "the server failed; its log has the reason"
+        with self._lock:
+            self._beginning = False
+            if talk is None:
+                self._end(code, why)
+            elif self.over:
+                talk.close()
+            else:
+                self._talk = talk
+                try:
+                    self._greet(talk)
+                except OSError:
+                    self.lost()
+        self.connection.pause(0.0)
+        self.hurry()  # its stream begins now
+
+    def _greet(self, talk: Talk) -> None:
+        self.writer.say(events.said("live", **talk.hello()))
+
+    def _tell(self, error: MyostreamError | HTTPException) -> None:
+        try:
+            self.writer.say(events.said("error", **problem_fields(error)))
+        except OSError:
+            self.lost()
+
+    def _end(self, code: int, reason: str) -> None:
+        """Close: say why, send no more, and wait a moment for the client to have heard it."""
+        if self._close_by is not None:
+            return
+        self._close_by = self._clock() + CLOSING_S
+        self._waiting.clear()
+        try:
+            self.writer.end(ws.closing(code, reason))
+        except OSError:
+            self.lost()
+            return
+        if self.writer.idle:
+            self.connection.shut()
+        self.hurry()
+
+    def looks(self) -> Iterator[float]:
+        """Yield the seconds until the next look; ends with the conversation."""
+        shown = None  # the stream, once there is one
+        while not self.over:
+            if shown is None and self.stream is not None:
+                self.stream.attend(self.hurry)
+                shown = iter(self.stream)
+            if not self._lock.acquire(blocking=False):  # a window is being predicted: the others go on
+                yield BUSY_S
+                continue
+            try:
+                pause_s = self._looked(shown)
+            finally:
+                self._lock.release()
+            yield pause_s
+        self.connection.abort()
+
+    def _looked(self, shown: Iterator[Any] | None) -> float:
+        now = self._clock()
+        try:
+            if self._close_by is not None:
+                return self._closing(now)
+            if shown is not None and not self._shows(shown):
+                return 0.0
+            if self._leaving() is not None:
+                self._restart()
+            elif self._talk is not None and (why := self._talk.over) is not None:
+                self._end(ws.NORMAL, why)
+            elif self._talk is None and not self._beginning and now - self._opened_at > FIRST_S:
+                self._end(ws.REFUSED, f"say what you want within {FIRST_S:g} s of opening")
+            elif self._partial_since is not None and now - self._partial_since > GONE_S:
+                self._end(ws.REFUSED, f"a message must come in full within {GONE_S:g} s")
+            else:
+                self._alive(now)
+        except OSError:
+            self.lost()
+        if self.writer.overfull:
+            self.lost()
+        return CLIENT_POLL_S
+
+    def _shows(self, shown: Iterator[Any]) -> bool:
+        """Go on with the stream, whose frames come by the writer; whether it has not ended."""
+        for item in shown:
+            if isinstance(item, Completed):
+                self.writer.say(events.said("completed", **item.fields))
+                if item.cut_short:
+                    self._restart()
+                else:
+                    self._end(ws.NORMAL, item.reason or "completed")
+                return False
+            if item is None:
+                return True
+            self.writer.send(item)
+        self.lost()  # it reads nothing
+        return False
+
+    def _restart(self) -> None:
+        self._end(ws.RESTART, f"the server stops ({self._why_leaving()}): come back")
+
+    def _alive(self, now: float) -> None:
+        self.writer.flush()
+        if now - self._heard_at > GONE_S:
+            self._end(ws.GOING_AWAY, f"nothing heard for {GONE_S:g} s")
+            return
+        if now - self._heard_at > PING_S and now - self._pinged_at > PING_S and self.writer.idle:
+            self._pinged_at = now
+            self.writer.say(ws.frame(ws.PING, b""))
+        if self._talk is not None and now - self._quality_at >= QUALITY_S and self.writer.idle:
+            self._quality_at = now
+            quality = self._talk.quality()
+            if quality is not None:
+                self.writer.say(events.said("quality", **quality))
+
+    def _closing(self, now: float) -> float:
+        assert self._close_by is not None
+        if self.writer.flush():
+            self.connection.shut()
+        if now > self._close_by:
+            self.over = True
+        return 0.02
+
+    def close(self) -> None:
+        """Let go what the client held; called once, when it is over."""
+        if self._budget is not None:
+            self._budget.give(self._counted)
+        try:
+            if self._talk is not None:
+                self._talk.close()
+        finally:
+            self._left()
+
+
+def _parsed(text: bytes) -> Any:
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise RefusedError(ws.INVALID_TEXT, f"the first message is no JSON: {error}") from None
