@@ -108,10 +108,10 @@ class PushSource:
                     f"the auxiliary stream {self.aux_streams[one.stream].name}: {_not_finite(one.samples)}"
                 )
         with self._changed:
+            self._heard_at = self._clock()  # also of one who sends too much: it is there
             self._spend(len(samples))
             for one in aux:
                 self._take_aux(one)
-            self._heard_at = self._clock()
             if self._next is None:
                 self._next = first_sample
             accepted = 0

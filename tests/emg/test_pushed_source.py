@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.emg.pushed_source import BURST_S, HOLD_S, LEAD, QUEUE_S, PushSource
+from app.emg.auxiliary import AuxStream
+from app.emg.pushed_source import BURST_S, HOLD_S, LEAD, QUEUE_S, AuxSamples, PushSource
 from app.emg.source import Samples
 from app.errors import DataError, OverloadedError, TooFastError
 from tests.fakes import FakeClock
@@ -175,3 +176,37 @@ def test_a_reader_waits_for_the_next_chunk_and_is_woken_by_it_and_by_close(clock
     reader.join(5)
     assert not reader.is_alive()
     assert read[-1] is None
+
+
+def with_aux(clock: FakeClock) -> PushSource:
+    stream = AuxStream(name="accelerometer", channel_names=("x",), units="g", sampling_rate=10.0)
+    return PushSource("arm", CHANNELS, RATE, "uV", idle_s=10.0, clock=clock, aux_streams=(stream,))
+
+
+def test_what_comes_beside_lies_where_its_own_index_says(clock: FakeClock) -> None:
+    source = with_aux(clock)
+    source.push(0, counting(0, 20), [AuxSamples(0, 0, np.ones((2, 1), np.float32))])
+    source.push(20, counting(20, 20), [AuxSamples(0, 1, np.full((3, 1), 2, np.float32))])  # one of them again
+    chunks = [source.read(), source.read()]
+    found = [(aux.at, len(aux.samples)) for chunk in chunks if chunk is not None for aux in chunk.aux]
+    assert found == [(0.0, 2), (20.0, 2)]
+
+
+def test_what_comes_beside_must_be_finite_too(clock: FakeClock) -> None:
+    source = with_aux(clock)
+    with pytest.raises(DataError, match="accelerometer"):
+        source.push(0, counting(0, 20), [AuxSamples(0, 0, np.full((1, 1), np.nan, np.float32))])
+    assert source.next_sample is None
+
+
+def test_a_client_that_sends_too_fast_is_there_all_the_same(clock: FakeClock) -> None:
+    source = opened(clock, idle_s=1.0)
+    most = int(BURST_S * RATE)
+    source.push(0, counting(0, most))
+    taken(source)
+    for _ in range(3):
+        clock.advance(0.6)
+        with pytest.raises(TooFastError):
+            source.push(most, counting(most, most))
+    threading.Timer(0.2, lambda: source.push(most, counting(most, 1))).start()
+    assert source.read() is not None  # None: it has ended

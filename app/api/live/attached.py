@@ -11,7 +11,7 @@ from app.api.live.conversation import Conversation
 from app.serving.streams.detached_streams import DetachedStream, DetachedStreams
 
 PIECE = 64 * 1024  # bytes of the client at a time
-PATIENCE_S = 10.0  # of a read or a write; the conversation itself asks sooner whether the client is there
+PATIENCE_S = 15.0  # of a read or a write: longer than the conversation itself waits for a word of the client
 DRAIN_S = 0.02
 
 

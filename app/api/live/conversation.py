@@ -366,7 +366,7 @@ class Conversation:
             self.lost()
         if self.writer.overfull:
             self.lost()
-        return CLIENT_POLL_S
+        return ACK_S if self._held else CLIENT_POLL_S
 
     def _shows(self, shown: Iterator[Any]) -> bool:
         """Go on with the stream, whose frames come by the writer; whether it has not ended."""
@@ -389,6 +389,8 @@ class Conversation:
 
     def _alive(self, now: float) -> None:
         self.writer.flush()
+        if self._held and now - self._acked_at >= ACK_S:
+            self._acknowledge()
         if now - self._heard_at > GONE_S:
             self._end(ws.GOING_AWAY, f"nothing heard for {GONE_S:g} s")
             return

@@ -127,6 +127,8 @@ class LiveSockets:
         conversation.start()
         if came:
             conversation.receive(came)
+        if conversation.owes_ack:
+            self._owing.add(connection)
         self._readable_again(connection)
         self._streams.keep(detached)
         if not self._running:
