@@ -11,9 +11,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from http.client import HTTPConnection
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
 import numpy as np
@@ -679,3 +681,87 @@ def test_there_is_no_socket_elsewhere(live: Live) -> None:
     assert (client.status, "/infer/live" in client.problem["detail"]) == (400, True)
     assert isinstance(client.socket, socket.socket)
     client.close()
+
+
+def upload(live: Live, name: str, messages: Iterator[bytes], **headers: str) -> tuple[int, Json]:
+    """One long POST, chunk after chunk."""
+    connection = HTTPConnection("127.0.0.1", live.port, timeout=LATE_S)
+    try:
+        kind = {"Content-Type": "application/x-myostream-samples", **headers}
+        body = (struct.pack("<I", len(message)) + message for message in messages)
+        connection.request("POST", f"/emg/sources/{name}/samples", body, kind, encode_chunked=True)
+        answer = connection.getresponse()
+        return answer.status, json.load(answer)
+    finally:
+        connection.close()
+
+
+def declare(live: Live, name: str) -> None:
+    request = Request(
+        f"{live.url}/emg/sources/{name}", json.dumps(DECLARED).encode(), {"Content-Type": "application/json"}
+    )
+    urlopen(request, timeout=LATE_S).close()
+
+
+def test_one_long_upload_is_taken_in_as_it_comes(live: Live, connect: Connect, path: str) -> None:
+    name = path.split("/")[3]
+    declare(live, name)
+    reader = connect("/infer/live", source=name)
+    heard: list[int] = []
+
+    def messages() -> Iterator[bytes]:
+        for k in range(30):
+            yield samples_message(40 * k, SAMPLES[40 * k : 40 * k + 40])
+            time.sleep(0.02)
+        heard.append(reader.until("frame")["sample_index"])  # before the body has ended
+        yield samples_message(0, SAMPLES[:40])  # again
+
+    status, receipt = upload(live, name, messages())
+    assert (status, receipt) == (
+        200,
+        {"accepted": 1200, "duplicates": 40, "lost_samples": 0, "next_sample": 1200},
+    )
+    assert heard
+
+
+def test_a_long_upload_may_be_larger_than_any_body(live: Live, path: str) -> None:
+    """EMG_MAX_BODY is of one record; 30 s of signal may come at once, and the rest is slowed."""
+    name = path.split("/")[3]
+    declare(live, name)
+    piece = np.zeros((RATE, CHANNELS), "<f4")  # 128 KB, 1 s
+    status, receipt = upload(live, name, (samples_message(k * RATE, piece) for k in range(33)))
+    assert (status, receipt["accepted"]) == (200, 33 * RATE)
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "status", "words"),
+    [
+        (b"\x00" * 40, 422, "version 0"),
+        (samples_message(80, SAMPLES[:40])[:-3], 422, "bytes after the header"),
+        (samples_message(80, np.full((40, CHANNELS), np.inf, "<f4")), 422, "infinite"),
+    ],
+)
+def test_what_was_taken_of_a_long_upload_stays_taken(
+    live: Live, path: str, spoilt: bytes, status: int, words: str
+) -> None:
+    name = path.split("/")[3]
+    declare(live, name)
+    found, problem = upload(live, name, iter([samples_message(40, SAMPLES[:40]), spoilt]))
+    assert (found, words in problem["detail"]) == (status, True), problem
+    with urlopen(f"{live.url}/emg/sources/{name}", timeout=LATE_S) as answer:
+        assert json.load(answer)["next_sample"] == 80
+
+
+def test_a_record_longer_than_any_body_and_one_that_is_cut_are_refused(live: Live, path: str) -> None:
+    name = path.split("/")[3]
+    declare(live, name)
+    for body, status in ((struct.pack("<I", 2**31) + b"x" * 100, 413), (struct.pack("<I", 500) + b"x", 400)):
+        request = Request(
+            f"{live.url}/emg/sources/{name}/samples",
+            body,
+            {"Content-Type": "application/x-myostream-samples"},
+        )
+        with pytest.raises(HTTPError) as refusal:
+            urlopen(request, timeout=LATE_S)
+        with refusal.value as answer:
+            assert answer.code == status

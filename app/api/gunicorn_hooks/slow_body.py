@@ -71,6 +71,12 @@ class InTime:
         """What all bodies may hold together; also for whoever takes the connection over."""
         return self._budget
 
+    def forget(self) -> None:
+        """Count what has come no more: it has been worked off, and more follows."""
+        self._budget.give(self._counted)
+        self._counted = self._came = 0
+        self._length = None  # there need never be room for all of it
+
     def came_ahead(self) -> bytes:
         """Return what the client has sent behind its request already, for whoever takes the connection over."""
         ahead: bytes = self._body.reader.unreader.take_buffered()

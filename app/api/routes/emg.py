@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any
 
 from flask import request
 from flask_smorest import Blueprint
-from werkzeug.exceptions import UnsupportedMediaType
+from werkzeug.exceptions import BadRequest, UnsupportedMediaType
 
 from app.api.access.access import CONTROL, READ, needs
-from app.api.codec.decoding import JSON, RAW, UNDECLARED, load_json, load_query, whole_body
+from app.api.codec.decoding import JSON, RAW, UNDECLARED, expect_plain, load_json, load_query, whole_body
+from app.api.codec.live_samples import Pushed, read_pushed
 from app.api.codec.raw_samples import read_raw
+from app.api.codec.record_stream import SAMPLES, records
 from app.api.context import current_pipeline, current_runtime, named_in_body
 from app.api.errors import InvalidBody
 from app.api.openapi import body, fails, named, query
@@ -27,14 +30,15 @@ from app.api.schemas.emg import (
     ReceiptSchema,
     SourceSchema,
     SourcesSchema,
+    UploadQuerySchema,
     expect_name,
 )
 from app.api.schemas.models import SwapSchema, UseSchema
 from app.api.schemas.params import DeclareJob, PushJob, UseJob
 from app.emg.auxiliary import AuxStream
-from app.emg.pushed_source import PushSource
+from app.emg.pushed_source import PushSource, Receipt
 from app.emg.source import aux_streams, channel_names
-from app.errors import BusyError
+from app.errors import BusyError, NotReadyError, TooFastError
 from app.serving.pipelines.pipeline import SourcePipeline
 from app.serving.sources.replays import replay_of
 
@@ -44,6 +48,8 @@ bp = needs(CONTROL)(
     )
 )
 
+SLOWED_S = 5.0  # that one record of a long upload waits for its turn
+_upload_query = UploadQuerySchema()
 _declare, _use, _push, _push_query, _quality = (
     DeclareSchema(),
     UseSchema(),
@@ -138,8 +144,13 @@ def push(name: str) -> dict[str, int]:
     Chunks that come twice are recognised by `first_sample`, and those that come in the wrong order are put right
     if the missing one follows within 0.25 s. Send at least ten chunks a second: after 0.25 s without samples the
     source counts as stalled.
+
+    With `application/x-myostream-samples` the body is one long upload of the live socket's messages, each with its
+    length before it as four bytes, little-endian: it may be chunked and last for hours, and is taken in as it comes.
     """
     source = _pushed(current_runtime().pipelines.named(name))
+    if request.mimetype == SAMPLES:
+        return _uploaded(name, source)
     job = _pushed_samples(source.channels)
     return asdict(source.push(job.first_sample, job.samples))
 
@@ -220,6 +231,40 @@ def _pushed(pipeline: SourcePipeline) -> PushSource:
     return pipeline.source
 
 
+def _uploaded(name: str, source: PushSource) -> dict[str, int]:
+    """Take one record after the other; what was taken stays taken, whatever becomes of the rest."""
+    expect_plain()
+    runtime, taken = current_runtime(), {"accepted": 0, "duplicates": 0, "lost_samples": 0}
+    request.max_content_length = None  # of all together: each has its bound
+    forget = getattr(request.environ["wsgi.input"], "forget", lambda: None)
+    scale = load_query(_upload_query)
+    for record in records(request.stream.read, runtime.settings.max_body):
+        forget()  # the bytes of those before are held by nobody
+        if (reason := runtime.streams.leaving()) is not None:
+            raise NotReadyError(f"{reason}; go on at sample {source.next_sample}")
+        if _pushed(runtime.pipelines.named(name)) is not source:
+            raise BusyError(f"the source {name} has been declared anew meanwhile")
+        pushed = read_pushed(record, source.channels, source.aux_streams, scale)
+        receipt = _slowed(source, pushed)
+        for count in taken:
+            taken[count] += getattr(receipt, count)
+    if source.next_sample is None:
+        raise BadRequest("the body is empty; send at least one record")
+    return {**taken, "next_sample": source.next_sample}
+
+
+def _slowed(source: PushSource, pushed: Pushed) -> Receipt:
+    """Push it when the source takes it: a sender that is too fast waits, as its connection then does."""
+    ends = time.monotonic() + SLOWED_S
+    while True:
+        try:
+            return source.push(pushed.first_sample, pushed.samples, pushed.aux)
+        except TooFastError as error:
+            if time.monotonic() > ends:
+                raise
+            time.sleep(min(max(error.retry_s, 0.02), 1.0))
+
+
 def _pushed_samples(channels: int) -> PushJob:
     kind = request.mimetype
     if kind == JSON or kind in UNDECLARED:
@@ -228,7 +273,7 @@ def _pushed_samples(channels: int) -> PushJob:
         job: PushJob = load_json(_push)
         return job
     if kind != RAW:
-        raise UnsupportedMediaType(f"the body must be {JSON} or {RAW}, got {kind}")
+        raise UnsupportedMediaType(f"the body must be {JSON}, {RAW} or {SAMPLES}, got {kind}")
     job = load_query(_push_query)
     return PushJob(
         first_sample=job.first_sample, samples=read_raw(whole_body(), channels, job.dtype, job.scale)

@@ -198,6 +198,14 @@ class PushSchema(Schema):
         return PushJob(**values)
 
 
+def _scale() -> Number:
+    return Number(
+        load_default=1.0,
+        validate=Range(0, min_inclusive=False, error="must be above 0"),
+        **about("The source's units for one count", exclusiveMinimum=True),
+    )
+
+
 class PushQuerySchema(Schema):
     """What a binary body cannot say of itself."""
 
@@ -207,15 +215,21 @@ class PushQuerySchema(Schema):
         validate=OneOf(tuple(DTYPES), error="must be one of {choices}"),
         **about("Little-endian, one sample of all channels after the other"),
     )
-    scale = Number(
-        load_default=1.0,
-        validate=Range(0, min_inclusive=False, error="must be above 0"),
-        **about("The source's units for one count", exclusiveMinimum=True),
-    )
+    scale = _scale()
 
     @post_load
     def make(self, values: dict[str, Any], **_: Any) -> PushJob:
         return PushJob(**values)
+
+
+class UploadQuerySchema(Schema):
+    """What the records of a long upload cannot say of themselves."""
+
+    scale = _scale()
+
+    @post_load
+    def make(self, values: dict[str, Any], **_: Any) -> float:
+        return float(values["scale"])
 
 
 class ReceiptSchema(Schema):

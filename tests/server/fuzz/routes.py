@@ -27,6 +27,7 @@ KEPT, GONE = "kept", "gone"  # recordings: one that is there all the time, one t
 OTHER = "other"  # the source, with EMG_MODE=push, that comes and goes
 READER = "reader"  # and the one that is watched, to which no garbage is sent
 
+NO_UPGRADE = HTTPStatus.UPGRADE_REQUIRED  # to a request without one; with one, test_live.py sends the garbage
 OK, CREATED, NO_CONTENT = HTTPStatus.OK, HTTPStatus.CREATED, HTTPStatus.NO_CONTENT
 CONFLICT, UNAVAILABLE = HTTPStatus.CONFLICT, HTTPStatus.SERVICE_UNAVAILABLE
 NOT_FOUND, WRONG = HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY
@@ -156,6 +157,7 @@ ROUTES: tuple[Sound, ...] = (
     _post("/benchmark", values={"num_iterations": 20, "backends": "onnxruntime"}),
     _get("/infer/stream/stats"),
     _get("/infer/stream", query={**STREAM, "source": READER, "duration_seconds": 0.2}),
+    _get("/infer/live", query={**STREAM, "source": READER}, status=NO_UPGRADE),
     _post("/infer/stream", values={**STREAM, "source": READER, "use_tensorrt": False}),
     _get("/models"),
     _get("/models/<name>", parts=_MODEL),
@@ -186,6 +188,7 @@ ROUTES: tuple[Sound, ...] = (
     _get("/emg/sources"),
     _post(_SOURCE, parts=_OTHER, values=DECLARED, status=CREATED),
     _get(_SOURCE, parts=_OTHER),
+    _get(f"{_SOURCE}/live", parts=_OTHER, query=DECLARED, status=NO_UPGRADE),
     _post(f"{_SOURCE}/samples", parts=_OTHER, values={"first_sample": 0, "samples": [ROW] * 40}),
     _post(
         f"{_SOURCE}/samples",
