@@ -13,7 +13,7 @@ export class AccuracyPanel {
   configure(scores) {
     this.scores = scores;
     const names = scores.classes.map(spaced);
-    const corner = make("td", { class: "corner" }, "true ↓ decided →");
+    const corner = make("td", { class: "corner" }, "true ↓ decided, % →");
     const column = (name) => make("th", { scope: "col", class: "upright" }, make("span", {}, name));
     const head = make("tr", {}, corner, ...names.map(column), make("th", { scope: "col", class: "count", title: "frames with this truth" }, "n"));
     this.#cells = names.map(() => names.map(() => make("td")));

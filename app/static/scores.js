@@ -32,7 +32,7 @@ export class Scores {
 
   /**
    * The mean over the classes that came of the share of right decisions in each: rest, which is easy and comes most of
-   * the time, counts once. Null without labels.
+   * the time, counts once. Null until two have come: of rest alone everybody is right.
    */
   get accuracy() {
     return this.#balanced((row) => this.matrix[row * this.classes.length + row]);
@@ -50,7 +50,7 @@ export class Scores {
 
   #balanced(rightOf) {
     const sum = this.truths.reduce((total, count, row) => total + (count ? rightOf(row) / count : 0), 0);
-    return this.seen ? sum / this.seen : null;
+    return this.seen > 1 ? sum / this.seen : null;
   }
 
   /** Share of a true class that was decided as another (or the same); null where the class never came. */

@@ -125,7 +125,14 @@ test("scores count only frames with a label that the model knows", () => {
   scores.push({ prediction: 1, decision: 1, truth: "fist" });
   scores.push({ prediction: 0, decision: 0, truth: null });
   scores.push({ prediction: 0, decision: 0, truth: "wave" });
-  assert.deepEqual([scores.frames, scores.labelled, scores.accuracy, scores.rawAccuracy], [4, 2, 0.5, 1]);
+  assert.deepEqual([scores.frames, scores.labelled, scores.accuracy, scores.rawAccuracy], [4, 2, null, null]);
+  scores.push({ prediction: 0, decision: 0, truth: "rest" });
+  assert.deepEqual([scores.frames, scores.labelled, scores.accuracy, scores.rawAccuracy], [5, 3, 0.75, 1]);
+  scores.clear();
+  scores.push({ prediction: 1, decision: 0, truth: "fist" });
+  scores.push({ prediction: 1, decision: 1, truth: "fist" });
+  scores.push({ prediction: 0, decision: 0, truth: null });
+  scores.push({ prediction: 0, decision: 0, truth: "wave" });
   assert.deepEqual([scores.share(1, 0), scores.share(1, 1), scores.share(0, 0)], [0.5, 0.5, null]);
   assert.deepEqual([...scores.predicted], [2, 2]);
 });
@@ -133,6 +140,7 @@ test("scores count only frames with a label that the model knows", () => {
 test("accuracy is the mean over the gestures that came: much rest, which is easy, does not pass for glory", () => {
   const scores = new Scores(["rest", "fist", "point"]);
   for (let k = 0; k < 98; k += 1) scores.push({ prediction: 0, decision: 0, truth: "rest" });
+  assert.deepEqual([scores.accuracy, scores.rawAccuracy, scores.seen], [null, null, 1]); // of rest alone
   scores.push({ prediction: 1, decision: 0, truth: "fist" });
   scores.push({ prediction: 0, decision: 0, truth: "fist" });
   assert.deepEqual([scores.accuracy, scores.rawAccuracy, scores.seen], [0.5, 0.75, 2]); // plainly counted: 0.98

@@ -137,6 +137,25 @@ def test_the_wall_view_has_decision_truth_and_signal_alone(dashboard: Dashboard)
     assert page.locator(".tiles").is_visible()
 
 
+def test_the_scale_bar_stands_beside_the_traces_and_is_as_high_as_it_says(dashboard: Dashboard) -> None:
+    """It lay over the first trace, 4 px too high. A trace has all of its lane but a margin of 4 % above and below."""
+    dashboard.open().live().until("!document.getElementById('scale-bar').hidden")
+    bar, trace = (dashboard.page.locator(which).bounding_box() for which in ("#scale-bar", "#waveform"))
+    assert bar["x"] >= trace["x"] + trace["width"]
+    assert bar["y"] == pytest.approx(trace["y"], abs=1)
+    fits = """() => {
+        const bar = document.getElementById("scale-bar");
+        const line = getComputedStyle(bar, "::before");
+        const borders = parseFloat(line.borderTopWidth) + parseFloat(line.borderBottomWidth);
+        const tall = parseFloat(line.height) + (line.boxSizing === "border-box" ? 0 : borders);
+        const lane = 0.92 * document.getElementById("waveform").clientHeight / 16;
+        const half = Number(document.getElementById("signal-note").textContent.match(/±([\\d.]+)/)[1]);
+        return [tall / lane, parseFloat(bar.textContent) / (2 * half)];
+    }"""
+    drawn, said = dashboard.page.evaluate(fits)
+    assert drawn == pytest.approx(said, rel=0.05)
+
+
 def test_what_one_looks_at_is_above_the_fold_of_a_small_screen(browser: Any, server: Live) -> None:
     dashboard = Dashboard(browser, server.url, viewport={"width": 1280, "height": 720})
     dashboard.open().live().until("dashboard.signal.waveform.amplitude > 0")
