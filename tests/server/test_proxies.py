@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import ssl
+import struct
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
@@ -18,6 +19,7 @@ import trustme
 
 from app.api.sse.handover import KEEP_ALIVE_S
 from tests.server.live import LATE_S, Client, Json, Live, connecting, free_port, gunicorn, until
+from tests.server.live_socket import BINARY, LiveSocket
 from tests.server.proxies import PROXIES, caddy, nginx
 
 pytestmark = pytest.mark.server
@@ -99,6 +101,19 @@ def test_the_stream_behind_it_ends_when_the_client_leaves(live: Live, connect: C
     assert live.stats()["active_streams"] == 1
     client.close()
     until(lambda: live.stats()["active_streams"] == 0)
+
+
+def test_a_live_socket_passes_through(live: Live, port: int) -> None:
+    reader = LiveSocket(port, "/infer/live", send="frames")
+    frames = [reader.until("frame") for _ in range(5)]
+    assert [frame["frame"] for frame in frames] == list(range(5))
+    reader.close()
+    until(lambda: live.stats()["active_streams"] == 0)
+    windows = LiveSocket(port, "/infer/live", length=200)
+    windows.until("live")
+    windows.send(BINARY, struct.pack("<BBBBIQ", 1, 1, 0, 0, 1, 7) + bytes(4 * 200 * 16))
+    assert windows.until("prediction")["id"] == 7
+    windows.close()
 
 
 def status(request: Request) -> int:

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import ssl
+import struct
 import subprocess
 import time
 import warnings
@@ -14,14 +15,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
+import numpy as np
 import pytest
 import trustme
 
 from app.keys import make
 from tests.server import live as live_module
 from tests.server.live import LATE_S, START_S, Live, expect_accounted_for, free_port, gunicorn, until
+from tests.server.live_socket import BINARY, CLOSE, LiveSocket, push_for
 from tests.server.test_start import expect_one_line, start
 
 pytestmark = pytest.mark.server
@@ -35,6 +39,7 @@ class Secure:
     trust: ssl.SSLContext
     authority: trustme.CA
     both: Path  # the certificate and its key
+    secret: str = SECRET
 
     def get(self, path: str, secret: str | None = SECRET, data: bytes | None = None) -> bytes:
         headers = {"X-API-Key": secret} if secret else {}
@@ -56,14 +61,16 @@ class Secure:
 
 
 @contextmanager
-def secure(folder: Path) -> Iterator[Secure]:
+def secure(folder: Path, scopes: tuple[str, ...] = (), **more: str) -> Iterator[Secure]:
+    """The server with the key of this file; with one of these scopes instead, where any are given."""
+    key, secret = make("tests", list(scopes)) if scopes else (KEY, SECRET)
     authority, both = trustme.CA(), folder / "both.pem"
     issue(authority, both)
     trust = ssl.create_default_context()
     authority.configure_trust(trust)
-    settings = {"EMG_TLS_CERT": str(both), "EMG_TLS_KEY": str(both), "EMG_API_KEYS": str(KEY)}
+    settings = {"EMG_TLS_CERT": str(both), "EMG_TLS_KEY": str(both), "EMG_API_KEYS": str(key), **more}
     with gunicorn(folder, ("env",), **settings) as live:
-        found = Secure(live, trust, authority, both)
+        found = Secure(live, trust, authority, both, secret)
         until(found.ready, START_S)
         yield found
 
@@ -94,6 +101,50 @@ def test_a_stream_over_tls_has_every_frame_and_its_last_word(server: Secure) -> 
     assert frames[0]["frame"] == 0
     expect_accounted_for(frames, 2000 // 20)  # of the default model, at 2000 Hz
     assert (last["status"], last["total_frames"]) == ("completed", len(frames))
+
+
+def test_a_live_socket_over_tls_tells_frames_and_predicts_windows(server: Secure) -> None:
+    def opened(**query: Any) -> LiveSocket:
+        return LiveSocket(
+            server.live.port,
+            "/infer/live",
+            headers={"X-API-Key": SECRET},
+            wrap=lambda plain: server.trust.wrap_socket(plain, server_hostname="localhost"),
+            **query,
+        )
+
+    reader = opened(send="frames,decisions")
+    frames = [reader.until("frame") for _ in range(20)]
+    assert [frame["frame"] for frame in frames] == list(range(20))
+    reader.send(CLOSE, struct.pack(">H", 1000))
+    assert reader.at_end()
+    windows = opened(length=200)
+    windows.until("live")
+    for k in range(20):
+        windows.send(BINARY, struct.pack("<BBBBIQ", 1, 1, 0, 0, 8, k) + bytes(4 * 8 * 200 * 16))
+    assert [windows.until("prediction")["id"] for _ in range(20)] == list(range(20))
+    windows.close()
+    reader.close()
+
+
+def test_samples_are_pushed_over_tls(tmp_path: Path) -> None:
+    samples = np.random.default_rng(0).normal(0, 30, (2000, 16)).astype("<f4")
+    with secure(tmp_path, EMG_MODE="push", scopes=("read", "control")) as found:
+        client = LiveSocket(
+            found.live.port,
+            "/emg/sources/arm/live",
+            headers={"X-API-Key": found.secret},
+            wrap=lambda plain: found.trust.wrap_socket(plain, server_hostname="localhost"),
+            channels=16,
+            sampling_rate_hz=2000,
+        )
+        client.until("live")
+        end = push_for(client, samples, 1.0)
+        assert client.until("frame")["frame"] >= 0
+        while (ack := client.until("ack"))["next_sample"] < end:
+            assert ack["lost"] == 0
+        client.close()
+        assert "Traceback" not in found.live.log, found.live.log
 
 
 def test_a_certificate_of_nobody_is_not_trusted(server: Secure) -> None:

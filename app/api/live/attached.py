@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 import time
 
@@ -92,7 +93,8 @@ class AttachedSocket:
     def _read(self) -> bytes:
         try:
             return self._socket.recv(PIECE)
-        except OSError:  # a time-out too: nothing was heard for longer than a client may be silent
+        # a time-out too: nothing was heard for longer than a client may be silent; TLS that was ended is a ValueError
+        except (OSError, ValueError):
             return b""
 
     def _write(self) -> None:
@@ -106,12 +108,17 @@ class AttachedSocket:
                     self._outgoing = b""
                     self.conversation.writer.flush()
                 elif self._shut:
-                    with contextlib.suppress(OSError):
-                        self._socket.shutdown(socket.SHUT_WR)
+                    self._half_close()
                     return
-            except OSError:
+            except (OSError, ValueError):
                 self._ended = True
                 self.conversation.over = True
                 return
             if self._ended:
                 return
+
+    def _half_close(self) -> None:
+        """End what goes out. TLS has no half an end: there the client's close is awaited."""
+        if not isinstance(self._socket, ssl.SSLSocket):
+            with contextlib.suppress(OSError):
+                self._socket.shutdown(socket.SHUT_WR)

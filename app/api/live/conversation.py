@@ -131,6 +131,7 @@ class Conversation:
         self._slow_since: float | None = None
         self._slowed_at = 0.0
         self._partial_since: float | None = None
+        self._said_goodbye = False  # the client
         self._close_by: float | None = None  # when the connection is cut, whatever the client does
         self.connection: Connection  # set by whoever holds it, before the first call
         self.hurry: Callable[[], None] = lambda: None  # has the next look taken at once; set likewise
@@ -213,6 +214,7 @@ class Conversation:
             if message.kind != ws.BINARY:
                 self._control(message)
         if self._close_by is not None:
+            self._said_goodbye |= any(message.kind == ws.CLOSE for message in self._waiting)
             self._waiting.clear()
 
     def _took(self, data: bytes) -> bool:
@@ -263,6 +265,7 @@ class Conversation:
             if self.writer.idle:  # of pings that wait the newest is enough (RFC 6455, section 5.5.3)
                 self.writer.say(ws.frame(ws.PONG, message.data))
         elif message.kind == ws.CLOSE:
+            self._said_goodbye = True
             self._end(ws.close_code(message.data), "")
         elif message.kind == ws.TEXT:
             self._told(message.data)
@@ -380,7 +383,7 @@ class Conversation:
                 return False
             if item is None:
                 return True
-            self.writer.send(item)
+            self.writer.insist(item)
         self.lost()  # it reads nothing
         return False
 
@@ -407,8 +410,8 @@ class Conversation:
         assert self._close_by is not None
         if self.writer.flush():
             self.connection.shut()
-        if now > self._close_by:
-            self.over = True
+            self.over |= self._said_goodbye
+        self.over |= now > self._close_by
         return 0.02
 
     def close(self) -> None:

@@ -94,6 +94,17 @@ class LiveWriter:
                 return True
             return "frames" not in self.send_what or self._offer(sent)
 
+    def insist(self, sent: ClientEvent) -> None:
+        """The same of an event that was drawn from the stream, and would come no more: it is kept until it is taken.
+
+        Raises:
+            OSError: the client has gone.
+        """
+        with self._lock:
+            if not self.send(sent):
+                self._keep(self._written(sent))
+                self._dropped = sent.dropped
+
     def _tell_decision(self, sent: ClientEvent) -> None:
         self._reached = getattr(sent.event, "sample_index", self._reached)
         decided = events.decided_by(sent, self._decision, self._reached)
@@ -112,15 +123,17 @@ class LiveWriter:
             if self._full:
                 return False
         self._frames += 1
-        if self.binary and isinstance(sent.event, Frame):
-            data = events.frame_record(sent.event, sent.frame, sent.dropped - self._dropped)
-        else:
-            data = events.event_text(sent, "frame")
+        data = self._written(sent)
         taken = self._push(data)
         self._rest = data[taken:] if taken else b""
         if taken:
             self._dropped = sent.dropped
         return taken > 0
+
+    def _written(self, sent: ClientEvent) -> bytes:
+        if self.binary and isinstance(sent.event, Frame):
+            return events.frame_record(sent.event, sent.frame, sent.dropped - self._dropped)
+        return events.event_text(sent, "frame")
 
     def _keep(self, data: bytes) -> None:
         if not self.flush():
