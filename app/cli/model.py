@@ -171,13 +171,46 @@ def evaluate(name: str, folders: tuple[str, ...], as_json: bool, **options: Any)
     "folder",
     help=f"Recordings that scale the int8 graph, or `simulator` (default). {named_recordings.HELP}",
 )
+@click.option(
+    "--to",
+    "layout",
+    type=click.Choice(["triton"]),
+    help="Write a graph that is there into a model repository of Triton, which KServe reads too.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="With --to: the repository, a folder of models; model_repository by default.",
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["fp32", "fp16", "int8"]),
+    help="With --to: of the graph; fp32 by default.",
+)
 @as_gestures
 @force
 @as_json
 @one_line_errors
-def export(name: str, folder: str | None, gestures: list[str] | None, force: bool, as_json: bool) -> None:
-    """Write the model's ONNX graphs (fp32, fp16, int8) into its folder."""
+def export(
+    name: str,
+    folder: str | None,
+    layout: str | None,
+    out: Path | None,
+    precision: str | None,
+    gestures: list[str] | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Write the model's ONNX graphs (fp32, fp16, int8) into its folder, or one of them for Triton."""
     from app.inference import artefact
+
+    if layout is not None:
+        _exported(name, out or Path("model_repository"), precision or "fp32", force, as_json)
+        return
+    if out is not None or precision is not None:
+        raise DataError(
+            "--out and --precision go with --to triton; without it the graphs go into the model's folder"
+        )
     from app.learning import shipping
     from app.learning.datasets import read
     from app.learning.export import export as graphs_of
@@ -196,6 +229,18 @@ def export(name: str, folder: str | None, gestures: list[str] | None, force: boo
     kept = {file: opened.path / file for file in manifest.files if file not in graphs}
     made = shipping.save_beside_card(opened.path, manifest, {**kept, **graphs})
     say(as_json, {"model": str(made.path), "files": sorted(graphs)}, f"wrote {', '.join(sorted(graphs))}")
+
+
+def _exported(name: str, repository: Path, precision: str, force: bool, as_json: bool) -> None:
+    """Write a graph of the model into a repository of Triton."""
+    from app.inference import artefact
+    from app.inference.remote.triton_repository import write_repository
+
+    opened = artefact.find(name, model_folder.model_folders())
+    made = write_repository(opened, repository, precision=precision, force=force)
+    files = sorted(str(file.relative_to(made)) for file in made.rglob("*") if file.is_file())
+    lines = [f"wrote {made}", f"serve it with: tritonserver --model-repository={repository.resolve()}"]
+    say(as_json, {"model": str(made), "files": files}, "\n".join(lines))
 
 
 def _everyone(sets: Sequence[RecordingSet]) -> tuple[Recording, ...]:

@@ -33,8 +33,8 @@ class OnnxBackend:
         self.precision = precision
         self._session: Any | None = session
         self._manifest = manifest
-        self._border = _border(session, manifest)
-        self._outputs = [self._border.output, *_output_names(manifest)[1:]]
+        self.border = _border(session, manifest)
+        self._outputs = [self.border.output, *_output_names(manifest)[1:]]
 
     @classmethod
     def open(cls, artefact: Artefact, *, precision: str = "fp32", threads: int = 1) -> OnnxBackend:
@@ -93,7 +93,7 @@ class OnnxBackend:
         emg = as_batch(batch, self._manifest)
         if self._manifest.layout == CHANNELS_FIRST:
             emg = np.ascontiguousarray(emg.transpose(0, 2, 1))  # (batch, channels, length)
-        answers: list[Any] = session.run(self._outputs, {self._border.input: emg})
+        answers: list[Any] = session.run(self._outputs, {self.border.input: emg})
         return answers
 
     def _check_steps(self, steps: int | None) -> None:
@@ -103,6 +103,11 @@ class OnnxBackend:
                 f"steps must be {exported} in {self.name}, whose graph was exported with them, got {steps}; "
                 "the pytorch backend takes any"
             )
+
+    @property
+    def gives_spikes(self) -> bool:
+        """Return whether the graph also gives the spikes of each window."""
+        return len(self._outputs) == 2
 
     def close(self) -> None:
         """Free the session. Safe to call twice."""

@@ -14,6 +14,7 @@ import pytest
 from click.testing import Result
 from scipy import io
 
+from app.config import SHIPPED_MODELS
 from app.emg.files.recordings import load
 from app.emg.recording.prompts.label_plan import LabelPlan, Step
 from app.emg.source import Chunk
@@ -330,6 +331,26 @@ def test_train_takes_another_network_and_leaves_an_augmentation_out(
     assert result.exit_code == 0, result.output
     expected = {"tcn": "tcn", "spiking": "spiking_tcn"}[network]
     assert artefact.load(models / "other").manifest.architecture == expected
+
+
+def test_export_to_triton_writes_a_repository_and_says_how_to_serve_it(run: Run, tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    words = ("export", "--model", SHIPPED_MODELS / "myo-8ch-200hz", "--to", "triton", "--out", repository)
+    result = run(*words, "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found == {
+        "model": str(repository / "myo-8ch-200hz"),
+        "files": ["1/model.onnx", "config.pbtxt", "labels.txt"],
+    }
+    again = run(*words)
+    assert (again.exit_code, "replace it with --force" in again.stderr) == (1, True)
+    assert f"tritonserver --model-repository={repository}" in run(*words, "--force").stdout
+
+
+def test_export_says_that_a_repository_is_for_triton(run: Run, tmp_path: Path) -> None:
+    result = run("export", "--model", "myo-8ch-200hz", "--out", tmp_path)
+    assert (result.exit_code, "go with --to triton" in result.stderr) == (1, True)
 
 
 def test_export_writes_the_graphs_of_a_calibrated_model(run: Run, people: Path, models: Path) -> None:
