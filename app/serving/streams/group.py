@@ -261,6 +261,7 @@ class Group:
                 return
             self._k = k
             self.say(str(error))
+            self._say_spoilt(maker, end)
             return
         if stop.is_set():
             return
@@ -269,9 +270,7 @@ class Group:
             self._failing = False
             log.warning("frames are made again")
         if frame is None:  # too much of the window is lost
-            spoilt_s = (end - self._framed_to) / self._grid.rate
-            if spoilt_s > STALL_S:
-                self._say_stalled(maker)
+            self._say_spoilt(maker, end)
             return
         self._framed_to = end
         if self._stalled:
@@ -308,6 +307,11 @@ class Group:
         if state == "ended":
             self.ended = True
             self.wake()
+
+    def _say_spoilt(self, maker: Maker, end: int) -> None:
+        """Say that decisions fall to rest, where there has been no frame for so long."""
+        if (end - self._framed_to) / self._grid.rate > STALL_S:
+            self._say_stalled(maker)
 
     def _say_stalled(self, maker: Maker, state: str = "stalled") -> None:
         """Say once that decisions would hang on an old window."""

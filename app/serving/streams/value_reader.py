@@ -11,6 +11,7 @@ from app.emg.signal.ring import Ring
 from app.inference.manifest import Manifest
 from app.inference.values import Values
 from app.serving.engine.engine import Engine
+from app.serving.streams.same_question import SameQuestion
 from app.serving.streams.window_facts import WindowFacts, window_at
 
 HISTORY = 64  # windows: groups that differ in what they show come to the same one within a frame
@@ -34,6 +35,7 @@ class ValueReader:
     def __init__(self, engine: Engine, manifest: Manifest, ring: Ring, gesture_names: Sequence[str]) -> None:
         self._engine, self._manifest, self._ring, self._names = engine, manifest, ring, gesture_names
         self._history: dict[tuple[int, str, bool], ValueWindow] = {}
+        self._asking: SameQuestion[ValueWindow] = SameQuestion()
 
     def read(self, end: int, backend: str, preprocess: bool) -> ValueWindow | None:
         """Return what is known of the window that ends before sample `end`; None where none is usable.
@@ -45,7 +47,10 @@ class ValueReader:
         key = (end, backend, preprocess)
         found = self._history.get(key)
         if found is None:
-            found = self._read(end, backend, preprocess)
+            if self._engine.in_place(backend):
+                found = self._read(end, backend, preprocess)
+            else:
+                found = self._asking.once(key, lambda: self._read(end, backend, preprocess))
             if found is not None:
                 self._history[key] = found
                 while len(self._history) > HISTORY:

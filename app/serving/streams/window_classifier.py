@@ -15,6 +15,7 @@ from app.inference.decision import intensity
 from app.inference.manifest import Manifest
 from app.serving.engine.engine import Answer, Engine
 from app.serving.engine.together import Asked
+from app.serving.streams.same_question import SameQuestion
 
 HISTORY = 64  # windows: groups that differ in votes alone come to the same one within a frame
 
@@ -52,6 +53,7 @@ class WindowClassifier:
     def __init__(self, engine: Engine, manifest: Manifest, ring: Ring, gesture_names: Sequence[str]) -> None:
         self._engine, self._manifest, self._ring, self._names = engine, manifest, ring, gesture_names
         self._history: dict[tuple[int, str, bool], WindowResult] = {}
+        self._asking: SameQuestion[WindowResult] = SameQuestion()
 
     def classify(self, end: int, backend: str, preprocess: bool) -> WindowResult | None:
         """Return what is known of the window that ends before sample `end`; None where none is usable.
@@ -62,6 +64,12 @@ class WindowClassifier:
         found = self._history.get((end, backend, preprocess))
         if found is not None:
             return found
+        if self._engine.in_place(backend):
+            return self._classified(end, backend, preprocess)
+        key = (end, backend, preprocess)
+        return self._asking.once(key, lambda: self._classified(end, backend, preprocess))
+
+    def _classified(self, end: int, backend: str, preprocess: bool) -> WindowResult | None:
         window = self.ask(end, backend, preprocess)
         if window is None:
             return None

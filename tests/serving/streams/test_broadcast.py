@@ -155,6 +155,29 @@ def test_windows_that_are_all_spoilt_are_a_stall_and_the_next_sound_one_ends_it(
     reader.close()
 
 
+def test_an_engine_that_refuses_for_long_has_decisions_fall_to_rest_until_it_answers_again() -> None:
+    """The last gesture stood for as long as nobody answered: a hand would have stayed closed."""
+    station = Station(fails=frozenset(range(20, 60)))
+    reader = station.broadcast.join(OPTIONS)
+    station.source.window()
+    take(reader)
+    said: list[dict[str, object]] = []
+    for _ in range(4):
+        station.source.window()
+        until(lambda: said.extend(json.loads(event.body + b"}") for event, _ in reader.take(0.05)) or said)
+    until(
+        lambda: said.extend(json.loads(event.body + b"}") for event, _ in reader.take(0.05)) or len(said) > 1
+    )
+    assert said[0]["error"] == "no luck"
+    assert [one["decision_label"] for one in said if one.get("status") == "stalled"] == ["rest"]
+    station.source.window()
+    after: list[bytes] = []
+    until(lambda: after.extend(event.body for event, _ in reader.take(0.05)) or len(after) == 2)
+    assert json.loads(after[0] + b"}")["status"] == "recovered"
+    assert sample_index(after[1]) == 60
+    reader.close()
+
+
 def test_a_few_spoilt_windows_are_no_stall() -> None:
     station = Station()
     station.spoilt.update((20, 30))  # 0.2 s of signal

@@ -70,7 +70,11 @@ def calls_of(source: Source, monkeypatch: pytest.MonkeyPatch) -> list[int]:
         calls.append(1)
         return infer(*args, **more)
 
-    monkeypatch.setattr(source.classifier, "_engine", SimpleNamespace(infer=counted))
+    monkeypatch.setattr(
+        source.classifier,
+        "_engine",
+        SimpleNamespace(infer=counted, in_place=source.classifier._engine.in_place),
+    )
     return calls
 
 
