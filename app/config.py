@@ -17,9 +17,9 @@ from app import private_files
 from app.dotenv_file import names_in
 from app.errors import ConfigError
 from app.keys import Key, Keyring, read_file
-from app.variables import BACKENDS, VARIABLES, EmgMode
+from app.variables import BACKENDS, REMOTE, VARIABLES, EmgMode
 
-__all__ = ["BACKENDS", "VARIABLES", "EmgMode", "Settings", "expect_alone", "refuse_open_door"]
+__all__ = ["BACKENDS", "REMOTE", "VARIABLES", "EmgMode", "Settings", "expect_alone", "refuse_open_door"]
 
 ROOT = Path(__file__).resolve().parent.parent
 DOTENV = ROOT / ".env"
@@ -68,6 +68,9 @@ class Settings:
     mains_hz: float | None = 50.0  # None: no notch
     backends: tuple[str, ...] = ("tensorrt", "onnxruntime", "pytorch")  # best first
     onnx_precision: str | None = None  # of ONNX Runtime's graph; None: int8 where the model has it
+    oip_url: str | None = None  # of the fleet that the backend `remote` asks
+    oip_timeout_s: float = 0.05  # of one call of it
+    oip_header: tuple[str, str] | None = None  # that goes with each
     max_models: int = 32  # open at a time, in one worker
     tensorrt_engine: Path | None = None  # a plan; None: the model's own in instance/engines
     max_streams: int = 1600  # 0.8 of gunicorn's worker_connections, so that /health always gets through
@@ -114,6 +117,7 @@ class Settings:
                 f"EMG_MAX_BODY={self.max_body} is more than EMG_BODY_BUDGET={self.body_budget} MiB: the largest body "
                 "must fit into what all bodies may hold together"
             )
+        self._expect_fleet()
         Keyring(self.api_keys)  # refuses two of one name
         if self.profile is not None and self.emg_mode is EmgMode.PUSH:
             raise ConfigError(
@@ -137,6 +141,24 @@ class Settings:
                 names = " or ".join(mode.value for mode in modes)
                 raise ConfigError(
                     f"{name}={text} is for EMG_MODE={names} only, but EMG_MODE is {self.emg_mode.value}"
+                )
+
+    def _expect_fleet(self) -> None:
+        """See that there is a fleet where one is to be asked, and that it is asked where there is one."""
+        asked = REMOTE in self.backends
+        if asked and self.oip_url is None:
+            raise ConfigError(
+                "EMG_BACKENDS names remote, and EMG_OIP_URL is empty: name the fleet, such as http://triton:8000, "
+                "or leave remote out"
+            )
+        for name, value in (
+            ("EMG_OIP_URL", self.oip_url),
+            ("EMG_OIP_HEADER", self.oip_header),
+        ):
+            if value is not None and not asked:
+                raise ConfigError(
+                    f"{name} is set, and EMG_BACKENDS={','.join(self.backends)} does not ask the fleet: put remote "
+                    "into it, such as EMG_BACKENDS=remote,onnxruntime"
                 )
 
     @property

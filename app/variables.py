@@ -13,11 +13,13 @@ from urllib.parse import urlsplit
 from environs import Env, EnvError
 
 from app.errors import ConfigError
+from app.fleet_address import parse_address, parse_header
 from app.keys import Key
 from app.keys import parse as parse_key
 
 OTB_PROBES = ("muovi", "muovi+", "sessantaquattro", "sessantaquattro+")
-BACKENDS = ("tensorrt", "onnxruntime", "pytorch")
+BACKENDS = ("tensorrt", "onnxruntime", "pytorch")  # of this machine
+REMOTE = "remote"  # the backend that is a fleet
 MAX_BATCH = 256  # windows of one request
 MAX_CHANNELS = 1024  # of a source
 MAX_RATE_HZ = 100_000  # of a source
@@ -37,6 +39,9 @@ class EmgMode(str, Enum):
     OTB = "otb"  # a probe of OT Bioelettronica
 
 
+SECRETS = ("EMG_OIP_HEADER",)  # never shown, not even where they are wrong
+
+
 class Variable(NamedTuple):
     """One environment variable. The tables of docs/settings.md are checked against these."""
 
@@ -54,7 +59,7 @@ class Variable(NamedTuple):
         try:
             return self.parse(env, self.name)
         except (EnvError, ValueError):
-            value = _masked(env.str(self.name))
+            value = "***" if self.name in SECRETS else _masked(env.str(self.name))
             raise ConfigError(f"{self.name}={value!r} is not allowed: {self.allowed}") from None
 
 
@@ -123,7 +128,7 @@ def _speed(env: Env, name: str) -> float | None:
 
 def _backends(env: Env, name: str) -> tuple[str, ...]:
     names = tuple(part.strip().lower() for part in env.str(name).split(","))
-    if not set(names) <= set(BACKENDS) or len(set(names)) != len(names):
+    if not set(names) <= {REMOTE, *BACKENDS} or len(set(names)) != len(names):
         raise ValueError
     return names
 
@@ -132,6 +137,16 @@ def _redis_url(env: Env, name: str) -> str:
     value = _matching(r"(rediss?|unix)://.+")(env, name)
     _ = urlsplit(value).port  # raises ValueError, as the client of Redis would with a traceback
     return value
+
+
+def _oip_url(env: Env, name: str) -> str:
+    value: str = env.str(name).strip()
+    parse_address(value)
+    return value
+
+
+def _header(env: Env, name: str) -> tuple[str, str]:
+    return parse_header(env.str(name))
 
 
 def _host_port(env: Env, name: str) -> tuple[str, int]:
@@ -276,8 +291,18 @@ VARIABLES = (
         "EMG_FS", "sampling_rate", _source_rate, f"a sampling rate in Hz above 0, at most {MAX_RATE_HZ}"
     ),
     Variable("EMG_MAINS", "mains_hz", _mains, "50, 60 or off"),
-    Variable("EMG_BACKENDS", "backends", _backends, f"a comma-separated choice of {', '.join(BACKENDS)}"),
+    Variable(
+        "EMG_BACKENDS", "backends", _backends, f"a comma-separated choice of {', '.join((REMOTE, *BACKENDS))}"
+    ),
     Variable("EMG_PRECISION", "onnx_precision", _one_of("int8", "fp16", "fp32"), "int8, fp16 or fp32"),
+    Variable(
+        "EMG_OIP_URL",
+        "oip_url",
+        _oip_url,
+        "the address of a server of the Open Inference Protocol, such as http://triton:8000, without user and query",
+    ),
+    Variable("EMG_OIP_TIMEOUT", "oip_timeout_s", _positive_float, "seconds above 0, such as 0.05"),
+    Variable("EMG_OIP_HEADER", "oip_header", _header, "a header, such as Authorization: Bearer ..."),
     Variable("EMG_MAX_MODELS", "max_models", _positive_int, "a whole number above 0"),
     Variable("TENSORRT_ENGINE", "tensorrt_engine", _path, "the path of a plan, made by `flask engine build`"),
     Variable("EMG_MAX_STREAMS", "max_streams", _positive_int, "a whole number above 0"),

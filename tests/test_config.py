@@ -6,6 +6,7 @@ import pytest
 
 from app.config import ROOT, EmgMode, Settings, expect_alone, refuse_open_door
 from app.errors import ConfigError
+from app.fleet_address import parse_address
 
 
 @pytest.fixture(autouse=True)
@@ -46,6 +47,14 @@ def test_mains_can_be_off(monkeypatch: pytest.MonkeyPatch) -> None:
         ("EMG_MAINS", "55", "50, 60 or off"),
         ("EMG_BACKENDS", "pytorch,tpu", "pytorch"),
         ("EMG_BACKENDS", "pytorch,pytorch", "pytorch"),
+        ("EMG_OIP_URL", "triton:8000", "such as http://triton:8000"),
+        ("EMG_OIP_URL", "grpc://triton:8001", "such as http://triton:8000"),
+        ("EMG_OIP_URL", "http://", "such as http://triton:8000"),
+        ("EMG_OIP_URL", "http://triton:99999", "such as http://triton:8000"),
+        ("EMG_OIP_URL", "http://triton:0", "such as http://triton:8000"),
+        ("EMG_OIP_URL", "http://triton:8000/?model=a", "without user and query"),
+        ("EMG_OIP_URL", "http://[::1", "such as http://triton:8000"),
+        ("EMG_OIP_TIMEOUT", "0", "seconds above 0"),
         ("EMG_LOG_LEVEL", "loud", "warning"),
         ("EMG_MAX_BODY", "0", "above 0"),
         ("EMG_SPEED", "0", "max"),
@@ -97,6 +106,52 @@ def test_a_mistyped_url_is_named_without_its_password(
         Settings.from_env(dotenv=None)
     assert f"EMG_REDIS_URL='{shown}'" in str(error.value)
     assert "hush" not in str(error.value)
+
+
+def test_the_address_of_a_fleet_that_has_a_password_is_named_without_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("EMG_OIP_URL", "http://lab:hush@triton:8000")
+    with pytest.raises(ConfigError, match="without user and query") as error:
+        Settings.from_env(dotenv=None)
+    assert "hush" not in str(error.value)
+
+
+def test_a_header_for_the_fleet_is_never_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMG_OIP_HEADER", "hush hush")
+    with pytest.raises(ConfigError, match="EMG_OIP_HEADER='\\*\\*\\*' is not allowed: a header"):
+        Settings.from_env(dotenv=None)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("EMG_BACKENDS", "remote,onnxruntime", "EMG_BACKENDS names remote, and EMG_OIP_URL is empty"),
+        ("EMG_OIP_URL", "http://triton:8000", "EMG_OIP_URL is set, and EMG_BACKENDS=tensorrt,"),
+        ("EMG_OIP_HEADER", "X-API-Key: 1", "EMG_OIP_HEADER is set, and EMG_BACKENDS="),
+    ],
+)
+def test_a_fleet_is_both_named_and_asked_or_neither(
+    name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError) as error:
+        Settings.from_env(dotenv=None)
+    assert str(error.value).startswith(said)
+
+
+@pytest.mark.parametrize(
+    ("url", "means"),
+    [
+        ("http://triton", "http://triton:80"),
+        ("https://models.example", "https://models.example:443"),
+        ("http://triton:8000/", "http://triton:8000"),
+        ("http://gate:8080/serving/lab/v2/", "http://gate:8080/serving/lab"),
+        ("http://[::1]:8000/v2", "http://[::1]:8000"),
+    ],
+)
+def test_the_address_of_a_fleet_may_have_a_path_in_front_of_v2(url: str, means: str) -> None:
+    assert str(parse_address(url)) == means
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""How each backend is opened for a model, best first, each checked against the reference before it is used."""
+"""How each backend is opened for a model, each checked against the reference before it is used."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from app.errors import BackendUnavailableError
 from app.inference.artefact import Artefact
 from app.inference.manifest import FOREIGN
 from app.inference.parity import PreciseBackend, checked
+from app.inference.remote.target import NAME, Target
 
 log = logging.getLogger(__name__)
 
@@ -17,7 +18,12 @@ OpenBackend = Callable[[], PreciseBackend]
 
 
 def openers(
-    artefact: Artefact, plan: Path, *, onnx_precision: str = "fp32", or_fp32: bool = False
+    artefact: Artefact,
+    plan: Path,
+    *,
+    onnx_precision: str = "fp32",
+    or_fp32: bool = False,
+    target: Target | None = None,
 ) -> dict[str, OpenBackend]:
     """By name; call one on the thread that will use the backend.
 
@@ -26,7 +32,22 @@ def openers(
         plan: TensorRT's plan file, or a folder in which the model's plan is looked for.
         onnx_precision: of the graph that ONNX Runtime runs.
         or_fp32: whether fp32 takes the place of a graph that answers otherwise; the log says so, and why.
+        target: the model in a fleet, where one is to be asked.
     """
+    here = _here(artefact, plan, onnx_precision, or_fp32)
+    if target is None:
+        return here
+
+    def remote() -> PreciseBackend:
+        from app.inference.remote.backend import RemoteBackend
+
+        return RemoteBackend.open(artefact, target)  # which it checks by itself, again and again
+
+    return {NAME: remote, **here}
+
+
+def _here(artefact: Artefact, plan: Path, onnx_precision: str, or_fp32: bool) -> dict[str, OpenBackend]:
+    """Return those of this machine."""
     if artefact.manifest.architecture == FOREIGN:
         return _foreign(artefact)
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from app.errors import BackendUnavailableError
 from app.inference.artefact import Artefact
-from app.inference.backend import Backend, Batch
+from app.inference.backend import Backend, Batch, Logits
 from app.inference.foreign.golden import RawBackend, expect_agreement
 from app.inference.manifest import FOREIGN, Manifest
 from app.inference.prediction import Floats, softmax
@@ -73,14 +74,18 @@ def compare(backend: PreciseBackend, artefact: Artefact) -> Parity:
     """Run the fixed windows through a backend and the reference."""
     windows = fixed_windows(artefact.manifest)
     expected = reference_logits(artefact, windows)
-    logits = backend.infer(windows).logits
-    spiking = artefact.manifest.architecture == "spiking_tcn"
-    allowed = (SPIKE_PROBABILITY_ALLOWED if spiking else PROBABILITY_ALLOWED)[backend.precision]
+    return compare_logits(backend.infer(windows).logits, expected, backend.precision, artefact.manifest)
+
+
+def compare_logits(logits: Logits, expected: npt.NDArray[Any], precision: str, manifest: Manifest) -> Parity:
+    """Return how logits compare with those of the reference, both (windows, classes)."""
+    spiking = manifest.architecture == "spiking_tcn"
+    allowed = (SPIKE_PROBABILITY_ALLOWED if spiking else PROBABILITY_ALLOWED)[precision]
     probabilities = softmax(expected.astype(np.float32))
     turned = logits.argmax(1) != expected.argmax(1)
     return Parity(
         difference=float(np.abs(logits - expected).max() / np.abs(expected).max()),
-        allowed=(SPIKE_ALLOWED if spiking else ALLOWED)[backend.precision],
+        allowed=(SPIKE_ALLOWED if spiking else ALLOWED)[precision],
         probability=float(np.abs(softmax(logits) - probabilities).max()),
         probability_allowed=allowed,
         turned=int((turned & (_lead(probabilities) > allowed)).sum()),
@@ -109,12 +114,12 @@ def checked(backend: B, artefact: Artefact) -> B:
     except Exception:
         backend.close()
         raise
-    figures = _figures(found, backend.precision)
+    said = figures(found, backend.precision, WINDOWS)
     if not found.holds:
         backend.close()
-        reason = f"its answers differ from the reference of {artefact.manifest.name} by {figures}"
+        reason = f"its answers differ from the reference of {artefact.manifest.name} by {said}"
         raise BackendUnavailableError(backend.name, reason, _cure(backend.name, artefact.manifest.name))
-    log.info("%s answers as the reference: it differs by %s", backend.name, figures)
+    log.info("%s answers as the reference: it differs by %s", backend.name, said)
     return backend
 
 
@@ -128,13 +133,14 @@ def _as_its_author(backend: B, artefact: Artefact) -> B:
     return backend
 
 
-def _figures(found: Parity, precision: str) -> str:
+def figures(found: Parity, precision: str, windows: int) -> str:
+    """Return in words by how much the answers to so many windows differ."""
     told = (
         f"{found.difference:.2g} of the largest logit, {precision} allows {found.allowed:g}; "
         f"{found.probability:.2g} of a probability, {precision} allows {found.probability_allowed:g}"
     )
     if found.turned:
-        told += f"; another prediction in {found.turned} of {WINDOWS} windows, where the reference is sure"
+        told += f"; another prediction in {found.turned} of {windows} windows, where the reference is sure"
     return told
 
 

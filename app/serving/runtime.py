@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
-from app.config import BACKENDS, Settings
+from app.config import BACKENDS, REMOTE, Settings
 from app.emg.description import describe_source
 from app.errors import NotReadyError
 from app.inference.artefact import Artefact
@@ -104,7 +104,7 @@ class Runtime:
         self.exports = ExportQuota(
             self.stats.callers, self.settings.max_exports, self.settings.max_exports_per_key
         )
-        self.engine.meter = self.metrics.engine
+        self.engine.meter, self.engine.fleet = self.metrics.engine, self.metrics.fleet
         if self.artefact is not None:
             self.engine.of_model = self.metrics.model(self.artefact.path.name)
         if (
@@ -203,7 +203,7 @@ class Runtime:
         return self.hub_monitor.cpu
 
     def backends(self) -> dict[str, BackendState]:
-        """Every backend there is, chosen by the operator or not."""
+        """Every backend there is, chosen by the operator or not; a fleet only where one is."""
         left_out = BackendState(
             available=False, reason="it is not among EMG_BACKENDS", cure="Name it in EMG_BACKENDS"
         )
@@ -211,7 +211,8 @@ class Runtime:
             left_out = BackendState(
                 available=False, reason="there is no model to run", cure="Name one in EMG_MODEL"
             )
-        return {name: self.engine.backends.states.get(name, left_out) for name in BACKENDS}
+        fleet = (REMOTE,) if REMOTE in self.settings.backends else ()
+        return {name: self.engine.backends.states.get(name, left_out) for name in (*fleet, *BACKENDS)}
 
     def output_states(self) -> dict[str, OutputState]:
         """Return the ways out that the operator asked for, by name; empty where there are none."""
@@ -236,6 +237,8 @@ class Runtime:
             reasons.append(self.watchdog.hung)
         if self.artefact is not None and not self.engine.backends.ready:
             reasons.append("the engine is not open")
+        elif self.engine.backends.trouble is not None:
+            reasons.append(self.engine.backends.trouble)
         return reasons
 
     def decision_delay_ms(self, options: StreamOptions, use: ModelUse | None = None) -> float | None:
@@ -319,11 +322,20 @@ class Runtime:
         self._tell_hung()
         self.source_models.tick()
         self.trainings.tick()
+        for one in self.open_models:
+            one.engine.backends.tick()
+        self._note_fleet()
         self.metrics.open_models.note({one.name: one.grew for one in self.open_models})
         for pipeline in self.pipelines:
             pipeline.named.tidy()
         if self.own is not None:
             self.own.tick()
+
+    def _note_fleet(self) -> None:
+        """Have the other workers' metrics know for how many models a fleet is in trouble here."""
+        if REMOTE in self.settings.backends:
+            far = [one for model in self.open_models for one in model.engine.backends.elsewhere.values()]
+            self.metrics.fleet.note(sum(one.trouble is not None for one in far))
 
     def _leaving(self) -> str | None:
         """Return why this worker takes no streams any more; None while it does."""

@@ -6,6 +6,7 @@ import json
 import select
 import socket
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from tests.server.live import LATE_S, request
@@ -14,15 +15,17 @@ Json = dict[str, Any]
 
 
 class Crowd:
-    """`count` connections with a stream each, of the same options; whole after `close`."""
+    """`count` connections with a stream each, of the same options but for `of`(number); whole after `close`."""
 
-    def __init__(self, port: int, count: int, **options: Any) -> None:
+    def __init__(
+        self, port: int, count: int, of: Callable[[int], Json] = lambda number: {}, **options: Any
+    ) -> None:
         self._poll = select.epoll()
         self._bytes: dict[int, bytearray] = {}
         self._sockets: dict[int, socket.socket] = {}
         self.lost = 0  # connections that the server ended
-        for _ in range(count):
-            self._connect(port, options)
+        for number in range(count):
+            self._connect(port, {**options, **of(number)})
         self._closed = False
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()

@@ -76,9 +76,11 @@ class Live:
 
 
 @contextmanager
-def gunicorn(folder: Path, prefix: tuple[str, ...] = (), **settings: str) -> Iterator[Live]:
-    """The server as `make serve` runs it, with one backend so that it starts soon."""
-    port = free_port()
+def gunicorn(
+    folder: Path, prefix: tuple[str, ...] = (), port: int | None = None, awaited: bool = True, **settings: str
+) -> Iterator[Live]:
+    """The server as `make serve` runs it, with one backend so that it starts soon; `awaited`: until it is ready."""
+    port = port or free_port()
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("EMG_", "WEB_CONCURRENCY"))}
     env = {**kept, "EMG_BIND": f"127.0.0.1:{port}", "EMG_BACKENDS": "onnxruntime", **settings}
     command = [*prefix, sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
@@ -87,7 +89,7 @@ def gunicorn(folder: Path, prefix: tuple[str, ...] = (), **settings: str) -> Ite
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT)
     live = Live(port, process, log_file)
     try:
-        if not prefix:
+        if not prefix and awaited:
             until(lambda: live.ready() or process.poll() is not None, START_S, START_POLL_S)
             assert process.poll() is None, live.log
         yield live

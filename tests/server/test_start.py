@@ -31,6 +31,14 @@ MISTAKES = {
         {"EMG_MAX_BODY": "2000000", "EMG_BODY_BUDGET": "1"},
         ["EMG_MAX_BODY=2000000", "EMG_BODY_BUDGET=1"],
     ),
+    "no address of a fleet": (
+        {"EMG_BACKENDS": "remote,onnxruntime", "EMG_OIP_URL": "triton"},
+        ["EMG_OIP_URL='triton' is not allowed", "such as http://triton:8000"],
+    ),
+    "a fleet without an address": (
+        {"EMG_BACKENDS": "remote,onnxruntime"},
+        ["EMG_BACKENDS names remote", "EMG_OIP_URL is empty"],
+    ),
     "window no number": ({"EMG_WIN": "big"}, ["EMG_WIN", "big", "whole number"]),
     "window of another model": ({"EMG_WIN": "40"}, ["EMG_WIN=40", "200", "EMG_MODEL"]),
     "rate of another model": ({"EMG_FS": "200"}, ["EMG_FS=200", "2000", "EMG_MODEL"]),

@@ -83,7 +83,7 @@ def hand_model(name: str, *classes: str) -> Artefact:
 def open_model(model: Artefact) -> OpenModel:
     """The same, as if it ran."""
     states = {"fake": SimpleNamespace(available=True)}
-    return OpenModel(model, SimpleNamespace(backends=SimpleNamespace(states=states)))  # type: ignore[arg-type]  # an engine by what is asked of it
+    return OpenModel(model, SimpleNamespace(backends=SimpleNamespace(known=states)))  # type: ignore[arg-type]  # an engine by what is asked of it
 
 
 TINY = hand_model("tiny", "rest", "fist")

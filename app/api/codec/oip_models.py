@@ -48,6 +48,18 @@ def preprocess_of(asked: OipRequest) -> bool:
     return value
 
 
+def remote_of(asked: OipRequest) -> bool:
+    """Return whether a fleet of ours may be asked in turn; a server of ours that asks another says that it may not.
+
+    Raises:
+        DataError: it says neither.
+    """
+    value = asked.parameters.get("remote", True)
+    if not isinstance(value, bool):
+        raise DataError("remote of the request must be true or false")
+    return value
+
+
 def outputs_of(answer: Answer, manifest: Manifest) -> list[OutputTensor]:
     """Return all that a model told of the windows, in the order of its description."""
     told = answer.told

@@ -38,5 +38,5 @@ def benchmark() -> dict[str, Any]:
     found = runtime.benchmark.run(names, job.num_iterations, wanted=lambda: not wire.gone)
     return {
         name: None if latency is None else {k: round(v, 4) for k, v in asdict(latency).items()}
-        for name, latency in ((name, found.get(name)) for name in ORDER)
+        for name, latency in {**dict.fromkeys(ORDER), **found}.items()
     }

@@ -23,6 +23,7 @@ from prometheus_client.registry import Collector
 
 from app.api.access.access import READ, needs
 from app.api.context import current_runtime
+from app.config import REMOTE
 from app.serving.counters.histograms import OTHER, BucketHistogram
 from app.serving.counters.model_table import MODEL_S
 from app.serving.counters.shared_metrics import SharedMetrics
@@ -59,6 +60,8 @@ class Families(Collector):
         yield from self._server()
         yield from self._requests()
         yield from self._engine()
+        if REMOTE in self._runtime.settings.backends:
+            yield from self._fleet()
         yield from self._models()
         yield from self._streams()
         yield from self._sources()
@@ -109,6 +112,24 @@ class Families(Collector):
             failed.add_metric((name,), row.failed)
             hung.add_metric((name,), row.hung)
         yield from (latency, wait, batch, failed, hung)
+
+    def _fleet(self) -> Iterator[Metric]:
+        counts = self._runtime.metrics.fleets()
+        yield GaugeMetricFamily(
+            "myostream_remote_trouble",
+            "Open models for which a worker cannot ask the fleet now",
+            counts.trouble,
+        )
+        yield CounterMetricFamily(
+            "myostream_remote_late",
+            "Questions to the fleet that were not answered in EMG_OIP_TIMEOUT",
+            counts.late,
+        )
+        yield CounterMetricFamily(
+            "myostream_remote_passed_on",
+            "Questions to the fleet that another backend was asked in its place",
+            counts.passed_on,
+        )
 
     def _models(self) -> Iterator[Metric]:
         by, found = ("model",), self._runtime.metrics.models()

@@ -18,6 +18,7 @@ from app.api.codec.oip_models import (
     input_of,
     outputs_of,
     preprocess_of,
+    remote_of,
 )
 from app.api.context import current_runtime
 from app.api.errors import PROBLEM, RETRY_S
@@ -262,7 +263,12 @@ def _inferred(name: str) -> Response:
         manifest = model.manifest
         windows = as_windows(input_of(asked), InferJob(), manifest, runtime.settings.max_batch)
         wire = ClientSocket(request.environ)
-        answer = model.engine.infer(windows, preprocess=preprocess_of(asked), wanted=lambda: not wire.gone)
+        answer = model.engine.infer(
+            windows,
+            preprocess=preprocess_of(asked),
+            backend=None if remote_of(asked) else model.engine.backends.here,
+            wanted=lambda: not wire.gone,
+        )
     runtime.engine.thread.breathe()
     chosen = choose(asked, outputs_of(answer, manifest))
     content, head = write_answer(

@@ -10,7 +10,7 @@ from marshmallow.validate import Length
 from app.api.schemas.fields import Choices, Emg, Flag, Whole, about
 from app.api.schemas.model_field import model_field
 from app.api.schemas.params import BenchmarkJob, InferJob
-from app.config import BACKENDS
+from app.config import BACKENDS, REMOTE
 from app.inference.manifest import MAX_CHANNELS, MAX_LENGTH, MAX_STEPS
 from app.variables import MAX_BATCH
 
@@ -77,6 +77,7 @@ class BenchmarkSchema(Schema):
         1, MAX_ITERATIONS, load_default=1000, **about("Inferences of one window, for each backend")
     )
     backends = Choices(
+        REMOTE,
         *BACKENDS,
         load_default=None,
         **about("With commas between; opened where they are not yet. By default those that are open"),
@@ -157,3 +158,4 @@ class BenchmarkResultSchema(Schema):
     pytorch = fields.Nested(LatencySchema, required=True, allow_none=True)
     tensorrt = fields.Nested(LatencySchema, required=True, allow_none=True)
     onnxruntime = fields.Nested(LatencySchema, required=True, allow_none=True)
+    remote = fields.Nested(LatencySchema, allow_none=True, **about("Only where it was measured"))

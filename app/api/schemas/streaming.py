@@ -11,7 +11,7 @@ from app.api.schemas.fields import Choice, Flag, Number, Whole, about
 from app.api.schemas.health import SourceHealthSchema
 from app.api.schemas.model_field import model_field
 from app.api.schemas.params import StreamJob
-from app.config import BACKENDS
+from app.config import BACKENDS, REMOTE
 from app.inference.decision_rule import MAX_VOTES
 
 MAX_DURATION_S = 7 * 24 * 3600.0
@@ -47,6 +47,7 @@ class StreamSchema(Schema):
     )
     preprocess = Flag(load_default=True, **about("Normalise with the model's statistics"))
     backend = Choice(
+        REMOTE,
         *BACKENDS,
         allow_none=True,
         load_default=None,

@@ -12,6 +12,7 @@ from array import array
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from app.serving.counters.fleet_meter import FleetCounts, FleetMeter, counts_of
 from app.serving.counters.histograms import BucketHistogram, Table
 from app.serving.counters.model_table import MODEL_WIDTH, ModelMeter, ModelRow, ModelTable, forget_open
 from app.serving.counters.slot import (
@@ -38,7 +39,7 @@ METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
 def forget_worker(memory: mmap.mmap, slot: int) -> None:
     """Set a dead worker's live counters to zero; what it did stays counted."""
     dead = Slot.all_of(memory)[slot]
-    dead.clear("alive", "sources")
+    dead.clear("alive", "sources", "fleet_trouble")
     for _, row in _outputs(dead):
         OutputRow(row).became("closed")
     forget_open(_models(dead))
@@ -147,6 +148,7 @@ class SharedMetrics:
         self.open_models = ModelTable(_models(self._own))
         self._lag = BucketHistogram(LAG_S, self._own.doubles("hub_lag"))
         self.engine = EngineMeter(_engines(self._own))
+        self.fleet = FleetMeter(self._own)
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """One answer: its status, and the time until it was there."""
@@ -197,6 +199,10 @@ class SharedMetrics:
         return {
             name: EngineRow(row) for name, row in _added([_engines(slot) for slot in self._slots]).items()
         }
+
+    def fleets(self) -> FleetCounts:
+        """What became of questions to a fleet."""
+        return counts_of(self._slots)
 
     def model(self, name: str) -> ModelMeter:
         """Where this worker counts the calls of that model."""

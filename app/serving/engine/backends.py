@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 from app.errors import BackendUnavailableError, MyostreamError, NotReadyError
 from app.inference.backend import Backend
+from app.serving.engine.elsewhere import Elsewhere
 from app.serving.process.native_thread import NativeThread, native_thread
 
 log = logging.getLogger(__name__)
@@ -51,8 +52,9 @@ class Backends:
     openers: Mapping[str, BackendOpener]  # best first
     thread: NativeThread
     try_out: Callable[[str, Backend], None]
-    states: dict[str, BackendState] = field(default_factory=dict)
+    known: dict[str, BackendState] = field(default_factory=dict)  # what came of opening it
     opened: dict[str, Backend] = field(default_factory=dict)
+    elsewhere: dict[str, Elsewhere] = field(default_factory=dict)  # those of `opened` that may come and go
     opening: dict[int, tuple[str, float]] = field(default_factory=dict)
     told: dict[str, str] = field(default_factory=dict)  # why one cannot be used, as the log has it
     _closed: bool = False
@@ -68,19 +70,61 @@ class Backends:
         """
         for name, opener in self.openers.items():
             if opener.lazy:
-                self.states[name] = BackendState(available=True, reason="opens when first asked for")
+                self.known[name] = BackendState(available=True, reason="opens when first asked for")
             else:
                 self._open(name, beside and opener.anywhere)
         if not self.opened:
             for name in [name for name, opener in self.openers.items() if opener.lazy]:
                 self._open_late(name) if beside else self._open(name)
         if self.openers and not self.opened:
-            reasons = "; ".join(f"{name}: {state.reason}" for name, state in self.states.items())
+            reasons = "; ".join(f"{name}: {state.reason}" for name, state in self.known.items())
             raise BackendUnavailableError("no backend", reasons, "Choose another with EMG_BACKENDS")
+
+    @property
+    def states(self) -> dict[str, BackendState]:
+        """Return what is known of each, now."""
+        gone = {name: one for name, one in self.elsewhere.items() if one.trouble is not None}
+        now = {
+            name: BackendState(available=False, reason=one.trouble, cure=one.cure)
+            for name, one in gone.items()
+        }
+        return {**self.known, **now} if now else self.known
 
     @property
     def ready(self) -> bool:
         return bool(self.opened) and not self._closed
+
+    @property
+    def trouble(self) -> str | None:
+        """Return why none of those that are open can answer now; None where one can."""
+        gone = [f"{name}: {one.trouble}" for name, one in self.elsewhere.items() if one.trouble is not None]
+        return "; ".join(gone) if self.opened and len(gone) == len(self.opened) else None
+
+    @property
+    def default(self) -> str:
+        """What answers who names none: the best, and where that is elsewhere behind it those that take its place."""
+        best = self.best
+        return best if best not in self.elsewhere else ",".join(self._from(best))
+
+    @property
+    def here(self) -> str:
+        """The best of this machine.
+
+        Raises:
+            BackendUnavailableError: there is none.
+        """
+        found = next(
+            (name for name in self.openers if name in self.opened and name not in self.elsewhere), None
+        )
+        if found is None:
+            cure = "Name one in its EMG_BACKENDS, such as onnxruntime"
+            raise BackendUnavailableError("a backend of this server's own", "all of it is elsewhere", cure)
+        return found
+
+    def _from(self, first: str) -> list[str]:
+        """Return the names of those that may answer, from that one on."""
+        names = list(self.openers)
+        return [name for name in names[names.index(first) :] if self.known[name].available]
 
     @property
     def best(self) -> str:
@@ -97,9 +141,9 @@ class Backends:
         if not self.ready:
             raise NotReadyError("the engine is closed")
         name = backend or self.best
-        if name not in self.opened and name in self.openers and self.states[name].available:
+        if name not in self.opened and name in self.openers and self.known[name].available:
             self._open_late(name)  # a lazy one; one that has failed once is not tried at every request
-        if name not in self.opened:
+        if name not in self.opened or (backend is not None and self._gone(name)):
             state = self.states.get(name) or BackendState(
                 available=False,
                 reason="it is not among this server's EMG_BACKENDS",
@@ -111,7 +155,8 @@ class Backends:
     def for_stream(self, backend: str | None, use_tensorrt: bool) -> str:
         """Return the one a stream runs on: the one named, or else the best; without TensorRT if so asked.
 
-        Empty where there is none at all, as without a model.
+        Several, with commas between, where the best is elsewhere: the first of them that can answer does. Empty where
+        there is none at all, as without a model.
 
         Raises:
             BackendUnavailableError: the one named cannot be used, with reason and cure.
@@ -120,10 +165,21 @@ class Backends:
             return ""
         if backend is not None:
             return self.named(backend)
+        if self.best in self.elsewhere:
+            names = [name for name in self._from(self.best) if use_tensorrt or name != "tensorrt"]
+            return ",".join(names)
         if use_tensorrt or self.best != "tensorrt":
             return self.best
         others = [name for name, state in self.states.items() if state.available and name != "tensorrt"]
         return self.named(others[0] if others else "onnxruntime")
+
+    def _gone(self, name: str) -> bool:
+        return name in self.elsewhere and self.elsewhere[name].trouble is not None
+
+    def tick(self) -> None:
+        """Have those elsewhere tried that are gone, and may be back. Does not wait."""
+        for one in self.elsewhere.values():
+            one.tick()
 
     def close(self) -> bool:
         """Close them on their own thread; False when that was done before."""
@@ -142,7 +198,7 @@ class Backends:
         """Open a lazy one, so far as it allows beside the engine's thread: streams go on meanwhile."""
         with self._one_at_a_time:
             prepare = self.openers[name].prepare
-            if name in self.opened or not self.states[name].available:
+            if name in self.opened or not self.known[name].available:
                 return  # another caller has opened it, or tried to
             opened: list[Backend] = []
             if prepare is None or not self._beside(name, lambda: self._open_prepared(name, prepare, opened)):
@@ -155,7 +211,7 @@ class Backends:
         thread, done = native_thread(), list[bool]()
         if not thread.run(lambda: done.append(self._guarded(name, open_it)), OPEN_S):
             reason = f"it was not open after {OPEN_S:g} s"  # the thread is left to itself
-            self.states[name] = BackendState(available=False, reason=reason, cure="Restart the server")
+            self.known[name] = BackendState(available=False, reason=reason, cure="Restart the server")
             log.error("%s: %s", name, reason)
             return True
         thread.close()
@@ -175,7 +231,9 @@ class Backends:
             backend.close()
             raise NotReadyError("the engine is closed")
         self.opened[name] = backend
-        self.states[name] = BackendState(available=True)
+        if isinstance(backend, Elsewhere):
+            self.elsewhere[name] = backend
+        self.known[name] = BackendState(available=True)
 
     def _open(self, name: str, beside: bool = False) -> None:
         opened: list[Backend] = []
@@ -204,14 +262,14 @@ class Backends:
         try:
             return open_it()
         except BackendUnavailableError as error:
-            self.states[name] = BackendState(available=False, reason=error.reason, cure=error.cure)
+            self.known[name] = BackendState(available=False, reason=error.reason, cure=error.cure)
             if self.told.get(name) != error.reason:  # what is missing on the machine is so for every model
                 self.told[name] = error.reason
                 log.warning("%s", error)
         except MyostreamError as error:
-            self.states[name] = BackendState(available=False, reason=str(error))
+            self.known[name] = BackendState(available=False, reason=str(error))
             log.warning("%s: %s", name, error)
         except Exception as error:  # a vendor's library may raise anything; the other backends still serve
-            self.states[name] = BackendState(available=False, reason=f"{type(error).__name__}: {error}")
+            self.known[name] = BackendState(available=False, reason=f"{type(error).__name__}: {error}")
             log.exception("%s did not open", name)
         return True

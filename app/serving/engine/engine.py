@@ -18,12 +18,13 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from app.errors import NotReadyError, OverloadedError, WindowError
+from app.errors import BackendUnavailableError, NotReadyError, OverloadedError, WindowError
 from app.inference.backend import Backend, Batch, Inference, Logits
 from app.inference.history import with_history
 from app.inference.prediction import Prediction, normalise, predict
 from app.inference.values import NamedValue, Values, within
 from app.serving.engine.backends import BackendOpener, Backends
+from app.serving.engine.elsewhere import Elsewhere, FleetMeter, after, first
 from app.serving.process.native_thread import NativeThread, native_thread
 
 # A call this short is run where it is asked for, by a backend that allows it: the way to the engine thread and back
@@ -137,6 +138,7 @@ class Engine:
     thread: NativeThread = field(default_factory=native_thread)
     meter: Meter | None = None
     of_model: ModelMeter | None = None
+    fleet: FleetMeter | None = None
     backends: Backends = field(init=False)
     _queue: deque[_Request] = field(default_factory=deque)
     _inline_s: dict[str, float] = field(default_factory=dict)  # time of one window, where it is run in place
@@ -151,6 +153,7 @@ class Engine:
         engine = Engine(
             model, openers, self.max_batch, self.max_queue, self.clock, self.thread, self.meter, beside=True
         )
+        engine.fleet = self.fleet
         engine.calls, engine.backends.opening = self.calls, self.backends.opening
         engine.backends.told = self.backends.told
         return engine
@@ -169,7 +172,9 @@ class Engine:
             self.thread.close()
 
     def _try_out(self, name: str, backend: Backend) -> None:
-        """Run a real inference, and time it where that decides where it is run."""
+        """Run a real inference, and time it where that decides where it is run. What is elsewhere tries itself."""
+        if isinstance(backend, Elsewhere):
+            return
         backend.infer(np.zeros((1, self.model.reads, self.model.channels), np.float32))
         if backend.reentrant:
             self._inline_s[name] = self._time(backend)
@@ -197,6 +202,8 @@ class Engine:
         """Run windows (batch, length, channels) and wait for the answer.
 
         They may bring context in front, all the same number of samples; what the model reads beyond is their mirror.
+        `backend` may be several, with commas between: of them the first that can answer does. Without one it is the
+        best, and where that is elsewhere those behind it.
         `wanted` is asked just before: a request whose caller has left is not run.
 
         Raises:
@@ -205,9 +212,14 @@ class Engine:
             OverloadedError: the queue is full, or no answer came within `timeout_s`.
             NotReadyError: the engine is closed, or the caller has left.
         """
+        asked_at = self.clock()
+        if self.backends.elsewhere:
+            found, backend = self._elsewhere(windows, preprocess, backend, steps)
+            if found is not None:
+                return found
         self._check(windows)
         windows = with_history(windows, self.model.reads)
-        request = _Request(windows, preprocess, self.backends.named(backend), steps, self.clock(), wanted)
+        request = _Request(windows, preprocess, self.backends.named(backend), steps, asked_at, wanted)
         if self._inline_s.get(request.backend, np.inf) * len(windows) <= INLINE_S:
             self._serve([request])
             return self._answer(request)
@@ -219,9 +231,56 @@ class Engine:
             raise OverloadedError(f"the engine gave no answer within {timeout_s:g} s")
         return self._answer(request)
 
+    def _elsewhere(
+        self, windows: Batch, preprocess: bool, backend: str | None, steps: int | None
+    ) -> tuple[Answer | None, str | None]:
+        """Return the answer of a backend elsewhere, asked in the caller's thread; None, and who is to answer instead.
+
+        Raises:
+            BackendUnavailableError: that backend and no other was wanted, and cannot answer.
+            WindowError: as `infer`.
+        """
+        wanted = backend or (self.backends.default if self.backends.ready else "")
+        name, others = first(wanted), after(wanted)
+        remote = self.backends.elsewhere.get(name)
+        if remote is None:
+            return None, backend
+        ready = self.ready(windows, preprocess)
+        try:
+            found = remote.ask(ready, steps)
+        except BackendUnavailableError as error:
+            self._count_failure(name, late=getattr(error, "late", False), passed_on=bool(others))
+            if not others:
+                raise
+            return None, others
+        if found.windows:
+            if self.meter is not None:
+                self.meter.served(name, found.windows, found.latency_s, [found.wait_s])
+            if self.of_model is not None:
+                self.of_model.served(found.windows, found.latency_s)
+        inference = found.inference
+        return Answer(
+            told=self.model.told(inference.logits),
+            logits=inference.logits,
+            spikes=inference.spikes,
+            backend=name,
+            latency_ms=found.latency_s * 1e3,
+            wait_ms=found.wait_s * 1e3,
+        ), None
+
+    def _count_failure(self, name: str, *, late: bool, passed_on: bool) -> None:
+        if self.meter is not None:
+            self.meter.failed(name)
+        if self.fleet is not None:
+            self.fleet.failed(late=late, passed_on=passed_on)
+
     def inline_s(self, backend: str) -> float:
         """Return the time of one window where it is run in place; infinite where it is not."""
         return self._inline_s.get(backend, np.inf)
+
+    def in_place(self, backend: str) -> bool:
+        """Return whether one window is answered where it is asked for, before anybody else can ask."""
+        return self.inline_s(backend) <= INLINE_S
 
     def ready(self, windows: Batch, preprocess: bool) -> Batch:
         """Return windows as the backends take them: with all that the model reads, and normalised.

@@ -6,14 +6,16 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from app.config import DEFAULT_MODEL, NO_MODEL, EmgMode, Settings
+from app.config import DEFAULT_MODEL, NO_MODEL, REMOTE, EmgMode, Settings
 from app.emg.signal.rates import same_rate
 from app.errors import ConfigError
+from app.fleet_address import parse_address
 from app.inference import artefact
 from app.inference.artefact import Artefact
 from app.inference.manifest import FOREIGN, Manifest
 from app.inference.onnx_backend import GRAPHS
 from app.inference.openers import openers
+from app.inference.remote.target import Target
 from app.inference.torch_library import prepare as prepare_torch
 from app.serving.engine.backends import BackendOpener
 from app.serving.engine.engine import Engine, ModelInput
@@ -75,7 +77,11 @@ def make_engine(settings: Settings, model: Artefact, beside: Engine | None = Non
     if beside is None and settings.tensorrt_engine is not None:  # that file is of the server's own model
         plan = settings.tensorrt_engine
     found = openers(
-        model, plan, onnx_precision=_precision(settings, model), or_fp32=settings.onnx_precision is None
+        model,
+        plan,
+        onnx_precision=_precision(settings, model),
+        or_fp32=settings.onnx_precision is None,
+        target=_target(settings, model),
     )
     foreign = manifest.architecture == FOREIGN  # then nothing is imported, and /health says at once why
     # the others open at the start, before anybody streams
@@ -85,7 +91,7 @@ def make_engine(settings: Settings, model: Artefact, beside: Engine | None = Non
             found[name],
             not foreign and _is_lazy(name, settings),
             prepare.get(name),
-            anywhere=name == "onnxruntime",
+            anywhere=name in ("onnxruntime", REMOTE),
         )
         for name in settings.backends
     }
@@ -105,6 +111,29 @@ def _precision(settings: Settings, model: Artefact) -> str:
     return "int8" if GRAPHS["int8"] in model.manifest.files else "fp32"
 
 
+def _target(settings: Settings, model: Artefact) -> Target | None:
+    """Return where the fleet has that model, where one is to be asked."""
+    if settings.oip_url is None or REMOTE not in settings.backends:
+        return None
+    return Target(
+        address=parse_address(settings.oip_url),
+        model=model.path.name,
+        timeout_s=settings.oip_timeout_s,
+        precision=_remote_precision(settings, model),
+        header=settings.oip_header,
+    )
+
+
+def _remote_precision(settings: Settings, model: Artefact) -> str:
+    """Return how near a fleet has to come: as EMG_PRECISION says, else as int8 where there is such a graph, or fp16."""
+    if settings.onnx_precision is not None:
+        return settings.onnx_precision
+    return "int8" if GRAPHS["int8"] in model.manifest.files else "fp16"
+
+
 def _is_lazy(backend: str, settings: Settings) -> bool:
     """torch takes 200 MB and a second to import: where it is not the first choice, not before it is wanted."""
-    return backend == "pytorch" and settings.backends[0] != "pytorch" and find_spec("torch") is not None
+    first = next(
+        (name for name in settings.backends if name != REMOTE), None
+    )  # what answers where a fleet does not
+    return backend == "pytorch" and first != "pytorch" and find_spec("torch") is not None

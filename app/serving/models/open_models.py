@@ -52,8 +52,9 @@ class OpenModel:
 
     def backend(self, wanted: str) -> str:
         """Return the backend that a stream runs on which was opened for `wanted`: that, or the best there is here."""
-        state = self.engine.backends.states.get(wanted)
-        return wanted if state is not None and state.available else self.engine.backends.best
+        known = self.engine.backends.known
+        there = [name in known and known[name].available for name in wanted.split(",")]
+        return wanted if all(there) else self.engine.backends.default
 
 
 class OpenModels:

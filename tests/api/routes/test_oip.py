@@ -186,6 +186,7 @@ def test_errors_are_the_protocols(
         (asked(datatype="FP64", data=[1e300] * EMG.size), "NaN, infinite or absurd values"),
         ({**asked(), "outputs": [{"name": "softmax"}]}, "no output softmax"),
         ({**asked(), "parameters": {"preprocess": 1}}, "preprocess of the request"),
+        ({**asked(), "parameters": {"remote": 0}}, "remote of the request"),
     ],
 )
 def test_a_request_that_is_wrong_is_400(client: FlaskClient, body: Any, words: str) -> None:

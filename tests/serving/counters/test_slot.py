@@ -31,6 +31,8 @@ def test_no_count_has_moved_since_0_3_0() -> None:
         "replay_order": 15681,
         "replay_state": 15685,
         "wish": 15690,
+        "fleet": 15694,
+        "fleet_trouble": 15696,
         "callers": 16383,
         "reloaded": 20479,
     }

@@ -70,11 +70,11 @@ def test_the_precision_of_onnx_runtimes_graph(
     seen: list[str] = []
 
     def noted(
-        artefact: Artefact, plan: Path, *, onnx_precision: str, or_fp32: bool
+        artefact: Artefact, plan: Path, *, onnx_precision: str, or_fp32: bool, **more: Any
     ) -> dict[str, openers_module.OpenBackend]:
         seen.append(onnx_precision)
         assert or_fp32 == (asked is None), "what the operator chose is not exchanged"
-        return openers_module.openers(artefact, plan, onnx_precision=onnx_precision, or_fp32=or_fp32)
+        return openers_module.openers(artefact, plan, onnx_precision=onnx_precision, or_fp32=or_fp32, **more)
 
     monkeypatch.setattr(opening, "openers", noted)
     make_engine(Settings(instance=tmp_path, onnx_precision=asked), model)
