@@ -11,7 +11,6 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-import structlog
 
 from app import logs
 from app.config import ROOT
@@ -112,7 +111,7 @@ def test_no_key_and_no_ticket_is_ever_written(stream: io.StringIO, secret: str) 
 
 def test_what_a_request_binds_stands_in_its_own_lines_only(stream: io.StringIO) -> None:
     logs.configure("info", "json", stream)
-    structlog.contextvars.clear_contextvars()  # tests before may have made requests on this thread
+    logs.bind()  # tests before may have made requests on this thread
 
     def request(number: str) -> None:
         logs.bind(request_id=number)

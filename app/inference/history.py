@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import numpy as np
@@ -26,10 +27,13 @@ def with_history(signal: Signal, reads: int) -> Signal:
     samples = signal.shape[-2]
     if samples >= reads:
         return signal[..., samples - reads :, :]  # type: ignore[return-value]  # numpy forgets the kind
-    return signal[..., _places(samples, reads), :]  # type: ignore[return-value]  # as above
+    return signal.take(_places(samples, reads), axis=-2)  # type: ignore[return-value]  # as above
 
 
+@lru_cache(64)
 def _places(samples: int, reads: int) -> npt.NDArray[np.intp]:
     """Return which sample stands at each of the `reads` places; as np.pad(mode="symmetric"), in front only."""
     before = np.arange(samples - reads, samples) % (2 * samples)
-    return np.where(before < samples, before, 2 * samples - 1 - before)
+    places = np.where(before < samples, before, 2 * samples - 1 - before)
+    places.flags.writeable = False  # all callers share it
+    return places

@@ -54,9 +54,10 @@ def normalise(windows: npt.NDArray[Any], mean: Floats, std: Floats) -> Batch:
 
 def softmax(logits: Logits) -> Floats:
     """Probabilities (batch, classes)."""
-    below = logits - logits.max(axis=-1, keepdims=True)  # so that no exponential overflows
+    # the ufuncs' own reductions: `max` and `sum` of an array go through Python first
+    below = logits - np.maximum.reduce(logits, axis=-1, keepdims=True)  # so that no exponential overflows
     exponentials: Floats = np.exp(below, dtype=np.float32)
-    exponentials /= exponentials.sum(axis=-1, keepdims=True)
+    exponentials /= np.add.reduce(exponentials, axis=-1, keepdims=True)
     return exponentials
 
 
@@ -67,6 +68,9 @@ def predict(logits: Logits, reject_below: float | None = None) -> Prediction:
     """
     probabilities = softmax(logits)
     best = logits.argmax(axis=-1)
-    rows = np.arange(len(best))
     least = -np.inf if reject_below is None else reject_below
+    if len(best) == 1:  # nearly always; a slice is a view, and needs no places
+        here = slice(int(best[0]), int(best[0]) + 1)
+        return Prediction(best, probabilities[0, here], probabilities, logits[0, here] < least)
+    rows = np.arange(len(best))
     return Prediction(best, probabilities[rows, best], probabilities, logits[rows, best] < least)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 
 import pytest
-import structlog
 from flask.testing import FlaskClient
 
-from app import create_app
+from app import create_app, logs
 from app.api.tracing import trace_id
 from app.serving.runtime import Runtime
 from tests.api.conftest import CHANNELS, LENGTH
@@ -60,7 +59,7 @@ def test_a_traceparent_is_read_as_w3c_says(header: str, expected: str | None) ->
 def test_lines_of_a_request_carry_its_id_and_trace(runtime: Runtime) -> None:
     seen = {}
     app = create_app(runtime)
-    app.after_request(lambda answer: seen.update(structlog.contextvars.get_contextvars()) or answer)
+    app.after_request(lambda answer: seen.update(logs.bound()) or answer)
     app.test_client().get(
         "/health/live", headers={"X-Request-ID": "mine", "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01"}
     )

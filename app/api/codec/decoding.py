@@ -168,17 +168,21 @@ def as_windows(emg: Samples, job: Any, model: Manifest, most: int) -> Samples:
     Raises:
         DataError: says what came and what the model wants.
     """
-    wants = f"the model takes windows of {samples_of(model)} samples x {counted(model.channels, 'channel')}"
+
+    def wants() -> str:
+        channels = counted(model.channels, "channel")
+        return f"the model takes windows of {samples_of(model)} samples x {channels}"
+
     if emg.ndim == 1:  # raw bytes; their number must make whole windows
         samples = _samples_of_raw(emg, job, model)
         if not samples:
             values = model.length * model.channels
-            raise DataError(f"{wants}: a multiple of {values} float32 values, got {emg.size}")
+            raise DataError(f"{wants()}: a multiple of {values} float32 values, got {emg.size}")
         emg = emg.reshape(-1, samples, model.channels)
     windows = emg[np.newaxis] if emg.ndim == 2 else emg
     fits = windows.ndim == 3 and model.length <= windows.shape[1] <= model.reads
     if not fits or windows.shape[2] != model.channels:
-        raise DataError(f"{wants}, got an array of {'x'.join(map(str, emg.shape))}")
+        raise DataError(f"{wants()}, got an array of {'x'.join(map(str, emg.shape))}")
     if job.length is not None and job.length != windows.shape[1]:
         raise DataError(f"length is {job.length}, but windows of {windows.shape[1]} samples came")
     if not 1 <= len(windows) <= most:
