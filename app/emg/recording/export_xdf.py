@@ -2,7 +2,8 @@
 
 Time is seconds since the recording's first sample; the file's header has the date. Lost samples are a jump of the time
 stamps. Streams: the EMG, one for each that came beside it, and markers: Prompts (of the plan), Labels (the source's
-own), each saying what holds from then on, and Events (gaps, where another stretch of signal begins, another model).
+own), Refined (the same from where the person really began, as a training has found), each saying what holds from then
+on, and Events (gaps, where another stretch of signal begins, another model).
 pyxdf moves stamps unless it is told not to: `load_xdf(path, dejitter_timestamps=False)`.
 """
 
@@ -17,12 +18,13 @@ from typing import IO
 
 import numpy as np
 
+from app.emg.files.binary.xdf_structure import REFINED
 from app.emg.recording.bids_side_files import GAP, RESTART, model_event
 from app.emg.recording.contents import Contents, opened
 from app.emg.recording.export_npz import replacing
 from app.emg.recording.header import RecordingHeader
 from app.emg.recording.xdf_file import XdfStream, file_header
-from app.emg.source import UNLABELLED
+from app.emg.source import UNLABELLED, Labels
 from app.emg.units import standard
 
 NOTHING = "unlabelled"  # from here on
@@ -31,6 +33,7 @@ _UNITS = {"uV": "microvolts", "mV": "millivolts", "V": "volts"}  # as XDF's page
 _KINDS = {"accelerometer": "ACC", "gyroscope": "GYRO", "magnetometer": "MAG", "trigger": "Trigger"}
 
 Marker = tuple[float, str]  # s, text
+Columns = tuple[Labels, Labels]  # label and repetition of some rows
 
 
 def write_xdf(root: Path, name: str, target: Path) -> None:
@@ -50,7 +53,15 @@ def _write(file: IO[bytes], held: Contents) -> None:
     markers = [
         (
             XdfStream(
-                len(signals) + k, name, "Markers", (name,), "", 0.0, f"{header.name}-{name}", texts=True
+                len(signals) + k,
+                name,
+                "Markers",
+                (name,),
+                "",
+                0.0,
+                f"{header.name}-{name}",
+                texts=True,
+                desc=_made_by(held) if name == REFINED else (),
             ),
             found,
         )
@@ -107,26 +118,43 @@ def _markers(held: Contents) -> list[tuple[str, Iterator[Marker]]]:
     """Return the streams of texts there are, by name."""
     header, found = held.header, []
     if header.plan is not None:
-        found.append(("Prompts", _changes(held, header.plan.gesture_names, own=False)))
+        found.append(("Prompts", _changes(held, header.plan.gesture_names, _prompted(held))))
     if header.gesture_names:
-        found.append(("Labels", _changes(held, header.gesture_names, own=True)))
+        found.append(("Labels", _changes(held, header.gesture_names, _own(held))))
+    if held.refined is not None:
+        found.append((REFINED, _changes(held, held.gesture_names, held.refined_rows())))
     if held.gaps or held.restarts or held.models.changes:
         found.append(("Events", _events(held)))
     return found
 
 
-def _changes(held: Contents, names: tuple[str, ...], own: bool) -> Iterator[Marker]:
-    """Yield where another label, or another repetition of the same, begins; `own`: of the source, not of the plan."""
-    counted = not own or held.header.plan is None  # repetitions are the plan's where there is one
-    last = UNLABELLED, 0
+def _prompted(held: Contents) -> Iterator[Columns]:
+    return ((rows.label, rows.repetition) for rows in held.rows())
+
+
+def _own(held: Contents) -> Iterator[Columns]:
+    """Yield the source's labels; where there is a plan the repetitions are that one's, and these have none."""
+    counted = held.header.plan is None
     for rows in held.rows():
-        labels = rows.source_label if own else rows.label
-        repetitions = rows.repetition if counted else np.zeros_like(labels)
+        yield rows.source_label, rows.repetition if counted else np.zeros_like(rows.source_label)
+
+
+def _changes(held: Contents, names: tuple[str, ...], columns: Iterator[Columns]) -> Iterator[Marker]:
+    """Yield where another label, or another repetition of the same, begins."""
+    last = UNLABELLED, 0
+    for rows, (labels, numbers) in zip(held.rows(), columns, strict=True):
+        repetitions = np.where(labels == UNLABELLED, 0, numbers)  # of nothing there are none
         changed = (np.diff(labels, prepend=last[0]) != 0) | (np.diff(repetitions, prepend=last[1]) != 0)
         for at in np.flatnonzero(changed).tolist():
             text = NOTHING if labels[at] == UNLABELLED else names[labels[at]]
             yield float(rows.place[at]) / held.header.sampling_rate, text
         last = int(labels[-1]), int(repetitions[-1])
+
+
+def _made_by(held: Contents) -> list[tuple[str, str]]:
+    """Return which model's training has found the edges."""
+    assert held.refined is not None
+    return [("model", held.refined.model), ("model_sha256", held.refined.sha256)]
 
 
 def _events(held: Contents) -> Iterator[Marker]:

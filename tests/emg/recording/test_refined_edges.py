@@ -6,16 +6,24 @@ import csv
 import io
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+import pyxdf
 
+from app.emg.files.imported import ImportHints
+from app.emg.files.importing import import_files
 from app.emg.files.recordings import load
 from app.emg.recording import refined_edges
 from app.emg.recording.contents import opened
 from app.emg.recording.export_bids import write_zip
 from app.emg.recording.export_npz import write_npz
+from app.emg.recording.export_xdf import write_xdf
+from app.emg.recording.from_file import write_recording
+from app.emg.recording.prompts.label_plan import LabelPlan, Step
 from app.emg.recording.refined_edges import RefinedEdges
 from tests.emg.written import RATE, chunk, written
 
@@ -94,10 +102,74 @@ def test_bids_has_the_onset_of_the_cue_and_the_refined_one_beside_it(tmp_path: P
     assert "mine" in str(about["refined_onset"])
 
 
+def xdf_streams(path: Path) -> dict[str, Any]:
+    streams, _ = pyxdf.load_xdf(path, dejitter_timestamps=False, synchronize_clocks=False)
+    return {stream["info"]["name"][0]: stream for stream in streams}
+
+
+def test_xdf_has_the_cues_and_a_stream_of_what_was_found(tmp_path: Path) -> None:
+    written(tmp_path, ENTRIES)
+    refined_edges.write(tmp_path, "one", FOUND)
+    write_xdf(tmp_path, "one", tmp_path / "one.xdf")
+    found = xdf_streams(tmp_path / "one.xdf")
+
+    assert found["Labels"]["time_series"] == [["rest"], ["fist"], ["rest"]]
+    assert found["Labels"]["time_stamps"] * RATE == pytest.approx([0, 40, 70 + 7])
+    refined = found["Refined"]
+    assert refined["time_series"] == [["rest"], ["fist"], ["rest"], ["unlabelled"]]
+    assert refined["time_stamps"] * RATE == pytest.approx(
+        [0, 52 + 7, 66 + 7, 90 + 7]
+    )  # lost samples have a place
+    desc = refined["info"]["desc"][0]
+    assert (desc["model"], desc["model_sha256"]) == (["mine"], ["b" * 64])
+
+
+def test_of_a_plan_each_repetition_begins_where_the_person_did(tmp_path: Path) -> None:
+    plan = LabelPlan((Step("fist", 0.1, 1), Step("open", 0.1, 1), Step("open", 0.1, 2)), countdown_s=0.05)
+    written(tmp_path, [chunk(0, 100, label=None)], plan=plan)  # cues at the rows 10, 30, 50 and 70
+    found = RefinedEdges(model="mine", sha256="b" * 64, edges=((30, 34), (50, 57)), left_out=((10, 12),))
+    refined_edges.write(tmp_path, "one", found)
+    write_xdf(tmp_path, "one", tmp_path / "one.xdf")
+    streams = xdf_streams(tmp_path / "one.xdf")
+    assert streams["Prompts"]["time_stamps"] * RATE == pytest.approx([10, 30, 50, 70])
+    refined = streams["Refined"]
+    assert refined["time_series"] == [["fist"], ["open"], ["open"], ["unlabelled"]]
+    assert refined["time_stamps"] * RATE == pytest.approx([12, 34, 57, 70])
+
+
+@pytest.mark.parametrize(
+    ("said", "fist"), [(None, (430, 690)), ("Labels", (400, 700))], ids=["refined-first", "the-cues-by-name"]
+)
+def test_an_import_of_xdf_takes_what_was_found_unless_the_cues_are_named(
+    tmp_path: Path, said: str | None, fist: tuple[int, int]
+) -> None:
+    """The cues have as many markers, and came first."""
+    entries = [
+        chunk(100, 400, 0),
+        chunk(500, 100, 1),
+        chunk(700, 200, 1),
+        chunk(900, 300, 0),
+    ]  # a gap in the fist
+    written(tmp_path, entries)
+    refined_edges.write(tmp_path, "one", replace(FOUND, edges=((400, 430), (700, 690)), left_out=()))
+    write_xdf(tmp_path, "one", tmp_path / "one.xdf")
+    found, files = import_files([tmp_path / "one.xdf"], ImportHints(label=said))
+    aside = tmp_path / "aside"
+    aside.mkdir()
+    write_recording(
+        found, files, aside=aside, root=tmp_path, name="back", called="back", now=0.0, most_bytes=2**30
+    )
+    write_npz(tmp_path, "back", tmp_path / "back.npz")
+    back = load(tmp_path / "back.npz")
+    assert np.flatnonzero(back.label == back.gesture_names.index("fist")).tolist() == [*range(*fist)]
+
+
 def test_without_a_training_nothing_is_refined(tmp_path: Path) -> None:
     written(tmp_path, ENTRIES)
     write_npz(tmp_path, "one", tmp_path / "one.npz")
     write_zip(tmp_path, "one", tmp_path / "one.zip")
+    write_xdf(tmp_path, "one", tmp_path / "one.xdf")
+    assert "Refined" not in xdf_streams(tmp_path / "one.xdf")
     with np.load(tmp_path / "one.npz", allow_pickle=False) as file:
         assert not {"label_refined", "repetition_refined", "edges", "edges_model"} & set(file.files)
     assert "refined_onset" not in events(tmp_path / "one.zip")[0][0]

@@ -25,7 +25,7 @@ from app.emg.files.binary.event_labels import NO_LABELS, Event, EventLabels, lab
 from app.emg.files.binary.layout import AuxTrack, Layout, gap_lines, survey
 from app.emg.files.binary.signal_choice import UNKNOWN, Choice, Signal, choose
 from app.emg.files.binary.stamp_segments import Timeline, timeline
-from app.emg.files.binary.xdf_structure import MAGIC, XdfStream
+from app.emg.files.binary.xdf_structure import MAGIC, REFINED, XdfStream
 from app.emg.files.imported import FileHead, ImportedFile, ImportHints
 from app.emg.source import Samples
 from app.emg.units import standard
@@ -273,7 +273,10 @@ def _tracks(held: _Held, emg: Timeline, own: Timeline, places: Sequence[int], nu
 def _labels(
     path: Path, streams: Sequence[XdfStream], held: dict[int, _Held], hints: ImportHints, line: Timeline
 ) -> EventLabels:
-    """Return the gestures of the stream that `hints.label` names, or of the one whose texts look like gestures."""
+    """Return the gestures of the stream that `hints.label` names, or of the one whose texts look like gestures.
+
+    Where several do, the one with refined edges is taken, else the longest.
+    """
     end = float(line.segments[-1].index + line.segments[-1].rows)
     events = {
         one.stream.id: [
@@ -293,7 +296,8 @@ def _labels(
         what = f"markers of {named[0].name!r}"
         return label(events[named[0].id], replace(hints, label=None), what=what, end=end, forced=True)
     fitting = [number for number, found in events.items() if looks_like_gestures(found, hints)]
-    taken = max(fitting or events, key=lambda number: len(events[number]), default=None)
+    refined = [number for number in fitting or events if held[number].stream.name == REFINED]
+    taken = max(refined or fitting or events, key=lambda number: len(events[number]), default=None)
     if taken is None:
         return EventLabels()
     return label(events[taken], hints, what=f"markers of {held[taken].stream.name!r}", end=end)

@@ -21,6 +21,9 @@ from app.errors import DataError
 MAGIC = b"XDF:"
 WIDTHS = {"int8": 1, "int16": 2, "int32": 4, "int64": 8, "float32": 4, "double64": 8}
 TEXT = "string"
+REFINED = (
+    "Refined"  # our stream of gestures that begin and end where the person did, beside those of the cues
+)
 MAX_XML = 16 * 2**20  # bytes of a stream's description
 MAX_CHANNELS = 65536
 _FILE_HEADER, _STREAM, _SAMPLES, _CLOCK, _FOOTER = 1, 2, 3, 4, 6
