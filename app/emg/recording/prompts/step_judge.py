@@ -31,10 +31,8 @@ MAX_LOST = 0.2  # share of a step's samples
 NOTHING = 1.25  # distance from rest, within which nothing was done
 CALM = 0.75  # times that of the gesture itself, the same where there is a repetition to compare
 OTHER = 0.82  # times the distance to its own gesture
-RESTLESS, RESTLESS_ALONE = (
-    1.8,
-    2.6,
-)  # distance from rest before, first the countdown; the former where some gesture is nearer
+RESTLESS = 2.2  # distance from rest before, first the countdown, where some gesture is nearer
+RESTLESS_ALONE = 3.0  # the same where none is
 SILENT = 0.001  # times the power of rest: a countdown without a signal
 KEPT = 12  # steps of each gesture, and of rest, that others are compared with: the last ones
 MOSTLY = 0.5  # of a step's looks, or the last: an electrode is bad
