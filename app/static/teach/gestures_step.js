@@ -30,8 +30,10 @@ export class GesturesStep {
   }
 
   get next() {
-    const few = this.lesson.gestures.length === 0;
-    return { said: text("step.record"), off: few || !this.#sound, note: few ? text("gestures.few") : "" };
+    const { gestures, repetitions } = this.lesson;
+    const few = gestures.length === 0;
+    const once = gestures.length * repetitions === 1; // rest lies between two
+    return { said: text("step.record"), off: few || once || !this.#sound, note: few ? text("gestures.few") : once ? text("gestures.once") : "" };
   }
 
   /** What is chosen here is taught from nothing. */

@@ -11,6 +11,7 @@ import { Scene, verdictOf } from "./scene.js";
 import { Sound } from "./sound.js";
 
 const ASK_MS = 300; // between two looks at the recording
+const NAMES = 3; // tries; also where the source is being recorded, which the last says
 const DOUBTFUL = ["nothing", "other", "restless", "bad_signal"];
 
 /** Whether it is a repetition that should be done again. Pure. */
@@ -18,6 +19,8 @@ export const doubtful = ({ state, verdict }) => state === "done" && DOUBTFUL.inc
 
 /** Those that are kept; rest only where it was none. Pure. */
 export const kept = (repetitions) => repetitions.filter((one) => one.state === "done" && (one.label !== REST || doubtful(one)));
+
+const chosenIn = ({ way, gestures, repetitions, seconds }) => (way === "new" ? JSON.stringify([gestures, repetitions, seconds]) : null);
 
 /** Begins, follows and ends a recording; it goes on when the page is closed. */
 export class RecordStep {
@@ -30,6 +33,7 @@ export class RecordStep {
   #ending = false;
   #order = null; // {gestures, repetitions, seconds} of the next recording
   #whole = null; // the same of the first, where it was not chosen in the step before
+  #chosen = null; // what was chosen in the step before when the newest began
 
   constructor(page) {
     [this.page, this.lesson, this.server] = [page, page.lesson, page.server];
@@ -55,6 +59,7 @@ export class RecordStep {
   }
 
   enter() {
+    if (this.#chosen !== null && this.#chosen !== chosenIn(this.lesson)) this.prepare(this.lesson); // what was recorded is of another plan
     if (this.#order === null) this.#order = this.lesson.way === "free" ? null : this.lesson;
     this.#ready(this.lesson.recording === null && byId("taken").hidden);
     if (this.lesson.recording) this.poll.wake();
@@ -79,6 +84,7 @@ export class RecordStep {
       this.#whole = this.#order;
       this.lesson.set({ recordings: [] });
     }
+    this.#chosen = null;
     byId("taken").hidden = true;
     this.#ready(true);
     this.page.refresh();
@@ -87,6 +93,7 @@ export class RecordStep {
   /** Follow one that runs already. */
   follow(state) {
     this.lesson.set({ recording: state.name });
+    this.#chosen = chosenIn(this.lesson);
     this.#clock = new PromptClock(state.prompt && this.#order ? stepsOf(planOf(this.#order)) : []);
     this.#doubt = null;
     this.#stopped = this.#ending = false;
@@ -131,13 +138,24 @@ export class RecordStep {
     const { lesson } = this;
     quote(byId("record-error"), null);
     byId("record-start").disabled = true;
-    const body = { name: nameOf(lesson.person), subject: lesson.person, source: this.page.source?.name ?? null, plan: this.#order === null ? null : planOf(this.#order) };
+    const body = { subject: lesson.person, source: this.page.source?.name ?? null, plan: this.#order === null ? null : planOf(this.#order) };
     try {
-      this.follow(await this.server.post("/emg/recordings", body));
+      this.follow(await this.#post(nameOf(lesson.person), body));
     } catch (error) {
       quote(byId("record-error"), error);
     }
     byId("record-start").disabled = false;
+  }
+
+  /** With a number where somebody else has begun one of that name in the same second. */
+  async #post(name, body) {
+    for (let number = 1; ; number += 1) {
+      try {
+        return await this.server.post("/emg/recordings", { ...body, name: number === 1 ? name : `${name}-${number}` });
+      } catch (error) {
+        if (error.status !== 409 || number === NAMES) throw error;
+      }
+    }
   }
 
   async #look() {
@@ -200,6 +218,7 @@ export class RecordStep {
       return good === repetitions.length ? text("record.all_good", repetitions.length) : text("record.some_bad", good, repetitions.length);
     };
     setText(byId("taken-title"), said());
+    quote(byId("taken-error"), state?.error ?? null);
     const item = (one) => make("li", { "data-state": one.state !== "done" ? "none" : doubtful(one) ? "warn" : "good" }, make("span", { class: "sign", "aria-hidden": "true" }), `${called(one.label)} ${one.repetition}`, make("span", { class: "note" }, verdictOf(one)));
     byId("takes").replaceChildren(...repetitions.map(item));
     byId("taken-bad").hidden = this.bad.length === 0;

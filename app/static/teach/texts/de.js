@@ -93,6 +93,7 @@ export default {
   "gestures.total": "Die Aufnahme dauert",
   "gestures.parts": (gestures, count, seconds) => `${gestures} × ${wiederholungen(count)} zu ${komma(seconds)} s, mit Ruhe dazwischen`,
   "gestures.few": "Mindestens eine Geste außer der Ruhe wählen.",
+  "gestures.once": "Es gäbe keine Ruhe, von der sie sich unterscheidet. Zwei Wiederholungen wählen, oder noch eine Geste.",
   "gestures.always": "zwischen allen anderen",
   "gestures.taken": "Eine mit diesem Namen gibt es schon.",
   "gestures.remove": (name) => `${name} entfernen`,

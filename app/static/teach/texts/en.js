@@ -92,6 +92,7 @@ export default {
   "gestures.total": "Recording takes",
   "gestures.parts": (gestures, count, seconds) => `${gestures} × ${repetitions(count)} of ${seconds} s, and rest between`,
   "gestures.few": "Choose at least one gesture beside rest.",
+  "gestures.once": "There would be no rest to tell it from. Choose two repetitions, or another gesture.",
   "gestures.always": "between all others",
   "gestures.taken": "There is one of that name.",
   "gestures.remove": (name) => `Remove ${name}`,
