@@ -2,77 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
-from urllib.request import urlopen
 
 import pytest
 
-from tests.browser.dashboards import DESKTOP, MARKS, PHONE, Dashboard
-from tests.browser.test_dashboard_accessibility import violations
+from tests.browser.teach_page import FASTER, LATER_S, TEACHING, Lesson, asked, running
+from tests.conftest import RECORDINGS as PEOPLE
 from tests.prompted_person import NOTHING, PromptedPerson
-from tests.server.live import ROOT, Live, until
+from tests.server.live import Live, until
 from tests.server.own_project import project, serving
 
-PEOPLE = ROOT.parent / "shared" / "data" / "emg" / "myo-readings"
 MODEL = "myo-8ch-200hz"
-FASTER = 1.4  # than life; a server takes no more for long
-LATER_S = 60.0
-PLAN = {"repetitions": 2, "seconds": 2}
-LESSON = {
-    "person": "S77",
-    "gestures": ["fist", "extension"],
-    **PLAN,
-}  # that was chosen earlier in this browser
 
-pytestmark = [
-    *MARKS,
-    pytest.mark.slow,
-    pytest.mark.data,
-    pytest.mark.skipif(not PEOPLE.is_dir(), reason="the shared recordings are absent"),
-]
-
-
-class Lesson(Dashboard):
-    """The page, and what a test does on it."""
-
-    def open(self, query: str = "") -> Lesson:
-        self.page.goto(f"{self.url}/teach{query}")
-        self.until("teach.step !== null")
-        return self
-
-    def chose(self, **lesson: Any) -> Lesson:
-        """Have chosen that in this browser, earlier."""
-        kept = json.dumps(json.dumps({**LESSON, **lesson}))
-        name = "'myostream-lesson'"
-        self.page.add_init_script(f"localStorage.getItem({name}) ?? localStorage.setItem({name}, {kept})")
-        return self
-
-    def at(self, step: str) -> Lesson:
-        self.until(f"teach.step.id === {step!r}", LATER_S)
-        return self
-
-    def on(self) -> Lesson:
-        """Go on to the next step."""
-        self.page.locator("#next").click()
-        return self
-
-    def says(self, word: str) -> Lesson:
-        """Wait until the stage says that, large."""
-        self.until(f"document.getElementById('scene-word').textContent === {word!r}", LATER_S)
-        return self
-
-    def sound(self, name: str) -> None:
-        """Nothing is amiss for anybody, on a screen or a phone, light or dark."""
-        for scheme, viewport in (("light", DESKTOP), ("dark", PHONE)):
-            self.page.emulate_media(color_scheme=scheme)
-            self.page.set_viewport_size(viewport)
-            self.keep(f"teach-{name}-{scheme}")
-            assert violations(self) == []
-            assert self.page.evaluate("document.documentElement.scrollWidth") <= viewport["width"]
-        self.page.emulate_media(color_scheme="light")
-        self.page.set_viewport_size(DESKTOP)
+pytestmark = TEACHING
 
 
 @pytest.fixture(scope="module")
@@ -80,24 +23,6 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     root = project(tmp_path_factory.mktemp("teach"))
     with serving(root, EMG_MODE="push", EMG_MODEL=MODEL, EMG_MAINS="off") as live:
         yield live
-
-
-def asked(live: Live, path: str) -> Any:
-    with urlopen(f"{live.url}{path}") as answer:
-        return json.load(answer)
-
-
-def running(live: Live, source: str) -> str:
-    """The name of the recording that runs of that source."""
-    found: list[str] = []
-
-    def looked() -> bool:
-        states = asked(live, "/emg/recordings")["recordings"]
-        found[:] = [one["name"] for one in states if (one["source"], one["state"]) == (source, "recording")]
-        return bool(found)
-
-    until(looked)
-    return found[0]
 
 
 def test_from_the_page_to_a_model_under_the_stream(browser: Any, live: Live) -> None:
