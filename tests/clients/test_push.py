@@ -1,4 +1,4 @@
-"""Pushed sources: what is sent, sent again, and declared anew."""
+"""Pushed sources by POST: what is sent, sent again, and declared anew; and by either way to a real server."""
 
 from __future__ import annotations
 
@@ -78,7 +78,12 @@ def source(shelf: Shelf) -> Iterator[PushedSource]:
     with (
         answering(shelf) as url,
         PushedSource(
-            Server(url=url), "arm", channels=2, sampling_rate_hz=200, sleep=lambda _: None
+            Server(url=url),
+            "arm",
+            channels=2,
+            sampling_rate_hz=200,
+            sleep=lambda _: None,
+            transport="http",
         ) as source,
     ):
         yield source
@@ -99,7 +104,9 @@ def test_chunks_carry_the_number_of_their_first_sample(shelf: Shelf, source: Pus
 def test_counts_of_a_device_go_as_they_are_with_their_scale(shelf: Shelf) -> None:
     with (
         answering(shelf) as url,
-        PushedSource(Server(url=url), "a/b", channels=2, sampling_rate_hz=200, scale=0.5) as source,
+        PushedSource(
+            Server(url=url), "a/b", channels=2, sampling_rate_hz=200, scale=0.5, transport="http"
+        ) as source,
     ):
         source.send(np.array([[1, 2], [3, 4]], np.int16)[:, ::-1])
     assert shelf.asked[1].path == "/emg/sources/a%2Fb/samples?first_sample=0&dtype=int16&scale=0.5"
@@ -130,9 +137,10 @@ def test_a_source_that_the_server_has_forgotten_is_declared_again(shelf: Shelf, 
 
 def test_a_second_run_goes_on_where_the_first_ended(shelf: Shelf) -> None:
     with answering(shelf) as url:
-        first = PushedSource(Server(url=url), "arm", channels=2, sampling_rate_hz=200)
+        settings: dict[str, Any] = {"channels": 2, "sampling_rate_hz": 200, "transport": "http"}
+        first = PushedSource(Server(url=url), "arm", **settings)
         first.send(np.ones((10, 2)))
-        with PushedSource(Server(url=url), "arm", channels=2, sampling_rate_hz=200) as second:
+        with PushedSource(Server(url=url), "arm", **settings) as second:
             assert second.send(np.ones((5, 2))).accepted == 5
             assert second.next_sample == 15
         first.close()

@@ -23,10 +23,13 @@ from .event_stream import EventStream, Json
 from .events import (
     Aux,
     Completed,
+    Decision,
     Event,
     Frame,
     Interrupted,
+    LiveEvent,
     ModelChange,
+    Quality,
     SignalFrame,
     SourceChange,
     Trouble,
@@ -34,12 +37,15 @@ from .events import (
     event_of,
 )
 from .lessons import FREE_MOVEMENT, Action, Progress, Prompt, Repetition, Taught
+from .live_messages import Record, records_of
+from .live_source import LiveSource
 from .predictions import Prediction, Values
 from .pushed_source import PushedSource, Receipt
 from .sse import SseEvent, SseParser
 from .summary import StreamSummary
 from .terminal_view import line_of
 from .version import __version__
+from .websocket import NoWebSocketError
 
 __all__ = [
     "DEFAULT_URL",
@@ -48,19 +54,25 @@ __all__ = [
     "Aux",
     "ClientError",
     "Completed",
+    "Decision",
     "Event",
     "EventStream",
     "Frame",
     "Interrupted",
     "Json",
     "KeyRefusedError",
+    "LiveEvent",
+    "LiveSource",
     "ModelChange",
+    "NoWebSocketError",
     "NotMyostreamError",
     "Prediction",
     "Progress",
     "Prompt",
     "PushedSource",
+    "Quality",
     "Receipt",
+    "Record",
     "RefusedError",
     "Repetition",
     "ServerUnreachableError",
@@ -79,4 +91,5 @@ __all__ = [
     "__version__",
     "event_of",
     "line_of",
+    "records_of",
 ]

@@ -13,11 +13,13 @@ from .errors import ClientError
 from .event_stream import GIVE_UP_S, EventStream, Json
 from .events import Interrupted
 from .lessons import FREE_MOVEMENT, Lesson, Listeners, OnProgress, OnPrompt, OnRepetition, Taught
+from .live_source import LiveSource
 from .predictions import Prediction, Values, predictions_of, values_of
 from .pushed_source import PushedSource
 from .server_http import Caller, Server
 from .summary import StreamSummary, Tally
 from .teaching import Teaching
+from .transport import AUTO, Transport
 
 if TYPE_CHECKING:
     import numpy as np
@@ -47,7 +49,10 @@ class StreamingInferenceClient:
         *,
         timeout_s: float = 30.0,
         tls: ssl.SSLContext | None = None,
+        transport: str = AUTO,
     ) -> None:
+        """`transport` is how streams and samples go: "auto" (WebSocket where there is one), "websocket" or "http"."""
+        self._transport = Transport(transport)
         self._server = Server(url=url, api_key=api_key, tls=tls)
         self._caller = Caller(self._server, timeout_s)
 
@@ -273,6 +278,7 @@ class StreamingInferenceClient:
         preprocess: bool = True,
         last_event_id: str = "",
         give_up_s: float = GIVE_UP_S,
+        transport: str | None = None,
         **more: Any,
     ) -> EventStream:
         """Typed events, one after the other, through cut connections and restarts of the server.
@@ -280,11 +286,18 @@ class StreamingInferenceClient:
         `more` is any other field of `POST /infer/stream`: votes, min_confidence, enter, leave, change, backend,
         include_signal, include_aux, source, model (which it keeps, whichever reads the source). Without the first
         five, decisions are made as the model says. Where no model reads the source they are `SignalFrame`s, and of a
-        model that gives values `ValueFrame`s, of which the first five are not asked.
+        model that gives values `ValueFrame`s, of which the first five are not asked. `transport` is for this stream.
         """
         asked = {"duration_seconds": duration_seconds, "use_tensorrt": use_tensorrt, "fps": fps}
         options = _given({**asked, "preprocess": preprocess, **more})
-        return EventStream(self._server, options, last_event_id=last_event_id, give_up_s=give_up_s)
+        return EventStream(
+            self._server,
+            options,
+            last_event_id=last_event_id,
+            give_up_s=give_up_s,
+            transport=transport,
+            known=self._transport,
+        )
 
     def stream_inference(
         self,
@@ -322,7 +335,35 @@ class StreamingInferenceClient:
             source.send(chunk)  # (n, channels)
         """
         return PushedSource(
-            self._server, name, channels=channels, sampling_rate_hz=sampling_rate_hz, units=units, **more
+            self._server,
+            name,
+            channels=channels,
+            sampling_rate_hz=sampling_rate_hz,
+            units=units,
+            known=self._transport,
+            **more,
+        )
+
+    def live(
+        self, name: str, *, channels: int, sampling_rate_hz: float, units: str = "uV", **more: Any
+    ) -> LiveSource:
+        """Return a source that this program fills, and what the server says of it, on one connection.
+
+        with client.live("armband", channels=8, sampling_rate_hz=200, send=["decisions"]) as live:
+            for event in live.through(chunks):
+                print(event)
+
+        `more`: `send` (of "frames", "decisions", "quality", "states"), `format="binary"` for records of 32 bytes, what
+        `push` takes, and any field of `POST /infer/stream`.
+        """
+        return LiveSource(
+            self._server,
+            name,
+            channels=channels,
+            sampling_rate_hz=sampling_rate_hz,
+            units=units,
+            known=self._transport,
+            **more,
         )
 
     def recordings(self) -> Json:

@@ -12,13 +12,17 @@ from typing import Any
 
 from .errors import ClientError, NotMyostreamError, ServerUnreachableError, refused
 from .events import Event, Interrupted, event_of
+from .live_socket import RESTARTS, LiveSocket
 from .patience import Patience
 from .server_http import Server, reason_of
 from .sse import SseParser
+from .transport import Transport
+from .websocket import NoWebSocketError
 
 FINISHED = "end"  # id of the last event of a stream that has said all
 IDLE_S = 15.0  # the server says something at least every 5 s
 GIVE_UP_S = 60.0
+SPOKEN = ("frame", "state", "completed")  # messages that are events of a stream
 
 Json = dict[str, Any]
 
@@ -44,12 +48,16 @@ class EventStream:
         last_event_id: str = "",
         give_up_s: float = GIVE_UP_S,
         idle_s: float = IDLE_S,
+        transport: str | None = None,  # auto, websocket or http
+        known: Transport | None = None,  # what the client has found out about the server
     ) -> None:
+        self._transport, self._known = transport, known or Transport()
         self._server, self._options = server, dict(options)
         self._patience, self._idle_s = Patience(give_up_s), idle_s
         self._opened = False
         self._closed = threading.Event()
         self._socket: socket.socket | None = None
+        self._live: LiveSocket | None = None
         self.last_event_id = last_event_id  # give it to another EventStream to go on from here
 
     def __iter__(self) -> Iterator[Event]:
@@ -69,11 +77,14 @@ class EventStream:
                 if self.last_event_id == FINISHED:
                     return
                 raise ServerUnreachableError("the server closed the connection")
-            except ClientError as error:
+            except ClientError as said:
+                error = said
                 if self._closed.is_set():
                     return
                 if not self._opened:
                     raise
+                if isinstance(error, NoWebSocketError):  # a proxy, in the place of a server that restarts
+                    error = ServerUnreachableError(str(error))
                 delay_s = self._patience.delay_after(error)
                 yield Interrupted(reason=str(error), attempt=self._patience.failures, delay_s=delay_s)
                 self._closed.wait(delay_s)
@@ -84,6 +95,8 @@ class EventStream:
         if self._socket is not None:
             with contextlib.suppress(OSError):  # it may be closed already
                 self._socket.shutdown(socket.SHUT_RDWR)
+        if self._live is not None:
+            self._live.socket.abort()
 
     def __enter__(self) -> EventStream:
         return self
@@ -92,7 +105,34 @@ class EventStream:
         self.close()
 
     def _connected(self) -> Generator[Json, None, None]:
-        """Yield the events of one connection."""
+        """Return the events of one connection."""
+        return self._known.chosen(self._transport, self._by_socket, self._by_http)
+
+    def _by_socket(self) -> Generator[Json, None, None]:
+        # the query must say something, or the first message would be waited for
+        asked = {**self._options, "send": "frames,states"}
+        if self.last_event_id:
+            asked["last_event_id"] = self.last_event_id
+        live = self._live = LiveSocket.open(self._server, "/infer/live", asked, self._idle_s)
+        self._opened = True
+        return self._spoken(live)
+
+    def _spoken(self, live: LiveSocket) -> Generator[Json, None, None]:
+        """Yield the events of one WebSocket, in the form that those of the other way have."""
+        with contextlib.closing(live.socket):
+            while not self._closed.is_set() and self.last_event_id != FINISHED:
+                for said in live.received(None):
+                    if not isinstance(said, dict) or said.pop("type", None) not in SPOKEN:
+                        continue
+                    self.last_event_id = said.pop("id", self.last_event_id)
+                    if said.get("status") == "completed":
+                        if said.get("reason") in RESTARTS:
+                            raise ServerUnreachableError(f"the server ended the stream: {said['reason']}")
+                        self.last_event_id = FINISHED
+                    yield said
+
+    def _by_http(self) -> Generator[Json, None, None]:
+        """Yield the events of one answer."""
         connection = self._server.connection(self._idle_s)
         self._socket = connection.sock
         try:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
+from .live_messages import Record
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aux:
@@ -151,7 +153,30 @@ class Interrupted:
     delay_s: float
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What a device should follow from now on; a live source says it when it changes."""
+
+    sample_index: int  # samples since the source started, up to the end of the window that decided it
+    decision: int
+    decision_label: str
+    confidence: float
+    age_ms: float  # last sample acquired -> event made
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality:
+    """Whether the electrodes deliver a signal worth judging, as `GET /emg/quality` says it."""
+
+    ok: bool
+    sample_index: int  # up to which samples were looked at
+    loss: float  # share of the samples of the last 5 s
+    advice: str | None = None
+    channels: tuple[Mapping[str, Any], ...] = ()
+
+
 Event = Frame | SignalFrame | ValueFrame | SourceChange | ModelChange | Trouble | Completed | Interrupted
+LiveEvent = Event | Decision | Quality | Record
 
 
 def event_of(data: Mapping[str, Any]) -> Event | None:
@@ -167,6 +192,19 @@ def event_of(data: Mapping[str, Any]) -> Event | None:
     if given.get("aux") is not None:
         given["aux"] = {name: Aux(**known_fields(Aux, one)) for name, one in data["aux"].items()}
     return kind(**given)
+
+
+def live_event_of(data: Mapping[str, Any]) -> Event | Decision | Quality | None:
+    """Return the typed event of a message of a live socket. None for a kind that this client does not know.
+
+    Raises:
+        TypeError: a key is missing.
+    """
+    if data.get("type") == "decision":
+        return Decision(**known_fields(Decision, data))
+    if data.get("type") == "quality":
+        return Quality(**known_fields(Quality, data))
+    return event_of(data)
 
 
 def known_fields(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:

@@ -37,7 +37,8 @@ class Patience:
         left = self._give_up_s - (self._clock() - self._since)
         if not error.passing or left <= 0:
             raise error
-        if error.retry_after_s is not None:
+        # at once is said by a server that restarts, and is true the first time
+        if error.retry_after_s is not None and (error.retry_after_s > 0 or self.failures == 1):
             return min(error.retry_after_s, left)
         delay = min(self.first_delay_s * 2.0 ** min(self.failures - 1, 16), LONGEST_DELAY_S)
         return min(delay * random.uniform(0.5, 1.0), left)

@@ -4,37 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
-from .errors import ClientError, RefusedError
-from .patience import Patience
-from .server_http import Caller, Server
+from .errors import ClientError
+from .live_messages import Samples
+from .push_http import HttpPush
+from .push_socket import SocketPush
+from .receipt import Receipt
+from .server_http import Server
+from .source_samples import SourceSamples
+from .transport import Transport
 
-if TYPE_CHECKING:
-    import numpy as np
-
-    Samples = np.ndarray[Any, Any] | list[list[float]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Receipt:
-    """What the server did with a chunk."""
-
-    accepted: int
-    duplicates: int
-    lost_samples: int
-    next_sample: int
+__all__ = ["PushedSource", "Receipt"]
 
 
 class PushedSource:
     """A source that this program fills. Declared when it is made, and withdrawn when it is closed.
 
-    `next_sample` counts the samples since the source began: the truth about time on the server. A chunk whose answer
-    was lost is sent again under the same number, which the server recognises; after a restart of the server the source
-    is declared again. Not for several threads at once.
+    `next_sample` counts the samples since the source began: the truth about time on the server. Where the server has
+    a WebSocket the samples go by that, else each chunk by a POST of its own. What the server has not taken is sent
+    again under the same number, which it recognises; after its restart the source is declared again. Not for several
+    threads at once.
     """
 
     def __init__(
@@ -47,26 +38,43 @@ class PushedSource:
         units: str = "uV",
         model: str | None = None,  # which reads it; None: the one it had before, or the server's own
         profile: str | None = None,  # of the person: its model, montage and decision rule
-        scale: float = 1.0,  # units per count, for int16 chunks
+        aux: Sequence[Mapping[str, Any]]
+        | None = None,  # beside it: name, channel_names, units, sampling_rate_hz
+        scale: float = 1.0,  # units per count, for chunks of whole numbers
+        sample_format: str
+        | None = None,  # float32, int16 or int24; None: int16 arrays as they are, all else float32
         give_up_s: float = 30.0,
         sleep: Callable[[float], None] = time.sleep,
+        transport: str | None = None,  # auto, websocket or http
+        known: Transport | None = None,  # what the client has found out about the server
     ) -> None:
         self.name = name
-        self._channels, self._scale, self._sleep, self._give_up_s = channels, scale, sleep, give_up_s
-        self._path = f"/emg/sources/{quote(name, safe='')}"
-        self._declaration: dict[str, Any] = {
+        declaration: dict[str, Any] = {
             "channels": channels,
             "sampling_rate_hz": sampling_rate_hz,
             "units": units,
         }
-        read_by = {"model": model, "profile": profile}
-        self._declaration |= {name: value for name, value in read_by.items() if value is not None}
-        self._caller = Caller(server, timeout_s=10.0)
+        more = {
+            "model": model,
+            "profile": profile,
+            "aux": None if aux is None else [dict(one) for one in aux],
+        }
+        declaration |= {name: value for name, value in more.items() if value is not None}
+        self._samples = SourceSamples(channels, aux or (), sample_format)
+        about = (server, name, declaration, scale, give_up_s, sleep)
+        self._way = (known or Transport()).chosen(
+            transport, lambda: _way(SocketPush(*about)), lambda: _way(HttpPush(*about))
+        )
         try:
             self.next_sample = self.declare() or 0
         except ClientError:
-            self._caller.close()
+            self._way.close()
             raise
+
+    @property
+    def transport(self) -> str:
+        """Which way the samples go: "websocket" or "http"."""
+        return self._way.transport
 
     def declare(self) -> int | None:
         """Tell the server what will come.
@@ -78,38 +86,51 @@ class PushedSource:
             RefusedError: it takes no such source.
             ServerUnreachableError: it cannot be reached.
         """
-        waits_for: int | None = self._caller.call("POST", self._path, body=self._declaration).get(
-            "next_sample"
-        )
-        return waits_for
+        return self._way.declare()
 
-    def send(self, samples: Samples) -> Receipt:
+    def send(self, samples: Samples, aux: Mapping[str, Samples] | None = None) -> Receipt:
         """Send the next samples, (n, channels): an int16 array in counts, any other array or lists in `units`.
+
+        `aux` is what came beside them, by its name, (n, its channels). By POST the receipt is for this chunk; by
+        WebSocket nobody waits for it, and it is for all that the server has taken since the receipt before, so that
+        their sums are the same in the end (see `flush`).
 
         Waits while the server cannot be reached, at most `give_up_s`. A device goes on meanwhile: what it lost then
         is said by `skip`.
 
         Raises:
             ValueError: not of that shape.
-            RefusedError: the server said no.
+            RefusedError: the server said no; by WebSocket to a chunk before this one, which has not been sent.
             ServerUnreachableError: it was away for too long.
         """
-        count, call = self._encoded(samples)
-        if count == 0:
-            return Receipt(accepted=0, duplicates=0, lost_samples=0, next_sample=self.next_sample)
-        receipt = self._delivered(call)
-        self.next_sample += count
-        return receipt
+        blocks = self._samples.aux_blocks(aux)
+        self._samples.expect(samples)
+        count = len(samples)
+        if count:
+            self._way.send(self.next_sample, samples, self._samples.format_of(samples), blocks)
+            self.next_sample += count
+            self._samples.sent(blocks)
+        return self._way.receipt()
 
-    def skip(self, samples: int) -> None:
+    def flush(self) -> Receipt:
+        """Wait until the server has taken all that was sent, or given it up as lost; return what it did since.
+
+        Raises:
+            RefusedError, ServerUnreachableError: as `send`.
+        """
+        self._way.flush()
+        return self._way.receipt()
+
+    def skip(self, samples: int, aux: Mapping[str, int] | None = None) -> None:
         """So many samples were lost before they could be sent; the server counts them as a gap."""
         self.next_sample += samples
+        self._samples.skip(aux or {})
 
     def close(self) -> None:
         """Withdraw the source. Nothing is raised: a server that is gone has forgotten it."""
         with contextlib.suppress(ClientError):
-            self._caller.call("DELETE", self._path)
-        self._caller.close()
+            self._way.withdraw()
+        self._way.close()
 
     def __enter__(self) -> PushedSource:
         return self
@@ -117,37 +138,6 @@ class PushedSource:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _encoded(self, samples: Samples) -> tuple[int, dict[str, Any]]:
-        """Return the number of samples, and what `Caller.call` takes."""
-        first = self.next_sample
-        if isinstance(samples, list):
-            if any(len(row) != self._channels for row in samples):
-                raise ValueError(f"each sample must have {self._channels} channels")
-            rows = [list(map(float, row)) for row in samples]
-            return len(rows), {"body": {"first_sample": first, "samples": rows}}
-        if samples.ndim != 2 or samples.shape[1] != self._channels:
-            raise ValueError(f"a chunk must be (n, {self._channels}), got an array of {samples.shape}")
-        counts = samples.dtype.kind == "i" and samples.dtype.itemsize == 2
-        query: dict[str, Any] = {"first_sample": first, "dtype": "int16" if counts else "float32"}
-        if counts:
-            query["scale"] = self._scale
-        body = samples.astype("<i2" if counts else "<f4", copy=False).tobytes()  # C order, whatever it was
-        return len(samples), {"query": query, "body": body, "content_type": "application/octet-stream"}
 
-    def _delivered(self, call: dict[str, Any]) -> Receipt:
-        patience, forgotten, declared = Patience(self._give_up_s), False, False
-        while True:
-            try:
-                if forgotten and not declared:
-                    self.declare()
-                    declared = True
-                return _receipt(self._caller.call("POST", f"{self._path}/samples", **call))
-            except ClientError as error:
-                if isinstance(error, RefusedError) and error.status == 404 and not forgotten:
-                    forgotten = True  # the server has been restarted, or took the source for gone
-                else:
-                    self._sleep(patience.delay_after(error))
-
-
-def _receipt(answer: dict[str, Any]) -> Receipt:
-    return Receipt(**{field.name: answer[field.name] for field in fields(Receipt)})
+def _way(way: SocketPush | HttpPush) -> SocketPush | HttpPush:
+    return way

@@ -1,0 +1,128 @@
+"""What goes over the live socket as bytes: samples there, records back. docs/live.md has every field."""
+
+from __future__ import annotations
+
+import struct
+import sys
+from array import array
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Samples = np.ndarray[Any, Any] | list[list[float]]
+else:
+    Samples = Any  # numpy need not be installed
+
+VERSION = 1
+FLOAT32, INT16, INT24 = 1, 2, 3
+FORMATS = {"float32": FLOAT32, "int16": INT16, "int24": INT24}
+BYTES = {FLOAT32: 4, INT16: 2, INT24: 3}  # a value
+FRAME, DECISION, PREDICTION = 1, 2, 3  # kinds of a record
+NONE = 65535  # in the place of a class
+_HEADER, _AUX_HEADER = struct.Struct("<BBBBIQ"), struct.Struct("<BBHIQ")
+_RECORD = struct.Struct("<BBHQfffHHI")
+_INT24 = range(-(2**23), 2**23)
+
+
+@dataclass(frozen=True, slots=True)
+class AuxBlock:
+    """Consecutive samples of one auxiliary stream; `stream` is its place in the declaration's `aux`."""
+
+    stream: int
+    first_sample: int
+    samples: Samples  # (n, its channels)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Record:
+    """A frame, a decision or a prediction in 32 bytes, as `format="binary"` has them."""
+
+    kind: int  # FRAME | DECISION | PREDICTION
+    prediction: int | None  # of the window; None: no model of classes reads it
+    sample_index: int  # samples since the source began, up to the window's end; of a PREDICTION the id
+    age_ms: float
+    confidence: float
+    intensity: float  # contraction level, 0..1
+    decision: int | None  # what a device should follow
+    dropped: int  # frames missed since the record before; 65535: so many or more
+    frame: int  # its number; of a PREDICTION the window's place in its message
+
+
+def records_of(data: bytes) -> list[Record]:
+    """Return the records in a binary message.
+
+    Raises:
+        ValueError: it is no such message.
+    """
+    if not data or len(data) % _RECORD.size:
+        raise ValueError(f"records have {_RECORD.size} bytes each, got {len(data)}")
+    return [_record(fields) for fields in _RECORD.iter_unpack(data)]
+
+
+def _record(fields: tuple[Any, ...]) -> Record:
+    version, kind, prediction, index, age, confidence, intensity, decision, dropped, number = fields
+    if version != VERSION:
+        raise ValueError(f"version {version} of a record is not known, only {VERSION}")
+    return Record(
+        kind=kind,
+        prediction=None if prediction == NONE else prediction,
+        sample_index=index,
+        age_ms=age,
+        confidence=confidence,
+        intensity=intensity,
+        decision=None if decision == NONE else decision,
+        dropped=dropped,
+        frame=number,
+    )
+
+
+def samples_message(first_sample: int, samples: Samples, form: int, aux: Sequence[AuxBlock] = ()) -> bytes:
+    """Return one message of samples, (n, channels), and of what comes beside them.
+
+    Raises:
+        ValueError: a value does not fit into the format.
+    """
+    head = _HEADER.pack(VERSION, form, len(aux), 0, len(samples), first_sample)
+    blocks = [
+        _AUX_HEADER.pack(block.stream, 0, 0, len(block.samples), block.first_sample)
+        + values_of(block.samples, FLOAT32)
+        for block in aux
+    ]
+    return b"".join((head, values_of(samples, form), *blocks))
+
+
+def windows_message(number: int, windows: np.ndarray[Any, Any], form: int) -> bytes:
+    """Return one message of windows, (n, length, channels); `number` comes back with the answer."""
+    return _HEADER.pack(VERSION, form, 0, 0, len(windows), number) + values_of(windows, form)
+
+
+def values_of(samples: Samples, form: int) -> bytes:
+    """Return values as bytes, one sample of all channels after the other, little-endian."""
+    if isinstance(samples, list):
+        return _of_lists((value for row in samples for value in row), form)
+    if form == FLOAT32:
+        return samples.astype("<f4", copy=False).tobytes()  # C order, whatever it was
+    if form == INT16:
+        return samples.astype("<i2", copy=False).tobytes()
+    if samples.size and not (_INT24.start <= samples.min() and samples.max() < _INT24.stop):
+        raise ValueError(f"int24 goes from {_INT24.start} to {_INT24.stop - 1}")
+    wide = samples.astype("<i4").reshape(-1)  # a copy in C order
+    return wide.view("u1").reshape(-1, 4)[:, :3].tobytes()
+
+
+def _of_lists(values: Iterable[float], form: int) -> bytes:
+    if form == INT24:
+        try:
+            return b"".join(int(value).to_bytes(3, "little", signed=True) for value in values)
+        except OverflowError:
+            raise ValueError(f"int24 goes from {_INT24.start} to {_INT24.stop - 1}") from None
+    try:
+        found = array("f", values) if form == FLOAT32 else array("h", map(int, values))
+    except OverflowError as error:
+        raise ValueError(str(error)) from None
+    if sys.byteorder == "big":
+        found.byteswap()
+    return found.tobytes()
