@@ -120,7 +120,9 @@ export interface StreamCall {
   maxAttempts?: number;
   firstDelayMs?: number;
   idleMs?: number;
+  transport?: "http" | "websocket" | "auto";
   fetch?: typeof fetch;
+  WebSocket?: typeof WebSocket;
 }
 
 export function streamInference(call?: StreamCall): AsyncGenerator<StreamEvent, void, void>;
@@ -296,6 +298,10 @@ export class ServerError extends Error {
   problem: { title?: string; detail?: string; errors?: object; cure?: string };
   retryAfterMs: number | null;
   get passing(): boolean;
+}
+
+export class NoWebSocketError extends Error {
+  passing: true;
 }
 
 export class ConnectionError extends Error {

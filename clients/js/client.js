@@ -10,11 +10,12 @@
  * own EventSource. Both go on by themselves after a cut connection or a restart of the server.
  */
 
-import { asConnectionError, ConnectionError, expectOk, ServerError } from "./client_errors.js";
+import { asConnectionError, ConnectionError, expectOk, NoWebSocketError, ServerError } from "./client_errors.js";
+import { LiveConnection } from "./live_stream.js";
 import { backOff, FINISHED, FIRST_DELAY_MS, sleep } from "./retry.js";
 import { SseParser } from "./sse.js";
 
-export { ConnectionError, expectOk, ServerError, TeachingError } from "./client_errors.js";
+export { ConnectionError, expectOk, NoWebSocketError, ServerError, TeachingError } from "./client_errors.js";
 export { eventSource } from "./event_source.js";
 export { goOn, replayPosition } from "./replay_position.js";
 export { useModel, useModelBefore } from "./source_model.js";
@@ -54,7 +55,10 @@ const CONNECT_MS = 10_000;
  * @param {number} [call.maxAttempts]   connections in a row without an event before it gives up
  * @param {number} [call.firstDelayMs]  before the second attempt
  * @param {number} [call.idleMs]        silence after which a connection counts as dead
+ * @param {"http" | "websocket" | "auto"} [call.transport]  "http": a WebSocket takes none of the six connections that a
+ *     browser opens to a server, but a page sees none of its pings, so one without frames is opened anew after `idleMs`
  * @param {typeof fetch} [call.fetch]
+ * @param {typeof WebSocket} [call.WebSocket]
  * @yields {object}
  * @throws {ServerError} the server refused, and would again: a wrong key, a wrong option, a missing backend
  * @throws {ConnectionError} after `maxAttempts`
@@ -70,23 +74,30 @@ export async function* streamInference({
   maxAttempts = Infinity,
   firstDelayMs = FIRST_DELAY_MS,
   idleMs = IDLE_MS,
+  transport = "http",
   fetch = globalThis.fetch,
+  WebSocket = globalThis.WebSocket,
 } = {}) {
+  let live = transport !== "http" && !(transport === "auto" && !WebSocket);
   const address = new URL(`${url}/infer/stream`, globalThis.location?.href).href; // a wrong one fails here, once
   const place = { lastEventId, retryMs: firstDelayMs };
   let attempt = 0;
   while (!signal?.aborted) {
     attempt += 1;
     onState({ state: "connecting", attempt });
-    const connection = new Connection(signal, idleMs);
+    const connection = live
+      ? new LiveConnection({ url, apiKey, options, signal, idleMs, fetch, WebSocket })
+      : new Connection(signal, idleMs);
     let failure = new ConnectionError("the connection was closed");
     try {
-      const body = await connection.open(fetch, address, headersFor(apiKey, place.lastEventId), options);
+      const body = live
+        ? await connection.open(place)
+        : await connection.open(fetch, address, headersFor(apiKey, place.lastEventId), options);
       if (body === null) place.lastEventId = FINISHED; // 204: all has been said
       else onState({ state: "open", attempt });
       for await (const { id, data } of body ? connection.events(body, place) : []) {
         attempt = 0;
-        const event = JSON.parse(data);
+        const event = typeof data === "string" ? JSON.parse(data) : data;
         onId(id);
         if (event.status !== "completed" || id === FINISHED) yield event;
         else failure = new ConnectionError(`the server ended the stream: ${event.reason}`); // it restarts
@@ -98,6 +109,11 @@ export async function* streamInference({
     }
     if (place.lastEventId === FINISHED) return onState({ state: "completed", attempt });
     if (signal?.aborted) break;
+    if (failure instanceof NoWebSocketError && transport === "auto") {
+      live = false;
+      attempt -= 1;
+      continue;
+    }
     if (!failure.passing || attempt >= maxAttempts) throw failure;
     const delayMs = failure.retryAfterMs ?? backOff(attempt, place.retryMs);
     onState({ state: "waiting", attempt, delayMs, error: failure, reason: failure.message });

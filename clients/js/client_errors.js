@@ -28,6 +28,16 @@ export class ConnectionError extends Error {
   passing = true;
 }
 
+/** No WebSocket could be opened: the server has none, is away, or something before it lets none through. */
+export class NoWebSocketError extends Error {
+  name = "NoWebSocketError";
+  passing = true;
+
+  constructor(message = "the server opened no WebSocket") {
+    super(message);
+  }
+}
+
 /** The recording ended before its plan, or nothing could be learned from it: says which, and why. */
 export class TeachingError extends Error {
   name = "TeachingError";

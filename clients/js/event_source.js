@@ -2,6 +2,7 @@
 
 import { asConnectionError, ConnectionError, expectOk } from "./client_errors.js";
 import { backOff, FINISHED, FIRST_DELAY_MS, sleep } from "./retry.js";
+import { ticketFor } from "./tickets.js";
 
 /**
  * EventSource reconnects by itself, and goes on where it was. It sends no headers, so with a key a one-use ticket is
@@ -106,10 +107,4 @@ export function eventSource({
 
   open();
   return { close: () => end({ state: "closed" }) };
-}
-
-async function ticketFor(fetch, url, apiKey) {
-  const answer = await fetch(`${url}/stream/tickets`, { method: "POST", headers: { "X-API-Key": apiKey } });
-  await expectOk(answer);
-  return (await answer.json()).ticket;
 }

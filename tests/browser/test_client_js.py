@@ -62,6 +62,17 @@ def test_its_own_tests_pass(name: str) -> None:
     assert "fail 0" in done.stdout
 
 
+@needs_node
+def test_its_own_tests_of_the_live_socket_pass() -> None:
+    probe = ["node", "--experimental-websocket", "--eval", "new WebSocket('ws://[::1]:9').onerror = () => {}"]
+    if subprocess.run(probe, capture_output=True, check=False).returncode:
+        pytest.skip("this node has no WebSocket; 20.10 and newer have one")
+    command = ["node", "--experimental-websocket", "--test", "--test-reporter=spec", "live.test.mjs"]
+    done = subprocess.run(command, cwd=HERE, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stdout
+    assert "fail 0" in done.stdout
+
+
 @pytest.fixture(scope="module")
 def parse_in_node() -> Iterator[Callable[[list[bytes]], dict[str, Any]]]:
     command = ["node", "parse_streams.mjs"]

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import struct
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +13,7 @@ import pytest
 from myostream_client import Record, records_of
 from myostream_client.live_messages import (
     FLOAT32,
+    FORMATS,
     INT16,
     INT24,
     AuxBlock,
@@ -17,6 +21,8 @@ from myostream_client.live_messages import (
     windows_message,
 )
 
+# the bytes are struct's of the documented formats; JavaScript and C++ are held to the same
+CASES: dict[str, Any] = json.loads(Path(__file__).with_name("live_cases.json").read_text())
 COUNTS = [[1, -2], [300, -300], [-32768, 32767]]
 FLAT = (1, -2, 300, -300, -32768, 32767)
 
@@ -96,3 +102,16 @@ def test_a_record_has_32_bytes() -> None:
 def test_what_is_no_record_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"32 bytes each|version 2"):
         records_of(data)
+
+
+@pytest.mark.parametrize("case", CASES["messages"], ids=lambda case: case["name"])
+def test_the_cases_of_all_clients(case: dict[str, Any]) -> None:
+    aux = [AuxBlock(one["stream"], one["first_sample"], one["rows"]) for one in case["aux"]]
+    form = FORMATS[case["format"]]
+    assert samples_message(case["first_sample"], case["rows"], form, aux).hex() == case["hex"]
+
+
+@pytest.mark.parametrize("case", CASES["records"], ids=lambda case: case["name"])
+def test_the_records_of_all_clients(case: dict[str, Any]) -> None:
+    fields = {name: value for name, value in case.items() if name not in ("name", "hex")}
+    assert records_of(bytes.fromhex(case["hex"])) == [Record(**fields)]

@@ -1,0 +1,33 @@
+/** Types of live_frames.js. */
+
+/** A frame, a decision or a prediction in 32 bytes: what `format: "binary"` gives. */
+export interface LiveRecord {
+  type: "frame" | "decision" | "prediction" | "unknown";
+  prediction: number | null;
+  sample_index: number;
+  age_ms: number;
+  confidence: number;
+  intensity: number;
+  decision: number | null;
+  dropped: number; // since the record before
+  frame: number;
+}
+
+export type SampleFormat = "float32" | "int16" | "int24";
+
+export interface AuxBlock {
+  stream: number;
+  firstSample: number;
+  values: ArrayLike<number>;
+  channels: number;
+}
+
+export function samplesMessage(
+  firstSample: number,
+  values: ArrayLike<number>,
+  channels: number,
+  format?: SampleFormat,
+  aux?: AuxBlock[],
+): ArrayBuffer;
+
+export function readRecords(buffer: ArrayBuffer): LiveRecord[];
