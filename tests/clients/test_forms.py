@@ -100,10 +100,12 @@ def test_npm_installs_it_and_node_imports_it(tmp_path: Path) -> None:
     (tmp_path / "package.json").write_text('{"name": "mine", "private": true, "type": "module"}')
     run([NPM, "install", "--offline", "--no-audit", "--no-fund", f"./{packed}"], tmp_path)
     script = "import * as c from 'myostream-client'; console.log(Object.keys(c).sort().join())"
+    more = "import { liveSource } from 'myostream-client/live_source.js'; console.log(liveSource.name)"
+    assert run([NODE, "--input-type=module", "-e", more], tmp_path).strip() == "liveSource"
     said = run([NODE, "--input-type=module", "-e", script], tmp_path)
     assert said.strip() == (
-        "ConnectionError,FREE_MOVEMENT,ServerError,SseParser,TeachingError,eventSource,expectOk,goOn,putOnAgain,"
-        "replayPosition,streamInference,teach,useModel,useModelBefore"
+        "ConnectionError,FREE_MOVEMENT,NoWebSocketError,ServerError,SseParser,TeachingError,eventSource,expectOk,"
+        "goOn,putOnAgain,replayPosition,streamInference,teach,useModel,useModelBefore"
     )
 
 

@@ -14,6 +14,7 @@ import pytest
 from myostream_client import (
     Frame,
     PushedSource,
+    Receipt,
     RefusedError,
     ServerUnreachableError,
     StreamingInferenceClient,
@@ -158,22 +159,35 @@ def test_what_is_wrong_is_said_before_or_after_the_server_sees_it(shelf: Shelf, 
     assert source.send(np.empty((0, 2))).accepted == 0
 
 
+def taken(source: PushedSource, samples: Any) -> Receipt:
+    """What the server has done with these samples, whichever way they went."""
+    sent, last = source.send(samples), source.flush()
+    return Receipt(
+        accepted=sent.accepted + last.accepted,
+        duplicates=sent.duplicates + last.duplicates,
+        lost_samples=sent.lost_samples + last.lost_samples,
+        next_sample=last.next_sample,
+    )
+
+
 @pytest.mark.server
+@pytest.mark.parametrize("transport", ["websocket", "http"])
 def test_a_real_server_predicts_from_what_is_pushed_through_a_cut_and_a_restart(
-    tmp_path: Path, client_of: ClientOf
+    tmp_path: Path, client_of: ClientOf, transport: str
 ) -> None:
     samples = np.random.default_rng(0).normal(0, 30, (RATE, CHANNELS))
     with gunicorn(tmp_path, EMG_MODE="push") as first, CuttingProxy(first.port) as proxy:
-        client = client_of(proxy.url)
+        client = client_of(proxy.url, transport=transport)
         with client.push("arm", channels=CHANNELS, sampling_rate_hz=RATE) as source:
-            assert source.send(samples).accepted == RATE
+            assert source.transport == transport
+            assert taken(source, samples).accepted == RATE
             assert isinstance(next(iter(client.stream(source="arm", fps=10))), Frame)
             proxy.cut()
-            assert source.send(samples[:100].tolist()).next_sample == RATE + 100
+            assert taken(source, samples[:100].tolist()).next_sample == RATE + 100
             with gunicorn(tmp_path, EMG_MODE="push") as second:
                 proxy.target_port = second.port
                 proxy.cut()
-                receipt = source.send(samples)
+                receipt = taken(source, samples)
                 assert (receipt.accepted, receipt.lost_samples, receipt.next_sample) == (
                     RATE,
                     0,

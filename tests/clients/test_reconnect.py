@@ -51,10 +51,12 @@ def expect_no_frame_missing_or_twice(frames: list[Frame]) -> None:
 
 
 @pytest.mark.alone
-def test_a_stream_cut_again_and_again_is_whole_in_the_end(proxy: CuttingProxy) -> None:
+@pytest.mark.parametrize("transport", ["websocket", "http"])
+def test_a_stream_cut_again_and_again_is_whole_in_the_end(proxy: CuttingProxy, transport: str) -> None:
     events: list[Event] = []
     cuts = {10, 30, 31}  # each once: a stream that began anew must end too, and fail below
-    with StreamingInferenceClient(proxy.url).stream(fps=FPS, duration_seconds=SECONDS) as stream:
+    client = StreamingInferenceClient(proxy.url, transport=transport)
+    with client.stream(fps=FPS, duration_seconds=SECONDS) as stream:
         for event in stream:
             events.append(event)
             if isinstance(event, Frame) and event.frame in cuts:
@@ -71,10 +73,12 @@ def test_a_stream_cut_again_and_again_is_whole_in_the_end(proxy: CuttingProxy) -
     assert FPS * SECONDS - 2 <= len(frames) + frames[-1].dropped <= FPS * SECONDS
 
 
+@pytest.mark.parametrize("transport", ["websocket", "http"])
 @pytest.mark.parametrize("size", [700, 1000, 1001, 1300])  # bytes: within ids, data and comments
-def test_a_cut_within_an_event_does_not_lose_it(proxy: CuttingProxy, size: int) -> None:
+def test_a_cut_within_an_event_does_not_lose_it(proxy: CuttingProxy, size: int, transport: str) -> None:
     proxy.cut_after = size
-    events = list(StreamingInferenceClient(proxy.url).stream(fps=FPS, duration_seconds=1))
+    client = StreamingInferenceClient(proxy.url, transport=transport)
+    events = list(client.stream(fps=FPS, duration_seconds=1))
     assert proxy.connections == 2
     expect_no_frame_missing_or_twice(frames_of(events))
     assert isinstance(events[-1], Completed)
@@ -128,9 +132,11 @@ def test_a_stream_goes_on_from_an_id_that_was_kept(server: Live) -> None:
     assert list(client.stream(fps=FPS, duration_seconds=2, last_event_id="end")) == []
 
 
-def test_a_killed_worker_is_survived(server: Live) -> None:
+@pytest.mark.parametrize("transport", ["websocket", "http"])
+def test_a_killed_worker_is_survived(server: Live, transport: str) -> None:
     events: list[Event] = []
-    for event in StreamingInferenceClient(server.url).stream(fps=FPS, duration_seconds=LONG):
+    client = StreamingInferenceClient(server.url, transport=transport)
+    for event in client.stream(fps=FPS, duration_seconds=LONG):
         events.append(event)
         if isinstance(event, Frame) and event.frame == 20:
             for pid in server.workers():
