@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from myostream_client.live_messages import FORMATS, AuxBlock, records_of, samples_message
+from myostream_client.live.messages import FORMATS, AuxBlock, records_of, samples_message
 from tests.clients.live_server import LiveShelf, live_server
 from tests.server.live import LATE_S, until
 

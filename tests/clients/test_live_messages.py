@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from myostream_client import Record, records_of
-from myostream_client.live_messages import (
+from myostream_client.live.messages import (
     FLOAT32,
     FORMATS,
     INT16,

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from myostream_client.websocket_frames import (
+from myostream_client.live.websocket_frames import (
     BINARY,
     CLOSE,
     PING,

@@ -42,7 +42,14 @@ def run(command: list[str], folder: Path) -> str:
 
 
 def test_every_block_is_of_a_kind_that_is_run() -> None:
-    assert {language for _, language, _ in BLOCKS} == {"sh", "python", "python push", "js", "js browser"}
+    assert {language for _, language, _ in BLOCKS} == {
+        "sh",
+        "python",
+        "python push",
+        "js",
+        "js push",
+        "js browser",
+    }
 
 
 @blocks("sh")
@@ -71,6 +78,22 @@ def test_pushing_blocks_run(tmp_path: Path, content: str) -> None:
 def test_node_blocks_run(server: Live, content: str) -> None:
     said = run(["node", "--input-type=module", "-e", content.replace(URL, server.url)], ROOT).split()
     assert said == ["connecting", "open", "closed"]
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+@blocks("js push")
+def test_pushing_node_blocks_run(tmp_path: Path, content: str) -> None:
+    with gunicorn(tmp_path, EMG_MODE="push") as live:
+        command = [
+            "node",
+            "--experimental-websocket",
+            "--input-type=module",
+            "-e",
+            content.replace(URL, live.url),
+        ]
+        if subprocess.run([*command[:2], "-e", "0"], capture_output=True, check=False).returncode:
+            del command[1]  # before 20.10 it has no WebSocket, and goes by POST
+        assert run(command, ROOT) == "2000 samples\n"
 
 
 @pytest.mark.browser

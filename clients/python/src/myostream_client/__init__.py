@@ -37,15 +37,15 @@ from .events import (
     event_of,
 )
 from .lessons import FREE_MOVEMENT, Action, Progress, Prompt, Repetition, Taught
-from .live_messages import Record, records_of
-from .live_source import LiveSource
+from .live.messages import Record, records_of
+from .live.source import LiveSource
+from .live.websocket import NoWebSocketError
 from .predictions import Prediction, Values
 from .pushed_source import PushedSource, Receipt
 from .sse import SseEvent, SseParser
 from .summary import StreamSummary
 from .terminal_view import line_of
 from .version import __version__
-from .websocket import NoWebSocketError
 
 __all__ = [
     "DEFAULT_URL",

@@ -13,7 +13,7 @@ from .errors import ClientError
 from .event_stream import GIVE_UP_S, EventStream, Json
 from .events import Interrupted
 from .lessons import FREE_MOVEMENT, Lesson, Listeners, OnProgress, OnPrompt, OnRepetition, Taught
-from .live_source import LiveSource
+from .live.source import LiveSource
 from .predictions import Prediction, Values, predictions_of, values_of
 from .pushed_source import PushedSource
 from .server_http import Caller, Server

@@ -12,12 +12,12 @@ from typing import Any
 
 from .errors import ClientError, NotMyostreamError, ServerUnreachableError, refused
 from .events import Event, Interrupted, event_of
-from .live_socket import RESTARTS, LiveSocket
+from .live.live_socket import RESTARTS, LiveSocket
+from .live.websocket import NoWebSocketError
 from .patience import Patience
 from .server_http import Server, reason_of
 from .sse import SseParser
 from .transport import Transport
-from .websocket import NoWebSocketError
 
 FINISHED = "end"  # id of the last event of a stream that has said all
 IDLE_S = 15.0  # the server says something at least every 5 s

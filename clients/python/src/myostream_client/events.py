@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from .live_messages import Record
+from .live.messages import Record
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .errors import ClientError, RefusedError
-from .live_messages import INT16, INT24, AuxBlock, Samples, values_of
+from .live.messages import INT16, INT24, AuxBlock, Samples, values_of
 from .patience import Patience
 from .receipt import Receipt
 from .server_http import Caller, Server

@@ -8,8 +8,8 @@ from typing import Any
 from urllib.parse import quote
 
 from .errors import ClientError
-from .live_messages import BYTES, AuxBlock, Samples, samples_message
-from .live_sender import LiveSender
+from .live.messages import BYTES, AuxBlock, Samples, samples_message
+from .live.sender import LiveSender
 from .receipt import Receipt
 from .server_http import Caller, Server
 from .transport import WEBSOCKET

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from .errors import ClientError
-from .live_messages import Samples
+from .live.messages import Samples
 from .push_http import HttpPush
 from .push_socket import SocketPush
 from .receipt import Receipt

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .live_messages import FLOAT32, FORMATS, INT16, INT24, AuxBlock, Samples
+from .live.messages import FLOAT32, FORMATS, INT16, INT24, AuxBlock, Samples
 
 
 class SourceSamples:

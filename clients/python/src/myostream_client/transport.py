@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
-from .websocket import NoWebSocketError
+from .live.websocket import NoWebSocketError
 
 AUTO, WEBSOCKET, HTTP = "auto", "websocket", "http"
 

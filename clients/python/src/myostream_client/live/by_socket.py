@@ -7,14 +7,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-from .errors import ClientError
-from .events import Interrupted
-from .live_messages import AuxBlock, Samples
-from .live_sender import LiveSender
-from .push_socket import FLUSH_S, messages
-from .receipt import Receipt
-from .server_http import Caller, Server
-from .transport import WEBSOCKET
+from ..errors import ClientError
+from ..events import Interrupted
+from ..push_socket import FLUSH_S, messages
+from ..receipt import Receipt
+from ..server_http import Caller, Server
+from ..transport import WEBSOCKET
+from .messages import AuxBlock, Samples
+from .sender import LiveSender
 
 
 class SocketLive:

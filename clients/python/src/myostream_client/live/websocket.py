@@ -17,8 +17,8 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from .errors import ClientError, ServerUnreachableError, refused
-from .server_http import Server, reason_of
+from ..errors import ClientError, ServerUnreachableError, refused
+from ..server_http import Server, reason_of
 from .websocket_frames import (
     BINARY,
     CLOSE,
@@ -152,8 +152,7 @@ class WebSocket:
                 now = time.monotonic()
                 dies = self._heard_at + self._idle_s
                 if now >= dies:
-                    self.abort()
-                    raise SocketClosedError(CUT, f"the server said nothing for {self._idle_s:g} s") from None
+                    raise self._over(f"no answer for {self._idle_s:g} s") from None
                 if ends is not None and now >= ends:
                     return b""
                 self._selector.select((dies if ends is None else min(ends, dies)) - now)
@@ -273,6 +272,7 @@ def _shaken(
             raise NoWebSocketError(f"{server.url}{path} answered without an end of its headers")
     head, _, rest = said.partition(b"\r\n\r\n")
     if head.split(b" ", 2)[1:2] != [b"101"]:
+        # of a socket it uses nothing but `makefile`
         answer = http.client.HTTPResponse(_Replayed(said, connection.sock))  # type: ignore[arg-type]
         answer.begin()
         return answer.status, dict(answer.headers), answer.read(MOST_HEAD)

@@ -9,14 +9,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from .errors import ClientError
-from .event_stream import EventStream
-from .events import Interrupted
-from .live_messages import AuxBlock, Samples
-from .push_http import HttpPush
-from .receipt import Receipt
-from .server_http import Server
-from .transport import HTTP
+from ..errors import ClientError
+from ..event_stream import EventStream
+from ..events import Interrupted
+from ..push_http import HttpPush
+from ..receipt import Receipt
+from ..server_http import Server
+from ..transport import HTTP
+from .messages import AuxBlock, Samples
 
 MOST_WAITING = 1000  # events that nobody has asked for yet; the oldest are let go
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .errors import NotMyostreamError, RefusedError, refused
-from .server_http import Server
+from ..errors import NotMyostreamError, RefusedError, refused
+from ..server_http import Server
 from .websocket import (
     IDLE_S,
     OPEN_S,

@@ -11,12 +11,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from .errors import ClientError, RefusedError, ServerUnreachableError
-from .events import Interrupted
+from ..errors import ClientError, RefusedError, ServerUnreachableError
+from ..events import Interrupted
+from ..patience import Patience
+from ..receipt import Receipt
+from ..server_http import Server
 from .live_socket import Json, LiveSocket, restarts
-from .patience import Patience
-from .receipt import Receipt
-from .server_http import Server
 from .websocket import IDLE_S, NoWebSocketError, SocketClosedError
 from .websocket_frames import NORMAL
 

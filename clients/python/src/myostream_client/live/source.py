@@ -7,15 +7,15 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
-from .errors import ClientError, NotMyostreamError
-from .events import Completed, Interrupted, LiveEvent, live_event_of
-from .live_by_http import HttpLive
-from .live_by_socket import SocketLive
-from .live_messages import AuxBlock, Samples, records_of
-from .receipt import Receipt
-from .server_http import Server
-from .source_samples import SourceSamples
-from .transport import Transport
+from ..errors import ClientError, NotMyostreamError
+from ..events import Completed, Interrupted, LiveEvent, live_event_of
+from ..receipt import Receipt
+from ..server_http import Server
+from ..source_samples import SourceSamples
+from ..transport import Transport
+from .by_http import HttpLive
+from .by_socket import SocketLive
+from .messages import AuxBlock, Samples, records_of
 
 SENDS = ("frames", "decisions", "quality", "states")
 

@@ -1,0 +1,1 @@
+"""The live socket: samples there and events back, on one WebSocket."""
