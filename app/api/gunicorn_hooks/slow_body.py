@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from io import BytesIO
 from typing import Any, Protocol
 
 from gunicorn.http.errors import NoMoreData, ParseException
@@ -79,7 +80,9 @@ class InTime:
 
     def came_ahead(self) -> bytes:
         """Return what the client has sent behind its request already, for whoever takes the connection over."""
-        ahead: bytes = self._body.reader.unreader.take_buffered()
+        unreader = self._body.reader.unreader
+        ahead: bytes = unreader.buf.getvalue()  # gunicorn before 27 has no `take_buffered`
+        unreader.buf = BytesIO()
         return ahead
 
     def done(self) -> None:
