@@ -145,3 +145,15 @@ def test_every_ignored_complaint_about_types_has_its_reason() -> None:
                 guilty.append(f"{path.relative_to(ROOT)}:{number}: {line.strip()}")
             above = line
     assert guilty == []
+
+
+def test_what_the_edge_is_given_is_what_everybody_is_given_without_pytorch() -> None:
+    """The same bounds; and nothing is left out but what the file names or PyTorch alone needs."""
+
+    def bounds(name: str) -> dict[str, str]:
+        lines = (line.partition("#")[0].strip() for line in (ROOT / name).read_text("utf-8").splitlines())
+        return {re.split(r"[<>=\[;]", line)[0]: line for line in lines if line}
+
+    everybody, edge = bounds("requirements.txt"), bounds("requirements-edge.txt")
+    assert edge.items() <= everybody.items()
+    assert everybody.keys() - edge.keys() == {"torch", "onnxscript", "rich"}

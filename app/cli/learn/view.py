@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Protocol
 
 import click
@@ -161,8 +162,12 @@ def _line_of(prompt: Prompt) -> str:
 
 
 def _can_draw() -> bool:
-    """Whether stderr is a terminal that has a size."""
+    """Whether stderr is a terminal that has a size, and rich is installed (requirements-edge.txt is without)."""
     try:
-        return sys.stderr.isatty() and os.get_terminal_size(sys.stderr.fileno()).lines > 1
+        return (
+            find_spec("rich") is not None
+            and sys.stderr.isatty()
+            and os.get_terminal_size(sys.stderr.fileno()).lines > 1
+        )
     except (OSError, ValueError):
         return False

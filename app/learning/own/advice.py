@@ -75,10 +75,12 @@ def _labels(told: Refinement) -> list[Hint]:
     if told.left_out:
         counts = Counter(told.left_out_of)
         names = ", ".join(f"{name} ({count})" for name, count in sorted(counts.items()))
-        text = (
-            f"{_many(told.left_out, 'stretch', 'stretches')} look like what lies around them and were left out: "
-            f"{names}; was the gesture made?"
+        were = (
+            "stretch looks like what lies around it and was"
+            if told.left_out == 1
+            else ("stretches look like what lies around them and were")
         )
+        text = f"{told.left_out} {were} left out: {names}; was the gesture made?"
         gestures = [{"gesture": name, "count": count} for name, count in sorted(counts.items())]
         lines.append(Hint("left_out", text, {"count": told.left_out, "gestures": gestures}))
     if told.vague:
