@@ -3,8 +3,8 @@
     python -m benchmarks.remote_engine          the fleet is another server of ours
     python -m benchmarks.remote_engine PYTHON   it is a Triton, of a Python with nvidia-pytriton and onnxruntime
 
-The streams differ in their rates (10 to 15 frames a second), so that each window is asked for by one of them alone. Server
-on one core, fleet and clients on the other.
+The streams differ in their rates (10 to 15 frames a second), so that each window is asked for by one of them alone.
+Server on one core, fleet and clients on the other.
 """
 
 from __future__ import annotations
