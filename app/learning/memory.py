@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from app.errors import ArtefactError, DataError
+from app.errors import ArtefactError
 from app.inference.artefact import CURE, WEIGHTS, Artefact
 from app.inference.manifest import Manifest
+from app.learning.own.hint import Hint, LearningError
 
 
 def fold_file(name: str) -> str:
@@ -31,10 +32,11 @@ def weights_for(model: Artefact, content: Collection[str]) -> str:
     for name, held in held_out.items():
         if seen <= held and fold_file(name) in model.manifest.files:
             return fold_file(name)
-    raise DataError(
+    text = (
         f"{model.manifest.name} was trained on that recording and has no weights that were not; "
         "its figures would mean nothing"
     )
+    raise LearningError(Hint("already_taught", text, {"model": model.manifest.name}))
 
 
 def manifest_of(model: Artefact, file: str = WEIGHTS) -> Manifest:

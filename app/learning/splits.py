@@ -12,6 +12,7 @@ import numpy as np
 from app.errors import DataError
 from app.inference.manifest import Manifest
 from app.learning.datasets import Dataset, Ids
+from app.learning.own.hint import Hint, LearningError
 
 LEAST_S = 10.0  # of signal without labels; it should show every gesture, which takes longer
 TEST_REPETITIONS = (2, 5)  # of the repetition split
@@ -108,7 +109,8 @@ def least_seconds(data: Dataset, rows: Ids, manifest: Manifest, what: str) -> No
     samples = int(data.start[rows].max()) + data.length - int(data.start[rows].min())
     seconds = samples / manifest.sampling_rate
     if seconds < LEAST_S:
-        raise DataError(f"{what} must last {LEAST_S:g} s, got {seconds:.1f} s")
+        text = f"{what} must last {LEAST_S:g} s, got {seconds:.1f} s"
+        raise LearningError(Hint("too_brief", text, {"seconds": round(seconds, 1), "least": LEAST_S}))
 
 
 def rows_of_session(data: Dataset, session: int, name: str) -> Ids:

@@ -27,7 +27,7 @@ from app.learning.covariance.windows import features_of
 from app.learning.datasets import HOP_S, Dataset, content_hashes, read
 from app.learning.memory import seen_by, weights_for
 from app.learning.own.graph_check import WINDOWS, expect_answers
-from app.learning.own.hint import Hint
+from app.learning.own.hint import Hint, LearningError
 from app.learning.own.making import GRAPH, of_person
 from app.learning.progress import CHECKING, LEARNING, Stage, unheard
 from app.learning.splits import least_seconds, rows_of_session
@@ -65,8 +65,9 @@ def learn_minute(
     tell(LEARNING)
     try:
         found = learn(features, known, layout_of(parent, known))
-    except DataError as error:
-        raise DataError(f"{recording.name}, session {session}: {error}") from None
+    except LearningError as error:
+        text = f"{recording.name}, session {session}: {error}"
+        raise LearningError(replace(error.hint, text=text)) from None
     told = {**described(found), "windows": len(rows), "seconds": round(time.perf_counter() - started, 2)}
     used = {"session_sha256": data.hashes[0][session], "session": session, **described(found)}
     tell(CHECKING)
@@ -88,10 +89,11 @@ def known_to(parent: Artefact, hashes: Collection[str]) -> tuple[str, Known]:
     try:
         return file, Own.of_head(head_of(parent, file), _temperature(parent))
     except (DataError, KeyError, TypeError, ValueError, np.linalg.LinAlgError):
-        raise DataError(
+        text = (
             f"{parent.manifest.name} holds no statistics of people or of a person, so nothing can be learned without "
             "labels; take one that `model train` or `model new` made"
-        ) from None
+        )
+        raise LearningError(Hint("no_statistics", text, {"model": parent.manifest.name})) from None
 
 
 def _temperature(model: Artefact) -> float:

@@ -34,6 +34,7 @@ import numpy as np
 from app.errors import DataError
 from app.learning.covariance.head import Doubles, Head, Ids, discriminant, shrunk
 from app.learning.covariance.placement import Placement, as_worn, feature_order, placements
+from app.learning.own.hint import Hint, LearningError
 
 REST_SHARES = (0.5, 0.25, 0.125, 0.05)  # that are tried; the last is as good as none
 UNUSUAL = 1.0  # nats a window by which another share than the first must be likelier
@@ -128,10 +129,11 @@ def _expect_activity(features: Doubles, channels: int) -> None:
     level = features[:, : len(rows)][:, rows == columns].mean(1)  # log power of the window
     low, high = np.percentile(level, [10, 90])
     if high - low < LEAST_ACTIVITY:
-        raise DataError(
+        text = (
             f"the signal is hardly stronger at its strongest than at its weakest ({high - low:.1f} nats of power, "
             f"at least {LEAST_ACTIVITY:g}): it does not show gestures and rest; {CURE}"
         )
+        raise LearningError(Hint("still", text))
 
 
 def _lacking(scores: Doubles, layout: Layout, rest_share: float) -> tuple[str, ...]:
@@ -145,7 +147,8 @@ def _lacking(scores: Doubles, layout: Layout, rest_share: float) -> tuple[str, .
     lacking = tuple(name for name, there in zip(layout.classes, sure, strict=True) if not there)
     gestures = len(sure) - 1
     if 2 * np.delete(sure, layout.rest).sum() <= gestures:
-        raise DataError(f"the signal does not surely show {', '.join(lacking)}; {CURE}")
+        text = f"the signal does not surely show {', '.join(lacking)}; {CURE}"
+        raise LearningError(Hint("not_shown", text, {"gestures": list(lacking)}))
     return lacking
 
 

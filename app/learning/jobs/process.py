@@ -64,7 +64,8 @@ def report(order: TrainingOrder) -> dict[str, Any]:
         if _is_memory(error):
             return too_much_said(order)
         log.exception("a training failed")
-        return {"error": "the training failed; the server's log has the reason", "kind": DATA}
+        reason = "the training failed; the server's log has the reason"
+        return {"error": reason, "kind": DATA, "failure": {"code": "unexpected", "values": {}}}
 
 
 def _is_memory(error: Exception) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 from app.emg.files.recordings import Recording, in_units, load
 from app.emg.recording.export_npz import write_npz
 from app.emg.signal.rates import same_rate
-from app.errors import DataError
+from app.errors import DataError, RecordingNameError
 from app.inference import artefact
 from app.inference.artefact import Artefact
 from app.inference.verification.verify import verified
@@ -21,7 +21,7 @@ from app.learning.jobs.order import COMPARING, IN_USE, PARENT, READING, Training
 from app.learning.jobs.rival import Comparison, compared, without_comparison
 from app.learning.own.beside import Other, beside, extent_of
 from app.learning.own.cues import Refinement
-from app.learning.own.hint import Hint
+from app.learning.own.hint import Hint, LearningError
 from app.learning.own.joined import Ids
 from app.learning.own.judging import Judgement, folds
 from app.learning.own.windows import OwnWindows
@@ -78,11 +78,15 @@ def train(order: TrainingOrder, tell: Stage) -> dict[str, Any]:
 def _loaded(order: TrainingOrder, name: str) -> Recording:
     """Return a recording of the server's, its gestures called as they are from now on."""
     path = Path(order.aside) / f"{name}.npz"
-    write_npz(Path(order.root), name, path, refined=False)  # it begins with the cues
     try:
+        write_npz(Path(order.root), name, path, refined=False)  # it begins with the cues
         found = load(path, labelled=False)
+    except RecordingNameError as error:
+        raise LearningError(Hint("recording_gone", str(error), {"recording": name})) from None
+    except DataError as error:
+        raise LearningError(Hint("damaged", str(error), {"recording": name})) from None
     finally:
-        path.unlink()
+        path.unlink(missing_ok=True)
     if order.base is not None:  # the child's gestures are called anew together with the base's
         return found
     return replace(found, gesture_names=tuple(order.classes.get(one, one) for one in found.gesture_names))
@@ -251,10 +255,11 @@ def merged(recordings: Sequence[Recording]) -> Recording:
     repetitions = pieces = 0
     for one in recordings:
         if (one.channels, one.fs) != (first.channels, first.fs):
-            raise DataError(
+            text = (
                 f"{one.name} has {one.channels} channels at {one.fs:g} Hz, {first.name} {first.channels} at "
                 f"{first.fs:g} Hz; one model takes recordings of one device"
             )
+            raise LearningError(Hint("other_device", text, {"recordings": [first.path.stem, one.path.stem]}))
         to_all = np.array([*(names.index(name) for name in one.gesture_names), -1])
         for session in np.unique(one.session):
             own = one.session == session

@@ -26,7 +26,7 @@ from app.learning.own.advice import advice
 from app.learning.own.card import child_card
 from app.learning.own.cues import Refinement, refined
 from app.learning.own.graph_check import expect_parity
-from app.learning.own.hint import Hint
+from app.learning.own.hint import Hint, LearningError
 from app.learning.own.joined import Joined, join
 from app.learning.own.judging import Judgement, balanced, folds, judged, judged_in_turn
 from app.learning.own.learning_curve import CurvePoint, Teacher, learning_curve
@@ -202,10 +202,11 @@ def _expect_each(windows: OwnWindows, rows: Ids, choice: Choice) -> None:
     counts = np.bincount(windows.label[rows], minlength=len(windows.joined.classes))
     few = [name for name, count in zip(windows.joined.classes, counts, strict=True) if count < 2]
     if few:
-        raise DataError(
+        text = (
             f"{windows.joined.names[0]}, session {choice.session}, repetitions 1 to {choice.repetitions}: shows no "
             f"{', '.join(few)}"
         )
+        raise LearningError(Hint("not_there", text, {"gestures": few}))
 
 
 def _taught(

@@ -17,6 +17,7 @@ from app.emg.source import UNLABELLED, Samples
 from app.emg.units import factor, unknown
 from app.errors import DataError
 from app.learning.datasets import content_hashes
+from app.learning.own.hint import Hint, LearningError
 
 Ids = npt.NDArray[np.int64]
 
@@ -107,29 +108,30 @@ def join(
 
 def _expect_usable(first: Recording) -> None:
     if first.channels > MAX_CHANNELS:
-        raise DataError(
-            f"{first.name}: has {first.channels} channels; a model of one's own takes 1 to {MAX_CHANNELS}"
-        )
+        text = f"{first.name}: has {first.channels} channels; a model of one's own takes 1 to {MAX_CHANNELS}"
+        values = {"channels": first.channels, "most": MAX_CHANNELS}
+        raise LearningError(Hint("too_many_channels", text, values))
     if first.fs < LEAST_RATE_HZ:
-        raise DataError(f"{first.name}: has {first.fs:g} Hz; a model needs {LEAST_RATE_HZ:g} Hz at least")
+        text = f"{first.name}: has {first.fs:g} Hz; a model needs {LEAST_RATE_HZ:g} Hz at least"
+        raise LearningError(Hint("too_slow", text, {"rate_hz": first.fs, "least_hz": LEAST_RATE_HZ}))
 
 
 def _expect_like(first: Recording, other: Recording) -> None:
     if other.channels != first.channels:
-        raise DataError(
-            f"{other.name}: has {other.channels} channels, {first.name} has {first.channels}; "
-            "one model takes recordings of one device"
+        raise _other_device(
+            f"{other.name}: has {other.channels} channels, {first.name} has {first.channels}", first, other
         )
     said = not unknown(first.units) and not unknown(other.units)
     if said and factor(other.units, first.units) is None:
-        raise DataError(
-            f"{other.name}: is in {other.units}, {first.name} in {first.units}; "
-            "one model takes recordings of one device"
-        )
+        raise _other_device(f"{other.name}: is in {other.units}, {first.name} in {first.units}", first, other)
     if (other.label == UNLABELLED).all():
-        raise DataError(
-            f"{other.name}: has no labels; a model learns from a recording that names its gestures"
-        )
+        text = f"{other.name}: has no labels; a model learns from a recording that names its gestures"
+        raise LearningError(Hint("no_labels", text, {"recording": other.path.stem}))
+
+
+def _other_device(text: str, first: Recording, other: Recording) -> LearningError:
+    whole = f"{text}; one model takes recordings of one device"
+    return LearningError(Hint("other_device", whole, {"recordings": [first.path.stem, other.path.stem]}))
 
 
 def _named(recording: Recording, gestures: Sequence[str] | None) -> Recording:
@@ -179,9 +181,8 @@ def _labels(parts: Sequence[Recording]) -> tuple[Ids, list[str]]:
         labels.append(np.array([*known, UNLABELLED], np.int64)[one.label])
     if len(shown) < 2:
         only = next(iter(shown))
-        raise DataError(
-            f"the recording shows nothing but {only}; a model needs rest and at least one gesture"
-        )
+        text = f"the recording shows nothing but {only}; a model needs rest and at least one gesture"
+        raise LearningError(Hint("nothing_else", text, {"gesture": only}))
     return np.concatenate(labels), list(shown)
 
 

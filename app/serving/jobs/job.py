@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from app.errors import DataError
+from app.errors import BusyError, DataError, MyostreamError, NotReadyError
 from app.learning.jobs import order
 from app.learning.progress import CHECKING, EDGES, JUDGING, LEARNING
 
@@ -38,9 +38,16 @@ class TrainingError(DataError):
         self.failure = failure
 
 
-def failure_of(code: str) -> dict[str, Any]:
-    """Return what programs are told of a failure that its code says all of."""
-    return {"code": code, "values": {}}
+def failure_of(code: str, **values: Any) -> dict[str, Any]:
+    """Return what programs are told of a failure."""
+    return {"code": code, "values": values}
+
+
+def failure_by(error: MyostreamError) -> dict[str, Any] | None:
+    """Return what programs are told where a model that was made could not be kept; None of what has no code."""
+    if isinstance(error, BusyError):
+        return failure_of("name_taken")
+    return failure_of("not_kept") if isinstance(error, NotReadyError) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -218,7 +218,9 @@ class Trainings:
         task = _Task(job, request_of(job))
         if job.taken_up > MOST_TAKEN_UP:
             self._own[job_id] = task
-            self._end(task, state=jobs.FAILED, error=f"the worker that did it has died {job.taken_up} times")
+            said = f"the worker that did it has died {job.taken_up} times"
+            failure = jobs.failure_of("died", times=job.taken_up)
+            self._end(task, state=jobs.FAILED, error=said, failure=failure)
         else:
             log.info("the training %s, whose worker has gone, begins anew", job_id)
             self._enqueue(task)
@@ -269,16 +271,15 @@ class Trainings:
             except _ClosedError:
                 self._let_go(task)
             except MyostreamError as error:
-                failure = getattr(error, "failure", None)
+                failure = getattr(error, "failure", None) or jobs.failure_by(error)
                 self._end(task, state=jobs.FAILED, error=str(error), failure=failure)
             except OSError as error:
                 said = f"the disk does not take it: {error.strerror or error}"
                 self._end(task, state=jobs.FAILED, error=said, failure=jobs.failure_of("disk"))
             except Exception:  # the jobs after it are none the worse
                 log.exception("a training failed")
-                self._end(
-                    task, state=jobs.FAILED, error="the training failed; the server's log has the reason"
-                )
+                said = "the training failed; the server's log has the reason"
+                self._end(task, state=jobs.FAILED, error=said, failure=jobs.failure_of("unexpected"))
 
     def _do(self, task: _Task) -> None:
         while (turn := self._group.try_lock(TURN)) is None:
