@@ -29,13 +29,15 @@ from app.serving.streams.events import Completed
 log = logging.getLogger(__name__)
 
 FIRST_S = 10.0  # for a client to say what it wants
-PING_S, GONE_S = 5.0, 10.0  # of silence, until it is asked whether it is there, and until it is not
+PING_S, GONE_S = 4.0, 8.0  # of silence, until it is asked whether it is there, and until it is not
+PARTIAL_S = 10.0  # for a message to come in full
 ACK_S = 0.1  # between two acknowledgements
 QUALITY_S = 0.5  # between two looks at the electrodes
 SLOWED_S = 5.0  # a client that sends too fast is read more slowly for so long, and then refused
 CALM_S = 1.0  # without having been slowed, after which that is forgotten
 SMALL = 64 * 1024  # bytes of a message that are not counted
 BUSY_S = 0.05  # until the next look at a conversation that is at work
+GOODBYE_S = 1.0  # the same for one from whom nothing is heard: it is gone within 10 s in all
 CLOSING_S = 2.0  # for the last bytes to be taken, and the client's close to come
 
 
@@ -316,11 +318,11 @@ class Conversation:
         except OSError:
             self.lost()
 
-    def _end(self, code: int, reason: str) -> None:
+    def _end(self, code: int, reason: str, wait_s: float = CLOSING_S) -> None:
         """Close: say why, send no more, and wait a moment for the client to have heard it."""
         if self._close_by is not None:
             return
-        self._close_by = self._clock() + CLOSING_S
+        self._close_by = self._clock() + wait_s
         self._waiting.clear()
         try:
             self.writer.end(ws.closing(code, reason))
@@ -361,8 +363,8 @@ class Conversation:
                 self._end(ws.NORMAL, why)
             elif self._talk is None and not self._beginning and now - self._opened_at > FIRST_S:
                 self._end(ws.REFUSED, f"say what you want within {FIRST_S:g} s of opening")
-            elif self._partial_since is not None and now - self._partial_since > GONE_S:
-                self._end(ws.REFUSED, f"a message must come in full within {GONE_S:g} s")
+            elif self._partial_since is not None and now - self._partial_since > PARTIAL_S:
+                self._end(ws.REFUSED, f"a message must come in full within {PARTIAL_S:g} s")
             else:
                 self._alive(now)
         except OSError:
@@ -395,7 +397,7 @@ class Conversation:
         if self._held and now - self._acked_at >= ACK_S:
             self._acknowledge()
         if now - self._heard_at > GONE_S:
-            self._end(ws.GOING_AWAY, f"nothing heard for {GONE_S:g} s")
+            self._end(ws.GOING_AWAY, f"nothing heard for {GONE_S:g} s", wait_s=GOODBYE_S)
             return
         if now - self._heard_at > PING_S and now - self._pinged_at > PING_S and self.writer.idle:
             self._pinged_at = now

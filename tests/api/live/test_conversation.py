@@ -121,16 +121,16 @@ def binary(payload: bytes = b"x") -> bytes:
     return client_frame(ws.BINARY, payload)
 
 
-def test_silence_is_asked_after_five_seconds_and_given_up_after_ten(clock: FakeClock) -> None:
+def test_silence_is_asked_after_four_seconds_and_given_up_after_eight(clock: FakeClock) -> None:
     station = Station(clock, Talk())
-    clock.advance(4.9)
+    clock.advance(3.9)
     station.look()
     assert station.frames() == []
     clock.advance(0.2)
     station.look()
     assert station.frames() == [(ws.PING, b"")]
     station.conversation.receive(client_frame(ws.PONG, b""))
-    clock.advance(9.0)
+    clock.advance(7.0)
     station.look()
     assert station.frames() == [(ws.PING, b"")]
     clock.advance(1.1)
