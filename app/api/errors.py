@@ -73,6 +73,12 @@ class ProblemSchema(Schema):
     backend = fields.String(metadata={"description": "The backend that cannot be used"})
     reason = fields.String(metadata={"description": "Why it cannot"})
     cure = fields.String(metadata={"description": "What would make it available"})
+    failure = fields.Dict(
+        keys=fields.String(),
+        metadata={
+            "description": "Of a training that is refused: `code` and `values`, as a job has them that failed"
+        },
+    )
 
 
 class InvalidBody(HTTPException):
@@ -80,8 +86,9 @@ class InvalidBody(HTTPException):
 
     code = HTTPStatus.UNPROCESSABLE_ENTITY
 
-    def __init__(self, errors: Mapping[str, Any]) -> None:
-        self.errors = few(errors)
+    def __init__(self, errors: Mapping[str, Any], failure: Mapping[str, Any] | None = None) -> None:
+        """`failure` is the same with `code` and `values`, where a page says it in its reader's language."""
+        self.errors, self.failure = few(errors), failure
         super().__init__("; ".join(f"{name}: {_first(error)}" for name, error in self.errors.items()))
 
 
@@ -126,8 +133,13 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no type
         if isinstance(error, WebsocketMismatch):
             paths = "/emg/sources/<name>/live and /infer/live"
             return problem(status, f"there is no WebSocket here; there are {paths}", headers)
-        errors = {"errors": error.errors} if isinstance(error, InvalidBody) else {}
-        return problem(status, error.description or HTTPStatus(status).phrase, headers, **errors)
+        return problem(status, error.description or HTTPStatus(status).phrase, headers, **_invalid(error))
+
+
+def _invalid(error: HTTPException | MyostreamError) -> dict[str, Any]:
+    if not isinstance(error, InvalidBody):
+        return {}
+    return {"errors": error.errors, **({} if error.failure is None else {"failure": error.failure})}
 
 
 def register(app: Flask) -> None:
@@ -143,7 +155,7 @@ def problem_fields(error: MyostreamError | HTTPException) -> dict[str, Any]:
     else:
         status = HTTPStatus(error.code or HTTPStatus.INTERNAL_SERVER_ERROR)
         detail = error.description or status.phrase
-    more = {"errors": error.errors} if isinstance(error, InvalidBody) else {}
+    more = _invalid(error)
     return {"status": int(status), "title": status.phrase, "detail": detail[:MOST_DETAIL], **more}
 
 

@@ -295,7 +295,13 @@ export class TeachingError extends Error {}
 
 export class ServerError extends Error {
   status: number;
-  problem: { title?: string; detail?: string; errors?: object; cure?: string };
+  problem: {
+    title?: string;
+    detail?: string;
+    errors?: object;
+    cure?: string;
+    failure?: { code: string; values: Record<string, unknown> }; // of a training that is refused
+  };
   retryAfterMs: number | null;
   get passing(): boolean;
 }

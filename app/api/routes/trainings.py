@@ -44,4 +44,4 @@ def train() -> dict[str, Any]:
     try:
         return described(runtime.trainings.start(asked))
     except TrainingFieldError as error:
-        raise InvalidBody({error.field: [error.reason]}) from None
+        raise InvalidBody({error.field: [error.reason]}, error.failure) from None

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from app.emg.recording import folder as folders
 from app.emg.recording.contents import opened
@@ -12,15 +13,15 @@ from app.emg.recording.header import RecordingHeader
 from app.emg.signal.rates import same_rate
 from app.errors import DataError, RecordingNameError
 from app.inference.manifest import Manifest
-from app.serving.jobs.job import TrainingRequest
+from app.serving.jobs.job import TrainingRequest, failure_of
 
 
 class TrainingFieldError(DataError):
-    """What a client asks for cannot be; `field` says which part of it."""
+    """What a client asks for cannot be; `field` says which part of it, `failure` why, where programs can tell."""
 
-    def __init__(self, field: str, reason: str) -> None:
+    def __init__(self, field: str, reason: str, failure: Mapping[str, Any] | None = None) -> None:
         super().__init__(f"{field}: {reason}")
-        self.field, self.reason = field, reason
+        self.field, self.reason, self.failure = field, reason, failure
 
 
 def expect_material(root: Path, asked: TrainingRequest, base: Manifest | None) -> None:
@@ -44,11 +45,14 @@ def expect_material(root: Path, asked: TrainingRequest, base: Manifest | None) -
         raise TrainingFieldError(
             "recordings",
             f"{', '.join(asked.recordings)}: no labels; a model learns from what names its gestures",
+            failure_of("no_labels", recording=", ".join(asked.recordings)),
         )
     if len(seconds) < 2:
         only = next(iter(seconds))
         raise TrainingFieldError(
-            "recordings", f"they show nothing but {only}; a model needs rest and at least one gesture"
+            "recordings",
+            f"they show nothing but {only}; a model needs rest and at least one gesture",
+            failure_of("nothing_else", gesture=only),
         )
     _expect_names(asked, list(seconds), base)
 
@@ -69,17 +73,23 @@ def _recording(root: Path, name: str) -> tuple[RecordingHeader, dict[str, int]]:
         progress = folders.read_end(root, name) if name in folders.names(root) else None
         header = folders.read_header(root, name)
         if progress is None or not progress.over:
-            raise TrainingFieldError("recordings", f"{name} is still being recorded; stop it first")
+            raise TrainingFieldError(
+                "recordings",
+                f"{name} is still being recorded; stop it first",
+                failure_of("still_recorded", recording=name),
+            )
         with opened(root, name) as held:
             return header, {label: count for label, count in held.labelled_samples().items() if count}
     except RecordingNameError:
         raise TrainingFieldError(
-            "recordings", f"no recording {name!r}; GET /emg/recordings has those there are"
+            "recordings",
+            f"no recording {name!r}; GET /emg/recordings has those there are",
+            failure_of("recording_gone", recording=name),
         ) from None
     except TrainingFieldError:
         raise
     except DataError as error:
-        raise TrainingFieldError("recordings", str(error)) from None
+        raise TrainingFieldError("recordings", str(error), failure_of("damaged", recording=name)) from None
 
 
 def _expect_alike(headers: Sequence[RecordingHeader], base: Manifest | None) -> None:
@@ -90,6 +100,7 @@ def _expect_alike(headers: Sequence[RecordingHeader], base: Manifest | None) -> 
                 "recordings",
                 f"{one.name} has {one.channels} channels, {first.name} has {first.channels}; "
                 "one model takes recordings of one device",
+                failure_of("other_device", recordings=[first.name, one.name]),
             )
     if base is None:
         return
@@ -99,6 +110,7 @@ def _expect_alike(headers: Sequence[RecordingHeader], base: Manifest | None) -> 
                 "recordings",
                 f"{one.name} has {one.channels} channels at {one.sampling_rate:g} Hz, and the model {base.name} reads "
                 f"{base.channels} at {base.sampling_rate:g} Hz",
+                failure_of("other_electrodes", recording=one.name, model=base.name),
             )
 
 

@@ -58,7 +58,7 @@ export class LearnStep {
       lesson.set({ job: job.id });
       this.#show(job);
     } catch (error) {
-      this.#show({ state: "failed", stage: null, progress: 0, result: null, error: error.message });
+      this.#show({ state: "failed", stage: null, progress: 0, result: null, error: error.message, failure: error.problem?.failure });
     }
     this.#starting = false;
     this.poll.wake();

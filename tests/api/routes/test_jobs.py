@@ -248,6 +248,29 @@ def test_what_cannot_be_is_refused_by_its_field(
     assert all(job["name"] != "never" for job in client.get("/jobs").get_json()["jobs"])
 
 
+@pytest.mark.parametrize(
+    ("body", "failure"),
+    [
+        ({"recordings": ["nobody"]}, {"code": "recording_gone", "values": {"recording": "nobody"}}),
+        ({"recordings": ["blank"]}, {"code": "no_labels", "values": {"recording": "blank"}}),
+        ({"recordings": ["still"]}, {"code": "nothing_else", "values": {"gesture": "rest"}}),
+        ({"recordings": ["running"]}, {"code": "still_recorded", "values": {"recording": "running"}}),
+        (
+            {"recordings": ["anna", "wide"]},
+            {"code": "other_device", "values": {"recordings": ["anna", "wide"]}},
+        ),
+        ({"base": "wide"}, {"code": "other_electrodes", "values": {"recording": "anna", "model": "wide"}}),
+        ({"recordings": []}, None),
+    ],
+)
+def test_what_a_person_can_mend_is_refused_by_a_code_as_well(
+    client: FlaskClient, body: Json, failure: Json | None
+) -> None:
+    """A page says it in its reader's language; what a program does wrong has none."""
+    answer = client.post("/trainings", json={"recordings": ["anna"], "name": "never", **body})
+    assert expect_problem(answer, 422).get("failure") == failure
+
+
 def test_a_name_that_is_taken_is_a_conflict(client: FlaskClient) -> None:
     answer = client.post("/trainings", json={"recordings": ["anna"], "name": "own"})
     assert "there is a model own already" in expect_problem(answer, 409)["detail"]

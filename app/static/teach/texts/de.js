@@ -227,6 +227,8 @@ export default {
   "hint.too_many_channels": (channels, most) => `Die Aufnahme hat ${channels} Kanäle. Ein eigenes Modell nimmt höchstens ${most}.`,
   "hint.too_slow": (rate, least) => `Die Aufnahme hat ${komma(rate)} Werte je Sekunde. Ein Modell braucht mindestens ${komma(least)}.`,
   "hint.other_device": (list) => `Diese Aufnahmen sind von verschiedenen Geräten: ${list}. Ein Modell lernt aus Aufnahmen eines Geräts.`,
+  "hint.other_electrodes": (recording, model) => `${recording} wurde mit anderen Elektroden aufgenommen, als ${model} liest. Ein neues Modell daraus machen.`,
+  "hint.still_recorded": (recording) => `${recording} wird noch aufgenommen. Erst anhalten.`,
   "hint.no_labels": (recording) => `Von ${recording} hat niemand gesagt, welche Geste wann gemacht wurde. Mit Anleitung aufnehmen.`,
   "hint.nothing_else": (name) => `Die Aufnahme zeigt nichts als ${name}. Ein Modell braucht Ruhe und mindestens eine Geste.`,
   "hint.not_there": (list) => `Nicht in der Aufnahme, oder zu kurz: ${list}. Neu aufnehmen.`,

@@ -226,6 +226,8 @@ export default {
   "hint.too_many_channels": (channels, most) => `The recording has ${channels} channels. A model of one's own takes ${most} at most.`,
   "hint.too_slow": (rate, least) => `The recording has ${rate} samples a second. A model needs ${least} at least.`,
   "hint.other_device": (list) => `These recordings are of different devices: ${list}. One model takes recordings of one.`,
+  "hint.other_electrodes": (recording, model) => `${recording} was recorded with other electrodes than ${model} reads. Make a new model of it.`,
+  "hint.still_recorded": (recording) => `${recording} is still being recorded. Stop it first.`,
   "hint.no_labels": (recording) => `Nobody has said which gesture was made when in ${recording}. Record it with prompts.`,
   "hint.nothing_else": (name) => `The recording shows nothing but ${name}. A model needs rest and at least one gesture.`,
   "hint.not_there": (list) => `Not in the recording, or too briefly: ${list}. Record again.`,
