@@ -17,7 +17,7 @@ import psutil
 
 from benchmarks.report import write
 
-ALL = ("engine", "requests", "streams", "push", "workers", "models_live")
+ALL = ("engine", "requests", "streams", "push", "live", "workers", "models_live")
 RESULTS = Path(__file__).parent / "results.json"
 
 

@@ -18,17 +18,26 @@ import socket
 import struct
 import time
 import urllib.request
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from benchmarks import push
 from benchmarks.servers import CLIENT_CORE, ROOT, Server, myostream
 
 CHUNK_S, FPS, WARM_S = 0.02, 30.0, 3.0
 RECORD = struct.Struct("<BBHQfffHHI")
 HEADER = struct.Struct("<BBBBIQ")
 SOURCES = (1, 20, 40, 80, 120, 160, 200)
+SECONDS = 8.0
+KINDS = {
+    "16 x 2000 Hz": ("synthetic-16ch-2khz", 16, 2000, (1, 20, 80, 160, 200)),
+    "8 x 200 Hz": ("myo-8ch-200hz", 8, 200, (1, 20, 160, 240)),
+}
+BEFORE, OLD = (20, 30), ROOT.parent / "before"
 
 
 @dataclass(slots=True)
@@ -146,6 +155,30 @@ def measured(server: Server, sources: int, channels: int, rate: int, seconds: fl
     }
 
 
+def run() -> dict[str, Any]:
+    """All measurements, as plain numbers; beside those of `../before` (commit e1c6482) by POST, where that is there."""
+    os.sched_setaffinity(0, {CLIENT_CORE})
+    found: dict[str, Any] = {"fps": FPS, "chunk_ms": 1e3 * CHUNK_S}
+    for name, (model, channels, rate, sources) in KINDS.items():
+        found[name] = []
+        for number in sources:
+            with pushing(ROOT, model) as server:
+                found[name].append(measured(server, number, channels, rate, SECONDS))
+            print(found[name][-1], flush=True)
+        found[f"{name}, by POST before"] = []
+        for number in BEFORE if OLD.exists() else ():
+            with pushing(OLD, model) as server:
+                found[f"{name}, by POST before"].append(push.measured(server, number, channels, rate))
+            print(found[f"{name}, by POST before"][-1], flush=True)
+    return found
+
+
+def pushing(root: Path, model: str) -> AbstractContextManager[Server]:
+    """The server of a checkout, with room for many who push."""
+    room = {"EMG_MAX_SOURCES": "1000", "EMG_MAX_GROUPS": "1000", "EMG_MAX_STREAMS": "1500"}
+    return myostream(root, EMG_MODE="push", EMG_MODEL=model, EMG_BACKENDS="onnxruntime", **room)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -159,9 +192,7 @@ def main() -> None:
     options = parser.parse_args()
     os.sched_setaffinity(0, {CLIENT_CORE})
     for sources in options.sources:
-        settings = {"EMG_MODE": "push", "EMG_MAX_SOURCES": "1000", "EMG_MAX_GROUPS": "1000"}
-        more = {"EMG_MODEL": options.model, "EMG_MAX_STREAMS": "1500", "EMG_BACKENDS": "onnxruntime"}
-        with myostream(options.root.resolve(), **settings, **more) as server:
+        with pushing(options.root.resolve(), options.model) as server:
             row = measured(server, sources, options.channels, options.rate, options.seconds)
         print(row, flush=True)
 

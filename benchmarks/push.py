@@ -69,14 +69,18 @@ def run() -> dict[str, Any]:
     rows = []
     for sources in SOURCES:
         with myostream(EMG_MODE="push") as server:
-            rows.append(_measured(server, sources))
+            rows.append(measured(server, sources))
         print(rows[-1], flush=True)
     return {"rate": RATE, "channels": CHANNELS, "fps": FPS, "chunk_ms": 1e3 * CHUNK_S, "rows": rows}
 
 
-def _measured(server: Server, sources: int) -> dict[str, Any]:
-    samples = np.random.default_rng(0).normal(0, 30, (round(CHUNK_S * RATE), CHANNELS)).astype("<i2")
-    pushers = [_declared(server, f"arm{k}", samples.tobytes(), k * CHUNK_S / sources) for k in range(sources)]
+def measured(server: Server, sources: int, channels: int = CHANNELS, rate: int = RATE) -> dict[str, Any]:
+    """One row: so many sources, each with a stream."""
+    samples = np.random.default_rng(0).normal(0, 30, (round(CHUNK_S * rate), channels)).astype("<i2")
+    pushers = [
+        _declared(server, f"arm{k}", samples.tobytes(), k * CHUNK_S / sources, channels, rate)
+        for k in range(sources)
+    ]
 
     def push() -> None:
         now = time.time()
@@ -102,8 +106,8 @@ def _measured(server: Server, sources: int) -> dict[str, Any]:
     }
 
 
-def _declared(server: Server, name: str, body: bytes, offset_s: float) -> Pusher:
-    declared = json.dumps({"channels": CHANNELS, "sampling_rate_hz": RATE}).encode()
+def _declared(server: Server, name: str, body: bytes, offset_s: float, channels: int, rate: int) -> Pusher:
+    declared = json.dumps({"channels": channels, "sampling_rate_hz": rate}).encode()
     headers = {"Content-Type": "application/json"}
     urllib.request.urlopen(
         urllib.request.Request(f"{server.url}/emg/sources/{name}", declared, headers), timeout=5
@@ -111,7 +115,7 @@ def _declared(server: Server, name: str, body: bytes, offset_s: float) -> Pusher
     sock = socket.create_connection(("127.0.0.1", server.port))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setblocking(False)
-    return Pusher(sock, name, time.time() + offset_s, body)
+    return Pusher(sock, name, time.time() + offset_s, body, channels=channels)
 
 
 def ages(client: Client, pusher: Pusher, begin: float, end: float) -> np.ndarray:

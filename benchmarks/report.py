@@ -199,6 +199,43 @@ def _push(found: Mapping[str, Any]) -> str:
     )
 
 
+def _live(found: Mapping[str, Any]) -> str:
+    parts = [
+        f"## Live sockets\n\nClients that send int16, {found['chunk_ms']:.0f} ms a message, and hear "
+        f"{found['fps']:.0f} frames a second as records of 32 bytes on the same\nWebSocket. Age: the window's last "
+        "sample handed to the client's socket -> the record read.\n"
+    ]
+    for name in (key for key in found if " x " in key and "before" not in key):
+        rows = [
+            (
+                row["sources"], f"{row['frames']:.1%}", row["dropped"], row["age_p50_ms"], row["age_p99_ms"],
+                row["acks with losses"], f"{row['server_cpu_percent']} %", f"{row['clients_cpu_percent']} %",
+                row["memory_mb"],
+            )
+            for row in found[name]
+        ]  # fmt: skip
+        head = (
+            "sources",
+            "frames",
+            "dropped",
+            "age p50 ms",
+            "p99 ms",
+            "losses",
+            "server CPU",
+            "clients' CPU",
+            "MB",
+        )
+        parts += [f"{name}:\n", _table(head, rows), ""]
+        if before := found[f"{name}, by POST before"]:
+            said = "; ".join(
+                f"{row['sources']} sources {row['frames']:.1%} of the frames, age p50 / p99 {row['age_p50_ms']} / "
+                f"{row['age_p99_ms']} ms, server CPU {row['server_cpu_percent']} %"
+                for row in before
+            )
+            parts.append(f"By POST, with the build before (e1c6482), in the same run: {said}.\n")
+    return "\n".join(parts)
+
+
 def _workers(found: Mapping[str, Any]) -> str:
     requests = [
         (
@@ -318,6 +355,7 @@ PARTS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "requests": _requests,
     "streams": _streams,
     "push": _push,
+    "live": _live,
     "workers": _workers,
     "models_live": _models_live,
 }
