@@ -1,7 +1,7 @@
 """WebSocket frames (RFC 6455, section 5): bytes to messages, and messages to bytes. Nothing of sockets.
 
 Of our own because of its price: a message of 40 samples x 16 channels costs 4 us here, and 16 to 90 in the kept
-libraries (docs/decisions/). No extension is ever answered, so no reserved bit may be set.
+libraries (docs/decisions/0021). No extension is ever answered, so no reserved bit may be set.
 """
 
 from __future__ import annotations
