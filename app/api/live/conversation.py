@@ -11,7 +11,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, Protocol
+from typing import Any
 
 import orjson
 from werkzeug.exceptions import HTTPException
@@ -19,6 +19,8 @@ from werkzeug.exceptions import HTTPException
 from app.api.errors import problem_fields
 from app.api.live import events
 from app.api.live import framing as ws
+from app.api.live.roles import Budget, Connection, RefusedError, Talk
+from app.api.live.slowing import Slowing
 from app.api.live.writer import LiveWriter
 from app.api.schemas.live import live_job
 from app.api.schemas.params import LiveJob
@@ -33,72 +35,10 @@ PING_S, GONE_S = 4.0, 8.0  # of silence, until it is asked whether it is there, 
 PARTIAL_S = 10.0  # for a message to come in full
 ACK_S = 0.1  # between two acknowledgements
 QUALITY_S = 0.5  # between two looks at the electrodes
-SLOWED_S = 5.0  # a client that sends too fast is read more slowly for so long, and then refused
-CALM_S = 1.0  # without having been slowed, after which that is forgotten
 SMALL = 64 * 1024  # bytes of a message that are not counted
 BUSY_S = 0.05  # until the next look at a conversation that is at work
 GOODBYE_S = 1.0  # the same for one from whom nothing is heard: it is gone within 10 s in all
 CLOSING_S = 2.0  # for the last bytes to be taken, and the client's close to come
-
-
-class Connection(Protocol):
-    """The way to the client, as the conversation needs it."""
-
-    def pause(self, seconds: float) -> None:
-        """Read nothing of the client for so long: TCP slows it."""
-
-    def shut(self) -> None:
-        """Send no more, once what was written has gone; what still comes is read and dropped."""
-
-    def abort(self) -> None:
-        """End it now."""
-
-
-class Budget(Protocol):
-    """What all messages and bodies may hold together, in bytes."""
-
-    def take(self, size: int) -> None: ...
-
-    def give(self, size: int) -> None: ...
-
-
-class Talk(Protocol):
-    """What a client came for: it pushes a source, sends windows, or only listens."""
-
-    @property
-    def stream(self) -> Stream | None:
-        """Return what it hears, where it hears anything."""
-
-    def hello(self) -> dict[str, Any]:
-        """Return what the client is told first."""
-
-    def take(self, message: bytes, /) -> None:
-        """Take one binary message.
-
-        Raises:
-            MyostreamError, HTTPException: what was wrong with it.
-        """
-
-    def acknowledge(self) -> bytes | None:
-        """Return what acknowledges the messages since the last time; None where none came."""
-
-    def quality(self) -> dict[str, Any] | None:
-        """Return the quality of the signal where it is to be told, and has changed."""
-
-    @property
-    def over(self) -> str | None:
-        """Why there is nothing to be talked about any more; None while there is."""
-
-    def close(self) -> None:
-        """Let go what was held."""
-
-
-class RefusedError(Exception):
-    """The conversation cannot go on; the client has been told why."""
-
-    def __init__(self, code: int, reason: str) -> None:
-        super().__init__(reason)
-        self.code, self.reason = code, reason
 
 
 class Conversation:
@@ -130,8 +70,7 @@ class Conversation:
         self._beginning = self._held = False
         self._opened_at = self._heard_at = self._pinged_at = self._acked_at = clock()
         self._quality_at = self._opened_at
-        self._slow_since: float | None = None
-        self._slowed_at = 0.0
+        self._slowing = Slowing()
         self._partial_since: float | None = None
         self._said_goodbye = False  # the client
         self._close_by: float | None = None  # when the connection is cut, whatever the client does
@@ -227,22 +166,17 @@ class Conversation:
         try:
             self._talk.take(data)
         except (TooFastError, OverloadedError) as error:
-            if self._slow_since is None or now - self._slowed_at > CALM_S + SLOWED_S:
-                self._slow_since = now
-            self._slowed_at = now
-            if now - self._slow_since > SLOWED_S:
+            pause_s = self._slowing.pause_s(error, now)
+            if pause_s is None:
                 self._tell(error)
-                raise RefusedError(
-                    ws.REFUSED if isinstance(error, TooFastError) else ws.OVERLOADED, str(error)
-                ) from None
-            wait_s = error.retry_s if isinstance(error, TooFastError) else CALM_S
-            self.connection.pause(min(max(wait_s, 0.02), CALM_S))
+                code = ws.REFUSED if isinstance(error, TooFastError) else ws.OVERLOADED
+                raise RefusedError(code, str(error)) from None
+            self.connection.pause(pause_s)
             return False
         except (MyostreamError, HTTPException) as error:
             self._tell(error)
             raise RefusedError(ws.REFUSED, "see the error before this") from None
-        if self._slow_since is not None and now - self._slowed_at > CALM_S:
-            self._slow_since = None
+        self._slowing.took(now)
         self._held = True
         if now - self._acked_at >= ACK_S:
             self._acknowledge()

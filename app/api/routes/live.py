@@ -13,8 +13,9 @@ from app.api.access.access import CONTROL, INFER, READ, Caller, current_access, 
 from app.api.context import current_runtime, named_in_body, pipeline_in
 from app.api.errors import InvalidBody
 from app.api.live.attached import AttachedSocket
-from app.api.live.conversation import Conversation, Talk
+from app.api.live.conversation import Conversation
 from app.api.live.handshake import UpgradeRequired, accepted
+from app.api.live.roles import Talk
 from app.api.live.sockets import DetachedSocket, LiveSockets
 from app.api.live.talks import Listening, Predicting, Pushing
 from app.api.live.upgrade import attached, detachable, detached
