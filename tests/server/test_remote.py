@@ -26,6 +26,7 @@ from app.config import SHIPPED_MODELS
 from app.inference import artefact
 from tests.server.crowd import Crowd
 from tests.server.live import LATE_S, START_POLL_S, START_S, Client, Live, free_port, gunicorn, until
+from tests.server.test_tls import KEY, secure
 
 pytestmark = pytest.mark.server
 MODEL = "synthetic-16ch-2khz"
@@ -243,6 +244,33 @@ def test_two_servers_that_ask_each_other_do_not_go_round_in_circles(tmp_path: Pa
         for live in (one, other):
             until(lambda live=live: state(live)["available"])
             assert post(live, "/infer", {"emg": windows(2)})["backend"] == "remote"
+
+
+@pytest.mark.parametrize("trusted", [True, False], ids=["its authority is known", "its authority is unknown"])
+def test_a_fleet_with_tls_and_keys_is_asked_with_its_header(tmp_path: Path, trusted: bool) -> None:
+    with secure(tmp_path, scopes=("read", "infer")) as fleet:
+        authority = tmp_path / "authority.pem"
+        fleet.authority.cert_pem.write_to_path(authority)
+        url = f"https://localhost:{fleet.live.port}"
+        settings = asking(url, EMG_OIP_HEADER=f"X-API-Key: {fleet.secret}")
+        if trusted:
+            settings["SSL_CERT_FILE"] = str(authority)
+        with gunicorn(tmp_path, **settings) as live:
+            said = state(live)
+            answer = post(live, "/infer", {"emg": windows(1)})
+        assert answer["backend"] == ("remote" if trusted else "onnxruntime")
+        assert said["available"] == trusted
+        assert trusted or "certificate verify failed" in said["reason"]
+        assert fleet.secret not in live.log
+
+
+def test_a_fleet_that_wants_a_key_says_so(tmp_path: Path) -> None:
+    with (
+        gunicorn(tmp_path, EMG_API_KEYS=str(KEY)) as fleet,
+        gunicorn(tmp_path, **asking(fleet.url)) as live,
+    ):
+        assert "answered 401" in state(live)["reason"]
+        assert "send your key in the header X-API-Key" in state(live)["reason"]
 
 
 @contextmanager

@@ -128,7 +128,7 @@ def _add_stream_options(parser: argparse.ArgumentParser) -> None:
     stream.add_argument("--enter", type=float, metavar="P", help="a gesture begins at this probability")
     stream.add_argument("--leave", type=float, metavar="P", help="and ends when its own is below this one")
     stream.add_argument("--change", type=float, metavar="P", help="another one follows it at this one")
-    stream.add_argument("--backend", help="tensorrt, onnxruntime or pytorch, and no other")
+    stream.add_argument("--backend", help="tensorrt, onnxruntime, pytorch or remote, and no other")
     stream.add_argument("--source", help="the name of a source")
     stream.add_argument("--model", help="the name of a model, and no other, whichever reads the source")
     stream.add_argument("--signal", action="store_true", help="with the filtered samples, for --json")
