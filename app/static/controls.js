@@ -11,6 +11,7 @@ const BACKENDS = [
   ["pytorch", "PyTorch"],
   ["tensorrt", "TensorRT"],
 ];
+const FLEET = ["remote", "Fleet"]; // where the server has one
 const SHARE = { min: 0, max: 1, step: "any" };
 const THE_MODELS = { placeholder: "the model's", title: "With all five of these empty, the model's own hold" };
 const FIELDS = [
@@ -111,7 +112,8 @@ export class Controls {
       const missing = states[value]?.available === false;
       return { value, label: missing ? `${label} (not available)` : label };
     };
-    this.fields.backend.offer([{ value: "", label: "Best available" }, ...BACKENDS.map(of)]);
+    const known = states.remote ? [FLEET, ...BACKENDS] : BACKENDS;
+    this.fields.backend.offer([{ value: "", label: "Best available" }, ...known.map(of)]);
   }
 
   show() {

@@ -12,7 +12,7 @@ import pytest
 
 from app import keys
 from tests.browser.dashboards import MARKS, Dashboard
-from tests.server.live import Live, gunicorn
+from tests.server.live import Live, free_port, gunicorn
 
 pytestmark = MARKS
 
@@ -171,3 +171,14 @@ def test_a_server_that_goes_while_nothing_streams_is_looked_for(browser: Any, tm
     dashboard.reads("#notice-title", "The server cannot be reached.").reads("#notice-text", live.url)
     dashboard.keep("gone")
     dashboard.page.context.close()
+
+
+def test_a_fleet_is_offered_where_the_server_has_one_and_said_to_be_gone(
+    browser: Any, tmp_path: Path
+) -> None:
+    gone = {"EMG_BACKENDS": "remote,onnxruntime", "EMG_OIP_URL": f"http://127.0.0.1:{free_port()}"}
+    with gunicorn(tmp_path, **gone) as live:
+        dashboard = Dashboard(browser, live.url)
+        dashboard.open().live().settings()
+        dashboard.until("document.body.textContent.includes('Fleet (not available)')")
+        dashboard.page.context.close()
