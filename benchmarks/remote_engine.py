@@ -22,12 +22,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
 import psutil
 
 from app.config import SHIPPED_MODELS
+from app.inference import artefact
+from app.inference.remote.triton_repository import write_repository
 from benchmarks.servers import BIN, CLIENT_CORE, ROOT, SERVER_CORE, Server, free_port, running, wait_for
 from benchmarks.stream_load import ON_TIME_S
 
@@ -111,16 +115,17 @@ def _opened(port: int, fps: float) -> socket.socket:
 class Fleet:
     """A server that can be killed, started again at the same port, and stopped for a while."""
 
-    def __init__(self, python: str | None) -> None:
-        self._python, self.port = python, free_port()
+    def __init__(self, python: str | None, folder: Path) -> None:
+        self._python, self._folder, self.port = python, folder, free_port()
+        if python is not None:
+            write_repository(artefact.load(SHIPPED_MODELS / MODEL), folder)
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         command = [str(BIN / "gunicorn"), "-c", "gunicorn.conf.py", "wsgi:app"]
         if self._python is not None:
-            graph = SHIPPED_MODELS / MODEL / "model.onnx"
-            command = [self._python, str(TRITON), str(self.port), MODEL, str(graph)]
+            command = [self._python, str(TRITON), str(self.port), str(self._folder)]
         self._process = subprocess.Popen(
             ["taskset", "-c", str(CLIENT_CORE), *command],
             cwd=ROOT,
@@ -195,13 +200,18 @@ def phase(frames: list[Frame], span: Span) -> dict[str, Any]:
 
 def measure(python: str | None) -> dict[str, Any]:
     """Every phase's figures."""
-    spans: dict[str, Span] = {}
     with server(None) as ours:
         alone = Streams(ours)
         alone.read(2.0)
-        spans["this machine alone"] = alone.read(PHASE_S)
-    found = {"this machine alone": phase(alone.frames(), spans["this machine alone"])}
-    fleet = Fleet(python)
+        span = alone.read(PHASE_S)
+    found: dict[str, Any] = {"this machine alone": phase(alone.frames(), span)}
+    with TemporaryDirectory() as folder:
+        fleet = Fleet(python, Path(folder) / "models")
+        return found | _with(fleet)
+
+
+def _with(fleet: Fleet) -> dict[str, Any]:
+    spans: dict[str, Span] = {}
     fleet.start()
     try:
         fleet.ready()
@@ -221,9 +231,8 @@ def measure(python: str | None) -> dict[str, Any]:
             frames = streams.frames()
     finally:
         fleet.signal(signal.SIGKILL)
-    found |= {name: phase(frames, span) for name, span in spans.items() if name != "this machine alone"}
-    found["streams lost"] = {"count": streams.lost}
-    return found
+    found = {name: phase(frames, span) for name, span in spans.items()}
+    return {**found, "streams lost": {"count": streams.lost}}
 
 
 def _until(streams: Streams, holds: Callable[[], bool], most_s: float = 60.0) -> Span:

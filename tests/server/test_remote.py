@@ -23,7 +23,14 @@ import psutil
 import pytest
 
 from app.config import SHIPPED_MODELS
+from app.fleet_address import parse_address
 from app.inference import artefact
+from app.inference.onnx_backend import OnnxBackend
+from app.inference.remote.backend import RemoteBackend
+from app.inference.remote.target import Target
+from app.inference.remote.triton_repository import write_repository
+from tests.inference import foreign_models
+from tests.inference.test_onnx_backend import with_graphs
 from tests.server.crowd import Crowd
 from tests.server.live import LATE_S, START_POLL_S, START_S, Client, Live, free_port, gunicorn, until
 from tests.server.test_tls import KEY, secure
@@ -274,11 +281,13 @@ def test_a_fleet_that_wants_a_key_says_so(tmp_path: Path) -> None:
 
 
 @contextmanager
-def foreign(command: list[str], folder: Path, url: str, **more: str) -> Iterator[subprocess.Popen[bytes]]:
+def foreign(
+    command: list[str], folder: Path, url: str, name: str = MODEL, **more: str
+) -> Iterator[subprocess.Popen[bytes]]:
     """Another project's server, until the block ends."""
 
     def ready() -> bool:
-        with suppress(OSError), urlopen(f"{url}/v2/models/{MODEL}/ready", timeout=LATE_S) as answer:
+        with suppress(OSError), urlopen(f"{url}/v2/models/{name}/ready", timeout=LATE_S) as answer:
             return bool(answer.status == 200)
         return False
 
@@ -330,17 +339,24 @@ def test_an_mlserver_is_asked_in_json(tmp_path: Path) -> None:
         client.close()
 
 
-@pytest.mark.slow
-def test_a_triton_is_asked_with_binary_tensors_killed_and_found_again(tmp_path: Path) -> None:
+def triton(folder: Path, port: int, *models: artefact.Artefact) -> tuple[list[str], Path, str]:
+    """What starts a real Triton with these models, as they are exported for it; skips where there is none."""
     python = os.environ.get("TRITON_PYTHON")
     if not python:
         pytest.skip("TRITON_PYTHON names no Python with nvidia-pytriton and onnxruntime")
-    port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    graph = SHIPPED_MODELS / MODEL / "model.onnx"
-    command = [python, str(FLEET / "triton_server.py"), str(port), MODEL, str(graph)]
+    for model in models:
+        write_repository(model, folder / "repository")
+    command = [python, str(FLEET / "triton_server.py"), str(port), str(folder / "repository")]
+    return command, folder, f"http://127.0.0.1:{port}"
+
+
+@pytest.mark.slow
+def test_a_triton_with_an_exported_model_is_asked_in_bytes_killed_and_found_again(tmp_path: Path) -> None:
+    model = artefact.load(SHIPPED_MODELS / MODEL)
+    started = triton(tmp_path, free_port(), model)
+    url = started[2]
     with ExitStack() as held:
-        triton = held.enter_context(foreign(command, tmp_path, url))
+        process = held.enter_context(foreign(*started))
         live = held.enter_context(gunicorn(tmp_path, **asking(url)))
         assert state(live)["available"], state(live)
         assert "as it should, binary, up to 64 windows a call" in live.log
@@ -348,10 +364,36 @@ def test_a_triton_is_asked_with_binary_tensors_killed_and_found_again(tmp_path: 
         client = Client(live.port, fps=10)
         held.callback(client.close)
         assert {frame["backend"] for frame in client.frames(5)} == {"remote"}
-        os.killpg(triton.pid, signal.SIGKILL)
-        triton.wait(LATE_S)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(LATE_S)
         events = client.events()
         until(lambda: next(events)["backend"] == "onnxruntime")
-        with foreign(command, tmp_path, url):
+        with foreign(*started):
             until(lambda: state(live)["available"])
             until(lambda: next(events)["backend"] == "remote")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["spiking_tcn", "nct"])
+def test_a_triton_serves_what_was_exported_of_other_models(tmp_path: Path, kind: str) -> None:
+    if kind == "nct":
+        model = foreign_models.foreign(
+            tmp_path,
+            foreign_models.graph(layout="nct", probabilities=True),
+            foreign_models.draft(input={"layout": "nct"}, outputs={"kind": "probabilities"}),
+            foreign_models.golden(output=foreign_models.answers(foreign_models.emg(), probabilities=True)),
+        )
+    else:
+        model = with_graphs(tmp_path / "models", kind)
+    started = triton(tmp_path, free_port(), model)
+    with foreign(*started, name=model.path.name):
+        target = Target(address=parse_address(started[2]), model=model.path.name, timeout_s=float(PATIENT))
+        far = RemoteBackend.open(model, target)
+        near = OnnxBackend.open(model)
+        assert far.trouble is None
+        emg = np.random.default_rng(0).normal(size=(5, model.manifest.reads, model.manifest.channels))
+        there, here = (one.infer(emg.astype(np.float32)) for one in (far, near))
+        assert there.logits == pytest.approx(here.logits, abs=1e-4)
+        assert there.spikes.tolist() == here.spikes.tolist()
+        assert here.spikes.any() == (kind == "spiking_tcn")
+        far.close()
