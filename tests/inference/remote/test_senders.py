@@ -16,15 +16,13 @@ PATIENT_S = 20.0
 
 
 class Line:
-    """A connection that only counts."""
-
-    opened = closed = 0
+    """A connection that only says whether it is closed."""
 
     def __init__(self) -> None:
-        Line.opened += 1
+        self.closed = False
 
     def close(self) -> None:
-        Line.closed += 1
+        self.closed = True
 
 
 class Far:
@@ -34,8 +32,13 @@ class Far:
         self.clock, self.takes_s = clock, takes_s
         self.calls: list[int] = []
         self.deadlines: list[float] = []
+        self.lines: list[Line] = []
         self.gate, self.inside = threading.Event(), threading.Event()
         self.gate.set()
+
+    def connect(self) -> Line:
+        self.lines.append(Line())
+        return self.lines[-1]
 
     def __call__(self, line: Line, windows: Batch, deadline: float) -> Answered:
         self.calls.append(len(windows))
@@ -53,8 +56,7 @@ def clock() -> FakeClock:
 
 
 def senders_of(far: Far, most: int = 64) -> Senders[Line]:
-    Line.opened = Line.closed = 0
-    return Senders(Line, far, lambda: most, far.clock)
+    return Senders(far.connect, far, lambda: most, far.clock)
 
 
 def windows(value: float, count: int = 1) -> Batch:
@@ -101,7 +103,7 @@ def test_those_who_wait_go_together_up_to_the_most(clock: FakeClock) -> None:
         thread.join(PATIENT_S)
     assert sorted(far.calls) in ([1, 1, 2, 4], [1, 1, 1, 1, 4])
     assert {**found, **more, **others} == {float(value): float(value) for value in range(1, 9)}
-    assert Line.opened == CONNECTIONS
+    assert len(far.lines) == CONNECTIONS
 
 
 def test_what_somebody_gave_up_is_not_sent(clock: FakeClock) -> None:
@@ -135,14 +137,15 @@ def test_one_that_raises_answers_those_who_asked_and_goes_on(clock: FakeClock) -
             raise ValueError("nobody foresaw this")
         return far(line, windows, deadline)
 
-    senders = Senders(Line, fails, lambda: 64, clock)
+    senders = Senders(far.connect, fails, lambda: 64, clock)
     with pytest.raises(ValueError, match="nobody foresaw this"):
         senders.ask(windows(1), PATIENT_S)
     assert senders.ask(windows(2), PATIENT_S).answered.output[0, 0] == 2
 
 
 def test_connections_end_with_those_who_ask(clock: FakeClock) -> None:
-    senders = senders_of(Far(clock))
+    far = Far(clock)
+    senders = senders_of(far)
     senders.ask(windows(1), PATIENT_S)
     senders.closed = True
-    until(lambda: Line.closed == Line.opened == 1)
+    until(lambda: [line.closed for line in far.lines] == [True])
