@@ -8,7 +8,7 @@ import { Lesson } from "../../app/static/teach/lesson.js";
 import { Levels, levelOf } from "../../app/static/teach/levels.js";
 import { nameOf, planOf, secondsOf, stepsOf } from "../../app/static/teach/plan.js";
 import { PromptClock } from "../../app/static/teach/prompts.js";
-import { byProblem, levelOfProblems } from "../../app/static/teach/worn.js";
+import { byProblem, checksOf, levelOfProblems } from "../../app/static/teach/worn.js";
 
 const PLAN = planOf({ gestures: ["fist", "point"], repetitions: 2, seconds: 3 });
 
@@ -107,4 +107,11 @@ test("a lesson is kept, and what is kept damaged is begun anew", () => {
   kept.set("myostream-lesson", '{"gestures": "pinch", "repetitions": "many", "hand": "left"}');
   const damaged = new Lesson(store);
   assert.deepEqual([damaged.gestures, damaged.repetitions, damaged.hand], [["fist", "open_hand"], 3, "left"]);
+});
+
+test("who only rests, a little restlessly, is not told that their fist is too weak", () => {
+  const said = (rise) => checksOf(null, [], { rest: 1, rise }, "uV").at(-1);
+  assert.deepEqual(said(2.2), { state: "wait", said: TEXTS.en["signal.tense_wait"] });
+  assert.deepEqual(said(2.7), { state: "wait", said: TEXTS.en["signal.tense_weak"]("2.7") });
+  assert.deepEqual(said(12), { state: "good", said: TEXTS.en["signal.tense"]("12") });
 });

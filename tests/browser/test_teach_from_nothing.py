@@ -17,6 +17,8 @@ from tests.prompted_person import PromptedPerson
 from tests.server.live import Live, until
 from tests.server.own_project import project, serving
 
+MOST_S = 180.0  # of signal, from the armband on the arm to a model that is kept
+
 pytestmark = TEACHING
 
 
@@ -59,6 +61,7 @@ def test_an_armband_of_four_channels_gets_its_first_model(browser: Any, pushed: 
         assert page.page.locator("#old").is_hidden()
         page.page.get_by_role("button", name="Keep it as my profile").click()
         page.reads("#use-said", "is kept as the profile four")
+        assert person.pushed <= MOST_S * person.repertoire.recording.fs
         assert page.complaints == []
         page.page.context.close()
 
