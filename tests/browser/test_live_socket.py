@@ -1,4 +1,4 @@
-"""The browser's own WebSocket, and the client that is written for it: samples out and frames in, with keys and without."""
+"""The browser's own WebSocket, and the client written for it: samples out and frames in, with keys and without."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.server]
 
 KEY, SECRET = make("page", ["read", "control"])
 
-# 40 samples x 16 channels of int16 every 20 ms, as docs/live.md has them; the first is larger than a fragment of Chromium's
+# 40 samples x 16 channels of int16 every 20 ms, as docs/live.md has them; the first message comes in fragments
 PUSH = """async ([name, ticket]) => {
     const url = new URL(`/emg/sources/${name}/live`, location.href.replace("http", "ws"));
     const query = {channels: 16, sampling_rate_hz: 2000, send: "frames,decisions", ...(ticket ? {ticket} : {})};
