@@ -15,6 +15,8 @@ export interface LiveRecord {
 
 export type SampleFormat = "float32" | "int16" | "int24";
 
+export const BYTES: Record<SampleFormat, number>; // of a value
+
 export interface AuxBlock {
   stream: number;
   firstSample: number;

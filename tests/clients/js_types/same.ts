@@ -1,7 +1,11 @@
 // What a module exports, and what its calls take by their own comments, beside what its declarations say.
 import * as js from "../js/client.js";
+import * as liveJs from "../js/live_source.js";
+import * as framesJs from "../js/live_frames.js";
 import * as sharedJs from "../js/shared_stream.js";
 import type * as types from "myostream-client";
+import type * as framesTypes from "myostream-client/live_frames.js";
+import type * as liveTypes from "myostream-client/live_source.js";
 import type * as sharedTypes from "myostream-client/shared_stream.js";
 
 type Keys<T> = T extends unknown ? keyof T : never; // of a union all
@@ -19,3 +23,5 @@ type Differing<Js, Types> = Undeclared<Js, Types> | Missing<Js, Types>;
 type Verdict<Names> = [Names] extends [never] ? "alike" : `differs: ${Names & string}`; // an error names what differs
 export const client: Verdict<Differing<typeof js, typeof types>> = "alike";
 export const shared: Verdict<Differing<typeof sharedJs, typeof sharedTypes>> = "alike";
+export const live: Verdict<Differing<typeof liveJs, typeof liveTypes>> = "alike";
+export const frames: Verdict<Differing<typeof framesJs, typeof framesTypes>> = "alike";

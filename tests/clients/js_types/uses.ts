@@ -7,6 +7,7 @@ import {
   FREE_MOVEMENT,
   goOn,
   type ModelChange,
+  NoWebSocketError,
   putOnAgain,
   type ReplayPosition,
   replayPosition,
@@ -22,6 +23,8 @@ import {
   useModelBefore,
   type ValueFrame,
 } from "myostream-client";
+import { type LiveRecord, readRecords, samplesMessage } from "myostream-client/live_frames.js";
+import { type LiveEvent, type LiveSource, liveSource, type Receipt } from "myostream-client/live_source.js";
 import { sharedInference } from "myostream-client/shared_stream.js";
 
 const leave = new AbortController();
@@ -86,3 +89,42 @@ try {
 }
 for (const { event, data, id } of new SseParser({ lastEventId: "7" }).feed(new Uint8Array())) console.log(event, data, id);
 console.log(ahead, judgedBy);
+
+const armband = { name: "armband", channels: 2, samplingRateHz: 200 };
+const aux = [{ name: "imu", channel_names: ["x"], units: "g", sampling_rate_hz: 50 }];
+const live: LiveSource = await liveSource({ ...server, ...armband, aux, send: ["frames", "decisions"], options: { fps: 30 } });
+live.send(Int16Array.of(1, 2), { imu: [[0.5]] });
+live.send([[1, 2]]);
+live.skip(3, { imu: 1 });
+const receipt: Receipt = await live.flush();
+function heard(event: LiveEvent): string | number | undefined {
+  switch (event.type) {
+    case "decision":
+      return "decision_label" in event ? event.decision_label : (event satisfies LiveRecord).frame;
+    case "frame":
+      return event.sample_index;
+    case "quality":
+      return event.channels[0]?.problems.join();
+    case "state":
+      return "error" in event ? event.error : event.status;
+    case "completed":
+      return event.reason;
+    default:
+      return event.prediction ?? receipt.accepted;
+  }
+}
+for await (const event of live) heard(event);
+await live.close();
+// @ts-expect-error how many channels?
+await liveSource({ name: "armband", samplingRateHz: 200 });
+// @ts-expect-error there are no gestures to be sent
+await liveSource({ ...armband, send: ["gestures"] });
+// @ts-expect-error the server's field is another
+await liveSource({ ...armband, sampling_rate_hz: 200 });
+readRecords(samplesMessage(0, [1, 2], 2, "int24")).map(({ decision }: LiveRecord) => decision);
+for await (const event of streamInference({ transport: "auto" })) told(event);
+try {
+  await liveSource({ ...armband, transport: "websocket" });
+} catch (error) {
+  if (error instanceof NoWebSocketError) error.passing satisfies true;
+}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields
+from itertools import chain
 from typing import Any
 from urllib.parse import quote
 
+from .chunked_upload import ChunkedUpload
 from .errors import ClientError, RefusedError
-from .live.messages import INT16, INT24, AuxBlock, Samples, values_of
+from .live.messages import INT16, INT24, KEPT_S, AuxBlock, Samples, values_of
 from .patience import Patience
 from .receipt import Receipt
 from .server_http import Caller, Server
@@ -31,7 +33,7 @@ class HttpPush:
     ) -> None:
         self._declaration, self._scale, self._give_up_s, self._sleep = declaration, scale, give_up_s, sleep
         self._path = f"/emg/sources/{quote(name, safe='')}"
-        self._caller = Caller(server, timeout_s=10.0)
+        self._server, self._caller = server, Caller(server, timeout_s=10.0)
         self._receipt: Receipt | None = None
         self._next = 0
 
@@ -66,6 +68,25 @@ class HttpPush:
                     forgotten = True  # the server has been restarted, or took the source for gone
                 else:
                     self._sleep(patience.delay_after(error))
+
+    def send_all(self, messages: Iterator[tuple[int, bytes]], next_sample: int) -> Receipt:
+        """Send messages of the live socket, each with the index after its last sample, in one long request.
+
+        Raises:
+            ClientError: the server said no, or was away for too long.
+        """
+        upload = ChunkedUpload(
+            self._server,
+            self._path,
+            self._scale,
+            round(KEPT_S * self._declaration["sampling_rate_hz"]),
+            self.declare,
+            Patience(self._give_up_s),
+            self._sleep,
+        )
+        for first in messages:  # a body of nothing is refused
+            return upload.run(chain([first], messages), next_sample)
+        return Receipt(accepted=0, duplicates=0, lost_samples=0, next_sample=self._next)
 
     def flush(self) -> None:
         """Return: each chunk has been waited for."""

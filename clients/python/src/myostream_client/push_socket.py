@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
 from .errors import ClientError
-from .live.messages import BYTES, AuxBlock, Samples, samples_message
+from .live.messages import AuxBlock, Samples, messages_of
 from .live.sender import LiveSender
 from .receipt import Receipt
 from .server_http import Caller, Server
 from .transport import WEBSOCKET
 
-LARGEST = 256 * 1024  # bytes of a message; a longer chunk goes in several
 FLUSH_S = 2.0  # for what is on its way when a source is closed
 
 
@@ -46,8 +45,19 @@ class SocketPush:
         Raises:
             ClientError: the server said no, or was away for too long.
         """
-        for first, message in messages(first_sample, samples, form, aux):
+        for first, message in messages_of(first_sample, samples, form, aux):
             self._sender.send(first, message)
+
+    def send_all(self, messages: Iterator[tuple[int, bytes]], next_sample: int) -> Receipt:  # noqa: ARG002
+        """Send messages, each with the index after its last sample, and wait until all of them are taken.
+
+        Raises:
+            ClientError: the server said no, or was away for too long.
+        """
+        for end, message in messages:
+            self._sender.send(end, message)
+        self._sender.flush()
+        return self._sender.receipt()
 
     def flush(self) -> None:
         """Wait until all of it is taken, or given up."""
@@ -67,16 +77,3 @@ class SocketPush:
 
     def close(self) -> None:
         self._sender.close()
-
-
-def messages(
-    first_sample: int, samples: Samples, form: int, aux: Sequence[AuxBlock]
-) -> list[tuple[int, bytes]]:
-    """Return a chunk in messages of a fair size, each with the index after its last sample; `aux` is in the first."""
-    count = max(1, LARGEST // (len(samples[0]) * BYTES[form]))
-    found = []
-    for start in range(0, len(samples), count):
-        part = samples[start : start + count]
-        message = samples_message(first_sample + start, part, form, () if start else aux)
-        found.append((first_sample + start + len(part), message))
-    return found

@@ -9,11 +9,11 @@ from urllib.parse import quote
 
 from ..errors import ClientError
 from ..events import Interrupted
-from ..push_socket import FLUSH_S, messages
+from ..push_socket import FLUSH_S
 from ..receipt import Receipt
 from ..server_http import Caller, Server
 from ..transport import WEBSOCKET
-from .messages import AuxBlock, Samples
+from .messages import AuxBlock, Samples, messages_of
 from .sender import LiveSender
 
 
@@ -45,7 +45,7 @@ class SocketLive:
         return self._sender.begin()
 
     def send(self, first_sample: int, samples: Samples, form: int, aux: Sequence[AuxBlock]) -> None:
-        for end, message in messages(first_sample, samples, form, aux):
+        for end, message in messages_of(first_sample, samples, form, aux):
             self._sender.send(end, message)
 
     def flush(self) -> None:

@@ -21,6 +21,8 @@ FLOAT32, INT16, INT24 = 1, 2, 3
 FORMATS = {"float32": FLOAT32, "int16": INT16, "int24": INT24}
 BYTES = {FLOAT32: 4, INT16: 2, INT24: 3}  # a value
 FRAME, DECISION, PREDICTION = 1, 2, 3  # kinds of a record
+KEPT_S = 2.0  # of signal that is sent again after a cut
+LARGEST = 256 * 1024  # bytes of a message; a longer chunk goes in several
 NONE = 65535  # in the place of a class
 _HEADER, _AUX_HEADER = struct.Struct("<BBBBIQ"), struct.Struct("<BBHIQ")
 _RECORD = struct.Struct("<BBHQfffHHI")
@@ -126,3 +128,18 @@ def _of_lists(values: Iterable[float], form: int) -> bytes:
     if sys.byteorder == "big":
         found.byteswap()
     return found.tobytes()
+
+
+def messages_of(
+    first_sample: int, samples: Samples, form: int, aux: Sequence[AuxBlock] = ()
+) -> list[tuple[int, bytes]]:
+    """Return a chunk in messages of a fair size, each with the index after its last sample; `aux` is in the first."""
+    if not len(samples):
+        return []
+    count = max(1, LARGEST // (len(samples[0]) * BYTES[form]))
+    found = []
+    for start in range(0, len(samples), count):
+        part = samples[start : start + count]
+        message = samples_message(first_sample + start, part, form, () if start else aux)
+        found.append((first_sample + start + len(part), message))
+    return found

@@ -17,11 +17,11 @@ from ..patience import Patience
 from ..receipt import Receipt
 from ..server_http import Server
 from .live_socket import Json, LiveSocket, restarts
+from .messages import KEPT_S
 from .websocket import IDLE_S, NoWebSocketError, SocketClosedError
 from .websocket_frames import NORMAL
 
 NOT_FOUND = 404
-KEPT_S = 2.0  # of signal: what is sent again after a cut; more is never on its way
 WAIT_S = 0.1  # for news that another thread reads
 MOST_WAITING = 1000  # messages that nobody has asked for yet
 LOOK_S = 1.0  # longest wait for a message
