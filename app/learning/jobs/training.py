@@ -28,7 +28,7 @@ from app.learning.own.windows import OwnWindows
 from app.learning.progress import CHECKING, Stage
 
 if TYPE_CHECKING:
-    from app.learning.own.adapting import Heard
+    from app.learning.own.child_judging import Heard
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,18 +18,25 @@ from app.inference.covariance.shared_stem import STEM
 from app.inference.manifest import Manifest
 from app.learning.covariance.graph import covariance_graph, stem_graph
 from app.learning.covariance.head import Head, Ids
-from app.learning.covariance.known import head_of, is_ring, own_confidence, prior_file, prior_of
+from app.learning.covariance.known import is_ring, own_confidence, prior_file, prior_of
 from app.learning.covariance.own import head_of_sessions, with_copies
 from app.learning.datasets import content_hashes
 from app.learning.memory import seen_by, weights_for
 from app.learning.own.advice import advice
 from app.learning.own.card import child_card
-from app.learning.own.cues import Refinement, refined
+from app.learning.own.child_judging import (
+    Heard,
+    counted,
+    expect_better,
+    figures,
+    parents_predictions,
+    tested_in_turn,
+    tested_on_later,
+)
+from app.learning.own.cues import refined
 from app.learning.own.graph_check import expect_parity
 from app.learning.own.hint import Hint, LearningError
 from app.learning.own.joined import Joined, join
-from app.learning.own.judging import Judgement, balanced, folds, judged, judged_in_turn
-from app.learning.own.learning_curve import CurvePoint, Teacher, learning_curve
 from app.learning.own.making import (
     GRAPH,
     PROJECTION,
@@ -44,7 +51,7 @@ from app.learning.own.signal_plan import SignalPlan, filtered
 from app.learning.own.teaching import Taught, changed
 from app.learning.own.windows import OwnWindows, Scale, cut
 from app.learning.progress import CHECKING, EDGES, JUDGING, LEARNING, Stage, unheard
-from app.learning.target import NotBetterError, Target, told
+from app.learning.target import Target
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,14 +107,16 @@ def adapt(
     taught = teach(rows, count)
     tell(JUDGING)
     if choice.repetitions is None:
-        tested = _tested_in_turn(windows, teach, count)
+        tested = tested_in_turn(windows, teach, count)
     else:
-        tested = _tested_on_later(windows, taught, rows)
-    before = None if tested is None else _before((parent, file), names, windows, scale, tested.rows)
-    metrics = {} if tested is None else _figures(names, windows, tested, before)
+        tested = tested_on_later(windows, taught, rows)
+    before = (
+        None if tested is None else parents_predictions((parent, file), names, windows, scale, tested.rows)
+    )
+    metrics = {} if tested is None else figures(names, windows, tested, before)
     if metrics and not even_if_worse:
-        _expect_better(metrics)
-    metrics = {**_counted(moved), **metrics, "seconds": round(time.perf_counter() - started, 2)}
+        expect_better(metrics)
+    metrics = {**counted(moved), **metrics, "seconds": round(time.perf_counter() - started, 2)}
     found, curve = (None, ()) if tested is None else (tested.found, tested.curve)
     hints = advice(clean, windows, moved, found, curve)
     metrics["advice"] = [hint.text for hint in hints]
@@ -244,100 +253,6 @@ def _head(
         rest=windows.joined.rest,
         ring=is_ring(parent),
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Tested:
-    """How good the child is on windows that it was not taught."""
-
-    found: Judgement
-    rows: Ids
-    on: str  # what they are
-    curve: tuple[CurvePoint, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Heard:
-    """What is known of a child beside its figures."""
-
-    told: Refinement  # what became of the labels
-    hints: Sequence[Hint]
-    windows: OwnWindows
-    tested: Tested | None  # None: it was not judged
-    before: Ids | None  # what the parent makes of the windows by which it was judged, by the classes shown
-
-
-def _tested_on_later(windows: OwnWindows, taught: Taught, rows: Ids) -> Tested | None:
-    """Return how good it is on later repetitions, of gestures that were taught; None where there are none."""
-    test = np.setdiff1d(np.arange(len(windows)), rows)
-    test = test[np.isin(windows.label[test], np.unique(windows.label[rows]))]
-    if not len(test):
-        return None
-    found = judged(windows, taught, rows, test)
-    return Tested(found=found, rows=test, on="the later repetitions of the same session")
-
-
-def _tested_in_turn(windows: OwnWindows, teach: Teacher, count: int) -> Tested | None:
-    """Return how good it is on each repetition when the others teach it; None where there is but one."""
-    found = judged_in_turn(windows, lambda rows: teach(rows, max(1, count - 1)))
-    if found is None:
-        return None
-    rows = np.concatenate([test for _, test in folds(windows)])
-    on = "each repetition, by a model that the others taught"
-    return Tested(found=found, rows=rows, on=on, curve=learning_curve(windows, found, teach))
-
-
-def _figures(names: Sequence[str], windows: OwnWindows, tested: Tested, before: Ids | None) -> dict[str, Any]:
-    """Return the child's figures, beside the parent's where it has all the gestures."""
-    found = tested.found
-    recall = zip(found.classes, found.recall, strict=True)
-    parent = None
-    if before is not None and set(windows.joined.classes) <= set(names):
-        parent = round(balanced(found.label, before), 4)
-    return {
-        **_rounded(found),
-        "tested_on": tested.on,
-        **({} if parent is None else {"balanced_accuracy_before": parent}),
-        "chance": found.chance,
-        "windows": found.windows,
-        "repetitions": found.repetitions,
-        "per_class_recall": {name: None if r is None else round(r, 4) for name, r in recall},
-        "confusion": found.confusion.tolist(),
-        **({"learning_curve": [point.as_json() for point in tested.curve]} if tested.curve else {}),
-    }
-
-
-def _before(
-    known: tuple[Artefact, str], names: Sequence[str], windows: OwnWindows, scale: Scale, test: Ids
-) -> Ids | None:
-    """Return what the parent predicts, among the gestures shown that it knows; None where it knows none."""
-    there = np.array([k for k, name in enumerate(windows.joined.classes) if name in names], np.int64)
-    if not len(there):
-        return None
-    columns = [names.index(windows.joined.classes[k]) for k in there]
-    logits = head_of(*known).scores(scale.features(windows.moments[test]))[:, columns]
-    predicted: Ids = there[logits.argmax(1)]
-    return predicted
-
-
-def _rounded(found: Judgement) -> dict[str, Any]:
-    return {
-        "balanced_accuracy": round(found.balanced_accuracy, 4),
-        "interval": [round(value, 4) for value in found.interval],
-        "lda_balanced_accuracy": round(found.lda, 4),
-    }
-
-
-def _counted(moved: Refinement) -> dict[str, Any]:
-    return {"labels": {"edges": moved.edges, "moved_s": round(moved.moved_s, 3), "left_out": moved.left_out}}
-
-
-def _expect_better(metrics: Mapping[str, Any]) -> None:
-    before = float(metrics.get("balanced_accuracy_before", 0.0))
-    if metrics["balanced_accuracy"] <= max(before, metrics["chance"]):
-        raise NotBetterError(
-            f"{told(metrics)}: no better, so nothing was written; do the labels fit the signal?"
-        )
 
 
 def _save(
