@@ -15,15 +15,15 @@ from pathlib import Path
 from app.api.codec.npy import read_npy
 from app.emg.files.recordings import load as load_recording
 from app.errors import ArtefactError, DataError
-from app.inference.artefact import _tensors
 from app.inference.artefact import load as load_artefact
+from app.inference.artefact_files import tensors
 
 SPARE_BYTES, SPARE_S = 96 * 2**20, 3
 
 READERS: dict[str, Callable[[Path], object]] = {
     "npy": lambda path: read_npy(path.read_bytes()),
     "recording": load_recording,
-    "tensors": lambda path: _tensors(path.read_bytes(), path),
+    "tensors": lambda path: tensors(path.read_bytes(), path),
     "artefact": lambda path: load_artefact(path.parent),
 }
 

@@ -3,28 +3,40 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
-import safetensors.numpy
-from safetensors import SafetensorError
 
 from app import private_files
 from app.errors import ArtefactError
 from app.inference import folder_swap
-from app.inference.manifest import FOREIGN, Manifest, Parent, is_file_name, is_name, shown
+from app.inference.artefact_files import (
+    CURE,
+    MANIFEST,
+    MAX_FILE_BYTES,
+    expect_nothing,
+    expect_replaceable,
+    is_artefact,
+    is_folder,
+    let_read,
+    read,
+    tensors,
+    verify,
+    weights_bytes,
+    write,
+)
+from app.inference.manifest import FOREIGN, Manifest, Parent, is_name, shown
 from app.inference.manifest_json import MAX_BYTES, encode, parse
 
-Weights = Mapping[str, npt.NDArray[Any]]
 ModelFolders = Path | Sequence[Path]  # a name is looked for in the first, then in the next
 
 __all__ = [
+    "CURE",
+    "MANIFEST",
     "Artefact",
     "Manifest",
     "ModelFolders",
@@ -42,13 +54,9 @@ __all__ = [
     "weights_bytes",
 ]
 
-MANIFEST = "manifest.json"
 WEIGHTS = "weights.safetensors"
 NEEDED = {FOREIGN: ("model.onnx", "golden.npz")}  # files, by architecture; of any other the weights
 CARD = "README.md"  # prose about the model; the manifest does not vouch for it
-MAX_FILE_BYTES = 1 << 28  # 256 MiB: bounds the time to hash what a folder holds
-MAX_HEADER_BYTES = 1 << 20  # safetensors itself would parse 100 MB of JSON
-CURE = "Restore the folder, or make it again with `flask --app wsgi model train`"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,7 +85,7 @@ class Artefact:
             ArtefactError: the file is damaged.
         """
         path = self.file(name)
-        return _tensors(_read(path, MAX_FILE_BYTES), path)
+        return tensors(read(path, MAX_FILE_BYTES), path)
 
 
 def load(path: Path | str) -> Artefact:
@@ -91,7 +99,7 @@ def load(path: Path | str) -> Artefact:
 
 
 def _opened(folder: Path) -> Artefact:
-    text = _read(folder / MANIFEST, MAX_BYTES)
+    text = read(folder / MANIFEST, MAX_BYTES)
     try:
         manifest = parse(text)
     except ArtefactError as error:
@@ -100,7 +108,7 @@ def _opened(folder: Path) -> Artefact:
         if name not in manifest.files:
             raise ArtefactError(f"{folder / MANIFEST}: files does not name {name}. {CURE}")
     for name, digest in manifest.files.items():
-        _verify(folder, name, digest)
+        verify(folder, name, digest)
     return Artefact(folder, manifest, hashlib.sha256(text).hexdigest())
 
 
@@ -116,10 +124,10 @@ def find(name_or_path: Path | str, folders: ModelFolders) -> Artefact:
         return load(here)
     if text.isprintable():
         folder_swap.settle(Path(text))
-        if _is_artefact(Path(text)):
+        if is_artefact(Path(text)):
             return load(text)
     there = "; ".join(f"{one} has {', '.join(sorted(_names(one))) or 'no model'}" for one in _each(folders))
-    seen = f"{text} holds no {MANIFEST}; " if text.isprintable() and _is_folder(Path(text)) else ""
+    seen = f"{text} holds no {MANIFEST}; " if text.isprintable() and is_folder(Path(text)) else ""
     raise ArtefactError(f"no model {shown(text)}: {seen}{there}; a path to a folder works too")
 
 
@@ -127,7 +135,7 @@ def place(name: str, folders: ModelFolders) -> Path | None:
     """Return where the model of that name lies, in the first of `folders` that has it; None: in none."""
     for folder in _each(folders):
         folder_swap.settle(folder / name)
-        if _is_artefact(folder / name):
+        if is_artefact(folder / name):
             return folder / name
     return None
 
@@ -156,7 +164,7 @@ def _names(folder: Path) -> tuple[str, ...]:
         return ()
     for unsettled in folder_swap.unsettled(folder):
         folder_swap.settle(unsettled)
-    return tuple(entry.name for entry in folder.iterdir() if is_name(entry.name) and _is_artefact(entry))
+    return tuple(entry.name for entry in folder.iterdir() if is_name(entry.name) and is_artefact(entry))
 
 
 def expect_free(path: Path | str) -> None:
@@ -166,8 +174,8 @@ def expect_free(path: Path | str) -> None:
         ArtefactError: there is something, or the name is none for a model.
     """
     folder = Path(path)
-    _expect_replaceable(folder)
-    _expect_nothing(folder)
+    expect_replaceable(folder)
+    expect_nothing(folder)
 
 
 def save(
@@ -192,16 +200,16 @@ def save(
             weights are missing, or the disk does not take it.
     """
     folder = Path(path)
-    (_expect_replaceable if replacing else expect_free)(folder)
+    (expect_replaceable if replacing else expect_free)(folder)
     for name in NEEDED.get(manifest.architecture, (WEIGHTS,)):
         if name not in files:
             raise ArtefactError(f"{folder} cannot be written without {name}")
     try:
         with folder_swap.replaced(folder) as new:
             if not replacing:
-                _expect_nothing(folder)  # once more: until here another could have written it
+                expect_nothing(folder)  # once more: until here another could have written it
             _fill(new, manifest, files, card)
-            _let_read(new, folder)
+            let_read(new, folder)
             _opened(new)  # what we could not read back is not put in place
     except OSError as error:  # a full disk, a folder of somebody else
         raise ArtefactError(f"{folder} cannot be written: {error.strerror or error}") from None
@@ -209,7 +217,7 @@ def save(
 
 
 def _fill(new: Path, manifest: Manifest, files: Mapping[str, bytes | Path], card: bytes | None) -> None:
-    digests = {name: _write(new, name, content) for name, content in files.items()}
+    digests = {name: write(new, name, content) for name, content in files.items()}
     if card is not None:
         private_files.write(new / CARD, card)
     private_files.write(new / MANIFEST, encode(replace(manifest, files=digests)))
@@ -223,16 +231,16 @@ def install(source: Artefact, path: Path | str, *, replacing: bool = False) -> A
         OSError: the disk does not take it.
     """
     folder = Path(path)
-    (_expect_replaceable if replacing else expect_free)(folder)
+    (expect_replaceable if replacing else expect_free)(folder)
     card = source.path / CARD
     with folder_swap.replaced(folder) as new:
         if not replacing:
-            _expect_nothing(folder)
+            expect_nothing(folder)
         for name in (*source.manifest.files, MANIFEST):
-            private_files.write(new / name, _read(source.path / name, MAX_FILE_BYTES))
+            private_files.write(new / name, read(source.path / name, MAX_FILE_BYTES))
         if card.is_file() and not card.is_symlink():
-            private_files.write(new / CARD, _read(card, MAX_FILE_BYTES))
-        _let_read(new, folder)
+            private_files.write(new / CARD, read(card, MAX_FILE_BYTES))
+        let_read(new, folder)
         if _opened(new).sha256 != source.sha256:
             raise ArtefactError(f"{source.path} has changed while it was copied")
     return load(folder)
@@ -246,7 +254,7 @@ def remove(path: Path) -> None:
         FileNotFoundError: nothing is there.
         OSError: it cannot be deleted.
     """
-    _expect_replaceable(path)
+    expect_replaceable(path)
     folder_swap.removed(path)
 
 
@@ -269,97 +277,3 @@ def save_child(
     kept = {name: parent.file(name) for name in keep}
     manifest = replace(parent.manifest, parent=origin, **changes)
     return save(path, manifest, {**kept, **files}, replacing=replacing, card=card)
-
-
-def weights_bytes(weights: Weights) -> bytes:
-    """Return the tensors as the content of a safetensors file."""
-    contiguous = {name: np.asarray(array, order="C") for name, array in weights.items()}
-    return bytes(safetensors.numpy.save(contiguous))
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except OSError:  # a name longer than the file system takes
-        return False
-
-
-def _is_artefact(folder: Path) -> bool:
-    try:
-        return (folder / MANIFEST).is_file()
-    except OSError:  # a name longer than the file system takes
-        return False
-
-
-def _read(path: Path, limit: int) -> bytes:
-    try:
-        if not path.is_file():  # a device or a pipe could keep us waiting
-            raise ArtefactError(f"{path} {'is not a file' if path.exists() else 'is missing'}. {CURE}")
-        with path.open("rb") as file:
-            content = file.read(limit + 1)
-    except OSError as error:
-        raise ArtefactError(f"{path} cannot be read: {error.strerror}. {CURE}") from None
-    if len(content) > limit:
-        raise ArtefactError(f"{path} is larger than {limit} bytes. {CURE}")
-    return content
-
-
-def _verify(folder: Path, name: str, digest: str) -> None:
-    path = folder / name
-    if not _is_inside(path, folder):
-        raise ArtefactError(f"{path} leads out of the folder. {CURE}")
-    if hashlib.sha256(_read(path, MAX_FILE_BYTES)).hexdigest() != digest:
-        raise ArtefactError(f"{path} is not the file that {MANIFEST} names (sha256 differs). {CURE}")
-
-
-def _is_inside(path: Path, folder: Path) -> bool:
-    try:
-        return path.resolve().is_relative_to(folder.resolve())
-    except (OSError, RuntimeError):  # a link that leads to itself
-        return False
-
-
-def _tensors(content: bytes, path: Path) -> dict[str, npt.NDArray[Any]]:
-    header = int.from_bytes(content[:8], "little")
-    if len(content) < 8 or header > min(MAX_HEADER_BYTES, len(content) - 8):
-        raise ArtefactError(f"{path} is cut short or no safetensors file. {CURE}")
-    try:
-        json.loads(content[8 : 8 + header])  # refused here if nested: the parser below is not ours
-        return dict(safetensors.numpy.load(content))
-    except (SafetensorError, ValueError, TypeError, KeyError, RecursionError) as error:
-        raise ArtefactError(f"{path} is damaged: {shown(str(error))}. {CURE}") from None
-
-
-def _expect_replaceable(folder: Path) -> None:
-    """Refuse all but nothing, and an artefact."""
-    if not is_name(folder.name):
-        raise ArtefactError(
-            f"a model's folder is named with letters, digits, '.', '_', '-', got {shown(folder.name)}"
-        )
-    folder_swap.settle(folder)
-    if folder.is_symlink() or (folder.exists() and not _is_artefact(folder)):
-        raise ArtefactError(
-            f"{folder} exists and is not a model's folder; choose another name or move it away"
-        )
-
-
-def _expect_nothing(folder: Path) -> None:
-    if folder.exists():
-        raise ArtefactError(f"{folder} exists; choose another name")
-
-
-def _write(folder: Path, name: str, content: bytes | Path) -> str:
-    if not is_file_name(name):
-        raise ArtefactError(f"{shown(name)} cannot be a file of an artefact")
-    data = content if isinstance(content, bytes) else _read(content, MAX_FILE_BYTES)
-    private_files.write(folder / name, data)
-    return hashlib.sha256(data).hexdigest()
-
-
-def _let_read(new: Path, folder: Path) -> None:
-    """Let whoever could read the folder that was there read the new one; else the owner alone."""
-    if not folder.exists():
-        return
-    mode = folder.stat().st_mode & 0o777
-    for path in (new, *new.rglob("*")):
-        path.chmod(mode if path.is_dir() else mode & 0o666)

@@ -161,7 +161,7 @@ def test_cancelled_half_way_it_leaves_nothing(
     def stopped(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("app.inference.artefact._let_read", stopped)
+    monkeypatch.setattr("app.inference.artefact.let_read", stopped)
 
     failed(run("new", "--recording", own(tmp_path / "a.npz"), "--out", "mine"), "cancelled", models)
 
