@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,6 @@ from app import private_files
 from app.config import Settings
 from app.errors import JobNameError, MyostreamError, NotReadyError
 from app.inference import artefact
-from app.learning.jobs.order import TrainingOrder
 from app.serving.counters.worker_group import WorkerGroup
 from app.serving.jobs import job as jobs
 from app.serving.jobs.changes import watched
@@ -28,6 +27,7 @@ from app.serving.jobs.material import expect_material
 from app.serving.jobs.nursery import Nursery
 from app.serving.jobs.outcome import result_of
 from app.serving.jobs.store import JobStore, mark_of
+from app.serving.jobs.task import CancelledError, ClosedError, Task, new_job, order_of
 from app.serving.jobs.training_models import TrainingModels
 from app.serving.models.shelf import ModelShelf
 from app.serving.pipelines.source_models import SourceModels
@@ -36,31 +36,11 @@ from app.serving.process.offload import BlockingWorker
 
 log = logging.getLogger(__name__)
 
-MEMORY = 6 * 2**30  # bytes that a process may map, of which PyTorch's libraries can take half
-SECONDS = 120  # of a processor
 LOOK_S = 0.05  # between two looks at a process, or at a job
 CANCELLED_S = 10.0  # in which a job ends that is told to
 TIDY_S = 1.0  # between two looks at what is left over
 MOST_TAKEN_UP = 2  # times, when the worker that had the job has died
 TURN = "training"  # what one worker does at a time
-
-
-class _CancelledError(Exception):
-    """Somebody has asked for the end of a job."""
-
-
-class _ClosedError(Exception):
-    """The server ends."""
-
-
-@dataclass(slots=True, eq=False)
-class _Task:
-    """A job of this worker."""
-
-    job: Job
-    asked: TrainingRequest
-    cancel: threading.Event = field(default_factory=threading.Event)
-    over: threading.Event = field(default_factory=threading.Event)
 
 
 class Trainings:
@@ -80,8 +60,8 @@ class Trainings:
         self._store = JobStore(settings().instance, secrets.token_hex(8), wall, run=mark_of(worker_group.run))
         self._disk, self.nursery = BlockingWorker(), Nursery()
         self._lock = threading.Lock()
-        self._queue: deque[_Task] = deque()
-        self._own: dict[str, _Task] = {}  # that are not over, or whose end the disk has not taken
+        self._queue: deque[Task] = deque()
+        self._own: dict[str, Task] = {}  # that are not over, or whose end the disk has not taken
         self._thread: threading.Thread | None = None
         self._closed = False
         self._tidied, self._left = 0.0, -1.0
@@ -101,10 +81,17 @@ class Trainings:
         root = self._models.recordings
         try:
             self._disk.do(lambda: expect_material(root, asked, None if base is None else base.manifest))
-            job = self._disk.do(lambda: self._store.add(asked.name, lambda named: self._new(named, asked)))
+            job = self._disk.do(
+                lambda: self._store.add(
+                    asked.name,
+                    lambda named: new_job(
+                        named, asked, owner=self._store.owner, run=self._store.run, now=self._wall()
+                    ),
+                )
+            )
         except OSError as error:
             raise NotReadyError(f"the training cannot be kept: {error.strerror or error}") from None
-        self._enqueue(_Task(job, asked))
+        self._enqueue(Task(job, asked))
         return job
 
     def expect(self) -> None:
@@ -185,7 +172,7 @@ class Trainings:
         self.nursery.close()
         self._disk.close()
 
-    def _enqueue(self, task: _Task) -> None:
+    def _enqueue(self, task: Task) -> None:
         with self._lock:
             self._own[task.job.id] = task
             self._queue.append(task)
@@ -215,7 +202,7 @@ class Trainings:
             return False
         if job is None:
             return False
-        task = _Task(job, request_of(job))
+        task = Task(job, request_of(job))
         if job.taken_up > MOST_TAKEN_UP:
             self._own[job_id] = task
             said = f"the worker that did it has died {job.taken_up} times"
@@ -226,7 +213,7 @@ class Trainings:
             self._enqueue(task)
         return True
 
-    def _let_go(self, task: _Task) -> None:
+    def _let_go(self, task: Task) -> None:
         """Leave a job to the other workers, who begin it anew; where there are none it has failed."""
         if task.job.over:  # the disk has not taken it
             self._set(task)
@@ -240,22 +227,6 @@ class Trainings:
         self._group.own.doubles("jobs_left")[0] += 1
         task.over.set()
 
-    def _new(self, job_id: str, asked: TrainingRequest) -> Job:
-        return Job(
-            id=job_id,
-            owner=self._store.owner,
-            name=asked.name,
-            recordings=asked.recordings,
-            base=asked.base,
-            person=asked.person,
-            use=asked.use,
-            source=asked.source,
-            unlabelled=asked.unlabelled,
-            classes=asked.classes,
-            run=self._store.run,
-            created_at=round(self._wall(), 3),
-        )
-
     def _work(self) -> None:
         """Do the jobs of this worker, one after the other, until none is left."""
         while True:
@@ -266,9 +237,9 @@ class Trainings:
                 task = self._queue.popleft()
             try:
                 self._do(task)
-            except _CancelledError:
+            except CancelledError:
                 self._end(task, state=jobs.CANCELLED)
-            except _ClosedError:
+            except ClosedError:
                 self._let_go(task)
             except MyostreamError as error:
                 failure = getattr(error, "failure", None) or jobs.failure_by(error)
@@ -281,7 +252,7 @@ class Trainings:
                 said = "the training failed; the server's log has the reason"
                 self._end(task, state=jobs.FAILED, error=said, failure=jobs.failure_of("unexpected"))
 
-    def _do(self, task: _Task) -> None:
+    def _do(self, task: Task) -> None:
         while (turn := self._group.try_lock(TURN)) is None:
             self._wait(task)
         with turn:
@@ -291,19 +262,19 @@ class Trainings:
             result |= self._models.used(task.asked, result, lambda: self._closed)
         self._end(task, state=jobs.DONE, result=result)
 
-    def _kept(self, task: _Task) -> dict[str, Any] | None:
+    def _kept(self, task: Task) -> dict[str, Any] | None:
         """Return what came of a training whose worker has died after the model was kept; None where it was not."""
         said = task.job.result
         if said is None or not self._models.has(task.job.name, said["sha256"]):
             return None
         return dict(said)
 
-    def _made(self, task: _Task) -> dict[str, Any]:
+    def _made(self, task: Task) -> dict[str, Any]:
         """Make the model and keep it; return what is told of it."""
         work = self._store.work(task.job.id)
         self._disk.do(lambda: private_files.make_folder(work))
         found = self.nursery.do(
-            self._order(task.asked, work), partial(self._advance, task), partial(self._wait, task)
+            order_of(task.asked, work, self._models), partial(self._advance, task), partial(self._wait, task)
         )
         model = self._disk.do(lambda: artefact.load(Path(found["folder"])))
         self._expect_wanted(task)
@@ -313,30 +284,13 @@ class Trainings:
         self._disk.do(lambda: keep_edges(self._models.recordings, model, found.get("edges", {})))
         return result
 
-    def _order(self, asked: TrainingRequest, work: Path) -> TrainingOrder:
-        base = self._models.base(asked.base)
-        return TrainingOrder(
-            recordings=asked.recordings,
-            root=str(self._models.recordings),
-            aside=str(work.resolve()),
-            name=asked.name,
-            base=None if base is None else str(base.path.resolve()),
-            rival=self._models.rival(asked),
-            person=asked.person,
-            classes=asked.classes,
-            mains=self._models.settings.mains_hz,
-            unlabelled=asked.unlabelled,
-            memory=MEMORY,
-            seconds=SECONDS,
-        )
-
-    def _expect_wanted(self, task: _Task) -> None:
+    def _expect_wanted(self, task: Task) -> None:
         if self._closed:
-            raise _ClosedError
+            raise ClosedError
         if task.cancel.is_set() or self._disk.do(lambda: self._store.is_to_cancel(task.job.id)):
-            raise _CancelledError
+            raise CancelledError
 
-    def _take_back(self, task: _Task) -> bool:
+    def _take_back(self, task: Task) -> bool:
         """Take a job out of the queue; whether it was still there."""
         with self._lock:
             if task not in self._queue:
@@ -350,21 +304,21 @@ class Trainings:
             if self._disk.do(partial(self._store.is_to_cancel, task.job.id)) and self._take_back(task):
                 self._end(task, state=jobs.CANCELLED)
 
-    def _wait(self, task: _Task) -> None:
+    def _wait(self, task: Task) -> None:
         """Let a moment go by.
 
         Raises:
-            _CancelledError, _ClosedError: the job is not wanted any more.
+            CancelledError, ClosedError: the job is not wanted any more.
         """
         self._expect_wanted(task)
         self._cancel_waiting()
         task.cancel.wait(LOOK_S)
 
-    def _advance(self, task: _Task, stage: str, **changes: Any) -> None:
+    def _advance(self, task: Task, stage: str, **changes: Any) -> None:
         progress = max(task.job.progress, PROGRESS.get(stage, 0.0))
         self._set(task, stage=stage, passed=(*task.job.passed, stage), progress=progress, **changes)
 
-    def _end(self, task: _Task, **changes: Any) -> None:
+    def _end(self, task: Task, **changes: Any) -> None:
         """Write down how a job has ended, and delete what it has left."""
         progress = 1.0 if changes["state"] == jobs.DONE else task.job.progress
         self._disk.do(lambda: self._store.forget_work(task.job.id))
@@ -373,7 +327,7 @@ class Trainings:
         task.over.set()
         log.info("the training %s is over: %s", task.job.id, task.job.error or task.job.state)
 
-    def _set(self, task: _Task, **changes: Any) -> bool:
+    def _set(self, task: Task, **changes: Any) -> bool:
         """Note how it stands with a job; whether the disk has taken it."""
         task.job = replace(task.job, **changes)
         try:
