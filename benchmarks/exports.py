@@ -17,7 +17,7 @@ import numpy as np
 from app.emg.recording.log_format import Entry, RecordedPrediction
 from app.emg.recording.writer import RecordingWriter
 from app.emg.source import Chunk
-from app.serving.recordings.service import FORMATS
+from app.serving.recordings.exports import FORMATS
 from tests.emg import written
 
 RATE, FPS, FLUSHED_S = 2000.0, 30, 0.25  # predictions and flushes as the server's own

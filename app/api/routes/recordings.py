@@ -26,8 +26,9 @@ from app.api.schemas.recordings import (
 )
 from app.emg.recording.folder import NAME
 from app.errors import NotReadyError
+from app.serving.recordings.exports import FORMATS
+from app.serving.recordings.headers import rest_of
 from app.serving.recordings.info import RecordingInfo
-from app.serving.recordings.service import FORMATS, rest_of
 
 bp = needs(CONTROL)(
     Blueprint(

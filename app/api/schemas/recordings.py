@@ -16,7 +16,7 @@ from app.emg.recording.prompts import label_plan
 from app.emg.recording.prompts.course import ACTIONS, DONE, MAX_ACTIONS, REDONE, SKIPPED
 from app.emg.recording.prompts.prompt_log import VERDICTS
 from app.errors import DataError
-from app.serving.recordings.service import FORMATS
+from app.serving.recordings.exports import FORMATS
 
 MAX_REPETITION = label_plan.MAX_STEPS + 2 * MAX_ACTIONS  # entries that there can be
 

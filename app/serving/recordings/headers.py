@@ -7,8 +7,11 @@ from datetime import datetime, timezone
 
 from app.emg.recording import folder as folders
 from app.emg.recording.header import Model, RecordingHeader
-from app.emg.recording.prompts.label_plan import LabelPlan
+from app.emg.recording.prompts.label_plan import REST, LabelPlan
 from app.emg.source import Source, aux_streams, channel_names
+from app.inference.manifest import Manifest
+from app.serving.models.open_models import OpenModel
+from app.serving.streams.events import StreamOptions
 
 
 def header_of(
@@ -53,3 +56,23 @@ def _stamped(source: str, now: float) -> str:
     stamp = datetime.fromtimestamp(now, timezone.utc).strftime("%Y%m%d-%H%M%S")
     slug = re.sub(r"[^A-Za-z0-9]+", "-", source).strip("-")[:32]
     return f"{stamp}-{slug}".rstrip("-")
+
+
+def rest_of(manifest: Manifest | None) -> str:
+    """Return what rest is called in a plan, where that model reads the source."""
+    return (manifest.rest_class if manifest is not None else "") or REST
+
+
+def model_of(model: OpenModel | None, options: StreamOptions) -> Model | None:
+    """Return what a header says of the model that reads the source when a recording begins."""
+    if model is None:
+        return None
+    return Model(
+        name=model.name,
+        version=model.manifest.version,
+        sha256=model.artefact.sha256,
+        classes=model.manifest.classes,
+        values=model.manifest.columns if model.manifest.gives_values else (),
+        backend=model.backend(options.backend),
+        fps=options.fps,
+    )

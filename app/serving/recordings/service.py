@@ -11,26 +11,22 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from app.emg.recording import export_bids as bids
-from app.emg.recording import export_npz as recording_export
-from app.emg.recording import export_xdf
 from app.emg.recording import folder as folders
 from app.emg.recording.folder import LOG
-from app.emg.recording.header import Model, RecordingHeader
+from app.emg.recording.header import RecordingHeader
 from app.emg.recording.progress import RecordingProgress
 from app.emg.recording.prompts import prompt_log
-from app.emg.recording.prompts.label_plan import REST, LabelPlan
+from app.emg.recording.prompts.label_plan import LabelPlan
 from app.emg.recording.prompts.prompt_log import Answer
 from app.emg.recording.prompts.step_judge import StepJudge
 from app.emg.recording.writer import RecordingWriter, expect_over, is_being_written, recover, running
 from app.errors import BusyError, DataError, NotReadyError, RecordingNameError, no_descriptor
-from app.inference.manifest import Manifest
-from app.serving.models.open_models import OpenModel
 from app.serving.pipelines.pipeline import SourcePipeline
 from app.serving.process.offload import BlockingWorker
-from app.serving.recordings.export_folder import clear_exports, export_folder
+from app.serving.recordings.export_folder import clear_exports
+from app.serving.recordings.exports import exported
 from app.serving.recordings.file_imports import FileImports
-from app.serving.recordings.headers import header_of
+from app.serving.recordings.headers import header_of, model_of
 from app.serving.recordings.info import RecordingInfo, state_of, unreadable
 from app.serving.recordings.session import STOP_S, RecordingSession
 from app.serving.streams.events import StreamOptions
@@ -39,11 +35,6 @@ log = logging.getLogger(__name__)
 
 FPS = 30.0  # predictions recorded a second, where the source has as many samples
 STOP_POLL_S = 0.05  # how often a recording is looked at that another worker is to stop
-FORMATS: dict[str, tuple[str, Callable[[Path, str, Path], object]]] = {
-    "npz": ("npz", recording_export.write_npz),
-    "bdf": ("zip", bids.write_zip),
-    "xdf": ("xdf", export_xdf.write_xdf),
-}
 
 
 class RecordingService:
@@ -212,20 +203,9 @@ class RecordingService:
             DataError: it holds no sample, or is nothing that this form can hold.
             NotReadyError: the disk does not take the file.
         """
-        suffix, write = FORMATS[form]
         folders.check_name(name)
-
-        def made() -> tuple[BinaryIO, int]:
-            expect_over(self.root, name)
-            folders.read_header(self.root, name)  # before a folder is made for what is not there
-            with export_folder(self.root) as folder:
-                target = folder / f"export.{suffix}"
-                write(self.root, name, target)
-                file = target.open("rb")
-            return file, file.seek(0, 2)
-
         try:
-            file, size = self._exporting.do(made)
+            file, size = self._exporting.do(lambda: exported(self.root, name, form))
         except OSError as error:
             raise NotReadyError(f"{name} cannot be exported: {error.strerror or error}") from None
         file.seek(0)
@@ -281,7 +261,7 @@ class RecordingService:
             subject=subject,
             mains_hz=self._mains,
             plan=plan,
-            model=_model(pipeline.use.model, options),
+            model=model_of(pipeline.use.model, options),
         )
 
     def _begin(self, header: RecordingHeader, chosen: bool) -> RecordingWriter:
@@ -335,23 +315,3 @@ class RecordingService:
             prompt=None if progress.over else asked.course.prompt(progress.position),
             repetitions=asked.repetitions(progress.position) if whole else None,
         )
-
-
-def rest_of(manifest: Manifest | None) -> str:
-    """Return what rest is called in a plan, where that model reads the source."""
-    return (manifest.rest_class if manifest is not None else "") or REST
-
-
-def _model(model: OpenModel | None, options: StreamOptions) -> Model | None:
-    """Return what a header says of the model that reads the source when a recording begins."""
-    if model is None:
-        return None
-    return Model(
-        name=model.name,
-        version=model.manifest.version,
-        sha256=model.artefact.sha256,
-        classes=model.manifest.classes,
-        values=model.manifest.columns if model.manifest.gives_values else (),
-        backend=model.backend(options.backend),
-        fps=options.fps,
-    )

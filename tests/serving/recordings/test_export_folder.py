@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import NotReadyError, RecordingNameError
-from app.serving.recordings import service
+from app.serving.recordings import exports
 from app.serving.recordings.export_folder import PREFIX, clear_exports
 from app.serving.recordings.service import RecordingService
 from tests.emg.written import chunk, written
@@ -45,14 +45,14 @@ def everything(root: Path) -> list[Path]:
 
 def watch(monkeypatch: pytest.MonkeyPatch, form: str, seen: Callable[[Path], object]) -> None:
     """Have `seen` called with each export's path once it is written, and before it is opened."""
-    suffix, write = service.FORMATS[form]
+    suffix, write = exports.FORMATS[form]
 
     def watched(root: Path, name: str, target: Path) -> object:
         held = write(root, name, target)
         seen(target)
         return held
 
-    monkeypatch.setitem(service.FORMATS, form, (suffix, watched))
+    monkeypatch.setitem(exports.FORMATS, form, (suffix, watched))
 
 
 @pytest.mark.parametrize("form", ["npz", "bdf"])
@@ -89,7 +89,7 @@ def test_an_export_writes_through_no_link_that_was_planted(
 ) -> None:
     outside = tmp_path / "outside"
     outside.write_text("mine")
-    suffix = service.FORMATS[form][0]
+    suffix = exports.FORMATS[form][0]
     for name in (
         f"export.{suffix}",
         f".export.{suffix}.{os.getpid()}.part",
