@@ -172,10 +172,12 @@ def _answer(error: MyostreamError) -> Response:
     if isinstance(error, BackendUnavailableError):
         more = {"backend": error.backend, "reason": error.reason, "cure": error.cure}
         return problem(status, said, {"Retry-After": UNAVAILABLE_S}, **more)
+    failure = getattr(error, "failure", None)
+    coded = {} if failure is None else {"failure": failure}
     if isinstance(error, TooFastError):
-        return problem(status, said, {"Retry-After": str(math.ceil(error.retry_s))})
+        return problem(status, said, {"Retry-After": str(math.ceil(error.retry_s))}, **coded)
     waits = status is HTTPStatus.SERVICE_UNAVAILABLE
-    return problem(status, said, {"Retry-After": RETRY_S} if waits else None)
+    return problem(status, said, {"Retry-After": RETRY_S} if waits else None, **coded)
 
 
 def _without_descriptor(error: OSError) -> Response:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
-from app.errors import BusyError, DataError, MyostreamError, NotReadyError
+from app.errors import BusyError, DataError, MyostreamError, NotReadyError, TooFastError
 from app.learning.jobs import order
 from app.learning.progress import CHECKING, EDGES, JUDGING, LEARNING
 
@@ -48,6 +48,18 @@ def failure_by(error: MyostreamError) -> dict[str, Any] | None:
     if isinstance(error, BusyError):
         return failure_of("name_taken")
     return failure_of("not_kept") if isinstance(error, NotReadyError) else None
+
+
+class QueueFullError(TooFastError):
+    """As many trainings wait as may."""
+
+    failure = failure_of("queue_full")
+
+
+class JobNotKeptError(NotReadyError):
+    """The disk does not take what is to be known of a training."""
+
+    failure = failure_of("disk")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from app import private_files
-from app.errors import BusyError, DataError, TooFastError
-from app.serving.jobs.job import FAILED, QUEUED, RESTARTED, Job, decode, encode, failure_of
+from app.errors import BusyError, DataError
+from app.serving.jobs.job import FAILED, QUEUED, RESTARTED, Job, QueueFullError, decode, encode, failure_of
 
 MOST_KEPT = 100
 MOST_WAITING = 4  # in all workers, beside the one that runs
@@ -60,7 +60,7 @@ class JobStore:
                 raise BusyError(f"a training makes a model {name} already; choose another name, or cancel it")
             if len(waiting) > MOST_WAITING:
                 words = f"{len(waiting)} trainings are under way or wait, as many as may; ask again"
-                raise TooFastError(words, RETRY_S)
+                raise QueueFullError(words, RETRY_S)
             taken = {job.id for job in there}
             number = next(k for k in range(1, len(taken) + 2) if f"{name}-{k}" not in taken)
             job = make(f"{name}-{number}")

@@ -22,7 +22,7 @@ from app.serving.counters.worker_group import WorkerGroup
 from app.serving.jobs import job as jobs
 from app.serving.jobs.changes import watched
 from app.serving.jobs.edges import keep_edges
-from app.serving.jobs.job import PROGRESS, RESTARTED, Job, TrainingRequest, request_of
+from app.serving.jobs.job import PROGRESS, RESTARTED, Job, JobNotKeptError, TrainingRequest, request_of
 from app.serving.jobs.material import expect_material
 from app.serving.jobs.nursery import Nursery
 from app.serving.jobs.outcome import result_of
@@ -73,8 +73,8 @@ class Trainings:
         Raises:
             TrainingFieldError: what is asked for cannot be; says which field.
             BusyError: there is a model of that name, or a training that makes one.
-            TooFastError: as many wait as may.
-            NotReadyError: the disk does not take it.
+            QueueFullError: as many wait as may.
+            JobNotKeptError: the disk does not take it.
         """
         base = self._models.base(asked.base)
         self._models.expect_free(asked.name)
@@ -90,7 +90,7 @@ class Trainings:
                 )
             )
         except OSError as error:
-            raise NotReadyError(f"the training cannot be kept: {error.strerror or error}") from None
+            raise JobNotKeptError(f"the training cannot be kept: {error.strerror or error}") from None
         self._enqueue(Task(job, asked))
         return job
 

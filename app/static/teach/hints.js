@@ -38,6 +38,7 @@ const VALUES = {
   already_taught: ({ model }) => [model],
   recording_gone: ({ recording }) => [recording],
   damaged: ({ recording }) => [recording],
+  queue_full: () => [],
   name_taken: () => [],
   not_kept: () => [],
   unexpected: () => [],

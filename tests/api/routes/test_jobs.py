@@ -395,7 +395,9 @@ def test_a_process_that_is_killed_fails_its_job_alone(client: FlaskClient, until
 def test_as_many_wait_as_may_and_then_429(client: FlaskClient) -> None:
     made = [train(client, f"many{k}") for k in range(5)]
     answer = client.post("/trainings", json={"recordings": ["anna"], "name": "toomany"})
-    assert "as many as may" in expect_problem(answer, 429)["detail"]
+    problem = expect_problem(answer, 429)
+    assert "as many as may" in problem["detail"]
+    assert problem["failure"] == {"code": "queue_full", "values": {}}
     assert int(answer.headers["Retry-After"]) > 0
     double = client.post("/trainings", json={"recordings": ["anna"], "name": "many0"})
     assert "makes a model many0 already" in expect_problem(double, 409)["detail"]

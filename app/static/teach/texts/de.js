@@ -238,6 +238,7 @@ export default {
   "hint.already_taught": (model) => `${model} hat aus dieser Aufnahme schon gelernt. Eine neue machen.`,
   "hint.recording_gone": (recording) => `Die Aufnahme ${recording} ist nicht mehr da. Neu aufnehmen.`,
   "hint.damaged": (recording) => `Die Aufnahme ${recording} ist nicht zu lesen. Neu aufnehmen.`,
+  "hint.queue_full": "Andere lernen gerade, und genug warten schon. In einer Minute noch einmal lernen.",
   "hint.name_taken": "Unterdessen hat jemand ein Modell dieses Namens gemacht. Noch einmal lernen, dann bekommt es einen anderen.",
   "hint.not_kept": "Das Modell war fertig und ließ sich nicht ablegen. Noch einmal lernen; hilft das nicht, steht mehr im Log des Servers.",
   "hint.unexpected": "Etwas ging schief, das niemand vorhergesehen hat. Der Grund steht im Log des Servers.",

@@ -237,6 +237,7 @@ export default {
   "hint.already_taught": (model) => `${model} was taught with this recording already. Make a new one.`,
   "hint.recording_gone": (recording) => `The recording ${recording} is not there any more. Record again.`,
   "hint.damaged": (recording) => `The recording ${recording} cannot be read. Record again.`,
+  "hint.queue_full": "Others are learning, and enough of them wait. Learn again in a minute.",
   "hint.name_taken": "Somebody made a model of that name meanwhile. Learn again, and it gets another name.",
   "hint.not_kept": "The model was made and could not be kept. Learn again; if that does not help, look into the server's log.",
   "hint.unexpected": "Something went wrong that nobody had foreseen. The server's log has the reason.",
