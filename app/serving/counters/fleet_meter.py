@@ -26,10 +26,13 @@ class FleetMeter:
     def __init__(self, slot: Slot) -> None:
         self._counts, self._trouble = slot.doubles("fleet"), slot.doubles("fleet_trouble")
 
-    def failed(self, *, late: bool, passed_on: bool) -> None:
-        """Count a question without an answer that can be used; `passed_on`: another backend is asked."""
-        self._counts[LATE] += late
-        self._counts[PASSED_ON] += passed_on
+    def late(self) -> None:
+        """Count a question that was not answered in time."""
+        self._counts[LATE] += 1
+
+    def passed_on(self) -> None:
+        """Count one that another backend is asked in its place, whether it was put or not."""
+        self._counts[PASSED_ON] += 1
 
     def note(self, trouble: int) -> None:
         """Note for how many open models it cannot be asked now."""

@@ -121,6 +121,13 @@ class Backends:
             raise BackendUnavailableError("a backend of this server's own", "all of it is elsewhere", cure)
         return found
 
+    def standing(self, wanted: str) -> str:
+        """Return the one of several, with commas between, that would be asked just now."""
+        if not self.elsewhere or "," not in wanted:
+            return wanted
+        names = wanted.split(",")
+        return next((name for name in names if not self._gone(name)), names[-1])
+
     def _from(self, first: str) -> list[str]:
         """Return the names of those that may answer, from that one on."""
         names = list(self.openers)

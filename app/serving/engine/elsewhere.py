@@ -36,8 +36,11 @@ class Elsewhere(Backend, Protocol):
 class FleetMeter(Protocol):
     """Who wants to know what becomes of questions to a fleet."""
 
-    def failed(self, *, late: bool, passed_on: bool) -> None:
-        """Count a question without an answer that can be used; `passed_on`: another backend is asked."""
+    def late(self) -> None:
+        """Count a question that was not answered in time."""
+
+    def passed_on(self) -> None:
+        """Count one that another backend is asked in its place, whether it was put or not."""
 
 
 def after(chain: str) -> str:

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,9 @@ from app.inference.values import NamedValue, Values, within
 from app.serving.engine.backends import BackendOpener, Backends
 from app.serving.engine.elsewhere import Elsewhere, FleetMeter, after, first
 from app.serving.process.native_thread import NativeThread, native_thread
+
+if TYPE_CHECKING:
+    from app.inference.remote.backend import RemoteAnswer
 
 # A call this short is run where it is asked for, by a backend that allows it: the way to the engine thread and back
 # takes 0.05 ms and more, and a hub that is held up for 0.5 ms keeps every stream on time (docs/decisions/0006).
@@ -247,11 +250,14 @@ class Engine:
             return None, backend
         ready = self.ready(windows, preprocess)
         try:
-            found = remote.ask(ready, steps)
-        except BackendUnavailableError as error:
-            self._count_failure(name, late=getattr(error, "late", False), passed_on=bool(others))
+            if remote.trouble is not None:
+                raise BackendUnavailableError(name, remote.trouble, remote.cure)
+            found = self._asked(remote, ready, steps)
+        except BackendUnavailableError:
             if not others:
                 raise
+            if self.fleet is not None:
+                self.fleet.passed_on()
             return None, others
         if found.windows:
             if self.meter is not None:
@@ -268,11 +274,15 @@ class Engine:
             wait_ms=found.wait_s * 1e3,
         ), None
 
-    def _count_failure(self, name: str, *, late: bool, passed_on: bool) -> None:
-        if self.meter is not None:
-            self.meter.failed(name)
-        if self.fleet is not None:
-            self.fleet.failed(late=late, passed_on=passed_on)
+    def _asked(self, remote: Elsewhere, windows: Batch, steps: int | None) -> RemoteAnswer:
+        try:
+            return remote.ask(windows, steps)
+        except BackendUnavailableError as error:
+            if self.meter is not None:
+                self.meter.failed(remote.name)
+            if self.fleet is not None and getattr(error, "late", False):
+                self.fleet.late()
+            raise
 
     def inline_s(self, backend: str) -> float:
         """Return the time of one window where it is run in place; infinite where it is not."""
@@ -280,7 +290,7 @@ class Engine:
 
     def in_place(self, backend: str) -> bool:
         """Return whether one window is answered where it is asked for, before anybody else can ask."""
-        return self.inline_s(backend) <= INLINE_S
+        return self.inline_s(self.backends.standing(backend)) <= INLINE_S
 
     def ready(self, windows: Batch, preprocess: bool) -> Batch:
         """Return windows as the backends take them: with all that the model reads, and normalised.

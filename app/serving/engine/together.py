@@ -23,17 +23,23 @@ class Asked:
     backend: str
 
     @property
+    def standing(self) -> str:
+        """Return the backend that would answer just now, where `backend` is several."""
+        return self.engine.backends.standing(self.backend)
+
+    @property
     def kind(self) -> Hashable:
         """Return what it has in common with others that one call can answer; None: nothing, it is asked alone."""
-        backend = self.engine.backends.opened.get(self.backend)
-        if backend is None or self.engine.inline_s(self.backend) > INLINE_S:
+        name = self.standing
+        backend = self.engine.backends.opened.get(name)
+        if backend is None or self.engine.inline_s(name) > INLINE_S:
             return None  # it goes to the engine's thread, which batches by itself
         return backend.stem or id(backend)
 
     @property
     def most(self) -> int:
         """Return how many like it one call may take, so that nobody else waits for long."""
-        return max(1, int(INLINE_S / self.engine.inline_s(self.backend)))
+        return max(1, int(INLINE_S / self.engine.inline_s(self.standing)))
 
 
 def infer_together(asked: Sequence[Asked]) -> list[Answer]:
@@ -45,27 +51,28 @@ def infer_together(asked: Sequence[Asked]) -> list[Answer]:
     first = asked[0].engine
     began = first.clock()
     batches = [one.engine.ready(one.windows, one.preprocess) for one in asked]
-    backends = [one.engine.backends.opened[one.backend] for one in asked]
+    names = [one.standing for one in asked]
+    backends = [one.engine.backends.opened[name] for one, name in zip(asked, names, strict=True)]
     thread = threading.get_ident()
-    first.calls[thread] = (asked[0].backend, first.clock())
+    first.calls[thread] = (names[0], first.clock())
     try:
         found = _inferred(backends, batches)
     finally:
         del first.calls[thread]
     latency_s = first.clock() - began
     if first.meter is not None:
-        first.meter.served(asked[0].backend, sum(map(len, batches)), latency_s, [0.0] * len(asked))
+        first.meter.served(names[0], sum(map(len, batches)), latency_s, [0.0] * len(asked))
     _meter_models(asked, latency_s)
     return [
         Answer(
             told=one.engine.model.told(inference.logits),
             logits=inference.logits,
             spikes=inference.spikes,
-            backend=one.backend,
+            backend=name,
             latency_ms=latency_s * 1e3,
             wait_ms=0.0,
         )
-        for one, inference in zip(asked, found, strict=True)
+        for one, name, inference in zip(asked, names, found, strict=True)
     ]
 
 

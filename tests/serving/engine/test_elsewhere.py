@@ -17,6 +17,7 @@ from app.serving.engine.backends import BackendOpener
 from app.serving.engine.benchmark import Benchmark
 from app.serving.engine.elsewhere import Elsewhere
 from app.serving.engine.engine import Engine
+from app.serving.engine.together import Asked, infer_together
 from app.serving.models.open_models import OpenModel
 from tests.fakes import FakeBackend
 from tests.inference.artefacts import make_artefact
@@ -190,11 +191,30 @@ def test_what_failed_and_was_passed_on_is_counted() -> None:
         engine.infer(windows())
         with pytest.raises(BackendUnavailableError):
             engine.infer(windows(), backend="remote")
+        far.trouble = TROUBLE
+        engine.infer(windows())  # it is not put to the fleet, so that does not fail
     row = metrics.engines()["remote"]
     assert (row.failed, row.windows.cumulative()[-1], row.windows.sum) == (3, 1, 3)
-    assert metrics.fleets() == (1, 2, 0)
+    assert metrics.fleets() == (1, 3, 0)
     metrics.fleet.note(2)
     assert metrics.fleets().trouble == 2
+
+
+def test_windows_of_several_sources_go_together_here_while_the_fleet_is_gone() -> None:
+    far, near = FarBackend(), FakeBackend()
+    near.reentrant = True
+    with opened(far, near) as engine:
+        engine._inline_s["near"] = 0.0001  # whatever else this machine does
+        asked = [Asked(engine, windows(), True, "remote,near") for _ in range(3)]
+        assert asked[0].kind is None, "the fleet has a batch of its own"
+        assert not engine.in_place("remote,near")
+        far.trouble = TROUBLE
+        assert asked[0].kind == asked[1].kind is not None
+        assert engine.in_place("remote,near")
+        before = len(near.batches)
+        answers = infer_together(asked)
+    assert [answer.backend for answer in answers] == ["near"] * 3
+    assert near.batches[before:] == [3]
 
 
 def test_a_benchmark_of_a_fleet_runs_where_it_is_asked_for_and_counts_what_was_too_late() -> None:
