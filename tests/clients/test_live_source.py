@@ -178,7 +178,7 @@ def test_one_thread_may_send_while_another_hears(shelf: LiveShelf, url: str) -> 
                 live.flush()
                 shelf.cut()
             if first == 700:  # two seconds are kept, and this loop takes none
-                until(lambda: shelf.connections == 2)
+                until(lambda: len(shelf.taken) == 700)
             live.send(ramp(first, 10))
         live.flush()
         until(lambda: sum(isinstance(event, Frame) for event in events) >= 8)
