@@ -31,6 +31,7 @@ from myostream_client import (
 )
 from tests.clients.conftest import ClientOf
 from tests.clients.cutting_proxy import CuttingProxy
+from tests.server import proxies
 from tests.server.live import LATE_S, Live, gunicorn, until
 from tests.server.test_tls import secure
 
@@ -183,6 +184,29 @@ def test_the_same_over_tls(tmp_path: Path) -> None:
             frames = [event for event in source.through(chunks(100)) if isinstance(event, Frame)]
             assert len(frames) > 10
             assert source.flush().next_sample == 4000
+
+
+@pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
+@pytest.mark.parametrize("upgrades", [True, False], ids=["as deployed", "without the lines for WebSocket"])
+def test_through_nginx_it_is_a_websocket_where_that_lets_one_through(
+    tmp_path: Path, client_of: ClientOf, monkeypatch: pytest.MonkeyPatch, upgrades: bool
+) -> None:
+    if not upgrades:
+
+        def without(name: str, changes: dict[str, str]) -> str:
+            lines = replaced(name, changes).splitlines()
+            return "\n".join(line for line in lines if "proxy_set_header Upgrade" not in line)
+
+        replaced = proxies.replaced
+        monkeypatch.setattr(proxies, "replaced", without)
+    settings = {"EMG_MODE": "push", "EMG_TRUSTED_PROXIES": "127.0.0.1", "EMG_ALLOW_ANONYMOUS": "1"}
+    with gunicorn(tmp_path, **settings) as live, proxies.nginx(tmp_path, live.port) as port:
+        client: StreamingInferenceClient = client_of(f"http://127.0.0.1:{port}")
+        with client.live("arm", fps=10, **ARM) as source:
+            assert source.transport == ("websocket" if upgrades else "http")
+            source.send(SAMPLES[:4000])
+            assert source.flush().accepted == 4000
+            assert isinstance(next(iter(source)), Frame)
 
 
 IN_CHROMIUM = """async ([apiKey, transport]) => {
