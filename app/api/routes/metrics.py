@@ -23,7 +23,6 @@ from prometheus_client.registry import Collector
 
 from app.api.access.access import READ, needs
 from app.api.context import current_runtime
-from app.config import REMOTE
 from app.serving.counters.histograms import OTHER, BucketHistogram
 from app.serving.counters.model_table import MODEL_S
 from app.serving.counters.shared_metrics import SharedMetrics
@@ -60,8 +59,7 @@ class Families(Collector):
         yield from self._server()
         yield from self._requests()
         yield from self._engine()
-        if REMOTE in self._runtime.settings.backends:
-            yield from self._fleet()
+        yield from self._fleet()
         yield from self._models()
         yield from self._streams()
         yield from self._sources()
