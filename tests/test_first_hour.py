@@ -58,9 +58,10 @@ def test_every_command_of_a_page_is_run_or_left_for_a_reason(page: str) -> None:
 def test_every_page_with_our_commands_is_run() -> None:
     """docs/tensorrt.md needs TensorRT, docs/deployment.md root; docs/devices.md repeats the README's with a device.
 
-    docs/teach.md needs somebody who does what is asked: tests/clients/test_teach.py.
+    docs/teach.md needs somebody who does what is asked: tests/clients/test_teach.py. docs/remote.md needs a fleet:
+    tests/server/test_remote.py.
     """
-    others = {"docs/tensorrt.md", "docs/deployment.md", "docs/devices.md", "docs/teach.md"}
+    others = {"docs/tensorrt.md", "docs/deployment.md", "docs/devices.md", "docs/teach.md", "docs/remote.md"}
     pages = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))
