@@ -58,9 +58,9 @@ class Listening:
 
     @property
     def over(self) -> str | None:
-        if self._runtime.pipelines.find(self._pipeline.name) is not self._pipeline:
-            return "the source has ended"
-        return None
+        # not by its name: the server's own source has another one while it is changed
+        there = any(one is self._pipeline for one in self._runtime.pipelines)
+        return None if there else "the source has ended"
 
     def hello(self) -> dict[str, Any]:
         source, manifest = self._pipeline.source, self._pipeline.manifest
@@ -128,7 +128,7 @@ class Pushing(Listening):
         super().__init__(runtime, pipeline, job, writer, caller)
 
     def take(self, message: bytes, /) -> None:
-        if self.over is not None:
+        if self._runtime.pipelines.find(self._pipeline.name) is not self._pipeline:
             raise SourceNameError(
                 f"no source {self._pipeline.name!r} any more: it has ended; declare it again"
             )
