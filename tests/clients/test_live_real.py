@@ -186,6 +186,38 @@ def test_the_same_over_tls(tmp_path: Path) -> None:
             assert source.flush().next_sample == 4000
 
 
+def test_windows_get_the_predictions_of_a_request(tmp_path: Path, client_of: ClientOf) -> None:
+    windows = SAMPLES[:6400].reshape(32, 200, CHANNELS)
+    with gunicorn(tmp_path) as live, CuttingProxy(live.port) as proxy:
+        client: StreamingInferenceClient = client_of(proxy.url)
+        told = [found.prediction for found in client.infer_batch(windows)]
+        with client.windows(200) as socket:
+            assert (socket.greeting["length"], socket.greeting["channels"]) == (200, CHANNELS)
+            for start in range(0, 32, 4):
+                assert socket.send(windows[start : start + 4]) == start // 4
+            found = socket.predictions()
+            proxy.cut()
+            socket.send(windows[0])
+            assert socket.pending == 8
+            for _ in range(7):
+                found += socket.predictions()
+            assert [one.prediction for one in found] == told
+            assert [one.prediction for one in socket.predictions()] == told[:1]
+            with pytest.raises(ValueError, match="have been answered"):
+                socket.predictions()
+            with pytest.raises(
+                ValueError, match=r"windows are \(n, 200, 16\), got an array of \(1, 200, 3\)"
+            ):
+                socket.send(windows[0][:, :3])
+            socket.send(np.full((200, CHANNELS), np.nan))
+            socket.send(windows[1])
+            with pytest.raises(RefusedError, match="422"):
+                socket.predictions()
+            assert [one.prediction for one in socket.predictions()] == told[1:2]  # the others go on
+        with pytest.raises(RefusedError, match="the model takes 200 to 1500, got 150"):
+            client.windows(150)
+
+
 @pytest.mark.skipif(shutil.which("nginx") is None, reason="nginx is not installed")
 @pytest.mark.parametrize("upgrades", [True, False], ids=["as deployed", "without the lines for WebSocket"])
 def test_through_nginx_it_is_a_websocket_where_that_lets_one_through(

@@ -40,6 +40,7 @@ from .lessons import FREE_MOVEMENT, Action, Progress, Prompt, Repetition, Taught
 from .live.messages import Record, records_of
 from .live.source import LiveSource
 from .live.websocket import NoWebSocketError
+from .live.windows import WindowSocket
 from .predictions import Prediction, Values
 from .pushed_source import PushedSource, Receipt
 from .sse import SseEvent, SseParser
@@ -88,6 +89,7 @@ __all__ = [
     "Trouble",
     "ValueFrame",
     "Values",
+    "WindowSocket",
     "__version__",
     "event_of",
     "line_of",

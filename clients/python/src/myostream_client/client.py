@@ -14,6 +14,7 @@ from .event_stream import GIVE_UP_S, EventStream, Json
 from .events import Interrupted
 from .lessons import FREE_MOVEMENT, Lesson, Listeners, OnProgress, OnPrompt, OnRepetition, Taught
 from .live.source import LiveSource
+from .live.windows import WindowSocket
 from .predictions import Prediction, Values, predictions_of, values_of
 from .pushed_source import PushedSource
 from .server_http import Caller, Server
@@ -263,6 +264,30 @@ class StreamingInferenceClient:
             query = {**shape, "preprocess": preprocess, **_given({"model": model})}
             kind = "application/octet-stream"
         return self._caller.call("POST", ROUTES[backend], query=query, body=body, content_type=kind)
+
+    def windows(
+        self,
+        length: int,
+        *,
+        channels: int | None = None,
+        model: str | None = None,
+        backend: str | None = None,
+        preprocess: bool = True,
+        give_up_s: float = 30.0,
+    ) -> WindowSocket:
+        """Return a connection that windows of your own go by, and their predictions come back; see `infer_batch`.
+
+        with client.windows(200) as socket:
+            socket.send(window)
+            print(socket.predictions()[0].label)
+
+        Raises:
+            NoWebSocketError: the server has none.
+            RefusedError: it has no such model, or that takes other windows.
+        """
+        asked = {"length": length, "channels": channels, "model": model, "backend": backend}
+        options = _given({**asked, "preprocess": preprocess})
+        return WindowSocket(self._server, options, give_up_s=give_up_s)
 
     def benchmark(self, num_iterations: int = 1000) -> Json:
         """`POST /benchmark`: the speed of every backend; None for one that is not there."""

@@ -131,6 +131,7 @@ class WebSocket:
         with contextlib.suppress(OSError):
             socket.socket.shutdown(self._socket, socket.SHUT_RDWR)  # of TLS only the connection below
         if self._receiving.acquire(blocking=False):  # else who reads closes it
+            self._early = b""
             self._release()
             self._receiving.release()
 
