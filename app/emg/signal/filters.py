@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.emg.signal.scipy_signal import scipy_signal
+from app.emg.signal.sections import in_place
 from app.emg.source import Samples
 from app.errors import ConfigError, SourceError
 from app.filter_specs import EDGES, MAINS, NOTCH, FilterSpecError, check_filter
@@ -63,18 +64,17 @@ class SosFilter:
     def __init__(self, sos: Sos, channels: int) -> None:
         self._sos = np.ascontiguousarray(sos, dtype=np.float64)
         self._channels = channels
-        # (sections, 2, 1): the state in which a constant input of 1 has already settled
-        signal = scipy_signal()
-        self._sosfilt = signal.sosfilt
-        self._settled = signal.sosfilt_zi(self._sos)[:, :, np.newaxis] if len(sos) else None
-        self._state: npt.NDArray[np.float64] | None = None
+        self._in_place = in_place()
+        # (sections, 2): the state in which a constant input of 1 has already settled
+        self._settled = scipy_signal().sosfilt_zi(self._sos) if len(sos) else None
+        self._state: npt.NDArray[np.float64] | None = None  # (channels, sections, 2)
 
     def reset(self, first_sample: npt.ArrayLike | None = None) -> None:
         """Forget the past. Start settled at `first_sample` (channels,), or at whatever comes next."""
         self._state = None
         if first_sample is not None and self._settled is not None:
             level = np.asarray(first_sample, dtype=np.float64)
-            self._state = self._settled * level  # (sections, 2, channels)
+            self._state = np.ascontiguousarray(level[:, np.newaxis, np.newaxis] * self._settled)
 
     def __call__(self, samples: Samples) -> Samples:
         """Return the filtered samples, (n, channels) float32.
@@ -90,8 +90,10 @@ class SosFilter:
             return np.asarray(samples, dtype=np.float32)
         if self._state is None:
             self.reset(samples[0])
-        filtered, self._state = self._sosfilt(self._sos, samples.astype(np.float64), axis=0, zi=self._state)
-        return np.asarray(filtered, dtype=np.float32)
+        assert self._state is not None
+        signals = np.array(samples.T, dtype=np.float64, order="C")  # (channels, n), a copy
+        self._in_place(self._sos, signals, self._state)
+        return np.array(signals.T, dtype=np.float32, order="C")
 
 
 def filter_all(sos: Sos, samples: Samples) -> Samples:
