@@ -262,3 +262,46 @@ def test_what_is_recent_begins_with_the_oldest_that_is_kept() -> None:
 
     np.testing.assert_array_equal(ring.recent(30, 5, 40), ramp(20, 10))
     assert ring.recent(22, 5, 40) is None
+
+
+def test_what_is_recent_is_never_torn_or_short_while_the_writer_runs() -> None:
+    ring = Ring(150, 2)
+    wrong: list[int] = []
+    done = threading.Event()
+
+    def read() -> None:
+        while not done.is_set():
+            end = ring.newest
+            found = ring.recent(end, 20, 140)
+            if found is not None and not (
+                len(found) >= 20 and np.array_equal(found, ramp(end - len(found), len(found)))
+            ):
+                wrong.append(end)
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for index in range(0, 30_000, 30):
+        ring.write(index, ramp(index, 30))
+    done.set()
+    for reader in readers:
+        reader.join()
+    assert wrong == []
+
+
+def test_who_watches_is_told_of_every_write_and_of_the_end_until_it_does_so_no_more() -> None:
+    ring, seen, others = Ring(20, 2), [], []
+
+    def watcher() -> None:
+        seen.append(ring.newest)
+
+    ring.watch(watcher)
+    ring.watch(lambda: others.append(ring.newest))
+    ring.write(0, ramp(0, 5))
+    ring.write(5, ramp(5, 30))
+    ring.close()
+    assert seen == [5, 35, 35]
+    ring.unwatch(watcher)
+    ring.unwatch(watcher)
+    ring.write(35, ramp(35, 1))
+    assert (seen, others) == ([5, 35, 35], [5, 35, 35, 36])
