@@ -45,7 +45,7 @@ class AuxSamples(NamedTuple):
 
 
 class PushSource:
-    """The Source of one client. `push` is called by requests, `read` by the acquisition.
+    """The Source of one client. `push` is called by requests; `read` waits for samples, `take` does not.
 
     Chunks carry the client's own sample index. Those that arrive out of order are put back into order if the
     missing one comes within HOLD_S; after that its samples count as lost, and are refused as duplicates should
@@ -82,7 +82,9 @@ class PushSource:
         self._credit = BURST_S * sampling_rate  # samples that may come now
         self._heard_at = self._credit_at = clock()
         self._closed = False
-        self._changed = threading.Condition()
+        self._lock = threading.Lock()
+        self._changed, self._waiting = threading.Condition(), 0  # for those who wait in `read`
+        self.told: Callable[[], None] = lambda: None  # called after each push, and when it is closed
 
     def push(self, first_sample: int, samples: Samples, aux: Sequence[AuxSamples] = ()) -> Receipt:
         """Take `samples` (n, channels), the first of which has the client's index `first_sample`.
@@ -107,21 +109,26 @@ class PushSource:
                 raise DataError(
                     f"the auxiliary stream {self.aux_streams[one.stream].name}: {_not_finite(one.samples)}"
                 )
-        with self._changed:
+        with self._lock:
             self._heard_at = self._clock()  # also of one who sends too much: it is there
             self._spend(len(samples))
             for one in aux:
                 self._take_aux(one)
             if self._next is None:
                 self._next = first_sample
-            accepted = 0
-            for first, part in self._unknown(first_sample, samples):
-                self._early[first] = (part, self._heard_at)
-                accepted += len(part)
-            self._release()
+            if first_sample == self._next and not self._early:  # nearly always
+                accepted = len(samples)
+                self._hand_out(first_sample, samples)
+            else:
+                accepted = 0
+                for first, part in self._unknown(first_sample, samples):
+                    self._early[first] = (part, self._heard_at)
+                    accepted += len(part)
+                self._release()
             lost, self._lost = self._lost, 0
-            self._changed.notify_all()
-            return Receipt(accepted, len(samples) - accepted, lost, self._next)
+            receipt = Receipt(accepted, len(samples) - accepted, lost, self._next)
+        self._tell()
+        return receipt
 
     @property
     def next_sample(self) -> int | None:
@@ -131,21 +138,49 @@ class PushSource:
     def read(self) -> Chunk | None:
         """Return the next samples in order, when they come; None once closed or idle for too long."""
         with self._changed:
-            while not self._closed:
-                self._release()
-                if self._ready:
-                    chunk = self._ready.popleft()
-                    self._ready_samples -= len(chunk.samples)
-                    return chunk
-                if self._clock() - self._heard_at > self._idle_s:
-                    return None
-                self._changed.wait(_NAP_S)
+            self._waiting += 1  # before the look: who does not see it has brought something before the look
+            try:
+                while not self._closed:
+                    chunk = self.take()
+                    if chunk is not None or self.over:
+                        return chunk
+                    self._changed.wait(_NAP_S)
+            finally:
+                self._waiting -= 1
         return None
 
+    def take(self) -> Chunk | None:
+        """Return the next samples in order; None where there are none now."""
+        with self._lock:
+            return None if self._closed else self._taken()
+
+    @property
+    def late(self) -> bool:
+        """Whether samples wait for some before them, which may be given up as lost by now."""
+        return bool(self._early)
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing will come any more: it was closed, or has got nothing for `idle_s`."""
+        return self._closed or (not self._ready and self._clock() - self._heard_at > self._idle_s)
+
     def close(self) -> None:
-        with self._changed:
-            self._closed = True
-            self._changed.notify_all()
+        self._closed = True
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._waiting:
+            with self._changed:
+                self._changed.notify_all()
+        self.told()
+
+    def _taken(self) -> Chunk | None:
+        self._release()
+        if not self._ready:
+            return None
+        chunk = self._ready.popleft()
+        self._ready_samples -= len(chunk.samples)
+        return chunk
 
     def _spend(self, samples: int) -> None:
         """Return a bucket that the declared rate fills, with some lead, and samples empty."""
@@ -177,8 +212,6 @@ class PushSource:
     def _unknown(self, first: int, samples: Samples) -> list[tuple[int, Samples]]:
         """Return the runs of `samples` that are not here yet, each with the index of its first."""
         assert self._next is not None
-        if first == self._next and not self._early:  # nearly always
-            return [(first, samples)]
         known = [(first, self._next)]  # whatever lies before
         known += [(start, start + len(early)) for start, (early, _) in self._early.items()]
         index = np.arange(first, first + len(samples))
@@ -199,10 +232,13 @@ class PushSource:
                 return
             del self._early[first]
             self._lost += first - self._next
-            self._ready.append(Chunk(index=first, samples=samples, aux=tuple(self._aux)))
-            self._aux.clear()
-            self._ready_samples += len(samples)
-            self._next = first + len(samples)
+            self._hand_out(first, samples)
+
+    def _hand_out(self, first: int, samples: Samples) -> None:
+        self._ready.append(Chunk(index=first, samples=samples, aux=tuple(self._aux)))
+        self._aux.clear()
+        self._ready_samples += len(samples)
+        self._next = first + len(samples)
 
 
 def _not_finite(samples: Samples) -> str:

@@ -34,6 +34,7 @@ from app.serving.pipelines.source_models import SourceModels
 from app.serving.pipelines.source_pipelines import DECLARE, SourcePipelines
 from app.serving.pipelines.stream_opener import StreamOpener
 from app.serving.process.cpu import CpuLoad
+from app.serving.process.work_loop import WorkLoop
 from app.serving.recordings.service import RecordingService
 from app.serving.sources.acquired import acquired
 from app.serving.sources.acquisition import Acquisition
@@ -84,6 +85,7 @@ class Runtime:
     hub_monitor: HubMonitor = field(init=False)
     watchdog: Watchdog = field(init=False)
     turns: Turns = field(default_factory=Turns)
+    loop: WorkLoop = field(default_factory=WorkLoop)
     due_windows: DueWindows = field(init=False)
     _telling: bool = False
     _told_hung: bool = False
@@ -126,6 +128,7 @@ class Runtime:
             base=self.worker_group.link(repr(self.settings)) if self.own is None else self.own.base,
             services=self._services,
             meter=self.metrics.model,
+            loop=self.loop,
         )
         self.trainings = Trainings(
             lambda: self.settings, self.models.shelf, self.pipelines, self.source_models, self.worker_group
@@ -195,6 +198,7 @@ class Runtime:
             no_model=lambda source, could: no_model(self.settings, describe_source(source), could),
             fitting=lambda source: fitting(self.settings, describe_source(source)),
             due_windows=self.due_windows,
+            loop=self.loop,
         )
 
     @property

@@ -45,7 +45,7 @@ class HandFed:
 class FakeMaker:
     """Makes a frame of every window, and counts how many makers and frames there have been."""
 
-    made = 0
+    quick = True  # a test may set it for all
 
     def __init__(self, fails: set[int], spoilt: set[int]) -> None:
         self.frames: list[int] = []

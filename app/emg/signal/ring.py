@@ -52,7 +52,7 @@ class Ring:
         self._filled_to = 0  # no sample after it was lost and filled
         self._gaps = Gaps()
         self._closed = False
-        self._changed, self._waiting = threading.Condition(threading.Lock()), 0
+        self._changed, self._waiting = threading.Condition(), 0
         self._watchers: tuple[Callable[[], None], ...] = ()
 
     # --- the writer -------------------------------------------------------------------------------
@@ -159,6 +159,11 @@ class Ring:
     @property
     def gaps(self) -> Gaps:
         return self._gaps
+
+    @property
+    def closed(self) -> bool:
+        """Whether no more samples will come."""
+        return self._closed
 
     def watch(self, watcher: Callable[[], None]) -> None:
         """Have `watcher` called after each write, and when it is closed, by whoever does that; it must not wait."""

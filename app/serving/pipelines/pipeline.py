@@ -23,6 +23,7 @@ from app.serving.pipelines.model_use import ModelUse, alike, use_of
 from app.serving.pipelines.monitoring import levels_for, monitor_for
 from app.serving.pipelines.named_models import NamedModels
 from app.serving.pipelines.newest_windows import newest_windows, unbroken
+from app.serving.process.work_loop import WorkLoop
 from app.serving.profiles.profile import Profile
 from app.serving.sources.acquisition import Acquisition
 from app.serving.sources.signal_feed import SignalFeed
@@ -54,6 +55,7 @@ class PipelineServices:
     release: Callable[[OpenModel], None] = lambda _: None  # called with each model that is used no more
     glance: Callable[[int], None] = nothing  # before each window: see ModelSwaps
     due_windows: DueWindows = field(default_factory=DueWindows)
+    loop: WorkLoop = field(default_factory=WorkLoop)
 
 
 class SourcePipeline:
@@ -100,7 +102,6 @@ class SourcePipeline:
         acquisition.taps.append(lambda chunk, _: quality.process(chunk))
         acquisition.taps.append(lambda chunk, _: aux.write(chunk))
         acquisition.taps.append(self._turn_over)
-        acquisition.taps.append(self._look)
 
     def switch(self, name: str, acquisition: Acquisition, model: OpenModel | None) -> None:
         """Go on with another source, not yet started; streams stay, and are told. The one before is closed.
@@ -109,7 +110,6 @@ class SourcePipeline:
         """
         before, named = self.acquisition, self.named
         before.taps.remove(self._turn_over)
-        before.taps.remove(self._look)
         with self._lock:
             uses = self._uses
             self._take(name, acquisition, model)
@@ -215,10 +215,6 @@ class SourcePipeline:
             # groups that are late by so much have still to see what ends before it
             self._leaving = [(until, feed) for until, feed in self._leaving if until > samples]
             self._fill()
-
-    def _look(self, *_: object) -> None:
-        for broadcast in (self.broadcast, *(one for _use, one in self.named.running())):
-            broadcast.look()
 
     def _fill(self) -> None:
         coming = [*self._ahead, *(use for _, use in self._coming)]
@@ -337,6 +333,7 @@ class SourcePipeline:
             services.glance,
             services.due_windows,
             reading.event,
+            services.loop,
         )
 
     def groups(self) -> Iterator[tuple[ModelUse, StreamOptions, int]]:

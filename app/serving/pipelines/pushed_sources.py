@@ -13,6 +13,7 @@ from app.serving.models.open_models import OpenModel, OpenModels
 from app.serving.pipelines.model_swaps import ModelSwaps
 from app.serving.pipelines.pipeline import SourcePipeline
 from app.serving.pipelines.source_pipelines import SourcePipelines
+from app.serving.process.work_loop import WorkLoop
 from app.serving.profiles.profile import Profile
 from app.serving.sources.acquisition import Acquisition
 from app.serving.sources.declared import Declared
@@ -34,10 +35,11 @@ class PushedSources:
         profile_of: Callable[[str], Profile],
         pipelines: SourcePipelines,
         make: MakePipeline,
+        loop: WorkLoop,
     ) -> None:
         self._settings, self._models, self._swaps = settings, models, swaps
         self._profile_of = profile_of
-        self._pipelines, self._make = pipelines, make
+        self._pipelines, self._make, self._loop = pipelines, make, loop
 
     def declare(self, declared: Declared) -> tuple[SourcePipeline, bool]:
         """Return the running pipeline of a source that a client brings, and whether it is new.
@@ -104,7 +106,7 @@ class PushedSources:
         expected = None if model is None else model.manifest
         source = declared.open(settings, expected)
         opened = read_by_model(settings, source, expected)
-        acquisition = Acquisition(source, opened.path, length=opened.length)
+        acquisition = Acquisition(source, opened.path, length=opened.length, loop=self._loop)
         reads = model if opened.manifest is not None else None
         pipeline = self._make(declared.name, acquisition, reads, profile)
         acquisition.on_end = lambda: self._ended(pipeline)

@@ -25,6 +25,7 @@ from app.serving.pipelines.named_models import NamedModel
 from app.serving.pipelines.pipeline import PipelineServices, SourcePipeline
 from app.serving.pipelines.pushed_sources import PushedSources
 from app.serving.pipelines.source_pipelines import SourcePipelines
+from app.serving.process.work_loop import WorkLoop
 from app.serving.profiles.profile import Profile
 from app.serving.sources.acquisition import Acquisition
 from app.serving.sources.opening import open_path
@@ -52,6 +53,7 @@ class SourceModels:
         base: str,
         services: Callable[[], PipelineServices],
         meter: Callable[[str], ModelMeter],
+        loop: WorkLoop,
     ) -> None:
         self._engine, self._settings, self._shelf, self._meter = engine, settings, shelf, meter
         self._profile_of, self._services = profile_of, services
@@ -68,7 +70,9 @@ class SourceModels:
             self._keep,
             heeds=self._heeds_choice,
         )
-        self.pushed = PushedSources(settings, self.open, self.swaps, profile_of, pipelines, self.pipeline_of)
+        self.pushed = PushedSources(
+            settings, self.open, self.swaps, profile_of, pipelines, self.pipeline_of, loop
+        )
 
     def own_pipeline(self, acquisition: Acquisition, reads: bool) -> SourcePipeline:
         """Return that of the server's own source, with the server's own model where that reads it."""

@@ -11,16 +11,20 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+from app.emg.pushed_source import PushSource
 from app.emg.signal.rate_estimator import RateEstimator
 from app.emg.signal.ring import Gaps, Ring
 from app.emg.signal.signal_path import SignalPath
 from app.emg.source import Chunk, Source, SourceState, trouble_with
 from app.errors import SourceError
+from app.serving.process.work_loop import WorkLoop
+from app.serving.sources.pushed_reading import PushedReading
 from app.serving.sources.signal_feed import STALL_S, SignalFeed
 
 log = logging.getLogger(__name__)
 
 RETRY_S = 0.5  # between two tries to read a source that failed
+CLOSING_S = 2.0  # for a read that is under way when a source is closed
 
 
 Tap = Callable[[Chunk, float], None]
@@ -39,10 +43,12 @@ class Acquisition:
         clock: Callable[[], float] = time.perf_counter,
         *,
         length: int = 1,
+        loop: WorkLoop | None = None,
     ) -> None:
+        """With a `loop`, a source that is pushed to is read on that, and has no thread."""
         self.source, self._clock = source, clock
         self.main = self.feed(path, length)
-        self._feeds: tuple[SignalFeed, ...] = (self.main,)  # replaced as a whole: the thread goes through it
+        self.fill()
         self.taps: list[Tap] = []  # told every raw chunk and when it arrived; must neither wait nor raise
         self.on_end: Callable[[], None] = lambda: None  # called once, when nothing will come any more
         self._rate = RateEstimator(source.sampling_rate)
@@ -51,6 +57,11 @@ class Acquisition:
         )  # a recording's; None: no rate to hold it to
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"acquisition {source.name}", daemon=True)
+        self._pushed = (
+            PushedReading(source, self._try_chunk, self._end, loop)
+            if loop is not None and isinstance(source, PushSource)
+            else None
+        )
         self._error: str | None = None
         self._ended = False
         self._last_at: float | None = None
@@ -81,17 +92,21 @@ class Acquisition:
 
     def fill(self, *feeds: SignalFeed) -> None:
         """Fill these from now on, beside `main`, and no others. Those of one path are filled together."""
-        self._feeds = (self.main, *(one for one in feeds if one is not self.main))
+        # replaced as a whole: the thread goes through them
+        self._feeds: tuple[SignalFeed, ...] = (self.main, *(one for one in feeds if one is not self.main))
+        self._paths = tuple({id(feed.path): feed.path for feed in self._feeds}.values())
 
     def start(self) -> None:
-        self._thread.start()
+        (self._thread if self._pushed is None else self._pushed).start()
 
     def close(self) -> None:
         """Stop reading, wake every reader, give the source back."""
         self._stop.set()
         self.source.close()
-        if self._thread.is_alive() and threading.current_thread() is not self._thread:
-            self._thread.join(timeout=2.0)
+        if self._pushed is not None:
+            self._pushed.close(CLOSING_S)
+        elif self._thread.is_alive() and threading.current_thread() is not self._thread:
+            self._thread.join(CLOSING_S)
         self._close_rings()
 
     @property
@@ -141,26 +156,38 @@ class Acquisition:
                     self._read_once()
                 except Exception as error:  # of a driver, anything; what failed once may deliver again
                     self._failed(error)
+                    self._stop.wait(RETRY_S)
         finally:
-            self._ended = True
-            self._close_rings()
-            self.on_end()
+            self._end()
+
+    def _end(self) -> None:
+        self._ended = True
+        self._close_rings()
+        self.on_end()
 
     def _read_once(self) -> None:
         chunk = self.source.read()
         if chunk is None:
             self._stop.set()
             return
+        self._take_in(chunk)
+
+    def _try_chunk(self, chunk: Chunk) -> None:
+        """Take in what was pushed; the next may be better where that fails."""
+        try:
+            self._take_in(chunk)
+        except Exception as error:
+            self._failed(error)
+
+    def _take_in(self, chunk: Chunk) -> None:
         arrived = self._clock() if chunk.acquired_at is None else chunk.acquired_at
         if self._last_at is not None and arrived - self._last_at > STALL_S:
             self._rate.reset()
             if not getattr(self.source, "numbered", True):
                 # the index decides what is contiguous, not the clock; here nobody counted what the silence took
                 chunk = replace(chunk, restart=True)
-        feeds = self._feeds
-        for path in {
-            id(feed.path): feed.path for feed in feeds
-        }.values():  # `main` first: it refuses what is wrong
+        feeds, paths = self._feeds, self._paths
+        for path in paths:  # `main` first: it refuses what is wrong
             path.process(chunk, arrived)
         self._count(chunk)
         for feed in feeds:
@@ -184,7 +211,7 @@ class Acquisition:
         self._next = chunk.index + len(chunk.samples)
 
     def _failed(self, error: Exception) -> None:
-        """Wait for the next try. Logged once, not twice a second."""
+        """Note why. Logged once, not twice a second."""
         if self._stop.is_set():  # it was closed under the read
             return
         if self._error is None:
@@ -193,4 +220,3 @@ class Acquisition:
             else:
                 log.error("%s cannot be read", self.source.name, exc_info=error)
         self._error = trouble_with(error)
-        self._stop.wait(RETRY_S)

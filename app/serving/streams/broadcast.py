@@ -9,6 +9,7 @@ from functools import partial
 
 from app.emg.signal.windows import Grid
 from app.serving.counters.stream_stats import StreamStats
+from app.serving.process.work_loop import WorkLoop
 from app.serving.sources.signal_feed import SignalFeed
 from app.serving.streams.due_windows import DueWindows
 from app.serving.streams.events import ModelChange, StreamOptions
@@ -55,12 +56,13 @@ class Broadcast:
         glance: Callable[[int], None] = nothing,
         due_windows: DueWindows | None = None,
         event: ModelChange | None = None,
+        loop: WorkLoop | None = None,
     ) -> None:
         """`glance` looks, before each window, whether a change is to be made; `event` tells of the model."""
         self._event = event
         self._glance, self._due_windows = glance, due_windows or DueWindows()
         self._feed, self._make, self._encode, self._stats = feed, make, encode, stats
-        self._turns = turns or Turns()
+        self._turns, self._loop = turns or Turns(), loop or WorkLoop()
         self._groups: dict[StreamOptions, Group] = {}
         self._coming: list[Reading] = []  # changes ahead, in their order
         self._lock = threading.Lock()
@@ -123,10 +125,6 @@ class Broadcast:
         for group in list(self._groups.values()):
             group.end()
 
-    def look(self) -> None:
-        """Take note of the windows that have just been completed, so that they are predicted together."""
-        self._due_windows.look(self._groups.copy().values())
-
     def tell(self, message: str) -> None:
         """Have every reader told of a trouble."""
         for group in list(self._groups.values()):
@@ -146,6 +144,7 @@ class Broadcast:
             glance=self._glance,
             due_windows=self._due_windows,
             model=self._event,
+            loop=self._loop,
         )
 
     def _settle(self) -> None:

@@ -36,6 +36,11 @@ class FrameMaker:
         window = self._classifier.ask(end, self._options.backend, self._options.preprocess)
         return None if window is None else Due(self._classifier, window)
 
+    @property
+    def quick(self) -> bool:
+        """Whether the model is asked in place, so that nobody waits for long."""
+        return self._classifier.quick(self._options.backend)
+
     def frame(self, end: int) -> Frame | None:
         """Return the frame of the window that ends before sample `end`; None where none is usable.
 

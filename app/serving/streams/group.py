@@ -1,9 +1,9 @@
 """One computation and the readers who share it.
 
-A group is one thread that follows a source: it waits for the last sample of each window, makes the frame, encodes
-it, and leaves it where its readers look. It never waits for them: a reader who comes late finds the newest frame and
-the number of those it has missed. The first reader starts the group, the last one to leave stops it; its latest
-events stay for a reader who was cut off and comes back.
+A group follows a source: when the last sample of a window has come it makes the frame, encodes it, and leaves it where
+its readers look. It never waits for them: a reader who comes late finds the newest frame and the number of those it has
+missed. The first reader starts the group, the last one to leave stops it; its latest events stay for a reader who was
+cut off and comes back. On which thread it does that is said in following.py.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from typing import NamedTuple
 from app.emg.signal.windows import Grid
 from app.errors import MyostreamError
 from app.serving.counters.stream_stats import StreamStats
+from app.serving.process.work_loop import WorkLoop
 from app.serving.sources.signal_feed import STALL_S, SignalFeed
 from app.serving.streams.due_windows import Due, DueWindows
 from app.serving.streams.events import FRAMES, Event, ModelChange, Trouble
+from app.serving.streams.following import Following
 from app.serving.streams.frames import FrameMaker
 from app.serving.streams.signal_frames import SignalFrameMaker
 from app.serving.streams.turns import Turns
@@ -33,7 +35,6 @@ Encode = Callable[[Event], bytes]
 Maker = FrameMaker | SignalFrameMaker | ValueFrameMaker
 
 HISTORY = 64  # events that a group keeps: 2 s at 30 fps
-STATE_POLL_S = STALL_S / 4  # how often a group without samples looks at its source
 MAX_LAG_S = 0.1  # a group further behind its source than this skips to the newest window
 TURN = 50  # listeners served before the other work of this process gets its turn
 SILENT = ("stalled", "disconnected", "ended")
@@ -88,13 +89,14 @@ class Group:
         glance: Callable[[int], None] = nothing,
         due_windows: DueWindows | None = None,
         model: ModelChange | None = None,
+        loop: WorkLoop | None = None,
     ) -> None:
         """`changes` are those ahead, in their order; `glance` looks, before each window, whether there is another.
 
         `model` is what the readers would be told of the one that makes the first frames.
         """
         self._due_windows = due_windows or DueWindows()
-        self._turns = turns or Turns()
+        self._turns, self._loop = turns or Turns(), loop or WorkLoop()
         self._make, self._grid, self._feed = make, grid, feed
         self._changes, self._glance = list(changes), glance
         self._encode, self._stats, self._clock = encode, stats, clock
@@ -114,7 +116,7 @@ class Group:
         self._stalled = self._failing = False
         self._framed_to = 0  # the sample before which the last frame's window ended
         self._said: tuple[str, float] = ("", 0.0)
-        self._stop = threading.Event()
+        self._following = Following(self, self._loop, self._turns)  # not started
         self._maker: Maker | None = None  # of the frames just now
         self.looked_at = 0  # the source's sample up to which a window was looked at
         # the group's own thread, whoever tells its readers something, and a reader that begins to listen
@@ -156,12 +158,12 @@ class Group:
 
     def start(self, stalled: bool = False) -> None:
         """Follow the source from its newest window on; `stalled`: its readers were told so, and wait to hear more."""
-        self._stop = threading.Event()  # the thread before may not have seen yet that it was stopped
         self._stalled = stalled
-        threading.Thread(target=self._run, args=(self._stop,), name="stream group", daemon=True).start()
+        self._following = Following(self, self._loop, self._turns)
+        self._following.start()
 
     def stop(self) -> None:
-        self._stop.set()
+        self._following.stop()
 
     def end(self) -> None:
         """Have no more frames made; the readers' streams end."""
@@ -178,6 +180,7 @@ class Group:
         if not self.readers:  # nobody goes through them: of those that are over, the newest is enough
             del self._changes[: max(len(self._over) - 1, 0)]
         self._changes.append(change)
+        self._following.soon()
 
     def move(
         self, make: Callable[[], Maker], grid: Grid, feed: SignalFeed, model: ModelChange | None = None
@@ -199,48 +202,63 @@ class Group:
         news, self.news = self.news, threading.Event()
         news.set()
 
-    def _run(self, stop: threading.Event) -> None:
+    @property
+    def feed(self) -> SignalFeed:
+        """Return that whose windows it waits for."""
+        return self._feed
+
+    @property
+    def fps(self) -> float:
+        return self._grid.fps
+
+    @property
+    def awaited(self) -> int:
+        """Return the sample of the feed before which its next window ends."""
+        return self._grid.end_of(self._k + 1)
+
+    @property
+    def quick(self) -> bool:
+        """Whether a frame takes so little time, and waits for nobody, that others may wait for it."""
+        return (self._maker is None or self._maker.quick) and len(self.listeners) <= TURN
+
+    def begin_at_newest(self, stop: threading.Event) -> None:
+        """Have the first event be at once, for the window just past."""
         if self._over:
             self._turn_over(self._over, stop)
         else:
             self._maker = self._make()
         ring = self._feed.ring
         self._framed_to = ring.newest + self._feed.length
-        # the first event is at once, for the window just past; that of a silent source says nothing of now
-        silent = self._feed.state in SILENT
+        silent = self._feed.state in SILENT  # of such a source, the window just past says nothing of now
         k = max(self._grid.last_at_or_before(ring.newest) + silent, self._k + 1, 0)
         while self._feed.path.to_source(self._grid.end_of(k)) < self._since:  # it is the model's before
             k += 1
         self._position += k - self._k - 1 if self._k >= 0 else 0
         self._k = k - 1
-        while not stop.is_set() and not self.ended:
-            assert self._maker is not None  # made above
-            try:
-                self._waited(self._maker, stop)
-            except Exception:
-                if not self._failing:  # once, not with every frame
-                    log.exception("a frame failed")
-                self._failing = True
-                self.say("internal error; the server's log has it")
-                self._k += 1
 
-    def _waited(self, maker: Maker, stop: threading.Event) -> None:
-        """Make the next frame when its last sample has come, and its turn."""
-        # what filled the ring until now may not do so for long: a window of the next model is awaited in its own
-        if self._turned_over(self._feed.path.to_source(self._grid.end_of(self._k + 1)), stop):
-            return
-        came = self._feed.ring.wait_beyond(self._grid.end_of(self._k + 1) - 1, timeout=STATE_POLL_S)
-        if stop.is_set():  # a newer thread may have gone on meanwhile
-            return
-        if not came:
-            self._look_at_source(maker)
-            return
-        with self._turns.turn(self._grid.fps):
-            if not stop.is_set():
-                self._step(maker, stop)
+    def note_due(self) -> None:
+        """Have the next window, which is there, predicted with those of others."""
+        self._due_windows.look((self,))
 
-    def _step(self, maker: Maker, stop: threading.Event) -> None:
+    def turned_over(self, stop: threading.Event) -> bool:
+        """Take the changes that hold for the next window; False where there are none.
+
+        What filled the ring until now may not do so for long: a window of the next model is awaited in its own.
+        """
+        return bool(self._changes) and self._turned_over(self._feed.path.to_source(self.awaited), stop)
+
+    def failed(self) -> None:
+        """Have the frame passed over that has just failed; to be called where the error is handled."""
+        if not self._failing:  # once, not with every frame
+            log.exception("a frame failed")
+        self._failing = True
+        self.say("internal error; the server's log has it")
+        self._k += 1
+
+    def make_frame(self, stop: threading.Event) -> None:
         """Make the next frame; its last sample is there."""
+        maker = self._maker
+        assert maker is not None  # since it began
         ring, k = self._feed.ring, self._k + 1
         late = self._grid.last_at_or_before(ring.newest) - k
         if late > self._grid.fps * MAX_LAG_S + 1:
@@ -300,10 +318,11 @@ class Group:
         self._framed_to = self._grid.end_of(self._k)
         self._publish(newest.event, stop)
 
-    def _look_at_source(self, maker: Maker) -> None:
+    def look_at_source(self) -> None:
+        """Tell the readers of a source from which nothing comes."""
         state = self._feed.state
-        if state in SILENT:
-            self._say_stalled(maker, state)
+        if state in SILENT and self._maker is not None:
+            self._say_stalled(self._maker, state)
         if state == "ended":
             self.ended = True
             self.wake()

@@ -14,6 +14,8 @@ from app.serving.streams.hop_signal import signal_rows
 class SignalFrameMaker:
     """Makes the frames of one group of readers; used by one thread. A window is a frame's hop."""
 
+    quick = True
+
     def __init__(
         self, options: StreamOptions, context: FrameContext, rate: float, gesture_names: Sequence[str]
     ) -> None:

@@ -27,6 +27,11 @@ class ValueFrameMaker:
         self._model, self._manifest = model, manifest
         self._rest = {value.name: value.neutral for value in manifest.outputs.values}
 
+    @property
+    def quick(self) -> bool:
+        """Whether the model is asked in place, so that nobody waits for long."""
+        return self._reader.quick(self._options.backend)
+
     def frame(self, end: int) -> ValueFrame | None:
         """Return the frame of the window that ends before sample `end`; None where none is usable.
 

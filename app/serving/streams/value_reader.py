@@ -37,6 +37,10 @@ class ValueReader:
         self._history: dict[tuple[int, str, bool], ValueWindow] = {}
         self._asking: SameQuestion[ValueWindow] = SameQuestion()
 
+    def quick(self, backend: str) -> bool:
+        """Whether a window is asked about in place, on whatever thread that is."""
+        return self._engine.in_place(backend)
+
     def read(self, end: int, backend: str, preprocess: bool) -> ValueWindow | None:
         """Return what is known of the window that ends before sample `end`; None where none is usable.
 

@@ -55,6 +55,10 @@ class WindowClassifier:
         self._history: dict[tuple[int, str, bool], WindowResult] = {}
         self._asking: SameQuestion[WindowResult] = SameQuestion()
 
+    def quick(self, backend: str) -> bool:
+        """Whether a window is asked about in place, on whatever thread that is."""
+        return self._engine.in_place(backend)
+
     def classify(self, end: int, backend: str, preprocess: bool) -> WindowResult | None:
         """Return what is known of the window that ends before sample `end`; None where none is usable.
 

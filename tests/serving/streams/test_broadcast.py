@@ -9,7 +9,13 @@ import pytest
 from app.serving.streams.broadcast import IDLE_GROUPS
 from app.serving.streams.group import HISTORY, Group, GroupEvent
 from app.serving.streams.reader import Reader
-from tests.serving.station import OPTIONS, Station, sample_index, until
+from tests.serving.station import OPTIONS, FakeMaker, Station, sample_index, until
+
+
+@pytest.fixture(autouse=True, params=[True, False], ids=["with others", "by itself"])
+def _either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Groups make their frames on the thread of all, or each on its own: see following.py."""
+    monkeypatch.setattr(FakeMaker, "quick", request.param)
 
 
 def take(reader: Reader) -> list[tuple[GroupEvent, int]]:
