@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 # takes 0.05 ms and more, and a hub that is held up for 0.5 ms keeps every stream on time (docs/decisions/0006).
 INLINE_S = 0.0005
 TIMED = 9  # calls that decide it
+TOGETHER = 16  # windows in one call in place at most; more make each hardly cheaper
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +146,7 @@ class Engine:
     backends: Backends = field(init=False)
     _queue: deque[_Request] = field(default_factory=deque)
     _inline_s: dict[str, float] = field(default_factory=dict)  # time of one window, where it is run in place
+    _together_s: dict[str, float] = field(default_factory=dict)  # the same of each of TOGETHER in one call
     calls: dict[int, tuple[str, float]] = field(default_factory=dict)  # under way, by thread: see Watchdog
     beside: bool = False  # another engine, whose thread it shares, which it opens and closes beside
 
@@ -181,10 +183,12 @@ class Engine:
         backend.infer(np.zeros((1, self.model.reads, self.model.channels), np.float32))
         if backend.reentrant:
             self._inline_s[name] = self._time(backend)
+            if self._inline_s[name] <= INLINE_S:
+                self._together_s[name] = self._time(backend, TOGETHER) / TOGETHER
 
-    def _time(self, backend: Backend) -> float:
-        """Median time of one window, in s."""
-        window = np.zeros((1, self.model.reads, self.model.channels), np.float32)
+    def _time(self, backend: Backend, windows: int = 1) -> float:
+        """Median time of a call, in s."""
+        window = np.zeros((windows, self.model.reads, self.model.channels), np.float32)
         times = []
         for _ in range(TIMED):
             began = self.clock()
@@ -291,6 +295,11 @@ class Engine:
     def in_place(self, backend: str) -> bool:
         """Return whether one window is answered where it is asked for, before anybody else can ask."""
         return self.inline_s(self.backends.standing(backend)) <= INLINE_S
+
+    def most_together(self, backend: str) -> int:
+        """Return how many windows one call in place may have, so that nobody else waits for long."""
+        each_s = self._together_s.get(backend, self.inline_s(backend))
+        return min(max(1, int(INLINE_S / each_s)), TOGETHER)
 
     def ready(self, windows: Batch, preprocess: bool) -> Batch:
         """Return windows as the backends take them: with all that the model reads, and normalised.

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from app.inference.backend import Backend, Batch, Inference
 from app.inference.covariance.shared_stem import StemBackend, infer_many
+from app.inference.prediction import Prediction
+from app.inference.values import Values
 from app.serving.engine.engine import INLINE_S, Answer, Engine
+
+Told = Prediction | Values
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,7 +43,7 @@ class Asked:
     @property
     def most(self) -> int:
         """Return how many like it one call may take, so that nobody else waits for long."""
-        return max(1, int(INLINE_S / self.engine.inline_s(self.standing)))
+        return self.engine.most_together(self.standing)
 
 
 def infer_together(asked: Sequence[Asked]) -> list[Answer]:
@@ -50,30 +54,53 @@ def infer_together(asked: Sequence[Asked]) -> list[Answer]:
     """
     first = asked[0].engine
     began = first.clock()
-    batches = [one.engine.ready(one.windows, one.preprocess) for one in asked]
+    of_one = all(one.engine is first and one.preprocess == asked[0].preprocess for one in asked)
+    ready = _ready(asked, of_one)
     names = [one.standing for one in asked]
     backends = [one.engine.backends.opened[name] for one, name in zip(asked, names, strict=True)]
     thread = threading.get_ident()
     first.calls[thread] = (names[0], first.clock())
     try:
-        found = _inferred(backends, batches)
+        found = [backends[0].infer(ready[0])] if of_one else _inferred(backends, ready)
     finally:
         del first.calls[thread]
     latency_s = first.clock() - began
     if first.meter is not None:
-        first.meter.served(names[0], sum(map(len, batches)), latency_s, [0.0] * len(asked))
+        first.meter.served(names[0], len(asked), latency_s, [0.0] * len(asked))
     _meter_models(asked, latency_s)
+    parts = _parts(first, found[0], len(asked)) if of_one else _told(asked, found)
     return [
         Answer(
-            told=one.engine.model.told(inference.logits),
+            told=told,
             logits=inference.logits,
             spikes=inference.spikes,
             backend=name,
             latency_ms=latency_s * 1e3,
             wait_ms=0.0,
         )
-        for one, name, inference in zip(asked, names, found, strict=True)
+        for name, (told, inference) in zip(names, parts, strict=True)
     ]
+
+
+def _ready(asked: Sequence[Asked], of_one: bool) -> list[Batch]:
+    """Return the windows as their backends take them: of one engine all in one array."""
+    first = asked[0]
+    if of_one and len({one.windows.shape[1:] for one in asked}) == 1:  # nearly always
+        return [first.engine.ready(np.concatenate([one.windows for one in asked]), first.preprocess)]
+    ready = [one.engine.ready(one.windows, one.preprocess) for one in asked]
+    return [np.concatenate(ready)] if of_one else ready
+
+
+def _parts(engine: Engine, inference: Inference, number: int) -> Iterator[tuple[Told, Inference]]:
+    """Yield what a call of one engine says of each window."""
+    told = engine.model.told(inference.logits)
+    for row in (slice(at, at + 1) for at in range(number)):
+        yield told[row], Inference(inference.logits[row], inference.spikes[row])
+
+
+def _told(asked: Sequence[Asked], found: Sequence[Inference]) -> Iterator[tuple[Told, Inference]]:
+    for one, inference in zip(asked, found, strict=True):
+        yield one.engine.model.told(inference.logits), inference
 
 
 def _meter_models(asked: Sequence[Asked], latency_s: float) -> None:

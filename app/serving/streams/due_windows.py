@@ -45,14 +45,15 @@ class DueWindows:
         own = group.due()
         if own is None or own.window.asked.kind is None:
             return
-        together = [own]
+        together, kind, most = [own], own.window.asked.kind, own.window.asked.most
         for other in list(self._groups):
-            if len(together) >= own.window.asked.most:
+            if len(together) >= most:
                 break
             due = other.due()
-            if due is None or due.window.asked.kind == own.window.asked.kind:
+            if due is None:
                 self._groups.pop(other, None)
-            if due is not None and due.window.asked.kind == own.window.asked.kind:
+            elif due.window.asked.kind == kind:
+                self._groups.pop(other, None)
                 together.append(due)
         if len(together) > 1:
             self._keep(together)

@@ -10,7 +10,7 @@ import pytest
 
 from app.config import Settings
 from app.errors import WindowError
-from app.serving.engine.engine import Engine
+from app.serving.engine.engine import TOGETHER, Engine
 from app.serving.engine.opening import make_engine
 from app.serving.engine.together import Asked, infer_together
 from tests.inference.covariance.models import CHANNELS, LENGTH, child, covariance_model
@@ -74,8 +74,27 @@ def test_what_takes_its_time_is_left_to_the_engines_thread(
 
 
 def test_a_call_holds_nobody_up_for_long(engines: list[Engine], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(engines[0]._inline_s, "onnxruntime", 0.0001)
+    monkeypatch.setitem(engines[0]._together_s, "onnxruntime", 0.0001)  # of each
     assert Asked(engines[0], window(0), True, "onnxruntime").most == 5
+    monkeypatch.setitem(engines[0]._together_s, "onnxruntime", 0.000001)
+    assert Asked(engines[0], window(0), True, "onnxruntime").most == TOGETHER
+    monkeypatch.setitem(engines[0]._together_s, "onnxruntime", 0.1)
+    assert Asked(engines[0], window(0), True, "onnxruntime").most == 1
+
+
+def test_what_each_of_many_takes_is_measured_where_they_are_run_in_place(engines: list[Engine]) -> None:
+    engine = engines[0]
+    alone, each = engine._inline_s["onnxruntime"], engine._together_s["onnxruntime"]
+    assert 0 < each < alone
+
+
+@pytest.mark.parametrize("of_one", [True, False], ids=["of one model", "of two"])
+def test_windows_that_bring_more_or_less_context_go_together(engines: list[Engine], of_one: bool) -> None:
+    asked = [engines[0], engines[0 if of_one else 1]]
+    longest = engines[0].model.reads
+    windows = [window(0), np.random.default_rng(1).normal(size=(1, longest, CHANNELS)).astype(np.float32)]
+    assert longest > LENGTH
+    expect_own(asked, windows)
 
 
 def test_one_that_is_wrong_is_said(engines: list[Engine]) -> None:
