@@ -25,6 +25,14 @@ def test_majority(votes: list[int | None], previous: int, expected: int) -> None
     assert majority(votes, previous, REST) == expected
 
 
+@given(st.lists(st.one_of(st.none(), st.integers(0, 4)), max_size=9), st.integers(0, 4))
+def test_majority_is_what_counting_all_votes_says(votes: list[int | None], previous: int) -> None:
+    counts = {vote: votes.count(vote) for vote in votes if vote is not None}
+    ahead = [vote for vote, count in counts.items() if count == max(counts.values())]
+    expected = REST if not counts else ahead[0] if len(ahead) == 1 else previous
+    assert majority(votes, previous, REST) == expected
+
+
 def test_one_vote_follows_every_confident_prediction() -> None:
     decider = Decider(DecisionRule(min_confidence=0.5), REST)
     assert [decider.update(FIST, 0.9), decider.update(OPEN, 0.9), decider.update(OPEN, 0.4)] == [

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,8 @@ from app.emg.source import Chunk, Samples
 # An electrode that touches skin gives at least its amplifier's noise, a few percent of the level of rest. One that is
 # off, shorted or stuck at the end of its range gives a constant, of which the filters leave nothing.
 DEAD = 0.02  # of the model's level of rest
+
+CERTAIN = 1 - 1e-4  # of a power, beside which the rounding of a difference of two is nothing
 
 BLOCK_S = 0.25  # the signal is looked at so often
 WINDOW_S = 1.0  # and over so long
@@ -48,11 +50,17 @@ Levels = npt.NDArray[np.float64]  # (channels,)
 
 def dead_channels(window: Samples, rest_rms: float) -> list[int]:
     """Return the channels (from 0) of a filtered window (length, channels) that carry no signal."""
-    deviation = window.std(axis=0)
-    if deviation.min() > DEAD * rest_rms:  # nearly always
+    shares = _shares(len(window))
+    mean, power = shares @ window, shares @ np.square(window)  # a tenth of the time that `std` takes
+    if (power * CERTAIN - np.square(mean)).min() > (DEAD * rest_rms) ** 2:  # nearly always
         return []
-    found: list[int] = np.flatnonzero(deviation <= DEAD * rest_rms).tolist()
+    found: list[int] = np.flatnonzero(window.std(axis=0) <= DEAD * rest_rms).tolist()
     return found
+
+
+@lru_cache(maxsize=16)
+def _shares(length: int) -> npt.NDArray[np.float32]:
+    return np.full(length, 1 / length, np.float32)
 
 
 @dataclass(frozen=True, slots=True)
