@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +44,7 @@ MAX_LOSS = 0.01  # share of samples
 OTHER_UNITS = 100.0
 
 PROBLEMS = ("flat", "railed", "hum", "weak", "strong")
+FLAT, RAILED, HUM, WEAK, STRONG = range(len(PROBLEMS))
 
 Levels = npt.NDArray[np.float64]  # (channels,)
 
@@ -127,18 +128,20 @@ class QualityMonitor:
         self._powers: deque[tuple[Levels, Levels]] = deque(maxlen=looks[WINDOW_S])  # hum, whole
         self._losses: deque[int] = deque(maxlen=looks[LOSS_WINDOW_S])  # samples lost beside each block
         self._lost = 0  # since the last look
-        self._levels_latch = partial(Hysteresis, channels, looks[ON_S], looks[OFF_S])
-        self._latches = {problem: self._levels_latch() for problem in PROBLEMS}
-        self._latches["hum"] = Hysteresis(channels, looks[HUM_ON_S], looks[HUM_OFF_S])
+        self._states = Hysteresis(
+            channels,
+            [looks[HUM_ON_S if problem == "hum" else ON_S] for problem in PROBLEMS],
+            [looks[HUM_OFF_S if problem == "hum" else OFF_S] for problem in PROBLEMS],
+        )
         self._hum_found: Levels = np.zeros(channels)  # RMS of the hum when it was at its clearest
-        self._look = _Look(0, None, None, {p: latch.state for p, latch in self._latches.items()}, 0.0)
+        self._look = _Look(0, None, None, dict(zip(PROBLEMS, self._states.state, strict=True)), 0.0)
         self._problems: dict[str, list[int]] = {}
 
     def judge_by(self, rest_rms: float | None, active_rms: float | None) -> None:
         """Judge by the levels of another model from the next block on."""
         self._rest, self._active = rest_rms, active_rms
-        for problem in ("weak", "strong"):  # of levels that may be judged no more
-            self._latches[problem] = self._levels_latch()
+        for problem in (WEAK, STRONG):  # of levels that may be judged no more
+            self._states.forget(problem)
 
     def process(self, chunk: Chunk) -> None:
         """Take one raw chunk. Cheap: all but every BLOCK_S it is only kept."""
@@ -179,7 +182,10 @@ class QualityMonitor:
         assert self._next is not None  # process has set it
         first = self._next - len(samples)
         for at in range(0, whole, self._block):
-            self._judge(samples[at : at + self._block], first + at + self._block)
+            block = np.asfortranarray(
+                samples[at : at + self._block]
+            )  # what is asked of channels is quicker so
+            self._judge(block, first + at + self._block)
 
     def _judge(self, block: Samples, end: int) -> None:
         self._powers.append(self._mains.powers(block))
@@ -187,10 +193,14 @@ class QualityMonitor:
         ratio = np.minimum(hum / np.maximum(power, np.finfo(np.float64).tiny), 1.0)
         rms = np.sqrt(power)
         still = self._still(block)
-        self._judge_ends(block, still)
-        self._judge_hum(np.sqrt(hum), ratio, still)
-        self._judge_levels(rms, still)
-        states = {problem: latch.state for problem, latch in self._latches.items()}
+        bad = np.zeros((len(PROBLEMS), self._channels), np.bool_)
+        good = bad.copy()  # where neither is said, it is as it was
+        self._judge_ends(block, still, bad, good)
+        self._judge_hum(np.sqrt(hum), ratio, still, bad, good)
+        self._judge_levels(rms, still, bad, good)
+        found = self._states.update(bad, good)
+        self._hum_found = np.where(good[HUM] & ~found[HUM], 0.0, self._hum_found)
+        states = dict(zip(PROBLEMS, found, strict=True))
         heard = ratio if self._mains.frequencies else None
         self._look = _Look(end, rms, heard, states, self._share_lost())
         self._problems = {
@@ -203,29 +213,25 @@ class QualityMonitor:
             return np.asarray(block.max(axis=0) == block.min(axis=0))
         return np.asarray(block.std(axis=0, dtype=np.float64) <= DEAD * self._rest)
 
-    def _judge_ends(self, block: Samples, still: Flags) -> None:
+    def _judge_ends(self, block: Samples, still: Flags, bad: Flags, good: Flags) -> None:
         piled = self._rails.at_extremes(block)
         stuck = still & self._rails.at_end(block)
-        self._latches["railed"].update(stuck | (piled >= PILED_ON), ~still & (piled < PILED_OFF))
-        self._latches["flat"].update(still & ~stuck, ~still | stuck)
+        bad[RAILED], good[RAILED] = stuck | (piled >= PILED_ON), ~still & (piled < PILED_OFF)
+        bad[FLAT], good[FLAT] = still & ~stuck, ~still | stuck
 
-    def _judge_hum(self, hum_rms: Levels, ratio: Levels, still: Flags) -> None:
-        latch = self._latches["hum"]
+    def _judge_hum(self, hum_rms: Levels, ratio: Levels, still: Flags, bad: Flags, good: Flags) -> None:
         loud = ~still & (ratio > HUM_ON_ALONE)
         if self._rest is not None:
             loud = ~still & (ratio > HUM_ON) & (hum_rms > HUM_LOUD * self._rest)
         self._hum_found = np.where(loud, np.maximum(self._hum_found, hum_rms), self._hum_found)
-        gone = (ratio < HUM_OFF) & (hum_rms < HUM_GONE * self._hum_found) | still
-        latch.update(loud, gone)
-        self._hum_found = np.where(gone & ~latch.state, 0.0, self._hum_found)
+        bad[HUM], good[HUM] = loud, (ratio < HUM_OFF) & (hum_rms < HUM_GONE * self._hum_found) | still
 
-    def _judge_levels(self, rms: Levels, still: Flags) -> None:
-        if self._rest is not None:
-            weak = (rms < WEAK_ON * self._rest) & ~still  # where nothing moves at all it is flat or railed
-            self._latches["weak"].update(weak, still | (rms >= WEAK_OFF * self._rest))
+    def _judge_levels(self, rms: Levels, still: Flags, bad: Flags, good: Flags) -> None:
+        if self._rest is not None:  # where nothing moves at all it is flat or railed
+            bad[WEAK] = (rms < WEAK_ON * self._rest) & ~still
+            good[WEAK] = still | (rms >= WEAK_OFF * self._rest)
         if self._active is not None:
-            active = self._active
-            self._latches["strong"].update(rms > STRONG_ON * active, rms < STRONG_OFF * active)
+            bad[STRONG], good[STRONG] = rms > STRONG_ON * self._active, rms < STRONG_OFF * self._active
 
     def _share_lost(self) -> float:
         self._losses.append(self._lost)
