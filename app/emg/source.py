@@ -48,7 +48,8 @@ class Source(Protocol):
     """A running signal. `read` is called from one thread only.
 
     One whose samples carry no number of their own (lines without a counter) says `numbered = False`: after a silence
-    it cannot tell what is missing, and its sample index is a guess.
+    it cannot tell what is missing, and its sample index is a guess. One that makes its samples and has an attribute
+    `hurried` is told by it whether anybody waits for them: while nobody does, they may come in longer chunks.
     """
 
     name: str

@@ -165,13 +165,20 @@ class Ring:
         """Whether no more samples will come."""
         return self._closed
 
+    @property
+    def awaited(self) -> bool:
+        """Whether somebody watches it, or waits for a sample."""
+        return bool(self._watchers) or self._waiting > 0
+
     def watch(self, watcher: Callable[[], None]) -> None:
         """Have `watcher` called after each write, and when it is closed, by whoever does that; it must not wait."""
-        self._watchers = (*self._watchers, watcher)
+        with self._changed:  # others may come and go just now
+            self._watchers = (*self._watchers, watcher)
 
     def unwatch(self, watcher: Callable[[], None]) -> None:
         """Have it called no more. Safe to call twice."""
-        self._watchers = tuple(one for one in self._watchers if one != watcher)
+        with self._changed:
+            self._watchers = tuple(one for one in self._watchers if one != watcher)
 
     def window(self, end: int, length: int) -> Samples | None:
         """Return a copy of the `length` samples before index `end`, (length, channels).

@@ -15,6 +15,7 @@ from app.emg.source import Chunk, Labels, Samples
 from app.errors import ConfigError
 
 CHUNK_S = 0.005
+UNHURRIED_S = 0.02  # the same where nobody waits for samples: a chunk costs the same whatever its length
 MVC_UV = 300.0  # RMS at maximal contraction; surface EMG reaches 0-1.5 mV RMS (De Luca 2002)
 
 
@@ -62,17 +63,18 @@ class Simulator:
         self._samples: Samples = np.zeros((0, channels), np.float32)  # made, not yet handed out
         self._labels: Labels = np.zeros(0, np.int16)
         self._pacer = Pacer(sampling_rate, speed, clock, sleep)
-        self._chunk = max(1, round(CHUNK_S * sampling_rate))
+        self._chunk, self._longer = (max(1, round(s * sampling_rate)) for s in (CHUNK_S, UNHURRIED_S))
+        self.hurried = True
         self._index = 0
         self._closed = False
 
     def read(self) -> Chunk | None:
-        """Return the next 5 ms, when they are due; None once closed."""
+        """Return the next 5 ms, when they are due, or 20 while it is not `hurried`; None once closed."""
         if self._closed:
             return None
-        index = self._index
-        self._pacer.wait(index + self._chunk)
-        samples, labels = self.generate(self._chunk)
+        index, count = self._index, self._chunk if self.hurried else self._longer
+        self._pacer.wait(index + count)
+        samples, labels = self.generate(count)
         return Chunk(index=index, samples=samples, labels=labels)
 
     def generate(self, n_samples: int) -> tuple[Samples, Labels]:

@@ -99,9 +99,9 @@ class SourcePipeline:
         self._fitting: Sequence[Fit] = ()
         self._fitting_at = -math.inf
         quality, aux = self.quality, self.aux
-        acquisition.taps.append(lambda chunk, _: quality.process(chunk))
-        acquisition.taps.append(lambda chunk, _: aux.write(chunk))
-        acquisition.taps.append(self._turn_over)
+        acquisition.kept_up.append(lambda chunk, _: quality.process(chunk))
+        acquisition.kept_up.append(lambda chunk, _: aux.write(chunk))
+        acquisition.kept_up.append(self._turn_over)
 
     def switch(self, name: str, acquisition: Acquisition, model: OpenModel | None) -> None:
         """Go on with another source, not yet started; streams stay, and are told. The one before is closed.
@@ -109,7 +109,7 @@ class SourcePipeline:
         A recording of the one before ends, and so do streams that named a model.
         """
         before, named = self.acquisition, self.named
-        before.taps.remove(self._turn_over)
+        before.kept_up.remove(self._turn_over)
         with self._lock:
             uses = self._uses
             self._take(name, acquisition, model)

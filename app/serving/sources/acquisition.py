@@ -49,12 +49,15 @@ class Acquisition:
         self.source, self._clock = source, clock
         self.main = self.feed(path, length)
         self.fill()
-        self.taps: list[Tap] = []  # told every raw chunk and when it arrived; must neither wait nor raise
+        # told every raw chunk and when it arrived; must neither wait nor raise
+        self.taps: list[Tap] = []  # of those who want the chunks
+        self.kept_up: list[Tap] = []  # of what is worked out of them at any rate; these are told first
         self.on_end: Callable[[], None] = lambda: None  # called once, when nothing will come any more
         self._rate = RateEstimator(source.sampling_rate)
         self._speed: float | None = getattr(
             source, "speed", 1.0
         )  # a recording's; None: no rate to hold it to
+        self._hurries = hasattr(source, "hurried")
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"acquisition {source.name}", daemon=True)
         self._pushed = (
@@ -120,6 +123,11 @@ class Acquisition:
         return self._next or 0
 
     @property
+    def awaited(self) -> bool:
+        """Whether anybody waits for samples, or wants the chunks."""
+        return bool(self.taps) or any(feed.ring.awaited for feed in self._feeds)
+
+    @property
     def state(self) -> str:
         return self.main.state
 
@@ -166,6 +174,8 @@ class Acquisition:
         self.on_end()
 
     def _read_once(self) -> None:
+        if self._hurries:
+            self.source.hurried = self.awaited  # type: ignore[attr-defined]  # it has it: see Source
         chunk = self.source.read()
         if chunk is None:
             self._stop.set()
@@ -197,7 +207,7 @@ class Acquisition:
         self._error, self._last_at = None, arrived
         if self._speed is not None:
             self._rate.update(self.samples, arrived * self._speed)
-        for tap in self.taps.copy():  # one may be taken away meanwhile
+        for tap in (*self.kept_up, *self.taps):  # one may be taken away meanwhile
             tap(chunk, arrived)
 
     def _close_rings(self) -> None:

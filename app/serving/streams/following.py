@@ -102,11 +102,13 @@ class Following:
                 watched.unwatch(self._written)
             if ring is not None:
                 ring.watch(self._written)
+                if self._stop.is_set():  # meanwhile: whoever did that has seen the ring before
+                    self._watch(None)
 
     def _written(self) -> None:
         """See, on the thread that fills the ring, whether the next window is there."""
         ring = self._ring
-        if ring is None:
+        if ring is None or self._alone:
             return
         if ring.newest >= self._awaited:
             self._group.note_due()
@@ -116,7 +118,6 @@ class Following:
 
     def _leave_loop(self) -> None:
         self._alone = True
-        self._watch(None)
         threading.Thread(target=self._run, name="stream group", daemon=True).start()
 
     def _run(self) -> None:
@@ -137,6 +138,7 @@ class Following:
         group, stop = self._group, self._stop
         if group.turned_over(stop):
             return
+        self._watch(group.feed.ring)  # so that it is known that somebody does, also while a frame is made
         came = group.feed.ring.wait_beyond(group.awaited - 1, timeout=STATE_POLL_S)
         if stop.is_set():  # another may have gone on meanwhile
             return

@@ -40,6 +40,23 @@ def test_read_hands_out_the_generated_signal_in_chunks_of_5_ms() -> None:
     assert time.now - 1000 == pytest.approx(0.495)  # the first chunk is there at once
 
 
+def test_while_nobody_waits_its_chunks_are_longer_and_its_samples_the_same() -> None:
+    time = Time()
+    source = simulator(clock=time.clock, sleep=time.sleep)
+    chunks = []
+    for hurried in (True, False, False, True, True):
+        source.hurried = hurried
+        chunks.append(source.read())
+    assert [(chunk.index, len(chunk.samples)) for chunk in chunks] == [
+        *((0, 10), (10, 40), (50, 40)),
+        *((90, 10), (100, 10)),
+    ]
+    samples, labels = simulator().generate(110)
+    np.testing.assert_array_equal(np.concatenate([chunk.samples for chunk in chunks]), samples)
+    np.testing.assert_array_equal(np.concatenate([chunk.labels for chunk in chunks]), labels)
+    assert time.now - 1000 == pytest.approx(0.05)  # each when its last sample is due
+
+
 def test_the_person_does_what_is_asked_a_little_late() -> None:
     """A plan recorded from the simulator had labels that said nothing of the signal."""
     source, made = simulator(rate=200), []

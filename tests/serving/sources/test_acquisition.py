@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -122,6 +122,43 @@ def test_samples_keep_the_time_at_which_they_arrived() -> None:
         it.give(chunk(2))
         assert it.ring.acquired_at(3) == it.clock.now
         assert it.ring.acquired_at(1) == it.clock.now - 0.1
+
+
+def test_a_source_that_asks_is_told_whether_anybody_waits_for_its_samples() -> None:
+    with watched() as it:
+        told: list[bool] = []
+        it.source.hurried = True  # type: ignore[attr-defined]  # some sources have it
+        read = it.source.read
+
+        def noting() -> Chunk | None:
+            told.append(it.source.hurried)  # type: ignore[attr-defined]  # as above
+            return read()
+
+        it.source.read = noting  # type: ignore[method-assign]  # noted
+        it.acquisition._hurries = True  # it was asked before the test could say so
+
+        def after(change: Callable[[], object]) -> bool:
+            change()
+            it.give(chunk(it.ring.newest))
+            it.give(chunk(it.ring.newest))
+            until(lambda: it.source.waits, PATIENT_S)
+            return told[-1]
+
+        def nothing() -> None:
+            """Stand where one does that watches."""
+
+        def tap(_chunk: Chunk, _arrived: float) -> None:
+            """Stand where one does that records."""
+
+        assert not after(nothing)
+        assert after(lambda: it.ring.watch(nothing))
+        assert not after(lambda: it.ring.unwatch(nothing))
+        assert after(lambda: it.acquisition.taps.append(tap))
+        assert not after(lambda: it.acquisition.taps.remove(tap))
+        reader = Reader(it.ring, 10_000)
+        until(lambda: it.ring.awaited, PATIENT_S)
+        assert after(nothing)
+    reader.join(PATIENT_S)
 
 
 def test_lost_samples_are_counted() -> None:

@@ -163,3 +163,20 @@ def test_a_frame_that_fails_stops_no_other_group(loop: WorkLoop) -> None:
     until(lambda: any(b"internal error" in event.body for event, _ in readers[0].take(0.05)))
     for reader in readers:
         reader.close()
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_a_ring_is_watched_while_somebody_reads_and_not_after(
+    loop: WorkLoop, quick: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FakeMaker, "quick", quick)
+    station = station_on(loop)
+    assert not station.source.ring.awaited
+    reader = station.broadcast.join(OPTIONS)
+    for number in range(1, 4):
+        station.source.window()
+        until(lambda number=number: len(station.frames) == number)
+        until(lambda: station.source.ring.awaited)
+    reader.close()
+    station.source.window()
+    until(lambda: not station.source.ring.awaited)
