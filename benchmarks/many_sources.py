@@ -19,6 +19,7 @@ if __name__ == "__main__" and "--plain" not in sys.argv:
 
 import argparse
 import cProfile
+import gc
 import os
 import pstats
 import threading
@@ -99,6 +100,8 @@ def _measured(asked: argparse.Namespace, sources: int) -> dict[str, Any]:
         max_streams=sources,
     )
     runtime = build_runtime(settings, sse.encode)
+    gc.collect()
+    gc.freeze()  # as a worker does when it has begun
     try:
         people = _declared(runtime, asked, sources)
         stop = threading.Event()
@@ -118,6 +121,7 @@ def _measured(asked: argparse.Namespace, sources: int) -> dict[str, Any]:
             profile.disable()
         stop.set()
         feeder.join()
+        calls = runtime.metrics.engines()["onnxruntime"].windows
         lost = sum(person.pipeline.acquisition.look().lost_samples for person in people)
     finally:
         runtime.close()
@@ -134,6 +138,7 @@ def _measured(asked: argparse.Namespace, sources: int) -> dict[str, Any]:
         "frames": round(frames / (sources * FPS), 3),
         "age_p50_ms": round(1e3 * float(np.percentile(ages, 50)), 2),
         "age_p99_ms": round(1e3 * float(np.percentile(ages, 99)), 2),
+        "windows_in_a_call": round(calls.sum / calls.cumulative()[-1], 1),
         "lost_samples": lost,
     }
 

@@ -50,6 +50,7 @@ class Ring:
         self._before: tuple[tuple[int, int], ...] = ()  # segments before it, each from and to
         self._overwritten_to = 0  # what lies before may be overwritten at any moment
         self._filled_to = 0  # no sample after it was lost and filled
+        self._labelled = self._marked = False  # whether any sample was labelled, or filled
         self._gaps = Gaps()
         self._closed = False
         self._changed, self._waiting = threading.Condition(), 0
@@ -129,13 +130,18 @@ class Ring:
         kept, end = min(len(samples), self.capacity), index + len(samples)
         self._overwritten_to = end - self.capacity
         skipped, first = len(samples) - kept, (end - kept) % self.capacity
+        # rows are as they were at first where nothing else has been written to them
+        self._labelled = self._labelled or labels is not None
+        self._marked = self._marked or filled
         whole = min(kept, self.capacity - first)  # up to the last row; what is more begins at the first
         for row, at, count in ((first, skipped, whole), (0, skipped + whole, kept - whole)):
             if count:
                 rows = slice(row, row + count)
                 self._samples[rows] = samples[at : at + count]
-                self._labels[rows] = UNLABELLED if labels is None else labels[at : at + count]
-                self._filled[rows] = filled
+                if self._labelled:
+                    self._labels[rows] = UNLABELLED if labels is None else labels[at : at + count]
+                if self._marked:
+                    self._filled[rows] = filled
                 self._acquired_at[rows] = acquired_at
 
     # --- the readers ------------------------------------------------------------------------------

@@ -70,9 +70,12 @@ class SourcePipelines:
 
     def remove(self, pipeline: SourcePipeline) -> None:
         """Close and forget it. Safe to call twice."""
-        if self._pipelines.get(pipeline.name) is pipeline:
+        known = self._pipelines.get(pipeline.name) is pipeline
+        if known:
             del self._pipelines[pipeline.name]
         pipeline.close()
+        if not known:  # whoever has removed it does the rest
+            return
         del pipeline  # its parts know each other: the rings would wait for a full collection
         gc.collect()
         trim()  # the rings of sources that come and go would tear glibc's heap, which then grows with each

@@ -104,7 +104,7 @@ class Group:
         self.began = 0  # the first event since there are readers: what is kept from before is no news
         self.ended = False  # the source has ended: nothing will come any more
         self.history: tuple[GroupEvent, ...] = ()
-        self.news = threading.Event()  # replaced at every event, so that each wakes those who wait for it
+        self._news, self._news_wanted = threading.Event(), False
         self.listeners: dict[object, Listener] = {}
         self._models: list[tuple[int, ModelChange | None]] = [
             (-1, model)
@@ -197,10 +197,18 @@ class Group:
         if self.readers:
             self.start(stalled=True)
 
+    @property
+    def news(self) -> threading.Event:
+        """Return what is set at the next event, or when it ends; to be asked for before the look at what is there."""
+        self._news_wanted = True
+        return self._news
+
     def wake(self) -> None:
         """Have every reader look up, because something other than an event has happened."""
-        news, self.news = self.news, threading.Event()
-        news.set()
+        if self._news_wanted:  # who asks from now on finds what has happened
+            self._news_wanted = False
+            news, self._news = self._news, threading.Event()
+            news.set()
 
     @property
     def feed(self) -> SignalFeed:

@@ -305,3 +305,16 @@ def test_who_watches_is_told_of_every_write_and_of_the_end_until_it_does_so_no_m
     ring.unwatch(watcher)
     ring.write(35, ramp(35, 1))
     assert (seen, others) == ([5, 35, 35], [5, 35, 35, 36])
+
+
+def test_marks_of_filled_samples_and_labels_do_not_outlast_them() -> None:
+    """A row is used again for another sample, also where the index has jumped over it in between."""
+    ring = Ring(20, 2, max_fill=3)
+    ring.write(0, ramp(0, 5))
+    ring.write(7, ramp(7, 3), np.full(3, 4, np.int16))  # samples 5 and 6 are filled
+    assert (ring.missing(10, 10), ring.label_at(9)) == (2, 4)
+    ring.write(1020, ramp(1020, 8))
+    ring.write(1030, ramp(1030, 10))  # and two of these
+    assert ring.missing(1028, 8) == 0
+    assert ring.missing(1040, 20) == 2
+    assert [ring.label_at(index) for index in (1025, 1029, 1039)] == [UNLABELLED] * 3
