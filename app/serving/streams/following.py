@@ -108,12 +108,11 @@ class Following:
     def _written(self) -> None:
         """See, on the thread that fills the ring, whether the next window is there."""
         ring = self._ring
-        if ring is None or self._alone:
+        if ring is None:
             return
-        if ring.newest >= self._awaited:
+        if there := ring.newest >= self._awaited:
             self._group.note_due()
-            self._loop.soon(self)
-        elif ring.closed:
+        if (there or ring.closed) and not self._alone:
             self._loop.soon(self)
 
     def _leave_loop(self) -> None:
@@ -138,7 +137,8 @@ class Following:
         group, stop = self._group, self._stop
         if group.turned_over(stop):
             return
-        self._watch(group.feed.ring)  # so that it is known that somebody does, also while a frame is made
+        self._awaited = group.awaited
+        self._watch(group.feed.ring)  # also while a frame is made: others may have it predicted with theirs
         came = group.feed.ring.wait_beyond(group.awaited - 1, timeout=STATE_POLL_S)
         if stop.is_set():  # another may have gone on meanwhile
             return
