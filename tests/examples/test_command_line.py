@@ -62,9 +62,10 @@ def test_a_stream_into_a_pipe_is_a_line_for_each_event(server: Live) -> None:
     assert last.startswith(f"completed: {len(frames)} frames in 1.0 s")
 
 
-def test_json_is_one_event_per_line(server: Live) -> None:
+@pytest.mark.parametrize("transport", ["auto", "websocket", "http"])
+def test_json_is_one_event_per_line(server: Live, transport: str) -> None:
     options = ["--duration", "1", "--fps", "20", "--votes", "3", "--min-confidence", "0.3", "--no-preprocess"]
-    done = run("--url", server.url, "--json", "--no-tensorrt", *options)
+    done = run("--url", server.url, "--json", "--no-tensorrt", "--transport", transport, *options)
     assert (done.returncode, done.stderr) == (0, "")
     *frames, last = map(json.loads, done.stdout.splitlines())
     assert last["status"] == "completed"

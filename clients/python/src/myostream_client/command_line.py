@@ -17,6 +17,7 @@ from .errors import ClientError
 from .event_stream import EventStream
 from .events import Interrupted
 from .terminal_view import best_view
+from .transport import AUTO, TRANSPORTS
 from .version import __version__
 
 DESCRIPTION = """Show what a Myostream server recognises, as it recognises it.
@@ -44,7 +45,7 @@ def main(
     """
     asked = _asked(arguments, prog, description, len(examples))
     try:
-        with StreamingInferenceClient(asked.url, asked.api_key) as client:
+        with StreamingInferenceClient(asked.url, asked.api_key, transport=asked.transport) as client:
             if asked.stream:
                 _stream(client, asked)
             else:
@@ -104,6 +105,12 @@ def _asked(
     )
     parser.add_argument("--url", default=DEFAULT_URL, help=f"the server (default: {DEFAULT_URL})")
     parser.add_argument("--api-key", default=os.environ.get("EMG_API_KEY") or None, help="or in EMG_API_KEY")
+    parser.add_argument(
+        "--transport",
+        choices=TRANSPORTS,
+        default=AUTO,
+        help="how streams come (default: by WebSocket if there is one)",
+    )
     parser.add_argument("--version", action="version", version=f"myostream_client {__version__}")
     parser.set_defaults(example=None)
     what = parser.add_mutually_exclusive_group()

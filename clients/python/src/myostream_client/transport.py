@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from .live.websocket import NoWebSocketError
 
-AUTO, WEBSOCKET, HTTP = "auto", "websocket", "http"
+TRANSPORTS = AUTO, WEBSOCKET, HTTP = "auto", "websocket", "http"
 
 T = TypeVar("T")
 
@@ -44,6 +44,6 @@ def expected(wanted: str) -> str:
     Raises:
         ValueError: there is no such way.
     """
-    if wanted not in (AUTO, WEBSOCKET, HTTP):
+    if wanted not in TRANSPORTS:
         raise ValueError(f"transport must be 'auto', 'websocket' or 'http', got {wanted!r}")
     return wanted
