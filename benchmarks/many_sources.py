@@ -42,6 +42,9 @@ from app.serving.streams.detached_streams import DetachedStream
 from app.serving.streams.events import Completed, StreamOptions
 
 FPS, CHUNK_S, TICK_S, SETTLE_S = 30.0, 0.02, 0.005, 1.5
+SPREAD_S = (
+    0.1  # over which people begin; after so long the windows end at the same places of the chunks again
+)
 KINDS = {"synthetic-16ch-2khz": (16, 2000.0), "myo-8ch-200hz": (8, 200.0)}
 
 
@@ -80,7 +83,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--model", choices=KINDS, default="synthetic-16ch-2khz")
     parser.add_argument("--plain", action="store_true", help="plain threads instead of gevent")
-    parser.add_argument("--at-once", action="store_true", help="all chunks are due at the same instant")
+    parser.add_argument(
+        "--at-once", action="store_true", help="all begin at the same instant, and have their windows then"
+    )
     parser.add_argument(
         "--profile", action="store_true", help="with the readers, of the threads begun by then"
     )
@@ -154,7 +159,7 @@ def _declared(runtime: Runtime, asked: argparse.Namespace, sources: int) -> list
         people.append(Person(pipeline, samples, 0.0))
     now = time.perf_counter()
     for number, person in enumerate(people):
-        person.due = now if asked.at_once else now + number * CHUNK_S / sources
+        person.due = now if asked.at_once else now + number * SPREAD_S / sources
     return people
 
 
