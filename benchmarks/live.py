@@ -32,10 +32,10 @@ CHUNK_S, FPS, WARM_S = 0.02, 30.0, 3.0
 RECORD = struct.Struct("<BBHQfffHHI")
 HEADER = struct.Struct("<BBBBIQ")
 SOURCES = (1, 20, 40, 80, 120, 160, 200)
-SECONDS = 8.0
+SECONDS = 5.0
 KINDS = {
-    "16 x 2000 Hz": ("synthetic-16ch-2khz", 16, 2000, (1, 20, 80, 160, 200)),
-    "8 x 200 Hz": ("myo-8ch-200hz", 8, 200, (1, 20, 160, 240)),
+    "16 x 2000 Hz": ("synthetic-16ch-2khz", 16, 2000, (1, 20, 40, 80, 120, 160)),
+    "8 x 200 Hz": ("myo-8ch-200hz", 8, 200, (1, 20, 80, 160)),
 }
 BEFORE, OLD = (20, 30), ROOT.parent / "before"
 

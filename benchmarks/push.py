@@ -91,8 +91,8 @@ def measured(server: Server, sources: int, channels: int = CHANNELS, rate: int =
     bodies: list[dict[str, object]] = [{"fps": FPS, "source": pusher.name} for pusher in pushers]
     begin, end, clients = collect(server.port, bodies, SECONDS, 2.0, push)
     cpu = 100 * (server.cpu_seconds() - before) / (time.perf_counter() - began)
-    ages = [ages(client, pusher, begin, end) for client, pusher in zip(clients, pushers, strict=True)]
-    age = np.concatenate(ages) * 1e3
+    pairs = zip(clients, pushers, strict=True)
+    age = np.concatenate([ages(client, pusher, begin, end) for client, pusher in pairs]) * 1e3
     with urllib.request.urlopen(f"{server.url}/emg/sources", timeout=5) as answer:
         lost = sum(source["lost_samples"] for source in json.load(answer)["sources"])
     return {
