@@ -87,7 +87,7 @@ def test_a_full_disk_is_said_while_it_records_and_while_it_learns_and_both_go_on
         person.follow(None)
         fill(filler)
         page.open(f"?recordings={made[-1]}").at("learn").reads("#job-text", "It could not be learned.")
-        page.reads("#job-error", "No space left on device")
+        page.reads("#job-error", "The disk is full, or cannot be written.")
         filler.unlink()
         page.page.get_by_role("button", name="Learn again").click()
         page.until("teach.steps.learn.job?.state === 'done'", LATER_S)

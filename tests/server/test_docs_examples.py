@@ -125,6 +125,8 @@ def test_every_example_succeeds_on_the_default_server_from_top_to_end(live: Live
             assert status == NEED_RECORDING[route], (route, body)
             method, path = route.split()
             assert "takes a recording" in api["paths"][path][method.lower()]["description"]
+        elif route in ("GET /emg/sources/{name}/live", "GET /infer/live"):
+            assert status == 426, body  # the page opens no WebSockets
         elif route == "POST /infer/tensorrt" and status == 503:
             assert json.loads(body)["cure"]
         else:

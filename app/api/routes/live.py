@@ -53,8 +53,8 @@ def push(name: str) -> Response:
     it is samples.
     """
     expect_name(name)
-    accept = accepted(request.environ)
     job = live_query(request.args, pushes=True)
+    accept = accepted(request.environ)
     runtime, caller = current_runtime(), current_caller()
     return _opened(partial(_pushing, runtime, name, caller), job, accept, predicts=False)
 
@@ -69,8 +69,8 @@ def infer() -> Response:
 
     With `length` in the query, or `windows` in the first message, every binary message is windows.
     """
-    accept = accepted(request.environ)
     job = live_query(request.args, pushes=False)
+    accept = accepted(request.environ)
     runtime, caller, wire = current_runtime(), current_caller(), ClientSocket(request.environ)
     begin = partial(_inferring, runtime, caller, lambda: not wire.gone)
     return _opened(begin, job, accept, predicts=job is None or job.windows is not None)

@@ -75,7 +75,10 @@ SourceLiveQuerySchema = _in_query(
     (_declare.fields, _declare.fields), (_stream.fields, (*_STREAM_NAMES, *_RESUMES)), (_live.fields, _OWN)
 )
 InferLiveQuerySchema = _in_query(
-    (_windows.fields, _windows.fields),
+    (
+        _windows.fields,
+        [name for name in _windows.fields if name != "batch"],
+    ),  # a message says how many it brings
     (_stream.fields, (*_STREAM_NAMES, "source", "model", *_RESUMES)),
     (_live.fields, ("format",)),
 )
