@@ -48,7 +48,7 @@ class SocketPush:
         for first, message in messages_of(first_sample, samples, form, aux):
             self._sender.send(first, message)
 
-    def send_all(self, messages: Iterator[tuple[int, bytes]], next_sample: int) -> Receipt:  # noqa: ARG002
+    def send_all(self, messages: Iterator[tuple[int, bytes]], next_sample: int) -> Receipt:  # noqa: ARG002  the way by HTTP needs it
         """Send messages, each with the index after its last sample, and wait until all of them are taken.
 
         Raises:

@@ -274,7 +274,7 @@ def _shaken(
     head, _, rest = said.partition(b"\r\n\r\n")
     if head.split(b" ", 2)[1:2] != [b"101"]:
         # of a socket it uses nothing but `makefile`
-        answer = http.client.HTTPResponse(_Replayed(said, connection.sock))  # type: ignore[arg-type]
+        answer = http.client.HTTPResponse(_Replayed(said, connection.sock))  # type: ignore[arg-type]  # as above
         answer.begin()
         return answer.status, dict(answer.headers), answer.read(MOST_HEAD)
     headers = http.client.parse_headers(io.BytesIO(head.partition(b"\r\n")[2] + b"\r\n\r\n"))
