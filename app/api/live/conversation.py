@@ -126,7 +126,10 @@ class Conversation:
 
     def go_on(self) -> None:
         """Take up what could not be taken when it came."""
-        self._guarded(self._work)
+        if self._beginning:  # a model may take longer to open; what came meanwhile would pile up here
+            self.connection.pause(FIRST_S)
+        else:
+            self._guarded(self._work)
 
     def _count(self) -> None:
         """Have large messages counted that have not come in full, as request bodies are."""
@@ -230,6 +233,7 @@ class Conversation:
             code, why = ws.FAILED, "the server failed; its log has the reason"
         with self._lock:
             self._beginning = False
+            self._heard_at = self._clock()  # nobody has listened meanwhile
             if talk is None:
                 self._end(code, why)
             elif self.over:
@@ -328,6 +332,8 @@ class Conversation:
 
     def _alive(self, now: float) -> None:
         self.writer.flush()
+        if self._beginning:  # it is not read, so that nothing can be heard of it
+            return
         if self._held and now - self._acked_at >= ACK_S:
             self._acknowledge()
         if now - self._heard_at > GONE_S:

@@ -18,6 +18,7 @@ from app.api.codec.raw_samples import read_raw
 from app.api.codec.record_stream import SAMPLES, records
 from app.api.context import current_pipeline, current_runtime, named_in_body
 from app.api.errors import InvalidBody
+from app.api.live.slowing import Slowing
 from app.api.openapi import body, fails, named, query
 from app.api.routes.health import source_state
 from app.api.schemas.emg import (
@@ -48,7 +49,6 @@ bp = needs(CONTROL)(
     )
 )
 
-SLOWED_S = 5.0  # that one record of a long upload waits for its turn
 _upload_query = UploadQuerySchema()
 _declare, _use, _push, _push_query, _quality = (
     DeclareSchema(),
@@ -255,14 +255,15 @@ def _uploaded(name: str, source: PushSource) -> dict[str, int]:
 
 def _slowed(source: PushSource, pushed: Pushed) -> Receipt:
     """Push it when the source takes it: a sender that is too fast waits, as its connection then does."""
-    ends = time.monotonic() + SLOWED_S
+    slowing = Slowing()
     while True:
         try:
             return source.push(pushed.first_sample, pushed.samples, pushed.aux)
         except TooFastError as error:
-            if time.monotonic() > ends:
+            pause_s = slowing.pause_s(error, time.monotonic())
+            if pause_s is None:
                 raise
-            time.sleep(min(max(error.retry_s, 0.02), 1.0))
+            time.sleep(pause_s)
 
 
 def _pushed_samples(channels: int) -> PushJob:

@@ -149,6 +149,28 @@ def test_what_it_wants_is_said_in_time(clock: FakeClock) -> None:
     assert station.frames() == [(ws.CLOSE, 1008)]
 
 
+def test_who_waits_for_a_model_to_open_is_not_taken_for_gone(clock: FakeClock) -> None:
+    station, opened, greeted = Station(clock), threading.Event(), threading.Event()
+
+    def begin(*_: object) -> Talk:
+        assert opened.wait(10)
+        return station.talk
+
+    station.conversation._begin = begin
+    station.conversation.hurry = greeted.set  # after all else
+    station.conversation.receive(client_frame(ws.TEXT, b"{}"))
+    for _ in range(5):
+        clock.advance(3.0)
+        station.look()
+        station.conversation.go_on()  # its time to be read has come
+    assert station.frames() == []
+    assert station.paused[-1] > 0  # and it goes on not being read
+    opened.set()
+    assert greeted.wait(10)
+    station.look()
+    assert [message["type"] for _, message in station.frames()] == ["live"]
+
+
 def test_acknowledgements_come_ten_a_second_at_most(clock: FakeClock) -> None:
     station = Station(clock, Talk())
     for _ in range(50):
