@@ -12,7 +12,8 @@ from app.emg.source import Chunk
 from app.errors import BackendUnavailableError, NotReadyError, OverloadedError
 from app.inference.artefact import Artefact
 from app.serving.engine.backends import BackendOpener
-from app.serving.engine.engine import Engine, ModelInput
+from app.serving.engine.engine import Engine
+from app.serving.engine.model_input import ModelInput
 from app.serving.runtime import Runtime
 from app.serving.sources.acquisition import Acquisition
 from app.serving.sources.opening import open_path

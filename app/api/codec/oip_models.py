@@ -11,7 +11,7 @@ from app.emg.source import Samples
 from app.errors import DataError
 from app.inference.manifest import Manifest
 from app.inference.values import Values
-from app.serving.engine.engine import Answer
+from app.serving.engine.answer import Answer
 
 PLATFORM = "myostream"
 INPUT = "emg"

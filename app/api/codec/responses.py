@@ -10,7 +10,7 @@ import orjson
 from app.inference.manifest import Manifest
 from app.inference.prediction import Prediction
 from app.inference.values import Values
-from app.serving.engine.engine import Answer
+from app.serving.engine.answer import Answer
 
 
 def infer_answer(answer: Answer, manifest: Manifest, cpu_percent: float) -> bytes:

@@ -48,7 +48,7 @@ from app.emg.source import Samples
 from app.errors import MyostreamError
 from app.inference.manifest import Manifest
 from app.serving.counters.shared_metrics import SharedMetrics
-from app.serving.engine.engine import Answer
+from app.serving.engine.answer import Answer
 from app.serving.runtime import Runtime
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from app.api.schemas.params import InferJob
 from app.api.sse.client_socket import ClientSocket
 from app.emg.source import Samples
 from app.inference.manifest import Manifest
-from app.serving.engine.engine import Answer
+from app.serving.engine.answer import Answer
 from app.serving.models.open_models import OpenModel
 from app.serving.runtime import Runtime
 

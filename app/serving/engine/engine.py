@@ -11,20 +11,22 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
 from app.errors import BackendUnavailableError, NotReadyError, OverloadedError, WindowError
-from app.inference.backend import Backend, Batch, Inference, Logits
+from app.inference.backend import Backend, Batch, Inference
 from app.inference.history import with_history
-from app.inference.prediction import Prediction, normalise, predict
-from app.inference.values import NamedValue, Values, within
+from app.inference.prediction import Prediction, normalise
+from app.inference.values import Values
+from app.serving.engine.answer import Answer
 from app.serving.engine.backends import BackendOpener, Backends
 from app.serving.engine.elsewhere import Elsewhere, FleetMeter, after, first
+from app.serving.engine.meters import Meter, ModelMeter
+from app.serving.engine.model_input import ModelInput
 from app.serving.process.native_thread import NativeThread, native_thread
 
 if TYPE_CHECKING:
@@ -35,50 +37,6 @@ if TYPE_CHECKING:
 INLINE_S = 0.0005
 TIMED = 9  # calls that decide it
 TOGETHER = 16  # windows in one call in place at most; more make each hardly cheaper
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelInput:
-    """What the engine must know of the model: the window's shape, what normalises it, and what it does not know."""
-
-    length: int  # samples
-    channels: int
-    mean: npt.NDArray[np.float32]  # (channels,)
-    std: npt.NDArray[np.float32]  # (channels,)
-    reject_below: float | None = None  # see Manifest
-    context: int = 0  # samples before the window that the model reads too
-    values: tuple[NamedValue, ...] = ()  # its outputs, where they are no logits of classes
-    normalises: bool = field(init=False)  # whether the statistics change anything: 0 and 1 do not
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "normalises", bool(self.mean.any() or (self.std != 1).any()))
-
-    @property
-    def reads(self) -> int:
-        """Return how many samples the backends take."""
-        return self.context + self.length
-
-    def told(self, outputs: Logits) -> Prediction | Values:
-        """Return what the outputs (batch, classes or values) say."""
-        return within(outputs, self.values) if self.values else predict(outputs, self.reject_below)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
-    """What came of one request. Arrays are over its windows."""
-
-    told: Prediction | Values
-    logits: Logits
-    spikes: npt.NDArray[np.float32]
-    backend: str
-    latency_ms: float  # normalise, infer and softmax, timed on the engine thread; no wait in it
-    wait_ms: float  # from the request until the engine thread took it
-
-    @property
-    def prediction(self) -> Prediction:
-        """Return what a model of classes says."""
-        assert isinstance(self.told, Prediction)
-        return self.told
 
 
 @dataclass(slots=True)
@@ -108,26 +66,6 @@ def _still_wanted(request: _Request) -> bool:
         request.error = NotReadyError("the caller has left")
         return False
     return True
-
-
-class Meter(Protocol):
-    """Who wants to know of each call of a backend. Called on the thread that ran it."""
-
-    def served(self, backend: str, windows: int, latency_s: float, waits_s: Sequence[float]) -> None:
-        """One call, of so many windows, for requests that had waited so long."""
-
-    def failed(self, backend: str) -> None:
-        """Count a call that raised."""
-
-
-class ModelMeter(Protocol):
-    """Who wants to know of each call of one model. Called on the thread that ran it."""
-
-    def served(self, windows: int, latency_s: float) -> None:
-        """One call that so many of its windows took part in."""
-
-    def failed(self) -> None:
-        """Count a call that raised."""
 
 
 @dataclass(slots=True)

@@ -18,7 +18,8 @@ from app.inference.openers import openers
 from app.inference.remote.target import Target
 from app.inference.torch_library import prepare as prepare_torch
 from app.serving.engine.backends import BackendOpener
-from app.serving.engine.engine import Engine, ModelInput
+from app.serving.engine.engine import Engine
+from app.serving.engine.model_input import ModelInput
 
 
 def expected_artefact(settings: Settings) -> Artefact | None:

@@ -12,7 +12,8 @@ from app.inference.backend import Backend, Batch, Inference
 from app.inference.covariance.shared_stem import StemBackend, infer_many
 from app.inference.prediction import Prediction
 from app.inference.values import Values
-from app.serving.engine.engine import INLINE_S, Answer, Engine
+from app.serving.engine.answer import Answer
+from app.serving.engine.engine import INLINE_S, Engine
 
 Told = Prediction | Values
 

@@ -15,7 +15,8 @@ from app.inference.artefact import Artefact
 from app.inference.manifest import Manifest
 from app.serving.counters.shared_swap import Chosen
 from app.serving.counters.worker_group import WorkerGroup
-from app.serving.engine.engine import Engine, ModelMeter
+from app.serving.engine.engine import Engine
+from app.serving.engine.meters import ModelMeter
 from app.serving.engine.opening import make_engine
 from app.serving.models.open_models import OpenModel, OpenModels
 from app.serving.models.shelf import ModelShelf

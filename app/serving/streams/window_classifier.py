@@ -13,7 +13,8 @@ from app.emg.signal.ring import Ring
 from app.emg.source import UNLABELLED
 from app.inference.decision import intensity
 from app.inference.manifest import Manifest
-from app.serving.engine.engine import Answer, Engine
+from app.serving.engine.answer import Answer
+from app.serving.engine.engine import Engine
 from app.serving.engine.together import Asked
 from app.serving.streams.same_question import SameQuestion
 

@@ -10,7 +10,8 @@ from app.serving.counters.stream_stats import StreamStats
 from app.serving.counters.worker_group import WorkerGroup, board_for, forget_streams, free_slot, new_run
 from app.serving.engine.backends import BackendOpener
 from app.serving.engine.benchmark import Benchmark
-from app.serving.engine.engine import Engine, ModelInput
+from app.serving.engine.engine import Engine
+from app.serving.engine.model_input import ModelInput
 from tests.fakes import FakeBackend
 from tests.inference.artefacts import make_manifest
 

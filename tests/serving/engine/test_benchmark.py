@@ -12,7 +12,8 @@ from app.inference.backend import Backend, Batch, Inference
 from app.inference.latency import WARM_UP, Latency
 from app.serving.engine.backends import BackendOpener
 from app.serving.engine.benchmark import SLICE_S, Benchmark
-from app.serving.engine.engine import Engine, ModelInput
+from app.serving.engine.engine import Engine
+from app.serving.engine.model_input import ModelInput
 from tests.fakes import FakeBackend, FakeClock
 
 MODEL = ModelInput(length=5, channels=2, mean=np.zeros(2, np.float32), std=np.ones(2, np.float32))

@@ -11,8 +11,10 @@ import pytest
 
 from app.errors import BackendUnavailableError, NotReadyError, OverloadedError, WindowError
 from app.inference.backend import Backend, Batch, Inference
+from app.serving.engine.answer import Answer
 from app.serving.engine.backends import BackendOpener
-from app.serving.engine.engine import Answer, Engine, ModelInput
+from app.serving.engine.engine import Engine
+from app.serving.engine.model_input import ModelInput
 from tests.fakes import FakeBackend, FakeClock
 from tests.serving.station import until
 

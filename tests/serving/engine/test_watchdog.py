@@ -10,7 +10,8 @@ import pytest
 from app.serving.counters.shared_metrics import SharedMetrics
 from app.serving.counters.worker_group import WorkerGroup
 from app.serving.engine.backends import BackendOpener
-from app.serving.engine.engine import Engine, ModelInput
+from app.serving.engine.engine import Engine
+from app.serving.engine.model_input import ModelInput
 from app.serving.engine.watchdog import GRACE_S, OPENING_S, TICK_S, Call, Watchdog
 from tests.fakes import FakeBackend
 from tests.inference.artefacts import make_manifest

@@ -11,7 +11,8 @@ from app.emg.signal.ring import Ring
 from app.inference.artefact import Artefact
 from app.inference.onnx_backend import OnnxBackend
 from app.serving.engine.backends import BackendOpener
-from app.serving.engine.engine import Engine, ModelInput
+from app.serving.engine.engine import Engine
+from app.serving.engine.model_input import ModelInput
 from app.serving.streams.window_classifier import WindowClassifier
 from tests.inference.covariance.models import CHANNELS, LENGTH, covariance_model, offline
 

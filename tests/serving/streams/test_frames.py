@@ -20,7 +20,8 @@ from app.emg.source import Chunk
 from app.errors import SourceError
 from app.serving.counters.stream_stats import StreamStats
 from app.serving.engine.backends import BackendOpener
-from app.serving.engine.engine import Engine, ModelInput
+from app.serving.engine.engine import Engine
+from app.serving.engine.model_input import ModelInput
 from app.serving.runtime import Runtime
 from app.serving.sources.acquisition import STALL_S, Acquisition
 from app.serving.streams.events import Frame, StreamOptions

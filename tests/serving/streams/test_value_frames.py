@@ -19,7 +19,8 @@ from app.inference.history import with_history
 from app.inference.onnx_backend import OnnxBackend
 from app.serving.counters.stream_stats import StreamStats
 from app.serving.engine.backends import BackendOpener
-from app.serving.engine.engine import Engine, ModelInput
+from app.serving.engine.engine import Engine
+from app.serving.engine.model_input import ModelInput
 from app.serving.streams.events import StreamOptions, ValueFrame
 from app.serving.streams.frame_context import FrameContext
 from app.serving.streams.value_frames import ValueFrameMaker

@@ -4,7 +4,8 @@ import numpy as np
 
 from app.emg.signal.ring import Ring
 from app.serving.engine.backends import BackendOpener
-from app.serving.engine.engine import Engine, ModelInput
+from app.serving.engine.engine import Engine
+from app.serving.engine.model_input import ModelInput
 from app.serving.streams.window_classifier import HISTORY, WindowClassifier
 from tests.fakes import FakeBackend
 from tests.inference.artefacts import make_manifest
