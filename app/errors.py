@@ -53,6 +53,14 @@ class NotReadyError(MyostreamError):
     """The engine is closed or the source has not delivered enough samples yet."""
 
 
+class NodeGoneError(NotReadyError):
+    """Another worker that has the source is gone, or has not answered in time."""
+
+
+class FencedError(MyostreamError):
+    """A source that this worker has read is another's by now, so that nothing may be said of it here any more."""
+
+
 class NoNumberError(MyostreamError):
     """A model's graph gives NaN or infinity where it is to give a value."""
 
