@@ -15,6 +15,7 @@ from app.errors import ArtefactError
 from app.filter_specs import FilterSpecError, check_filter
 from app.inference.decision_rule import DecisionRule
 from app.inference.outputs import LOGITS, VALUES, Outputs
+from app.inference.strength import Effort
 
 Statistics = npt.NDArray[np.float32]  # (channels,)
 
@@ -74,6 +75,7 @@ class Manifest:
     steps: int = 1  # time steps of a spiking network
     rest_rms: float  # contraction level of rest, in `units` after filtering
     active_rms: float  # the same for a full gesture: intensity 1
+    strength: Mapping[str, Effort] = field(default_factory=dict)  # of gestures, as their person makes them
     decision: DecisionRule | None = None  # for streams that ask for no rule of their own
     reject_below: float | None = None  # a window whose largest logit is lower is none of the classes
     parent: Parent | None = None
@@ -88,6 +90,7 @@ class Manifest:
         self._check_statistics()
         self._check_classes()
         self._check_rejection()
+        self._check_strength()
         self._check_graph()
         self._check_files()
 
@@ -171,6 +174,15 @@ class Manifest:
     def _check_rejection(self) -> None:
         least = self.reject_below
         _require(least is None or math.isfinite(least), "reject_below", "a finite number or null", least)
+
+    def _check_strength(self) -> None:
+        for name, effort in self.strength.items():
+            gesture = name in self.classes and name != self.rest_class
+            _require(gesture, "strength", "of classes other than rest_class", name)
+            expected = f"one number for each of the {self.channels} channels"
+            _require(
+                len(effort.weights) == self.channels, f"strength.{name}.weights", expected, effort.weights
+            )
 
     def _check_graph(self) -> None:
         _require(self.layout in LAYOUTS, "input.layout", _any_of(LAYOUTS), self.layout)

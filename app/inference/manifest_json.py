@@ -14,6 +14,7 @@ from app.errors import ArtefactError
 from app.inference.decision_rule import DecisionRule
 from app.inference.manifest import FOREIGN, SCHEMA, TIME_FIRST, Manifest, Parent, Statistics, shown
 from app.inference.outputs import LOGITS, VALUES, Outputs
+from app.inference.strength import Effort
 from app.inference.values import NamedValue
 
 MAX_BYTES = 1 << 20  # a manifest is a few kilobytes; metrics of 25 people are some tens
@@ -71,6 +72,7 @@ def _layout(manifest: Manifest) -> dict[str, Any]:
         **_of_classes(manifest),
         "steps": manifest.steps,
         "intensity": {"rest_rms": manifest.rest_rms, "active_rms": manifest.active_rms},
+        **_efforts(manifest),
         **_decided(manifest),
         "parent": None if parent is None else {"name": parent.name, "sha256": parent.sha256},
         "training": dict(manifest.training),
@@ -84,6 +86,13 @@ def _of_classes(manifest: Manifest) -> dict[str, Any]:
     if manifest.gives_values:
         return {}
     return {"classes": list(manifest.classes), "rest_class": manifest.rest_class}
+
+
+def _efforts(manifest: Manifest) -> dict[str, Any]:
+    """Return how strong gestures are; nothing where the model knows of no person's effort."""
+    if not manifest.strength:
+        return {}
+    return {"strength": {name: effort.as_json() for name, effort in manifest.strength.items()}}
 
 
 def _told(outputs: Outputs) -> dict[str, Any]:
@@ -122,6 +131,7 @@ def _manifest(top: Json) -> Manifest:
         steps=_get(top, "", "steps", int),
         rest_rms=_number(intensity, "intensity.", "rest_rms"),
         active_rms=_number(intensity, "intensity.", "active_rms"),
+        strength=_strength(top),
         decision=_decision(top),
         reject_below=_number_or_none(top, "", "reject_below"),
         parent=_parent(top),
@@ -150,6 +160,25 @@ def _decision(top: Json) -> DecisionRule | None:
     if "min_confidence" in given:
         values["min_confidence"] = _number(given, "decision.", "min_confidence")
     return DecisionRule(**values)
+
+
+def _strength(top: Json) -> dict[str, Effort]:
+    given = _get(top, "", "strength", dict) if "strength" in top else {}
+    return {name: _effort(entry, f"strength.{name[:64]}") for name, entry in given.items()}
+
+
+def _effort(entry: object, where: str) -> Effort:
+    given = _object(entry, where)
+    known = [one.name for one in fields(Effort)]
+    for name in given:
+        if name not in known:
+            raise ArtefactError(f"{where} has {shown(name)}; it takes {', '.join(known)}")
+    weights = _get(given, f"{where}.", "weights", list)
+    return Effort(
+        weights=tuple(_real(one, f"{where}.weights[]") for one in weights),
+        rest_rms=_number(given, f"{where}.", "rest_rms"),
+        comfortable_rms=_number(given, f"{where}.", "comfortable_rms"),
+    )
 
 
 def _outputs(top: Json) -> Outputs:

@@ -35,6 +35,7 @@ export interface Frame extends FrameOfSignal {
   decision: number;
   decision_label: string;
   intensity: number;
+  strength?: number; // of the decision: 0 at rest, 1 at the person's own comfortable effort
   shape: [number, number];
   backend: string;
   values?: undefined;

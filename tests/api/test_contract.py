@@ -29,7 +29,16 @@ DOCUMENTED = {"latency_ms", "spikes", "cpu_percent", "shape"}
 PREDICTED = {"prediction", "label", "confidence", "probabilities", "backend"}
 FRAME = {
     *("timestamp", "frame", "latency_ms", "prediction", "confidence", "shape", "backend", "cpu_percent"),
-    *("label", "probabilities", "decision", "decision_label", "intensity", "sample_index", "age_ms"),
+    *(
+        "label",
+        "probabilities",
+        "decision",
+        "decision_label",
+        "intensity",
+        "strength",
+        "sample_index",
+        "age_ms",
+    ),
     *("dropped", "truth"),
 }
 

@@ -29,6 +29,7 @@ from app.inference.artefact import (
     weights_bytes,
 )
 from app.inference.manifest_json import MAX_BYTES, encode, parse
+from app.inference.strength import Effort
 from tests.inference.artefacts import make_artefact, make_manifest
 
 WEIGHTS = {"head.weight": np.arange(6, dtype=np.float32).reshape(2, 3)}
@@ -69,6 +70,7 @@ def test_what_was_saved_is_loaded_again(tmp_path: Path) -> None:
     np.testing.assert_array_equal(loaded.weights()["head.weight"], WEIGHTS["head.weight"])
 
 
+EFFORT = {"weights": [1.0] * 4, "rest_rms": 1.0, "comfortable_rms": 4.0}
 NOTCH = {"kind": "notch", "frequency_hz": 50, "q": 30}
 
 
@@ -208,6 +210,14 @@ def test_a_pipe_in_place_of_a_file_is_refused_without_waiting_for_a_writer(tmp_p
         ({"normalisation": {"mean": [1e300] * 4, "std": [1] * 4}}, r"normalisation\.mean must be finite"),
         ({"normalisation": {"mean": ["0"] * 4, "std": [1] * 4}}, r"normalisation\.mean\[\] must be a number"),
         ({"intensity": {"rest_rms": 2, "active_rms": 1}}, "0 <= rest_rms < active_rms"),
+        ({"strength": {"a": {"weights": [1] * 4}}}, r"strength\.a\.rest_rms is missing"),
+        ({"strength": {"a": {**EFFORT, "gain": 1}}}, r"strength\.a has 'gain'; it takes weights, rest_rms"),
+        (
+            {"strength": {"a": {**EFFORT, "weights": [1]}}},
+            r"strength\.a\.weights must be one number for each",
+        ),
+        ({"strength": {"rest": EFFORT}}, "strength must be of classes other than rest_class, got 'rest'"),
+        ({"strength": {"a": {**EFFORT, "rest_rms": 9}}}, "must be 0 <= rest_rms < comfortable_rms"),
         ({"input": []}, "input must be an object"),
         ({"input": {}}, r"input\.channels is missing"),
         ({"files": {}}, r"files does not name weights\.safetensors"),
@@ -290,7 +300,9 @@ def spots(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
     return [path] * bool(path) + [spot for key, child in inner for spot in spots(child, (*path, key))]
 
 
-LAYOUT = json.loads(encode(make_manifest(filters=(NOTCH,), parent=Parent("p", "0" * 64))))
+LAYOUT = json.loads(
+    encode(make_manifest(strength={"a": Effort(**EFFORT)}, filters=(NOTCH,), parent=Parent("p", "0" * 64)))
+)
 
 
 @given(spot=st.sampled_from(spots(LAYOUT)), junk=JUNK)

@@ -234,6 +234,9 @@ class FrameSchema(Schema):
     )
     clipped = fields.Boolean(**about("The model said a value outside of its range; only when so"))
     intensity = fields.Float(**about(_READ))
+    strength = fields.Float(
+        **about("How strong the decided gesture is, 0 at rest to 1 at the person's own comfortable effort")
+    )
     sample_index = fields.Integer(required=True)
     age_ms = fields.Float(required=True)
     dropped = fields.Integer(required=True)

@@ -99,6 +99,7 @@ def _frame(event: Frame) -> dict[str, Any]:
         "decision": event.decision,
         "decision_label": event.decision_label,
         "intensity": round(window.intensity, 3),
+        "strength": round(event.strength, 3),
         "truth": window.truth,
         "sample_index": event.sample_index,
         "age_ms": round(event.age_ms, 3),

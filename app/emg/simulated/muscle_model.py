@@ -167,6 +167,26 @@ class Subject:
         return float(np.deg2rad(self._rng.normal(0, degrees)))
 
 
+class Electrodes:
+    """What a ring of electrodes sees of the muscles below, block by block."""
+
+    def __init__(self, channels: int, rate: float, gain: Floats, noise: np.random.Generator) -> None:
+        """`gain` (channels,) is that of skin contact."""
+        self._channels, self._noise = channels, noise
+        self._mixing = (crosstalk(channels) * gain[:, np.newaxis]).astype(np.float32)  # (channels, sites)
+        self._sos = shaping_filter(rate)
+        self._state: npt.NDArray[Any] = np.zeros((len(self._sos), channels, 2), np.float32)
+
+    def emg(self, activity: Samples) -> Samples:
+        """Return the signal (n, channels) in fractions of MVC, of the amplitude at every site, (channels, n)."""
+        shape = (self._channels, activity.shape[1])
+        white = self._noise.standard_normal(shape, np.float32)
+        sites, self._state = scipy_signal().sosfilt(self._sos, white, axis=-1, zi=self._state)
+        baseline = self._noise.standard_normal(shape, np.float32)
+        emg = self._mixing @ (sites * activity) + np.float32(BASELINE) * baseline
+        return np.ascontiguousarray(emg.T, dtype=np.float32)
+
+
 class MuscleModel:
     """An endless signal in fractions of MVC with its labels, made block by block."""
 
@@ -177,11 +197,8 @@ class MuscleModel:
         self._subject = Subject(channels, rate, gestures, rest, person)
         self._contractions = self._subject.contractions()
         self._active: list[Contraction] = [next(self._contractions)]
-        mixing = crosstalk(channels) * self._subject.gain[:, np.newaxis]
-        self._mixing = mixing.astype(np.float32)  # (channels, sites)
-        self._noise, self._tremor = np.random.default_rng(noise), np.random.default_rng(tremor)
-        self._sos = shaping_filter(rate)
-        self._state: npt.NDArray[Any] = np.zeros((len(self._sos), channels, 2), np.float32)
+        self._electrodes = Electrodes(channels, rate, self._subject.gain, np.random.default_rng(noise))
+        self._tremor = np.random.default_rng(tremor)
         self._slow = float(np.exp(-2 * np.pi * TREMOR_HZ / rate))  # pole of the tremor's low-pass
         self._tremor_state = self._tremor.normal(size=(3, 1)) * self._slow
         self._at = 0
@@ -203,11 +220,7 @@ class MuscleModel:
         for contraction in self._active:
             if contraction.label != self._rest:  # a fidget may reach into a gesture; the gesture counts
                 labels[(at >= contraction.start) & (at < contraction.end)] = contraction.label
-        white = self._noise.standard_normal((self._channels, self.block), np.float32)
-        sites, self._state = scipy_signal().sosfilt(self._sos, white, axis=-1, zi=self._state)
-        baseline = self._noise.standard_normal((self._channels, self.block), np.float32)
-        emg = self._mixing @ (sites * self._activity(at)) + np.float32(BASELINE) * baseline
-        return np.ascontiguousarray(emg.T, dtype=np.float32), labels
+        return self._electrodes.emg(self._activity(at)), labels
 
     def _recall(self, first: int, last: int) -> None:
         """Keep the contractions that reach into samples first..last; the newest drawn starts after them."""

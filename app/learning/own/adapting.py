@@ -41,6 +41,7 @@ from app.learning.own.making import (
     GRAPH,
     PROJECTION,
     arrays_of,
+    efforts,
     expect_seconds,
     expect_windows,
     levels,
@@ -274,6 +275,7 @@ def _save(
         "hyper_parameters": taught.head.shaping(taught.scale.parameters).as_json(),
         "rest_rms": rest_rms,
         "active_rms": active_rms,
+        "strength": efforts(windows),
         "reject_below": own_confidence(parent, choice.repetitions).reject_below,
     }
     weights = arrays_of(taught)

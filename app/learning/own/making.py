@@ -15,6 +15,7 @@ from app.emg.files.recordings import Recording
 from app.inference import artefact
 from app.inference.artefact import WEIGHTS, Artefact, weights_bytes
 from app.inference.manifest import Manifest
+from app.inference.strength import Effort, effort_of
 from app.learning.confidence import (
     calibration_error,
     probabilities,
@@ -277,6 +278,7 @@ def manifest_of(name: str, learned: Learned, seconds: float, person: str | None 
         rest_class=joined.classes[joined.rest],
         rest_rms=rest_rms,
         active_rms=active_rms,
+        strength=efforts(learned.windows),
         decision=RULE,
         reject_below=learned.reject_below,
         training={**training_of(joined, learned), **of_person(person)},
@@ -295,6 +297,18 @@ def levels(windows: OwnWindows) -> tuple[float, float]:
     resting = windows.label == windows.joined.rest
     rest, active = float(rms[resting].mean()), float(rms[~resting].mean())
     return rest, max(active, 1.001 * rest + 1e-9)
+
+
+def efforts(windows: OwnWindows) -> dict[str, Effort]:
+    """Return what each gesture shows at rest and at the effort at which it was made; none that is no stronger."""
+    power = windows.power(np.arange(len(windows)))
+    resting = power[windows.label == windows.joined.rest]
+    found = {
+        name: effort_of(resting, power[windows.label == k])
+        for k, name in enumerate(windows.joined.classes)
+        if k != windows.joined.rest
+    }
+    return {name: effort for name, effort in found.items() if effort is not None}
 
 
 def of_person(person: str | None) -> dict[str, str]:

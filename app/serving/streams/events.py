@@ -54,6 +54,7 @@ class Frame:
     label: str  # of the prediction
     decision: int
     decision_label: str
+    strength: float = 0.0  # of the decision, 0 at rest to 1 at the effort that is comfortable to the person
     cpu_percent: float
     sample_index: int  # samples since the source started, up to the window's end
     age_ms: float  # last sample acquired -> event made

@@ -70,6 +70,7 @@ class FrameMaker:
             label=self._classes[seen.prediction],
             decision=decision,
             decision_label=self._classes[decision],
+            strength=seen.strengths[decision],
             cpu_percent=context.cpu_percent(),
             sample_index=path.to_source(end),
             age_ms=age_ms,

@@ -11,8 +11,9 @@ import numpy as np
 from app.emg.quality.monitor import dead_channels
 from app.emg.signal.ring import Ring
 from app.emg.source import UNLABELLED
-from app.inference.decision import intensity
+from app.inference.decision import channel_powers, intensity_of
 from app.inference.manifest import Manifest
+from app.inference.strength import StrengthMeter
 from app.serving.engine.answer import Answer
 from app.serving.engine.engine import Engine
 from app.serving.engine.together import Asked
@@ -33,6 +34,7 @@ class WindowResult:
     latency_ms: float  # of the engine
     wait_ms: float
     intensity: float  # contraction level, 0..1
+    strengths: Sequence[float] = ()  # of each class, 0..1; rest has none
     missing: int  # samples lost and filled
     dead: list[int]  # channels without a signal
     truth: str | None  # the recording's or simulator's own label of the last sample
@@ -53,6 +55,7 @@ class WindowClassifier:
 
     def __init__(self, engine: Engine, manifest: Manifest, ring: Ring, gesture_names: Sequence[str]) -> None:
         self._engine, self._manifest, self._ring, self._names = engine, manifest, ring, gesture_names
+        self._meter = StrengthMeter(manifest.classes, manifest.rest_class, manifest.strength)
         self._history: dict[tuple[int, str, bool], WindowResult] = {}
         self._asking: SameQuestion[WindowResult] = SameQuestion()
 
@@ -99,6 +102,8 @@ class WindowClassifier:
         manifest, ring = self._manifest, self._ring
         window = asked.windows[0, -manifest.length :]
         prediction, confidence, probabilities = answer.prediction.first()
+        powers = channel_powers(window)
+        level = intensity_of(powers, manifest.rest_rms, manifest.active_rms)
         found = WindowResult(
             prediction=prediction,
             confidence=confidence,
@@ -107,7 +112,8 @@ class WindowClassifier:
             backend=answer.backend,
             latency_ms=answer.latency_ms,
             wait_ms=answer.wait_ms,
-            intensity=intensity(window, manifest.rest_rms, manifest.active_rms),
+            intensity=level,
+            strengths=self._meter.strengths(powers, level),
             missing=ring.missing(end, manifest.length),
             dead=dead_channels(window, manifest.rest_rms),
             truth=self._truth(end),

@@ -15,6 +15,7 @@ from app.errors import ArtefactError, DataError
 from app.inference import artefact
 from app.inference.onnx_backend import OnnxBackend
 from app.inference.parity import checked
+from app.inference.strength import StrengthMeter
 from app.learning.own.joined import join
 from app.learning.own.judging import folds
 from app.learning.own.making import Made, learn, likeliest_temperature, new
@@ -41,6 +42,24 @@ def test_it_is_an_artefact_that_every_check_takes(tmp_path: Path) -> None:
     card = (found.artefact.path / "README.md").read_text()
     assert "кулак" in card
     assert "a.npz" in card
+
+
+def test_it_knows_the_effort_at_which_each_gesture_was_made(tmp_path: Path) -> None:
+    found = made(tmp_path)
+
+    manifest, windows = found.artefact.manifest, found.learned.windows
+    assert set(manifest.strength) == set(NAMES[1:])
+    meter = StrengthMeter(manifest.classes, manifest.rest_class, manifest.strength)
+    powers = windows.power(np.arange(len(windows))).astype(np.float32)
+    strengths = np.array([meter.strengths(one, 0.0) for one in powers])
+    for k in range(1, len(NAMES)):
+        held, weaker = (
+            np.array([meter.strengths(part * one, 0.0)[k] for one in powers[windows.label == k]])
+            for part in (1.0, 0.25)
+        )
+        assert np.median(held) > 0.95  # at comfortable effort
+        assert abs(np.median(weaker) - 0.5) < 0.1  # half the amplitude
+    assert np.quantile(strengths[windows.label == 0], 0.9) == 0
 
 
 @pytest.mark.parametrize(

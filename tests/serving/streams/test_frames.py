@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,8 @@ from app.emg.signal.signal_path import SignalPath
 from app.emg.simulated.faults import Fault, FaultInjector, Flat, Gap, Stall
 from app.emg.source import Chunk
 from app.errors import SourceError
+from app.inference.manifest import Manifest
+from app.inference.strength import Effort
 from app.serving.counters.stream_stats import StreamStats
 from app.serving.engine.backends import BackendOpener
 from app.serving.engine.engine import Engine
@@ -61,6 +64,7 @@ class Scene:
         faults: Sequence[Fault] = (),
         clock: FakeClock | None = None,
         length: int = LENGTH,
+        manifest: Manifest = MANIFEST,
         **options: Any,
     ) -> None:
         self.clock = clock or FakeClock()
@@ -78,8 +82,8 @@ class Scene:
                 cpu_percent=lambda: 0.0,
                 clock=self.clock,
             ),
-            WindowClassifier(engine, MANIFEST, self.path.ring, ()),
-            MANIFEST,
+            WindowClassifier(engine, manifest, self.path.ring, ()),
+            manifest,
         )
 
     def read_to(self, sample: int) -> None:
@@ -105,6 +109,24 @@ def test_a_good_window_decides_and_tells_its_age(engine: Engine) -> None:
     assert (frame.decision_label, frame.window.missing, frame.quality) == ("a", 0, None)
     assert frame.age_ms == pytest.approx(3)
     assert len(frame.window.probabilities) == 3
+
+
+def test_a_decision_is_as_strong_as_the_gesture_beside_its_comfortable_effort(engine: Engine) -> None:
+    """The noise is 2 on every channel; the rule of the second stream rejects all, and rest has no strength."""
+    efforts = {
+        name: Effort(weights=(0.25,) * CHANNELS, rest_rms=0.0, comfortable_rms=level)
+        for name, level in (("a", 4.0), ("b", 2.0))
+    }
+    manifest = replace(MANIFEST, strength=efforts)
+
+    frame = made(Scene(engine, manifest=manifest).frame(20))
+    rejected = made(Scene(engine, manifest=manifest, votes=1, min_confidence=0.99).frame(20))
+
+    assert (frame.decision_label, rejected.decision_label) == ("a", "rest")
+    assert frame.strength == pytest.approx(0.5, abs=0.1)
+    assert frame.window.strengths[0] == rejected.strength == 0
+    assert frame.window.strengths[2] > 0.85
+    assert rejected.window.strengths == frame.window.strengths
 
 
 def test_a_window_that_is_not_there_yet_is_no_frame(engine: Engine) -> None:

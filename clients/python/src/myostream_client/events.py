@@ -40,6 +40,7 @@ class Frame:
     backend: str
     shape: tuple[int, ...]  # of the logits: (batch, classes)
     cpu_percent: float
+    strength: float = 0.0  # of the decision: 0 at rest, 1 at the effort that is comfortable to the person
     unknown: bool = False  # none of the classes is like this window
     truth: str | None = None  # the recording's own label
     missing_samples: int = 0  # of the window: lost and filled
