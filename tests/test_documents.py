@@ -122,7 +122,8 @@ def test_every_key_that_a_page_has_made_opens_what_it_is_named_for() -> None:
         "streaming.stream",
     }
     needed = {scope_of(app, endpoint) for endpoint in called}
-    pages = [README, *(ROOT / "docs").glob("*.md"), *(ROOT / "deploy").iterdir(), ROOT / ".env.example"]
+    deployed = [path for path in (ROOT / "deploy").rglob("*") if path.is_file()]
+    pages = [README, *(ROOT / "docs").glob("*.md"), *deployed, ROOT / ".env.example"]
     made = [
         (path.name, name, set(scopes.split(",")))
         for path in pages

@@ -73,6 +73,25 @@ def caddy(folder: Path, upstream: int, certificate: Path | None = None) -> Itera
         yield port
 
 
+@contextmanager
+def caddy_of_a_fleet(folder: Path, *upstreams: int) -> Iterator[int]:
+    """deploy/fleet/Caddyfile on a port of its own, in front of two servers; the port."""
+    port = free_port()
+    one, two = (f"127.0.0.1:{upstream}" for upstream in upstreams)
+    site = replaced(
+        "fleet/Caddyfile",
+        {
+            "{\n\t#": "{\n\tadmin off\n\tauto_https off\n\t#",
+            "{$SITE} {": f"http://127.0.0.1:{port} {{\n\tbind 127.0.0.1",
+            "reverse_proxy server-1:8000 server-2:8000": f"reverse_proxy {one} {two}",
+        },
+    )
+    (folder / "Caddyfile").write_text(site)
+    command = ["caddy", "run", "--config", str(folder / "Caddyfile"), "--adapter", "caddyfile"]
+    with running(command, folder, port):
+        yield port
+
+
 PROXIES: dict[str, Callable[..., AbstractContextManager[int]]] = {"nginx": nginx, "caddy": caddy}
 
 
