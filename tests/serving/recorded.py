@@ -21,7 +21,7 @@ from app.serving.models.open_models import OpenModel
 from app.serving.recordings.service import RecordingService
 from app.serving.sources.acquisition import Acquisition
 from app.serving.streams.events import Event, ModelChange, StreamOptions
-from app.serving.streams.group import GroupEvent
+from app.serving.streams.group_events import GroupEvent
 from tests.fakes import StepwiseSource
 from tests.inference.artefacts import make_manifest
 from tests.serving.station import make_frame

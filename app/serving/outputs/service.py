@@ -23,7 +23,7 @@ from app.serving.outputs.values import ValueLslSender, ValueUdpSender
 from app.serving.pipelines.pipeline import SourcePipeline
 from app.serving.pipelines.source_pipelines import SourcePipelines
 from app.serving.streams.events import Event, Frame, SignalFrame, SourceChange, StreamOptions, ValueFrame
-from app.serving.streams.group import GroupEvent
+from app.serving.streams.group_events import GroupEvent
 from app.serving.streams.reader import Reader
 
 log = logging.getLogger(__name__)

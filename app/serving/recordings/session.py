@@ -24,7 +24,7 @@ from app.serving.process.offload import BlockingWorker
 from app.serving.recordings.prompts import RunningPrompts
 from app.serving.sources.acquisition import Acquisition
 from app.serving.streams.events import Frame, ModelChange
-from app.serving.streams.group import GroupEvent
+from app.serving.streams.group_events import GroupEvent
 
 log = logging.getLogger(__name__)
 

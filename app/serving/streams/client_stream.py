@@ -9,7 +9,7 @@ from typing import NamedTuple, Protocol
 
 from app.serving.counters.stream_stats import StreamStats
 from app.serving.streams.events import Completed, Event, ModelChange
-from app.serving.streams.group import GroupEvent
+from app.serving.streams.group_events import GroupEvent
 from app.serving.streams.reader import Reader
 
 CLIENT_POLL_S = 0.25  # how often a quiet stream looks whether the client has left or the server stops

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from app.emg.signal.windows import Grid
 from app.errors import MyostreamError
@@ -24,6 +23,7 @@ from app.serving.streams.due_windows import Due, DueWindows
 from app.serving.streams.events import FRAMES, Event, ModelChange, Trouble
 from app.serving.streams.following import Following
 from app.serving.streams.frames import FrameMaker
+from app.serving.streams.group_events import TURN, GroupEvent, GroupEvents
 from app.serving.streams.signal_frames import SignalFrameMaker
 from app.serving.streams.turns import Turns
 from app.serving.streams.value_frames import ValueFrameMaker
@@ -34,27 +34,12 @@ Encode = Callable[[Event], bytes]
 
 Maker = FrameMaker | SignalFrameMaker | ValueFrameMaker
 
-HISTORY = 64  # events that a group keeps: 2 s at 30 fps
 MAX_LAG_S = 0.1  # a group further behind its source than this skips to the newest window
-TURN = 50  # listeners served before the other work of this process gets its turn
 SILENT = ("stalled", "disconnected", "ended")
 
 
 def nothing(_sample: int = 0) -> None:
     """Do nothing."""
-
-
-class GroupEvent(NamedTuple):
-    """One event, encoded."""
-
-    number: int  # of all events of the group
-    k: int  # the window on the grid; for what is no frame, the window waited for
-    position: int  # frames of the group before this one, those skipped included; -1 for what is no frame
-    body: bytes
-    event: Event  # the same, for listeners in this process
-
-
-Listener = Callable[[GroupEvent], None]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,7 +58,7 @@ class Change:
         return self.from_sample <= self.feed.path.to_source(self.feed.ring.newest)
 
 
-class Group:
+class Group(GroupEvents):
     """One computation and the readers who share it."""
 
     def __init__(
@@ -95,22 +80,14 @@ class Group:
 
         `model` is what the readers would be told of the one that makes the first frames.
         """
+        super().__init__(model)
         self._due_windows = due_windows or DueWindows()
         self._turns, self._loop = turns or Turns(), loop or WorkLoop()
         self._make, self._grid, self._feed = make, grid, feed
         self._changes, self._glance = list(changes), glance
         self._encode, self._stats, self._clock = encode, stats, clock
         self.readers = 0  # kept by Broadcast, under its lock
-        self.began = 0  # the first event since there are readers: what is kept from before is no news
-        self.ended = False  # the source has ended: nothing will come any more
-        self.history: tuple[GroupEvent, ...] = ()
-        self._news, self._news_wanted = threading.Event(), False
-        self.listeners: dict[object, Listener] = {}
-        self._models: list[tuple[int, ModelChange | None]] = [
-            (-1, model)
-        ]  # and the event from which on it is so
         self._since = 0 if model is None else model.from_sample  # no window that ends before is this model's
-        self.changed: GroupEvent | None = None  # what was said of the newest change of the model
         self._k = -1  # the last window that was made or skipped
         self._position = 0
         self._stalled = self._failing = False
@@ -119,13 +96,6 @@ class Group:
         self._following = Following(self, self._loop, self._turns)  # not started
         self._maker: Maker | None = None  # of the frames just now
         self.looked_at = 0  # the source's sample up to which a window was looked at
-        # the group's own thread, whoever tells its readers something, and a reader that begins to listen
-        self.one_at_a_time = threading.Lock()
-
-    @property
-    def count(self) -> int:
-        """Events so far."""
-        return self.history[-1].number + 1 if self.history else 0
 
     @property
     def reached(self) -> int:
@@ -143,12 +113,6 @@ class Group:
         if self._changes or not isinstance(maker, FrameMaker) or not self.complete:
             return None
         return maker.due(self._grid.end_of(self._k + 1))
-
-    @property
-    def newest(self) -> int:
-        """The number of the newest frame or change of the source, or of the first event to come."""
-        news = (event.number for event in reversed(self.history) if not isinstance(event.event, Trouble))
-        return next(news, self.count)
 
     def begin(self) -> None:
         """Be ready for a first reader: what came before is no news to it, another model of meanwhile included."""
@@ -171,10 +135,6 @@ class Group:
         self.ended = True
         self.wake()
 
-    def model_at(self, number: int) -> ModelChange | None:
-        """Return what its readers were told of the model that made the frames before the event of that number."""
-        return [model for since, model in self._models if since < number or since < 0][-1]
-
     def change(self, change: Change) -> None:
         """Have another model make the frames from its sample on."""
         if not self.readers:  # nobody goes through them: of those that are over, the newest is enough
@@ -191,24 +151,11 @@ class Group:
             self._publish(self._maker.source_change("stalled", "disconnected"))
         self._make, self._grid, self._feed = make, grid, feed
         self._changes, self.looked_at = [], 0
-        self._models.append((self.count - 1, model))
+        self.read_by(model)
         self._since = 0 if model is None else model.from_sample
         self.ended = False  # that was the source before
         if self.readers:
             self.start(stalled=True)
-
-    @property
-    def news(self) -> threading.Event:
-        """Return what is set at the next event, or when it ends; to be asked for before the look at what is there."""
-        self._news_wanted = True
-        return self._news
-
-    def wake(self) -> None:
-        """Have every reader look up, because something other than an event has happened."""
-        if self._news_wanted:  # who asks from now on finds what has happened
-            self._news_wanted = False
-            news, self._news = self._news, threading.Event()
-            news.set()
 
     @property
     def feed(self) -> SignalFeed:
@@ -367,15 +314,4 @@ class Group:
             self._stats.frame_encoded((self._clock() - began) * 1e3)
             position = self._position
             self._position += 1
-        published = GroupEvent(self.count, self._k, position, body, event)
-        self.history = (*self.history[1 - HISTORY :], published)
-        if isinstance(event, ModelChange):
-            known = [one for one in self._models if one[0] >= self.history[0].number]
-            before = [one for one in self._models if one[0] < self.history[0].number]
-            self._models = [*before[-1:], *known, (published.number, event)]
-            self.changed = published
-        self.wake()
-        for turn, listener in enumerate(list(self.listeners.values()), start=1):
-            listener(published)
-            if turn % TURN == 0:
-                time.sleep(0)
+        self.put(GroupEvent(self.count, self._k, position, body, event))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from app.serving.streams.events import ModelChange
-from app.serving.streams.group import Group, GroupEvent
+from app.serving.streams.group_events import GroupEvent, GroupEvents
 
 
 class Reader:
@@ -17,7 +17,7 @@ class Reader:
 
     def __init__(
         self,
-        group: Group,
+        group: GroupEvents,
         leave: Callable[[], None],
         first: int,
         after: int | None = None,

@@ -41,7 +41,7 @@ from app.serving.runtime import Runtime
 from app.serving.sources.declared import Declared
 from app.serving.streams.client_stream import ClientEvent, StreamCursor
 from app.serving.streams.events import StreamOptions
-from app.serving.streams.group import GroupEvent
+from app.serving.streams.group_events import GroupEvent
 from tests.inference.artefacts import make_artefact
 from tests.serving.station import until
 

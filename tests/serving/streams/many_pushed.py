@@ -31,7 +31,7 @@ from app.serving.pipelines.pipeline import SourcePipeline
 from app.serving.runtime import Runtime
 from app.serving.sources.declared import Declared
 from app.serving.streams.events import Frame, StreamOptions
-from app.serving.streams.group import GroupEvent
+from app.serving.streams.group_events import GroupEvent
 from tests.inference.test_onnx_backend import with_graphs
 
 SOURCES, SECONDS, CHUNK = 12, 4.0, 4

@@ -7,7 +7,8 @@ from dataclasses import replace
 import pytest
 
 from app.serving.streams.broadcast import IDLE_GROUPS
-from app.serving.streams.group import HISTORY, Group, GroupEvent
+from app.serving.streams.group import Group
+from app.serving.streams.group_events import HISTORY, GroupEvent
 from app.serving.streams.reader import Reader
 from tests.serving.station import OPTIONS, FakeMaker, Station, sample_index, until
 

@@ -10,7 +10,7 @@ import pytest
 from app.serving.process.work_loop import WorkLoop
 from app.serving.streams.broadcast import Broadcast
 from app.serving.streams.events import Frame, StreamOptions
-from app.serving.streams.group import TURN, GroupEvent
+from app.serving.streams.group_events import TURN, GroupEvent
 from app.serving.streams.reader import Reader
 from tests.serving.station import OPTIONS, FakeMaker, Station, until
 

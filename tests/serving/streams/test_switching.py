@@ -14,7 +14,7 @@ import pytest
 from app.config import ROOT
 from app.emg.signal.windows import Grid
 from app.serving.recordings.session import RecordingSession
-from app.serving.streams.group import GroupEvent
+from app.serving.streams.group_events import GroupEvent
 from tests.emg.written import HEADER
 from tests.serving.station import OPTIONS, HandFed, Station, make_frame, until
 from tests.serving.streams.switching import TIMED_S
