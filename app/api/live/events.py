@@ -9,7 +9,7 @@ import orjson
 
 from app.api.live.framing import BINARY, TEXT, frame
 from app.serving.streams.client_stream import ClientEvent
-from app.serving.streams.events import Frame, SignalFrame, SourceChange, ValueFrame
+from app.serving.streams.events import FRAMES, Predicted, SourceChange
 
 # version, kind, prediction, sample index, age in ms, confidence, intensity, decision, dropped since the last, frame
 RECORD = struct.Struct("<BBHQfffHHI")
@@ -55,22 +55,26 @@ def event_text(sent: ClientEvent, kind: str) -> bytes:
 
 def kind_of(event: object) -> str:
     """Return the type of message that an event of the stream is."""
-    return "frame" if isinstance(event, (Frame, ValueFrame, SignalFrame)) else "state"
+    return "frame" if isinstance(event, FRAMES) else "state"
 
 
-def frame_record(event: Frame, number: int, dropped: int) -> bytes:
+def predicted_in(event: object) -> Predicted | None:
+    """Return what a frame of a model of classes predicted and decided; None of any other event."""
+    return getattr(event, "predicted", None)
+
+
+def frame_record(event: Predicted, number: int, dropped: int) -> bytes:
     """Return one frame in 32 bytes; `dropped` are those left out since the one before."""
-    window = event.window
     return frame(
         BINARY,
         RECORD.pack(
             _VERSION,
             FRAME,
-            window.prediction,
+            event.prediction,
             event.sample_index,
             event.age_ms,
-            window.confidence,
-            window.intensity,
+            event.confidence,
+            event.intensity,
             event.decision,
             min(dropped, _MOST_DROPPED),
             number % _WRAP,
@@ -120,9 +124,9 @@ def window_record(identity: int, place: int, prediction: int, confidence: float,
 def decided_by(sent: ClientEvent, last: int | None, reached: int) -> Decided | None:
     """Return the decision of an event, where it is another than the last; a stall decides for rest at `reached`."""
     event = sent.event
-    if isinstance(event, Frame) and event.decision != last:
-        confidence = event.window.confidence
-        return Decided(event.sample_index, event.decision, event.decision_label, confidence, event.age_ms)
+    seen = predicted_in(event)
+    if seen is not None and seen.decision != last:
+        return Decided(seen.sample_index, seen.decision, seen.decision_label, seen.confidence, seen.age_ms)
     if isinstance(event, SourceChange) and event.decision is not None and event.decision != last:
         return Decided(reached, event.decision, event.decision_label or "", 0.0, 0.0)
     return None

@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from app.api.live import events
 from app.serving.streams.client_stream import ClientEvent
-from app.serving.streams.events import Frame
 
 MOST_KEPT = 256 * 1024  # bytes for a client that does not read; states and answers are small
 CHECKED = 8  # frames between two looks at what the client has left unread; each look is a system call
@@ -131,8 +130,9 @@ class LiveWriter:
         return taken > 0
 
     def _written(self, sent: ClientEvent) -> bytes:
-        if self.binary and isinstance(sent.event, Frame):
-            return events.frame_record(sent.event, sent.frame, sent.dropped - self._dropped)
+        predicted = events.predicted_in(sent.event) if self.binary else None
+        if predicted is not None:
+            return events.frame_record(predicted, sent.frame, sent.dropped - self._dropped)
         return events.event_text(sent, "frame")
 
     def _keep(self, data: bytes) -> None:

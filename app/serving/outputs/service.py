@@ -22,7 +22,7 @@ from app.serving.outputs.udp import UdpSender
 from app.serving.outputs.values import ValueLslSender, ValueUdpSender
 from app.serving.pipelines.pipeline import SourcePipeline
 from app.serving.pipelines.source_pipelines import SourcePipelines
-from app.serving.streams.events import Event, Frame, SignalFrame, SourceChange, StreamOptions, ValueFrame
+from app.serving.streams.events import Frame, SignalFrame, SourceChange, StreamOptions, Told, ValueFrame
 from app.serving.streams.group_events import GroupEvent
 from app.serving.streams.reader import Reader
 
@@ -52,7 +52,7 @@ class Outputs:
         self.ways, self._pipelines, self._backend, self._clock = ways, pipelines, backend, clock
         self._pipeline: SourcePipeline | None = None
         self._reader: Reader | None = None
-        self._waiting: deque[Event] = deque(maxlen=WAITING)
+        self._waiting: deque[Told] = deque(maxlen=WAITING)
         self._frame_at = clock()
         if own is not None:
             self._read_by(own)
@@ -154,7 +154,7 @@ class Outputs:
                 way.rest()
 
 
-def _stalled(event: Event) -> bool:
+def _stalled(event: Told) -> bool:
     return isinstance(event, SourceChange) and event.status == "stalled"
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
 from app.serving.counters.stream_stats import StreamStats
-from app.serving.streams.events import Completed, Event, ModelChange
+from app.serving.streams.events import Completed, ModelChange, Told
 from app.serving.streams.group_events import GroupEvent
 from app.serving.streams.reader import Reader
 
@@ -41,7 +41,7 @@ class ClientEvent(NamedTuple):  # made for every client and frame: a dataclass t
     k: int
     frames: int
     dropped: int
-    event: Event | None = None  # the same, for who writes it in another form; None: the greeting
+    event: Told | None = None  # the same, for who writes it in another form; None: the greeting
 
 
 class EventWriter(Protocol):
@@ -129,7 +129,11 @@ class Stream:
         while not self._gone:
             now = self._clock()
             reason = (
-                self._why_stopping() if self._stopping() else "source ended" if self._reader.ended else None
+                self._why_stopping()
+                if self._stopping()
+                else self._reader.why_ended
+                if self._reader.ended
+                else None
             )
             if reason is not None or (ends is not None and now >= ends):
                 self._reader.close()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from app.inference.artefact import Artefact
 from app.inference.decision_rule import DecisionRule
 from app.inference.manifest import Manifest
 from app.serving.streams.value_reader import ValueWindow
 from app.serving.streams.window_classifier import WindowResult
+
+ENDED, MOVED = "source ended", "moved"  # why a source's streams end: it is over, or another worker reads it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +47,18 @@ class StreamOptions:
         )
 
 
+class Predicted(NamedTuple):
+    """What a frame says as numbers: all that a record of a live socket has of it."""
+
+    prediction: int
+    confidence: float
+    intensity: float
+    decision: int
+    decision_label: str
+    sample_index: int
+    age_ms: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Frame:
     """One window's prediction and what was decided from it."""
@@ -62,6 +76,27 @@ class Frame:
     signal: Sequence[Sequence[float]] | None = None  # (channels, points) of the hop, on request
     aux: Mapping[str, Any] | None = None  # what came beside the EMG meanwhile, by its name: see AuxReader
     model: Artefact | None = None  # whose it is; None in tests that have none
+
+    @property
+    def predicted(self) -> Predicted:
+        window = self.window
+        return Predicted(
+            window.prediction,
+            window.confidence,
+            window.intensity,
+            self.decision,
+            self.decision_label,
+            self.sample_index,
+            self.age_ms,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarriedFrame:
+    """A frame that another worker has made and encoded: what this one must know of it beside its bytes."""
+
+    sample_index: int
+    predicted: Predicted | None = None  # None: no model of classes reads the source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,6 +155,18 @@ class ModelChange:
     rest_class: str | None = None
     outputs: Mapping[str, Any] | None = None  # what it gives, with the ranges of values
 
+    def source_change(self, status: str, source_state: str, timestamp: float) -> SourceChange:
+        """Return the event of a source, read by this model, from which nothing more is heard, or is again: rest."""
+        values = {} if self.outputs is None else {one["name"]: one["rest"] for one in self.outputs["values"]}
+        return SourceChange(
+            status=status,
+            timestamp=timestamp,
+            source_state=source_state,
+            decision=self.classes.index(self.rest_class) if self.rest_class is not None else None,
+            decision_label=self.rest_class,
+            output=values or None,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trouble:
@@ -140,7 +187,7 @@ class Completed:
     @property
     def cut_short(self) -> bool:
         """Whether the server has ended it and, perhaps in another worker, it can go on."""
-        return self.reason in ("shutdown", "reload", "restart")
+        return self.reason in ("shutdown", "reload", "restart", MOVED)
 
     @property
     def fields(self) -> Mapping[str, object]:
@@ -155,4 +202,5 @@ class Completed:
 
 
 Event = Frame | SignalFrame | ValueFrame | SourceChange | ModelChange | Trouble
-FRAMES = (Frame, SignalFrame, ValueFrame)
+Told = Event | CarriedFrame  # what readers get: a carried one is encoded already
+FRAMES = (Frame, SignalFrame, ValueFrame, CarriedFrame)

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from app.serving.streams.events import Event, ModelChange, Trouble
+from app.serving.streams.events import ENDED, ModelChange, Told, Trouble
 
 HISTORY = 64  # events that are kept: 2 s at 30 fps
 TURN = 50  # listeners served before the other work of this process gets its turn
@@ -20,7 +20,7 @@ class GroupEvent(NamedTuple):
     k: int  # the window on the grid; for what is no frame, the window waited for
     position: int  # frames of the group before this one, those skipped included; -1 for what is no frame
     body: bytes
-    event: Event  # the same, for listeners in this process
+    event: Told  # the same, for listeners in this process
 
 
 Listener = Callable[[GroupEvent], None]
@@ -32,7 +32,8 @@ class GroupEvents:
     def __init__(self, model: ModelChange | None = None) -> None:
         """`model` is what the readers would be told of the one that makes the first frames."""
         self.began = 0  # the first event since there are readers: what is kept from before is no news
-        self.ended = False  # the source has ended: nothing will come any more
+        self.ended = False  # nothing will come any more
+        self.why_ended = ENDED
         self.history: tuple[GroupEvent, ...] = ()
         self.listeners: dict[object, Listener] = {}
         self.changed: GroupEvent | None = None  # what was said of the newest change of the model

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from app.serving.streams.events import ModelChange
 from app.serving.streams.group_events import GroupEvent, GroupEvents
@@ -32,6 +33,15 @@ class Reader:
     def ended(self) -> bool:
         """Nothing will come any more, and all that came has been taken."""
         return self._group.ended and not self._fresh()
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing will come any more, whatever has been taken."""
+        return self._group.ended
+
+    @property
+    def why_ended(self) -> str:
+        return self._group.why_ended
 
     def model(self, replays: bool) -> ModelChange | None:
         """Return what is to be told of the model that made the first frame which this reader gets.
@@ -109,6 +119,24 @@ class Reader:
             for event in self._told():
                 give(event)
             self._group.listeners[self] = offered
+
+    def follow(
+        self, listener: Callable[[GroupEvent], None]
+    ) -> tuple[tuple[GroupEvent, ...], ModelChange | None]:
+        """Have every event given to `listener` as it is made, for others who are told elsewhere. It must not wait.
+
+        Returns the events that are kept from before, and what was told of the model before the first of them.
+        """
+        with self.at_rest() as kept:
+            self._group.listeners[self] = listener
+            return kept
+
+    @contextmanager
+    def at_rest(self) -> Iterator[tuple[tuple[GroupEvent, ...], ModelChange | None]]:
+        """Have no event made until the end of the block; gives what `follow` returns."""
+        group = self._group
+        with group.one_at_a_time:
+            yield group.history, group.model_at(group.history[0].number if group.history else group.count)
 
     def close(self) -> None:
         """Leave the group. Safe to call twice."""
