@@ -7,6 +7,7 @@ monkey.patch_all()
 import os
 import resource
 import sys
+import time
 from contextlib import contextmanager, suppress
 
 # Every stream is a descriptor, and most systems begin with 1024.
@@ -46,6 +47,7 @@ def on_starting(server):
     keep_tickets(server)
     let_the_end_go_first(server)
     server.board, server.run = board_for(server.cfg.workers), new_run()
+    drain_first(server)
     server.fail_jobs = lambda: fail_jobs(instance, server.run)
 
 
@@ -81,9 +83,35 @@ def let_the_end_go_first(server):
     server.handle_hup, server.reap_workers = reload, reap
 
 
+def drain_first(server):
+    """At SIGTERM, for EMG_DRAIN seconds: serve all, but be not ready, so that proxies choose another server."""
+    from app.serving.counters.worker_group import mark_draining
+
+    handle_term, left_s = server.handle_term, server.drain_s
+
+    def drain():
+        nonlocal left_s
+        if left_s:
+            server.log.info("new requests are served for %g s more, and /health/ready is 503", left_s)
+            mark_draining(server.board)
+            until, left_s = time.monotonic() + left_s, 0.0
+            while time.monotonic() < until:
+                time.sleep(0.1)
+                end_now(server)
+        handle_term()
+
+    server.handle_term = drain
+
+
 def end_if_told(server):
     """As gunicorn itself does between two signals: its handler raises what ends the master."""
-    number = server.SIG_QUEUE.take_end() if server.reloading else None
+    if server.reloading:
+        end_now(server)
+
+
+def end_now(server):
+    """Where another order to end has come."""
+    number = server.SIG_QUEUE.take_end()
     if number is not None:
         name = server.SIG_NAMES[number]
         server.log.info("Handling signal: %s", name)
@@ -96,7 +124,7 @@ def take_settings(server):
     from app.config import Settings, expect_alone
 
     settings = Settings.from_env()
-    server.log_as = settings.log_level, settings.log_format
+    server.log_as, server.drain_s = (settings.log_level, settings.log_format), settings.drain_s
     logs.configure(*server.log_as)
     for name, value in (("bind", [settings.bind]), ("workers", settings.workers)):
         chosen = server.cfg.settings[name]
@@ -220,6 +248,8 @@ def trust(config, proxies):
 def pre_request(worker, req):
     """Before the application reads the body: give the client a time for it."""
     worker.connections.busy()
+    if worker.draining[0]:
+        req.force_close()  # the next request on this connection would come too late
     if req.body is not None:
         req.unreader.max_body_chunk = 2**16  # bytes; of more, each read of 64 KiB would copy the rest
         length = getattr(req.body.reader, "length", None)  # of a chunked body it has none
@@ -283,7 +313,7 @@ def post_fork(server, worker):
         worker.in_time = lambda body, length: InTime(
             body, settings.body_timeout_s, gevent.Timeout.start_new, worker.bodies, length
         )
-        worker.send_timeout_s = settings.send_timeout_s
+        worker.send_timeout_s, worker.draining = settings.send_timeout_s, worker_group.own.doubles("draining")
         worker.runtime = open_runtime(settings, lambda: not worker.alive, worker_group, end_process)
     except MyostreamError as error:
         server.log.error("error: %s", error)
@@ -351,7 +381,6 @@ def let_idle_connections_go(worker):
 def complain_in_one_line(worker):
     """Out of file descriptors, gevent tries again by itself, but prints a traceback each time, up to ten a second."""
     import errno
-    import time
 
     import gevent
 

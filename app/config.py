@@ -84,6 +84,7 @@ class Settings:
     max_exports: int = 8  # recordings taken home at a time
     max_exports_per_key: int = 4  # of one key, or of one address without keys
     body_timeout_s: float = 10.0  # for each 64 KiB of a body
+    drain_s: float = 0.0  # from SIGTERM until new requests are refused
     send_timeout_s: float = 10.0  # for each 64 KiB of an answer
     rate_limit: str | None = None  # requests of one key or address, such as 100/minute
     redis_url: str | None = None  # where rates and tickets are counted for several machines

@@ -23,6 +23,7 @@ REMOTE = "remote"  # the backend that is a fleet
 MAX_BATCH = 256  # windows of one request
 MAX_CHANNELS = 1024  # of a source
 MAX_RATE_HZ = 100_000  # of a source
+MAX_DRAIN_S = 600
 PROFILE_NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 
@@ -93,6 +94,13 @@ def _source_rate(env: Env, name: str) -> float:
 def _positive_float(env: Env, name: str) -> float:
     value: float = env.float(name)
     if not 0 < value < float("inf"):
+        raise ValueError
+    return value
+
+
+def _drain(env: Env, name: str) -> float:
+    value: float = env.float(name)
+    if not 0 <= value <= MAX_DRAIN_S:
         raise ValueError
     return value
 
@@ -345,6 +353,7 @@ VARIABLES = (
     ),
     Variable("EMG_LOG_FORMAT", "log_format", _one_of("auto", "json", "text"), "auto, json or text"),
     Variable("EMG_ENGINE_TIMEOUT", "engine_timeout_s", _positive_float, "seconds above 0"),
+    Variable("EMG_DRAIN", "drain_s", _drain, f"seconds from 0 to {MAX_DRAIN_S}"),
     Variable("EMG_BIND", "bind", _text, "host:port"),
     Variable("EMG_ALLOW_ANONYMOUS", "allow_anonymous", _flag, "1 or 0"),
     Variable("EMG_INSTANCE", "instance", _folder, "the path of a folder"),

@@ -225,6 +225,8 @@ class Runtime:
     def not_ready(self) -> list[str]:
         """Why this worker should get no traffic; empty when it should."""
         reasons = self.engine_trouble()
+        if self.worker_group.draining:
+            reasons.append("the server is about to stop")
         if self.own is not None and self.own.awaited is not None:
             reasons.append(f"the source is not there yet: {self.own.awaited}")
         # a source that a client brings is that client's affair, and no reason to send others elsewhere

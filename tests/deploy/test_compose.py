@@ -78,7 +78,13 @@ def test_a_server_has_settings_that_there_are(compose: dict[str, Any], server: s
     conf = (ROOT / "gunicorn.conf.py").read_text("utf-8")
     graceful = re.search(r"^graceful_timeout = (\d+)", conf, re.MULTILINE)
     assert graceful is not None
-    assert int(service["stop_grace_period"].removesuffix("s")) >= int(graceful[1]) + 5
+    drain = int(service["environment"]["EMG_DRAIN"])
+    assert int(service["stop_grace_period"].removesuffix("s")) >= drain + int(graceful[1]) + 5
+    caddy = (DEPLOY / "fleet" / "Caddyfile").read_text("utf-8")
+    keepalive, look = (re.search(rf"\b{name} (\d+)s", caddy) for name in ("keepalive", "health_interval"))
+    assert keepalive is not None
+    assert look is not None
+    assert drain > int(keepalive[1]) + int(look[1])
 
 
 def test_servers_believe_the_address_that_caddy_has_and_no_other(compose: dict[str, Any]) -> None:

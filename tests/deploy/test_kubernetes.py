@@ -106,12 +106,11 @@ def test_the_fleet_that_infers_is_asked_where_kserve_answers() -> None:
 
 
 def test_there_is_time_to_drain(base: list[Resource], server: Resource) -> None:
-    """The wait before SIGTERM is part of the grace period, and so is what our own graceful time-out allows."""
+    """The server goes on for EMG_DRAIN, until it is known not to be ready, and then has our graceful time-out."""
     conf = (ROOT / "gunicorn.conf.py").read_text("utf-8")
     graceful = re.search(r"^graceful_timeout = (\d+)", conf, re.MULTILINE)
     assert graceful is not None
-    command, seconds = server["lifecycle"]["preStop"]["exec"]["command"]
-    assert command == "sleep"
+    seconds = named(base, "ConfigMap")["data"]["EMG_DRAIN"]
     pod = named(base, "Deployment")["spec"]["template"]["spec"]
     assert pod["terminationGracePeriodSeconds"] >= int(seconds) + int(graceful[1]) + 5
     readiness = server["readinessProbe"]

@@ -61,6 +61,7 @@ _METRICS = _with_room(
         ("wish", 4),
         ("fleet", 2),
         ("fleet_trouble", 1),
+        ("draining", 1),
     ],
     SLOT_BYTES // 8 - 4096 - sum(size for _, size in _END),
     "_room_metrics",
@@ -74,8 +75,8 @@ class Slot(Structure):
     process's id and what it takes, 0 without one; `callers` rows of a mark and a count (stream_quota.py); `reloaded`
     says that another worker takes the place of this one; `choice` is in source_choice.py, `swap` and `swap_answer` in
     shared_swap.py, `replay_order` and `replay_state` in shared_replay.py, `wish` in shared_wishes.py; `jobs_left`
-    counts jobs that the worker has left to the others, `fleet` and `fleet_trouble` are in fleet_meter.py; the others
-    are what their names say (shared_metrics.py).
+    counts jobs that the worker has left to the others, `fleet` and `fleet_trouble` are in fleet_meter.py; `draining`
+    says that the server is about to stop; the others are what their names say (shared_metrics.py).
     """
 
     _fields_ = [(name, c_double * size) for name, size in (*_STREAMS, *_METRICS, *_END)]

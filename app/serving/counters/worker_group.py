@@ -35,6 +35,12 @@ def mark_reloaded(memory: mmap.mmap, slot: int, reloaded: bool = True) -> None:
     Slot.all_of(memory)[slot].doubles("reloaded")[0] = reloaded
 
 
+def mark_draining(memory: mmap.mmap) -> None:
+    """Have all workers know that the server is about to stop: they serve, and ask to be asked no more."""
+    for slot in Slot.all_of(memory):
+        slot.doubles("draining")[0] = True
+
+
 def new_run() -> str:
     """Return a name for one start of a server that nobody can guess."""
     return secrets.token_hex(8)
@@ -71,6 +77,11 @@ class WorkerGroup:
     def reloaded(self) -> bool:
         """Whether this worker, when it is stopped, has a successor that runs already."""
         return bool(self.own.doubles("reloaded")[0])
+
+    @property
+    def draining(self) -> bool:
+        """Whether the server is about to stop, and goes on until those in front of it know."""
+        return bool(self.own.doubles("draining")[0])
 
     @property
     def own(self) -> Slot:

@@ -33,6 +33,7 @@ def test_no_count_has_moved_since_0_3_0() -> None:
         "wish": 15690,
         "fleet": 15694,
         "fleet_trouble": 15696,
+        "draining": 15697,
         "callers": 16383,
         "reloaded": 20479,
     }
