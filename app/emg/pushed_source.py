@@ -23,6 +23,9 @@ LEAD = (
 )
 BURST_S = 30.0  # of signal that it may send at once: what it kept while its network was away
 QUEUE_S = 60.0  # of signal that may wait to be read; more is more than this process can work off
+MERGE_S = (
+    0.1  # of signal that waits is read as one chunk at most: what a chunk costs hangs little on its length
+)
 _NAP_S = 0.05  # a source that nobody feeds looks up so often
 
 
@@ -141,7 +144,8 @@ class PushSource:
             self._waiting += 1  # before the look: who does not see it has brought something before the look
             try:
                 while not self._closed:
-                    chunk = self.take()
+                    with self._lock:
+                        chunk = self._taken()
                     if chunk is not None or self.over:
                         return chunk
                     self._changed.wait(_NAP_S)
@@ -150,9 +154,11 @@ class PushSource:
         return None
 
     def take(self) -> Chunk | None:
-        """Return the next samples in order; None where there are none now."""
+        """Return the next samples in order, all that wait up to MERGE_S of signal; None where there are none now."""
         with self._lock:
-            return None if self._closed else self._taken()
+            chunk = None if self._closed else self._taken()
+            # more wait where whoever reads does not keep up, or the client sends what it had kept
+            return self._merged(chunk) if chunk is not None and self._ready else chunk
 
     @property
     def late(self) -> bool:
@@ -181,6 +187,28 @@ class PushSource:
         chunk = self._ready.popleft()
         self._ready_samples -= len(chunk.samples)
         return chunk
+
+    def _merged(self, chunk: Chunk) -> Chunk:
+        """Return it with those that wait behind it and continue it, as one chunk of at most MERGE_S."""
+        parts, count = [chunk], len(chunk.samples)
+        while self._ready:
+            following = self._ready[0]
+            count += len(following.samples)
+            if (
+                following.index != parts[-1].index + len(parts[-1].samples)
+                or count > MERGE_S * self.sampling_rate
+            ):
+                break
+            parts.append(self._ready.popleft())
+            self._ready_samples -= len(following.samples)
+        if len(parts) == 1:
+            return chunk
+        return Chunk(
+            index=chunk.index,
+            samples=np.concatenate([part.samples for part in parts]),
+            acquired_at=chunk.acquired_at,  # nothing is said to be younger than it is
+            aux=tuple(one for part in parts for one in part.aux),
+        )
 
     def _spend(self, samples: int) -> None:
         """Return a bucket that the declared rate fills, with some lead, and samples empty."""
@@ -235,7 +263,9 @@ class PushSource:
             self._hand_out(first, samples)
 
     def _hand_out(self, first: int, samples: Samples) -> None:
-        self._ready.append(Chunk(index=first, samples=samples, aux=tuple(self._aux)))
+        self._ready.append(
+            Chunk(index=first, samples=samples, acquired_at=self._heard_at, aux=tuple(self._aux))
+        )
         self._aux.clear()
         self._ready_samples += len(samples)
         self._next = first + len(samples)

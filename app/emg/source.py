@@ -40,6 +40,8 @@ class Chunk:
 
 def moved(chunk: Chunk, by: int) -> Chunk:
     """Return the chunk with its sample index, and the places of what came beside it, that many samples later."""
+    if by == 0:
+        return chunk
     aux = tuple(replace(one, at=one.at + by) for one in chunk.aux)
     return replace(chunk, index=chunk.index + by, aux=aux)
 

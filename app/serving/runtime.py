@@ -15,7 +15,6 @@ from app.inference.artefact import Artefact
 from app.inference.manifest import Manifest
 from app.serving.counters.export_quota import ExportQuota
 from app.serving.counters.shared_metrics import SharedMetrics
-from app.serving.counters.stream_quota import SharedQuota
 from app.serving.counters.stream_stats import StreamStats
 from app.serving.counters.worker_group import WorkerGroup
 from app.serving.engine.backends import BackendState
@@ -80,7 +79,6 @@ class Runtime:
         None  # of a process that another replaces: what to do when the engine hangs
     )
     worker_group: WorkerGroup = field(default_factory=WorkerGroup.alone)
-    everywhere: SharedQuota | None = None  # counts streams at other machines as well
     stats: StreamStats = field(init=False)
     exports: ExportQuota = field(init=False)
     metrics: SharedMetrics = field(init=False)
@@ -104,8 +102,7 @@ class Runtime:
     run: str = field(default_factory=lambda: format(time.time_ns() // 1_000_000, "x"))  # names this start
 
     def __post_init__(self) -> None:
-        self.stats = StreamStats(self.worker_group, self.everywhere)
-        self.metrics = SharedMetrics(self.worker_group)
+        self.stats, self.metrics = StreamStats(self.worker_group), SharedMetrics(self.worker_group)
         self.exports = ExportQuota(
             self.stats.callers, self.settings.max_exports, self.settings.max_exports_per_key
         )
@@ -286,7 +283,6 @@ class Runtime:
     def close(self) -> None:
         """Let the streams say their last word, stop acquiring and free the engine. Safe to call twice."""
         held = (
-            self.stats,
             self.engine,
             self.source_models,
             self.watchdog,

@@ -45,6 +45,37 @@ def test_chunks_in_order_are_read_as_they_came(clock: FakeClock) -> None:
     assert taken(source) == [(0, [0, 1, 2]), (3, [3, 4])]
 
 
+def test_what_waits_is_taken_as_one_chunk_no_longer_than_a_tenth_of_a_second(clock: FakeClock) -> None:
+    source = opened(clock)
+    for first in range(0, 16, 4):
+        source.push(first, counting(first, 4))
+        clock.advance(0.01)
+    source.push(20, counting(20, 4))  # nothing continues what comes before
+    clock.advance(HOLD_S)
+    took = [source.take(), source.take(), source.take()]
+    assert [None if one is None else (one.index, len(one.samples)) for one in took] == [
+        (0, 8),
+        (8, 8),
+        (20, 4),
+    ]
+    assert took[0] is not None
+    assert took[0].samples[:, 0].tolist() == list(range(8))
+    assert source.take() is None
+
+
+def test_samples_are_as_old_as_when_they_came_and_not_as_when_they_were_read(clock: FakeClock) -> None:
+    source = opened(clock)
+    came = clock()
+    source.push(0, counting(0, 4))
+    clock.advance(0.05)
+    source.push(4, counting(4, 4))
+    clock.advance(0.05)
+    chunk = source.take()
+    assert chunk is not None
+    assert len(chunk.samples) == 8
+    assert chunk.acquired_at == came  # of the oldest of them: none is said to be younger than it is
+
+
 def test_counting_may_begin_anywhere(clock: FakeClock) -> None:
     receipt = opened(clock).push(700, counting(700, 3))
     assert (receipt.accepted, receipt.lost_samples, receipt.next_sample) == (3, 0, 703)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from app.serving.streams.events import ENDED, ModelChange, Told, Trouble
 
 HISTORY = 64  # events that are kept: 2 s at 30 fps
-TURN = 50  # listeners served before the other work of this process gets its turn
+TURN = 100  # listeners served before the other work of this process gets its turn
 
 
 class GroupEvent(NamedTuple):

@@ -109,7 +109,10 @@ class Reader:
             if self._left or event.number < self._next:  # it may leave while others are served
                 return
             self._next = event.number + 1
-            if not self._had(event):  # from a worker that was ahead of this one
+            if self._position is not None and event.position == self._position + 1:  # nearly always
+                if listener(event, 0):
+                    self._position = event.position
+            elif not self._had(event):  # from a worker that was ahead of this one
                 give(event)
 
         with (
