@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,8 +14,11 @@ from app.cli.options import as_gestures, as_json, force, one_line_errors, say
 from app.errors import DataError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from app.emg.files.recordings import Recording
     from app.learning.own.making import Made
+    from app.learning.values.making import MadeValues
 
 
 @click.command("new")
@@ -27,6 +31,13 @@ if TYPE_CHECKING:
 @as_gestures
 @click.option("--rest", help="The gesture that is rest, where none is called so.")
 @click.option("--out", required=True, help="Name in instance/models, or a path.")
+@click.option(
+    "--values",
+    is_flag=False,
+    flag_value="trajectory",
+    help="Learn values in place of gestures: what was recorded beside the EMG under that name (a followed cursor's "
+    "trajectory where none is named, joint angles, forces).",
+)
 @click.option("--labels-as-they-are", is_flag=True, help="Do not move labels to where the activity changes.")
 @click.option("--even-if-worse", is_flag=True, help="Write it also where it is no better than guessing.")
 @force
@@ -37,6 +48,9 @@ def new_model(recordings: tuple[str, ...], out: str, force: bool, as_json: bool,
     from app.learning.own.making import new
 
     target = model_folder.target_of(out, force)
+    if options["values"] is not None:
+        _new_values(recordings, target, force, as_json, options)
+        return
     try:
         made = new(
             load_all(recordings),
@@ -51,6 +65,63 @@ def new_model(recordings: tuple[str, ...], out: str, force: bool, as_json: bool,
     except KeyboardInterrupt:
         raise DataError("cancelled; nothing was written") from None
     say(as_json, report(made), told(made))
+
+
+def _new_values(
+    recordings: tuple[str, ...], target: Path, force: bool, as_json: bool, options: dict[str, Any]
+) -> None:
+    from app.learning.values.making import new_values
+
+    if options["gestures"] or options["rest"] or options["labels_as_they_are"]:
+        raise DataError("--gestures, --rest and --labels-as-they-are are for gestures; --values learns none")
+    try:
+        made = new_values(
+            load_all(recordings),
+            target,
+            stream=options["values"],
+            mains=model_folder.mains(),
+            replacing=force,
+            even_if_worse=options["even_if_worse"],
+        )
+    except KeyboardInterrupt:
+        raise DataError("cancelled; nothing was written") from None
+    say(as_json, values_report(made), values_told(made))
+
+
+def values_report(made: MadeValues) -> dict[str, Any]:
+    """Return what `--json` says of a model of values."""
+    manifest = made.artefact.manifest
+    return {
+        "model": str(made.artefact.path),
+        "values": [asdict(value) for value in manifest.outputs.values],
+        "channels": manifest.channels,
+        "sampling_rate_hz": manifest.sampling_rate,
+        "window": manifest.length,
+        "context": manifest.context,
+        **manifest.metrics["values"],
+    }
+
+
+def values_told(made: MadeValues) -> str:
+    """Return the same for people."""
+    manifest = made.artefact.manifest
+    figures = manifest.metrics["values"]
+    linear, mean = (figures["beside"][who] for who in ("linear", "mean"))
+    each = (f"{name} {one['r2']:.2f}" for name, one in figures["of_each"].items())
+    lines = [
+        f"wrote {made.artefact.path}: R2 {figures['r2']:.2f}, mean error {figures['mae']:.1%} of the range on "
+        f"{figures['split']}; linear regression {linear['r2']:.2f} and {linear['mae']:.1%}, the mean {mean['mae']:.1%}",
+        f"  {manifest.channels} channels at {manifest.sampling_rate:g} Hz; R2 of each: {', '.join(each)}",
+        f"  the signal follows {figures['lag_s']:.2f} s late",
+        *(
+            f"  {said}: mean error {figures[key]['mae']:.1%}"
+            for key, said in (("between", "at levels between"), ("combined", "two or more at once"))
+            if key in figures
+        ),
+        *(f"  better: {line}" for line in figures["advice"]),
+        model_folder.how_to_serve(made.artefact),
+    ]
+    return "\n".join(lines)
 
 
 def load_all(names: tuple[str, ...]) -> list[Recording]:

@@ -186,11 +186,18 @@ class Manifest:
 
     def _check_graph(self) -> None:
         _require(self.layout in LAYOUTS, "input.layout", _any_of(LAYOUTS), self.layout)
-        if self.architecture != FOREIGN:
-            usual = (self.layout, self.outputs.kind) == (TIME_FIRST, LOGITS)
-            _require(
-                usual, "input.layout and outputs", f"left out unless architecture is {FOREIGN}", self.layout
-            )
+        if self.architecture == FOREIGN:
+            return
+        unusual = f"left out unless architecture is {FOREIGN}"
+        _require(self.layout == TIME_FIRST, "input.layout", unusual, self.layout)
+        _require(not self.outputs.name, "outputs.name", unusual, self.outputs.name)
+        kinds = (LOGITS, VALUES) if self.architecture == "covariance" else (LOGITS,)
+        _require(
+            self.outputs.kind in kinds,
+            f"outputs.kind of {self.architecture}",
+            _any_of(kinds),
+            self.outputs.kind,
+        )
 
     def _check_files(self) -> None:
         _require(len(self.files) <= MAX_FILES, "files", f"at most {MAX_FILES} files", len(self.files))

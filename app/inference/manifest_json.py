@@ -77,7 +77,7 @@ def _layout(manifest: Manifest) -> dict[str, Any]:
         "parent": None if parent is None else {"name": parent.name, "sha256": parent.sha256},
         "training": dict(manifest.training),
         "metrics": dict(manifest.metrics),
-        **({"outputs": _told(manifest.outputs)} if foreign else {}),
+        **({"outputs": _told(manifest.outputs)} if foreign or manifest.gives_values else {}),
         "files": dict(sorted(manifest.files.items())),
     }
 

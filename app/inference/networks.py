@@ -254,7 +254,7 @@ def build_for(manifest: Manifest) -> Classifier:
             "calibrated, exported or judged here"
         )
     if manifest.architecture == "covariance":
-        return CovarianceNet(constants(manifest), len(manifest.classes))
+        return CovarianceNet(constants(manifest), len(manifest.columns))
     return build(
         manifest.architecture,
         manifest.hyper_parameters,

@@ -143,7 +143,7 @@ def _check(session: Any, manifest: Manifest, path: Path) -> None:
         entry.name: (entry.type, entry.shape[1:]) for entry in session.get_inputs() + session.get_outputs()
     }
     expected = {"emg": ("tensor(float)", [manifest.reads, manifest.channels])}
-    expected["logits"] = ("tensor(float)", [len(manifest.classes)])
+    expected["logits"] = ("tensor(float)", [len(manifest.columns)])
     if "spikes" in _output_names(manifest):
         expected["spikes"] = ("tensor(float)", [])
     if border != expected:

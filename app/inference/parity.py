@@ -12,7 +12,7 @@ import numpy.typing as npt
 from app.errors import BackendUnavailableError
 from app.inference.artefact import Artefact
 from app.inference.backend import Backend, Batch, Logits
-from app.inference.foreign.golden import RawBackend, expect_agreement
+from app.inference.foreign.golden import RawBackend, expect_agreement, scale
 from app.inference.manifest import FOREIGN, Manifest
 from app.inference.prediction import Floats, softmax
 from app.inference.reference import reference_logits
@@ -55,6 +55,7 @@ class Parity:
     probability: float  # largest difference of one
     probability_allowed: float
     turned: int  # windows with another prediction, though the reference's led by more than that
+    values: bool = False  # `difference` is a share of a value's range; there are no probabilities
 
     @property
     def holds(self) -> bool:
@@ -79,6 +80,8 @@ def compare(backend: PreciseBackend, artefact: Artefact) -> Parity:
 
 def compare_logits(logits: Logits, expected: npt.NDArray[Any], precision: str, manifest: Manifest) -> Parity:
     """Return how logits compare with those of the reference, both (windows, classes)."""
+    if manifest.gives_values:
+        return _compare_values(logits, expected, precision, manifest)
     spiking = manifest.architecture == "spiking_tcn"
     allowed = (SPIKE_PROBABILITY_ALLOWED if spiking else PROBABILITY_ALLOWED)[precision]
     probabilities = softmax(expected.astype(np.float32))
@@ -90,6 +93,12 @@ def compare_logits(logits: Logits, expected: npt.NDArray[Any], precision: str, m
         probability_allowed=allowed,
         turned=int((turned & (_lead(probabilities) > allowed)).sum()),
     )
+
+
+def _compare_values(values: Logits, expected: npt.NDArray[Any], precision: str, manifest: Manifest) -> Parity:
+    """Return the same of values, whose differences are shares of their ranges."""
+    share = float((np.abs(values - expected) / scale(values, manifest)).max())
+    return Parity(share, ALLOWED[precision], 0.0, PROBABILITY_ALLOWED[precision], 0, values=True)
 
 
 def _lead(probabilities: Floats) -> Floats:
@@ -135,6 +144,8 @@ def _as_its_author(backend: B, artefact: Artefact) -> B:
 
 def figures(found: Parity, precision: str, windows: int) -> str:
     """Return in words by how much the answers to so many windows differ."""
+    if found.values:
+        return f"{found.difference:.2g} of a value's range, {precision} allows {found.allowed:g}"
     told = (
         f"{found.difference:.2g} of the largest logit, {precision} allows {found.allowed:g}; "
         f"{found.probability:.2g} of a probability, {precision} allows {found.probability_allowed:g}"

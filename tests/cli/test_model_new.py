@@ -12,9 +12,11 @@ from click.testing import Result
 from flask import Flask
 
 from app import cli
+from app.emg.recording.prompts.trajectory import Trajectory
 from app.inference import artefact
 from tests.learning import makers
 from tests.learning.own.makers import NAMES, own
+from tests.learning.values.makers import followed
 
 Run = Callable[..., Result]
 
@@ -197,3 +199,33 @@ def test_calibrate_refuses_another_kind_of_recording(run: Run, tmp_path: Path, c
 
     assert result.exit_code == 1
     assert "the model takes 5 channels at 500 Hz" in result.stderr
+
+
+def test_values_that_were_followed_become_a_model_of_values(run: Run, models: Path, tmp_path: Path) -> None:
+    path, _ = followed(tmp_path / "followed.npz", trajectory=Trajectory(("wrist", "hand"), 60.0))
+
+    said = run("new", "--recording", path, "--values", "--out", "wrist", "--json")
+
+    assert said.exit_code == 0, said.output
+    found = json.loads(said.stdout)
+    assert [one["name"] for one in found["values"]] == ["wrist", "hand"]
+    assert found["r2"] > found["beside"]["linear"]["r2"] > found["beside"]["mean"]["r2"]
+    assert artefact.find("wrist", models).manifest.gives_values
+    told = run("new", "--recording", path, "--values", "trajectory", "--out", "again")
+    assert f"R2 {found['r2']:.2f}" in told.stdout
+    assert "linear regression" in told.stdout
+    assert "EMG_MODEL=again make serve" in told.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (("--values", "goniometer"), "there is no goniometer beside the EMG, which has trajectory"),
+        (("--values", "trajectory", "--rest", "rest"), "--values learns none"),
+    ],
+)
+def test_values_that_cannot_be_learned_are_one_line(
+    run: Run, models: Path, tmp_path: Path, words: tuple[str, ...], reason: str
+) -> None:
+    path, _ = followed(tmp_path / "followed.npz", trajectory=Trajectory(("wrist",), 30.0))
+    failed(run("new", "--recording", path, "--out", "mine", *words), reason, models)

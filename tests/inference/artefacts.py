@@ -39,7 +39,7 @@ def make_manifest(
         "mean": np.linspace(-0.5, 0.5, channels, dtype=np.float32),
         "std": np.linspace(1.0, 2.0, channels, dtype=np.float32),
         "classes": tuple(classes),
-        "rest_class": classes[0],
+        "rest_class": next(iter(classes), ""),
         "steps": 4 if architecture == "spiking_tcn" else 1,
         "rest_rms": 0.5,
         "active_rms": 4.0,

@@ -218,6 +218,16 @@ def test_a_pipe_in_place_of_a_file_is_refused_without_waiting_for_a_writer(tmp_p
         ),
         ({"strength": {"rest": EFFORT}}, "strength must be of classes other than rest_class, got 'rest'"),
         ({"strength": {"a": {**EFFORT, "rest_rms": 9}}}, "must be 0 <= rest_rms < comfortable_rms"),
+        ({"outputs": {"kind": "values"}}, "outputs.values must be 1 to"),
+        (
+            {
+                "outputs": {"kind": "values", "values": [{"name": "a", "low": 0, "high": 1}]},
+                "classes": [],
+                "rest_class": "",
+            },
+            "outputs.kind of tcn must be one of logits, got 'values'",
+        ),
+        ({"outputs": {"kind": "probabilities"}}, "outputs.kind of tcn must be one of logits"),
         ({"input": []}, "input must be an object"),
         ({"input": {}}, r"input\.channels is missing"),
         ({"files": {}}, r"files does not name weights\.safetensors"),

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from app.errors import ArtefactError
 from app.inference.covariance.bands import Frames, frames
 from app.inference.covariance.parameters import CovarianceParameters, Doubles
 from app.inference.manifest import Manifest
@@ -76,6 +77,8 @@ def constants(manifest: Manifest) -> Constants:
         ArtefactError: a hyper-parameter is wrong, or does not fit the rate.
     """
     parameters = CovarianceParameters.read(manifest.hyper_parameters)
+    if parameters.centres and not manifest.gives_values:
+        raise ArtefactError("hyper_parameters.centres is for models whose outputs.kind is values")
     reads, directions = manifest.reads, parameters.projected or manifest.channels
     factor = 2 / directions
     return Constants(

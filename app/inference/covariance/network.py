@@ -43,7 +43,8 @@ class CovarianceNet(nn.Module):
         self.channels = held.channels
         parameters = held.parameters
         size = parameters.size(held.channels)
-        self.head = nn.Linear(size, parameters.placements * classes)
+        self.head = nn.Linear(parameters.head_size(held.channels), parameters.placements * classes)
+        self.centres = nn.Linear(size, parameters.centres, bias=False) if parameters.centres else None
         self.typical = nn.Linear(size, parameters.typical) if parameters.typical else None
         self.curve = nn.Linear(size, parameters.curved) if parameters.curved else None
         self.curvature = nn.Linear(parameters.curved, classes, bias=False) if parameters.curved else None
@@ -66,6 +67,9 @@ class CovarianceNet(nn.Module):
 
     def _logits(self, found: Tensor) -> Tensor:
         """Logits (batch, classes) of features; `head_logits` in PyTorch."""
+        if self.centres is not None:
+            squares = found.square().sum(1, keepdim=True) + self.centres.weight.square().sum(1)
+            found = (self.held.parameters.gamma * (2 * self.centres(found) - squares)).exp()
         logits: Tensor = self.head(found)
         placements = self.held.parameters.placements
         if placements > 1:
@@ -135,7 +139,7 @@ class CovarianceNet(nn.Module):
         products = 2 * (size - 1 + number - 1) * n**3 + 2 * number * size * n * n
         waves = len(cut.weight) * n * (cut.basis.size + self.waves.shape[1] * len(cut.rows))
         projection = reads * self.channels * (n + 3) if self.project is not None else 0
-        layers = (self.head, self.typical, self.curve, self.curvature)
+        layers = (self.head, self.centres, self.typical, self.curve, self.curvature)
         heads = sum(layer.weight.numel() for layer in layers if layer is not None)
         return OPERATIONS_PER_MAC * (
             covariances + products + waves + projection + heads + self.spread.numel()

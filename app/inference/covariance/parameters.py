@@ -15,7 +15,7 @@ Doubles = npt.NDArray[np.float64]
 Band = tuple[float, float]  # Hz, from and below
 
 # Far above what runs in real time on one core; they bound what a hand-edited manifest can make us allocate.
-MAX_DEGREE, MAX_BANDS, MAX_TYPICAL, MAX_PROJECTED, MAX_CURVED = 95, 16, 4096, 64, 8192
+MAX_DEGREE, MAX_BANDS, MAX_TYPICAL, MAX_PROJECTED, MAX_CURVED, MAX_CENTRES = 95, 16, 4096, 64, 8192, 4096
 MAX_PLACEMENTS = 2 * 64  # a ring of 64 electrodes, either way round
 MAX_MS = 1e5
 
@@ -42,6 +42,9 @@ class CovarianceParameters:
     )
     typical: int = 0  # rows of `typical.weight`: how far a window lies from what was taught; 0: not looked at
     curved: int = 0  # rows of `curve.weight`, whose squares `curvature.weight` adds to the logits; 0: none
+    # Of a model of values: rows of `centres.weight`, windows that were taught; its head reads how near each one is,
+    centres: int = 0  # exp(-gamma |features - centre|^2); 0: the head reads the features
+    gamma: float = 0.01
 
     def __post_init__(self) -> None:
         expect_real(self.ridge, "ridge", 1e-4, 1.0)
@@ -53,6 +56,11 @@ class CovarianceParameters:
         expect_whole(self.placements, "placements", 1, MAX_PLACEMENTS)
         expect_whole(self.typical, "typical", 0, MAX_TYPICAL)
         expect_whole(self.curved, "curved", 0, MAX_CURVED)
+        expect_whole(self.centres, "centres", 0, MAX_CENTRES)
+        expect_real(self.gamma, "gamma", 1e-9, 1e9)
+        if self.centres:
+            others = (self.typical, self.curved, self.placements - 1)
+            require(not any(others), "centres", "0 with typical, curved or placements", self.centres)
         require(len(self.bands_hz) <= MAX_BANDS, "bands_hz", f"at most {MAX_BANDS} bands", len(self.bands_hz))
         for low, high in self.bands_hz:
             require(0 <= low < high, "bands_hz", "pairs [from, below] in Hz", (low, high))
@@ -79,6 +87,10 @@ class CovarianceParameters:
         age = np.arange(reads)[::-1] / rate
         weights: Doubles = np.exp(-age / (self.tau_ms / 1e3))
         return np.asarray(weights / weights.sum())
+
+    def head_size(self, channels: int) -> int:
+        """Return how many numbers the head reads."""
+        return self.centres or self.size(channels)
 
     def size(self, channels: int) -> int:
         """Return how many features there are."""

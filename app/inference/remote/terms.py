@@ -8,7 +8,6 @@ from typing import Any
 
 from app.inference.foreign.border import window_shape
 from app.inference.manifest import CHANNELS_FIRST, FOREIGN, TIME_FIRST, Manifest, shown
-from app.inference.outputs import LOGITS
 from app.inference.remote.target import RemoteError
 
 OURS = "myostream"  # the platform of models that another server of this project serves
@@ -88,7 +87,8 @@ def _output(outputs: Sequence[Mapping[str, Any]], manifest: Manifest, ours: bool
     wanted = "logits"
     if manifest.architecture == FOREIGN:
         wanted = manifest.outputs.kind if ours else manifest.outputs.name
-    assert ours or manifest.architecture == FOREIGN or manifest.outputs.kind == LOGITS
+    elif ours and manifest.gives_values:
+        wanted = manifest.outputs.kind
     named = [one for one in outputs if one["name"] == wanted]
     if named:
         return named[0]

@@ -147,7 +147,7 @@ def border_of(manifest: Manifest) -> dict[str, tuple[int, ...]]:
     """Return the tensors that go in and out of a model's graph; -1 is the batch."""
     border: dict[str, tuple[int, ...]] = {
         "emg": (-1, manifest.reads, manifest.channels),
-        "logits": (-1, len(manifest.classes)),
+        "logits": (-1, len(manifest.columns)),
     }
     if manifest.architecture == "spiking_tcn":
         border["spikes"] = (-1,)

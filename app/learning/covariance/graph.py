@@ -69,18 +69,22 @@ class Nodes:
 
 
 def covariance_graph(manifest: Manifest, weights: Arrays) -> bytes:
-    """Return the fp32 graph: `emg` (batch, reads, channels) normalised, to `logits` (batch, classes).
+    """Return the fp32 graph: `emg` (batch, reads, channels) normalised, to `logits` (batch, classes or values).
 
     Raises:
         ArtefactError: a hyper-parameter is wrong, or does not fit the rate.
     """
     held, nodes = constants(manifest), Nodes()
+    columns = len(manifest.columns)
+    if held.parameters.centres:
+        _values(nodes, _raw(nodes, held, weights), held, weights)
+        return _model(nodes, manifest.name, [_emg(held)], [_floats(LOGITS, "batch", columns)])
     head = Head.of(held, weights)
     raw = _raw(nodes, held, weights)
     matrix, bias = nodes.hold(head.matrix), nodes.hold(head.bias)
     found = nodes.add("Gemm", raw, matrix, bias, name=_last_or_none(held.parameters))
     _answers(nodes, found, head.linear, held.parameters, head.squares)
-    return _model(nodes, manifest.name, [_emg(held)], [_floats(LOGITS, "batch", len(manifest.classes))])
+    return _model(nodes, manifest.name, [_emg(held)], [_floats(LOGITS, "batch", columns)])
 
 
 def stem_graph(manifest: Manifest, weights: Arrays) -> bytes:
@@ -251,6 +255,19 @@ def _log_powers(nodes: Nodes, held: Constants) -> str:
     power = nodes.add("MatMul", squares, nodes.hold(held.power_weights))
     raised = nodes.add("Add", power, nodes.hold(held.parameters.floor))
     return nodes.shaped(nodes.add("Log", raised), 0, 2 * held.channels)
+
+
+def _values(nodes: Nodes, raw: str, held: Constants, weights: Arrays) -> None:
+    """Put in what makes values of the raw vector, by how near the features are to each of the centres."""
+    gamma, centres = held.parameters.gamma, weights["centres.weight"].astype(np.float64)
+    found = nodes.add("MatMul", raw, nodes.hold(held.spread.T))
+    own = nodes.hold(-gamma * np.square(centres).sum(1))
+    along = nodes.add("Gemm", found, nodes.hold(2 * gamma * centres.T), own)
+    squares = nodes.add("Mul", found, found)
+    length = nodes.add("MatMul", squares, nodes.hold(np.full((centres.shape[1], 1), gamma)))
+    near = nodes.add("Exp", nodes.add("Sub", along, length))
+    head, bias = nodes.hold(weights["head.weight"].T), nodes.hold(weights["head.bias"])
+    nodes.add("Gemm", near, head, bias, name=LOGITS)
 
 
 def _answers(

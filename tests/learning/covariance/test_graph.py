@@ -11,12 +11,17 @@ import onnx
 import onnxruntime
 import pytest
 
-from app.inference.artefact import Artefact
+from app.errors import ArtefactError, BackendUnavailableError
+from app.inference.artefact import Artefact, save, weights_bytes
+from app.inference.covariance.features import features
+from app.inference.covariance.parameters import CovarianceParameters
 from app.inference.onnx_backend import OnnxBackend
-from app.inference.parity import ALLOWED, compare, fixed_windows
+from app.inference.outputs import VALUES, Outputs
+from app.inference.parity import ALLOWED, checked, compare, fixed_windows
 from app.inference.prediction import softmax
 from app.inference.reference import reference_logits
 from app.inference.torch_backend import TorchBackend
+from app.inference.values import NamedValue
 from app.learning.covariance.graph import covariance_graph, stem_graph
 from tests.inference.artefacts import make_artefact, make_manifest
 from tests.inference.covariance.signals import ILL, ill_conditioned
@@ -78,6 +83,71 @@ def test_both_give_what_the_reference_gives(tmp_path: Path, shape: dict[str, Any
         found = compare(backend, artefact)
         assert found.holds
         assert found.difference < 2e-5
+
+
+def values_model(folder: Path, channels: int = 8, centres: int = 40, seed: int = 3) -> Artefact:
+    """A model of two values by how near a window is to centres, which are features of windows as they come."""
+    values = tuple(NamedValue(name=name, low=-1.0, high=1.0) for name in ("wrist", "hand"))
+    manifest = make_manifest(
+        channels=channels,
+        length=40,
+        architecture="covariance",
+        classes=(),
+        context=120,
+        outputs=Outputs(VALUES, "", values),
+        hyper_parameters={"floor": 0.1, "tau_ms": 200.0, "centres": centres, "gamma": 0.01},
+    )
+    chance = np.random.default_rng(seed)
+    parameters = CovarianceParameters.read(manifest.hyper_parameters)
+    noise = (
+        chance.normal(size=(centres, manifest.reads, channels)) * np.geomspace(0.1, 3, centres)[:, None, None]
+    )
+    arrays = {
+        "centres.weight": features(noise, parameters, length=40, rate=manifest.sampling_rate),
+        "head.weight": chance.normal(0, 0.3, (2, centres)),
+        "head.bias": np.array([0.1, -0.2]),
+    }
+    weights = {name: np.ascontiguousarray(value, np.float32) for name, value in arrays.items()}
+    files = {"weights.safetensors": weights_bytes(weights), "model.onnx": covariance_graph(manifest, weights)}
+    return save(folder / "values", manifest, files)
+
+
+@pytest.mark.parametrize("channels", [1, 8, 16])
+def test_values_by_nearness_are_those_of_the_reference(tmp_path: Path, channels: int) -> None:
+    artefact = values_model(tmp_path, channels)
+
+    expected = reference_logits(artefact, fixed_windows(artefact.manifest))
+    assert np.ptp(expected, axis=0).min() > 0.1
+    for backend in (OnnxBackend.open(artefact), TorchBackend.open(artefact, device="cpu")):
+        found = compare(backend, artefact)
+        assert found.holds
+        assert found.difference < 2e-5
+
+
+def test_centres_are_for_values_and_go_with_nothing_else(tmp_path: Path) -> None:
+    with pytest.raises(ArtefactError, match="centres is for models whose outputs"):
+        model(tmp_path, centres=4, typical=0)
+    with pytest.raises(ArtefactError, match="centres must be 0 with typical, curved or placements"):
+        CovarianceParameters(centres=4, typical=1)
+
+
+def test_a_graph_whose_values_differ_is_told_from_the_reference(tmp_path: Path) -> None:
+    artefact, other = values_model(tmp_path / "a"), values_model(tmp_path / "b", seed=4)
+    backend = OnnxBackend.open(other)
+    assert not compare(backend, artefact).holds
+    with pytest.raises(BackendUnavailableError, match="its answers differ from the reference"):
+        checked(backend, artefact)
+
+
+@pytest.mark.parametrize("kind", ILL)
+def test_values_of_ill_conditioned_windows_are_told_alike(tmp_path: Path, kind: str) -> None:
+    artefact = values_model(tmp_path)
+    windows = ill_conditioned(kind, artefact.manifest.reads, artefact.manifest.channels)
+    expected = reference_logits(artefact, windows)
+
+    assert np.isfinite(expected).all()
+    for backend in (OnnxBackend.open(artefact), TorchBackend.open(artefact, device="cpu")):
+        assert np.abs(backend.infer(windows).logits - expected).max() <= 2 * ALLOWED["fp32"]
 
 
 @pytest.mark.parametrize("kind", ILL)
