@@ -1,0 +1,40 @@
+"""Nodes of each kind of bus, for tests that hold for all of them."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+
+from app.serving.bus.local_bus import LocalBus
+from app.serving.counters.slot import SLOT_BYTES
+from app.serving.counters.worker_group import WorkerGroup, new_run
+
+SLOTS = 4
+
+
+@dataclass
+class LocalNodes:
+    """Workers of one machine, which here are all in this process."""
+
+    keep_s: float = 30.0
+    run: str = field(default_factory=new_run)
+    made: int = 0
+    stack: ExitStack = field(default_factory=ExitStack)
+
+    def node(self) -> LocalBus:
+        """Return the bus of one more worker, started."""
+        group = WorkerGroup(self.run, mmap.mmap(-1, SLOTS * SLOT_BYTES), self.made, workers=2)
+        bus = LocalBus(self.run, self.made, SLOTS, group.try_lock, self.keep_s)
+        self.made += 1
+        bus.start()
+        self.stack.callback(bus.close)
+        return bus
+
+
+@contextmanager
+def local_nodes(keep_s: float = 30.0) -> Iterator[LocalNodes]:
+    nodes = LocalNodes(keep_s)
+    with nodes.stack:
+        yield nodes
