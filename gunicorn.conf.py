@@ -36,6 +36,7 @@ control_socket_disable = True  # one path for every instance of this user: two w
 def on_starting(server):
     """In the master, before it binds: every wrong setting ends the start here, in one line."""
     from app.errors import ConfigError
+    from app.serving.counters.shared_declarations import memory_for_declarations
     from app.serving.counters.worker_group import board_for, new_run
     from app.serving.jobs.store import fail_jobs
 
@@ -48,6 +49,7 @@ def on_starting(server):
     let_the_end_go_first(server)
     server.board, server.run = board_for(server.cfg.workers), new_run()
     drain_first(server)
+    server.declared = memory_for_declarations()
     server.fail_jobs = lambda: fail_jobs(instance, server.run)
 
 
@@ -140,7 +142,7 @@ def take_settings(server):
     if settings.tls_cert is not None:
         use_tls(server.cfg, settings)
     trust(server.cfg, settings.trusted_proxies)
-    expect_alone(settings, server.cfg.workers)
+    expect_alone(server.cfg.workers)
     if settings.allow_anonymous and not settings.asks_for_keys:
         server.log.warning(
             "EMG_ALLOW_ANONYMOUS=1: ANYONE who reaches %s may use this server, WITHOUT A KEY",
@@ -302,7 +304,7 @@ def post_fork(server, worker):
 
     native_subprocess()
     os.umask(0o077)  # what a worker writes is of people, and for this user alone
-    worker_group = WorkerGroup(server.run, server.board, worker.slot, server.num_workers)
+    worker_group = WorkerGroup(server.run, server.board, worker.slot, server.num_workers, server.declared)
     try:
         settings = Settings.from_env()
         logs.configure(settings.log_level, settings.log_format)

@@ -58,7 +58,7 @@ def create_app(runtime: Runtime | None = None, settings: Settings | None = None)
     app.config["SETTINGS"] = settings
     app.extensions["runtime"] = _holder(given, settings)
     app.extensions["metrics"] = given.metrics if given else SharedMetrics(WorkerGroup.alone())
-    api.register(app, TITLE, given.expected if given else None)
+    api.register(app, TITLE, given)
     cli.register(app)
     return app
 

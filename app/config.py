@@ -289,14 +289,8 @@ def refuse_open_door(bind: str, allow_anonymous: bool) -> None:
         )
 
 
-def expect_alone(settings: Settings, workers: int) -> None:
-    """Raise ConfigError where the source cannot be shared by several workers."""
-    if workers > 1 and settings.emg_mode is EmgMode.PUSH:
-        raise ConfigError(
-            f"WEB_CONCURRENCY={workers} with EMG_MODE=push: a pushed source lives in one worker, and the next request "
-            "may reach another. Use WEB_CONCURRENCY=1, and one server for each core behind a proxy "
-            "that chooses by the source's name"
-        )
+def expect_alone(workers: int) -> None:
+    """Raise ConfigError where sources cannot be shared by several workers."""
     if workers > 1 and not sys.platform.startswith("linux"):
         raise ConfigError(f"WEB_CONCURRENCY={workers}: workers share a source on Linux only; use 1 here")
 

@@ -57,6 +57,19 @@ class NodeGoneError(NotReadyError):
     """Another worker that has the source is gone, or has not answered in time."""
 
 
+class SourceElsewhereError(NotReadyError):
+    """Another worker has the source. `alive` says whether that still lives: else nobody reads it just now."""
+
+    def __init__(self, source: str, node: str, alive: bool = True) -> None:
+        what = (
+            "is another worker's, which is to be asked"
+            if alive
+            else "has lost its worker, and goes on at another with the next samples that are pushed"
+        )
+        super().__init__(f"the source {source} {what}; try again")
+        self.source, self.node, self.alive = source, node, alive
+
+
 class FencedError(MyostreamError):
     """A source that this worker has read is another's by now, so that nothing may be said of it here any more."""
 

@@ -211,10 +211,12 @@ def test_a_proxy_lets_others_in_so_it_needs_keys_or_an_explicit_yes() -> None:
     Settings(trusted_proxies=("127.0.0.1",), api_keys_file=Path("keys"))
 
 
-def test_a_pushed_source_lives_in_one_worker() -> None:
-    expect_alone(Settings(), workers=2)
-    with pytest.raises(ConfigError, match="WEB_CONCURRENCY=2 with EMG_MODE=push"):
-        expect_alone(Settings(emg_mode=EmgMode.PUSH), workers=2)
+def test_several_workers_share_sources_on_linux_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    expect_alone(workers=2)
+    monkeypatch.setattr("app.config.sys.platform", "darwin")
+    expect_alone(workers=1)
+    with pytest.raises(ConfigError, match=r"WEB_CONCURRENCY=2: .* on Linux only"):
+        expect_alone(workers=2)
 
 
 def test_a_misspelt_setting_stops_the_start(

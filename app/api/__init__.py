@@ -12,15 +12,15 @@ from app.config import Settings
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-    from app.inference.manifest import Manifest
+    from app.serving.runtime import Runtime
 
 
-def register(app: Flask, title: str, manifest: Manifest | None = None) -> None:
+def register(app: Flask, title: str, runtime: Runtime | None = None) -> None:
     """Put every blueprint, the error answers and the description of the API into the application.
 
-    `manifest` is the model's, for the examples; None: it is not open yet.
+    `runtime` is the one that is open already; None: there is none yet.
     """
-    from app.api import description, errors, examples, headers, request_metrics, tracing
+    from app.api import description, errors, examples, headers, relay, request_metrics, tracing
     from app.api.access import access
     from app.api.access.proxies import TrustedProxies
     from app.api.access.tickets import open_tickets
@@ -67,7 +67,10 @@ def register(app: Flask, title: str, manifest: Manifest | None = None) -> None:
     door = access.register(app, settings, open_tickets(settings.redis_url))
     fast_windows.register(app)
     headers.register(app, settings.cors_origins)
-    plugins = [description.Guarded(app, settings), examples.Examples(settings, manifest)]
+    plugins = [
+        description.Guarded(app, settings),
+        examples.Examples(settings, runtime.expected if runtime else None),
+    ]
     api = errors.Api(app, spec_kwargs={"extra_plugins": plugins})
     description.describe(api, settings)
     routes = (health, inference, streaming, benchmark, emg, devices, recordings, imports, models, profiles)
@@ -76,6 +79,7 @@ def register(app: Flask, title: str, manifest: Manifest | None = None) -> None:
     errors.register(app)
     oip.register(app)
     live.register(app)
+    relay.register(app, runtime)
     around: WSGIApplication = fast_windows.FastPath(
         app.wsgi_app, app.extensions["runtime"], settings, door, app.extensions["metrics"]
     )

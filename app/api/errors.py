@@ -146,7 +146,7 @@ def _invalid(error: HTTPException | MyostreamError) -> dict[str, Any]:
 
 def register(app: Flask) -> None:
     """Give our own exceptions their status, and that of the system which is nobody's fault."""
-    app.register_error_handler(MyostreamError, _answer)
+    app.register_error_handler(MyostreamError, answer_of)
     app.register_error_handler(OSError, _without_descriptor)
 
 
@@ -165,7 +165,8 @@ def _status(error: MyostreamError) -> HTTPStatus | None:
     return next((status for kind, status in _STATUS if isinstance(error, kind)), None)
 
 
-def _answer(error: MyostreamError) -> Response:
+def answer_of(error: MyostreamError) -> Response:
+    """Return the answer that says what went wrong."""
     status = _status(error)
     if status is None:
         log.error("a request failed: %s", error)

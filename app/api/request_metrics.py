@@ -12,6 +12,7 @@ from flask import Flask, Response, request
 from app.serving.counters.shared_metrics import SharedMetrics
 
 _BEGAN = "myostream.began"
+RELAYED = "myostream.relayed"  # of a request that another worker has carried here, and counts
 UNMATCHED = "(none)"  # a path that is no route: a client may think out any number of them
 
 
@@ -24,6 +25,8 @@ def register(app: Flask, metrics: SharedMetrics) -> None:
 
     @app.after_request
     def count(answer: Response) -> Response:
+        if RELAYED in request.environ:
+            return answer
         route = UNMATCHED if request.url_rule is None else request.url_rule.rule
         metrics.request(request.method, route, answer.status_code, took_s(time.perf_counter()))
         return answer

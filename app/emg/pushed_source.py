@@ -87,6 +87,7 @@ class PushSource:
         self._closed = False
         self._lock = threading.Lock()
         self._changed, self._waiting = threading.Condition(), 0  # for those who wait in `read`
+        self.restarts = False  # whether the first chunk says so: it goes on from another process
         self.told: Callable[[], None] = lambda: None  # called after each push, and when it is closed
 
     def push(self, first_sample: int, samples: Samples, aux: Sequence[AuxSamples] = ()) -> Receipt:
@@ -263,9 +264,9 @@ class PushSource:
             self._hand_out(first, samples)
 
     def _hand_out(self, first: int, samples: Samples) -> None:
-        self._ready.append(
-            Chunk(index=first, samples=samples, acquired_at=self._heard_at, aux=tuple(self._aux))
-        )
+        restart, self.restarts = self.restarts, False
+        aux, at = tuple(self._aux), self._heard_at
+        self._ready.append(Chunk(index=first, samples=samples, acquired_at=at, aux=aux, restart=restart))
         self._aux.clear()
         self._ready_samples += len(samples)
         self._next = first + len(samples)

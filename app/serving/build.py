@@ -10,6 +10,7 @@ from app.emg.signal.scipy_signal import scipy_signal
 from app.inference import artefact
 from app.inference.description import person_of
 from app.inference.manifest import Manifest
+from app.serving.bus.opening import make_bus
 from app.serving.counters.worker_group import WorkerGroup
 from app.serving.engine.opening import expected_artefact, make_engine, no_engine
 from app.serving.profiles.chosen import with_profile
@@ -56,6 +57,7 @@ def make_runtime(
         stopping=stopping,
         end=end,
         worker_group=worker_group,
+        bus=make_bus(own.settings, worker_group),
     )
 
 

@@ -22,7 +22,7 @@ def complaint(workers: int, addresses: Iterable[str] = ()) -> str | None:
         settings.expect_keys()
         settings.expect_certificate()
         settings.expect_instance()
-        expect_alone(settings, workers)
+        expect_alone(workers)
         make_runtime(settings, encode=lambda _: b"", ask=False).close()
     except MyostreamError as error:
         return str(error)

@@ -13,6 +13,7 @@ from app.emg.description import describe_source
 from app.errors import NotReadyError
 from app.inference.artefact import Artefact
 from app.inference.manifest import Manifest
+from app.serving.bus.bus import Bus
 from app.serving.counters.export_quota import ExportQuota
 from app.serving.counters.shared_metrics import SharedMetrics
 from app.serving.counters.stream_stats import StreamStats
@@ -29,7 +30,8 @@ from app.serving.outputs.raw_lsl import RawLsl
 from app.serving.outputs.sender import OutputState
 from app.serving.outputs.service import Outputs, make_outputs, make_raw_lsl
 from app.serving.pipelines.model_use import ModelUse
-from app.serving.pipelines.pipeline import PipelineServices
+from app.serving.pipelines.owned_sources import OwnedSources
+from app.serving.pipelines.pipeline import PipelineServices, SourcePipeline
 from app.serving.pipelines.source_models import SourceModels
 from app.serving.pipelines.source_pipelines import DECLARE, SourcePipelines
 from app.serving.pipelines.stream_opener import StreamOpener
@@ -38,6 +40,7 @@ from app.serving.process.work_loop import WorkLoop
 from app.serving.recordings.service import RecordingService
 from app.serving.sources.acquired import acquired
 from app.serving.sources.acquisition import Acquisition
+from app.serving.sources.declared import Declared
 from app.serving.sources.fitting import fitting, no_model
 from app.serving.sources.opening import Opened
 from app.serving.sources.own_source import OwnSource
@@ -79,6 +82,10 @@ class Runtime:
         None  # of a process that another replaces: what to do when the engine hangs
     )
     worker_group: WorkerGroup = field(default_factory=WorkerGroup.alone)
+    bus: Bus | None = None  # between the workers that clients push to; None: there is but this one
+    owned: OwnedSources | None = field(
+        init=False, default=None
+    )  # with a bus, the sources that are this worker's
     stats: StreamStats = field(init=False)
     exports: ExportQuota = field(init=False)
     metrics: SharedMetrics = field(init=False)
@@ -130,6 +137,8 @@ class Runtime:
             meter=self.metrics.model,
             loop=self.loop,
         )
+        if self.bus is not None:
+            self.owned = OwnedSources(self.bus, self.source_models.pushed, self.pipelines)
         self.trainings = Trainings(
             lambda: self.settings, self.models.shelf, self.pipelines, self.source_models, self.worker_group
         )
@@ -206,6 +215,15 @@ class Runtime:
         """Of the machine, over the last second."""
         return self.hub_monitor.cpu
 
+    def declare(self, declared: Declared) -> tuple[SourcePipeline, bool]:
+        """Return the pipeline of a source that a client brings, and whether it is new.
+
+        Raises:
+            SourceElsewhereError: another worker has it.
+            MyostreamError: as `PushedSources.declare`.
+        """
+        return (self.owned or self.source_models.pushed).declare(declared)
+
     def backends(self) -> dict[str, BackendState]:
         """Every backend there is, chosen by the operator or not; a fleet only where one is."""
         left_out = BackendState(
@@ -270,6 +288,8 @@ class Runtime:
         self.recorder.open()
         self.hub_monitor.announce()
         self.source_models.swaps.start()
+        if self.bus is not None:
+            self.bus.start()
         for pipeline in self.pipelines:
             self.source_models.swaps.restore(pipeline)
             pipeline.start()
@@ -300,8 +320,9 @@ class Runtime:
             for output in (self.outputs, self.raw_lsl):
                 if output is not None:
                     parts.callback(output.close)
-            if self.own is not None:
-                parts.callback(self.own.close)
+            for owner in (self.own, self.owned):
+                if owner is not None:
+                    parts.callback(owner.close)
 
     def _adopt(self, settings: Settings, opened: Opened) -> None:
         """Read another source, or the first that has answered."""
@@ -336,6 +357,8 @@ class Runtime:
             pipeline.named.tidy()
         if self.own is not None:
             self.own.tick()
+        if self.owned is not None:
+            self.owned.tick()
 
     def _note_fleet(self) -> None:
         """Have the other workers' metrics know for how many models a fleet is in trouble here."""

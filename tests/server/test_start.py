@@ -23,10 +23,6 @@ MISTAKES = {
         ["EMG_TRUSTED_PROXIES=127.0.0.1", "keys new"],
     ),
     "no worker": ({"WEB_CONCURRENCY": "0"}, ["WEB_CONCURRENCY", "0", "above 0"]),
-    "two workers and pushed sources": (
-        {"WEB_CONCURRENCY": "2", "EMG_MODE": "push"},
-        ["WEB_CONCURRENCY=2", "EMG_MODE=push", "proxy"],
-    ),
     "a body larger than all": (
         {"EMG_MAX_BODY": "2000000", "EMG_BODY_BUDGET": "1"},
         ["EMG_MAX_BODY=2000000", "EMG_BODY_BUDGET=1"],
@@ -75,11 +71,6 @@ def expect_one_line(code: int, output: str, words: list[str]) -> None:
 def test_a_mistake_stops_gunicorn_with_one_line(name: str) -> None:
     settings, words = MISTAKES[name]
     expect_one_line(*start(["gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"], settings), words)
-
-
-def test_workers_by_option_are_held_to_the_same() -> None:
-    code, output = start(["gunicorn", "-c", "gunicorn.conf.py", "-w", "2", "wsgi:app"], {"EMG_MODE": "push"})
-    expect_one_line(code, output, ["WEB_CONCURRENCY=2", "EMG_MODE=push"])
 
 
 @pytest.mark.parametrize("name", ["unknown mode", "no recording", "open door", "window no number"])

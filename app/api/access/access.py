@@ -209,6 +209,11 @@ def address_of(environ: WSGIEnvironment) -> str:
     return text if found is None else str(found)
 
 
+def relayed_as(caller: Caller) -> WSGIEnvironment:
+    """Return what goes into the environment of a request that another worker has let in: it is not asked again."""
+    return {_CALLER: caller}
+
+
 def register(app: Flask, settings: Settings, tickets: Tickets) -> Access:
     """Have every request that reaches Flask let in before it is looked at."""
     access = Access(settings, tickets)

@@ -16,6 +16,7 @@ import orjson
 from app.api.codec.live_samples import MAX_SAMPLE
 from app.api.codec.raw_samples import DTYPES, read_raw
 from app.emg.pushed_source import PushSource
+from app.serving.pipelines.remote_source import RemoteSource
 from app.serving.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -36,13 +37,19 @@ def receipt(name: str, body: bytes, environ: WSGIEnvironment, runtime: Runtime) 
     Raises:
         MyostreamError: what the view would say.
     """
-    pipeline = runtime.pipelines.find(name)
     asked = _asked(environ["QUERY_STRING"])
-    if pipeline is None or not isinstance(pipeline.source, PushSource) or asked is None:
+    source = None if asked is None else _source(name, runtime)
+    if asked is None or source is None:
         return None
     first, dtype, scale = asked
-    taken = pipeline.source.push(first, read_raw(body, pipeline.source.channels, dtype, scale))
-    return orjson.dumps(taken)
+    return orjson.dumps(source.push(first, read_raw(body, source.channels, dtype, scale)))
+
+
+def _source(name: str, runtime: Runtime) -> PushSource | RemoteSource | None:
+    pipeline = runtime.pipelines.find(name)
+    if pipeline is None:
+        return None if runtime.owned is None else runtime.owned.remote(name)
+    return pipeline.source if isinstance(pipeline.source, PushSource) else None
 
 
 def _asked(query: str) -> tuple[int, str, float] | None:

@@ -41,6 +41,7 @@ from app.emg.pushed_source import PushSource, Receipt
 from app.emg.source import aux_streams, channel_names
 from app.errors import BusyError, NotReadyError, TooFastError
 from app.serving.pipelines.pipeline import SourcePipeline
+from app.serving.pipelines.remote_source import RemoteSource
 from app.serving.sources.replays import replay_of
 
 bp = needs(CONTROL)(
@@ -94,7 +95,7 @@ def declare(name: str) -> tuple[dict[str, Any], int]:
     expect_name(name)
     job: DeclareJob = load_json(_declare)
     with named_in_body():
-        pipeline, new = current_runtime().source_models.pushed.declare(job.named(name))
+        pipeline, new = current_runtime().declare(job.named(name))
     return described(pipeline), HTTPStatus.CREATED if new else HTTPStatus.OK
 
 
@@ -128,10 +129,12 @@ def use_model_before(name: str) -> dict[str, Any]:
 @fails(bp, 404, 409)
 def end(name: str) -> None:
     """End a pushed source; its streams get their last event."""
-    pipelines = current_runtime().pipelines
-    pipeline = pipelines.named(name)
+    runtime = current_runtime()
+    if runtime.owned is not None and runtime.owned.forget(name):
+        return
+    pipeline = runtime.pipelines.named(name)
     _pushed(pipeline)
-    pipelines.remove(pipeline)
+    runtime.pipelines.remove(pipeline)
 
 
 @bp.post("/sources/<name>/samples", parameters=named(SOURCE_NAME.pattern))
@@ -148,7 +151,7 @@ def push(name: str) -> dict[str, int]:
     With `application/x-myostream-samples` the body is one long upload of the live socket's messages, each with its
     length before it as four bytes, little-endian: it may be chunked and last for hours, and is taken in as it comes.
     """
-    source = _pushed(current_runtime().pipelines.named(name))
+    source = _pushable(name)
     if request.mimetype == SAMPLES:
         return _uploaded(name, source)
     job = _pushed_samples(source.channels)
@@ -231,7 +234,17 @@ def _pushed(pipeline: SourcePipeline) -> PushSource:
     return pipeline.source
 
 
-def _uploaded(name: str, source: PushSource) -> dict[str, int]:
+def _pushable(name: str) -> PushSource | RemoteSource:
+    """Return a source that can be pushed to, whichever worker has it."""
+    runtime = current_runtime()
+    if runtime.owned is not None and runtime.pipelines.find(name) is None:
+        remote = runtime.owned.remote(name)
+        if remote is not None:
+            return remote
+    return _pushed(runtime.pipelines.named(name))
+
+
+def _uploaded(name: str, source: PushSource | RemoteSource) -> dict[str, int]:
     """Take one record after the other; what was taken stays taken, whatever becomes of the rest."""
     expect_plain()
     runtime, taken = current_runtime(), {"accepted": 0, "duplicates": 0, "lost_samples": 0}
@@ -242,7 +255,7 @@ def _uploaded(name: str, source: PushSource) -> dict[str, int]:
         forget()  # the bytes of those before are held by nobody
         if (reason := runtime.streams.leaving()) is not None:
             raise NotReadyError(f"{reason}; go on at sample {source.next_sample}")
-        if _pushed(runtime.pipelines.named(name)) is not source:
+        if isinstance(source, PushSource) and _pushed(runtime.pipelines.named(name)) is not source:
             raise BusyError(f"the source {name} has been declared anew meanwhile")
         pushed = read_pushed(record, source.channels, source.aux_streams, scale)
         receipt = _slowed(source, pushed)
@@ -253,7 +266,7 @@ def _uploaded(name: str, source: PushSource) -> dict[str, int]:
     return {**taken, "next_sample": source.next_sample}
 
 
-def _slowed(source: PushSource, pushed: Pushed) -> Receipt:
+def _slowed(source: PushSource | RemoteSource, pushed: Pushed) -> Receipt:
     """Push it when the source takes it: a sender that is too fast waits, as its connection then does."""
     slowing = Slowing()
     while True:

@@ -136,7 +136,7 @@ def _pushing(runtime: Runtime, name: str, caller: Caller, job: LiveJob, writer: 
         pipeline = runtime.pipelines.named(name)
     else:
         with named_in_body():
-            pipeline, _ = runtime.source_models.pushed.declare(job.declare.named(name))
+            pipeline, _ = runtime.declare(job.declare.named(name))
     return Pushing(runtime, pipeline, job, writer, caller.name)
 
 

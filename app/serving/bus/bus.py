@@ -39,7 +39,7 @@ class Lease(Protocol):
 
     @property
     def lost(self) -> bool:
-        """Whether another has the source by now, or may have it: nothing is published any more."""
+        """Whether another has the source by now: nothing is published any more."""
 
     def declare(self, declaration: bytes) -> None:
         """Say anew what the source is, such as which model reads it."""
@@ -72,8 +72,21 @@ class Bus(Protocol):
     def node(self) -> str:
         """Return the name of this worker; no other has it, before or after."""
 
+    @property
+    def run(self) -> str:
+        """Return what names this start of all nodes together; known once it is started."""
+
+    def nodes(self) -> list[str]:
+        """Return all nodes that live, this one included, as far as is known here."""
+
+    def start(self) -> None:
+        """Join; called once, before all else."""
+
     def owner(self, source: str) -> Ownership | None:
         """Return who has a source, as far as this node has heard; None where nobody has. Cheap, and never waits."""
+
+    def look(self, source: str) -> Ownership | None:
+        """Return the same, but where this node has heard of nobody, ask first: it may be new. It may wait a little."""
 
     def sources(self) -> dict[str, Ownership]:
         """Return all sources of all nodes by name, the oldest first, those of this node and of dead ones included."""
@@ -104,7 +117,7 @@ class Bus(Protocol):
         `sequence` grows within the topic.
 
         Raises:
-            FencedError: the lease is lost.
+            FencedError: the lease is lost. While the bus cannot be reached, what is published is lost without a word.
         """
 
     def subscribe(

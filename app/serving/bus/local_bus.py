@@ -23,10 +23,11 @@ from app.serving.bus.link import encoded
 from app.serving.bus.local_peers import LocalPeers
 from app.serving.bus.local_server import LocalServer, owner_message
 from app.serving.bus.owners import OwnerTable, Watching
+from app.serving.counters.shared_declarations import SharedDeclarations, memory_for_declarations
+from app.serving.counters.worker_group import WorkerGroup
 
+HEARD_S, LOOK_S = 0.5, 0.005  # for a claim to be heard of, and between two looks
 FAREWELL_S = 0.05  # at the end, for what was told last to be written
-
-TryLock = Callable[[str], "socket.socket | None"]
 
 
 @dataclass(eq=False)
@@ -52,20 +53,25 @@ class LocalLease:
 class LocalBus:
     """One worker's part. Fits `Bus`."""
 
-    def __init__(self, run: str, slot: int, slots: int, try_lock: TryLock, keep_s: float) -> None:
-        """`run` names the server, `slot` this worker among `slots`; `try_lock` binds an address for what it is given.
-
-        What a dead worker had declared is kept for `keep_s`.
-        """
-        self.node = f"{slot}.{os.getpid()}.{time.monotonic_ns():x}"
-        self._address, self._try_lock = _address(run, slot), try_lock
-        self._owners = OwnerTable(keep_s)
+    def __init__(self, worker_group: WorkerGroup, keep_s: float) -> None:
+        """What a dead worker had declared is kept for `keep_s`."""
+        run, slot = worker_group.run, worker_group.slot
+        self.node, self.run = f"{slot}.{os.getpid()}.{time.monotonic_ns():x}", run
+        self._address, self._try_lock = _address(run, slot), worker_group.try_lock
+        self._left = SharedDeclarations(
+            worker_group.declared or memory_for_declarations(), worker_group.try_lock
+        )
+        self._owners = OwnerTable(keep_s, expired=self._left.remove)
         self._pending, self._answering, self._hearing = PendingCalls(), Answering(), Hearing()
-        others = {place: _address(run, place) for place in range(slots) if place != slot}
+        slots = range(len(worker_group.slots))
+        others = {place: _address(run, place) for place in slots if place != slot}
         self._server = LocalServer(self.node, self._owners, self._answering)
         self._peers = LocalPeers(others, self._owners, self._pending, self._hearing)
         self._leases: dict[str, LocalLease] = {}
         self._lock = threading.RLock()
+
+    def nodes(self) -> list[str]:
+        return [self.node, *self._peers.nodes]
 
     def start(self) -> None:
         """Be there for the others, and hear what those have who are there.
@@ -75,9 +81,27 @@ class LocalBus:
         """
         self._server.start(self._address)
         self._peers.start()
+        for source, (token, declaration) in self._left.all().items():
+            if (
+                self._owners.get(source) is None
+            ):  # its owner has died, or gone before anybody was there to be told
+                left = Ownership(source=source, node="", token=token, declaration=declaration, alive=False)
+                self._owners.note(left)
 
     def owner(self, source: str) -> Ownership | None:
         return self._owners.get(source)
+
+    def look(self, source: str) -> Ownership | None:
+        ends = time.monotonic() + HEARD_S
+        while (known := self._owners.get(source)) is None:
+            lock = self._try_lock(f"source-{source}")
+            if lock is not None:
+                lock.close()
+                return None
+            if time.monotonic() > ends:  # its owner has died before it could say so, or just this moment
+                return None
+            time.sleep(LOOK_S)
+        return known
 
     def sources(self) -> dict[str, Ownership]:
         return self._owners.all()
@@ -143,6 +167,7 @@ class LocalBus:
     def tell_owner(self, lease: LocalLease, declaration: bytes) -> None:
         """Tell all that this node has a source, and what it is."""
         owner = Ownership(source=lease.source, node=self.node, token=lease.token, declaration=declaration)
+        self._left.put(lease.source, lease.token, declaration)
         self._owners.note(owner)
         self._server.tell(owner_message(owner))
 
@@ -155,6 +180,7 @@ class LocalBus:
         lock.close()  # first: whoever hears of it may claim it
         owner = self._owners.get(lease.source)
         if ended:
+            self._left.remove(lease.source, lease.token)
             self._owners.over(lease.source, lease.token)
             self._server.tell(encoded(wire.OVER, source=lease.source, token=lease.token))
         elif owner is not None and owner.token == lease.token:

@@ -31,6 +31,11 @@ class LocalPeers:
         self._lock = threading.RLock()
         self._closed = threading.Event()
 
+    @property
+    def nodes(self) -> list[str]:
+        """Those who are there."""
+        return list(self._nodes)
+
     def start(self) -> None:
         """Connect, and wait a little until those who are there have said what they own."""
         self._look()

@@ -26,10 +26,15 @@ class Watching:
 
 
 class OwnerTable:
-    """Kept by the bus. What is known of a source of a dead node is forgotten after `keep_s`."""
+    """Kept by the bus. What is known of a source of a dead node is forgotten after `keep_s`; `expired` hears of it."""
 
-    def __init__(self, keep_s: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._keep_s, self._clock = keep_s, clock
+    def __init__(
+        self,
+        keep_s: float,
+        clock: Callable[[], float] = time.monotonic,
+        expired: Callable[[str, int], None] = lambda _, __: None,
+    ) -> None:
+        self._keep_s, self._clock, self._expired = keep_s, clock, expired
         self._owners: dict[str, Ownership] = {}
         self._dead_since: dict[str, float] = {}
         self._watchers: list[Watcher] = []
@@ -77,6 +82,7 @@ class OwnerTable:
         for source, since in list(self._dead_since.items()):
             known = self._owners.get(source)
             if known is not None and now - since > self._keep_s:
+                self._expired(source, known.token)
                 self.over(source, known.token)
 
     def watch(self, told: Watcher) -> Watching:

@@ -59,6 +59,7 @@ class WorkerGroup:
     memory: mmap.mmap
     slot: int
     workers: int
+    declared: mmap.mmap | None = None  # memory for what clients have declared (shared_declarations.py)
 
     @classmethod
     def alone(cls) -> WorkerGroup:

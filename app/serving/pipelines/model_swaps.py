@@ -43,6 +43,7 @@ log = logging.getLogger(__name__)
 UNDER_WAY = "another change of a model is under way; try again"
 AHEAD_S = 0.005  # between a change and its first sample: windows that are being cut just now end before it
 AHEAD_OF_OTHERS_S = 0.02  # the same where other workers have to see it first
+TOLD_S = 1.0  # for another change to be over, until what a source began with is told
 ANSWERS_S = 10.0  # for the other workers to open the model
 MOST_BEFORE = 32  # models that can be gone back to
 
@@ -174,7 +175,28 @@ class ModelSwaps:
         pick, model = pick_of(pipeline.use), pipeline.use.model
         was = self._chosen.of(pipeline.name)
         if model is not None and (was is None or was.pick != pick):
-            self._chosen.remember(pipeline.name, Chosen(pick=pick, sha256=model.artefact.sha256))
+            chosen = Chosen(pick=pick, sha256=model.artefact.sha256)
+            if self._group.shares:
+                self._tell_chosen(pipeline.name, chosen)
+            self._chosen.remember(pipeline.name, chosen)
+
+    def _tell_chosen(self, source: str, chosen: Chosen) -> None:
+        """Have the other workers remember it too: each writes down all that it knows of."""
+        ends = time.monotonic() + TOLD_S
+        while True:
+            try:
+                with self._alone():
+                    self._write_chosen(source, chosen)
+                return
+            except BusyError:
+                if time.monotonic() > ends:
+                    return
+            time.sleep(LOOK_S)
+
+    def _write_chosen(self, source: str, chosen: Chosen) -> None:
+        of_all = self._chosen.with_one(source, chosen)
+        record = SwapRecord(base=self._base, phase=COMMIT, writer=os.getpid(), source=source, chosen=of_all)
+        self._write(replace(record, pick=chosen.pick, sha256=chosen.sha256))
 
     def glance(self, sample: int) -> None:
         """See, before a window is cut that ends at that sample, whether a change that this worker is ready for is made.
@@ -227,6 +249,8 @@ class ModelSwaps:
         if self._shares(pipeline):
             of_all = self._chosen.with_one(pipeline.name, chosen)
             self._write(replace(record, phase=COMMIT, from_sample=from_sample, chosen=of_all))
+        elif self._group.shares:  # a pushed source is this worker's alone
+            self._write_chosen(pipeline.name, chosen)
         log.info(
             "the source %s is read by %s from sample %d on",
             pipeline.name,

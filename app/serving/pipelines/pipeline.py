@@ -16,6 +16,7 @@ from app.emg.signal.signal_path import SignalPath
 from app.emg.source import Samples, Source, aux_streams
 from app.errors import NotReadyError
 from app.inference.manifest import Manifest
+from app.serving.bus.bus import Lease
 from app.serving.counters.stream_stats import StreamStats
 from app.serving.models.open_models import OpenModel
 from app.serving.pipelines.frame_makers import maker_for
@@ -75,6 +76,8 @@ class SourcePipeline:
         profile: Profile | None = None,
     ) -> None:
         self._services, self._lock, self._closed = services, threading.Lock(), False
+        self.lease: Lease | None = None  # of a source that other workers may read or push to
+        self.moved = False  # whether it is closed because another worker has the source
         self._take(name, acquisition, model, profile)
         self.broadcast = self._groups_of(self.use)
 

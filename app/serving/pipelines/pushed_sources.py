@@ -40,11 +40,13 @@ class PushedSources:
         self._settings, self._models, self._swaps = settings, models, swaps
         self._profile_of = profile_of
         self._pipelines, self._make, self._loop = pipelines, make, loop
+        self.ended: Callable[[SourcePipeline], None] = lambda _: None  # told of each that is over
 
-    def declare(self, declared: Declared) -> tuple[SourcePipeline, bool]:
+    def declare(self, declared: Declared, *, restart: bool = False) -> tuple[SourcePipeline, bool]:
         """Return the running pipeline of a source that a client brings, and whether it is new.
 
-        One that goes on, and names another model than it has, is read by that from now on.
+        One that goes on, and names another model than it has, is read by that from now on. `restart`: it goes on from
+        a worker that has died, and its first samples do not continue any that are here.
 
         Raises:
             BusyError: EMG_MODE is not push, or a source of that name was declared otherwise.
@@ -64,13 +66,13 @@ class PushedSources:
         if profile is not None and profile.montage is not None:
             settings = replace(settings, montage=profile.montage)
         if model is None:
-            pipeline = self._open(declared, self._models.own, settings, profile)
+            pipeline = self._open(declared, self._models.own, settings, profile, restart)
             if declared.profile is None:
                 self._swaps.restore(pipeline)  # it may have been chosen that none reads it
             return pipeline, True
         held = self._models.hold(model)
         try:
-            pipeline = self._open(declared, held, replace(settings, model=model), profile)
+            pipeline = self._open(declared, held, replace(settings, model=model), profile, restart)
         finally:
             self._models.release(held)  # the pipeline holds it
         self._swaps.began(pipeline)
@@ -102,9 +104,11 @@ class PushedSources:
         model: OpenModel | None,
         settings: Settings,
         profile: Profile | None,
+        restart: bool,
     ) -> SourcePipeline:
         expected = None if model is None else model.manifest
         source = declared.open(settings, expected)
+        source.restarts = restart
         opened = read_by_model(settings, source, expected)
         acquisition = Acquisition(source, opened.path, length=opened.length, loop=self._loop)
         reads = model if opened.manifest is not None else None
@@ -126,6 +130,7 @@ class PushedSources:
         silent = self._pipelines.find(pipeline.name) is pipeline  # else whoever ended it has removed it
         why = f"silent for {self._settings().source_idle_s:g} s" if silent else "told to"
         self._pipelines.remove(pipeline)
+        self.ended(pipeline)
         state = pipeline.acquisition.look()
         log.info(
             "source %s ended (%s): %d samples, %d lost", pipeline.name, why, state.samples, state.lost_samples

@@ -19,6 +19,7 @@ class SourcePipelines:
     def __init__(self, most: int, none_yet: Callable[[], str] = lambda: DECLARE) -> None:
         self._most, self.none_yet = most, none_yet
         self._pipelines: dict[str, SourcePipeline] = {}
+        self.elsewhere: Callable[[str | None], None] = lambda _: None  # raises where another worker has it
 
     def __iter__(self) -> Iterator[SourcePipeline]:
         return iter(list(self._pipelines.values()))
@@ -37,13 +38,16 @@ class SourcePipelines:
         Raises:
             NotReadyError: there is no source yet.
             SourceNameError: there is none of that name.
+            SourceElsewhereError: another worker has it.
         """
         if name is None:
+            self.elsewhere(None)
             if self.default is None:
                 raise NotReadyError(self.none_yet())
             return self.default
         found = self._pipelines.get(name)
         if found is None:
+            self.elsewhere(name)
             there_is = f"there is {', '.join(self.names)}" if self._pipelines else "there is none yet"
             raise SourceNameError(f"no source {name!r}; {there_is}")
         return found

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
 from app.serving.bus.local_bus import LocalBus
+from app.serving.counters.shared_declarations import memory_for_declarations
 from app.serving.counters.slot import SLOT_BYTES
 from app.serving.counters.worker_group import WorkerGroup, new_run
 
@@ -20,13 +21,14 @@ class LocalNodes:
 
     keep_s: float = 30.0
     run: str = field(default_factory=new_run)
+    board: mmap.mmap = field(default_factory=lambda: mmap.mmap(-1, SLOTS * SLOT_BYTES))
+    declared: mmap.mmap = field(default_factory=memory_for_declarations)
     made: int = 0
     stack: ExitStack = field(default_factory=ExitStack)
 
     def node(self) -> LocalBus:
         """Return the bus of one more worker, started."""
-        group = WorkerGroup(self.run, mmap.mmap(-1, SLOTS * SLOT_BYTES), self.made, workers=2)
-        bus = LocalBus(self.run, self.made, SLOTS, group.try_lock, self.keep_s)
+        bus = LocalBus(WorkerGroup(self.run, self.board, self.made, 2, self.declared), self.keep_s)
         self.made += 1
         bus.start()
         self.stack.callback(bus.close)

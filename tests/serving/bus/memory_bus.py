@@ -106,11 +106,20 @@ class MemoryBus:
     """One node's part. Fits `Bus`."""
 
     def __init__(self, hub: MemoryHub, node: str) -> None:
-        self.node, self._hub = node, hub
+        self.node, self.run, self._hub = node, "0123abcd", hub
         self._handlers: dict[str, Handler] = {}
+
+    def nodes(self) -> list[str]:
+        return list(self._hub.nodes)
+
+    def start(self) -> None:
+        """Nothing to do."""
 
     def owner(self, source: str) -> Ownership | None:
         return self._hub.owners.get(source)
+
+    def look(self, source: str) -> Ownership | None:
+        return self.owner(source)
 
     def sources(self) -> dict[str, Ownership]:
         return dict(sorted(self._hub.owners.items(), key=lambda one: one[1].token))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Iterator
 
@@ -31,6 +32,16 @@ def _ask(asking: Bus, asked: Bus) -> bool:
         return False
 
 
+def test_the_nodes_that_live_know_one_another_and_have_one_run(nodes: tuple[Bus, Bus]) -> None:
+    here, there = nodes
+    assert here.run == there.run
+    assert re.fullmatch("[0-9a-z]{1,16}", here.run)
+    assert here.node != there.node
+    assert set(here.nodes()) == set(there.nodes()) == {here.node, there.node}
+    there.close()
+    until(lambda: here.nodes() == [here.node])
+
+
 def test_a_source_has_one_owner_and_all_know_it(nodes: tuple[Bus, Bus]) -> None:
     here, there = nodes
     lease = here.claim("arm", b'{"channels": 8}')
@@ -40,6 +51,17 @@ def test_a_source_has_one_owner_and_all_know_it(nodes: tuple[Bus, Bus]) -> None:
     of_it = Ownership(source="arm", node=here.node, token=lease.token, declaration=b'{"channels": 8}')
     assert there.owner("arm") == here.owner("arm") == of_it
     assert list(there.sources()) == ["arm"]
+
+
+def test_who_has_just_claimed_a_source_is_found_by_whoever_looks(nodes: tuple[Bus, Bus]) -> None:
+    here, there = nodes
+    for number in range(50):
+        name = f"arm-{number}"
+        assert here.claim(name, b"{}") is not None
+        found = there.look(name)
+        assert found is not None
+        assert found.node == here.node
+    assert there.look("nobody's") is None
 
 
 def test_a_source_that_is_over_is_forgotten_and_free(nodes: tuple[Bus, Bus]) -> None:
