@@ -18,6 +18,7 @@ import socket
 import struct
 import time
 import urllib.request
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,7 +49,7 @@ class Client:
     due: float
     count: int  # samples of a chunk
     head: bytes
-    body: bytes
+    bodies: Sequence[bytes]  # of the chunks, in turn
     sent_at: list[float] = field(default_factory=list)  # of each chunk
     rest: bytes = b""
     ages: list[tuple[float, float]] = field(default_factory=list)  # read at, age
@@ -57,9 +58,10 @@ class Client:
     lost: int = 0
 
     def send(self) -> None:
-        first = len(self.sent_at) * self.count
+        number = len(self.sent_at)
+        first, body = number * self.count, self.bodies[number % len(self.bodies)]
         self.sent_at.append(time.perf_counter())
-        self.sock.sendall(self.head + HEADER.pack(1, 2, 0, 0, self.count, first) + self.body)
+        self.sock.sendall(self.head + HEADER.pack(1, 2, 0, 0, self.count, first) + body)
 
     def read(self) -> None:
         data, at = self.rest + self.sock.recv(1 << 16), 0
@@ -99,12 +101,12 @@ def opened(server: Server, name: str, channels: int, rate: int, due: float) -> C
     assert head.startswith(b"HTTP/1.1 101"), head
     sock.setblocking(False)
     count = round(CHUNK_S * rate)
-    body = np.random.default_rng(0).normal(0, 30, (count, channels)).astype("<i2").tobytes()
-    size = HEADER.size + len(body)
+    bodies = push.chunks(count, channels)
+    size = HEADER.size + len(bodies[0])
     head_of_frame = bytes([0x82]) + (
         bytes([0x80 | size]) if size < 126 else bytes([0x80 | 126]) + struct.pack(">H", size)
     )
-    return Client(sock, due, count, head_of_frame + bytes(4), body, rest=head.split(b"\r\n\r\n", 1)[1])
+    return Client(sock, due, count, head_of_frame + bytes(4), bodies, rest=head.split(b"\r\n\r\n", 1)[1])
 
 
 def measured(server: Server, sources: int, channels: int, rate: int, seconds: float) -> dict[str, float]:

@@ -53,16 +53,17 @@ class Person:
     """One source, what is pushed to it, and the reader of its frames."""
 
     pipeline: SourcePipeline
-    samples: npt.NDArray[np.float32]  # of one chunk
+    chunks: npt.NDArray[np.float32]  # (n, samples, channels), which it sends in turn
     due: float
     sent: int = 0
     sent_at: list[float] = field(default_factory=list)  # of each chunk
     ages_s: list[tuple[float, float]] = field(default_factory=list)  # and when
 
     def push(self, now: float) -> None:
+        samples = self.chunks[len(self.sent_at) % len(self.chunks)]
         self.sent_at.append(now)
-        self.pipeline.source.push(self.sent, self.samples)  # type: ignore[attr-defined]  # all are pushed here
-        self.sent += len(self.samples)
+        self.pipeline.source.push(self.sent, samples)  # type: ignore[attr-defined]  # all are pushed here
+        self.sent += len(samples)
         self.due += CHUNK_S
 
     def send(self, sent: ClientEvent) -> bool:
@@ -71,7 +72,7 @@ class Person:
         at = event.find(b'"sample_index":')
         if at >= 0:
             last = int(event[at + 15 : event.index(b",", at)]) - 1
-            self.ages_s.append((now, now - self.sent_at[last // len(self.samples)]))
+            self.ages_s.append((now, now - self.sent_at[last // self.chunks.shape[1]]))
         return True
 
 
@@ -155,8 +156,8 @@ def _declared(runtime: Runtime, asked: argparse.Namespace, sources: int) -> list
     for number in range(sources):
         declared = Declared(name=f"arm{number}", channels=channels, sampling_rate=rate, units=None)
         pipeline, _ = runtime.source_models.pushed.declare(declared)
-        samples = random.normal(0, 30, (round(CHUNK_S * rate), channels)).astype(np.float32)
-        people.append(Person(pipeline, samples, 0.0))
+        shape = (round(1 / CHUNK_S), round(CHUNK_S * rate), channels)
+        people.append(Person(pipeline, random.normal(0, 30, shape).astype(np.float32), 0.0))
     now = time.perf_counter()
     for number, person in enumerate(people):
         person.due = now if asked.at_once else now + number * SPREAD_S / sources

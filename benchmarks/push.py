@@ -13,6 +13,7 @@ import os
 import socket
 import time
 import urllib.request
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,7 +35,7 @@ class Pusher:
     sock: socket.socket
     name: str
     due: float
-    body: bytes
+    bodies: Sequence[bytes]  # of the chunks, in turn
     sent: int = 0  # samples
     sent_at: list[float] = field(default_factory=list)  # of each chunk, Unix s
     answers: int = 0
@@ -54,13 +55,14 @@ class Pusher:
         self.refused += answer.count(b"HTTP/1.1 ") - answer.count(b"HTTP/1.1 200")
 
     def _send(self) -> None:
+        body = self.bodies[len(self.sent_at) % len(self.bodies)]
         head = (
             f"POST /emg/sources/{self.name}/samples?first_sample={self.sent}&dtype=int16 HTTP/1.1\r\n"
-            f"Host: localhost\r\nContent-Type: application/octet-stream\r\nContent-Length: {len(self.body)}\r\n\r\n"
+            f"Host: localhost\r\nContent-Type: application/octet-stream\r\nContent-Length: {len(body)}\r\n\r\n"
         )
         self.sent_at.append(time.time())
-        self.sock.sendall(head.encode() + self.body)
-        self.sent += len(self.body) // (2 * self.channels)
+        self.sock.sendall(head.encode() + body)
+        self.sent += len(body) // (2 * self.channels)
 
 
 def run() -> dict[str, Any]:
@@ -74,12 +76,17 @@ def run() -> dict[str, Any]:
     return {"rate": RATE, "channels": CHANNELS, "fps": FPS, "chunk_ms": 1e3 * CHUNK_S, "rows": rows}
 
 
+def chunks(samples: int, channels: int) -> list[bytes]:
+    """Return a second of noise in chunks: a signal that repeated itself would be looked at for clipping every time."""
+    signal = np.random.default_rng(0).normal(0, 30, (round(1 / CHUNK_S), samples, channels))
+    return [chunk.astype("<i2").tobytes() for chunk in signal]
+
+
 def measured(server: Server, sources: int, channels: int = CHANNELS, rate: int = RATE) -> dict[str, Any]:
     """One row: so many sources, each with a stream."""
-    samples = np.random.default_rng(0).normal(0, 30, (round(CHUNK_S * rate), channels)).astype("<i2")
+    bodies = chunks(round(CHUNK_S * rate), channels)
     pushers = [
-        _declared(server, f"arm{k}", samples.tobytes(), k * CHUNK_S / sources, channels, rate)
-        for k in range(sources)
+        _declared(server, f"arm{k}", bodies, k * CHUNK_S / sources, channels, rate) for k in range(sources)
     ]
 
     def push() -> None:
@@ -88,8 +95,8 @@ def measured(server: Server, sources: int, channels: int = CHANNELS, rate: int =
             pusher.step(now)
 
     before, began = server.cpu_seconds(), time.perf_counter()
-    bodies: list[dict[str, object]] = [{"fps": FPS, "source": pusher.name} for pusher in pushers]
-    begin, end, clients = collect(server.port, bodies, SECONDS, 2.0, push)
+    asked: list[dict[str, object]] = [{"fps": FPS, "source": pusher.name} for pusher in pushers]
+    begin, end, clients = collect(server.port, asked, SECONDS, 2.0, push)
     cpu = 100 * (server.cpu_seconds() - before) / (time.perf_counter() - began)
     pairs = zip(clients, pushers, strict=True)
     age = np.concatenate([ages(client, pusher, begin, end) for client, pusher in pairs]) * 1e3
@@ -106,7 +113,9 @@ def measured(server: Server, sources: int, channels: int = CHANNELS, rate: int =
     }
 
 
-def _declared(server: Server, name: str, body: bytes, offset_s: float, channels: int, rate: int) -> Pusher:
+def _declared(
+    server: Server, name: str, bodies: Sequence[bytes], offset_s: float, channels: int, rate: int
+) -> Pusher:
     declared = json.dumps({"channels": channels, "sampling_rate_hz": rate}).encode()
     headers = {"Content-Type": "application/json"}
     urllib.request.urlopen(
@@ -115,12 +124,12 @@ def _declared(server: Server, name: str, body: bytes, offset_s: float, channels:
     sock = socket.create_connection(("127.0.0.1", server.port))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setblocking(False)
-    return Pusher(sock, name, time.time() + offset_s, body, channels=channels)
+    return Pusher(sock, name, time.time() + offset_s, bodies, channels=channels)
 
 
 def ages(client: Client, pusher: Pusher, begin: float, end: float) -> np.ndarray:
     """Of each frame that was read in the measured time, s."""
-    chunk = len(pusher.body) // (2 * pusher.channels)
+    chunk = len(pusher.bodies[0]) // (2 * pusher.channels)
     ages, rest = [], b""
     for now, data in client.received:
         *events, rest = (rest + data).split(b"\n\n")

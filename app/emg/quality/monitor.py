@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from app.emg.quality.clipping import ClippingDetector
+from app.emg.quality.clipping import ClippingDetector, Shares
 from app.emg.quality.hysteresis import Flags, Hysteresis
 from app.emg.quality.line_noise import LineNoise
 from app.emg.source import Chunk, Samples
@@ -192,10 +192,11 @@ class QualityMonitor:
         hum, power = np.mean(self._powers, axis=0)
         ratio = np.minimum(hum / np.maximum(power, np.finfo(np.float64).tiny), 1.0)
         rms = np.sqrt(power)
+        piled = self._rails.at_extremes(block, PILED_OFF)
         still = self._still(block)
         bad = np.zeros((len(PROBLEMS), self._channels), np.bool_)
         good = bad.copy()  # where neither is said, it is as it was
-        self._judge_ends(block, still, bad, good)
+        self._judge_ends(piled, still, bad, good)
         self._judge_hum(np.sqrt(hum), ratio, still, bad, good)
         self._judge_levels(rms, still, bad, good)
         found = self._states.update(bad, good)
@@ -208,14 +209,17 @@ class QualityMonitor:
         }
 
     def _still(self, block: Samples) -> Flags:
-        """Return the channels on which nothing moves."""
+        """Return the channels on which nothing moves, of a block whose ends are known."""
+        low, high = self._rails.ends
         if self._rest is None:
-            return np.asarray(block.max(axis=0) == block.min(axis=0))
+            return np.asarray(high == low)
+        # of n samples that move so far, the standard deviation is at least that over the root of 2 n
+        if (high - low).min() > DEAD * self._rest * math.sqrt(2 * len(block)):  # nearly always
+            return np.zeros(self._channels, np.bool_)
         return np.asarray(block.std(axis=0, dtype=np.float64) <= DEAD * self._rest)
 
-    def _judge_ends(self, block: Samples, still: Flags, bad: Flags, good: Flags) -> None:
-        piled = self._rails.at_extremes(block)
-        stuck = still & self._rails.at_end(block)
+    def _judge_ends(self, piled: Shares, still: Flags, bad: Flags, good: Flags) -> None:
+        stuck = still & self._rails.at_end() if still.any() else still
         bad[RAILED], good[RAILED] = stuck | (piled >= PILED_ON), ~still & (piled < PILED_OFF)
         bad[FLAT], good[FLAT] = still & ~stuck, ~still | stuck
 

@@ -85,6 +85,8 @@ class NamedModels:
 
     def tidy(self, now: float | None = None) -> None:
         """Let those go that nobody has asked for since KEPT_S; called often."""
+        if not self._known:
+            return
         since = (time.monotonic() if now is None else now) - KEPT_S
         self._let_go([one for one in list(self._known.values()) if not one.held and one.left_at < since])
 
