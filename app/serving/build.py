@@ -11,6 +11,8 @@ from app.inference import artefact
 from app.inference.description import person_of
 from app.inference.manifest import Manifest
 from app.serving.bus.opening import make_bus
+from app.serving.bus.redis_quota import RedisQuota
+from app.serving.counters.stream_quota import SharedQuota
 from app.serving.counters.worker_group import WorkerGroup
 from app.serving.engine.opening import expected_artefact, make_engine, no_engine
 from app.serving.profiles.chosen import with_profile
@@ -58,7 +60,15 @@ def make_runtime(
         end=end,
         worker_group=worker_group,
         bus=make_bus(own.settings, worker_group),
+        everywhere=_quota(own.settings),
     )
+
+
+def _quota(settings: Settings) -> SharedQuota | None:
+    """Return what counts the streams of each key at all machines; None where they are not limited, or there is one."""
+    if settings.redis_url is None or settings.max_streams_per_key is None:
+        return None
+    return RedisQuota(settings.redis_url)
 
 
 def _others(settings: Settings) -> Sequence[Manifest]:

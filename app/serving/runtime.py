@@ -16,6 +16,7 @@ from app.inference.manifest import Manifest
 from app.serving.bus.bus import Bus
 from app.serving.counters.export_quota import ExportQuota
 from app.serving.counters.shared_metrics import SharedMetrics
+from app.serving.counters.stream_quota import SharedQuota
 from app.serving.counters.stream_stats import StreamStats
 from app.serving.counters.worker_group import WorkerGroup
 from app.serving.engine.backends import BackendState
@@ -86,6 +87,7 @@ class Runtime:
     owned: OwnedSources | None = field(
         init=False, default=None
     )  # with a bus, the sources that are this worker's
+    everywhere: SharedQuota | None = None  # counts streams at other machines as well
     stats: StreamStats = field(init=False)
     exports: ExportQuota = field(init=False)
     metrics: SharedMetrics = field(init=False)
@@ -109,7 +111,8 @@ class Runtime:
     run: str = field(default_factory=lambda: format(time.time_ns() // 1_000_000, "x"))  # names this start
 
     def __post_init__(self) -> None:
-        self.stats, self.metrics = StreamStats(self.worker_group), SharedMetrics(self.worker_group)
+        self.stats = StreamStats(self.worker_group, self.everywhere)
+        self.metrics = SharedMetrics(self.worker_group)
         self.exports = ExportQuota(
             self.stats.callers, self.settings.max_exports, self.settings.max_exports_per_key
         )
@@ -303,6 +306,7 @@ class Runtime:
     def close(self) -> None:
         """Let the streams say their last word, stop acquiring and free the engine. Safe to call twice."""
         held = (
+            self.stats,
             self.engine,
             self.source_models,
             self.watchdog,

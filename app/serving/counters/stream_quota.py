@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import threading
 from hashlib import sha256
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from app.serving.counters.slot import CALLER_ROWS, Slot
 from app.serving.counters.worker_group import WorkerGroup
+
+
+class SharedQuota(Protocol):
+    """Counts streams of a key or address at other machines too."""
+
+    def opened(self, caller: str, most: int) -> bool:
+        """Count one more; False, and nothing counted, where there are `most` already. It may wait."""
+
+    def closed(self, caller: str) -> None:
+        """Count one fewer, if it was counted. It may wait."""
+
+    def close(self) -> None:
+        """Let all go that were counted here. Safe to call twice."""
 
 
 class StreamQuota:

@@ -8,7 +8,7 @@ import numpy as np
 
 from app.serving.counters.histograms import LogHistogram
 from app.serving.counters.slot import ACTIVE, DROPPED, SENT, STAGES, Slot
-from app.serving.counters.stream_quota import StreamQuota
+from app.serving.counters.stream_quota import SharedQuota, StreamQuota
 from app.serving.counters.worker_group import WorkerGroup
 
 PERCENTS = (50, 95, 99)
@@ -17,14 +17,17 @@ PERCENTS = (50, 95, 99)
 class StreamStats:
     """Counters and latencies; a worker writes its own slot of the shared memory, and reads the sum of all."""
 
-    def __init__(self, worker_group: WorkerGroup | None = None) -> None:
+    def __init__(
+        self, worker_group: WorkerGroup | None = None, everywhere: SharedQuota | None = None
+    ) -> None:
+        """`everywhere` counts what a key or address has open at other machines as well."""
         worker_group = worker_group or WorkerGroup.alone()
         self._slots = worker_group.slots
         self._counts = [slot.doubles("streams") for slot in self._slots]
         self._own = self._counts[worker_group.slot]
         self._stages = {stage: LogHistogram(_part(worker_group.own, stage)) for stage in STAGES}
         self._lock = threading.Lock()
-        self.callers = StreamQuota(worker_group)
+        self.callers, self._everywhere = StreamQuota(worker_group), everywhere
 
     @property
     def active_streams(self) -> int:
@@ -44,9 +47,22 @@ class StreamStats:
             if most is not None and not self.callers.opened(caller, most):
                 return False
             self._own[ACTIVE] += 1
+        if most is None or self._everywhere is None or self._everywhere.opened(caller, most):
             return True
+        self._closed(caller)
+        return False
 
     def stream_closed(self, caller: str = "") -> None:
+        self._closed(caller)
+        if self._everywhere is not None:
+            self._everywhere.closed(caller)
+
+    def close(self) -> None:
+        """Let other machines know that nothing is open here. Safe to call twice."""
+        if self._everywhere is not None:
+            self._everywhere.close()
+
+    def _closed(self, caller: str) -> None:
         with self._lock:
             self._own[ACTIVE] -= 1
             self.callers.closed(caller)
