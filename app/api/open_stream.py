@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ from app.api.context import named_in_body
 from app.api.errors import InvalidBody
 from app.api.schemas.params import StreamJob
 from app.api.schemas.streaming import RULE
+from app.inference.gesture_events import GestureRuleSet
 from app.serving.pipelines.model_use import ModelUse
 from app.serving.pipelines.pipeline import SourcePipeline
 from app.serving.runtime import Runtime
@@ -86,6 +87,8 @@ def _options(runtime: Runtime, use: ModelUse, job: StreamJob) -> StreamOptions:
         raise InvalidBody({"fps": [f"must be at most the sampling rate, {rate:g} Hz, got {job.fps:g}"]})
     if use.manifest is not None and use.manifest.gives_values:
         _expect_no_rule(job, use.manifest.name)
+    elif use.manifest is not None and job.gesture_rules is not None:
+        _expect_classes(job.gesture_rules, use.manifest.classes)
     # the rest is kept without a model too: a source that one reads may be chosen while the stream runs
     engine = runtime.engine if use.model is None else use.model.engine
     named = job.backend if use.model is not None else None
@@ -100,7 +103,17 @@ def _options(runtime: Runtime, use: ModelUse, job: StreamJob) -> StreamOptions:
         change=job.change,
         include_signal=job.include_signal,
         include_aux=job.include_aux,
+        events=job.events,
+        gesture_rules=job.gesture_rules if job.events else None,
     )
+
+
+def _expect_classes(rules: GestureRuleSet, classes: Sequence[str]) -> None:
+    """See that the rules of gestures are of some that the model knows."""
+    for name in rules.overrides:
+        if name not in classes:
+            why = f"classes has {name[:40]!r}; the model's are {', '.join(classes[:20])}"
+            raise InvalidBody({"gesture_rules": [why]})
 
 
 def _expect_no_rule(job: StreamJob, model: str) -> None:

@@ -14,6 +14,7 @@ from app.cli.options import BAD_DATA, as_json, one_line_errors
 
 if TYPE_CHECKING:
     from app.config import Settings
+    from app.inference.gesture_events import GestureRuleSet
     from app.serving.profiles.profile import Profile
     from app.serving.profiles.store import ProfileStore
 
@@ -65,6 +66,11 @@ def show(name: str, as_json: bool) -> None:
 @click.option("--enter", type=float, help="A gesture begins at this probability.")
 @click.option("--leave", type=float, help="It lasts until its own probability is below this one.")
 @click.option("--change", type=float, help="Then another gesture follows at this probability, else rest.")
+@click.option(
+    "--gesture-rules",
+    metavar="JSON",
+    help='When gestures begin and end as events: {"enter": 0.9, "long_s": 1}.',
+)
 @click.option("--model-rule", is_flag=True, help="Decide as the model says: forget votes and thresholds.")
 @as_json
 @one_line_errors
@@ -116,11 +122,34 @@ def _changed(before: Profile, model_rule: bool, said: dict[str, Any]) -> Profile
             rule = replace(rule or DecisionRule(), **chosen)
         except ArtefactError as error:
             raise DataError(str(error)) from None
+    rules = said["gesture_rules"]
+    if rules is not None:
+        before = replace(before, gesture_rules=_gesture_rules(rules) if rules != NOTHING else None)
     own = {name: said[name] for name in MINE if said[name] is not None}
     given: dict[str, Any] = {
         name: None if value == NOTHING and name != "notes" else value for name, value in own.items()
     }
     return replace(before, rule=rule, **given)
+
+
+def _gesture_rules(text: str) -> GestureRuleSet:
+    """Return the rules of gestures that a text says.
+
+    Raises:
+        DataError: it is no JSON, or a rule is not allowed.
+    """
+    from app.errors import ArtefactError, DataError
+    from app.inference.gesture_events import rule_set
+
+    try:
+        said = json.loads(text)
+        if not isinstance(said, dict):
+            raise DataError('--gesture-rules must be a JSON object such as {"enter": 0.9}')
+        return rule_set(said)
+    except json.JSONDecodeError as error:
+        raise DataError(f"--gesture-rules is no JSON: {error}") from None
+    except ArtefactError as error:
+        raise DataError(str(error)) from None
 
 
 def _described(settings: Settings, found: Profile) -> dict[str, Any]:
@@ -146,7 +175,8 @@ def _say(row: dict[str, Any], as_json: bool) -> None:
         if rule is None
         else ", ".join(f"{name} {value:g}" for name, value in rule.items() if value is not None)
     )
-    for name, value in {**row, "decision": decided}.items():
+    rules = row["gesture_rules"] and json.dumps(row["gesture_rules"])
+    for name, value in {**row, "decision": decided, "gesture_rules": rules}.items():
         if value:
             click.echo(f"{name}: {value}")
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Literal
 
@@ -111,6 +111,10 @@ class GestureRuleSet:
     def overrides(self) -> dict[str, GestureRules]:
         """Return the rules of those classes by their names."""
         return dict(self.classes)
+
+    def of(self, classes: Collection[str]) -> GestureRuleSet:
+        """Return the same without rules of other classes."""
+        return replace(self, classes=tuple(one for one in self.classes if one[0] in classes))
 
     @property
     def fields(self) -> dict[str, Any]:

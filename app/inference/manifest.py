@@ -14,6 +14,7 @@ import numpy.typing as npt
 from app.errors import ArtefactError
 from app.filter_specs import FilterSpecError, check_filter
 from app.inference.decision_rule import DecisionRule
+from app.inference.gesture_events import GestureRuleSet
 from app.inference.outputs import LOGITS, VALUES, Outputs
 from app.inference.strength import Effort
 
@@ -77,6 +78,7 @@ class Manifest:
     active_rms: float  # the same for a full gesture: intensity 1
     strength: Mapping[str, Effort] = field(default_factory=dict)  # of gestures, as their person makes them
     decision: DecisionRule | None = None  # for streams that ask for no rule of their own
+    gesture_rules: GestureRuleSet | None = None  # for streams with events that ask for no rules of their own
     reject_below: float | None = None  # a window whose largest logit is lower is none of the classes
     parent: Parent | None = None
     training: Mapping[str, Any] = field(default_factory=dict)  # dataset, split, seed, folds
@@ -155,6 +157,10 @@ class Manifest:
             _require(_is_label(label), "classes", "short printable names", label)
         _require(len(set(self.classes)) == count, "classes", "names that differ", self.classes)
         _require(self.rest_class in self.classes, "rest_class", _any_of(self.classes), self.rest_class)
+        for label in self.gesture_rules.overrides if self.gesture_rules else ():
+            _require(
+                label in self.classes, "gesture_rules.classes", f"of {', '.join(self.classes[:20])}", label
+            )
 
     def _check_without_classes(self) -> None:
         """What decides between classes contradicts values."""
@@ -162,6 +168,7 @@ class Manifest:
             ("classes", self.classes),
             ("rest_class", self.rest_class),
             ("decision", self.decision),
+            ("gesture_rules", self.gesture_rules),
         ):
             _require(not value, name, f"left out: outputs.kind is {VALUES}", value)
         _require(

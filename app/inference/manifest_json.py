@@ -12,6 +12,7 @@ import numpy as np
 
 from app.errors import ArtefactError
 from app.inference.decision_rule import DecisionRule
+from app.inference.gesture_events import rule_set
 from app.inference.manifest import FOREIGN, SCHEMA, TIME_FIRST, Manifest, Parent, Statistics, shown
 from app.inference.outputs import LOGITS, VALUES, Outputs
 from app.inference.strength import Effort
@@ -103,6 +104,8 @@ def _told(outputs: Outputs) -> dict[str, Any]:
 def _decided(manifest: Manifest) -> dict[str, Any]:
     """Return what the model says of decisions; nothing where it says nothing, as models before version 2 do."""
     said: dict[str, Any] = {} if manifest.decision is None else {"decision": asdict(manifest.decision)}
+    if manifest.gesture_rules is not None:
+        said["gesture_rules"] = manifest.gesture_rules.fields
     return said if manifest.reject_below is None else {**said, "reject_below": manifest.reject_below}
 
 
@@ -133,6 +136,9 @@ def _manifest(top: Json) -> Manifest:
         active_rms=_number(intensity, "intensity.", "active_rms"),
         strength=_strength(top),
         decision=_decision(top),
+        gesture_rules=None
+        if top.get("gesture_rules") is None
+        else rule_set(_get(top, "", "gesture_rules", dict)),
         reject_below=_number_or_none(top, "", "reject_below"),
         parent=_parent(top),
         training=_get(top, "", "training", dict),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +14,7 @@ from app.api.sse import events as sse
 from app.emg.signal.ring import Ring
 from app.emg.signal.windows import Grid
 from app.errors import MyostreamError
+from app.inference.gesture_events import GestureEvent, Phase, Reason
 from app.serving.counters.stream_stats import StreamStats
 from app.serving.streams.broadcast import Broadcast
 from app.serving.streams.events import Frame, SourceChange, StreamOptions
@@ -47,8 +49,12 @@ class FakeMaker:
 
     quick = True  # a test may set it for all
 
-    def __init__(self, fails: set[int], spoilt: set[int]) -> None:
+    def __init__(
+        self, fails: set[int], spoilt: set[int], gestures: dict[int, tuple[GestureEvent, ...]] | None = None
+    ) -> None:
+        self._gestures = gestures or {}
         self.frames: list[int] = []
+        self.held: GestureEvent | None = None
         self._fails, self._spoilt = fails, spoilt
 
     def frame(self, end: int) -> Frame | None:
@@ -57,7 +63,15 @@ class FakeMaker:
         if end in self._spoilt:
             return None
         self.frames.append(end)
-        return make_frame(end)
+        told = self._gestures.get(end, ())
+        for gesture in told:
+            self.held = None if gesture.phase == "release" else gesture
+        return replace(make_frame(end), gestures=told)
+
+    def let_go(self, reason: Reason) -> list[GestureEvent]:
+        """The release of the gesture that is held."""
+        held, self.held = self.held, None
+        return [] if held is None else [held.released(reason, 0.0)]
 
     def source_change(self, status: str, state: str) -> SourceChange:
         return SourceChange(
@@ -73,11 +87,12 @@ class Station:
         self.makers: list[FakeMaker] = []
         self.stats = StreamStats()
         self.fails = set(fails)
+        self.gestures: dict[int, tuple[GestureEvent, ...]] = {}  # by the ends of the windows that tell them
         self.spoilt: set[int] = set()  # ends of windows of which too much is lost
         self.broadcast = Broadcast(self.source, self._make, sse.encode, self.stats)  # type: ignore[arg-type]  # an Acquisition by what is asked of it
 
     def _make(self, options: StreamOptions) -> FakeMaker:
-        self.makers.append(FakeMaker(self.fails, self.spoilt))
+        self.makers.append(FakeMaker(self.fails, self.spoilt, self.gestures))
         return self.makers[-1]
 
     @property
@@ -109,6 +124,24 @@ def make_frame(end: int) -> Frame:
         cpu_percent=1.0,
         sample_index=end,
         age_ms=1.0,
+    )
+
+
+def make_gesture(phase: Phase, identity: int, reason: Reason | None = None) -> GestureEvent:
+    return GestureEvent(
+        gesture="fist",
+        phase=phase,
+        id=identity,
+        variant="single",
+        index=1,
+        sample_index=identity,
+        began_at=identity,
+        refined_by=0,
+        strength=0.5,
+        confidence=0.9,
+        held_s=0.0,
+        reason=reason or ("rest" if phase == "release" else None),
+        timestamp=1.5,
     )
 
 

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import struct
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import orjson
 
 from app.api.live.framing import BINARY, TEXT, frame
+from app.inference.gesture_events import GestureEvent, Phase, Reason, Variant
 from app.serving.streams.client_stream import ClientEvent
 from app.serving.streams.events import FRAMES, Predicted, SourceChange
 
 # version, kind, prediction, sample index, age in ms, confidence, intensity, decision, dropped since the last, frame
 RECORD = struct.Struct("<BBHQfffHHI")
-FRAME, DECISION, WINDOW = 1, 2, 3
+FRAME, DECISION, WINDOW, GESTURE = 1, 2, 3, 4
 NOTHING = 65535  # for a prediction or a decision: there is none
 _VERSION, _MOST_DROPPED, _WRAP = 1, 65535, 2**32
+_ID_KEYS = {"gesture": b"event_id"}  # a gesture has an id of its own
+
+# In the place of a decision a record of a gesture has two bits of its phase, two of the variant, four of the reason.
+PHASES, VARIANTS = get_args(Phase), get_args(Variant)
+REASONS = (None, *get_args(Reason))
 
 
 class Decided(NamedTuple):
@@ -45,11 +51,22 @@ def acknowledged(next_sample: int | None, received: int, duplicates: int, lost: 
 
 def event_text(sent: ClientEvent, kind: str) -> bytes:
     """Return an event of the stream as JSON: the fields of Server-Sent Events, with its type and its id."""
-    body, before, stream, k, frames, dropped, _ = sent
+    body, before, stream, k, frames, dropped, _, told = sent
     return frame(
         TEXT,
-        b'{"type":"%b",%b,"id":"%b.%d.%d.%d","frame":%d,"dropped":%d}'
-        % (kind.encode(), body[1:], stream, k, frames, dropped, before, dropped),
+        b'{"type":"%b",%b,"%b":"%b.%d.%d.%d%b","frame":%d,"dropped":%d}'
+        % (
+            kind.encode(),
+            body[1:],
+            _ID_KEYS.get(kind, b"id"),
+            stream,
+            k,
+            frames,
+            dropped,
+            told,
+            before,
+            dropped,
+        ),
     )
 
 
@@ -97,6 +114,34 @@ def decision_record(decided: Decided, number: int) -> bytes:
             decided.decision,
             0,
             number % _WRAP,
+        ),
+    )
+
+
+def gesture_record(gesture: GestureEvent) -> bytes:
+    """Return a gesture that begins, is held or ends in 32 bytes.
+
+    The class is in place of the prediction, s since the onset of the age, the strength of the intensity, the samples
+    since the muscle began (at most 65535) of what was dropped, and its id of the number of the frame.
+    """
+    what = (
+        PHASES.index(gesture.phase)
+        | VARIANTS.index(gesture.variant) << 2
+        | REASONS.index(gesture.reason) << 4
+    )
+    return frame(
+        BINARY,
+        RECORD.pack(
+            _VERSION,
+            GESTURE,
+            gesture.index,
+            gesture.sample_index,
+            gesture.held_s,
+            gesture.confidence,
+            gesture.strength,
+            what,
+            min(gesture.sample_index - gesture.began_at, _MOST_DROPPED),
+            gesture.id % _WRAP,
         ),
     )
 

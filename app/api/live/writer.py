@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 
 from app.api.live import events
+from app.inference.gesture_events import GestureEvent
 from app.serving.streams.client_stream import ClientEvent
 
 MOST_KEPT = 256 * 1024  # bytes for a client that does not read; states and answers are small
@@ -82,6 +83,9 @@ class LiveWriter:
         with self._lock:
             if self.closed:
                 return True
+            if isinstance(sent.event, GestureEvent):
+                self._tell_gesture(sent, sent.event)
+                return True
             kind = events.kind_of(sent.event)
             if "decisions" in self.send_what:
                 self._tell_decision(sent)
@@ -112,6 +116,11 @@ class LiveWriter:
             self._keep(
                 events.decision_record(decided, sent.frame) if self.binary else events.decision_text(decided)
             )
+
+    def _tell_gesture(self, sent: ClientEvent, gesture: GestureEvent) -> None:
+        """Say that a gesture began, is held or ended; that it is held still, only to one that reads."""
+        if gesture.phase != "hold" or self.flush():
+            self._keep(events.gesture_record(gesture) if self.binary else events.event_text(sent, "gesture"))
 
     def _offer(self, sent: ClientEvent) -> bool:
         """Write a frame whole, or not at all."""

@@ -18,7 +18,13 @@ from app.api.open_stream import open_stream
 from app.api.openapi import body, fails, query
 from app.api.routes.health import source_state
 from app.api.schemas.params import StreamJob
-from app.api.schemas.streaming import FrameSchema, StatsSchema, StreamQuerySchema, StreamSchema
+from app.api.schemas.streaming import (
+    FrameSchema,
+    StatsSchema,
+    StreamQuerySchema,
+    StreamSchema,
+    StreamTextSchema,
+)
 from app.api.sse import events as sse
 from app.api.sse.client_socket import ClientSocket
 from app.api.sse.handover import KEEP_ALIVE_S, SHUTDOWN_S, Handover
@@ -32,7 +38,7 @@ _stream, _stream_query = StreamSchema(), StreamQuerySchema()
 
 
 @bp.post("")
-@bp.doc(requestBody=body(StreamSchema), parameters=query(StreamSchema))
+@bp.doc(requestBody=body(StreamSchema), parameters=query(StreamTextSchema))
 @bp.response(200, FrameSchema, content_type=sse.MIMETYPE)
 @fails(bp, 400, 413, 415, 422, 503)
 def stream() -> Response:
@@ -40,7 +46,8 @@ def stream() -> Response:
 
     Every event is unnamed, and its `data` is one JSON object: frames as described here, `{"status": "stalled"}`
     and `{"status": "recovered"}` when the source breaks off and comes back, `{"error", "timestamp", "frame"}` on
-    trouble, and last `{"status": "completed", "total_frames", "duration_seconds", "avg_fps"}`.
+    trouble, `{"gesture", "phase", ...}` on `events`,
+    and last `{"status": "completed", "total_frames", "duration_seconds", "avg_fps"}`.
     """
     return _opened(load_json_or_query(_stream))
 
@@ -82,6 +89,7 @@ def stats() -> dict[str, Any]:
                 "backend": options.backend,
                 "model": use.name,
                 **asdict(options.rule_with(use.manifest)),
+                "events": options.events,
                 "readers": readers,
                 "decision_delay_ms": _rounded(runtime.decision_delay_ms(options, use)),
             }
@@ -138,6 +146,8 @@ def _events(stream: Stream, wire: ClientSocket, outlet: SocketWriter | None) -> 
                 return
             break
         if item is not None:
+            if outlet is not None and not outlet.finish(GIVE_UP_S):
+                break
             yield sse.frame(item)
             spoke = time.perf_counter()
         elif wire.gone:

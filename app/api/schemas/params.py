@@ -13,6 +13,7 @@ from app.emg.files.imported import ImportHints
 from app.emg.recording.prompts.label_plan import LabelPlan, plan_of
 from app.emg.source import Samples
 from app.inference.decision_rule import DecisionRule
+from app.inference.gesture_events import GestureRuleSet
 from app.serving.sources.declared import Declared
 
 
@@ -38,6 +39,7 @@ class ProfileJob:
     model: str | None = None
     montage: str | None = None
     rule: DecisionRule | None = None
+    gesture_rules: GestureRuleSet | None = None
     notes: str = ""
 
 
@@ -57,6 +59,8 @@ class StreamJob:
     change: float | None = None
     include_signal: bool = False
     include_aux: bool = False
+    events: bool = False
+    gesture_rules: GestureRuleSet | None = None  # None: as the model says
     source: str | None = None
     model: str | None = None  # None: the source's, also after it was changed
     last_event_id: str | None = None  # of the event after which it goes on
@@ -126,7 +130,7 @@ class LiveJob:
     @property
     def listens(self) -> bool:
         """Whether anything of a stream is to come back."""
-        return bool(self.send & {"frames", "decisions", "states"})
+        return self.stream.events or bool(self.send & {"frames", "decisions", "states"})
 
     def resuming(self, event_id: str) -> LiveJob:
         """Return the same, going on after that event."""

@@ -9,6 +9,7 @@ from marshmallow.validate import Length
 
 from app.api.schemas.decision import DecisionSchema
 from app.api.schemas.fields import about
+from app.api.schemas.gestures import RulesOfGestures
 from app.api.schemas.model_field import NAME
 from app.api.schemas.models import DamagedSchema
 from app.api.schemas.params import ProfileJob
@@ -43,6 +44,11 @@ class ProfilePutSchema(Schema):
         load_default=None,
         **about("For streams that ask for no rule of their own; null: as the model says"),
     )
+    gesture_rules = RulesOfGestures(
+        "For streams with events that ask for no rules of their own; null: as the model says",
+        allow_none=True,
+        load_default=None,
+    )
     notes = fields.String(load_default="", validate=Length(0, MAX_NOTES), **about("Anything"))
 
     @post_load
@@ -58,6 +64,9 @@ class ProfileSchema(Schema):
     model = fields.String(required=True, allow_none=True)
     montage = fields.String(required=True, allow_none=True)
     decision = fields.Nested(DecisionSchema, required=True, allow_none=True)
+    gesture_rules = RulesOfGestures(
+        "When gestures begin and end; null: as the model says", required=True, allow_none=True
+    )
     notes = fields.String(required=True)
     trouble = fields.String(
         required=True,

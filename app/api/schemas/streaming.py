@@ -8,6 +8,7 @@ from marshmallow import Schema, ValidationError, fields, post_load, validates_sc
 from marshmallow.validate import Length, Range
 
 from app.api.schemas.fields import Choice, Flag, Number, Whole, about
+from app.api.schemas.gestures import RulesOfGestures
 from app.api.schemas.health import SourceHealthSchema
 from app.api.schemas.model_field import model_field
 from app.api.schemas.params import StreamJob
@@ -85,6 +86,14 @@ class StreamSchema(Schema):
             "Put what the device delivers beside EMG into every frame: accelerometer, gyroscope, trigger, ..."
         ),
     )
+    events = Flag(
+        load_default=False, **about("Tell gestures that begin, are held and end, as events of their own")
+    )
+    gesture_rules = RulesOfGestures(
+        "With `events`: when a gesture begins and ends; by default as the model says",
+        allow_none=True,
+        load_default=None,
+    )
     source = fields.String(
         allow_none=True,
         load_default=None,
@@ -96,6 +105,11 @@ class StreamSchema(Schema):
         allow_none=True,
         load_default=None,
     )
+
+    @validates_schema
+    def check_events(self, values: dict[str, Any], **_: Any) -> None:
+        if values.get("gesture_rules") is not None and not values.get("events"):
+            raise ValidationError("goes with events: true", "gesture_rules")
 
     @validates_schema
     def check_thresholds(self, values: dict[str, Any], **_: Any) -> None:
@@ -114,7 +128,18 @@ def _job(values: dict[str, Any]) -> StreamJob:
     return StreamJob(**values)
 
 
-class StreamQuerySchema(StreamSchema):
+class StreamTextSchema(StreamSchema):
+    """The same in a query."""
+
+    gesture_rules = RulesOfGestures(
+        "With `events`: when a gesture begins and ends, as the JSON of an object; by default as the model says",
+        in_query=True,
+        allow_none=True,
+        load_default=None,
+    )
+
+
+class StreamQuerySchema(StreamTextSchema):
     """The same in a query, with what a browser's own EventSource needs where there are keys."""
 
     ticket = fields.String(
@@ -158,6 +183,7 @@ class GroupSchema(Schema):
     enter = fields.Float(required=True, allow_none=True)
     leave = fields.Float(required=True, allow_none=True)
     change = fields.Float(required=True, allow_none=True)
+    events = fields.Boolean(required=True, **about("Whether gestures are told as events"))
     readers = fields.Integer(required=True)
     decision_delay_ms = fields.Float(
         required=True, allow_none=True, **about("Null where no model reads the source")

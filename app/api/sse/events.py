@@ -8,23 +8,29 @@ from typing import Any
 
 import orjson
 
+from app.inference.gesture_events import GestureEvent
 from app.serving.streams.client_stream import ClientEvent, StreamCursor
 from app.serving.streams.events import (
+    FRAMES,
     Completed,
     Event,
     Frame,
     ModelChange,
     SignalFrame,
     SourceChange,
+    Trouble,
     ValueFrame,
 )
+from app.serving.streams.told_gestures import GestureMark
 
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 MIMETYPE = "text/event-stream"
 COMMENT = b": keep-alive\n"  # part of the next event's block: an empty line would end one, and strict readers yield it
 FINISHED = "end"  # id of the last event of a stream that has said all
 
-_ID = re.compile(r"([0-9a-z]{1,16})\.(\d{1,15})\.(-?\d{1,15})\.(\d{1,15})\.(\d{1,15})")
+_ID = re.compile(
+    r"([0-9a-z]{1,16})\.(\d{1,15})\.(-?\d{1,15})\.(\d{1,15})\.(\d{1,15})(?:\.(\d{1,15})\.(\d{1,4})\.([01]))?"
+)
 
 
 def encode(event: Event) -> bytes:
@@ -34,12 +40,13 @@ def encode(event: Event) -> bytes:
 
 def frame(sent: ClientEvent) -> bytes:
     """One whole event for one client."""
-    body, before, stream, k, frames, dropped, _ = sent
-    return b'id: %b.%d.%d.%d\ndata: %b,"frame":%d,"dropped":%d}\n\n' % (
+    body, before, stream, k, frames, dropped, _, told = sent
+    return b'id: %b.%d.%d.%d%b\ndata: %b,"frame":%d,"dropped":%d}\n\n' % (
         stream,
         k,
         frames,
         dropped,
+        told,
         body,
         before,
         dropped,
@@ -54,7 +61,8 @@ def last(event: Completed, place: StreamCursor) -> bytes:
 
 def identify(place: StreamCursor) -> str:
     """Return the id of the last event that a client at that place has had."""
-    return f"{place.stream}.{place.k}.{place.frames}.{place.dropped}"
+    told = "" if place.gesture is None else place.gesture.text
+    return f"{place.stream}.{place.k}.{place.frames}.{place.dropped}{told}"
 
 
 def place_of(last_event_id: str | None) -> StreamCursor | None:
@@ -62,17 +70,14 @@ def place_of(last_event_id: str | None) -> StreamCursor | None:
     found = _ID.fullmatch(last_event_id or "")
     if found is None:
         return None
-    run, started, k, frames, dropped = found.groups()
-    return StreamCursor(run, int(started) / 1000, int(k), int(frames), int(dropped))
+    run, started, k, frames, dropped, gesture, index, held = found.groups()
+    told = None if gesture is None else GestureMark(int(gesture), int(index), held == "1")
+    return StreamCursor(run, int(started) / 1000, int(k), int(frames), int(dropped), told)
 
 
 def _fields(event: Event) -> dict[str, Any]:
-    if isinstance(event, Frame):
-        return _frame(event)
-    if isinstance(event, SignalFrame):
-        return _signal_frame(event)
-    if isinstance(event, ValueFrame):
-        return _value_frame(event)
+    if isinstance(event, FRAMES):
+        return _any_frame(event)
     if isinstance(event, SourceChange):
         decided = {"decision": event.decision, "decision_label": event.decision_label}
         return {
@@ -82,6 +87,18 @@ def _fields(event: Event) -> dict[str, Any]:
             **({"output": event.output} if event.output is not None else {}),
             "source_state": event.source_state,
         }
+    if isinstance(event, GestureEvent):
+        return event.fields
+    return _about_stream(event)
+
+
+def _any_frame(event: Frame | SignalFrame | ValueFrame) -> dict[str, Any]:
+    if isinstance(event, Frame):
+        return _frame(event)
+    return _signal_frame(event) if isinstance(event, SignalFrame) else _value_frame(event)
+
+
+def _about_stream(event: ModelChange | Trouble) -> dict[str, Any]:
     if isinstance(event, ModelChange):
         return {"status": "model", **asdict(event)}
     return {"error": event.error, "timestamp": event.timestamp}

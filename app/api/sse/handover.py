@@ -81,8 +81,10 @@ def _looks(stream: Stream, wire: ClientSocket, outlet: SocketWriter) -> Iterator
                 outlet.end(sse.last(item, stream.place))
                 yield from _flushed(outlet, SHUTDOWN_S if item.cut_short else GIVE_UP_S)
                 return
-            if item is not None:  # the newest frame, before the group's thread knows this client
-                outlet.send(item)
+            if (
+                item is not None
+            ):  # before the group's thread knows this client, or after it has left the group
+                outlet.insist(item)
             elif wire.gone:
                 return
             else:

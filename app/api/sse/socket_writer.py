@@ -38,6 +38,15 @@ class SocketWriter:
         """Write one event without waiting. False: the client has not taken yet what it was sent before."""
         return self._write(sse.frame(sent))
 
+    def insist(self, sent: ClientEvent) -> None:
+        """Write one that would come no more: where the client does not take it now, it goes before all that follows.
+
+        Raises:
+            OSError: the client has gone.
+        """
+        if not self.send(sent):
+            self._rest += self._framed(sse.frame(sent))
+
     def keep_alive(self, silence_s: float) -> None:
         """Write a comment where nothing else has been written for `silence_s`; called every CLIENT_POLL_S or so."""
         now = time.perf_counter()

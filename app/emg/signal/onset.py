@@ -24,8 +24,8 @@ def onset_in(signal: Samples, sampling_rate_hz: float) -> int:
     Electroencephalogr. Clin. Neurophysiol. 101:511, looking back instead of ahead, so that a gesture before it does not
     count. Where there is no rest to be seen, as another gesture went before, it is the row at which the variances of
     the channels most likely changed: the maximum-likelihood estimate of Staude 2001, "Precise onset detection of human
-    motor responses using a whitening filter and the log-likelihood-ratio test", IEEE Trans. Biomed. Eng. 48:1292, without
-    the whitening.
+    motor responses using a whitening filter and the log-likelihood-ratio test", IEEE Trans. Biomed. Eng. 48:1292,
+    without the whitening.
 
     Args:
         signal: (n, channels), filtered; one segment.

@@ -68,13 +68,17 @@ def use_of(
         return ModelUse(None, feed, None, None, profile)
     manifest, rule = model.manifest, None if profile is None else profile.rule
     if manifest.gives_values:
-        if profile is not None and rule is not None:
+        if profile is not None and (rule is not None or profile.gesture_rules is not None):
+            what = "a decision" if rule is not None else "gesture_rules"
             raise DataError(
-                f"the profile {profile.name} has a decision, which is for gestures; {model.name} gives values"
+                f"the profile {profile.name} has {what}, which is for gestures; {model.name} gives values"
             )
         reader = ValueReader(model.engine, manifest, feed.ring, gesture_names)
         return ModelUse(model, feed, reader, manifest, profile)
     manifest = manifest if rule is None else replace(manifest, decision=rule)
+    if profile is not None and profile.gesture_rules is not None:
+        own = profile.gesture_rules.of(manifest.classes)  # a person's other models may have others
+        manifest = replace(manifest, gesture_rules=own)
     classifier = WindowClassifier(model.engine, manifest, feed.ring, gesture_names)
     return ModelUse(model, feed, classifier, manifest, profile)
 

@@ -67,6 +67,8 @@ class StreamOpener:
         """
         if not counted:
             self.enter(caller)
+        if place is not None and not options.events:
+            place = place._replace(gesture=None)
         try:
             broadcast = pipeline.broadcast if named is None else named.broadcast
             self._expect_group(broadcast, options)
@@ -131,7 +133,8 @@ class StreamOpener:
     def _reader(self, broadcast: Broadcast, options: StreamOptions, place: StreamCursor | None) -> Reader:
         most = broadcast.reached(options) + options.fps * AHEAD_S
         known = place is not None and place.run == self.run and place.k <= most
-        return broadcast.join(options, after=place.k if place is not None and known else None)
+        after, told = (place.k, place.gesture) if place is not None and known else (None, None)
+        return broadcast.join(options, after, told)
 
     def _expect_group(self, broadcast: Broadcast, options: StreamOptions) -> None:
         """See that there is a group of those options, or room for one more."""

@@ -41,7 +41,7 @@ def with_profile(settings: Settings) -> Settings:
 
 
 def expect_usable(profile: Profile, find: Callable[[str], Manifest]) -> None:
-    """See that the model is there that a profile names, and reads as many channels as its montage chooses.
+    """See that the model is there that a profile names, and fits its montage and its rules.
 
     `find` returns a model's manifest by its name, or raises in one line why it cannot.
 
@@ -54,6 +54,12 @@ def expect_usable(profile: Profile, find: Callable[[str], Manifest]) -> None:
         manifest = find(profile.model)
     except MyostreamError as error:
         raise ProfileFieldError("model", str(error)) from None
+    for name in () if profile.gesture_rules is None else profile.gesture_rules.overrides:
+        if name not in manifest.classes:
+            known = ", ".join(manifest.classes[:20]) or "none"
+            raise ProfileFieldError(
+                "gesture_rules", f"classes has {name[:40]!r}; those of the model {manifest.name} are {known}"
+            )
     columns = profile.columns
     if columns is not None and len(columns) != manifest.channels:
         raise ProfileFieldError(

@@ -12,13 +12,14 @@ from app.emg.recording.json_fields import expect_object, maybe, read_object, rea
 from app.emg.signal.channel_choice import parse_channels
 from app.errors import ArtefactError, DataError
 from app.inference.decision_rule import MAX_VOTES, DecisionRule
+from app.inference.gesture_events import GestureRuleSet, rule_set
 from app.inference.manifest import is_name
 
 MAX_PERSON, MAX_MONTAGE, MAX_NOTES = 64, 1000, 4000  # characters
 MAX_BYTES = 1 << 16  # of the JSON: the notes, six bytes a character, and the rest
 NO_TEXT = ("Cc", "Cs")  # control characters, and half of a character, as JSON may escape it
 NOT_IN_LINES = (*NO_TEXT, "Zl", "Zp")
-FIELDS = ("person", "model", "montage", "decision", "notes")
+FIELDS = ("person", "model", "montage", "decision", "gesture_rules", "notes")
 
 
 class ProfileFieldError(DataError):
@@ -42,6 +43,7 @@ class Profile:
     model: str | None = None  # its name in a folder of models
     montage: str | None = None  # which of the source's channels the model reads, such as 1-8
     rule: DecisionRule | None = None  # None: the model's own
+    gesture_rules: GestureRuleSet | None = None  # None: the model's own
     notes: str = ""
 
     def __post_init__(self) -> None:
@@ -73,6 +75,7 @@ def as_json(profile: Profile) -> dict[str, Any]:
         "model": profile.model,
         "montage": profile.montage,
         "decision": None if profile.rule is None else asdict(profile.rule),
+        "gesture_rules": None if profile.gesture_rules is None else profile.gesture_rules.fields,
         "notes": profile.notes,
     }
 
@@ -101,6 +104,7 @@ def decode(name: str, text: bytes) -> Profile:
             model=maybe(text_of, values, "model"),
             montage=maybe(text_of, values, "montage"),
             rule=_rule(maybe(expect_object, values, "decision")),
+            gesture_rules=_gesture_rules(maybe(expect_object, values, "gesture_rules")),
             notes=text_of(values, "notes"),
         )
     except (ValueError, ArtefactError) as error:
@@ -120,6 +124,10 @@ def _rule(said: Mapping[str, Any] | None) -> DecisionRule | None:
         min_confidence=real_of(values, "min_confidence", 0, 1),
         **{name: maybe(_share, values, name) for name in ("enter", "leave", "change")},
     )
+
+
+def _gesture_rules(said: Mapping[str, Any] | None) -> GestureRuleSet | None:
+    return None if said is None else rule_set(said)
 
 
 def _share(values: Mapping[str, Any], name: str) -> float:

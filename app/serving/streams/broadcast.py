@@ -15,6 +15,7 @@ from app.serving.streams.due_windows import DueWindows
 from app.serving.streams.events import ModelChange, StreamOptions
 from app.serving.streams.group import Change, Encode, Group, Maker, nothing
 from app.serving.streams.reader import Reader
+from app.serving.streams.told_gestures import GestureMark
 from app.serving.streams.turns import Turns
 
 IDLE_GROUPS = 32  # groups without readers whose events are kept
@@ -72,8 +73,10 @@ class Broadcast:
         """The number of readers of every group that has some."""
         return {options: g.readers for options, g in list(self._groups.items()) if g.readers}
 
-    def join(self, options: StreamOptions, after: int | None = None) -> Reader:
-        """Return a place in the group of those options; `after` is the last window a returning reader has seen.
+    def join(self, options: StreamOptions, after: int | None = None, told: GestureMark | None = None) -> Reader:
+        """Return a place in the group of those options.
+
+        `after` is the last window a returning reader has seen, `told` the last it heard of gestures.
 
         Raises:
             DataError: the source has no grid for that fps.
@@ -88,7 +91,7 @@ class Broadcast:
             first, joined = max(group.newest, group.began), group.count
         if starts:  # without the lock: it waits for the thread, and a crowd would queue behind each such wait
             group.start()
-        return Reader(group, lambda: self._leave(group), first, after, joined)
+        return Reader(group, lambda: self._leave(group), first, after, joined, told)
 
     def reached(self, options: StreamOptions) -> int:
         """Return the newest window on the grid of those options; -1 before the first.

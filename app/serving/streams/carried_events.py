@@ -12,6 +12,7 @@ from dataclasses import asdict
 from typing import Any, NamedTuple
 
 from app.errors import DataError
+from app.inference.gesture_events import GestureEvent
 from app.serving.streams.events import (
     CarriedFrame,
     Frame,
@@ -25,7 +26,7 @@ from app.serving.streams.group_events import GroupEvent
 
 VERSION = 1
 
-_BEAT, _PREDICTED, _FRAME, _SOURCE, _MODEL, _TROUBLE = range(6)
+_BEAT, _PREDICTED, _FRAME, _SOURCE, _MODEL, _TROUBLE, _GESTURE = range(7)
 # version, kind, which opening of the topic, number, k, position, when it was made, bytes of what stands before the body
 _HEAD = struct.Struct("<BBIqqqdI")
 # prediction, confidence, intensity, decision, sample index, age in ms; then the label of the decision
@@ -117,6 +118,8 @@ def _facts(event: Told) -> tuple[int, bytes]:
         return _MODEL, json.dumps(model_fields(event)).encode()
     if isinstance(event, Trouble):
         return _TROUBLE, json.dumps(asdict(event)).encode()
+    if isinstance(event, GestureEvent):
+        return _GESTURE, json.dumps(asdict(event)).encode()
     seen = event.predicted if isinstance(event, Frame | CarriedFrame) else None
     if seen is None:
         return _FRAME, _INDEX.pack(event.sample_index)
@@ -138,6 +141,8 @@ def _told(kind: int, facts: bytes) -> Told:
         return SourceChange(**json.loads(facts))
     if kind == _TROUBLE:
         return Trouble(**json.loads(facts))
+    if kind == _GESTURE:
+        return GestureEvent(**json.loads(facts))
     model = model_of(json.loads(facts)) if kind == _MODEL else None
     if model is None:
         raise ValueError(f"kind {kind}")

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from app.inference.artefact import Artefact
 from app.inference.decision_rule import DecisionRule
+from app.inference.gesture_events import GestureEvent, GestureRuleSet
 from app.inference.manifest import Manifest
 from app.serving.streams.value_reader import ValueWindow
 from app.serving.streams.window_classifier import WindowResult
@@ -33,6 +34,12 @@ class StreamOptions:
     change: float | None = None
     include_signal: bool = False
     include_aux: bool = False
+    events: bool = False  # whether gestures that begin, are held and end are told beside the frames
+    gesture_rules: GestureRuleSet | None = None  # None: the model's own
+
+    def rules_with(self, manifest: Manifest) -> GestureRuleSet:
+        """Return when gestures begin and end where that model reads the source."""
+        return self.gesture_rules or manifest.gesture_rules or GestureRuleSet()
 
     def rule_with(self, manifest: Manifest | None) -> DecisionRule:
         """Return how decisions are made where that model reads the source."""
@@ -76,6 +83,9 @@ class Frame:
     signal: Sequence[Sequence[float]] | None = None  # (channels, points) of the hop, on request
     aux: Mapping[str, Any] | None = None  # what came beside the EMG meanwhile, by its name: see AuxReader
     model: Artefact | None = None  # whose it is; None in tests that have none
+    gestures: tuple[
+        GestureEvent, ...
+    ] = ()  # that it began, held or ended: events of their own, told after it
 
     @property
     def predicted(self) -> Predicted:
@@ -176,6 +186,9 @@ class Trouble:
     timestamp: float
 
 
+CUT_SHORT = ("shutdown", "reload", "restart", MOVED)  # why the server ends a stream that could go on
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completed:
     """The last event of every stream."""
@@ -187,7 +200,7 @@ class Completed:
     @property
     def cut_short(self) -> bool:
         """Whether the server has ended it and, perhaps in another worker, it can go on."""
-        return self.reason in ("shutdown", "reload", "restart", MOVED)
+        return self.reason in CUT_SHORT
 
     @property
     def fields(self) -> Mapping[str, object]:
@@ -201,6 +214,13 @@ class Completed:
         }
 
 
-Event = Frame | SignalFrame | ValueFrame | SourceChange | ModelChange | Trouble
+Event = Frame | SignalFrame | ValueFrame | GestureEvent | SourceChange | ModelChange | Trouble
 Told = Event | CarriedFrame  # what readers get: a carried one is encoded already
 FRAMES = (Frame, SignalFrame, ValueFrame, CarriedFrame)
+
+
+def must_be_told(event: Told | None) -> bool:
+    """Whether no reader may miss it, however slowly it reads: what comes after it cannot be understood without."""
+    if isinstance(event, GestureEvent):
+        return event.phase != "hold"
+    return isinstance(event, (SourceChange, ModelChange))

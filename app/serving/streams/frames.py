@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from app.inference.artefact import Artefact
 from app.inference.decision import Decider
+from app.inference.gesture_events import GestureEvent, Reason
 from app.inference.manifest import Manifest
 from app.serving.streams.due_windows import Due
 from app.serving.streams.events import Frame, SourceChange, StreamOptions
 from app.serving.streams.frame_context import FrameContext
 from app.serving.streams.frame_parts import hop_rows, quality_now, too_many_dead
+from app.serving.streams.gestures import GestureTeller
 from app.serving.streams.window_classifier import WindowClassifier
 
 
@@ -30,6 +33,7 @@ class FrameMaker:
         self._rest = manifest.classes.index(manifest.rest_class)
         self._decider = Decider(options.rule_with(manifest), self._rest)
         self._segment = context.path.ring.segment_start
+        self._gestures = GestureTeller(options, manifest, context.path) if options.events else None
 
     def due(self, end: int) -> Due | None:
         """Return that window, where its prediction is not known yet, for those who have it predicted with others."""
@@ -51,13 +55,19 @@ class FrameMaker:
         seen = self._classifier.classify(end, options.backend, options.preprocess)
         if seen is None:
             return None
+        gestures: tuple[GestureEvent, ...] = ()
         if seen.segment != self._segment:  # votes from before a break would be votes on another signal
             self._segment = seen.segment
             self._decider.reset()
+            gestures = (*self.let_go("gap"),)
         quality = quality_now(context.problems(), seen.dead, path.montage)
+        timestamp = time.time()
         if too_many_dead(quality, self._manifest.channels):
             decision = self._decider.reset()  # rest when in doubt
+            gestures += (*self.let_go("quality"),)
         else:
+            if self._gestures is not None:
+                gestures += self._gestures.frame(end, seen, timestamp)
             decision = self._decider.update(
                 seen.prediction, seen.confidence, seen.probabilities, seen.unknown
             )
@@ -65,7 +75,7 @@ class FrameMaker:
         context.stats.frame_made(wait_ms=seen.wait_ms, infer_ms=seen.latency_ms, age_ms=age_ms)
         rate = self._manifest.sampling_rate
         return Frame(
-            timestamp=time.time(),
+            timestamp=timestamp,
             window=seen,
             label=self._classes[seen.prediction],
             decision=decision,
@@ -78,7 +88,12 @@ class FrameMaker:
             signal=hop_rows(path, end, rate, options.fps) if options.include_signal else None,
             aux=context.take_aux(),
             model=self._model,
+            gestures=gestures,
         )
+
+    def let_go(self, reason: Reason) -> Sequence[GestureEvent]:
+        """Return the release of the gesture that is held; nothing at rest, or where nobody asked for events."""
+        return () if self._gestures is None else self._gestures.end(reason)
 
     def source_change(self, status: str, source_state: str) -> SourceChange:
         """Return the event of a source that stalled or recovered: rest, and no vote from before counts."""

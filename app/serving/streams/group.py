@@ -16,21 +16,20 @@ from dataclasses import dataclass
 
 from app.emg.signal.windows import Grid
 from app.errors import MyostreamError
+from app.inference.gesture_events import GestureEvent, Reason
 from app.serving.counters.stream_stats import StreamStats
 from app.serving.process.work_loop import WorkLoop
 from app.serving.sources.signal_feed import STALL_S, SignalFeed
 from app.serving.streams.due_windows import Due, DueWindows
-from app.serving.streams.events import FRAMES, Event, ModelChange, Trouble
+from app.serving.streams.events import FRAMES, Event, Frame, ModelChange, Trouble
 from app.serving.streams.following import Following
 from app.serving.streams.frames import FrameMaker
-from app.serving.streams.group_events import TURN, GroupEvent, GroupEvents
+from app.serving.streams.group_events import TURN, Encode, GroupEvent, GroupEvents
 from app.serving.streams.signal_frames import SignalFrameMaker
 from app.serving.streams.turns import Turns
 from app.serving.streams.value_frames import ValueFrameMaker
 
 log = logging.getLogger(__name__)
-
-Encode = Callable[[Event], bytes]
 
 Maker = FrameMaker | SignalFrameMaker | ValueFrameMaker
 
@@ -80,12 +79,12 @@ class Group(GroupEvents):
 
         `model` is what the readers would be told of the one that makes the first frames.
         """
-        super().__init__(model)
+        super().__init__(encode, model)
         self._due_windows = due_windows or DueWindows()
         self._turns, self._loop = turns or Turns(), loop or WorkLoop()
         self._make, self._grid, self._feed = make, grid, feed
         self._changes, self._glance = list(changes), glance
-        self._encode, self._stats, self._clock = encode, stats, clock
+        self._stats, self._clock = stats, clock
         self.readers = 0  # kept by Broadcast, under its lock
         self._since = 0 if model is None else model.from_sample  # no window that ends before is this model's
         self._k = -1  # the last window that was made or skipped
@@ -116,6 +115,7 @@ class Group(GroupEvents):
 
     def begin(self) -> None:
         """Be ready for a first reader: what came before is no news to it, another model of meanwhile included."""
+        self._release_held("gap")
         if over := self._over:
             self._turn_over(over)
         self.began = self.count
@@ -132,6 +132,7 @@ class Group(GroupEvents):
     def end(self) -> None:
         """Have no more frames made; the readers' streams end."""
         self.stop()
+        self._release_held("completed")
         self.ended = True
         self.wake()
 
@@ -148,6 +149,7 @@ class Group(GroupEvents):
         """Go on with another source: readers hear `stalled` now, and `recovered` before its first frame."""
         self.stop()
         if self.readers and not self._stalled and self._maker is not None:
+            self._release_held("stalled")
             self._publish(self._maker.source_change("stalled", "disconnected"))
         self._make, self._grid, self._feed = make, grid, feed
         self._changes, self.looked_at = [], 0
@@ -207,6 +209,8 @@ class Group(GroupEvents):
         if not self._failing:  # once, not with every frame
             log.exception("a frame failed")
         self._failing = True
+        if self._maker is not None:
+            self._let_go(self._maker, "stalled")
         self.say("internal error; the server's log has it")
         self._k += 1
 
@@ -243,6 +247,7 @@ class Group(GroupEvents):
             self._failing = False
             log.warning("frames are made again")
         if frame is None:  # too much of the window is lost
+            self._let_go(maker, "gap", stop)
             self._say_spoilt(maker, end)
             return
         self._framed_to = end
@@ -250,6 +255,9 @@ class Group(GroupEvents):
             self._stalled = False
             self._publish(maker.source_change("recovered", "running"), stop)
         self._publish(frame, stop)
+        if isinstance(frame, Frame):
+            for gesture in frame.gestures:
+                self._publish(gesture, stop)
 
     def _turned_over(self, sample: int, stop: threading.Event) -> bool:
         """Take the changes that hold for the window which ends at that sample of the source; False where none does."""
@@ -268,6 +276,8 @@ class Group(GroupEvents):
         """Take the newest of these, which are the first of those ahead."""
         self._changes = self._changes[len(due) :]
         newest = due[-1]
+        if self._maker is not None:
+            self._let_go(self._maker, "model", stop)
         self._make, self._grid, self._feed = newest.make, newest.grid, newest.feed
         self._maker, self._since = newest.make(), newest.from_sample
         self._framed_to = self._grid.end_of(self._k)
@@ -291,7 +301,18 @@ class Group(GroupEvents):
         """Say once that decisions would hang on an old window."""
         if not self._stalled:
             self._stalled = True
+            self._let_go(maker, "completed" if state == "ended" else "stalled")
             self._publish(maker.source_change("stalled", state))
+
+    def _let_go(self, maker: Maker, reason: Reason, stop: threading.Event | None = None) -> None:
+        """Tell the end of the gesture that is held, where one is: what would end it may never come."""
+        for gesture in maker.let_go(reason):
+            self._publish(gesture, stop)
+
+    def _release_held(self, reason: Reason) -> None:
+        """Tell the same once it is stopped, whatever its thread is just doing."""
+        with self.one_at_a_time:
+            self.release_held(reason)
 
     def say(self, message: str) -> None:
         """One event for a trouble, however many frames it spoils within a second."""

@@ -5,15 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from app.serving.streams.events import ModelChange
+from app.inference.gesture_events import GestureEvent
+from app.serving.streams.events import Event, ModelChange
 from app.serving.streams.group_events import GroupEvent, GroupEvents
+from app.serving.streams.told_gestures import GestureMark
 
 
 class Reader:
     """One client's place in a group.
 
     `first` is the number of the first event that is news to it, the newest that was there when it came; from `joined`
-    on they are of its own time. `after` is the last window it has seen, if it was here before.
+    on they are of its own time. `after` is the last window it has seen, if it was here before, and `told` the last it
+    heard of gestures then. One that is held when a reader comes is the first that it is told.
     """
 
     def __init__(
@@ -23,11 +26,13 @@ class Reader:
         first: int,
         after: int | None = None,
         joined: int = 0,
+        told: GestureMark | None = None,
     ) -> None:
         self._group, self._leave, self._joined = group, leave, joined
         self._next, self._after = first, after
         self._position: int | None = None
         self._left = False
+        self._owed = self._not_told(told)
 
     @property
     def ended(self) -> bool:
@@ -60,7 +65,8 @@ class Reader:
             return []
         history = self._group.history
         self._next = history[-1].number + 1 if history else 0
-        return [(event, self._missed(event)) for event in self._unseen(history)]
+        events = {event.number: event for event in (*self._take_owed(), *self._unseen(history))}
+        return [(event, self._missed(event)) for _, event in sorted(events.items())]
 
     def _unseen(self, history: tuple[GroupEvent, ...]) -> list[GroupEvent]:
         after = self._after
@@ -84,12 +90,13 @@ class Reader:
         fresh = self._fresh()
         if not fresh:
             return []
-        changed = self._group.changed  # it holds also where this reader is so late that it is no longer kept
-        if changed is not None and self._next <= changed.number < fresh[0].number:
-            fresh = (changed, *fresh)
+        # what must be told is so also where this reader is so late that the history has it no longer
+        late = [event for event in self._group.kept if self._next <= event.number < fresh[0].number]
+        before = [event for event in self._take_owed() if event.number < self._next]
         self._next = fresh[-1].number + 1
         newest = max(event.position for event in fresh)
-        return [event for event in fresh if event.position in (-1, newest) and not self._had(event)]
+        news = [event for event in fresh if event.position in (-1, newest) and not self._had(event)]
+        return [*before, *late, *news]
 
     def listen(self, listener: Callable[[GroupEvent, int], bool]) -> None:
         """Have every event given to `listener` that comes, or has come since it joined or last took one.
@@ -147,6 +154,43 @@ class Reader:
             self._left = True
             self._group.listeners.pop(self, None)
             self._leave()
+
+    def exclusively(self, step: Callable[[], None]) -> None:
+        """Do that while nothing is given to a listener of the group."""
+        with self._group.one_at_a_time:
+            step()
+
+    def encoded(self, event: Event) -> bytes:
+        """Return the body of an event for this reader alone."""
+        return self._group.encoded(event)
+
+    def gesture(self, identity: int) -> GestureEvent | None:
+        """Return that gesture where it is held, or this reader will be told that it ended; None where neither is so."""
+        for event in (self._group.held, *self._owed):
+            gesture = None if event is None else event.event
+            if isinstance(gesture, GestureEvent) and gesture.id == identity:
+                return gesture
+        return None
+
+    def class_name(self, index: int) -> str:
+        """Return what the model that reads the source calls that class."""
+        model = self._group.model_at(self._group.count)
+        classes = () if model is None else model.classes
+        return classes[index] if index < len(classes) else f"class {index}"
+
+    def _not_told(self, told: GestureMark | None) -> list[GroupEvent]:
+        """Return what this reader is to be told of gestures before anything that comes from now on."""
+        group = self._group
+        if told is None and self._after is None:
+            return [] if group.held is None else [group.held]
+        kept = [event for event in group.kept if isinstance(event.event, GestureEvent)]
+        if told is None:
+            return [event for event in kept if event.k >= (self._after or 0)]
+        return [event for event in kept if told.before(event.event)]  # type: ignore[arg-type]  # as just seen
+
+    def _take_owed(self) -> list[GroupEvent]:
+        owed, self._owed = self._owed, []
+        return owed
 
     def _fresh(self) -> tuple[GroupEvent, ...]:
         history = self._group.history  # one look: the group may publish meanwhile

@@ -47,8 +47,8 @@ class RemoteGroup(GroupEvents):
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
-        super().__init__()
-        self._encode, self._clock, self._wall = encode, clock, wall
+        super().__init__(encode)
+        self._clock, self._wall = clock, wall
         self.readers = 0
         self.lacks = True
         self.reached = -1  # the newest window that the owner had
@@ -97,6 +97,7 @@ class RemoteGroup(GroupEvents):
             now = self._heard_at = self._clock()
             if kept.origin != self.origin:
                 self.origin, self._number, self._theirs = kept.origin, -1, None
+                self.release_held("gap")  # the owner after it does not know of what that one held
                 self._offset = self._behind_since = None
             self.reached = kept.reached
             self._take_kept(kept)
@@ -198,6 +199,8 @@ class RemoteGroup(GroupEvents):
 
     def _change_source(self, status: str, state: str) -> None:
         self._stalled = status == "stalled"
+        if self._stalled:
+            self.release_held("stalled")
         model = self.model_at(self.count)
         if model is None:
             self._say(SourceChange(status=status, timestamp=self._wall(), source_state=state))
@@ -219,5 +222,6 @@ class RemoteGroup(GroupEvents):
 
     def _finish(self, why: str) -> None:
         if not self.ended:
+            self.release_held("completed" if why == ENDED else "shutdown")
             self.why_ended, self.ended = why, True
             self.wake()

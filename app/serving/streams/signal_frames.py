@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 from app.emg.source import UNLABELLED
+from app.inference.gesture_events import GestureEvent, Reason
 from app.serving.streams.events import SignalFrame, SourceChange, StreamOptions
 from app.serving.streams.frame_context import FrameContext
 from app.serving.streams.hop_signal import signal_rows
@@ -41,6 +42,10 @@ class SignalFrameMaker:
             signal=signal_rows(hop) if self._options.include_signal else None,
             aux=context.take_aux(),
         )
+
+    def let_go(self, _reason: Reason) -> Sequence[GestureEvent]:
+        """Return nothing: there are no gestures without a model of classes."""
+        return ()
 
     def source_change(self, status: str, source_state: str) -> SourceChange:
         """Return the event of a source that stalled or recovered."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 from app.inference.artefact import Artefact
+from app.inference.gesture_events import GestureEvent, Reason
 from app.inference.manifest import Manifest
 from app.serving.streams.events import SourceChange, StreamOptions, ValueFrame
 from app.serving.streams.frame_context import FrameContext
@@ -63,6 +65,10 @@ class ValueFrameMaker:
             aux=context.take_aux(),
             model=self._model,
         )
+
+    def let_go(self, _reason: Reason) -> Sequence[GestureEvent]:
+        """Return nothing: there are no gestures without a model of classes."""
+        return ()
 
     def source_change(self, status: str, source_state: str) -> SourceChange:
         """Return the event of a source that stalled or recovered: what should be acted upon is rest."""

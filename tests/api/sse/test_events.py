@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from app.api.sse import events as sse
 from app.serving.streams.client_stream import ClientEvent, StreamCursor
 from app.serving.streams.events import Completed, Frame, SourceChange, Trouble
-from tests.serving.station import make_frame
+from app.serving.streams.told_gestures import Told
+from tests.serving.station import make_frame, make_gesture
 
 counts = st.integers(0, 10**12)
 places = st.builds(
@@ -19,6 +20,7 @@ places = st.builds(
     k=st.integers(-1, 10**12),
     frames=counts,
     dropped=counts,
+    told=st.none() | st.builds(Told, id=counts, class_index=st.integers(0, 1023), held=st.booleans()),
 )
 events = st.one_of(
     st.integers(1, 10**9).map(make_frame),
@@ -30,6 +32,7 @@ events = st.one_of(
         decision_label=st.text(),
         source_state=st.text(),
     ),
+    st.builds(make_gesture, st.sampled_from(["onset", "hold", "release"]), st.integers(0, 10**9)),
     st.builds(Trouble, error=st.text(), timestamp=st.floats(0, 1e10)),
 )
 
@@ -47,8 +50,10 @@ def parsed(block: bytes) -> dict[str, str]:
 
 @given(events, places)
 def test_every_event_is_one_sse_event_with_one_json_object(event: Frame, place: StreamCursor) -> None:
-    _, _, k, frames, dropped = place
-    fields = parsed(sse.frame(ClientEvent(sse.encode(event), 7, place.stream.encode(), k, frames, dropped)))
+    _, _, k, frames, dropped, told = place
+    mark = b"" if told is None else told.mark.encode()
+    sent = ClientEvent(sse.encode(event), 7, place.stream.encode(), k, frames, dropped, event, mark)
+    fields = parsed(sse.frame(sent))
     assert list(fields) == ["id", "data"]
     data = json.loads(fields["data"], parse_constant=lambda name: pytest.fail(f"{name} is not JSON"))
     assert (data["frame"], data["dropped"]) == (7, dropped)
