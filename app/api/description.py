@@ -12,6 +12,7 @@ from app.api.access.access import API_KEY_HEADER, OPEN, scope_of
 from app.api.codec.decoding import JSON
 from app.api.errors import PROBLEM, Api
 from app.api.openapi import OIP, RETRY_AFTER
+from app.api.schemas.gestures import GestureEventSchema
 from app.config import Settings
 
 _SCHEME = "apiKey"
@@ -55,6 +56,7 @@ def describe(api: Api, settings: Settings) -> None:
     default = api.spec.components.responses_lazy[api.DEFAULT_ERROR_RESPONSE_NAME]
     default["content"] = {PROBLEM: default["content"].pop(JSON)}
     default["description"] = "Any other error, such as 414 for a request line of over 4094 bytes"
+    api.spec.components.schema("GestureEvent", schema=GestureEventSchema)  # of a stream, beside its frames
     api.spec.options.setdefault("info", {})["x-limits"] = limits_of(settings)
     if settings.asks_for_keys:
         scheme = {"type": "apiKey", "in": "header", "name": API_KEY_HEADER}

@@ -18,6 +18,7 @@ SHAPE = {"batch", "channels", "length", "preprocess", "model"}
 STREAM = {
     *("duration_seconds", "use_tensorrt", "fps", "preprocess", "backend", "votes", "min_confidence"),
     *("enter", "leave", "change", "include_signal", "include_aux", "source", "model"),
+    *("events", "gesture_rules"),
 }
 NO_ROUTES = {"static", "swagger_ui.static", "api-docs.openapi_json", "api-docs.openapi_swagger_ui"}
 READS_BODY = {400, 408, 413, 415, 422, 503}

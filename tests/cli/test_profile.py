@@ -9,7 +9,9 @@ from click.testing import Result
 from flask import Flask
 
 from app import cli
+from app.cli.options import BAD_DATA
 from app.inference.decision_rule import DecisionRule
+from app.inference.gesture_events import GestureRules, GestureRuleSet
 from app.serving.profiles.profile import Profile
 from app.serving.profiles.store import ProfileStore
 from tests.inference.artefacts import make_artefact
@@ -41,6 +43,27 @@ def failed(result: Result, reason: str, status: int = 1) -> None:
     (line,) = result.stderr.splitlines()
     assert line.startswith("error: ")
     assert reason in line
+
+
+def test_the_rules_of_gestures_are_set_and_taken_back(run: Run, instance: Path) -> None:
+    made = run("set", "anna", "--gesture-rules", '{"enter": 0.9}')
+    assert made.exit_code == 0, made.output
+    assert '"enter": 0.9' in made.stdout
+    assert ProfileStore(instance).find("anna").gesture_rules == GestureRuleSet(rules=GestureRules(enter=0.9))
+    assert run("set", "anna", "--gesture-rules", "").exit_code == 0
+    assert ProfileStore(instance).find("anna").gesture_rules is None
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("{", "--gesture-rules is no JSON"),
+        ("[]", "--gesture-rules must be a JSON object such as"),
+        ('{"entry": 1}', "gesture_rules has 'entry'; it takes enter, leave"),
+    ],
+)
+def test_rules_of_gestures_that_are_none_are_refused(run: Run, text: str, why: str) -> None:
+    failed(run("set", "anna", "--gesture-rules", text), why, BAD_DATA)
 
 
 def test_a_profile_is_set_shown_changed_and_deleted(run: Run, instance: Path) -> None:

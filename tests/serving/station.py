@@ -29,7 +29,7 @@ class HandFed:
 
     def __init__(self, rate: float = RATE) -> None:
         self.ring = Ring(2000, 1)
-        self.state, self.length = "running", 10
+        self.state, self.length, self.lossy = "running", 10, False
         self.source = SimpleNamespace(sampling_rate=rate, name="hand")
         self.rate = rate
         self.path = SimpleNamespace(to_source=lambda end: end)

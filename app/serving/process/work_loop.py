@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 RANKS = SAMPLES, FRAMES, FAST_FRAMES = range(3)  # what is done first where several jobs are due
 SLICE_S = 0.0005  # after which the other work of this process gets its turn: see INLINE_S
-TEND_S = 0.05  # between two looks at jobs for which nothing comes
+TEND_S = 0.03  # between two looks at jobs for which nothing comes: a gesture is to end 0.3 s after its signal
 
 
 class Job(Protocol):

@@ -32,6 +32,11 @@ class SignalFeed:
         spoilt_s = (self.ring.newest - self._usable_to) / self.rate
         return "stalled" if state == "running" and spoilt_s > STALL_S else state
 
+    @property
+    def lossy(self) -> bool:
+        """Whether it is stalled because so much is lost, and not because nothing comes."""
+        return self._silence() == "running" and self.state == "stalled"
+
     def look(self) -> None:
         """Take note of what the ring has got; called after each chunk."""
         if not self._usable_to and self.ring.newest:

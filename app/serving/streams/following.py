@@ -17,7 +17,7 @@ from app.serving.streams.turns import FAST_FPS, Turns
 if TYPE_CHECKING:
     from app.serving.streams.group import Group
 
-STATE_POLL_S = STALL_S / 4  # how often a thread of its own, to which no samples come, looks at its source
+STATE_POLL_S = STALL_S / 8  # how often a thread of its own, to which no samples come, looks at its source
 
 
 class Following:

@@ -301,7 +301,8 @@ class Group(GroupEvents):
         """Say once that decisions would hang on an old window."""
         if not self._stalled:
             self._stalled = True
-            self._let_go(maker, "completed" if state == "ended" else "stalled")
+            lost: Reason = "gap" if self._feed.lossy else "stalled"
+            self._let_go(maker, "completed" if state == "ended" else lost)
             self._publish(maker.source_change("stalled", state))
 
     def _let_go(self, maker: Maker, reason: Reason, stop: threading.Event | None = None) -> None:

@@ -14,6 +14,7 @@ from flask.testing import FlaskClient
 from app import create_app
 from app.emg.recording.writer import RecordingWriter
 from app.inference.artefact import Artefact, remove, save_child
+from app.inference.gesture_events import GestureRules, GestureRuleSet
 from app.keys import make
 from app.serving.jobs.job import CANCELLED
 from app.serving.jobs.store import JobStore
@@ -30,6 +31,7 @@ ANNA: dict[str, Any] = {
     "model": "tiny",
     "montage": "4-1",
     "decision": RULE,
+    "gesture_rules": GestureRuleSet(rules=GestureRules(enter=0.9)).fields,
     "notes": "left forearm",
 }
 TOLD = {**ANNA, "name": "anna", "trouble": None}
@@ -45,7 +47,7 @@ def test_a_profile_is_kept_changed_and_deleted(client: FlaskClient, instance: Pa
 
     changed = client.put("/profiles/anna", json={"decision": {"votes": 3}})
 
-    plain = {**TOLD, "person": None, "model": None, "montage": None, "notes": ""}
+    plain = {**TOLD, "person": None, "model": None, "montage": None, "gesture_rules": None, "notes": ""}
     assert (changed.status_code, changed.json) == (
         200,
         {**plain, "decision": {**RULE, "votes": 3, "min_confidence": 0.0}},
@@ -69,6 +71,9 @@ def test_a_profile_is_kept_changed_and_deleted(client: FlaskClient, instance: Pa
         ({"notes": "\u0000"}, "notes", "must be a text"),
         ({"decision": {"votes": 0}}, "decision", "from 1 to 1000"),
         ({"decision": {"enter": 0.4, "leave": 0.5}}, "decision", "must be below enter"),
+        ({"gesture_rules": {"enter": 2}}, "gesture_rules", "enter must be from 0 to 1, got 2"),
+        ({"gesture_rules": {"classes": {"jump": {}}}}, "gesture_rules", "'jump'; those of the model tiny are"),
+        ({"gesture_rules": 1}, "gesture_rules", "must be an object with any of enter"),
         ({"votes": 3}, "votes", "[Uu]nknown field"),
     ],
 )
