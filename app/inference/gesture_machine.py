@@ -65,7 +65,7 @@ class GestureMachine:
         sample_index: int,
         probabilities: Sequence[float],
         *,
-        strength: float = 0.0,
+        strengths: Sequence[float] = (),
         timestamp: float = 0.0,
         unknown: bool = False,
         began: Callable[[int], int] = _unrefined,
@@ -76,7 +76,7 @@ class GestureMachine:
             sample_index: of the source, up to the window's end. One lower than the last means that the source counts
                 anew: what is held is released.
             probabilities: (classes,).
-            strength: contraction level, 0..1.
+            strengths: (classes,), how strong each is, 0..1; without them all are 0.
             timestamp: Unix s.
             unknown: whether the window is none of the classes.
             began: gives the sample at which the muscle began, for the end of the first window that showed it.
@@ -94,7 +94,7 @@ class GestureMachine:
             now = replace(
                 self._held,
                 sample_index=sample_index,
-                strength=strength,
+                strength=strengths[self._onset.index] if strengths else 0.0,
                 confidence=share,
                 held_s=(sample_index - self._onset.sample_index) / self._rate,
                 timestamp=timestamp,
@@ -110,7 +110,7 @@ class GestureMachine:
             self._candidate, self._since, self._shown = likeliest, earlier, sample_index
         due = self._due_at(likeliest)
         if sample_index >= due - _SLACK:
-            events.append(self._begin(likeliest, due, sample_index, share, strength, timestamp, began))
+            events.append(self._begin(likeliest, due, sample_index, share, strengths, timestamp, began))
         return events
 
     def end(self, reason: Reason, sample_index: int, timestamp: float = 0.0) -> list[GestureEvent]:
@@ -149,7 +149,7 @@ class GestureMachine:
         due: float,
         sample_index: int,
         share: float,
-        strength: float,
+        strengths: Sequence[float],
         timestamp: float,
         began: Callable[[int], int],
     ) -> GestureEvent:
@@ -164,7 +164,7 @@ class GestureMachine:
             sample_index=sample_index,
             began_at=began_at,
             refined_by=self._shown - began_at,
-            strength=strength,
+            strength=strengths[candidate] if strengths else 0.0,
             confidence=share,
             held_s=0.0,
             timestamp=timestamp,

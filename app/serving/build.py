@@ -19,7 +19,7 @@ from app.serving.profiles.chosen import with_profile
 from app.serving.runtime import Runtime, never
 from app.serving.sources.acquired import acquired
 from app.serving.sources.own_source import OwnSource
-from app.serving.streams.group import Encode
+from app.serving.streams.group_events import Encode
 
 log = logging.getLogger(__name__)
 

@@ -49,7 +49,7 @@ from app.serving.streams.decision_delay import filter_delay_ms, stream_delay_ms
 from app.serving.streams.detached_streams import DetachedStreams
 from app.serving.streams.due_windows import DueWindows
 from app.serving.streams.events import StreamOptions
-from app.serving.streams.group import Encode
+from app.serving.streams.group_events import Encode
 from app.serving.streams.turns import Turns
 
 log = logging.getLogger(__name__)

@@ -46,7 +46,9 @@ def events(client: FlaskClient, **asked: Any) -> Iterator[dict[str, Any]]:
         yield from (json.loads(line[6:]) for line in text.splitlines() if line.startswith("data: "))
 
 
-def asked_of(runtime: Runtime, client: FlaskClient, query: str) -> tuple[GestureRules, dict[str, GestureRules]]:
+def asked_of(
+    runtime: Runtime, client: FlaskClient, query: str
+) -> tuple[GestureRules, dict[str, GestureRules]]:
     """The rules by which gestures are told to a stream with that query."""
     answer = client.get(f"/infer/stream?{query}")
     assert answer.status_code == 200, answer.json
@@ -67,7 +69,9 @@ def test_frames_are_as_ever_and_events_come_between_them(client: FlaskClient) ->
     assert found[-2] == told[-1]  # what is held is released before the last word
     assert (told[-1]["phase"], told[-1]["reason"]) == ("release", "completed")
     assert [event for event in found if "prediction" in event]
-    balance = list(itertools.accumulate({"onset": 1, "hold": 0, "release": -1}[event["phase"]] for event in told))
+    balance = list(
+        itertools.accumulate({"onset": 1, "hold": 0, "release": -1}[event["phase"]] for event in told)
+    )
     assert set(balance) <= {0, 1}
 
 
@@ -101,8 +105,16 @@ def test_the_groups_say_whether_they_tell_events(client: FlaskClient) -> None:
     [
         ({"events": 1}, "events", "must be true or false, got 1"),
         ({"gesture_rules": {"enter": 0.9}}, "gesture_rules", "goes with events: true"),
-        ({"events": True, "gesture_rules": {"enter": 2}}, "gesture_rules", "enter must be from 0 to 1, got 2"),
-        ({"events": True, "gesture_rules": {"entry": 2}}, "gesture_rules", "has 'entry'; it takes enter, leave"),
+        (
+            {"events": True, "gesture_rules": {"enter": 2}},
+            "gesture_rules",
+            "enter must be from 0 to 1, got 2",
+        ),
+        (
+            {"events": True, "gesture_rules": {"entry": 2}},
+            "gesture_rules",
+            "has 'entry'; it takes enter, leave",
+        ),
         ({"events": True, "gesture_rules": "fist"}, "gesture_rules", "must be an object with any of enter"),
         (
             {"events": True, "gesture_rules": {"classes": {"jump": {}}}},

@@ -23,7 +23,7 @@ from app.serving.bus.bus import Bus, Ownership, Published, Subscription
 from app.serving.fanout.asking import KIND, Opened, answered, question
 from app.serving.fanout.publisher import Publisher
 from app.serving.streams.carried_events import decode
-from app.serving.streams.group import Encode
+from app.serving.streams.group_events import Encode
 from app.serving.streams.reader import Reader
 from app.serving.streams.remote_group import RemoteGroup
 from app.serving.streams.same_question import SameQuestion

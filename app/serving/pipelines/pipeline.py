@@ -33,7 +33,8 @@ from app.serving.streams.due_windows import DueWindows
 from app.serving.streams.events import StreamOptions
 from app.serving.streams.frame_context import FrameContext
 from app.serving.streams.frame_parts import too_many_dead, used_problems
-from app.serving.streams.group import Encode, Maker, nothing
+from app.serving.streams.group import Maker, nothing
+from app.serving.streams.group_events import Encode
 from app.serving.streams.hop_signal import AuxReader
 from app.serving.streams.turns import Turns
 

@@ -16,7 +16,7 @@ from app.serving.pipelines.source_pipelines import SourcePipelines
 from app.serving.streams.broadcast import Broadcast
 from app.serving.streams.client_stream import EventWriter, Stream, StreamCursor
 from app.serving.streams.events import StreamOptions
-from app.serving.streams.group import Encode
+from app.serving.streams.group_events import Encode
 from app.serving.streams.reader import Reader
 
 log = logging.getLogger(__name__)

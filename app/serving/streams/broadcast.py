@@ -13,7 +13,8 @@ from app.serving.process.work_loop import WorkLoop
 from app.serving.sources.signal_feed import SignalFeed
 from app.serving.streams.due_windows import DueWindows
 from app.serving.streams.events import ModelChange, StreamOptions
-from app.serving.streams.group import Change, Encode, Group, Maker, nothing
+from app.serving.streams.group import Change, Group, Maker, nothing
+from app.serving.streams.group_events import Encode
 from app.serving.streams.reader import Reader
 from app.serving.streams.told_gestures import GestureMark
 from app.serving.streams.turns import Turns
@@ -73,7 +74,9 @@ class Broadcast:
         """The number of readers of every group that has some."""
         return {options: g.readers for options, g in list(self._groups.items()) if g.readers}
 
-    def join(self, options: StreamOptions, after: int | None = None, told: GestureMark | None = None) -> Reader:
+    def join(
+        self, options: StreamOptions, after: int | None = None, told: GestureMark | None = None
+    ) -> Reader:
         """Return a place in the group of those options.
 
         `after` is the last window a returning reader has seen, `told` the last it heard of gestures.

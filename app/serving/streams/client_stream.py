@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 
 from app.inference.gesture_events import GestureEvent, Reason
 from app.serving.counters.stream_stats import StreamStats
-from app.serving.streams.events import CUT_SHORT, Completed, Event, Told, must_be_told
+from app.serving.streams.events import CUT_SHORT, Completed, Told, must_be_told
 from app.serving.streams.group_events import GroupEvent
 from app.serving.streams.reader import Reader
 from app.serving.streams.told_gestures import GestureMark, ToldGestures

@@ -37,7 +37,7 @@ class GestureTeller:
         events = self._machine.frame(
             now,
             seen.probabilities,
-            strength=seen.intensity,
+            strengths=seen.strengths,
             timestamp=timestamp,
             unknown=seen.unknown,
             began=began,

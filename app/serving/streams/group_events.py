@@ -34,7 +34,7 @@ class GroupEvents:
     """The newest events, and those who listen. Events are put by one thread at a time, under `one_at_a_time`."""
 
     def __init__(self, encode: Encode, model: ModelChange | None = None) -> None:
-        """`encode` makes the body of an event; `model` is what the readers would be told of the one that makes the first frames."""
+        """`encode` makes bodies; `model` is what the readers would be told of the one that makes the first frames."""
         self._encode = encode
         self.began = 0  # the first event since there are readers: what is kept from before is no news
         self.ended = False  # nothing will come any more

@@ -146,7 +146,10 @@ class Reader:
         """Have no event made until the end of the block; gives what `follow` returns."""
         group = self._group
         with group.one_at_a_time:
-            yield group.history, group.model_at(group.history[0].number if group.history else group.count)
+            history, held = group.history, group.held
+            model = group.model_at(history[0].number if history else group.count)
+            older = held is not None and history and held.number < history[0].number
+            yield (held, *history) if older and held is not None else history, model
 
     def close(self) -> None:
         """Leave the group. Safe to call twice."""

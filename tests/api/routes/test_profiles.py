@@ -72,7 +72,11 @@ def test_a_profile_is_kept_changed_and_deleted(client: FlaskClient, instance: Pa
         ({"decision": {"votes": 0}}, "decision", "from 1 to 1000"),
         ({"decision": {"enter": 0.4, "leave": 0.5}}, "decision", "must be below enter"),
         ({"gesture_rules": {"enter": 2}}, "gesture_rules", "enter must be from 0 to 1, got 2"),
-        ({"gesture_rules": {"classes": {"jump": {}}}}, "gesture_rules", "'jump'; those of the model tiny are"),
+        (
+            {"gesture_rules": {"classes": {"jump": {}}}},
+            "gesture_rules",
+            "'jump'; those of the model tiny are",
+        ),
         ({"gesture_rules": 1}, "gesture_rules", "must be an object with any of enter"),
         ({"votes": 3}, "votes", "[Uu]nknown field"),
     ],

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.api.sse import events as sse
 from app.serving.streams.client_stream import ClientEvent, StreamCursor
 from app.serving.streams.events import Completed, Frame, SourceChange, Trouble
-from app.serving.streams.told_gestures import Told
+from app.serving.streams.told_gestures import GestureMark
 from tests.serving.station import make_frame, make_gesture
 
 counts = st.integers(0, 10**12)
@@ -20,7 +20,8 @@ places = st.builds(
     k=st.integers(-1, 10**12),
     frames=counts,
     dropped=counts,
-    told=st.none() | st.builds(Told, id=counts, class_index=st.integers(0, 1023), held=st.booleans()),
+    gesture=st.none()
+    | st.builds(GestureMark, id=counts, class_index=st.integers(0, 1023), held=st.booleans()),
 )
 events = st.one_of(
     st.integers(1, 10**9).map(make_frame),
@@ -51,7 +52,7 @@ def parsed(block: bytes) -> dict[str, str]:
 @given(events, places)
 def test_every_event_is_one_sse_event_with_one_json_object(event: Frame, place: StreamCursor) -> None:
     _, _, k, frames, dropped, told = place
-    mark = b"" if told is None else told.mark.encode()
+    mark = b"" if told is None else told.text.encode()
     sent = ClientEvent(sse.encode(event), 7, place.stream.encode(), k, frames, dropped, event, mark)
     fields = parsed(sse.frame(sent))
     assert list(fields) == ["id", "data"]

@@ -14,8 +14,9 @@ from app.inference.gesture_events import GestureEvent
 from app.serving.streams.broadcast import Reading
 from app.serving.streams.client_stream import ClientEvent, Stream, StreamCursor
 from app.serving.streams.events import Completed, Frame, ModelChange, SourceChange
-from app.serving.streams.group import HISTORY, Group
-from app.serving.streams.told_gestures import Told
+from app.serving.streams.group import Group
+from app.serving.streams.group_events import HISTORY
+from app.serving.streams.told_gestures import GestureMark
 from tests.serving.station import OPTIONS, HandFed, Station, make_gesture, until
 from tests.serving.streams.test_client_stream import Clock, FakeWriter, open_stream
 
@@ -58,7 +59,7 @@ def gestures(sent: list[ClientEvent]) -> list[tuple[str, int, str | None]]:
 
 def listening(station: Station, writer: FakeWriter, **more: Any) -> tuple[Stream, Items]:
     """Return a stream whose frames go by the writer, and the iteration of it, begun."""
-    reader = station.broadcast.join(OPTIONS, told=(more.get("place") or StreamCursor("", 0, 0, 0, 0)).told)
+    reader = station.broadcast.join(OPTIONS, told=(more.get("place") or StreamCursor("", 0, 0, 0, 0)).gesture)
     stream = open_stream(station, reader, Clock(), writer=writer, **more)
     stream.attend(lambda: None)
     items = iter(stream)
@@ -240,7 +241,7 @@ def test_the_end_of_a_stream_ends_it_before_the_last_word(
     rest = [item for item in items if item is not None]
     assert gestures(rest[-2:-1]) == [("release", 20, reason)]
     assert isinstance(rest[-1], Completed)
-    assert stream.place.told == Told(20, 1, False)
+    assert stream.place.gesture == GestureMark(20, 1, False)
 
 
 def test_what_was_owed_at_the_end_comes_before_the_last_word(station: Station) -> None:
@@ -256,7 +257,7 @@ def test_what_was_owed_at_the_end_comes_before_the_last_word(station: Station) -
     assert isinstance(said[-1], Completed)
 
 
-def resumed(station: Station, told: Told | None, k: int = 1, duration: float | None = None) -> Items:
+def resumed(station: Station, told: GestureMark | None, k: int = 1, duration: float | None = None) -> Items:
     place = StreamCursor("run", 1000.0, k, k + 1, 0, told)
     reader = station.broadcast.join(OPTIONS, k, told)
     return iter(open_stream(station, reader, Clock(), duration, place=place))
@@ -277,13 +278,13 @@ class TestOneWhoComesBack:
     def test_is_told_what_it_missed(self, station: Station, duration: float | None) -> None:
         windows(station, 7)
         settled(station)
-        found = said(resumed(station, Told(20, 1, True), k=1, duration=duration), 8 if duration else 3)
+        found = said(resumed(station, GestureMark(20, 1, True), k=1, duration=duration), 8 if duration else 3)
         assert gestures(found) == [("release", 20, "rest"), ("onset", 60, None)]
 
     def test_is_told_nothing_twice(self, station: Station, duration: float | None) -> None:
         windows(station, 3)
         settled(station)
-        items = resumed(station, Told(20, 1, True), k=2, duration=duration)
+        items = resumed(station, GestureMark(20, 1, True), k=2, duration=duration)
         assert gestures(said(items, 1)) == []
         windows(station, 1)
         until(lambda: len(group_of(station).kept) == 2)
@@ -299,10 +300,10 @@ class TestOneWhoComesBack:
         self, station: Station, duration: float | None
     ) -> None:
         windows(station, 1)
-        items = resumed(station, Told(5, 1, True), k=0, duration=duration)
+        items = resumed(station, GestureMark(5, 1, True), k=0, duration=duration)
         found = said(items, 1)
         assert gestures(found) == [("release", 5, "gap")]
-        assert found[0].told == b".5.1.0"
+        assert found[0].gesture == b".5.1.0"
 
 
 def test_a_group_that_slept_does_not_go_on_with_what_was_held(station: Station) -> None:
@@ -311,10 +312,12 @@ def test_a_group_that_slept_does_not_go_on_with_what_was_held(station: Station) 
     windows(station, 2)
     settled(station)
     reader.close()
-    back = station.broadcast.join(OPTIONS, 1, Told(20, 1, True))
+    back = station.broadcast.join(OPTIONS, 1, GestureMark(20, 1, True))
     windows(station, 1)
     items = iter(
-        open_stream(station, back, Clock(), place=StreamCursor("run", 1000.0, 1, 2, 0, Told(20, 1, True)))
+        open_stream(
+            station, back, Clock(), place=StreamCursor("run", 1000.0, 1, 2, 0, GestureMark(20, 1, True))
+        )
     )
     assert gestures(said(items, 2)) == [("release", 20, "gap")]
     back.close()
@@ -344,4 +347,4 @@ def test_whenever_it_reads_nothing_is_lost_and_nothing_told_twice(steps: list[tu
     station.broadcast.end()
     found = gestures([*writer.sent, *(item for item in items if isinstance(item, ClientEvent))])
     assert found == expected + ([("release", held, "completed")] if held else [])
-    assert stream.place.told is None or not stream.place.told.held
+    assert stream.place.gesture is None or not stream.place.gesture.held
