@@ -43,8 +43,9 @@ class ModelCatalogue:
     ) -> None:
         self._settings, self._open, self._pipelines = settings, open_models, pipelines
         self.shelf = ModelShelf(settings().model_folders)
-        self.uploads = ModelUploads(self.shelf, self.used)
+        self.uploads = ModelUploads(self.shelf, self.used_anywhere)
         self.profiles = ProfileCatalogue(settings, self.shelf)
+        self.used_elsewhere: Callable[[str], str | None] = lambda _: None  # why another machine needs it
 
     def all(self) -> dict[str, Any]:
         """Return every model, and those that are damaged, for JSON."""
@@ -64,6 +65,7 @@ class ModelCatalogue:
             ModelNameError: there is none.
             NotReadyError: it is damaged.
         """
+        self.shelf.find(name)  # one that another machine has is told of there
         self.shelf.sound(name)
         entries = self.shelf.entries()
         sound = [entry.artefact for entry in entries if entry.artefact is not None]
@@ -78,7 +80,7 @@ class ModelCatalogue:
             NotReadyError: the disk does not let it go.
         """
         self.shelf.find(name)
-        if why := self.used(name):
+        if why := self.used_anywhere(name):
             raise BusyError(f"the model {name} is not deleted: {why}")
         if who := self.profiles.naming(name):
             said = "the profile" if len(who) == 1 else "the profiles"
@@ -96,6 +98,10 @@ class ModelCatalogue:
         if (self._settings().model or DEFAULT_MODEL) == name:
             return "this server starts with it; name another in EMG_MODEL first"
         return None
+
+    def used_anywhere(self, name: str) -> str | None:
+        """Return why that model must stay as it is, here or for another machine; None where nothing uses it."""
+        return self.used(name) or self.used_elsewhere(name)
 
     def close(self) -> None:
         """Safe to call twice."""

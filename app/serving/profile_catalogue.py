@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from app.config import Settings
-from app.errors import BusyError, ModelNameError, NotReadyError
-from app.inference.manifest import Manifest
+from app.errors import BusyError, ModelNameError, NotReadyError, ProfileNameError
+from app.inference.manifest import Manifest, is_name
 from app.serving.models.shelf import Entry, ModelShelf
 from app.serving.profiles.chosen import expect_usable
 from app.serving.profiles.profile import Profile, ProfileFieldError, as_json
@@ -19,6 +19,7 @@ class ProfileCatalogue:
 
     def __init__(self, settings: Callable[[], Settings], shelf: ModelShelf) -> None:
         self._settings, self._shelf = settings, shelf
+        self.lent: Callable[[str], Profile] | None = None  # gives what another machine has, or raises
         self._store = ProfileStore(settings().instance)
 
     def all(self) -> dict[str, Any]:
@@ -40,10 +41,24 @@ class ProfileCatalogue:
             ProfileNameError: there is none.
             NotReadyError: it is damaged.
         """
-        return self._described(self.find(name), self._shelf.entries())
+        return self._described(self.own(name), self._shelf.entries())
 
     def find(self, name: str) -> Profile:
-        """Return that profile.
+        """Return that profile, of this machine or of another.
+
+        Raises:
+            ProfileNameError: there is none.
+            NotReadyError: it is damaged.
+        """
+        try:
+            return self.own(name)
+        except ProfileNameError:
+            if self.lent is None or not is_name(name):
+                raise
+            return self.lent(name)
+
+    def own(self, name: str) -> Profile:
+        """Return that profile of this machine.
 
         Raises:
             ProfileNameError: there is none.

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Any
 
 from app.config import BACKENDS, REMOTE, Settings
 from app.emg.description import describe_source
@@ -25,6 +26,8 @@ from app.serving.engine.engine import Engine
 from app.serving.engine.watchdog import Watchdog
 from app.serving.hub_monitor import HubMonitor
 from app.serving.jobs.trainings import Trainings
+from app.serving.machines.machines import own_machine
+from app.serving.machines.service import OtherMachines
 from app.serving.model_catalogue import ModelCatalogue
 from app.serving.models.open_models import OpenModel, OpenModels
 from app.serving.outputs.raw_lsl import RawLsl
@@ -88,6 +91,7 @@ class Runtime:
         init=False, default=None
     )  # with a bus, the sources that are this worker's
     everywhere: SharedQuota | None = None  # counts streams at other machines as well
+    machines: OtherMachines | None = field(init=False, default=None)  # with a bus
     stats: StreamStats = field(init=False)
     exports: ExportQuota = field(init=False)
     metrics: SharedMetrics = field(init=False)
@@ -145,6 +149,11 @@ class Runtime:
         self.trainings = Trainings(
             lambda: self.settings, self.models.shelf, self.pipelines, self.source_models, self.worker_group
         )
+        if self.bus is not None:
+            machine = own_machine(self.worker_group.run, self.settings.bind)
+            self.machines = OtherMachines(
+                self.bus, machine, self.settings.instance, self.models, self.trainings.all
+            )
         self.hub_monitor = HubMonitor(self.metrics, lambda: self.pipelines, self._tick)
         if self.own is not None:
             self.own.adopt = self._adopt
@@ -227,6 +236,10 @@ class Runtime:
         """
         return (self.owned or self.source_models.pushed).declare(declared)
 
+    def elsewhere(self, what: str) -> list[dict[str, Any]]:
+        """Return the `models`, `profiles` or `jobs` of other machines, each with the machine's name."""
+        return [] if self.machines is None else self.machines.elsewhere(what)
+
     def backends(self) -> dict[str, BackendState]:
         """Every backend there is, chosen by the operator or not; a fleet only where one is."""
         left_out = BackendState(
@@ -293,6 +306,8 @@ class Runtime:
         self.source_models.swaps.start()
         if self.bus is not None:
             self.bus.start()
+        if self.machines is not None:
+            self.machines.start()
         for pipeline in self.pipelines:
             self.source_models.swaps.restore(pipeline)
             pipeline.start()
@@ -324,7 +339,7 @@ class Runtime:
             for output in (self.outputs, self.raw_lsl):
                 if output is not None:
                     parts.callback(output.close)
-            for owner in (self.own, self.owned):
+            for owner in (self.own, self.owned, self.machines):
                 if owner is not None:
                     parts.callback(owner.close)
 

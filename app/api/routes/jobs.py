@@ -34,7 +34,11 @@ _named = [{"in": "path", "name": "id", "schema": {"type": "string", "pattern": f
 @fails(bp, 503)
 def jobs() -> dict[str, Any]:
     """All jobs of all workers, the newest first."""
-    return {"jobs": [described(job) for job in current_runtime().trainings.all()]}
+    runtime = current_runtime()
+    return {
+        "jobs": [described(job) for job in runtime.trainings.all()],
+        "elsewhere": runtime.elsewhere("jobs"),
+    }
 
 
 @bp.get("/<id>", parameters=_named)

@@ -38,7 +38,8 @@ _upload = UploadSchema()
 @needs(READ)
 def models() -> dict[str, Any]:
     """All models: what each reads and tells, where it comes from, how good it is, and which sources it fits."""
-    return current_runtime().models.all()
+    runtime = current_runtime()
+    return {**runtime.models.all(), "elsewhere": runtime.elsewhere("models")}
 
 
 @bp.post("")

@@ -39,7 +39,8 @@ _put, _delete, _deleted = ProfilePutSchema(), ProfileDeleteSchema(), DeletedSche
 @needs(READ)
 def profiles() -> dict[str, Any]:
     """All profiles, and whether each can be used."""
-    return current_runtime().models.profiles.all()
+    runtime = current_runtime()
+    return {**runtime.models.profiles.all(), "elsewhere": runtime.elsewhere("profiles")}
 
 
 @bp.put("/<name>", parameters=named(NAME.pattern))

@@ -274,7 +274,19 @@ class JobSchema(Schema):
     result = fields.Nested(TrainedModelSchema, required=True, allow_none=True)
 
 
+class JobElsewhereSchema(Schema):
+    """A job of another machine, which alone tells more of it and can cancel it."""
+
+    machine = fields.String(required=True)
+    id = fields.String(required=True)
+    name = fields.String(required=True, **about("Of the model"))
+    state = fields.String(required=True)
+    progress = fields.Float(required=True)
+    created_at = fields.Float(required=True, **about("Unix s"))
+
+
 class JobsSchema(Schema):
     """All jobs, the newest first; of those that are over, the last 100."""
 
     jobs = fields.List(fields.Nested(JobSchema), required=True)
+    elsewhere = fields.List(fields.Nested(JobElsewhereSchema), required=True)

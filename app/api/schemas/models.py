@@ -150,11 +150,22 @@ class DamagedSchema(Schema):
     reason = fields.String(required=True)
 
 
+class ModelElsewhereSchema(Schema):
+    """A model that lies at another machine; whatever names it here borrows it."""
+
+    machine = fields.String(required=True)
+    name = fields.String(required=True)
+    version = fields.String(required=True)
+    sha256 = fields.String(required=True)
+    used = fields.Boolean(required=True, **about("Whether it may be neither deleted nor replaced there"))
+
+
 class ModelsSchema(Schema):
     """All models."""
 
     models = fields.List(fields.Nested(ModelSchema), required=True)
     damaged = fields.List(fields.Nested(DamagedSchema), required=True)
+    elsewhere = fields.List(fields.Nested(ModelElsewhereSchema), required=True)
 
 
 class ProofSchema(Schema):

@@ -75,11 +75,21 @@ class ProfileSchema(Schema):
     )
 
 
+class ProfileElsewhereSchema(Schema):
+    """A profile that lies at another machine; whatever names it here borrows it."""
+
+    machine = fields.String(required=True)
+    name = fields.String(required=True)
+    person = fields.String(required=True, allow_none=True)
+    model = fields.String(required=True, allow_none=True)
+
+
 class ProfilesSchema(Schema):
     """All profiles."""
 
     profiles = fields.List(fields.Nested(ProfileSchema), required=True)
     damaged = fields.List(fields.Nested(DamagedSchema), required=True)
+    elsewhere = fields.List(fields.Nested(ProfileElsewhereSchema), required=True)
 
 
 class ProfileDeleteSchema(Schema):

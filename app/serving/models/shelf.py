@@ -45,6 +45,7 @@ class ModelShelf:
     def __init__(self, folders: Sequence[Path]) -> None:
         self.folders, self.folder = folders, folders[0]
         self._disk = BlockingWorker()
+        self.lent: Callable[[str], Artefact] | None = None  # gives what another machine has, or raises
         self._known: dict[str, tuple[Signature, Entry]] = {}
 
     def entries(self) -> list[Entry]:
@@ -65,13 +66,18 @@ class ModelShelf:
         return self._do(lambda: self._find(name), "the model cannot be read")
 
     def sound(self, name: str) -> Artefact:
-        """Return that model's artefact.
+        """Return that model's artefact; one that another machine has is borrowed, and in no list here.
 
         Raises:
             ModelNameError: there is none.
             NotReadyError: it is damaged, or cannot be read.
         """
-        entry = self.find(name)
+        try:
+            entry = self.find(name)
+        except ModelNameError:
+            if self.lent is None or not is_name(name):
+                raise
+            return self.lent(name)
         if entry.artefact is None:
             raise NotReadyError(f"the model {name} is damaged: {entry.damage}")
         return entry.artefact

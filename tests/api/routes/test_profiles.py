@@ -42,7 +42,7 @@ def test_a_profile_is_kept_changed_and_deleted(client: FlaskClient, instance: Pa
 
     assert (made.status_code, made.json) == (201, TOLD)
     assert client.get("/profiles/anna").json == TOLD
-    assert client.get("/profiles").json == {"profiles": [TOLD], "damaged": []}
+    assert client.get("/profiles").json == {"profiles": [TOLD], "damaged": [], "elsewhere": []}
     assert (instance / "profiles" / "anna.json").stat().st_mode & 0o777 == 0o600
 
     changed = client.put("/profiles/anna", json={"decision": {"votes": 3}})
