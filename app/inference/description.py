@@ -30,6 +30,7 @@ def described(model: Artefact, others: Iterable[Artefact] = ()) -> dict[str, Any
         "classes": list(manifest.classes),
         "rest_class": manifest.rest_class or None,
         "decision": None if manifest.decision is None else asdict(manifest.decision),
+        "control": asdict(manifest.control_rule) if manifest.gives_values else None,
         "lineage": _lineage(model, list(others)),
         "metrics": dict(manifest.metrics),
         "files": dict(manifest.files),

@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from app.errors import ArtefactError
 from app.filter_specs import FilterSpecError, check_filter
+from app.inference.control import ControlRule
 from app.inference.decision_rule import DecisionRule
 from app.inference.gesture_events import GestureRuleSet
 from app.inference.outputs import LOGITS, VALUES, Outputs
@@ -79,6 +80,7 @@ class Manifest:
     strength: Mapping[str, Effort] = field(default_factory=dict)  # of gestures, as their person makes them
     decision: DecisionRule | None = None  # for streams that ask for no rule of their own
     gesture_rules: GestureRuleSet | None = None  # for streams with events that ask for no rules of their own
+    control: ControlRule | None = None  # how values become what should be acted upon
     reject_below: float | None = None  # a window whose largest logit is lower is none of the classes
     parent: Parent | None = None
     training: Mapping[str, Any] = field(default_factory=dict)  # dataset, split, seed, folds
@@ -100,6 +102,11 @@ class Manifest:
     def rule(self) -> DecisionRule:
         """How streams decide that ask for no rule of their own."""
         return self.decision or DecisionRule()
+
+    @property
+    def control_rule(self) -> ControlRule:
+        """How its values become what should be acted upon."""
+        return self.control or ControlRule()
 
     @property
     def reads(self) -> int:
@@ -151,6 +158,7 @@ class Manifest:
         if self.gives_values:
             self._check_without_classes()
             return
+        _require(self.control is None, "control", f"left out unless outputs.kind is {VALUES}", self.control)
         count = len(self.classes)
         _require(2 <= count <= MAX_CLASSES, "classes", f"2 to {MAX_CLASSES} gestures", count)
         for label in self.classes:

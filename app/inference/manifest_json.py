@@ -11,6 +11,7 @@ from typing import Any, NoReturn, TypeVar
 import numpy as np
 
 from app.errors import ArtefactError
+from app.inference.control import ControlRule
 from app.inference.decision_rule import DecisionRule
 from app.inference.gesture_events import rule_set
 from app.inference.manifest import FOREIGN, SCHEMA, TIME_FIRST, Manifest, Parent, Statistics, shown
@@ -106,6 +107,8 @@ def _decided(manifest: Manifest) -> dict[str, Any]:
     said: dict[str, Any] = {} if manifest.decision is None else {"decision": asdict(manifest.decision)}
     if manifest.gesture_rules is not None:
         said["gesture_rules"] = manifest.gesture_rules.fields
+    if manifest.control is not None:
+        said["control"] = asdict(manifest.control)
     return said if manifest.reject_below is None else {**said, "reject_below": manifest.reject_below}
 
 
@@ -139,6 +142,7 @@ def _manifest(top: Json) -> Manifest:
         gesture_rules=None
         if top.get("gesture_rules") is None
         else rule_set(_get(top, "", "gesture_rules", dict)),
+        control=_control(top),
         reject_below=_number_or_none(top, "", "reject_below"),
         parent=_parent(top),
         training=_get(top, "", "training", dict),
@@ -166,6 +170,21 @@ def _decision(top: Json) -> DecisionRule | None:
     if "min_confidence" in given:
         values["min_confidence"] = _number(given, "decision.", "min_confidence")
     return DecisionRule(**values)
+
+
+def _control(top: Json) -> ControlRule | None:
+    """Return how values are made smooth; what it leaves out is as for a model that says nothing of it."""
+    if top.get("control") is None:
+        return None
+    given = _get(top, "", "control", dict)
+    known = [entry.name for entry in fields(ControlRule)]
+    for name in given:
+        if name not in known:
+            raise ArtefactError(f"control has {shown(name)}; it takes {', '.join(known)}")
+    values: dict[str, Any] = {
+        name: _number(given, "control.", name) for name in known if given.get(name) is not None
+    }
+    return ControlRule(**values)
 
 
 def _strength(top: Json) -> dict[str, Effort]:

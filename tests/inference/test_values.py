@@ -91,6 +91,10 @@ def value(**changes: Any) -> tuple[dict[str, Any], ...]:
         (draft(classes=["rest", "fist"]), "classes must be left out: outputs.kind is values"),
         (draft(rest_class="rest"), "rest_class must be left out: outputs.kind is values"),
         (draft(decision={"votes": 5}), "decision must be left out: outputs.kind is values"),
+        (draft(control={"min_cutoff_hz": 0}), r"control.min_cutoff_hz must be from 0.01 to 1000 Hz"),
+        (draft(control={"votes": 3}), "control has 'votes'; it takes min_cutoff_hz, beta"),
+        (draft(control={"beta": "fast"}), "control.beta must be a number"),
+        (classes.draft(control={"beta": 1}), "control must be left out unless outputs.kind is values"),
         (draft(reject_below=-3.0), "reject_below must be left out: outputs.kind is values"),
         (
             classes.draft(outputs={"kind": "logits", "values": list(VALUES)}),

@@ -7,6 +7,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, post_load, validates_schema
 
+from app.api.schemas.control import ControlSchema
 from app.api.schemas.decision import DecisionSchema
 from app.api.schemas.fields import Flag, about
 from app.api.schemas.model_field import model_field
@@ -118,6 +119,11 @@ class ModelSchema(Schema):
     outputs = fields.Nested(ModelOutputsSchema, required=True)
     classes = fields.List(fields.String(), required=True, **about("Empty where it gives values"))
     rest_class = fields.String(required=True, allow_none=True, **about("Null where it gives values"))
+    control = fields.Nested(
+        ControlSchema,
+        allow_none=True,
+        **about("How the values of a model become what should be acted upon; null of a model of classes"),
+    )
     decision = fields.Nested(
         DecisionSchema,
         required=True,

@@ -16,6 +16,7 @@ from app.emg.source import Samples
 from app.errors import DataError
 from app.inference import artefact
 from app.inference.artefact import WEIGHTS, Artefact, weights_bytes
+from app.inference.control import ControlRule
 from app.inference.covariance.parameters import CovarianceParameters
 from app.inference.history import with_history
 from app.inference.manifest import Manifest
@@ -33,6 +34,9 @@ from app.learning.values.windows import FollowedWindows, cut
 
 READS_MS, TAU_MS = 800.0, 200.0  # with the window; what is older would make a movement late
 FLOOR = 0.1  # of the mean power: below it a channel says little, and its logarithm much
+# What halves how much a hand that is held still trembles, for 19 ms, and a twentieth of the way about neutral: what was
+# tried is in docs/proportional.md.
+CONTROL = ControlRule(min_cutoff_hz=1.0, beta=8.0, derivative_cutoff_hz=1.0, dead_band=0.05)
 LEAST_R2 = 0.1  # what explains less is no better than a hand that stays where it mostly is
 LEAST_WINDOWS = 200
 
@@ -214,6 +218,7 @@ def _manifest_of(name: str, learned: LearnedValues, seconds: float, person: str 
         rest_rms=rest_rms,
         active_rms=active_rms,
         outputs=Outputs(VALUES, "", found.values),
+        control=CONTROL,
         training={**_training_of(found, windows), **of_person(person)},
         metrics={
             "values": {

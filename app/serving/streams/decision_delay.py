@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.emg.signal.filters import design, group_delay_ms
 from app.emg.signal.montage import Montage
+from app.inference.control import control_delay_ms
 from app.inference.decision import decision_delay_ms
 from app.inference.manifest import Manifest
 from app.serving.streams.events import StreamOptions
@@ -23,8 +24,12 @@ def stream_delay_ms(
     filter_ms: float,
     latency_ms: float,
 ) -> float:
-    """Return the mean delay in ms of a stream's decisions, with the engine's `latency_ms` as measured."""
-    return decision_delay_ms(
+    """Return the mean delay in ms of a stream's decisions, with the engine's `latency_ms` as measured.
+
+    Of a model of values, of what should be acted upon: the filter that makes it smooth is counted.
+    """
+    smooth_ms = control_delay_ms(manifest.control_rule, manifest.outputs.values, 1 / options.fps)
+    return smooth_ms + decision_delay_ms(
         window_ms=1e3 * manifest.length / manifest.sampling_rate,
         hop_ms=1e3 / options.fps,
         votes=options.rule_with(manifest).votes,

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from app.inference.artefact import Artefact
+from app.inference.control import Controller
 from app.inference.gesture_events import GestureEvent, Reason
 from app.inference.manifest import Manifest
 from app.serving.streams.events import SourceChange, StreamOptions, ValueFrame
 from app.serving.streams.frame_context import FrameContext
 from app.serving.streams.frame_parts import hop_rows, quality_now, too_many_dead
-from app.serving.streams.value_reader import ValueReader
+from app.serving.streams.value_reader import ValueReader, ValueWindow
 
 
 class ValueFrameMaker:
-    """Makes the frames of one group of readers; used by one thread. It has no state: values need no votes."""
+    """Makes the frames of one group of readers. Holds the state of what is made smooth; used by one thread.
+
+    What should be acted upon begins at neutral, and falls back to it with the first frame that cannot be trusted, and
+    where the signal broke off.
+    """
 
     def __init__(
         self,
@@ -27,6 +32,8 @@ class ValueFrameMaker:
     ) -> None:
         self._options, self._context, self._reader = options, context, reader
         self._model, self._manifest = model, manifest
+        self._control = Controller(manifest.control_rule, manifest.outputs.values)
+        self._segment, self._end = context.path.ring.segment_start, -1  # of the last frame
         self._rest = {value.name: value.neutral for value in manifest.outputs.values}
 
     @property
@@ -56,7 +63,7 @@ class ValueFrameMaker:
             timestamp=time.time(),
             window=seen,
             values=values,
-            output=values if trusted else self._rest,  # rest when in doubt
+            output=self._output(seen, end, trusted),
             cpu_percent=context.cpu_percent(),
             sample_index=path.to_source(end),
             age_ms=age_ms,
@@ -67,11 +74,30 @@ class ValueFrameMaker:
         )
 
     def let_go(self, _reason: Reason) -> Sequence[GestureEvent]:
-        """Return nothing: there are no gestures without a model of classes."""
+        """Fall back to neutral; return nothing, as there are no gestures without a model of classes."""
+        self._forget()
         return ()
+
+    def _output(self, seen: ValueWindow, end: int, trusted: bool) -> Mapping[str, float]:
+        """Return what should be acted upon: rest when in doubt."""
+        if seen.segment != self._segment or not trusted:
+            self._segment = seen.segment
+            self._forget()  # what came before was another signal
+        if not trusted:
+            return self._rest
+        rate, fps = self._manifest.sampling_rate, self._options.fps
+        step_s = 1 / fps if self._end < 0 else (end - self._end) / rate
+        self._end = end
+        told = self._control.update(seen.values, step_s)
+        return dict(zip(self._manifest.columns, told, strict=True))
+
+    def _forget(self) -> None:
+        self._control.reset()
+        self._end = -1
 
     def source_change(self, status: str, source_state: str) -> SourceChange:
         """Return the event of a source that stalled or recovered: what should be acted upon is rest."""
+        self._forget()
         return SourceChange(
             status=status, timestamp=time.time(), output=self._rest, source_state=source_state
         )

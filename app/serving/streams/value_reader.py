@@ -27,6 +27,7 @@ class ValueWindow:
     latency_ms: float  # of the engine
     wait_ms: float
     facts: WindowFacts
+    segment: int  # where the unbroken signal began
 
 
 class ValueReader:
@@ -62,6 +63,7 @@ class ValueReader:
         return found
 
     def _read(self, end: int, backend: str, preprocess: bool) -> ValueWindow | None:
+        segment = self._ring.segment_start
         there = window_at(self._ring, end, self._manifest, self._names)
         if there is None:
             return None
@@ -76,4 +78,5 @@ class ValueReader:
             latency_ms=answer.latency_ms,
             wait_ms=answer.wait_ms,
             facts=facts,
+            segment=segment,
         )

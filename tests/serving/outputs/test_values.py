@@ -43,6 +43,7 @@ def frame(**changes: float) -> ValueFrame:
     facts = WindowFacts(intensity=0.5, missing=0, dead=[], truth=None, acquired_at=None)
     values = {"wrist_flexion": -12.5, "grip": 0.25, "elbow": 90.0}
     window = ValueWindow(
+        segment=0,
         values=list(values.values()),
         clipped=False,
         backend="onnxruntime",

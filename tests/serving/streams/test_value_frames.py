@@ -15,6 +15,7 @@ from app.emg.signal.ring import Ring
 from app.emg.signal.signal_path import SignalPath
 from app.errors import NoNumberError
 from app.inference.artefact import Artefact
+from app.inference.control import Controller, ControlRule
 from app.inference.history import with_history
 from app.inference.onnx_backend import OnnxBackend
 from app.serving.counters.stream_stats import StreamStats
@@ -67,7 +68,7 @@ def maker_of(
     **more: Any,
 ) -> ValueFrameMaker:
     return ValueFrameMaker(
-        StreamOptions(fps=20, backend="onnxruntime", **more),
+        StreamOptions(**{"fps": 20, "backend": "onnxruntime", **more}),
         FrameContext(
             path=SignalPath(ring, design((), RATE, None)),
             problems=lambda: problems or {},
@@ -166,6 +167,74 @@ def test_dead_channels_of_the_window_count_at_once(tmp_path: Path, engine: Open)
     assert got(maker.frame(200)).quality is None
     frame = got(maker.frame(260))
     assert (frame.quality, frame.output) == ({"dead": [0, 1]}, REST)
+
+
+SMOOTH = {"min_cutoff_hz": 1.0, "beta": 2.0, "dead_band": 0.05}
+
+
+@pytest.mark.parametrize("fps", [20, 50])
+def test_smooth_outputs_are_those_of_the_rule_by_the_time_of_the_samples(
+    tmp_path: Path, engine: Open, fps: int
+) -> None:
+    """Not of the clock: a replay at any speed gives the same, and a frame that was skipped is a longer step."""
+    model = regression(tmp_path, control=SMOOTH)
+    maker = maker_of(model, engine(model), filled(signal(1)), fps=fps)
+    alone = Controller(ControlRule(**SMOOTH), model.manifest.outputs.values)
+
+    before = None
+    for end in (100, 110, 120, 150, 160, 300):
+        frame = got(maker.frame(end))
+        step_s = 1 / fps if before is None else (end - before) / RATE
+        before = end
+        assert list(frame.output.values()) == alone.update(list(frame.values.values()), step_s)
+        assert frame.output != frame.values
+
+
+def test_one_bad_frame_drives_what_is_acted_upon_to_rest_and_it_comes_back_from_there(
+    tmp_path: Path, engine: Open
+) -> None:
+    problems: dict[str, list[int]] = {}
+    model = regression(tmp_path, control=SMOOTH)
+    maker = maker_of(model, engine(model), filled(signal(1)), problems)
+    for end in range(100, 300, 10):
+        well = got(maker.frame(end))
+    first = got(maker_of(model, engine(model), filled(signal(1))).frame(310))
+
+    problems.update(flat=[0, 1])
+    bad = got(maker.frame(300))
+    problems.clear()
+    after = got(maker.frame(310))
+
+    assert well.output != REST
+    assert bad.output == REST
+    assert after.output == first.output, "as a stream that begins"
+
+
+@pytest.mark.parametrize("how", ["stalled", "recovered"])
+def test_after_a_stall_it_begins_at_rest(tmp_path: Path, engine: Open, how: str) -> None:
+    model = regression(tmp_path, control=SMOOTH)
+    maker = maker_of(model, engine(model), filled(signal(1)))
+    for end in range(100, 300, 10):
+        maker.frame(end)
+    first = got(maker_of(model, engine(model), filled(signal(1))).frame(310))
+
+    assert maker.source_change(how, "stalled").output == REST
+    assert got(maker.frame(310)).output == first.output
+
+
+def test_nothing_is_smooth_across_a_gap(tmp_path: Path, engine: Open) -> None:
+    model = regression(tmp_path, control=SMOOTH)
+    ring = Ring(3 * SAMPLES, CHANNELS, max_fill=4)
+    ring.write(0, signal(1))
+    maker = maker_of(model, engine(model), ring)
+    for end in range(100, 300, 10):
+        maker.frame(end)
+    ring.write(2 * SAMPLES, signal(2))
+    there = Ring(3 * SAMPLES, CHANNELS, max_fill=4)
+    there.write(2 * SAMPLES, signal(2))
+    first = got(maker_of(model, engine(model), there).frame(2 * SAMPLES + 200))
+
+    assert got(maker.frame(2 * SAMPLES + 200)).output == first.output
 
 
 def test_a_stall_is_told_with_rest_and_without_a_decision(tmp_path: Path, engine: Open) -> None:
