@@ -47,7 +47,7 @@ class LentModels:
     ) -> None:
         self.folder, self._shelf, self._machines = folder, shelf, machines
         self._uses, self._wall = uses, wall
-        self._lock = threading.Lock()  # one is borrowed at a time
+        self._lock = threading.Lock()  # one is fetched at a time
         machines.bus.serve(FILE, self._lend)
         machines.bus.serve(USES, self._say_use)
         shelf.lent = self.borrow
@@ -59,33 +59,27 @@ class LentModels:
             ModelNameError: no machine has one of that name.
             NotReadyError: the disk does not take it, or it comes damaged.
         """
-        with self._lock:
-            copy = self._copy(name)
-            for other in self._machines.others():
-                try:
-                    text, sha256 = self._whole(other, name, MANIFEST)
-                    if copy is None or copy.sha256 != sha256:
-                        copy = self._fetched(other, name, text, sha256)
-                        log.info("the model %s is borrowed from %s", name, other.machine.name)
-                    break
-                except ModelNameError:
-                    continue
-                except (ArtefactError, DataError) as error:
-                    raise NotReadyError(
-                        f"the model {name} that {other.machine.name} lends is damaged: {error}"
-                    ) from None
-                except OSError as error:
-                    raise NotReadyError(
-                        f"the model {name} cannot be kept: {error.strerror or error}"
-                    ) from None
-                except MyostreamError as error:
-                    log.warning("%s does not lend the model %s: %s", other.machine.name, name, error)
-            if copy is None:
-                raise ModelNameError(
-                    f"no model {name[:64]!r} on any machine; GET /models has those there are"
-                )
-            self._shelf.do(lambda: os.utime(copy.path))
-            return copy
+        copy = self._copy(name)
+        for other in self._machines.others():
+            try:
+                text, sha256 = self._whole(other, name, MANIFEST)
+                if copy is None or copy.sha256 != sha256:
+                    copy = self._fetched(other, name, text, sha256)
+                break
+            except ModelNameError:
+                continue
+            except (ArtefactError, DataError) as error:
+                raise NotReadyError(
+                    f"the model {name} that {other.machine.name} lends is damaged: {error}"
+                ) from None
+            except OSError as error:
+                raise NotReadyError(f"the model {name} cannot be kept: {error.strerror or error}") from None
+            except MyostreamError as error:
+                log.warning("%s does not lend the model %s: %s", other.machine.name, name, error)
+        if copy is None:
+            raise ModelNameError(f"no model {name[:64]!r} on any machine; GET /models has those there are")
+        self._shelf.do(lambda: os.utime(copy.path))
+        return copy
 
     def used_elsewhere(self, name: str) -> str | None:
         """Return why other machines need that model as it is; None where none does, or none answers."""
@@ -131,12 +125,21 @@ class LentModels:
             return None
 
     def _fetched(self, other: Reached, name: str, text: bytes, sha256: str) -> Artefact:
-        """Return the model, in its place.
+        """Return the model, in its place; others who want it meanwhile wait for that.
 
         Raises:
             ArtefactError: a file is not what the manifest says.
             OSError: the disk does not take it.
         """
+        with self._lock:
+            copy = self._copy(name)
+            if copy is not None and copy.sha256 == sha256:
+                return copy
+            model = self._taken_over(other, name, text, sha256)
+        log.info("the model %s is borrowed from %s", name, other.machine.name)
+        return model
+
+    def _taken_over(self, other: Reached, name: str, text: bytes, sha256: str) -> Artefact:
         manifest = parse(text)
         self._shelf.do(lambda: private_files.make_folder(self.folder))
         aside = Path(self._shelf.do(lambda: tempfile.mkdtemp(prefix=".new-", dir=self.folder)))  # 0700

@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -99,6 +100,23 @@ def test_a_file_larger_than_a_piece_comes_whole(add: Add) -> None:
     card = os.urandom(PIECE + 1).hex()[: 2 * PIECE]  # the last piece is empty
     (lent.path / artefact.CARD).write_text(card)
     assert (two.shelf.sound("anna").path / artefact.CARD).read_text() == card
+
+
+def test_many_who_want_it_at_once_have_it_fetched_once(add: Add, hub: MemoryHub) -> None:
+    one, two = add("one"), add("two")
+    lent = one.has("anna")
+    honest, weights = hub.nodes["one"]._handlers[FILE], []
+
+    def counting(message: bytes) -> bytes:
+        if json.loads(message)["file"] == "weights.safetensors":
+            weights.append(message)
+        return honest(message)
+
+    hub.nodes["one"].serve(FILE, counting)
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: two.shelf.sound("anna").sha256, range(8)))
+    assert set(found) == {lent.sha256}
+    assert len(weights) == 1
 
 
 def test_what_nobody_has_is_no_model(add: Add) -> None:
