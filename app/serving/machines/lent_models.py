@@ -47,27 +47,29 @@ class LentModels:
     ) -> None:
         self.folder, self._shelf, self._machines = folder, shelf, machines
         self._uses, self._wall = uses, wall
+        self._lenders: dict[str, str] = {}  # by the copy's name, the key of the machine that lent it last
         self._lock = threading.Lock()  # one is fetched at a time
         machines.bus.serve(FILE, self._lend)
         machines.bus.serve(USES, self._say_use)
         shelf.lent = self.borrow
 
     def borrow(self, name: str) -> Artefact:
-        """Return a copy of a model that another machine has: as it is there now, or as it was when none answers.
+        """Return a copy of a model that another machine has: as it is there now, or as it was when that is gone.
 
         Raises:
-            ModelNameError: no machine has one of that name.
+            ModelNameError: no machine has one of that name, or it has been deleted.
             NotReadyError: the disk does not take it, or it comes damaged.
         """
-        copy = self._copy(name)
+        copy, without = self._copy(name), set()
         for other in self._machines.others():
             try:
                 text, sha256 = self._whole(other, name, MANIFEST)
                 if copy is None or copy.sha256 != sha256:
                     copy = self._fetched(other, name, text, sha256)
+                self._lenders[name] = other.machine.key
                 break
             except ModelNameError:
-                continue
+                without.add(other.machine.key)
             except (ArtefactError, DataError) as error:
                 raise NotReadyError(
                     f"the model {name} that {other.machine.name} lends is damaged: {error}"
@@ -76,7 +78,7 @@ class LentModels:
                 raise NotReadyError(f"the model {name} cannot be kept: {error.strerror or error}") from None
             except MyostreamError as error:
                 log.warning("%s does not lend the model %s: %s", other.machine.name, name, error)
-        if copy is None:
+        if copy is None or self._lenders.get(name) in without:
             raise ModelNameError(f"no model {name[:64]!r} on any machine; GET /models has those there are")
         self._shelf.do(lambda: os.utime(copy.path))
         return copy

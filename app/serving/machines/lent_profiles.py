@@ -6,7 +6,7 @@ import logging
 from collections.abc import Container
 from contextlib import suppress
 
-from app.errors import DataError, MyostreamError, ProfileNameError
+from app.errors import MyostreamError, ProfileNameError
 from app.serving.machines.machines import Machines
 from app.serving.profile_catalogue import ProfileCatalogue
 from app.serving.profiles.profile import Profile, decode, encode
@@ -21,32 +21,32 @@ class LentProfiles:
 
     def __init__(self, catalogue: ProfileCatalogue, machines: Machines) -> None:
         self._catalogue, self._machines = catalogue, machines
-        self._copies: dict[str, Profile] = {}
+        self._copies: dict[str, tuple[Profile, str]] = {}  # and the key of the machine that lent it last
         machines.bus.serve(PROFILE, self._lend)
         catalogue.lent = self.borrow
 
     def borrow(self, name: str) -> Profile:
-        """Return a profile that another machine has: as it is there now, or as it was when none answers.
+        """Return a profile that another machine has: as it is there now, or as it was when that is gone.
 
         Raises:
-            ProfileNameError: no machine has one of that name.
+            ProfileNameError: no machine has one of that name, or it has been deleted.
         """
-        gone = True
+        without = set()
         for other in self._machines.others():
             try:
-                found = self._copies[name] = decode(name, self._machines.ask(other, PROFILE, name.encode()))
+                found = decode(name, self._machines.ask(other, PROFILE, name.encode()))
+                self._copies[name] = found, other.machine.key
                 return found
             except ProfileNameError:
-                continue
-            except (DataError, MyostreamError) as error:
-                gone = False
+                without.add(other.machine.key)
+            except MyostreamError as error:
                 log.warning("%s does not lend the profile %s: %s", other.machine.name, name, error)
-        copy = self._copies.get(name)
-        if copy is None:
+        copy, lender = self._copies.get(name, (None, None))
+        if copy is None or lender in without:
+            self._copies.pop(name, None)
             raise ProfileNameError(
                 f"no profile {name[:64]!r} on any machine; GET /profiles has those there are"
             )
-        log.debug("the profile %s is as it was; its machine is %s", name, "gone" if gone else "in trouble")
         return copy
 
     def has(self, name: str) -> bool:
@@ -66,7 +66,6 @@ class LentProfiles:
         try:
             return encode(self._catalogue.own(name))
         except ProfileNameError:
-            copy = self._copies.get(name)
-            if copy is None:
+            if name not in self._copies:
                 raise
-            return encode(copy)
+            return encode(self._copies[name][0])

@@ -145,6 +145,15 @@ def test_a_copy_becomes_what_its_owner_has_by_now(add: Add) -> None:
     assert two.shelf.sound("anna").sha256 == after.sha256
 
 
+def test_a_model_that_is_deleted_is_so_for_those_who_had_a_copy(add: Add) -> None:
+    one, two = add("one"), add("two")
+    one.has("anna")
+    two.shelf.sound("anna")
+    one.shelf.remove("anna")
+    with pytest.raises(ModelNameError, match="on any machine"):
+        two.shelf.sound("anna")
+
+
 def test_a_copy_goes_on_when_its_owner_is_gone_and_is_lent_on(hub: MemoryHub, add: Add) -> None:
     one, two, three = add("one"), add("two"), add("three")
     lent = one.has("anna")
@@ -235,12 +244,11 @@ def test_a_profile_is_borrowed_as_it_is_now_and_kept_on_no_disk(hub: MemoryHub, 
     assert two.catalogue.find("anna").montage == "3,1,2"
 
 
-def test_a_profile_that_is_deleted_is_so_everywhere_but_where_a_source_needs_it(add: Add) -> None:
+def test_a_profile_that_is_deleted_is_so_for_those_who_had_a_copy(add: Add) -> None:
     one, two = add("one"), add("two")
     one.catalogue.put(Profile(name="anna"))
     two.catalogue.find("anna")
     one.catalogue.delete("anna")
-    two.keeper.tidy()
     with pytest.raises(ProfileNameError, match="on any machine"):
         two.catalogue.find("anna")
 
