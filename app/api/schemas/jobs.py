@@ -70,6 +70,17 @@ class TrainingSchema(Schema):
         ),
     )
 
+    values = fields.String(
+        allow_none=True,
+        load_default=None,
+        validate=Length(1, MAX_GESTURE),
+        **about(
+            "Learn values in place of gestures: what the recordings have beside their EMG under that name, such as the "
+            "`trajectory` of a followed cursor, joint angles or forces",
+            example="trajectory",
+        ),
+    )
+
     @validates_schema
     def check_once(self, values: dict[str, Any], **_: Any) -> None:
         names = values.get("recordings", [])
@@ -261,6 +272,7 @@ class JobSchema(Schema):
     use = fields.String(required=True, metadata={"enum": list(USES)})
     source = fields.String(required=True, allow_none=True)
     unlabelled = fields.Boolean(required=True)
+    values = fields.String(required=True, allow_none=True, **about("What is learned in place of gestures"))
     created_at = fields.Float(required=True, **about("Unix s"))
     started_at = fields.Float(required=True, allow_none=True)
     ended_at = fields.Float(required=True, allow_none=True)

@@ -37,6 +37,7 @@ class TrainingOrder:
     classes: Mapping[str, str]  # of gestures, to what they are called from now on
     mains: float | None  # Hz
     unlabelled: bool  # learn from the signal alone how the base is worn now
+    values: str | None = None  # the stream beside the EMG that is learned in place of gestures
     memory: int  # bytes that the process may map
     seconds: int  # of a processor that it may take
 

@@ -40,8 +40,9 @@ def load_libraries() -> None:
     from app.learning.covariance import guided_minute
     from app.learning.jobs import training
     from app.learning.own import adapting, making
+    from app.learning.values import making as values
 
-    assert all((guided_minute, training, adapting, making))
+    assert all((guided_minute, training, adapting, making, values))
     scipy_signal()
     gc.collect()
     gc.freeze()  # else a collection in a fork would write to the pages that it shares with this process

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from app.emg.files.recordings import Recording, in_units, load
+from app.emg.files.loading import load_path
+from app.emg.files.recordings import Recording, in_units
 from app.emg.recording.export_npz import write_npz
 from app.emg.signal.rates import same_rate
 from app.errors import DataError, RecordingNameError
@@ -54,7 +55,9 @@ def train(order: TrainingOrder, tell: Stage) -> dict[str, Any]:
     """
     tell(READING)
     recordings = [_loaded(order, name) for name in order.recordings]
-    if order.base is None:
+    if order.values is not None:
+        made = _values(order, order.values, recordings, tell)
+    elif order.base is None:
         made = _from_nothing(order, recordings, tell)
     elif order.unlabelled:
         made = _worn_again(order, recordings, tell)
@@ -80,7 +83,7 @@ def _loaded(order: TrainingOrder, name: str) -> Recording:
     path = Path(order.aside) / f"{name}.npz"
     try:
         write_npz(Path(order.root), name, path, refined=False)  # it begins with the cues
-        found = load(path, labelled=False)
+        [found] = load_path(path, labelled=False)
     except RecordingNameError as error:
         raise LearningError(Hint("recording_gone", str(error), {"recording": name})) from None
     except DataError as error:
@@ -105,6 +108,22 @@ def _from_nothing(order: TrainingOrder, recordings: Sequence[Recording], tell: S
     comparison = _in_use(order, order.rival, recordings, learned.windows, rows, tell)
     others = [_other(IN_USE, comparison)]
     return Outcome(artefact=made.artefact, metrics=metrics, comparison=comparison, others=others, **said)
+
+
+def _values(order: TrainingOrder, stream: str, recordings: Sequence[Recording], tell: Stage) -> Outcome:
+    """Return a model of what was followed; it stands beside a linear regression, and beside no model of gestures."""
+    from app.learning.values.making import new_values
+
+    made = new_values(
+        recordings, _target(order), stream=stream, mains=order.mains, person=order.person, tell=tell
+    )
+    metrics = made.artefact.manifest.metrics["values"]
+    comparison = None
+    if order.rival is not None:
+        why = "values are compared with a linear regression and the mean, not with another model"
+        name = artefact.load(order.rival).manifest.name
+        comparison = Comparison(model=name, balanced_accuracy=None, why=why)
+    return Outcome(artefact=made.artefact, metrics=metrics, comparison=comparison)
 
 
 def _in_use(

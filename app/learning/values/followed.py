@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -92,7 +93,7 @@ def moving(target: Doubles, values: Sequence[NamedValue]) -> npt.NDArray[np.bool
 
 
 def _stream_of(recording: Recording, name: str) -> RecordedAux:
-    there = [one for one in recording.aux if one.stream.name == name]
+    there = [one for one in recording.aux if _plain(one.stream.name) == _plain(name)]
     if not there:
         held = ", ".join(one.stream.name for one in recording.aux) or "nothing"
         raise DataError(
@@ -105,6 +106,11 @@ def _stream_of(recording: Recording, name: str) -> RecordedAux:
             f"{recording.name}: {name} has {found.stream.channels} values; a model learns 1 to {MOST_VALUES}"
         )
     return found
+
+
+def _plain(name: str) -> str:
+    """Return the name as a file of ours has it, where it is part of an array's."""
+    return re.sub(r"[^0-9A-Za-z]+", "_", name).strip("_")
 
 
 def _at_rows(recording: Recording, beside: RecordedAux) -> Doubles:

@@ -76,6 +76,7 @@ class TrainingRequest:
     use: str = IF_BETTER
     source: str | None = None  # None: the default one
     unlabelled: bool = False  # learn from the signal alone how the base is worn now
+    values: str | None = None  # the stream beside the EMG that is learned in place of gestures
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +93,7 @@ class Job:
     source: str | None
     created_at: float  # Unix s
     unlabelled: bool = False
+    values: str | None = None
     classes: Mapping[str, str] = field(default_factory=dict)
     run: str = ""  # of the server: with another one no job goes on
     taken_up: int = 0  # times, by another worker
@@ -117,7 +119,7 @@ class Job:
 
 _NAMES = frozenset(one.name for one in fields(Job))
 _NEW = frozenset(
-    {"unlabelled", "classes", "run", "taken_up", "failure", "passed"}
+    {"unlabelled", "values", "classes", "run", "taken_up", "failure", "passed"}
 )  # that a version before did not write
 
 

@@ -30,6 +30,8 @@ def expect_material(root: Path, asked: TrainingRequest, base: Manifest | None) -
     Raises:
         TrainingFieldError: names the field and says what is wrong with it.
     """
+    if asked.values is not None:
+        _expect_no_gestures(asked)
     if asked.unlabelled:
         _expect_base_alone(asked, base)
     seconds: Counter[str] = Counter()
@@ -39,6 +41,9 @@ def expect_material(root: Path, asked: TrainingRequest, base: Manifest | None) -
         headers.append(header)
         seconds.update(shown)
     _expect_alike(headers, base)
+    if asked.values is not None:
+        _expect_followed(asked.values, headers)
+        return
     if asked.unlabelled:
         return
     if not seconds:
@@ -65,6 +70,25 @@ def _expect_base_alone(asked: TrainingRequest, base: Manifest | None) -> None:
         )
     if asked.classes:
         raise TrainingFieldError("classes", "nothing is called otherwise where no label is looked at")
+
+
+def _expect_no_gestures(asked: TrainingRequest) -> None:
+    """See that nothing is said of gestures, and no model named to begin with."""
+    if asked.base is not None:
+        raise TrainingFieldError("base", "values are learned from nothing; leave it out")
+    if asked.unlabelled:
+        raise TrainingFieldError("unlabelled", "is for gestures, and values have none; leave it out")
+    if asked.classes:
+        raise TrainingFieldError("classes", "is for gestures, and values have none; leave it out")
+
+
+def _expect_followed(stream: str, headers: Sequence[RecordingHeader]) -> None:
+    """See that each recording has that stream beside its EMG."""
+    for one in headers:
+        names = [aux.name for aux in one.aux]
+        if stream not in names:
+            held = ", ".join(names) or "nothing"
+            raise TrainingFieldError("values", f"{one.name} has no {stream} beside its EMG; it has {held}")
 
 
 def _recording(root: Path, name: str) -> tuple[RecordingHeader, dict[str, int]]:

@@ -77,6 +77,12 @@ def told(metrics: Mapping[str, Any]) -> str:
         return (
             f"not judged: nobody said which gesture was made when; {worn}, {metrics['rest_share']:.0%} rest"
         )
+    if "r2" in metrics:
+        linear = metrics["beside"]["linear"]
+        return (
+            f"R2 {metrics['r2']:.2f}, mean error {metrics['mae']:.1%} of the range on {metrics['split']}; linear "
+            f"regression {linear['r2']:.2f} and {linear['mae']:.1%}"
+        )
     if "interval" not in metrics:
         return "not judged: there is one repetition of each gesture, and none left to judge it by"
     low, high = metrics["interval"]
@@ -95,6 +101,10 @@ def why_not(use: str, result: Mapping[str, Any]) -> str | None:
 
 def _why_not_better(result: Mapping[str, Any]) -> str | None:
     metrics, comparison = result["metrics"], result["comparison"]
+    if "r2" in metrics:
+        if comparison is None:  # no model reads the source
+            return None
+        return f"{comparison['why']}; use=yes uses it: {result['told']}"
     if "interval" not in metrics:
         return f"{result['told']}; use=yes uses it all the same"
     low, high = metrics["interval"]

@@ -44,6 +44,7 @@ def new_job(job_id: str, asked: TrainingRequest, *, owner: str, run: str, now: f
         use=asked.use,
         source=asked.source,
         unlabelled=asked.unlabelled,
+        values=asked.values,
         classes=asked.classes,
         run=run,
         created_at=round(now, 3),
@@ -68,6 +69,7 @@ def order_of(asked: TrainingRequest, work: Path, models: TrainingModels) -> Trai
         classes=asked.classes,
         mains=models.settings.mains_hz,
         unlabelled=asked.unlabelled,
+        values=asked.values,
         memory=MEMORY,
         seconds=SECONDS,
     )

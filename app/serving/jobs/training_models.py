@@ -55,6 +55,8 @@ class TrainingModels:
             found = self._shelf.sound(name)
         except (ModelNameError, NotReadyError) as error:
             raise TrainingFieldError("base", str(error)) from None
+        if found.manifest.gives_values:
+            raise TrainingFieldError("base", f"{name} gives values, and knows no gestures")
         if found.manifest.architecture != "covariance":
             raise TrainingFieldError(
                 "base",

@@ -20,7 +20,10 @@ from flask.testing import FlaskClient
 from app import create_app
 from app.api.sse import events as sse
 from app.config import EmgMode, Settings
+from app.emg.recording.prompts.trajectory import Trajectory
 from app.inference import artefact
+from app.inference.outputs import VALUES, Outputs
+from app.inference.values import NamedValue
 from app.learning.jobs.order import PROCESS
 from app.serving.counters.worker_group import WorkerGroup, board_for
 from app.serving.engine.opening import make_engine
@@ -32,7 +35,7 @@ from app.serving.runtime import Runtime
 from tests.api.test_bad_input import expect_problem
 from tests.emg.written import written
 from tests.inference.artefacts import make_artefact
-from tests.serving.jobs.taught import record
+from tests.serving.jobs.taught import record, record_followed
 
 CHANNELS, RATE = 4, 200.0
 Json = dict[str, Any]
@@ -46,6 +49,14 @@ def instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_artefact(there / "models" / "kin", name="kin", architecture="covariance", classes=("rest", "fist"))
     make_artefact(there / "models" / "wide", name="wide", architecture="covariance", channels=8)
     record(there, "anna", aside)
+    record_followed(there, "cursor", aside, trajectory=Trajectory(("wrist", "hand"), 60.0))
+    make_artefact(
+        there / "models" / "angles",
+        name="angles",
+        architecture="covariance",
+        classes=(),
+        outputs=Outputs(VALUES, "", (NamedValue(name="wrist", low=-1, high=1),)),
+    )
     record(there, "once", aside, repetitions=1)
     record(there, "lazy", aside, names=("rest", "fist"), weak=(1,))
     record(there, "wide", aside, channels=8)
@@ -235,6 +246,12 @@ def test_its_stages_are_told_as_people_say_them(client: FlaskClient) -> None:
             "where no label is looked at",
         ),
         ({"unlabelled": "yes"}, "unlabelled", "Not a valid boolean"),
+        ({"base": "angles"}, "base", "angles gives values, and knows no gestures"),
+        ({"values": "trajectory"}, "values", "anna has no trajectory beside its EMG; it has nothing"),
+        ({"values": "goniometer", "recordings": ["cursor"]}, "values", "it has trajectory"),
+        ({"values": "trajectory", "base": "kin"}, "base", "values are learned from nothing"),
+        ({"values": "trajectory", "classes": {"fist": "grasp"}}, "classes", "values have none"),
+        ({"values": ""}, "values", "Length must be between 1 and 64"),
         ({"speed": 3}, "speed", "unknown field; there are recordings, name,"),
     ],
 )
@@ -246,6 +263,22 @@ def test_what_cannot_be_is_refused_by_its_field(
     assert list(problem["errors"]) == [field]
     assert says in problem["detail"]
     assert all(job["name"] != "never" for job in client.get("/jobs").get_json()["jobs"])
+
+
+def test_values_that_were_followed_are_learned_and_say_how_good_they_are(
+    client: FlaskClient, instance: Path
+) -> None:
+    last = over(client, train(client, "wrist", "cursor", values="trajectory", person="S07", use="if-better"))
+
+    assert (last["state"], last["error"], last["values"]) == ("done", None, "trajectory")
+    result = last["result"]
+    assert (result["classes"], result["accuracy"], result["used"]) == ([], None, False)
+    figures = result["metrics"]
+    assert figures["r2"] > figures["beside"]["linear"]["r2"] > figures["beside"]["mean"]["r2"]
+    assert f"R2 {figures['r2']:.2f}" in result["told"]
+    manifest = artefact.load(instance / "models" / "wrist").manifest
+    assert manifest.columns == ("wrist", "hand")
+    assert manifest.training["person"] == "S07"
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from app.emg.files.imported import ImportHints
 from app.emg.files.importing import import_files
 from app.emg.recording.from_file import write_recording
 from tests.learning.own.makers import own
+from tests.learning.values.makers import followed
 
 
 def record(instance: Path, name: str, aside: Path, **changes: Any) -> None:
@@ -26,6 +27,19 @@ def record(instance: Path, name: str, aside: Path, **changes: Any) -> None:
             **changes,
         },
     )
+    _taken_in(instance, name, aside, file)
+
+
+def record_followed(instance: Path, name: str, aside: Path, **changes: Any) -> None:
+    """Put a recording of somebody who follows a cursor into the instance (tests/learning/values/makers.py)."""
+    (instance / "recordings").mkdir(parents=True, exist_ok=True)
+    file = aside / f"{name}.npz"
+    followed(file, **changes)
+    _taken_in(instance, name, aside, file)
+
+
+def _taken_in(instance: Path, name: str, aside: Path, file: Path) -> None:
+    root = instance / "recordings"
     found, files = import_files([file], ImportHints())
     folder = aside / f"{name}.aside"
     folder.mkdir()

@@ -11,6 +11,8 @@ from app.serving.jobs.outcome import alike, told, why_not
 
 JUDGED = {"balanced_accuracy": 0.9, "interval": [0.8, 0.95], "lda_balanced_accuracy": 0.85, "chance": 0.3}
 
+VALUES = {"r2": 0.8, "mae": 0.07, "split": "stretches", "beside": {"linear": {"r2": 0.7, "mae": 0.09}}}
+
 
 def result(
     before: float | None = None, metrics: dict[str, Any] = JUDGED, **comparison: Any
@@ -30,6 +32,9 @@ def result(
         (IF_BETTER, result(), None),
         (IF_BETTER, result(why="a reads 8 channels"), "cannot be compared with the model before: a reads 8"),
         (IF_BETTER, result(0.1, {"split": "not judged"}), "one repetition of each gesture"),
+        (IF_BETTER, result(metrics=VALUES), None),
+        (IF_BETTER, result(metrics=VALUES, why="values are compared with"), "values are compared with"),
+        (YES, result(metrics=VALUES, why="values are compared with"), None),
         (IF_BETTER, result(0.1, {**JUDGED, "chance": 0.81}), "no better than guessing"),
     ],
 )

@@ -146,7 +146,7 @@ def test_a_job_that_an_older_version_wrote_is_read(store: JobStore) -> None:
     store.add("anna", lambda job_id: made(job_id, state=DONE))
     path = store.folder / "anna-1.json"
     said = json.loads(path.read_text())
-    for name in ("unlabelled", "classes", "run", "taken_up"):
+    for name in ("unlabelled", "values", "classes", "run", "taken_up"):
         del said[name]
     path.write_text(json.dumps(said))
     assert store.find("anna-1") == made("anna-1", state=DONE)
