@@ -96,15 +96,21 @@ def why_not(use: str, result: Mapping[str, Any]) -> str | None:
     """Return why the model is not to be used; None where it is."""
     if use == NO:
         return "nobody asked for it (use=no)"
-    return _why_not_better(result) if use == IF_BETTER else None
+    if use != IF_BETTER:
+        return None
+    return _why_no_values(result) if "r2" in result["metrics"] else _why_not_better(result)
+
+
+def _why_no_values(result: Mapping[str, Any]) -> str | None:
+    """Return why a model of values is not used: it cannot be compared with the one that reads the source."""
+    comparison = result["comparison"]
+    if comparison is None:  # no model reads the source
+        return None
+    return f"{comparison['why']}; use=yes uses it: {result['told']}"
 
 
 def _why_not_better(result: Mapping[str, Any]) -> str | None:
     metrics, comparison = result["metrics"], result["comparison"]
-    if "r2" in metrics:
-        if comparison is None:  # no model reads the source
-            return None
-        return f"{comparison['why']}; use=yes uses it: {result['told']}"
     if "interval" not in metrics:
         return f"{result['told']}; use=yes uses it all the same"
     low, high = metrics["interval"]
