@@ -20,7 +20,7 @@ def register(app: Flask, title: str, runtime: Runtime | None = None) -> None:
 
     `runtime` is the one that is open already; None: there is none yet.
     """
-    from app.api import description, errors, examples, headers, relay, request_metrics, tracing
+    from app.api import description, errors, examples, headers, published, relay, request_metrics, tracing
     from app.api.access import access
     from app.api.access.proxies import TrustedProxies
     from app.api.access.tickets import open_tickets
@@ -80,6 +80,7 @@ def register(app: Flask, title: str, runtime: Runtime | None = None) -> None:
     oip.register(app)
     live.register(app)
     relay.register(app, runtime)
+    published.register(runtime)
     around: WSGIApplication = fast_windows.FastPath(
         app.wsgi_app, app.extensions["runtime"], settings, door, app.extensions["metrics"]
     )

@@ -9,7 +9,7 @@ from typing import cast
 from flask import current_app
 
 from app.api.errors import InvalidBody
-from app.errors import ModelNameError, ProfileNameError, SourceNameError
+from app.errors import ModelNameError, ProfileNameError, SourceElsewhereError, SourceNameError
 from app.serving.pipelines.pipeline import SourcePipeline
 from app.serving.runtime import Runtime
 
@@ -35,6 +35,14 @@ def pipeline_in(runtime: Runtime, source: str | None) -> SourcePipeline:
         return runtime.pipelines.named(source)
     except SourceNameError as error:
         raise InvalidBody({"source": [str(error)]}) from None
+
+
+def source_in(runtime: Runtime, source: str | None) -> SourcePipeline | str:
+    """Return the same, or its name where another worker reads it."""
+    try:
+        return pipeline_in(runtime, source)
+    except SourceElsewhereError as error:
+        return error.source
 
 
 @contextmanager

@@ -1,20 +1,29 @@
-"""What a client says of a stream, made into one: all that can be refused is refused here, before the first byte."""
+"""What a client says of a stream, made into one: all that can be refused is refused here, before the first byte.
+
+The source may be read by another worker; then that says what it would refuse, in the same words.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from app.api.context import named_in_body
 from app.api.errors import InvalidBody
 from app.api.schemas.params import StreamJob
 from app.api.schemas.streaming import RULE
-from app.inference.gesture_events import GestureRuleSet
+from app.errors import SourceNameError
+from app.inference.gesture_events import GestureRuleSet, rule_set
+from app.serving.fanout.asking import FieldsError
+from app.serving.fanout.topic import Asked
 from app.serving.pipelines.model_use import ModelUse
+from app.serving.pipelines.named_models import NamedModel
 from app.serving.pipelines.pipeline import SourcePipeline
+from app.serving.pipelines.stream_opener import ANYBODY, Client
 from app.serving.runtime import Runtime
-from app.serving.streams.client_stream import EventWriter, Stream, StreamCursor
+from app.serving.streams.client_stream import Stream
 from app.serving.streams.events import StreamOptions
 
 
@@ -28,46 +37,95 @@ class OpenStream:
 
 
 def open_stream(
-    runtime: Runtime,
-    pipeline: SourcePipeline,
-    job: StreamJob,
-    *,
-    place: StreamCursor | None = None,
-    writer: EventWriter | None = None,
-    writable: Callable[[], bool] = lambda: True,
-    caller: str = "",
-    counted: bool = False,
+    runtime: Runtime, source: SourcePipeline | str, job: StreamJob, client: Client = ANYBODY
 ) -> OpenStream:
-    """Return the stream that `job` describes; `place` is where it was when its connection was cut.
-
-    `counted`: the caller's connection counts as a stream already.
+    """Return the stream that `job` describes; of a source that another worker reads, by its name.
 
     Raises:
         InvalidBody: by field, what cannot be.
         MyostreamError: as `StreamOpener.open`.
     """
     duration_s = _duration_s(runtime, job)
-    named = None
-    if job.model is not None:
-        with named_in_body():
-            named = runtime.source_models.named(pipeline, job.model)
+    if isinstance(source, str):
+        return _open_elsewhere(runtime, source, job, duration_s, client)
     with ExitStack() as held:
-        if named is not None:
-            held.callback(pipeline.named.leave, named)
-        options = _options(runtime, pipeline.use if named is None else named.use, job)
-        frames, close_stream = runtime.streams.open(
-            pipeline,
-            options,
-            duration_s,
-            named=named,
-            place=place,
-            writer=writer,
-            writable=writable,
-            caller=caller,
-            counted=counted,
-        )
+        named = _held(runtime, source, job, held)
+        options = _options(runtime, source.use if named is None else named.use, job)
+        frames, close_stream = runtime.streams.open(source, options, duration_s, client, named=named)
         held.callback(close_stream)
         return OpenStream(stream=frames, close=held.pop_all().close, duration_s=duration_s)
+
+
+def _open_elsewhere(
+    runtime: Runtime, source: str, job: StreamJob, duration_s: float | None, client: Client
+) -> OpenStream:
+    remote = runtime.remote_streams
+    if remote is None:
+        raise SourceNameError(f"no source {source!r}")
+    asked = {name: value for name, value in asdict(job).items() if name not in _OWN}
+    if job.gesture_rules is not None:
+        asked[RULES] = job.gesture_rules.fields
+    try:
+        frames, close = runtime.streams.open_elsewhere(
+            source,
+            lambda seen: remote.join(source, asked, seen),
+            job.fps,
+            duration_s,
+            client.hearing(job.events),
+            named=job.model is not None,
+        )
+    except FieldsError as error:
+        raise InvalidBody(error.errors) from None
+    return OpenStream(stream=frames, close=close, duration_s=duration_s)
+
+
+RULES = "gesture_rules"  # the one of what is asked that is no plain value
+_OWN = (
+    "duration_seconds",
+    "source",
+    "last_event_id",
+)  # of one client's stream, and no part of what it is made of
+
+
+def asked_elsewhere(runtime: Runtime, source: str, asked: Mapping[str, Any]) -> Asked:
+    """Return what a stream of a source of this worker is made of, of which another worker has readers.
+
+    Raises:
+        SourceNameError: this worker has no such source.
+        FieldsError: by field, what cannot be.
+        MyostreamError: as `StreamOpener.open`.
+    """
+    pipeline = runtime.pipelines.find(source)
+    lease = None if pipeline is None else pipeline.lease
+    if pipeline is None or lease is None:
+        raise SourceNameError(f"no source {source!r} at this worker")
+    rules = asked.get(RULES)
+    job = StreamJob(**{**asked, "source": source, RULES: None if rules is None else rule_set(rules)})
+    with ExitStack() as held:
+        try:
+            named = _held(runtime, pipeline, job, held)
+            options = _options(runtime, pipeline.use if named is None else named.use, job)
+        except InvalidBody as error:
+            raise FieldsError(error.errors) from None
+        broadcast = pipeline.broadcast if named is None else named.broadcast
+        runtime.streams.expect_group(broadcast, options)
+        return Asked(
+            lease=lease,
+            broadcast=broadcast,
+            options=options,
+            model="" if named is None or named.use.model is None else named.use.model.artefact.sha256,
+            release=held.pop_all().close,
+        )
+
+
+def _held(runtime: Runtime, pipeline: SourcePipeline, job: StreamJob, held: ExitStack) -> NamedModel | None:
+    """Return the model that a stream names, on that source, until the stack is closed."""
+    if job.model is None:
+        return None
+    with named_in_body():
+        named = runtime.source_models.named(pipeline, job.model)
+    held.callback(pipeline.named.leave, named)
+    return named
 
 
 def _duration_s(runtime: Runtime, job: StreamJob) -> float | None:

@@ -22,6 +22,7 @@ from app.api.request_metrics import RELAYED
 from app.api.tracing import REQUEST_ID_HEADER, request_id
 from app.errors import OverloadedError, SourceElsewhereError
 from app.keys import Key
+from app.serving.bus.bus import Bus
 from app.serving.runtime import Runtime
 
 if TYPE_CHECKING:
@@ -61,10 +62,19 @@ def register(app: Flask, runtime: Runtime | None) -> None:
         bus = app.extensions["runtime"]().bus
         if bus is None or not error.alive or request.endpoint in STREAMS or RELAYED in request.environ:
             return answer_of(error)
-        return _response(bus.call(error.node, REQUEST, _written(whole_body()), ANSWER_S))
+        return asked_of(bus, error.node, ANSWER_S)
 
     if runtime is not None and runtime.bus is not None:
         runtime.bus.serve(REQUEST, lambda message: _answered(inner, message))
+
+
+def asked_of(bus: Bus, node: str, timeout_s: float) -> Response:
+    """Return what another worker answers to this request.
+
+    Raises:
+        NodeGoneError: it is gone, or has not answered in time.
+    """
+    return _response(bus.call(node, REQUEST, _written(whole_body()), timeout_s))
 
 
 def _written(body: bytes) -> bytes:

@@ -24,6 +24,7 @@ from app.serving.engine.backends import BackendState
 from app.serving.engine.benchmark import Benchmark
 from app.serving.engine.engine import Engine
 from app.serving.engine.watchdog import Watchdog
+from app.serving.fanout.remote_streams import RemoteStreams
 from app.serving.hub_monitor import HubMonitor
 from app.serving.jobs.trainings import Trainings
 from app.serving.machines.machines import own_machine
@@ -87,6 +88,7 @@ class Runtime:
     )
     worker_group: WorkerGroup = field(default_factory=WorkerGroup.alone)
     bus: Bus | None = None  # between the workers that clients push to; None: there is but this one
+    remote_streams: RemoteStreams | None = None  # with a bus, of sources that other workers read
     owned: OwnedSources | None = field(
         init=False, default=None
     )  # with a bus, the sources that are this worker's
@@ -169,7 +171,7 @@ class Runtime:
             stats=self.stats,
             pipelines=self.pipelines,
             encode=self.encode,
-            run=self.run,
+            run=lambda: self.run,
             leaving=self._leaving,
             why_leaving=self._why_leaving,
         )
@@ -306,6 +308,7 @@ class Runtime:
         self.source_models.swaps.start()
         if self.bus is not None:
             self.bus.start()
+            self.run = self.bus.run  # a stream can go on at all who share sources
         if self.machines is not None:
             self.machines.start()
         for pipeline in self.pipelines:
@@ -335,6 +338,8 @@ class Runtime:
         with ExitStack() as parts:
             for part in held:
                 parts.callback(part.close)
+            if self.remote_streams is not None:
+                parts.callback(self.remote_streams.close)
             parts.callback(self.detached_streams.drain, LAST_WORD_S)
             for output in (self.outputs, self.raw_lsl):
                 if output is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import time
 from contextlib import suppress
 from http.client import HTTPConnection
@@ -57,7 +58,7 @@ def pinned(live: Live, pid: int) -> Pinned:
             connection = HTTPConnection("127.0.0.1", live.port, timeout=LATE_S)
             found = Pinned(connection)
             found.ask("GET", "/health/live")  # it has been taken
-            if _takes(pid, connection.sock.getsockname()[1]):
+            if taken_by(pid, connection.sock):
                 return found
             left.append(connection)
             time.sleep(PAUSE_S)
@@ -67,8 +68,9 @@ def pinned(live: Live, pid: int) -> Pinned:
     raise AssertionError(f"the worker {pid} took none of {len(left)} connections")
 
 
-def _takes(pid: int, client_port: int) -> bool:
-    """Whether a process has the server's end of the connection from that port."""
+def taken_by(pid: int, client: socket.socket) -> bool:
+    """Whether a process has the server's end of that connection."""
+    client_port = client.getsockname()[1]
     lines = Path("/proc/net/tcp").read_text().splitlines()[1:]
     ends = [
         fields[9] for fields in map(str.split, lines) if int(fields[2].rpartition(":")[2], 16) == client_port

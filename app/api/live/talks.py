@@ -14,14 +14,16 @@ from app.api.context import named_in_body
 from app.api.errors import InvalidBody
 from app.api.live import events
 from app.api.live import framing as ws
+from app.api.live.heard_sources import HeardSource, OwnSource
 from app.api.live.writer import LiveWriter
-from app.api.open_stream import OpenStream, open_stream
+from app.api.open_stream import OpenStream
 from app.api.schemas.params import InferJob, LiveJob
 from app.api.sse import events as sse
 from app.emg.pushed_source import PushSource
 from app.errors import BusyError, DataError, SourceNameError
 from app.inference.values import Values
 from app.serving.pipelines.pipeline import SourcePipeline
+from app.serving.pipelines.stream_opener import Client
 from app.serving.runtime import Runtime
 from app.serving.streams.client_stream import Stream
 
@@ -29,28 +31,20 @@ from app.serving.streams.client_stream import Stream
 class Listening:
     """Hears the stream of a source, and no more."""
 
-    def __init__(
-        self, runtime: Runtime, pipeline: SourcePipeline, job: LiveJob, writer: LiveWriter, caller: str
-    ) -> None:
+    def __init__(self, source: HeardSource, job: LiveJob, writer: LiveWriter, caller: str) -> None:
         """Open the stream that `job` asks for; the writer takes its events as soon as it is drawn from.
 
         Raises:
             InvalidBody, MyostreamError: as `open_stream`.
         """
-        self._runtime, self._pipeline, self._job = runtime, pipeline, job
+        self._heard, self._job = source, job
         self._opened: OpenStream | None = None
         self._quality: tuple[bool, Any] | None = None
         writer.send_what, writer.binary = job.send, job.format == "binary"
         if job.listens:
-            self._opened = open_stream(
-                runtime,
-                pipeline,
-                job.stream,
-                place=sse.place_of(job.stream.last_event_id),
-                writer=writer,
-                caller=caller,
-                counted=True,
-            )
+            place = sse.place_of(job.stream.last_event_id)
+            client = Client(place=place, writer=writer, caller=caller, counted=True)
+            self._opened = source.open(job.stream, client)
 
     @property
     def stream(self) -> Stream | None:
@@ -58,24 +52,10 @@ class Listening:
 
     @property
     def over(self) -> str | None:
-        # not by its name: the server's own source has another one while it is changed
-        there = any(one is self._pipeline for one in self._runtime.pipelines)
-        return None if there else "the source has ended"
+        return self._heard.over
 
     def hello(self) -> dict[str, Any]:
-        source, manifest = self._pipeline.source, self._pipeline.manifest
-        pushed = source if isinstance(source, PushSource) else None
-        return {
-            "source": self._pipeline.name,
-            "channels": source.channels,
-            "sampling_rate_hz": source.sampling_rate,
-            "units": source.units,
-            "next_sample": None if pushed is None else pushed.next_sample,
-            "model": self._pipeline.use.name,
-            "classes": None if manifest is None or manifest.gives_values else list(manifest.classes),
-            "send": sorted(self._job.send),
-            "format": self._job.format,
-        }
+        return {**self._heard.greeting(), "send": sorted(self._job.send), "format": self._job.format}
 
     def take(self, _message: bytes, /) -> None:
         raise DataError("this socket only tells; samples go to GET /emg/sources/<name>/live")
@@ -86,21 +66,14 @@ class Listening:
     def quality(self) -> dict[str, Any] | None:
         if "quality" not in self._job.send:
             return None
-        look = self._pipeline.quality.look()
-        problems = [[channel.channel, *channel.problems] for channel in look.channels if not channel.ok]
-        if self._quality == (look.ok, problems):
+        quality = self._heard.quality()
+        if quality is None:
             return None
-        self._quality = look.ok, problems
-        return {
-            "source": self._pipeline.name,
-            "ok": look.ok,
-            "sample_index": look.sample_index,
-            "loss": round(look.loss, 5),
-            "advice": look.advice,
-            "channels": [
-                {"channel": one.channel, "ok": one.ok, "problems": one.problems} for one in look.channels
-            ],
-        }
+        problems = [(one["channel"], *one["problems"]) for one in quality["channels"] if not one["ok"]]
+        if self._quality == (quality["ok"], problems):
+            return None
+        self._quality = quality["ok"], problems
+        return quality
 
     def close(self) -> None:
         if self._opened is not None:
@@ -122,10 +95,11 @@ class Pushing(Listening):
             raise BusyError(
                 f"the source {pipeline.name} is the server's own; clients push to those they declared"
             )
+        self._runtime, self._pipeline = runtime, pipeline
         self._source, self._scale = pipeline.source, job.scale
         self._received = self._duplicates = self._lost = 0
         self._came = False
-        super().__init__(runtime, pipeline, job, writer, caller)
+        super().__init__(OwnSource(runtime, pipeline), job, writer, caller)
 
     def take(self, message: bytes, /) -> None:
         if self._runtime.pipelines.find(self._pipeline.name) is not self._pipeline:

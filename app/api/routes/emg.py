@@ -21,6 +21,7 @@ from app.api.errors import InvalidBody
 from app.api.live.slowing import Slowing
 from app.api.openapi import body, fails, named, query
 from app.api.routes.health import source_state
+from app.api.routes.sources_elsewhere import aux_fields, default_of_all, sources_of_all
 from app.api.schemas.emg import (
     SOURCE_NAME,
     DeclareSchema,
@@ -36,7 +37,6 @@ from app.api.schemas.emg import (
 )
 from app.api.schemas.models import SwapSchema, UseSchema
 from app.api.schemas.params import DeclareJob, PushJob, UseJob
-from app.emg.auxiliary import AuxStream
 from app.emg.pushed_source import PushSource, Receipt
 from app.emg.source import aux_streams, channel_names
 from app.errors import BusyError, NotReadyError, TooFastError
@@ -64,12 +64,13 @@ _declare, _use, _push, _push_query, _quality = (
 @bp.response(200, SourcesSchema)
 @needs(READ)
 def sources() -> dict[str, Any]:
-    """All sources and their state."""
-    pipelines = current_runtime().pipelines
-    default = pipelines.default
+    """All sources and their state, those that other workers read included."""
+    runtime = current_runtime()
+    own = {pipeline.name: described(pipeline) for pipeline in runtime.pipelines}
+    default = runtime.pipelines.default
     return {
-        "default": default.name if default else None,
-        "sources": [described(pipeline) for pipeline in pipelines],
+        "default": default_of_all(runtime.bus, default.name if default else None),
+        "sources": sources_of_all(runtime.bus, own),
     }
 
 
@@ -205,7 +206,7 @@ def described(pipeline: SourcePipeline) -> dict[str, Any]:
         "montage": None if montage is None else str(montage),
         "signal_channels": list(range(source.channels) if montage is None else montage.columns),
         "filters": [dict(one) for one in pipeline.acquisition.path.filters],
-        "aux": [_aux(stream) for stream in aux_streams(source)],
+        "aux": [aux_fields(stream) for stream in aux_streams(source)],
         "sampling_rate_hz": pipeline.sampling_rate,
         "units": pipeline.source.units,
         "gesture_names": list(pipeline.source.gesture_names),
@@ -214,15 +215,6 @@ def described(pipeline: SourcePipeline) -> dict[str, Any]:
         "scale": 1.0 if pushed is None else pushed.factor,
         "next_sample": None if pushed is None else pushed.next_sample,
         "counters": dict(getattr(pipeline.source, "sums", {})),
-    }
-
-
-def _aux(stream: AuxStream) -> dict[str, Any]:
-    return {
-        "name": stream.name,
-        "channel_names": list(stream.channel_names),
-        "units": stream.units,
-        "sampling_rate_hz": stream.sampling_rate,
     }
 
 

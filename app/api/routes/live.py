@@ -10,11 +10,12 @@ from flask_smorest import Blueprint
 from werkzeug.exceptions import Forbidden, HTTPException
 
 from app.api.access.access import CONTROL, INFER, READ, Caller, current_access, current_caller, needs
-from app.api.context import current_runtime, named_in_body, pipeline_in
+from app.api.context import current_runtime, named_in_body, source_in
 from app.api.errors import InvalidBody
 from app.api.live.attached import AttachedSocket
 from app.api.live.conversation import Conversation
 from app.api.live.handshake import UpgradeRequired, accepted
+from app.api.live.heard_sources import OwnSource, SourceElsewhere
 from app.api.live.roles import Talk
 from app.api.live.sockets import DetachedSocket, LiveSockets
 from app.api.live.talks import Listening, Predicting, Pushing
@@ -148,7 +149,9 @@ def _inferring(
     if job.windows is not None:
         _expect_scope(caller, INFER, "having windows predicted")
         return Predicting(runtime, job, writer, wanted)
-    return Listening(runtime, pipeline_in(runtime, job.stream.source), job, writer, caller.name)
+    source = source_in(runtime, job.stream.source)
+    heard = SourceElsewhere(runtime, source) if isinstance(source, str) else OwnSource(runtime, source)
+    return Listening(heard, job, writer, caller.name)
 
 
 def _expect_scope(caller: Caller, scope: str, what: str) -> None:

@@ -13,7 +13,7 @@ from flask_smorest import Blueprint
 
 from app.api.access.access import READ, current_caller, needs
 from app.api.codec.decoding import load_json_or_query, load_query
-from app.api.context import current_pipeline, current_runtime
+from app.api.context import current_runtime, source_in
 from app.api.open_stream import open_stream
 from app.api.openapi import body, fails, query
 from app.api.routes.health import source_state
@@ -29,6 +29,7 @@ from app.api.sse import events as sse
 from app.api.sse.client_socket import ClientSocket
 from app.api.sse.handover import KEEP_ALIVE_S, SHUTDOWN_S, Handover
 from app.api.sse.socket_writer import SocketWriter, open_outlet
+from app.serving.pipelines.stream_opener import Client
 from app.serving.streams.client_stream import GIVE_UP_S, Stream
 from app.serving.streams.events import Completed, StreamOptions
 
@@ -118,12 +119,14 @@ def _opened(job: StreamJob) -> Response:
     outlet = open_outlet(wire, request.environ.get("SERVER_PROTOCOL", ""))
     opened = open_stream(
         runtime,
-        current_pipeline(job.source),
+        source_in(runtime, job.source),
         job,
-        place=sse.place_of(last_event_id),
-        writer=outlet,
-        writable=wire.writable,
-        caller=current_caller().name,
+        Client(
+            place=sse.place_of(last_event_id),
+            writer=outlet,
+            writable=wire.writable,
+            caller=current_caller().name,
+        ),
     )
     wire.watch()
     frames, close = opened.stream, opened.close

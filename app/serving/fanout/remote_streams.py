@@ -21,12 +21,14 @@ from app.errors import (
 )
 from app.serving.bus.bus import Bus, Ownership, Published, Subscription
 from app.serving.fanout.asking import KIND, Opened, answered, question
+from app.serving.fanout.newest_facts import NewestFacts
 from app.serving.fanout.publisher import Publisher
 from app.serving.streams.carried_events import decode
 from app.serving.streams.group_events import Encode
 from app.serving.streams.reader import Reader
 from app.serving.streams.remote_group import RemoteGroup
 from app.serving.streams.same_question import SameQuestion
+from app.serving.streams.told_gestures import GestureMark
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +76,7 @@ class RemoteStreams:
         self._followed: dict[tuple[str, str], Followed] = {}
         self._opening: SameQuestion[Followed] = SameQuestion()
         self._lock = threading.Lock()
+        self.newest_facts = NewestFacts(self.facts, clock).newest
         self._running = self._closed = False
         self._kept_at = clock()
 
@@ -82,11 +85,13 @@ class RemoteStreams:
         """Return how many streams are followed, each for any number of readers."""
         return len(self._followed)
 
-    def join(self, source: str, job: Job, after: Callable[[int], int | None]) -> Reader:
+    def join(
+        self, source: str, job: Job, seen: Callable[[int], tuple[int | None, GestureMark | None]]
+    ) -> Reader:
         """Return a place in the group of that stream.
 
-        `after` is given the newest window of the source, -1 where nobody can say, and returns the last one that this
-        reader has seen, if it was here before.
+        `seen` is given the newest window of the source, -1 where nobody can say, and returns the last one that this
+        reader has seen, if it was here before, and what it heard last of gestures then.
 
         Raises:
             SourceNameError: nobody has such a source.
@@ -103,10 +108,11 @@ class RemoteStreams:
                 if one.group.ended:
                     self._followed.pop(key, None)
         group = one.group
-        seen = after(group.reached)
-        if seen is not None and group.origin is None:
-            group.expect(seen)
-        return Reader(group, lambda: self._leave(one), max(group.newest, group.began), seen, group.count)
+        after, told = seen(group.reached)
+        if after is not None and group.origin is None:
+            group.expect(after)
+        first = max(group.newest, group.began)
+        return Reader(group, lambda: self._leave(one), first, after, group.count, told)
 
     def facts(self, what: str, source: str) -> Any:
         """Return what the owner of a source tells of it, by the name of the question.

@@ -13,6 +13,7 @@ from app.serving.models.open_models import OpenModel
 from app.serving.pipelines.model_use import ModelUse
 from app.serving.sources.signal_feed import SignalFeed
 from app.serving.streams.broadcast import Broadcast
+from app.serving.streams.events import ENDED
 
 KEPT_S = 10.0  # without users, for one who was cut off, or asks again
 
@@ -90,16 +91,16 @@ class NamedModels:
         since = (time.monotonic() if now is None else now) - KEPT_S
         self._let_go([one for one in list(self._known.values()) if not one.held and one.left_at < since])
 
-    def end(self) -> None:
+    def end(self, why: str = ENDED) -> None:
         """Let all go: the source is another, or over."""
-        self._let_go(list(self._known.values()))
+        self._let_go(list(self._known.values()), why)
 
-    def _let_go(self, models: list[NamedModel]) -> None:
+    def _let_go(self, models: list[NamedModel], why: str = ENDED) -> None:
         with self._lock:
             models = [one for one in models if one in self._known.values()]
             self._known = {sha: one for sha, one in self._known.items() if one not in models}
         for one in models:
-            one.broadcast.end()
+            one.broadcast.end(why)
             one.release()
         if models:
             self._fill()

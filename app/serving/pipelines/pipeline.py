@@ -30,7 +30,7 @@ from app.serving.sources.acquisition import Acquisition
 from app.serving.sources.signal_feed import SignalFeed
 from app.serving.streams.broadcast import Broadcast, Reading
 from app.serving.streams.due_windows import DueWindows
-from app.serving.streams.events import StreamOptions
+from app.serving.streams.events import ENDED, MOVED, StreamOptions
 from app.serving.streams.frame_context import FrameContext
 from app.serving.streams.frame_parts import too_many_dead, used_problems
 from app.serving.streams.group import Maker, nothing
@@ -298,9 +298,11 @@ class SourcePipeline:
         self.acquisition.start()
 
     def close(self) -> None:
-        """Stop acquiring; the streams end. Safe to call twice."""
+        """Stop acquiring; the streams end, and come back where another worker has the source. Safe to call twice."""
+        if self.moved:
+            self.broadcast.end(MOVED)
+        self.named.end(MOVED if self.moved else ENDED)
         self.acquisition.close()
-        self.named.end()
         with self._lock:
             uses = [] if self._closed else self._uses
             self._closed, self._ahead, self._coming = True, [], []

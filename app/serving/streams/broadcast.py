@@ -12,7 +12,7 @@ from app.serving.counters.stream_stats import StreamStats
 from app.serving.process.work_loop import WorkLoop
 from app.serving.sources.signal_feed import SignalFeed
 from app.serving.streams.due_windows import DueWindows
-from app.serving.streams.events import ModelChange, StreamOptions
+from app.serving.streams.events import ENDED, ModelChange, StreamOptions
 from app.serving.streams.group import Change, Group, Maker, nothing
 from app.serving.streams.group_events import Encode
 from app.serving.streams.reader import Reader
@@ -126,10 +126,10 @@ class Broadcast:
                 grid = Grid(feed.rate, min(options.fps, feed.rate))
                 group.move(partial(self._make, options), grid, feed, event)
 
-    def end(self) -> None:
+    def end(self, why: str = ENDED) -> None:
         """End all streams: there will be no more frames."""
         for group in list(self._groups.values()):
-            group.end()
+            group.end(why)
 
     def tell(self, message: str) -> None:
         """Have every reader told of a trouble."""

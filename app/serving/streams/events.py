@@ -13,7 +13,8 @@ from app.inference.manifest import Manifest
 from app.serving.streams.value_reader import ValueWindow
 from app.serving.streams.window_classifier import WindowResult
 
-ENDED, MOVED = "source ended", "moved"  # why a source's streams end: it is over, or another worker reads it
+ENDED = "source ended"  # why streams end whose source is over
+MOVED = "restart"  # and where another worker reads it by now: clients know that word, and come back
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +187,7 @@ class Trouble:
     timestamp: float
 
 
-CUT_SHORT = ("shutdown", "reload", "restart", MOVED)  # why the server ends a stream that could go on
+CUT_SHORT = ("shutdown", "reload", MOVED)  # why the server ends a stream that could go on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

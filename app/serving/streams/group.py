@@ -21,7 +21,7 @@ from app.serving.counters.stream_stats import StreamStats
 from app.serving.process.work_loop import WorkLoop
 from app.serving.sources.signal_feed import STALL_S, SignalFeed
 from app.serving.streams.due_windows import Due, DueWindows
-from app.serving.streams.events import FRAMES, Event, Frame, ModelChange, Trouble
+from app.serving.streams.events import ENDED, FRAMES, Event, Frame, ModelChange, Trouble
 from app.serving.streams.following import Following
 from app.serving.streams.frames import FrameMaker
 from app.serving.streams.group_events import TURN, Encode, GroupEvent, GroupEvents
@@ -129,11 +129,11 @@ class Group(GroupEvents):
     def stop(self) -> None:
         self._following.stop()
 
-    def end(self) -> None:
-        """Have no more frames made; the readers' streams end."""
+    def end(self, why: str = ENDED) -> None:
+        """Have no more frames made; the readers' streams end, and say why."""
         self.stop()
-        self._release_held("completed")
-        self.ended = True
+        self._release_held("completed" if why == ENDED else "shutdown")
+        self.why_ended, self.ended = why, True
         self.wake()
 
     def change(self, change: Change) -> None:
@@ -155,7 +155,7 @@ class Group(GroupEvents):
         self._changes, self.looked_at = [], 0
         self.read_by(model)
         self._since = 0 if model is None else model.from_sample
-        self.ended = False  # that was the source before
+        self.ended, self.why_ended = False, ENDED  # that was the source before
         if self.readers:
             self.start(stalled=True)
 

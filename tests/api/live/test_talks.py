@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.api.live.heard_sources import OwnSource
 from app.api.live.talks import Listening
 from app.api.live.writer import LiveWriter
 from app.api.schemas.params import LiveJob
@@ -26,7 +27,7 @@ def runtime(tmp_path: Path) -> Iterator[Runtime]:
 def listening(runtime: Runtime) -> Listening:
     pipeline = runtime.pipelines.named(None)
     job = LiveJob(send=frozenset({"quality"}))
-    return Listening(runtime, pipeline, job, LiveWriter(len, lambda: True), "")
+    return Listening(OwnSource(runtime, pipeline), job, LiveWriter(len, lambda: True), "")
 
 
 def test_a_source_that_is_called_otherwise_is_still_there_and_one_that_was_ended_is_not(

@@ -104,9 +104,9 @@ class Heard:
             self._take(event, missed)
         self.reader.listen(self._take)
 
-    def _after(self, reached: int, after: int | None) -> int | None:
+    def _after(self, reached: int, after: int | None) -> tuple[int | None, None]:
         self.asked.append(reached)
-        return after
+        return after, None
 
     def _take(self, event: Any, missed: int) -> bool:
         self.missed += missed

@@ -36,6 +36,7 @@ from app.serving.models import open_models
 from app.serving.pipelines.model_swaps import ModelSwaps
 from app.serving.pipelines.model_use import ModelUse
 from app.serving.pipelines.pipeline import SourcePipeline
+from app.serving.pipelines.stream_opener import Client
 from app.serving.profiles.profile import Profile
 from app.serving.runtime import Runtime
 from app.serving.sources.declared import Declared
@@ -332,7 +333,7 @@ def test_who_comes_back_is_told_of_each_model_before_its_frames(person: Person) 
     k = first["sample_index"] // 10 - 1
     run, opener = person.runtime.run, person.runtime.streams
     events: list[Json] = []
-    opened, close = opener.open(person.pipeline, OPTIONS, 60.0, place=StreamCursor(run, 0.0, k, 1, 0))
+    opened, close = opener.open(person.pipeline, OPTIONS, 60.0, Client(place=StreamCursor(run, 0.0, k, 1, 0)))
     for sent in opened:
         assert isinstance(sent, ClientEvent)
         events.append(json.loads(sent.body + b"}"))
@@ -376,7 +377,9 @@ def test_who_comes_back_to_an_endless_stream_is_told_of_the_model_of_its_first_f
     place = StreamCursor(person.runtime.run, 0.0, k, 1, 0)
     events: list[Json] = []
     writer = Taking(events) if direct else None
-    opened, close = person.runtime.streams.open(person.pipeline, OPTIONS, None, place=place, writer=writer)
+    opened, close = person.runtime.streams.open(
+        person.pipeline, OPTIONS, None, Client(place=place, writer=writer)
+    )
     for sent in opened:
         if sent is None:
             person.push(5)
@@ -392,7 +395,7 @@ def test_who_comes_back_to_an_endless_stream_is_told_of_the_model_of_its_first_f
 def test_who_comes_back_is_told_that_there_is_no_model_any_more(person: Person) -> None:
     person.put(None)
     place = StreamCursor(person.runtime.run, 0.0, 1, 1, 0)
-    opened, close = person.runtime.streams.open(person.pipeline, OPTIONS, 60.0, place=place)
+    opened, close = person.runtime.streams.open(person.pipeline, OPTIONS, 60.0, Client(place=place))
     sent = next(iter(opened))
     close()
     assert isinstance(sent, ClientEvent)

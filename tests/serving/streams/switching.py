@@ -25,6 +25,7 @@ from app.config import Settings
 from app.emg.recording.contents import opened
 from app.emg.recording.log_format import RecordedPrediction
 from app.serving.build import build_runtime
+from app.serving.pipelines.stream_opener import Client
 from app.serving.recordings.service import RecordingService
 from app.serving.runtime import Runtime
 from app.serving.streams.client_stream import ClientEvent, Stream, StreamCursor
@@ -63,7 +64,9 @@ class Reading:
         self.events: list[dict[str, Any]] = []
         writer = Direct(self.events) if direct else None
         pipeline = runtime.pipelines.named()
-        self.stream, self.close = runtime.streams.open(pipeline, OPTIONS, duration_s, writer=writer, **more)
+        self.stream, self.close = runtime.streams.open(
+            pipeline, OPTIONS, duration_s, Client(writer=writer, **more)
+        )
         self.left = False
         self.thread = threading.Thread(target=self._read, args=(self.stream,), daemon=True)
         self.thread.start()
