@@ -76,3 +76,56 @@ def test_two_servers_are_two_lines_in_every_panel_that_does_not_add_them_up() ->
         by = added.search(target["expr"])
         whole = by is not None and "instance" not in (by[1] or "")
         assert whole or "{{instance}}" in target["legendFormat"], target
+
+
+def test_the_metric_of_the_autoscaler_is_the_processor_of_the_busiest_worker(tmp_path: Path) -> None:
+    """By Prometheus itself, of the very query that prometheus-adapter makes."""
+    if shutil.which("promtool") is None:
+        pytest.skip("promtool is not installed (Debian: prometheus)")
+    adapter = yaml.safe_load((DEPLOY / "kubernetes" / "prometheus" / "adapter.yaml").read_text("utf-8"))
+    (rule,) = adapter["rules"]["custom"]
+    series, _ = rule["seriesQuery"].split("{")
+    query = (
+        rule["metricsQuery"]
+        .replace("<<.GroupBy>>", "namespace,pod")
+        .replace("<<.Series>>", series)
+        .replace("<<.LabelMatchers>>", 'namespace="myostream",pod=~"a|b"')
+    )
+    assert "<<" not in query
+    (tmp_path / "rules.yml").write_text(
+        yaml.safe_dump(
+            {"groups": [{"name": "hpa", "rules": [{"record": rule["name"]["as"], "expr": query}]}]}
+        )
+    )
+    of = [
+        ("myostream", "a", "0", 1),
+        ("myostream", "a", "1", 4),
+        ("myostream", "b", "0", 2),
+        ("else", "a", "0", 5),
+    ]
+    given = [
+        {"series": f'{series}{{namespace="{space}",pod="{pod}",worker="{worker}"}}', "values": f"0+{each}x60"}
+        for space, pod, worker, each in of  # seconds of a core in each 5 s
+    ]
+    expected = [
+        {"labels": f'{rule["name"]["as"]}{{namespace="myostream",pod="{pod}"}}', "value": cores}
+        for pod, cores in (("a", 0.8), ("b", 0.4))
+    ]
+    test = {
+        "rule_files": ["rules.yml"],
+        "evaluation_interval": "5s",
+        "tests": [
+            {
+                "interval": "5s",
+                "input_series": given,
+                "promql_expr_test": [
+                    {"expr": rule["name"]["as"], "eval_time": "4m", "exp_samples": expected}
+                ],
+            }
+        ],
+    }
+    (tmp_path / "test.yml").write_text(yaml.safe_dump(test))
+    run = subprocess.run(
+        ["promtool", "test", "rules", "test.yml"], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
