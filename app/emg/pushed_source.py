@@ -207,6 +207,7 @@ class PushSource:
         return Chunk(
             index=chunk.index,
             samples=np.concatenate([part.samples for part in parts]),
+            restart=chunk.restart,
             acquired_at=chunk.acquired_at,  # nothing is said to be younger than it is
             aux=tuple(one for part in parts for one in part.aux),
         )

@@ -45,6 +45,22 @@ def test_chunks_in_order_are_read_as_they_came(clock: FakeClock) -> None:
     assert taken(source) == [(0, [0, 1, 2]), (3, [3, 4])]
 
 
+def test_what_goes_on_from_another_process_begins_with_a_restart_also_where_it_is_taken_together(
+    clock: FakeClock,
+) -> None:
+    source = opened(clock)
+    source.restarts = True
+    source.push(500, counting(500, 4))
+    source.push(504, counting(504, 4))
+    first = source.take()
+    source.push(508, counting(508, 4))
+    second = source.take()
+    assert first is not None
+    assert second is not None
+    assert (first.index, len(first.samples), first.restart) == (500, 8, True)
+    assert (second.index, second.restart) == (508, False)
+
+
 def test_what_waits_is_taken_as_one_chunk_no_longer_than_a_tenth_of_a_second(clock: FakeClock) -> None:
     source = opened(clock)
     for first in range(0, 16, 4):

@@ -82,6 +82,10 @@ class OwnedSources:
         pipeline = self._pipelines.find(name)
         return pipeline.source if pipeline is not None and isinstance(pipeline.source, PushSource) else None
 
+    def lease(self, name: str) -> Lease | None:
+        """Return that of a source of this worker."""
+        return self._leases.get(name)
+
     def take_over(self, owner: Ownership) -> None:
         """Go on with a source whose worker has died, unless another does so first.
 
