@@ -23,16 +23,14 @@ MOST_AT_ONCE = 128  # calls that a node answers at a time
 def answer_to(handler: Handler | None, kind: str, payload: bytes) -> bytes:
     """Return what a handler answers, or what it raises."""
     if handler is None:
-        return REFUSED + _refusal(
-            NodeGoneError(f"the worker that was asked knows no {kind}: it is another version")
-        )
+        return refused(NodeGoneError(f"the worker that was asked knows no {kind}: it is another version"))
     try:
         return GOOD + handler(payload)
     except MyostreamError as error:
-        return REFUSED + _refusal(error)
+        return refused(error)
     except Exception:
         log.exception("a call of another worker failed: %s", kind)
-        return REFUSED + _refusal(MyostreamError("the worker that was asked failed; its log has the reason"))
+        return refused(MyostreamError("the worker that was asked failed; its log has the reason"))
 
 
 def read_answer(answer: bytes) -> bytes:
@@ -46,13 +44,14 @@ def read_answer(answer: bytes) -> bytes:
     raise _raised(json.loads(answer[1:]))
 
 
-def _refusal(error: MyostreamError) -> bytes:
+def refused(error: MyostreamError) -> bytes:
+    """Return the answer that has it raised at the caller."""
     known = {
         name: value
         for name in ("retry_s", "backend", "reason", "cure")
         if (value := getattr(error, name, None))
     }
-    return json.dumps({"kind": type(error).__name__, "message": str(error), **known}).encode()
+    return REFUSED + json.dumps({"kind": type(error).__name__, "message": str(error), **known}).encode()
 
 
 def _raised(said: Mapping[str, Any]) -> MyostreamError:
@@ -131,7 +130,7 @@ class Answering:
             busy = OverloadedError(
                 f"the worker that was asked answers {MOST_AT_ONCE} calls already; try again"
             )
-            tell(REFUSED + _refusal(busy))
+            tell(refused(busy))
             return
 
         def work() -> None:

@@ -18,6 +18,7 @@ log = logging.getLogger(__name__)
 
 VERSION = 1
 _FRAME = struct.Struct("<IBBH")  # bytes after this head, version, kind, bytes of the JSON that comes first
+FRAME = _FRAME.size
 HELLO, OWNER, OVER, READY, HEAR, FORGET, EVENT, CALL, ANSWER = range(9)
 MOST = 64 * 2**20  # bytes of one message; the largest body is that of EMG_MAX_BODY
 MOST_WAITING = 8 * 2**20  # bytes that wait to be written; of events, more are dropped
@@ -39,6 +40,21 @@ def encoded(kind: int, payload: bytes = b"", /, **fields: Any) -> bytes:
     """Return one message as bytes."""
     head = json.dumps(fields, separators=(",", ":")).encode()
     return _FRAME.pack(len(head) + len(payload), VERSION, kind, len(head)) + head + payload
+
+
+def decoded(head: bytes, body: bytes) -> Message | None:
+    """Return a message from its first FRAME bytes and the rest; None, and said once, of another version.
+
+    Raises:
+        ValueError: it is none.
+    """
+    size, version, kind, fields = _FRAME.unpack(head)
+    if version != VERSION:
+        expect_version(version)
+        return None
+    if size != len(body):
+        raise ValueError("a message is cut")
+    return Message(kind, json.loads(body[:fields]), body[fields:])
 
 
 def is_ours(sock: socket.socket) -> bool:
@@ -72,17 +88,16 @@ class Link:
         """Yield what comes, until the other end is gone. Of another version nothing is taken, and that is said once."""
         with contextlib.suppress(OSError, ValueError), self._socket.makefile("rb", PIECE) as file:
             while len(head := file.read(_FRAME.size)) == _FRAME.size:
-                size, version, kind, fields = _FRAME.unpack(head)
+                size = _FRAME.unpack(head)[0]
                 if size > MOST:
                     log.error("a message of %d bytes of another worker is none of ours: it is cut off", size)
                     return
                 body = file.read(size)
                 if len(body) < size:
                     return
-                if version != VERSION:
-                    _warn(version)
-                    continue
-                yield Message(kind, json.loads(body[:fields]), body[fields:])
+                message = decoded(head, body)
+                if message is not None:
+                    yield message
 
     def close(self) -> None:
         """Safe to call twice."""
@@ -111,7 +126,10 @@ class Link:
             self._socket.close()
 
 
-def _warn(version: int) -> None:
+def expect_version(version: int) -> bool:
+    """Whether it is ours; the log says once where it is not."""
+    if version == VERSION:
+        return True
     if version not in _warned:
         _warned.add(version)
         log.warning(
@@ -119,3 +137,4 @@ def _warn(version: int) -> None:
             version,
             VERSION,
         )
+    return False

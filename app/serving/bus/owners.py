@@ -70,6 +70,11 @@ class OwnerTable:
             self._dead_since.pop(source, None)
         self._tell(source, None)
 
+    def dead_for(self, source: str) -> float:
+        """Return for how many seconds a source's owner has been dead; 0 where it lives."""
+        since = self._dead_since.get(source)
+        return 0.0 if since is None else self._clock() - since
+
     def died(self, node: str) -> None:
         """Note that a node is gone: its sources are free."""
         for owner in list(self._owners.values()):

@@ -6,11 +6,14 @@ import mmap
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from app.serving.bus.local_bus import LocalBus
+from app.serving.bus.redis_bus import RedisBus
 from app.serving.counters.shared_declarations import memory_for_declarations
 from app.serving.counters.slot import SLOT_BYTES
 from app.serving.counters.worker_group import WorkerGroup, new_run
+from tests.own_redis import running
 
 SLOTS = 4
 
@@ -40,3 +43,28 @@ def local_nodes(keep_s: float = 30.0) -> Iterator[LocalNodes]:
     nodes = LocalNodes(keep_s)
     with nodes.stack:
         yield nodes
+
+
+@dataclass
+class RedisNodes:
+    """Workers of several machines, which here are all in this process."""
+
+    url: str
+    keep_s: float = 30.0
+    stack: ExitStack = field(default_factory=ExitStack)
+
+    def node(self) -> RedisBus:
+        """Return the bus of one more worker, started."""
+        bus = RedisBus(self.url, self.keep_s)
+        bus.start()
+        self.stack.callback(bus.close)
+        return bus
+
+
+@contextmanager
+def redis_nodes(folder: Path, keep_s: float = 30.0) -> Iterator[RedisNodes]:
+    """Skips the test where there is no Redis."""
+    with running(folder / "redis.sock"):
+        nodes = RedisNodes(f"unix://{folder}/redis.sock", keep_s)
+        with nodes.stack:
+            yield nodes

@@ -5,20 +5,21 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from app.errors import DataError, FencedError, MyostreamError, NodeGoneError, TooFastError
 from app.serving.bus.bus import Bus, Ownership
-from tests.serving.bus.buses import local_nodes
+from tests.serving.bus.buses import local_nodes, redis_nodes
 from tests.serving.station import until
 
 LATE_S = 20.0
 
 
-@pytest.fixture(params=["local"])
-def nodes(request: pytest.FixtureRequest) -> Iterator[tuple[Bus, Bus]]:
-    with local_nodes() as made:
+@pytest.fixture(params=["local", "redis"])
+def nodes(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Bus, Bus]]:
+    with local_nodes() if request.param == "local" else redis_nodes(tmp_path) as made:
         here, there = made.node(), made.node()
         until(lambda: _ask(here, there) and _ask(there, here))
         yield here, there
@@ -37,7 +38,7 @@ def test_the_nodes_that_live_know_one_another_and_have_one_run(nodes: tuple[Bus,
     assert here.run == there.run
     assert re.fullmatch("[0-9a-z]{1,16}", here.run)
     assert here.node != there.node
-    assert set(here.nodes()) == set(there.nodes()) == {here.node, there.node}
+    until(lambda: set(here.nodes()) == set(there.nodes()) == {here.node, there.node})
     there.close()
     until(lambda: here.nodes() == [here.node])
 

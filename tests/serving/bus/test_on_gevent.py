@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 
 
 def test_what_holds_on_threads_holds_on_greenlets() -> None:
-    names = [str(HERE / "test_contract.py")]
+    names = [str(HERE / "test_contract.py"), str(HERE / "test_redis_bus.py")]
     done = subprocess.run(
         [sys.executable, "-c", PATCHED, *names], capture_output=True, text=True, timeout=300, check=False
     )

@@ -1,0 +1,75 @@
+"""Connections with the Redis of `EMG_REDIS_URL`, and what its keys are called. The one home of redis-py here.
+
+Its own defaults try again ten times and wait five seconds: what was sent may have been done then, and is done twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import Any
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+log = logging.getLogger(__name__)
+
+PATIENCE_S = 0.5  # with Redis, for one answer
+AGAIN_S = 0.2  # after which one that did not answer is tried again
+RedisError = redis.RedisError
+ResponseError = redis.ResponseError
+NotThereError = (redis.ConnectionError, redis.TimeoutError, OSError)
+
+
+class RedisLink:
+    """What all parts of a node's bus share: where Redis is, and whether it answers, which the log says at changes."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        parse: Any = redis.connection.parse_url
+        database = parse(url).get("db") or 0
+        self.prefix = f"myostream:{database}:"  # of keys and of channels, which all databases have together
+        self.owners = f"{self.prefix}owners"  # the channel by which all hear of changes
+        self._troubles: set[str] = set()
+
+    def channel_of(self, node: str) -> str:
+        """Return the channel by which a node hears what is meant for it."""
+        return f"{self.prefix}node:{node}"
+
+    def events_of(self, source: str) -> str:
+        """Return the key of the stream of a source's events."""
+        return f"{self.prefix}events:{source}"
+
+    def connect(self, timeout_s: float = PATIENCE_S, *, alone: bool = False) -> Any:
+        """Return a client; `alone`: of one connection, for one thread."""
+        return redis.Redis.from_url(
+            self._url,
+            socket_timeout=timeout_s,
+            socket_connect_timeout=PATIENCE_S,
+            retry=Retry(NoBackoff(), 0),
+            single_connection_client=alone,
+            protocol=2,
+        )
+
+    def trouble(self, what: str, error: Exception) -> None:
+        """Have the log say once what does not work, until it does."""
+        if what not in self._troubles:
+            self._troubles.add(what)
+            log.warning(
+                "EMG_REDIS_URL: %s (%s: %s); sources that are read here go on for who reads them here",
+                what,
+                type(error).__name__,
+                str(error)[:200],
+            )
+
+    def well(self, what: str) -> None:
+        """Have the log say that it works again, where it did not."""
+        if what in self._troubles:
+            self._troubles.discard(what)
+            log.warning("EMG_REDIS_URL: no longer so: %s", what)
+
+
+def pause() -> None:
+    """Wait until Redis may be tried again."""
+    time.sleep(AGAIN_S)

@@ -1,0 +1,80 @@
+"""What other nodes tell this one by Redis's channels: calls, answers, and changes of owners."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+from app.serving.bus.link import FRAME, Message, decoded
+from app.serving.bus.redis_link import NotThereError, RedisError, RedisLink, pause
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 0.5  # for a message, until the connection is looked at
+ASK_S, SILENT_S = 1.0, 3.0  # of silence, until Redis is asked whether it is there, and until it is not
+HEARING = "nothing is heard of other workers"
+
+
+class RedisListener:
+    """One thread with a connection of its own, which is made anew where it breaks. `heard` neither waits nor raises."""
+
+    def __init__(self, link: RedisLink, channels: list[str], heard: Callable[[Message], None]) -> None:
+        self._link, self._channels, self._heard = link, channels, heard
+        self._closed = threading.Event()
+        self.ready = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="bus listener", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def close(self) -> None:
+        """Hear no more, soon."""
+        self._closed.set()
+
+    def _run(self) -> None:
+        while not self._closed.is_set():
+            client = self._link.connect(SILENT_S)
+            channels = client.pubsub(ignore_subscribe_messages=False)
+            try:
+                channels.subscribe(*self._channels)
+                self._listen(channels)
+            except (*NotThereError, RedisError) as error:
+                if self._closed.is_set():
+                    return
+                self._link.trouble(HEARING, error)
+                pause()
+            finally:
+                self.ready.clear()
+                with contextlib.suppress(*NotThereError, RedisError):
+                    channels.close()
+                    client.close()
+
+    def _listen(self, channels: Any) -> None:
+        heard_at = asked_at = time.monotonic()
+        while not self._closed.is_set():
+            said = channels.get_message(timeout=LOOK_S)
+            now = time.monotonic()
+            if said is not None:
+                heard_at = now
+                if said["type"] == "subscribe":
+                    self._link.well(HEARING)
+                    self.ready.set()
+                elif said["type"] == "message":
+                    self._take(said["data"])
+            elif now - heard_at > SILENT_S:
+                raise TimeoutError("no answer")
+            if now - heard_at > ASK_S and now - asked_at > ASK_S:
+                asked_at = now
+                channels.ping()
+
+    def _take(self, data: bytes) -> None:
+        try:
+            message = decoded(data[:FRAME], data[FRAME:])
+            if message is not None:
+                self._heard(message)
+        except Exception:
+            log.exception("a message on the bus was none: has another program the password of this Redis?")
