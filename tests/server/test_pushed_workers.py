@@ -1,4 +1,4 @@
-"""Two workers that clients push to: whichever is asked, the source is one."""
+"""Two workers that clients push to, or two servers with a Redis: whichever is asked, the source is one."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ import signal
 import struct
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from http.client import HTTPConnection
+from pathlib import Path
 
 import pytest
 
-from tests.server.live import START_S, Live, gunicorn, until
+from tests.own_redis import running
+from tests.server.live import LATE_S, START_S, Live, gunicorn, until
 from tests.server.pinned import CHANNELS, CHUNK, RATE, SAMPLES, Pinned, pinned
 
 pytestmark = pytest.mark.server
@@ -28,6 +32,18 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         yield live
 
 
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Live, Live]]:
+    """Two servers that share nothing but a Redis: two machines, to each other."""
+    folder = tmp_path_factory.mktemp("servers")
+    with running(folder / "redis.sock"), ExitStack() as stack:
+        settings = {"EMG_MODE": "push", "EMG_REDIS_URL": f"unix://{folder}/redis.sock"}
+        yield tuple(  # type: ignore[misc]
+            stack.enter_context(gunicorn(folder, EMG_INSTANCE=str(folder / name), **settings))
+            for name in ("first", "second")
+        )
+
+
 @pytest.fixture
 def live(both: Live) -> Live:
     """The same for all tests here; a test may kill a worker of it."""
@@ -38,10 +54,25 @@ def live(both: Live) -> Live:
 
 @pytest.fixture
 def workers(live: Live) -> Iterator[tuple[Pinned, Pinned]]:
-    """A connection with each: what is declared at the first is read there."""
+    """A connection with each worker of one server: what is declared at the first is read there."""
     for pid in live.workers():  # a new one takes its time, and the other lets a connection go that is idle
         pinned(live, pid).close()
     first, second = (pinned(live, pid) for pid in live.workers())
+    yield first, second
+    first.close()
+    second.close()
+
+
+@pytest.fixture(params=["workers", "servers"])
+def pair(request: pytest.FixtureRequest) -> Iterator[tuple[Pinned, Pinned]]:
+    """The same, or a connection with each of two servers."""
+    if request.param == "workers":
+        yield request.getfixturevalue("workers")
+        return
+    first, second = (
+        Pinned(HTTPConnection("127.0.0.1", server.port, timeout=LATE_S))
+        for server in request.getfixturevalue("servers")
+    )
     yield first, second
     first.close()
     second.close()
@@ -61,8 +92,8 @@ def fill(worker: Pinned, name: str, first: int = 0, seconds: float = 0.5) -> int
     return int(receipt["next_sample"])
 
 
-def test_samples_may_come_to_any_worker(workers: tuple[Pinned, Pinned], name: str) -> None:
-    here, there = workers
+def test_samples_may_come_to_any_worker(pair: tuple[Pinned, Pinned], name: str) -> None:
+    here, there = pair
     assert here.declare(name)[0] == 201
     assert here.push(name, 0)[0] == 200
     status, receipt = there.push(name, CHUNK)
@@ -79,8 +110,8 @@ def test_samples_may_come_to_any_worker(workers: tuple[Pinned, Pinned], name: st
     assert (status, receipt["next_sample"]) == (200, 3 * CHUNK)
 
 
-def test_a_long_upload_may_go_to_any_worker(workers: tuple[Pinned, Pinned], name: str) -> None:
-    here, there = workers
+def test_a_long_upload_may_go_to_any_worker(pair: tuple[Pinned, Pinned], name: str) -> None:
+    here, there = pair
     assert here.declare(name)[0] == 201
     records = b""
     for first in range(0, 10 * CHUNK, CHUNK):
@@ -92,8 +123,8 @@ def test_a_long_upload_may_go_to_any_worker(workers: tuple[Pinned, Pinned], name
     assert (status, receipt.get("accepted"), receipt.get("next_sample")) == (200, 10 * CHUNK, 10 * CHUNK)
 
 
-def test_a_source_is_declared_once_whoever_is_asked(workers: tuple[Pinned, Pinned], name: str) -> None:
-    here, there = workers
+def test_a_source_is_declared_once_whoever_is_asked(pair: tuple[Pinned, Pinned], name: str) -> None:
+    here, there = pair
     assert here.declare(name)[0] == 201
     assert there.declare(name)[0] == 200
     status, problem = there.ask(
@@ -104,9 +135,9 @@ def test_a_source_is_declared_once_whoever_is_asked(workers: tuple[Pinned, Pinne
 
 
 def test_all_that_is_asked_of_a_source_is_answered_by_any_worker(
-    workers: tuple[Pinned, Pinned], name: str
+    pair: tuple[Pinned, Pinned], name: str
 ) -> None:
-    here, there = workers
+    here, there = pair
     assert here.declare(name)[0] == 201
     fill(here, name)
     for worker in (here, there):
@@ -162,24 +193,25 @@ def test_a_recording_may_be_asked_of_any_worker(workers: tuple[Pinned, Pinned], 
 
 
 def test_what_a_worker_refuses_is_refused_by_the_other_in_the_same_words(
-    workers: tuple[Pinned, Pinned], name: str
+    pair: tuple[Pinned, Pinned], name: str
 ) -> None:
-    assert workers[0].declare(name)[0] == 201
+    assert pair[0].declare(name)[0] == 201
     bad = SAMPLES[:CHUNK].copy()
     bad[3, 5] = float("nan")
     path = f"/emg/sources/{name}/samples?first_sample=0"
-    answers = [worker.ask("POST", path, bad.tobytes(), "application/octet-stream") for worker in workers]
+    answers = [worker.ask("POST", path, bad.tobytes(), "application/octet-stream") for worker in pair]
     assert answers[0][0] == 422
     assert answers[0] == answers[1]
-    answers = [worker.ask("POST", path, bad.tobytes()[:-4], "application/octet-stream") for worker in workers]
+    answers = [worker.ask("POST", path, bad.tobytes()[:-4], "application/octet-stream") for worker in pair]
     assert answers[0][0] == 422
     assert answers[0] == answers[1]
     too_much = 31 * RATE
-    answers = [worker.push(name, 0, too_much) for worker in workers]
+    answers = [worker.push(name, 0, too_much) for worker in pair]
     assert answers[0][0] == 422
     assert answers[0] == answers[1]
 
 
+@pytest.mark.alone
 def test_when_its_worker_is_killed_a_source_goes_on_at_the_other(
     live: Live, workers: tuple[Pinned, Pinned], name: str
 ) -> None:
@@ -236,3 +268,66 @@ def test_a_reload_hands_the_sources_on(live: Live, workers: tuple[Pinned, Pinned
     status, receipt = new.push(name, reached)
     assert (status, receipt.get("next_sample")) == (200, reached + CHUNK), receipt
     new.close()
+
+
+@pytest.mark.alone
+def test_when_its_server_is_killed_a_source_goes_on_at_another(
+    tmp_path: Path, servers: tuple[Live, Live], name: str
+) -> None:
+    """Kill -9 of all of a third server: its client pushes to another within two seconds, and loses nothing."""
+    settings = {"EMG_MODE": "push", "EMG_REDIS_URL": f"unix://{servers[0].log_file.parent}/redis.sock"}
+    there = Pinned(HTTPConnection("127.0.0.1", servers[1].port, timeout=LATE_S))
+    with gunicorn(tmp_path, EMG_INSTANCE=str(tmp_path / "instance"), **settings) as dying:
+        here = Pinned(HTTPConnection("127.0.0.1", dying.port, timeout=LATE_S))
+        assert here.declare(name)[0] == 201
+        reached = fill(here, name)
+        assert there.push(name, reached)[0] == 200
+        reached += CHUNK
+        assert there.ask("GET", f"/emg/sources/{name}")[1]["next_sample"] == reached
+        for pid in (dying.process.pid, *dying.workers()):
+            os.kill(pid, signal.SIGKILL)
+        began = time.monotonic()
+        while (answer := there.push(name, reached))[0] != 200:
+            assert time.monotonic() - began < GOES_ON_S, answer
+        took_s = time.monotonic() - began
+        here.close()
+    assert took_s < GOES_ON_S
+    assert answer[1]["next_sample"] == reached + CHUNK
+    fill(there, name, reached + CHUNK)
+    assert there.ask("POST", "/infer", {"source": name})[0] == 200
+    other = Pinned(HTTPConnection("127.0.0.1", servers[0].port, timeout=LATE_S))
+    assert other.ask("GET", f"/emg/sources/{name}")[1]["next_sample"] == reached + CHUNK + RATE // 2
+    for one in (other, there):
+        one.close()
+
+
+def test_while_redis_is_gone_a_server_goes_on_with_its_own_sources(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "redis.sock"
+    settings = {"EMG_MODE": "push", "EMG_REDIS_URL": f"unix://{path}"}
+    with ExitStack() as stack:
+        redis = stack.enter_context(running(path))
+        first, second = (
+            stack.enter_context(gunicorn(tmp_path, EMG_INSTANCE=str(tmp_path / one), **settings))
+            for one in ("first", "second")
+        )
+        here, there = (
+            Pinned(HTTPConnection("127.0.0.1", live.port, timeout=LATE_S)) for live in (first, second)
+        )
+        assert here.declare(name)[0] == 201
+        reached = fill(here, name)
+        assert there.push(name, reached)[0] == 200
+        redis.kill()
+        redis.wait()
+        reached = fill(here, name, reached + CHUNK)
+        assert here.ask("POST", "/infer", {"source": name})[0] == 200
+        status, problem = there.push(name, reached)
+        assert status == 503, problem
+        assert "EMG_REDIS_URL" in problem["detail"]
+        status, problem = there.declare("another")
+        assert status == 503, problem
+        assert "EMG_REDIS_URL" in problem["detail"]
+        with running(path):
+            until(lambda: there.push(name, reached)[0] == 200)
+            assert here.ask("GET", f"/emg/sources/{name}")[1]["next_sample"] == reached + CHUNK
+        for one in (here, there):
+            one.close()

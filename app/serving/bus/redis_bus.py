@@ -45,7 +45,7 @@ class RedisBus:
         self._owners = OwnerTable(keep_s)
         self._pending, self._answering, self._hearing = PendingCalls(), Answering(), Hearing()
         self._leases = RedisLeases(self._link, self.node, keep_s, self._changed)
-        self._table = RedisTable(self._link, self._owners, self._leases)
+        self._table = RedisTable(self._link, self._owners, self._leases, self._pending.gone)
         self._sender = RedisSender(self._link)
         channels = [self._link.channel_of(self.node), self._link.owners]
         self._listener = RedisListener(self._link, channels, self._heard)

@@ -1,4 +1,4 @@
-"""The leases of one node: each says for a second that this node has a source, and is renewed three times in it."""
+"""The leases of one node: each says for a second that this node has a source, and is renewed four times in it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from app.serving.bus.redis_link import NotThereError, RedisError, RedisLink
 
 log = logging.getLogger(__name__)
 
-LEASE_S, RENEW_S = 1.2, 0.3
-SILENT_S = 1.0  # after which an owner that could not renew publishes no more: before its lease ends
+LEASE_S, RENEW_S = 1.0, 0.25
+SILENT_S = 0.8  # after which an owner that could not renew publishes no more: before its lease ends
 RENEWING = "no lease can be renewed"
 RENEWED, ANOTHERS = 1, -1
 

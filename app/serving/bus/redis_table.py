@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from app.serving.bus import redis_scripts as scripts
@@ -21,8 +22,11 @@ LOOKING = "who has which source is not known"
 class RedisTable:
     """Keeps an OwnerTable as Redis has it. `run` names this start of all nodes together."""
 
-    def __init__(self, link: RedisLink, owners: OwnerTable, leases: RedisLeases) -> None:
-        self._link, self._owners, self._leases = link, owners, leases
+    def __init__(
+        self, link: RedisLink, owners: OwnerTable, leases: RedisLeases, left: Callable[[str], None]
+    ) -> None:
+        """`left` is told of each node that is not there any more."""
+        self._link, self._owners, self._leases, self._left = link, owners, leases, left
         self.run, self.nodes = secrets.token_hex(8), set[str]()
         self._client = link.connect()
         self._table = self._client.register_script(scripts.TABLE)
@@ -63,7 +67,10 @@ class RedisTable:
             self._link.trouble(LOOKING, error)
             return
         self._link.well(LOOKING)
+        before = self.nodes
         self.nodes = {name.decode()[len(self._link.channel_of("")) :] for name in channels}
+        for node in before - self.nodes:
+            self._left(node)
         self._take(rows)
 
     def _run(self) -> None:

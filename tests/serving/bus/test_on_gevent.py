@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PATCHED = """
 import sys
 from gevent import monkey
@@ -16,6 +18,7 @@ sys.exit(pytest.main(["-q", "-p", "no:cacheprovider", "-p", "no:xdist", *sys.arg
 HERE = Path(__file__).parent
 
 
+@pytest.mark.slow
 def test_what_holds_on_threads_holds_on_greenlets() -> None:
     names = [str(HERE / "test_contract.py"), str(HERE / "test_redis_bus.py")]
     done = subprocess.run(

@@ -69,6 +69,24 @@ def test_when_an_owner_dies_its_source_is_free_when_its_lease_ends(nodes: RedisN
     assert owner.token > first.token
 
 
+def test_whoever_waits_for_an_answer_of_a_node_that_dies_waits_no_longer(nodes: RedisNodes) -> None:
+    """It had been heard, and was waited for until the call's own time was over."""
+    here, there = nodes.node(), nodes.node()
+    asked, go = threading.Event(), threading.Event()
+
+    def hang(_: bytes) -> bytes:
+        asked.set()
+        go.wait(20)
+        return b""
+
+    there.serve("hangs", hang)
+    until(lambda: there.node in here.nodes())
+    threading.Thread(target=lambda: asked.wait(20) and crash(there), daemon=True).start()
+    with pytest.raises(NodeGoneError, match="is gone"):
+        here.call(there.node, "hangs", b"", 60.0)
+    go.set()
+
+
 def test_an_owner_whose_lease_another_has_publishes_nothing_more(nodes: RedisNodes, operator: Any) -> None:
     """It may not know it yet: Redis itself refuses what it writes."""
     here, there = nodes.node(), nodes.node()
