@@ -53,7 +53,8 @@ def start() -> dict[str, Any]:
     """Begin to record a source: raw samples, its labels, and the predictions of the model that reads it.
 
     With a plan, the labels are those of the plan, aligned by sample index; `prompt` says what the person is to do
-    now, and the recording ends with the plan.
+    now, and the recording ends with the plan. With `follow` there is a cursor in place of labels: `cursor` says where,
+    and the recording keeps it beside the signal as the stream `trajectory`.
     """
     job: RecordingJob = load_json(_start)
     runtime = current_runtime()
@@ -61,8 +62,8 @@ def start() -> dict[str, Any]:
         raise NotReadyError("the server is shutting down")
     pipeline, recorder = current_pipeline(job.source), runtime.recorder
     plan = job.plan_with(rest_of(pipeline.manifest))
-    begun = described(recorder.start(pipeline, job.name, job.subject, plan))
-    if plan is not None:  # somebody shows gestures, and will want them learned
+    begun = described(recorder.start(pipeline, job.name, job.subject, plan, job.follow))
+    if plan is not None or job.follow is not None:  # somebody shows gestures, and will want them learned
         runtime.trainings.expect()
     return begun
 

@@ -11,6 +11,7 @@ import numpy as np
 from app.emg.auxiliary import AuxStream
 from app.emg.files.imported import ImportHints
 from app.emg.recording.prompts.label_plan import LabelPlan, plan_of
+from app.emg.recording.prompts.trajectory import Trajectory
 from app.emg.source import Samples
 from app.inference.decision_rule import DecisionRule
 from app.inference.gesture_events import GestureRuleSet
@@ -171,6 +172,7 @@ class RecordingJob:
     source: str | None = None
     subject: str | None = None
     plan: Mapping[str, Any] | None = None
+    follow: Trajectory | None = None
 
     def plan_with(self, rest: str) -> LabelPlan | None:
         """Return the plan, with pauses of that name.

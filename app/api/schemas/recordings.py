@@ -12,7 +12,7 @@ from marshmallow.validate import Length, OneOf
 from app.api.schemas.fields import Number, Whole, about
 from app.api.schemas.params import PromptJob, RecordingJob
 from app.emg.recording.folder import ALLOWED, NAME, SUBJECT, SUBJECT_ALLOWED
-from app.emg.recording.prompts import label_plan
+from app.emg.recording.prompts import label_plan, trajectory
 from app.emg.recording.prompts.course import ACTIONS, DONE, MAX_ACTIONS, REDONE, SKIPPED
 from app.emg.recording.prompts.prompt_log import VERDICTS
 from app.errors import DataError
@@ -55,6 +55,33 @@ class PlanSchema(Schema):
     countdown_seconds = Number(**about("Before the first", default=label_plan.COUNTDOWN_SECONDS))
 
 
+class FollowSchema(Schema):
+    """A cursor that the person follows with the hand: each movement alone, at two levels, then all at once."""
+
+    values = fields.List(
+        fields.String(),
+        required=True,
+        validate=Length(1, trajectory.MOST_VALUES),
+        **about("What moves, each from -1 to 1", example=["wrist", "rotation", "hand"]),
+    )
+    one_way = fields.List(
+        fields.String(), load_default=list, **about("Those of `values` that go from 0 to 1", example=["hand"])
+    )
+    seconds = Number(load_default=trajectory.SECONDS, **about("Of all of it", default=trajectory.SECONDS))
+    seed = Whole(0, 2**31 - 1, load_default=0, **about("Another one draws other movements", default=0))
+
+    @post_load
+    def make(self, values: dict[str, Any], **_: Any) -> trajectory.Trajectory:
+        names, one_way = tuple(values["values"]), frozenset(values["one_way"])
+        if not one_way <= set(names):
+            unknown = sorted(one_way - set(names))[0]
+            raise ValidationError({"one_way": [f"{unknown!r} is none of the values"]})
+        try:
+            return trajectory.Trajectory(names, values["seconds"], values["seed"], one_way)
+        except DataError as error:
+            raise ValidationError(str(error)) from None
+
+
 class RecordingStartSchema(Schema):
     """A recording to begin. With a plan it ends by itself, else when you stop it."""
 
@@ -76,6 +103,17 @@ class RecordingStartSchema(Schema):
         **about("Who is recorded: a code, not a name", example="S01", pattern=f"^{SUBJECT.pattern}$"),
     )
     plan = fields.Nested(PlanSchema, allow_none=True, load_default=None, **about("None: nothing is prompted"))
+    follow = fields.Nested(
+        FollowSchema,
+        allow_none=True,
+        load_default=None,
+        **about("In place of a plan: a cursor that is followed"),
+    )
+
+    @validates_schema
+    def expect_one(self, values: dict[str, Any], **_: Any) -> None:
+        if values.get("plan") is not None and values.get("follow") is not None:
+            raise ValidationError("goes in place of a plan; leave one of them out", "follow")
 
     @post_load
     def make(self, values: dict[str, Any], **_: Any) -> RecordingJob:
@@ -142,6 +180,22 @@ class PromptSchema(Schema):
     )
 
 
+class CursorSchema(Schema):
+    """Where the cursor is that is followed, and where it goes, so that it moves between two looks."""
+
+    position_seconds = fields.Float(
+        required=True, **about("Of the trajectory, by the samples that have come")
+    )
+    seconds = fields.Float(required=True, **about("Of the whole trajectory"))
+    step_seconds = fields.Float(required=True, **about("Between two of `ahead`"))
+    ahead = fields.Dict(
+        keys=fields.String(),
+        values=fields.List(fields.Float()),
+        required=True,
+        **about("Of each value from now on: -1 to 1, or 0 to 1"),
+    )
+
+
 class RepetitionSchema(Schema):
     """A step that was asked, a gesture or rest, and how it went."""
 
@@ -204,6 +258,12 @@ class RecordingSchema(Schema):
     recovered = fields.Boolean(required=True, **about("The server was killed; this is what was on the disk"))
     prompt = fields.Nested(
         PromptSchema, required=True, allow_none=True, **about("With a plan, while it runs")
+    )
+    cursor = fields.Nested(
+        CursorSchema,
+        required=True,
+        allow_none=True,
+        **about("With `follow`, while it runs; null where another worker of the server records it"),
     )
     repetitions = fields.List(
         fields.Nested(RepetitionSchema),

@@ -9,6 +9,7 @@ import numpy as np
 from app.emg.signal.scipy_signal import scipy_signal
 from app.emg.simulated.muscle_model import (
     BUMP_CONCENTRATION,
+    EFFORT,
     GAIN_SD,
     SHIFT_DEG,
     STYLE_DEG,
@@ -21,7 +22,6 @@ from app.emg.simulated.muscle_model import (
 )
 from app.emg.source import Samples
 
-EFFORT = 0.25  # of MVC: a comfortable full movement, between light and moderate
 # People who track a cursor follow it late, by 0.2 s of visual reaction where they cannot foresee it (Kosinski 2008;
 # Miall et al. 1993, J. Mot. Behav. 25:53), and by a low-pass of the limb's and the muscle's own.
 LATE_S, FOLLOW_HZ = 0.2, 2.5

@@ -9,7 +9,7 @@ about as they do on a good recording.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,6 +40,7 @@ GOLDEN_ANGLE = np.pi * (3 - np.sqrt(5))  # successive gestures lie far apart, ho
 GESTURE_S, REST_S = (2.0, 4.0), (1.5, 3.0)
 REACTION_S = (0.2, 0.3)  # from a prompt on a screen to the muscle (Kosinski 2008: 0.19 s and more)
 RAMP_S = (0.15, 0.4)  # voluntary onset and release, rest to hold
+EFFORT = 0.25  # of MVC: a comfortable full movement, between light and moderate
 LEVEL = (0.04, 0.4)  # of MVC: light to moderate, as people drive a prosthesis
 
 # Motor noise grows with the command (Harris & Wolpert 1998, Nature 394:780): log-amplitude, slow.
@@ -141,6 +142,12 @@ class Subject:
             yield self._contract(label, gesture, begin, stop, self._rng.uniform(*LEVEL))
         yield from self.contractions(end)
 
+    def pattern(self, movement: int) -> Floats:
+        """Return the amplitude of a movement's muscles at each site, (channels,), the strongest 1."""
+        angles, strengths = gesture_bumps(movement)
+        bumps = np.exp(BUMP_CONCENTRATION * (np.cos(self._sites - angles[:, np.newaxis]) - 1))
+        return np.asarray(strengths @ bumps)
+
     def reacted(self, now: int) -> int:
         """Return the sample at which they heed what they are told at `now`."""
         return now + self._samples(REACTION_S)
@@ -165,6 +172,35 @@ class Subject:
 
     def _turn(self, degrees: float) -> float:
         return float(np.deg2rad(self._rng.normal(0, degrees)))
+
+
+class Movement:
+    """Joints that a person moves as far as they are shown, each by two movements: down, and up."""
+
+    def __init__(self, subject: Subject, rate: float) -> None:
+        self._subject, self._rate = subject, rate
+        self._from: Floats = np.zeros(0)  # of each movement, where the block before ended
+        self._to, self._until = self._from, 0
+
+    def follow(self, levels: Sequence[float], now: int, seconds: float) -> None:
+        """Move joints so far, -1 to 1 each, for so long."""
+        asked = np.asarray(levels, np.float64)
+        self._to = np.stack([np.maximum(-asked, 0), np.maximum(asked, 0)], 1).reshape(-1)
+        self._until = now + round(seconds * self._rate)
+        if len(self._from) != len(self._to):
+            self._from = np.zeros(len(self._to))
+
+    def activity(self, at: npt.NDArray[np.int64]) -> Floats | float:
+        """Return the amplitude at every site of a block, (channels, block); it begins where the one before ended."""
+        if int(at[0]) >= self._until:
+            self._to = np.zeros_like(self._from)
+        if not self._from.any() and not self._to.any():
+            return 0.0
+        share = np.linspace(0, 1, len(at), endpoint=False)
+        levels = self._from[:, np.newaxis] + (self._to - self._from)[:, np.newaxis] * share
+        self._from = self._to
+        patterns = np.stack([self._subject.pattern(k) for k in range(len(levels))])
+        return np.asarray(EFFORT * patterns.T @ levels)
 
 
 class Electrodes:
@@ -201,6 +237,7 @@ class MuscleModel:
         self._tremor = np.random.default_rng(tremor)
         self._slow = float(np.exp(-2 * np.pi * TREMOR_HZ / rate))  # pole of the tremor's low-pass
         self._tremor_state = self._tremor.normal(size=(3, 1)) * self._slow
+        self._movement = Movement(self._subject, rate)
         self._at = 0
 
     def ask(self, gesture: int, seconds: float) -> None:
@@ -210,6 +247,11 @@ class MuscleModel:
         self._active = [replace(one, end=max(one.start, min(one.end, ends))) for one in begun]
         self._contractions = self._subject.asked(gesture, seconds, self._at)
         self._active.append(next(self._contractions))
+
+    def follow(self, levels: Sequence[float], seconds: float) -> None:
+        """Have the person move joints so far, -1 to 1 each, from the next block on, and make no gesture meanwhile."""
+        self.ask(self._rest, seconds)
+        self._movement.follow(levels, self._at, seconds)
 
     def next_block(self) -> tuple[Samples, Labels]:
         """Return the next `block` samples (block, channels) and their labels (block,)."""
@@ -238,4 +280,5 @@ class MuscleModel:
         activity = np.full((self._channels, self.block), TONE)
         for contraction in self._active:
             activity += contraction.muscles.T @ (tremor * contraction.envelope(at))
+        activity += self._movement.activity(at) * tremor[0]
         return activity.astype(np.float32)

@@ -99,7 +99,10 @@ class Simulator:
         wish = self.person.control.newest()
         if wish.number > self._heard:
             self._heard = wish.number
-            self._surrogate.ask(wish.gesture, wish.seconds)
+            if wish.levels is None:
+                self._surrogate.ask(wish.gesture, wish.seconds)
+            else:
+                self._surrogate.follow(wish.levels, wish.seconds)
 
     def close(self) -> None:
         self._closed = True

@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.emg.files.recordings import RecordedAux, Recording, in_units
+from app.emg.recording.prompts.trajectory import NAME
 from app.emg.signal.rates import same_rate
 from app.errors import DataError
 from app.inference.values import NamedValue
@@ -19,10 +20,9 @@ from app.learning.own.joined import Joined
 
 Doubles = npt.NDArray[np.float64]
 
-TRAJECTORY = "trajectory"  # what a cursor that people follow is called
 MOST_VALUES = 16
 GAP = 3.0  # steps of the stream: where it says nothing for longer, nothing is known
-LEAST_S = 20.0  # of what was followed
+LEAST_S = 15.0  # of what was followed
 MOVING = 0.1  # of a value's range away from its neutral: below it a hand is at rest
 SHARE = 1.001  # a cursor goes from -1 to 1, and what stays in there is one
 
@@ -60,7 +60,7 @@ def follow(recordings: Sequence[Recording], stream: str | None = None) -> Follow
     if not recordings:
         raise DataError("there is no recording to learn from: name one with --recording")
     first = recordings[0]
-    chosen = stream or TRAJECTORY
+    chosen = stream or NAME
     found = [_stream_of(one, chosen) for one in recordings]
     names, units = found[0].stream.channel_names, found[0].stream.units
     for one, beside in zip(recordings, found, strict=True):
@@ -118,11 +118,14 @@ def _at_rows(recording: Recording, beside: RecordedAux) -> Doubles:
     count = len(recording.emg)
     found = np.full((count, beside.stream.channels), np.nan)
     usual = recording.fs / beside.stream.sampling_rate
-    rows, first = beside.rows, np.unique(beside.rows, return_index=True)[1]
-    rows, samples = rows[first], beside.samples[first].astype(np.float64)
+    # what came in a gap lies at the row behind it, and of that the last is the nearest
+    newest = np.flatnonzero(np.diff(beside.rows, append=np.inf) > 0)
+    rows, samples = beside.rows[newest], beside.samples[newest].astype(np.float64)
     sound = np.isfinite(samples).all(axis=1)
     rows, samples = rows[sound], samples[sound]
-    breaks = np.flatnonzero(np.diff(rows) > GAP * max(usual, 1.0)) + 1
+    begins = [piece.start for piece in recording.pieces]
+    jumps = np.diff(np.searchsorted(begins, rows, side="right")) > 0  # to another piece: nothing is between
+    breaks = np.flatnonzero(jumps | (np.diff(rows) > GAP * max(usual, 1.0))) + 1
     for part in np.split(np.arange(len(rows)), breaks):
         if len(part) < 2:
             continue

@@ -8,9 +8,11 @@ from datetime import datetime, timezone
 from app.emg.recording import folder as folders
 from app.emg.recording.header import Model, RecordingHeader
 from app.emg.recording.prompts.label_plan import REST, LabelPlan
+from app.emg.recording.prompts.trajectory import Trajectory
 from app.emg.source import Source, aux_streams, channel_names
 from app.inference.manifest import Manifest
 from app.serving.models.open_models import OpenModel
+from app.serving.recordings.cursor import aux_stream, expect_room
 from app.serving.streams.events import StreamOptions
 
 
@@ -23,12 +25,17 @@ def header_of(
     mains_hz: float | None,
     plan: LabelPlan | None,
     model: Model | None = None,
+    follow: Trajectory | None = None,
 ) -> RecordingHeader:
     """Of a recording of that source which begins now (Unix s); without a name it is called by time and source.
 
     Raises:
-        DataError: a recording may not be called that.
+        DataError: a recording may not be called that, or the source has a stream of the cursor's name.
     """
+    aux = aux_streams(source)
+    if follow is not None:
+        expect_room(aux)
+        aux = (*aux, aux_stream(follow, source.sampling_rate))
     return RecordingHeader(
         name=_stamped(source.name, now) if name is None else folders.check_name(name),
         source=source.name,
@@ -42,7 +49,7 @@ def header_of(
         model=model,
         plan=plan,
         channel_names=_own_names(source),
-        aux=aux_streams(source),
+        aux=aux,
     )
 
 

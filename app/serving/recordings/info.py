@@ -8,6 +8,7 @@ from app.emg.recording.header import Model, RecordingHeader
 from app.emg.recording.progress import RecordingProgress
 from app.emg.recording.prompts.course import Prompt
 from app.emg.recording.prompts.prompt_log import Repetition
+from app.serving.recordings.cursor import CursorNow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +31,7 @@ class RecordingInfo:
     error: str | None = None
     recovered: bool = False
     prompt: Prompt | None = None
+    cursor: CursorNow | None = None
     repetitions: tuple[Repetition, ...] | None = None  # None: not looked at, in a list of all
 
     @property

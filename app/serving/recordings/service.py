@@ -19,10 +19,12 @@ from app.emg.recording.prompts import prompt_log
 from app.emg.recording.prompts.label_plan import LabelPlan
 from app.emg.recording.prompts.prompt_log import Answer
 from app.emg.recording.prompts.step_judge import StepJudge
+from app.emg.recording.prompts.trajectory import Trajectory
 from app.emg.recording.writer import RecordingWriter, expect_over, is_being_written, recover, running
 from app.errors import BusyError, DataError, NotReadyError, RecordingNameError, no_descriptor
 from app.serving.pipelines.pipeline import SourcePipeline
 from app.serving.process.offload import BlockingWorker
+from app.serving.recordings.cursor import FollowedCursor
 from app.serving.recordings.export_folder import clear_exports
 from app.serving.recordings.exports import exported
 from app.serving.recordings.file_imports import FileImports
@@ -87,11 +89,12 @@ class RecordingService:
         name: str | None = None,
         subject: str | None = None,
         plan: LabelPlan | None = None,
+        follow: Trajectory | None = None,
     ) -> RecordingInfo:
-        """Begin to record; the first sample is the next that arrives.
+        """Begin to record; the first sample is the next that arrives. It ends with the plan, or with what is followed.
 
         Raises:
-            DataError: a recording may not be called that.
+            DataError: a recording may not be called that, or the source has a stream of the cursor's name.
             BusyError: the source is being recorded, or there is a recording of that name.
             NotReadyError: the source has ended, or the disk does not take it.
         """
@@ -101,11 +104,14 @@ class RecordingService:
             self._forget()
             options = StreamOptions(fps=min(FPS, pipeline.frame_rate_limit), backend=self._backend())
             writer = self._begin(
-                self._header(pipeline, name, subject, plan, options), chosen=name is not None
+                self._header(pipeline, name, subject, plan, options, follow), chosen=name is not None
             )
             header = writer.header
             judge = StepJudge(header.channels, header.sampling_rate, self._mains)
-            session = RecordingSession(writer, pipeline.acquisition, self._writing, judge)
+            cursor = None
+            if follow is not None:
+                cursor = FollowedCursor(follow, header.sampling_rate, len(header.aux) - 1)
+            session = RecordingSession(writer, pipeline.acquisition, self._writing, judge, cursor=cursor)
             self._sessions[writer.header.name] = session
             reader = pipeline.broadcast.join(options)  # without a model, too: it may get one
             reader.listen(session.hear)
@@ -253,6 +259,7 @@ class RecordingService:
         subject: str | None,
         plan: LabelPlan | None,
         options: StreamOptions,
+        follow: Trajectory | None,
     ) -> RecordingHeader:
         return header_of(
             pipeline.source,
@@ -262,6 +269,7 @@ class RecordingService:
             mains_hz=self._mains,
             plan=plan,
             model=model_of(pipeline.use.model, options),
+            follow=follow,
         )
 
     def _begin(self, header: RecordingHeader, chosen: bool) -> RecordingWriter:
@@ -296,7 +304,8 @@ class RecordingService:
         ended = session.ended
         state = state_of(session.header, ended or session.writer.progress, session.writer.bytes)
         asked = session.repetitions if whole else None
-        return replace(state, prompt=session.prompt if ended is None else None, repetitions=asked)
+        prompt = session.prompt if ended is None else None
+        return replace(state, prompt=prompt, cursor=session.cursor, repetitions=asked)
 
     def _on_disk(self, name: str, whole: bool) -> RecordingInfo:
         header = folders.read_header(self.root, name)

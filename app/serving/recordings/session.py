@@ -5,11 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
-
-import numpy as np
 
 from app.emg.recording.log_format import Entry, RecordedModel, RecordedPrediction
 from app.emg.recording.progress import RecordingProgress
@@ -21,6 +19,8 @@ from app.emg.simulated_person import SimulatedPerson, person_of
 from app.emg.source import Chunk
 from app.errors import BusyError
 from app.serving.process.offload import BlockingWorker
+from app.serving.recordings.copies import chunks_of, copied
+from app.serving.recordings.cursor import CursorNow, FollowedCursor
 from app.serving.recordings.prompts import RunningPrompts
 from app.serving.sources.acquisition import Acquisition
 from app.serving.streams.events import Frame, ModelChange
@@ -49,6 +49,7 @@ class RecordingSession:
         worker: BlockingWorker,
         judge: StepJudge | None = None,
         offers: bool = True,
+        cursor: FollowedCursor | None = None,
     ) -> None:
         self.writer, self.header = writer, writer.header
         self._acquisition, self._worker = acquisition, worker
@@ -57,8 +58,7 @@ class RecordingSession:
         self._lock = threading.Lock()
         self._first: int | None = None  # sample index
         self._next = 0
-        self._told = False
-        self._asked = False  # by another process to stop
+        self._told = self._asked = False  # that the disk is slow; by another process to stop
         self._model = None if self.header.model is None else self.header.model.sha256  # as the log has it
         self._stop = threading.Event()
         self._done = threading.Event()
@@ -66,7 +66,7 @@ class RecordingSession:
         self._prompts: RunningPrompts | None = None
         if self.header.plan is not None:
             self._prompts = RunningPrompts(self.header.plan, self.header.sampling_rate, judge, offers)
-        self._person, self._turn = person_of(acquisition.source), 0
+        self._person, self._turn, self._cursor = person_of(acquisition.source), 0, cursor
         self.ended: RecordingProgress | None = None
 
     def start(self) -> None:
@@ -98,6 +98,13 @@ class RecordingSession:
         if self._prompts is None or self.ended is not None:
             return None
         return self._prompts.now.course.prompt(self._position)
+
+    @property
+    def cursor(self) -> CursorNow | None:
+        """Where the cursor is that is followed; None without one, before the first sample, and after the last."""
+        if self._cursor is None or not self.begun or self.ended is not None:
+            return None
+        return self._cursor.now(self._position)
 
     @property
     def repetitions(self) -> tuple[Repetition, ...]:
@@ -145,15 +152,25 @@ class RecordingSession:
 
     def _tap(self, chunk: Chunk, _arrived: float) -> None:
         """Take a chunk on the acquisition's thread: without a wait, and never raise."""
-        copy = _copied(chunk)  # the source may use its buffer again
+        copy = copied(chunk)  # the source may use its buffer again
         if self._put(copy, copy.samples.nbytes + sum(aux.samples.nbytes for aux in copy.aux)):
             if self._first is None:
                 self._first = chunk.index
                 if self._prompts is not None:
                     self._prompts.begin(chunk.index)
             self._next = chunk.index + len(chunk.samples)
+            if self._cursor is not None:
+                self._follow(self._cursor, self._first)
         if self._person is not None and self._prompts is not None and self._position >= self._turn:
             self._prompt(self._person, self._prompts.now.course)
+
+    def _follow(self, cursor: FollowedCursor, first: int) -> None:
+        """Write down where the cursor was, and show it to a simulated person."""
+        beside = cursor.due(first, self._position)
+        if beside is not None:
+            self._put(beside, beside.samples.nbytes)
+        if self._person is not None:
+            cursor.show(self._person, self._position)
 
     def _prompt(self, person: SimulatedPerson, course: Course) -> None:
         """Tell a simulated person what is asked now, once for each step."""
@@ -184,7 +201,9 @@ class RecordingSession:
 
     @property
     def over_plan(self) -> bool:
-        """Whether the plan has come to its end."""
+        """Whether the plan, or the cursor, has come to its end."""
+        if self._cursor is not None:
+            return self._cursor.over(self._position)
         return self._prompts is not None and self._prompts.now.course.over(self._position)
 
     def _over(self) -> bool:
@@ -203,7 +222,7 @@ class RecordingSession:
     def _is_over_plan(self) -> bool:
         """The same, and if so for good: no action is taken any more."""
         if self._prompts is None:
-            return False
+            return self.over_plan
         with self._lock:
             return self._prompts.close_if_over(self._position)
 
@@ -232,7 +251,7 @@ class RecordingSession:
         def written() -> tuple[bool, list[Asked], list[Verdict]]:
             self.writer.write_prompts(lines)  # first: what was done again is never taken for done
             self.writer.write(entries)
-            verdicts = [] if self._prompts is None else self._prompts.judged(_chunks(entries))
+            verdicts = [] if self._prompts is None else self._prompts.judged(chunks_of(entries))
             return self.writer.asked_to_stop, self.writer.asked_of_prompts(), verdicts
 
         self._asked, asked, verdicts = self._worker.do(written)
@@ -261,7 +280,7 @@ class RecordingSession:
                 self._prompts.close()
         with suppress(ValueError):
             self._acquisition.taps.remove(self._tap)
-        if self._person is not None and self._prompts is not None:
+        if self._person is not None and (self._prompts or self._cursor):
             self._person.ask(None, 0.0)  # nobody asks for anything any more
         leave, self._leave = self._leave, lambda: None
         leave()
@@ -279,17 +298,3 @@ class RecordingSession:
             )
         finally:
             self._done.set()
-
-
-def _chunks(entries: Iterable[Entry]) -> Iterator[Chunk]:
-    return (entry for entry in entries if isinstance(entry, Chunk))
-
-
-def _copied(chunk: Chunk) -> Chunk:
-    return replace(
-        chunk,
-        samples=np.array(chunk.samples),
-        labels=None if chunk.labels is None else np.array(chunk.labels),
-        repetitions=None if chunk.repetitions is None else np.array(chunk.repetitions),
-        aux=tuple(replace(aux, samples=np.array(aux.samples)) for aux in chunk.aux),
-    )

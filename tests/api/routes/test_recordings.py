@@ -180,6 +180,51 @@ def test_a_plan_prompts_and_ends_by_itself(client: FlaskClient, until: Until) ->
     assert held == {"rest": 20, "a": 40, "b": 40}
 
 
+def test_a_cursor_is_followed_and_kept_beside_the_signal(
+    client: FlaskClient, until: Until, tmp_path: Path
+) -> None:
+    follow = {"values": ["wrist", "grip"], "one_way": ["grip"], "seconds": 20}
+    assert start(client, name="one", follow=follow)["prompt"] is None
+    until(lambda: look(client, "one")["cursor"])
+    cursor = look(client, "one")["cursor"]
+    assert cursor["seconds"] == 20.0
+    assert cursor["position_seconds"] < 20
+    assert {name: len(values) for name, values in cursor["ahead"].items()} == {"wrist": 41, "grip": 41}
+    until(lambda: look(client, "one")["samples"] >= 40)
+    assert client.post("/emg/recordings/one/stop").get_json()["cursor"] is None
+    _, content = download(client, "/emg/recordings/one/download")
+    (tmp_path / "one.npz").write_bytes(content)
+    with np.load(tmp_path / "one.npz") as found:
+        assert found["aux_trajectory_channels"].tolist() == ["wrist", "grip"]
+        assert len(found["aux_trajectory"]) >= 10
+
+
+@pytest.mark.parametrize(
+    ("follow", "says"),
+    [
+        ({"values": []}, "Length must be between 1 and 6"),
+        ({"values": ["wrist", "wrist"]}, "names that differ"),
+        ({"values": ["wrist"], "one_way": ["grip"]}, "'grip' is none of the values"),
+        ({"values": ["wrist"], "seconds": 5}, "20 to 1800 s, got 5"),
+        ({"values": ["wrist"], "seed": -1}, "seed"),
+        ({"values": ["wrist"], "speed": 2}, "speed"),
+        ({}, "values"),
+    ],
+)
+def test_a_cursor_that_cannot_be_is_refused_by_its_field(
+    client: FlaskClient, follow: dict[str, Any], says: str
+) -> None:
+    problem = expect_problem(client.post("/emg/recordings", json={"name": "one", "follow": follow}), 422)
+    assert list(problem["errors"]) == ["follow"]
+    assert says in json.dumps(problem)
+
+
+def test_a_cursor_takes_the_place_of_a_plan(client: FlaskClient) -> None:
+    body = {"plan": {"gestures": ["a"]}, "follow": {"values": ["wrist"]}}
+    problem = expect_problem(client.post("/emg/recordings", json=body), 422)
+    assert "goes in place of a plan" in problem["detail"]
+
+
 def test_prompts_are_paused_resumed_redone_and_skipped(client: FlaskClient, until: Until) -> None:
     plan = {
         "gestures": ["a", "b"],

@@ -26,8 +26,8 @@ from app.learning.values.windows import amplitudes, ridge
 from tests.learning.values.makers import NAMES, RATE, SECONDS, UV, cursor, followed, recording
 
 FIRST = {
-    "aux_trajectory": cursor(20.0).at(np.arange(0, 15.01, 0.02)).astype(np.float32),
-    "aux_trajectory_at": np.arange(0, 15.01, 0.02) * RATE,
+    "aux_trajectory": cursor(20.0).at(np.arange(0, 10.01, 0.02)).astype(np.float32),
+    "aux_trajectory_at": np.arange(0, 10.01, 0.02) * RATE,
 }
 LATE_S = (0.2, 0.325)  # the simulated person reacts after 0.2 s, and their muscles after some 0.06 s more
 
@@ -218,7 +218,7 @@ def test_where_the_cursor_is_not_known_nothing_is_taught(tmp_path: Path) -> None
     [
         ({}, "goniometer", "there is no goniometer beside the EMG, which has trajectory"),
         ({"aux_trajectory": None}, None, "there is no trajectory beside the EMG, which has nothing"),
-        ({"trajectory": cursor(20.0), **FIRST}, None, r"was followed for 15\.0 s; a model needs 20 s"),
+        ({"trajectory": cursor(20.0), **FIRST}, None, r"was followed for 10\.0 s; a model needs 15 s"),
     ],
     ids=["another name", "none", "short"],
 )

@@ -13,7 +13,9 @@ from app.errors import DataError
 
 Doubles = npt.NDArray[np.float64]
 
+NAME = "trajectory"  # of the stream beside the EMG in which a recording keeps it
 MOST_VALUES, MAX_NAME = 6, 40
+SECONDS = 120.0
 SHORTEST_S, LONGEST_S = 20.0, 1800.0
 LEVELS = (1.0, 0.5)  # of a full movement, each alone
 REST_S, RAMP_S, HELD_S = 1.0, 1.0, 1.5
