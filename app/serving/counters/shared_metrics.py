@@ -9,16 +9,18 @@ from __future__ import annotations
 import mmap
 import os
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from app.serving.counters.fleet_meter import FleetCounts, FleetMeter, counts_of
 from app.serving.counters.histograms import BucketHistogram, Table
 from app.serving.counters.model_table import MODEL_WIDTH, ModelMeter, ModelRow, ModelTable, forget_open
+from app.serving.counters.output_row import OF_FRAMES, OutputCounts, OutputRow, together
 from app.serving.counters.slot import (
     BATCH,
     ENGINE_S,
     ENGINE_WIDTH,
+    EVENT_OUTPUT_WIDTH,
     LAG_S,
     OUTPUT_WIDTH,
     REQUEST_S,
@@ -32,7 +34,6 @@ if TYPE_CHECKING:  # gunicorn's master imports this file, and needs nothing of w
     from app.serving.counters.worker_group import WorkerGroup
     from app.serving.process.cpu import Usage
 
-OUTPUT_STATES = ("closed", "open", "failed")  # closed here: another worker may send
 METHODS = frozenset(("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"))
 
 
@@ -41,7 +42,7 @@ def forget_worker(memory: mmap.mmap, slot: int) -> None:
     dead = Slot.all_of(memory)[slot]
     dead.clear("alive", "sources", "fleet_trouble")
     for _, row in _outputs(dead):
-        OutputRow(row).became("closed")
+        row.became("closed")
     forget_open(_models(dead))
 
 
@@ -71,44 +72,6 @@ class EngineRow:
     @property
     def hung(self) -> int:
         return int(self.values[1])
-
-
-class OutputRow:
-    """What one worker says of a way out."""
-
-    def __init__(self, values: memoryview[float]) -> None:
-        self._values = values  # state, frames sent, failures
-
-    @property
-    def state(self) -> str:
-        return OUTPUT_STATES[int(self._values[0])]
-
-    @property
-    def frames(self) -> int:
-        return int(self._values[1])
-
-    @property
-    def failures(self) -> int:
-        return int(self._values[2])
-
-    def became(self, state: str) -> None:
-        self._values[0] = OUTPUT_STATES.index(state)
-
-    def sent(self) -> None:
-        self._values[1] += 1
-
-    def failed(self) -> None:
-        """Count that it has raised, and is closed until it is tried again."""
-        self._values[2] += 1
-        self.became("failed")
-
-
-class OutputCounts(NamedTuple):
-    """A way out, of all workers together: `open` where one of them sends, else `failed` where one cannot."""
-
-    state: str
-    frames: int
-    failures: int
 
 
 class EngineMeter:
@@ -144,7 +107,7 @@ class SharedMetrics:
         self._requests: dict[tuple[str, str, int], BucketHistogram] = {}
         self._request_table = _requests(self._own)
         self._sources = SourceTable(_sources(self._own))
-        self._output_table = _outputs(self._own)
+        self._output_table, self._event_output_table = _output_tables(self._own)
         self.open_models = ModelTable(_models(self._own))
         self._lag = BucketHistogram(LAG_S, self._own.doubles("hub_lag"))
         self.engine = EngineMeter(_engines(self._own))
@@ -176,15 +139,20 @@ class SharedMetrics:
 
     def output(self, name: str) -> OutputRow:
         """Where this worker counts what leaves that way."""
-        return OutputRow(self._output_table.row(name))
+        table = self._output_table if name in OF_FRAMES else self._event_output_table
+        return OutputRow(table.row(name))
 
     def outputs(self) -> dict[str, OutputCounts]:
         """By name."""
         rows: dict[str, list[OutputRow]] = {}
         for slot in self._slots:
             for name, row in _outputs(slot):
-                rows.setdefault(name, []).append(OutputRow(row))
-        return {name: _together(same) for name, same in rows.items()}
+                rows.setdefault(name, []).append(row)
+        return {name: together(same) for name, same in rows.items()}
+
+    def output_rows(self, name: str) -> list[OutputRow]:
+        """Return what each worker says of that way out, those that have died included."""
+        return [row for slot in self._slots for known, row in _outputs(slot) if known == name]
 
     def requests(self) -> dict[tuple[str, str, str], BucketHistogram]:
         """By method, route and status."""
@@ -234,12 +202,6 @@ class SharedMetrics:
         return found
 
 
-def _together(rows: Sequence[OutputRow]) -> OutputCounts:
-    states = {row.state for row in rows}
-    state = next(state for state in ("open", "failed", "closed") if state in states)
-    return OutputCounts(state, sum(row.frames for row in rows), sum(row.failures for row in rows))
-
-
 def _summed(rows: Sequence[memoryview[float]]) -> memoryview[float]:
     return memoryview(array("d", map(sum, zip(*rows, strict=True))))
 
@@ -260,8 +222,18 @@ def _engines(slot: Slot) -> Table:
     return Table(slot.doubles("engines"), ENGINE_WIDTH)
 
 
-def _outputs(slot: Slot) -> Table:
-    return Table(slot.doubles("outputs"), OUTPUT_WIDTH)
+def _outputs(slot: Slot) -> Iterator[tuple[str, OutputRow]]:
+    for table in _output_tables(slot):
+        for name, row in table:
+            yield name, OutputRow(row)
+
+
+def _output_tables(slot: Slot) -> tuple[Table, Table]:
+    """Return that of the ways out that send frames alone, and that of those that send gestures."""
+    return (
+        Table(slot.doubles("outputs"), OUTPUT_WIDTH),
+        Table(slot.doubles("event_outputs"), EVENT_OUTPUT_WIDTH),
+    )
 
 
 def _sources(slot: Slot) -> Table:

@@ -25,6 +25,7 @@ LAG_S = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0)
 ENGINE_WIDTH = 2 + 2 * BucketHistogram.size(ENGINE_S) + BucketHistogram.size(BATCH)
 REQUEST_WIDTH = BucketHistogram.size(REQUEST_S)
 OUTPUT_WIDTH = 3
+EVENT_OUTPUT_WIDTH = 11
 
 SLOT_BYTES = 163_840
 SWAP_DOUBLES = 1024  # 8 KiB: which models the sources use, and which is about to be another (shared_swap.py)
@@ -62,6 +63,7 @@ _METRICS = _with_room(
         ("fleet", 2),
         ("fleet_trouble", 1),
         ("draining", 1),
+        ("event_outputs", Table.size(12, EVENT_OUTPUT_WIDTH)),
     ],
     SLOT_BYTES // 8 - 4096 - sum(size for _, size in _END),
     "_room_metrics",
@@ -76,7 +78,8 @@ class Slot(Structure):
     says that another worker takes the place of this one; `choice` is in source_choice.py, `swap` and `swap_answer` in
     shared_swap.py, `replay_order` and `replay_state` in shared_replay.py, `wish` in shared_wishes.py; `jobs_left`
     counts jobs that the worker has left to the others, `fleet` and `fleet_trouble` are in fleet_meter.py; `draining`
-    says that the server is about to stop; the others are what their names say (shared_metrics.py).
+    says that the server is about to stop; `event_outputs` is in output_row.py; the others are what their names say
+    (shared_metrics.py).
     """
 
     _fields_ = [(name, c_double * size) for name, size in (*_STREAMS, *_METRICS, *_END)]

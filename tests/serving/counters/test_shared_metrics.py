@@ -105,10 +105,10 @@ def test_a_way_out_is_open_where_one_worker_sends_and_failed_where_none_does() -
     one, other = (SharedMetrics(worker_group) for worker_group in worker_groups(2))
     rows = [one.output("lsl"), other.output("lsl")]
     rows[0].failed()
-    assert one.outputs()["lsl"] == ("failed", 0, 1)
+    assert one.outputs()["lsl"] == ("failed", 0, 1, 0, 0)
     rows[1].became("open")
     rows[1].sent()
-    assert one.outputs()["lsl"] == ("open", 1, 1)
+    assert one.outputs()["lsl"] == ("open", 1, 1, 0, 0)
 
 
 def test_a_dead_worker_sends_nothing_but_has_sent() -> None:
@@ -117,7 +117,7 @@ def test_a_dead_worker_sends_nothing_but_has_sent() -> None:
     row.became("open")
     row.sent()
     forget_worker(dead.memory, dead.slot)
-    assert SharedMetrics(alive).outputs()["udp"] == ("closed", 1, 0)
+    assert SharedMetrics(alive).outputs()["udp"] == ("closed", 1, 0, 0, 0)
 
 
 def test_all_workers_read_one_source_so_its_counts_do_not_add_up() -> None:

@@ -34,6 +34,7 @@ def test_no_count_has_moved_since_0_3_0() -> None:
         "fleet": 15694,
         "fleet_trouble": 15696,
         "draining": 15697,
+        "event_outputs": 15698,
         "callers": 16383,
         "reloaded": 20479,
     }
