@@ -86,7 +86,7 @@ $(VENV)/.bench: requirements-bench.txt $(VENV)/.dev
 	@touch $@
 
 # One after the other, also under `make -j`: two pips must not write into one environment.
-$(VENV)/.dev: requirements-dev.txt requirements-devices.txt requirements-files.txt $(VENV)/.runtime
+$(VENV)/.dev: requirements-dev.txt requirements-devices.txt requirements-outputs.txt requirements-files.txt $(VENV)/.runtime
 	@echo "Installing requirements-dev.txt (once) ..."
 	@$(PIP) install -r requirements-dev.txt
 	@touch $@

@@ -8,7 +8,7 @@ import os
 import ssl
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from environs import Env
@@ -17,7 +17,9 @@ from app import private_files
 from app.dotenv_file import names_in
 from app.errors import ConfigError
 from app.keys import Key, Keyring, read_file
+from app.mqtt_address import MqttAddress
 from app.variables import BACKENDS, REMOTE, VARIABLES, EmgMode
+from app.webhook_address import WebhookAddress
 
 __all__ = ["BACKENDS", "REMOTE", "VARIABLES", "EmgMode", "Settings", "expect_alone", "refuse_open_door"]
 
@@ -57,6 +59,14 @@ class Settings:
     lsl_aux: str = ""  # streams beside it, such as type=ACC,name=trigger
     lsl_outlet: bool = False
     udp: tuple[str, int] | None = None  # where every frame is sent as a line of text
+    osc: tuple[str, int] | None = None  # where gestures are sent as OSC messages
+    mqtt: MqttAddress | None = None  # the broker at which they are published
+    udp_json: tuple[str, int] | None = None  # where they are sent as JSON
+    webhook: WebhookAddress | None = None  # where they are posted
+    webhook_secret: bytes | None = field(default=None, repr=False)  # that signs what is posted
+    webhook_private: bool = False  # the webhook may be in a network of our own
+    keyboard: bool = False  # gestures are keys of this machine
+    gamepad: bool = False  # or buttons and axes of a gamepad
     max_sources: int = 32  # for EMG_MODE=push
     source_idle_s: float = 30.0  # a pushed source that says nothing for so long has ended
     model: str | None = None  # a name in instance/models, a path, or NO_MODEL; None: what fits
@@ -119,6 +129,12 @@ class Settings:
                 "must fit into what all bodies may hold together"
             )
         self._expect_fleet()
+        if (self.webhook is None) != (self.webhook_secret is None):
+            missing = "EMG_WEBHOOK" if self.webhook is None else "EMG_WEBHOOK_SECRET"
+            raise ConfigError(
+                f"{missing} is empty: a webhook needs EMG_WEBHOOK and EMG_WEBHOOK_SECRET, by which the receiver "
+                "tells our events from somebody else's"
+            )
         Keyring(self.api_keys)  # refuses two of one name
         if self.profile is not None and self.emg_mode is EmgMode.PUSH:
             raise ConfigError(

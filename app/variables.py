@@ -16,6 +16,8 @@ from app.errors import ConfigError
 from app.fleet_address import parse_address, parse_header
 from app.keys import Key
 from app.keys import parse as parse_key
+from app.mqtt_address import MqttAddress, parse_mqtt_address
+from app.webhook_address import WebhookAddress, parse_secret, parse_webhook
 
 OTB_PROBES = ("muovi", "muovi+", "sessantaquattro", "sessantaquattro+")
 BACKENDS = ("tensorrt", "onnxruntime", "pytorch")  # of this machine
@@ -40,7 +42,11 @@ class EmgMode(str, Enum):
     OTB = "otb"  # a probe of OT Bioelettronica
 
 
-SECRETS = ("EMG_OIP_HEADER",)  # never shown, not even where they are wrong
+SECRETS = (
+    "EMG_OIP_HEADER",
+    "EMG_WEBHOOK",
+    "EMG_WEBHOOK_SECRET",
+)  # never shown, not even where they are wrong
 
 
 class Variable(NamedTuple):
@@ -155,6 +161,18 @@ def _oip_url(env: Env, name: str) -> str:
 
 def _header(env: Env, name: str) -> tuple[str, str]:
     return parse_header(env.str(name))
+
+
+def _mqtt(env: Env, name: str) -> MqttAddress:
+    return parse_mqtt_address(env.str(name))
+
+
+def _webhook(env: Env, name: str) -> WebhookAddress:
+    return parse_webhook(env.str(name))
+
+
+def _webhook_secret(env: Env, name: str) -> bytes:
+    return parse_secret(env.str(name))
 
 
 def _host_port(env: Env, name: str) -> tuple[str, int]:
@@ -283,6 +301,29 @@ VARIABLES = (
     Variable("EMG_OTB_BIND", "otb_bind", _otb_bind, "an address, or address:port, such as 0.0.0.0"),
     Variable("EMG_LSL_OUTLET", "lsl_outlet", _flag, "1 or 0"),
     Variable("EMG_UDP", "udp", _host_port, "host:port, such as 127.0.0.1:12346"),
+    Variable("EMG_OSC", "osc", _host_port, "host:port, such as 127.0.0.1:9000"),
+    Variable(
+        "EMG_MQTT",
+        "mqtt",
+        _mqtt,
+        "mqtt://host:port/topic, mqtts:// with TLS, with user:password@ before the host where the broker asks",
+    ),
+    Variable("EMG_UDP_JSON", "udp_json", _host_port, "host:port, such as 127.0.0.1:12347"),
+    Variable(
+        "EMG_WEBHOOK",
+        "webhook",
+        _webhook,
+        "the URL that events are posted to, such as https://example.org/emg, without user and fragment",
+    ),
+    Variable(
+        "EMG_WEBHOOK_SECRET",
+        "webhook_secret",
+        _webhook_secret,
+        "whsec_ and 24 to 64 random bytes in base64, the receiver's and ours alone",
+    ),
+    Variable("EMG_WEBHOOK_PRIVATE", "webhook_private", _flag, "1 or 0"),
+    Variable("EMG_KEYBOARD", "keyboard", _flag, "1 or 0"),
+    Variable("EMG_GAMEPAD", "gamepad", _flag, "1 or 0"),
     Variable("EMG_MAX_SOURCES", "max_sources", _positive_int, "a whole number above 0"),
     Variable("EMG_SOURCE_IDLE", "source_idle_s", _positive_float, "seconds above 0"),
     Variable("EMG_MODEL", "model", lambda env, name: env.str(name), "a model's name or path, or none"),
