@@ -35,6 +35,7 @@ DOCUMENTS: dict[str, dict[str, str]] = {  # and the settings of the server that 
 }
 ELSEWHERE = {  # and where their blocks run
     "docs/clients.md": "tests/examples/test_docs.py",
+    "docs/outputs.md": "tests/cli/test_emg_actions.py",
     "docs/teach.md": "tests/clients/test_teach.py",
 }
 RUNS, SHOWN = ("sh", "python", "js", "js browser"), ("console", "json", "text")

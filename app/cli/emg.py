@@ -1,4 +1,4 @@
-"""`flask --app wsgi emg ports|simulate|record|import|check|learn`: devices, and the signals that come from them.
+"""`flask --app wsgi emg ports|simulate|record|import|check|learn|actions`: devices, and their signals.
 
 Each command has a file of its own, `emg_<command>.py`, and joins the group here.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from flask.cli import AppGroup
 
+from app.cli.emg_actions import actions
 from app.cli.emg_check import check
 from app.cli.emg_import import import_
 from app.cli.emg_ports import ports
@@ -19,5 +20,5 @@ emg = AppGroup(
     help="Look for devices, simulate one, record, learn from and check what they deliver, import files.",
 )
 
-for command in (ports, simulate, check, record, learn, import_):
+for command in (ports, simulate, check, record, learn, import_, actions):
     emg.add_command(command)

@@ -31,9 +31,11 @@ from app.serving.machines.machines import own_machine
 from app.serving.machines.service import OtherMachines
 from app.serving.model_catalogue import ModelCatalogue
 from app.serving.models.open_models import OpenModel, OpenModels
+from app.serving.outputs.actions.file import ActionsState
+from app.serving.outputs.opening import make_outputs, make_raw_lsl
 from app.serving.outputs.raw_lsl import RawLsl
 from app.serving.outputs.sender import OutputState
-from app.serving.outputs.service import Outputs, make_outputs, make_raw_lsl
+from app.serving.outputs.service import Outputs
 from app.serving.pipelines.model_use import ModelUse
 from app.serving.pipelines.owned_sources import OwnedSources
 from app.serving.pipelines.pipeline import PipelineServices, SourcePipeline
@@ -187,6 +189,7 @@ class Runtime:
             self._backend,
             self.worker_group,
             self.metrics,
+            lambda: self._leaving() is not None,
         )
         self.raw_lsl = make_raw_lsl(self.settings, self.pipelines, self.worker_group)
 
@@ -257,6 +260,10 @@ class Runtime:
     def output_states(self) -> dict[str, OutputState]:
         """Return the ways out that the operator asked for, by name; empty where there are none."""
         return {} if self.outputs is None else self.outputs.states(self.metrics.outputs())
+
+    def actions_state(self) -> ActionsState | None:
+        """Return how it is with the table of messages; None where no way out reads it."""
+        return None if self.outputs is None else self.outputs.actions
 
     def not_ready(self) -> list[str]:
         """Why this worker should get no traffic; empty when it should."""

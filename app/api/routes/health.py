@@ -30,6 +30,7 @@ def health() -> dict[str, Any]:
     runtime = current_runtime()
     backends, outputs = runtime.backends(), runtime.output_states()
     failed = any(output.state == "failed" for output in outputs.values())
+    actions = runtime.actions_state()
     pipeline = runtime.pipelines.default
     return {
         "status": "degraded" if failed or runtime.not_ready() else "ok",
@@ -42,6 +43,7 @@ def health() -> dict[str, Any]:
         "sources": [{"name": one.name, "model": _used(one.use)} for one in runtime.pipelines],
         **_could_read(pipeline),
         **({"outputs": {name: asdict(output) for name, output in outputs.items()}} if outputs else {}),
+        **({} if actions is None else {"actions": asdict(actions)}),
     }
 
 

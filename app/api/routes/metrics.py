@@ -214,11 +214,17 @@ class Families(Collector):
         up = GaugeMetricFamily("myostream_output_open", "1 while a worker sends that way", labels=by)
         frames = CounterMetricFamily("myostream_output_frames", "Frames sent that way", labels=by)
         failures = CounterMetricFamily("myostream_output_failures", "Times that it failed", labels=by)
+        messages = CounterMetricFamily(
+            "myostream_output_messages", "Messages of gestures delivered", labels=by
+        )
+        drops = CounterMetricFamily("myostream_output_dropped", "Messages that nobody got", labels=by)
         for name, output in sorted(self._runtime.metrics.outputs().items()):
+            messages.add_metric((name,), output.messages)
+            drops.add_metric((name,), output.drops)
             up.add_metric((name,), float(output.state == "open"))
             frames.add_metric((name,), output.frames)
             failures.add_metric((name,), output.failures)
-        yield from (up, frames, failures)
+        yield from (up, frames, failures, messages, drops)
 
     def _processes(self) -> Iterator[Metric]:
         lag = HistogramMetricFamily("myostream_hub_lag_seconds", "How late a worker's hub wakes a sleeper")

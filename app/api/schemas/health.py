@@ -75,7 +75,7 @@ class FittingModelSchema(Schema):
 
 
 class OutputStateSchema(Schema):
-    """A way out that speaks no HTTP: LSL, UDP."""
+    """A way out besides HTTP: LSL, UDP, OSC, MQTT and so on."""
 
     state = fields.String(
         required=True,
@@ -86,6 +86,17 @@ class OutputStateSchema(Schema):
     )
     reason = fields.String(
         required=True, allow_none=True, **about("What it failed of last in the worker that answers")
+    )
+
+
+class ActionsStateSchema(Schema):
+    """The table that says which gesture becomes which message."""
+
+    rows = fields.Integer(required=True, **about("Messages in use; 0: each way out has its default form"))
+    error = fields.String(
+        required=True,
+        allow_none=True,
+        **about("What is wrong with the file as it lies there; the table before it stays in use"),
     )
 
 
@@ -114,7 +125,10 @@ class HealthSchema(Schema):
     outputs = fields.Dict(
         keys=fields.String(),
         values=fields.Nested(OutputStateSchema),
-        **about("lsl and udp, where the server has been told to send them"),
+        **about("lsl, udp, osc and so on, where the server has been told to send them"),
+    )
+    actions = fields.Nested(
+        ActionsStateSchema, **about("The table of actions.toml, where a way out sends gestures")
     )
 
 

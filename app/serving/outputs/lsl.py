@@ -7,6 +7,7 @@ from pathlib import Path
 
 from app.config import DEFAULT_MODEL, Settings
 from app.emg.lsl.outlet import LslOutlets
+from app.inference.gesture_events import GestureEvent, Reason
 from app.inference.manifest import Manifest
 from app.serving.streams.events import Frame, ValueFrame
 
@@ -39,7 +40,10 @@ class LslSender:
         self._outlets.push(values, frame.window.probabilities, measured_at)
         self._outlets.mark(frame.decision_label, measured_at)
 
-    def rest(self) -> None:
+    def gesture(self, _event: GestureEvent) -> None:
+        """Nothing to do: what is sent is said by frames."""
+
+    def rest(self, _reason: Reason = "stalled") -> None:
         self._outlets.mark(self._manifest.rest_class, time.time())
 
     def close(self) -> None:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from app.inference.gesture_events import GestureEvent, Reason
 from app.inference.manifest import Manifest
-from app.serving.counters.shared_metrics import OutputRow
+from app.serving.counters.output_row import OutputRow
 from app.serving.streams.events import Frame, ValueFrame
 
 log = logging.getLogger(__name__)
@@ -30,7 +31,10 @@ class Sender(Protocol):
     def frame(self, frame: Frame | ValueFrame) -> None:
         """Send it; nothing where it is of another kind of model than the sender is for."""
 
-    def rest(self) -> None:
+    def gesture(self, event: GestureEvent) -> None:
+        """Send it, where the way has a form for it."""
+
+    def rest(self, reason: Reason = "stalled") -> None:
         """Say rest: the source is silent, or the server stops. Said again and again while it lasts."""
 
     def close(self) -> None: ...
@@ -58,14 +62,23 @@ class SenderGuard:
         try_lock: Callable[[str], socket.socket | None],
         row: OutputRow,
         clock: Callable[[], float] = time.monotonic,
+        counts_frames: bool = True,
     ) -> None:
+        """`counts_frames`: each frame is sent; else the sender counts what it sends itself."""
         self.name = name
         self.reason: str | None = None  # what it failed of last here; None after it has been well for a while
         self._open_sender, self._try_lock, self._row, self._clock = open_sender, try_lock, row, clock
+        self._counts_frames = counts_frames
         self._lock: socket.socket | None = None
         self._sender: Sender | None = None
         self._manifest: Manifest | None = None
         self._wait_s, self._retry_at, self._opened_at = RETRY_S / 2, clock(), math.inf
+
+    @property
+    def why(self) -> str | None:
+        """Return what it failed of, or why its receiver takes nothing just now."""
+        said: str | None = getattr(self._sender, "trouble", None)  # of those with a receiver who can be gone
+        return self.reason or said
 
     def open(self) -> bool:
         """Have the sender here where it is due and no other worker has it; whether that is so."""
@@ -81,16 +94,21 @@ class SenderGuard:
 
     def frame(self, frame: Frame | ValueFrame) -> None:
         if self._sender is not None and self._attempt(partial(self._sender.frame, frame)):
-            self._row.sent()
+            if self._counts_frames:
+                self._row.sent()
             self._recovered()
 
-    def rest(self) -> None:
-        if self._sender is not None and self._attempt(self._sender.rest):
+    def gesture(self, event: GestureEvent) -> None:
+        if self._sender is not None and self._attempt(partial(self._sender.gesture, event)):
+            self._recovered()
+
+    def rest(self, reason: Reason = "stalled") -> None:
+        if self._sender is not None and self._attempt(partial(self._sender.rest, reason)):
             self._recovered()
 
     def close(self) -> None:
         """Say rest as the last word, take the sender from the network, and let another worker have it."""
-        self.rest()
+        self.rest("shutdown")
         sender, self._sender = self._sender, None
         if sender is not None:
             self._attempt(sender.close)
@@ -117,7 +135,7 @@ class SenderGuard:
             if sender.follow(self._manifest):
                 return
             self._sender = None
-            sender.rest()
+            sender.rest("model")
             sender.close()
         self._sender = self._open_sender(self._manifest)
         self._opened_at = min(self._opened_at, self._clock())

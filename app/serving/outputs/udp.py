@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from app.emg.udp_line import UdpLine
+from app.inference.gesture_events import GestureEvent, Reason
 from app.inference.manifest import Manifest
 from app.serving.streams.events import Frame, ValueFrame
 
@@ -25,7 +26,10 @@ class UdpSender:
         if isinstance(frame, Frame):
             self._line.send(frame.decision, frame.window.intensity)
 
-    def rest(self) -> None:
+    def gesture(self, _event: GestureEvent) -> None:
+        """Nothing to do: what is sent is said by frames."""
+
+    def rest(self, _reason: Reason = "stalled") -> None:
         self._line.send(self._rest, 0.0)
 
     def close(self) -> None:

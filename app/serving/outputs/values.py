@@ -7,6 +7,7 @@ import time
 from app.config import Settings
 from app.emg.lsl.value_outlet import ValueOutlet
 from app.emg.udp_line import UdpLine
+from app.inference.gesture_events import GestureEvent, Reason
 from app.inference.manifest import Manifest
 from app.serving.streams.events import Frame, ValueFrame
 
@@ -25,7 +26,10 @@ class ValueUdpSender:
         if isinstance(frame, ValueFrame):
             self._line.send_values(list(frame.output.values()), frame.timestamp)
 
-    def rest(self) -> None:
+    def gesture(self, _event: GestureEvent) -> None:
+        """Nothing to do: what is sent is said by frames."""
+
+    def rest(self, _reason: Reason = "stalled") -> None:
         self._line.send_values(self._rest, time.time())
 
     def close(self) -> None:
@@ -49,7 +53,10 @@ class ValueLslSender:
         if isinstance(frame, ValueFrame):
             self._outlet.push(list(frame.output.values()), frame.timestamp - frame.age_ms / 1e3)
 
-    def rest(self) -> None:
+    def gesture(self, _event: GestureEvent) -> None:
+        """Nothing to do: what is sent is said by frames."""
+
+    def rest(self, _reason: Reason = "stalled") -> None:
         self._outlet.push(self._rest, time.time())
 
     def close(self) -> None:

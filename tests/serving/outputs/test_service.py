@@ -11,11 +11,13 @@ import pytest
 
 from app.config import Settings
 from app.inference.artefact import Artefact
+from app.inference.gesture_events import GestureEvent, Reason
 from app.inference.manifest import Manifest
 from app.serving.counters.shared_metrics import SharedMetrics
 from app.serving.counters.worker_group import WorkerGroup, board_for, new_run
+from app.serving.outputs.opening import make_outputs
 from app.serving.outputs.sender import Sender, SenderGuard
-from app.serving.outputs.service import Outputs, make_outputs
+from app.serving.outputs.service import Outputs
 from app.serving.streams.events import Frame, SignalFrame, StreamOptions
 from tests.fakes import FakeClock
 from tests.inference.artefacts import make_manifest
@@ -40,7 +42,10 @@ class Receiver:
     def frame(self, frame: Frame) -> None:
         self.got.append(frame.sample_index)
 
-    def rest(self) -> None:
+    def gesture(self, event: GestureEvent) -> None:
+        self.got.append(event.phase)
+
+    def rest(self, reason: Reason = "stalled") -> None:
         self.got.append("rest")
 
     def close(self) -> None:
@@ -253,6 +258,34 @@ def test_of_several_workers_one_sends_and_another_takes_over(feeds: SimpleNamesp
     joined(station).window()
     until(lambda: receivers[1].frames)
     both[1].close()
+
+
+def test_where_sources_are_scattered_a_worker_without_one_leaves_the_ways_to_others(
+    feeds: SimpleNamespace,
+) -> None:
+    """In push mode with several workers each source is in one of them."""
+    groups, receivers = two_workers(), [Receiver(), Receiver()]
+    none, station = SimpleNamespace(default=None), ThirtyHertz()
+    feeds.default = feed(station)
+    both = []
+    for of, group, receiver in zip((none, feeds), groups, receivers, strict=True):
+        guard = SenderGuard(
+            "a", lambda _, one=receiver: one, group.try_lock, SharedMetrics(group).output("a")
+        )
+        both.append(Outputs([guard], of, lambda: "fake", OWN.manifest, scattered=True))  # type: ignore[arg-type]  # by what is asked of them
+        both[-1].start()
+    joined(station).window()
+    until(lambda: receivers[1].frames == [10])
+    assert receivers[0].got == []
+
+    feeds.default = None  # the client is gone, and comes back at the other worker
+    other = ThirtyHertz()
+    none.default = feed(other)
+    joined(other).window()
+    until(lambda: receivers[0].frames == [10])
+    assert receivers[1].got[-1] == "rest"
+    for one in both:
+        one.close()
 
 
 # --- models that change ---------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from app.config import Settings
 from app.inference.artefact import Artefact
 from app.serving.counters.shared_metrics import SharedMetrics
 from app.serving.counters.worker_group import WorkerGroup
-from app.serving.outputs.service import make_outputs
+from app.serving.outputs.opening import make_outputs
 from app.serving.outputs.values import ValueLslSender, ValueUdpSender
 from app.serving.streams.events import ValueFrame
 from app.serving.streams.value_reader import ValueWindow

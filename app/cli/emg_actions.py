@@ -1,0 +1,75 @@
+"""`flask --app wsgi emg actions check`: whether the table of messages is sound, without a server."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from flask.cli import AppGroup
+
+from app.cli.options import as_json, one_line_errors
+from app.counted import counted
+from app.errors import ConfigError
+
+if TYPE_CHECKING:
+    from app.config import Settings
+    from app.serving.outputs.actions.table import ActionTable
+
+actions = AppGroup("actions", help="The table that says which gesture becomes which message.")
+
+
+@actions.command()
+@click.argument("path", type=click.Path(path_type=Path), required=False)
+@click.option("--model", help="Whose gestures the table must name; else that of the settings.")
+@as_json
+@one_line_errors
+def check(path: Path | None, model: str | None, as_json: bool) -> None:
+    """Read the table at PATH, else that of the instance folder; exit status 1 where a row is wrong."""
+    from app.config import Settings
+    from app.serving.outputs.actions.file import NAME
+    from app.serving.outputs.actions.table import parse_table
+    from app.serving.outputs.forms import FORMS
+
+    settings = Settings.from_env()
+    path = path or settings.instance / NAME
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
+    table = parse_table(content, FORMS, str(path))
+    name, classes = _classes(settings, model)
+    if name is not None and classes:
+        table.expect_gestures(classes, name)
+    notes = _notes(settings, table)
+    if as_json:
+        told: dict[str, Any] = {"path": str(path), "messages": len(table.rows), "ways": table.ways}
+        click.echo(json.dumps({**told, "model": name, "notes": notes}))
+        return
+    click.echo(f"{path}: {counted(len(table.rows), 'message')} by {', '.join(table.ways) or 'no way out'}")
+    for note in notes:
+        click.echo(note)
+
+
+def _classes(settings: Settings, model: str | None) -> tuple[str | None, tuple[str, ...]]:
+    """Return the model that decides, and its gestures; None and none where there is no model, or one of values."""
+    from dataclasses import replace
+
+    from app.serving.engine.opening import expected_artefact
+
+    found = expected_artefact(settings if model is None else replace(settings, model=model))
+    return (None, ()) if found is None else (found.manifest.name, found.manifest.classes)
+
+
+def _notes(settings: Settings, table: ActionTable) -> list[str]:
+    """Return what is no mistake, and yet may not be what was meant."""
+    from app.serving.outputs.forms import SETTINGS, switched_on
+
+    on = switched_on(settings)
+    off = [way for way in table.ways if way not in on]
+    silent = [way for way in sorted(on) if not table.names(way)]
+    return [
+        *(f"{way} is off: {SETTINGS[way]} is not set, so its messages are not sent" for way in off),
+        *(f"{way} is on, and no row names it: it sends every event in its default form" for way in silent),
+    ]

@@ -1,0 +1,200 @@
+"""Gestures leave a real server by every way out, and none is left held, whatever happens to it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+
+from tests.own_mosquitto import Mosquitto, Subscriber, running
+from tests.server.live import LATE_S, Json, Live, gunicorn, until
+from tests.serving.outputs.test_osc import Server as OscServer
+from tests.serving.outputs.test_webhook import SECRET, Hook
+
+pytestmark = pytest.mark.server
+
+
+class Datagrams:
+    """A socket and all that it heard, as JSON."""
+
+    def __init__(self) -> None:
+        self.heard: list[Json] = []
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.settimeout(0.1)
+        self.port: int = self._socket.getsockname()[1]
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                self.heard.append(json.loads(self._socket.recv(2000)))
+            except TimeoutError:
+                continue
+
+    def close(self) -> None:
+        self._stop.set()
+        self._thread.join()
+        self._socket.close()
+
+
+class Receivers:
+    """One of each kind, and of what it heard of gestures the phases with the ids."""
+
+    def __init__(self, mosquitto: Mosquitto) -> None:
+        self.osc, self.udp, self.hook = OscServer(), Datagrams(), Hook()
+        self.mosquitto, self.mqtt = mosquitto, Subscriber(mosquitto.port)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        host, port = self.osc.address
+        return {
+            "EMG_OSC": f"{host}:{port}",
+            "EMG_UDP_JSON": f"127.0.0.1:{self.udp.port}",
+            "EMG_MQTT": f"mqtt://127.0.0.1:{self.mosquitto.port}/hand",
+            "EMG_WEBHOOK": self.hook.url,
+            "EMG_WEBHOOK_SECRET": SECRET,
+            "EMG_WEBHOOK_PRIVATE": "1",
+        }
+
+    def told(self) -> dict[str, list[tuple[str, int]]]:
+        published = [json.loads(said) for topic, said, _ in list(self.mqtt.heard) if topic != "hand/status"]
+        posted = [json.loads(body)["data"] for _, body in list(self.hook.came)]
+        return {
+            "osc": [(heard[0].rpartition("/")[2], heard[2]) for heard in list(self.osc.heard)],
+            "udp-json": [(one["phase"], one["id"]) for one in list(self.udp.heard)],
+            "mqtt": [(one["phase"], one["id"]) for one in published],
+            "webhook": [(one["phase"], one["id"]) for one in posted],
+        }
+
+    def held(self) -> dict[str, int | None]:
+        """The gesture that each is left with."""
+        found: dict[str, int | None] = {}
+        for way, told in self.told().items():
+            found[way] = None
+            for phase, gesture in told:
+                found[way] = None if phase == "release" else gesture
+        return found
+
+    def all_hold(self) -> bool:
+        held = set(self.held().values())
+        return len(held) == 1 and held != {None}
+
+    def none_holds(self) -> bool:
+        return set(self.held().values()) == {None}
+
+    def close(self) -> None:
+        for one in (self.osc, self.udp, self.hook, self.mqtt):
+            one.close()
+
+
+@pytest.fixture
+def receivers(tmp_path: Path) -> Iterator[Receivers]:
+    pytest.importorskip("pythonosc", reason="needs requirements-outputs.txt")
+    with running(tmp_path) as mosquitto:
+        receivers = Receivers(mosquitto)
+        yield receivers
+        receivers.close()
+
+
+def health(live: Live) -> Json:
+    with urlopen(f"{live.url}/health", timeout=LATE_S) as answer:
+        found: Json = json.load(answer)
+        return found
+
+
+def expect_sound(told: list[tuple[str, int]]) -> None:
+    """One gesture after the other, each with its end."""
+    held: int | None = None
+    for phase, gesture in told:
+        if phase == "onset":
+            assert held is None
+            held = gesture
+        else:
+            assert gesture == held
+            held = None if phase == "release" else held
+    assert held is None
+
+
+def test_every_way_out_tells_the_same_and_sigterm_ends_what_is_held(
+    receivers: Receivers, tmp_path: Path
+) -> None:
+    with gunicorn(tmp_path, EMG_INSTANCE=str(tmp_path / "instance"), **receivers.settings) as live:
+        until(lambda: all(len(told) >= 4 for told in receivers.told().values()))
+        states = {name: output["state"] for name, output in health(live)["outputs"].items()}
+        assert states == dict.fromkeys(("osc", "mqtt", "udp-json", "webhook"), "open")
+        assert health(live)["actions"] == {"rows": 0, "error": None}
+        until(receivers.all_hold)
+        assert live.stop() == 0
+        until(receivers.none_holds)
+        told = receivers.told()
+        for way in told.values():
+            expect_sound(way)
+        onsets = [{gesture for phase, gesture in way if phase == "onset"} for way in told.values()]
+        assert onsets[0] == onsets[1] == onsets[2] == onsets[3]
+        assert receivers.udp.heard[-1]["reason"] == "shutdown"
+        until(lambda: ("hand/status", "offline", False) in receivers.mqtt.heard)
+
+
+def test_a_worker_that_is_killed_holding_a_gesture_is_released_for(
+    receivers: Receivers, tmp_path: Path
+) -> None:
+    """By the worker beside it: nobody else is left who could."""
+    instance = str(tmp_path / "instance")
+    with gunicorn(tmp_path, EMG_INSTANCE=instance, WEB_CONCURRENCY="2", **receivers.settings) as live:
+        until(receivers.all_hold)
+        before = receivers.held()
+        ids = {way: before[way] for way in ("osc", "udp-json", "mqtt", "webhook")}
+        for pid in live.workers():  # one of them sends; both at once would leave nobody
+            if _sends(pid, receivers):
+                os.kill(pid, signal.SIGKILL)
+        until(lambda: all(("release", ids[way]) in told for way, told in receivers.told().items()))
+        assert live.stop() == 0
+        for told in receivers.told().values():
+            expect_sound(told)
+
+
+def _sends(pid: int, receivers: Receivers) -> bool:
+    """Whether that worker has the connection to the broker."""
+    import psutil
+
+    connections: list[Any] = psutil.Process(pid).net_connections()
+    return any(one.raddr and one.raddr.port == receivers.mosquitto.port for one in connections)
+
+
+def test_a_table_is_used_without_a_restart_and_a_bad_one_is_said(
+    receivers: Receivers, tmp_path: Path
+) -> None:
+    instance = tmp_path / "instance"
+    settings = {"EMG_OSC": receivers.settings["EMG_OSC"], "EMG_INSTANCE": str(instance)}
+    with gunicorn(tmp_path, **settings) as live:
+        until(lambda: receivers.osc.heard)
+        (instance / "actions.toml").write_text(
+            '"*.onset" = "osc /grip {strength}"\n"*.release" = "osc /open"'
+        )
+        until(lambda: {"/grip", "/open"} <= {heard[0] for heard in list(receivers.osc.heard)})
+        assert health(live)["actions"] == {"rows": 2, "error": None}
+
+        (instance / "actions.toml").write_text('"*.onset" = "osx /grip"')
+        until(lambda: health(live)["actions"]["error"])
+        state = health(live)["actions"]
+        assert state["rows"] == 2
+        assert "line 1: \"*.onset\": 'osx' is no way out; allowed: osc, mqtt" in state["error"]
+        assert "is no way out; allowed: osc, mqtt" in live.log
+        count = len(receivers.osc.heard)
+        until(lambda: len(receivers.osc.heard) > count)
+        assert receivers.osc.heard[-1][0] in ("/grip", "/open")
+        with urlopen(f"{live.url}/metrics", timeout=LATE_S) as answer:
+            metrics = answer.read().decode()
+    assert 'myostream_output_open{output="osc"} 1.0' in metrics
+    assert 'myostream_output_failures_total{output="osc"} 0.0' in metrics
