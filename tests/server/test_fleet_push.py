@@ -78,7 +78,7 @@ class Person:
 def test_a_source_goes_on_while_the_server_that_reads_it_leaves(
     servers: tuple[Live, Live], port: int
 ) -> None:
-    """Every chunk is taken once; a reader at the other server goes on, has nothing twice and misses a moment at most."""
+    """Every chunk is taken once; a reader at the other server has no frame twice, and misses a moment at most."""
     one, two = servers
     owner = Pinned(HTTPConnection("127.0.0.1", one.port, timeout=LATE_S))
     assert owner.declare("arm")[0] == 201
