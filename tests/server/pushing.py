@@ -20,6 +20,7 @@ class Pushing(threading.Thread):
         super().__init__(daemon=True)
         self._ports, self._source, self._random = ports, name, Random(seed)
         self.next = first  # sample, not yet acknowledged
+        self.signal = SAMPLES  # (n, CHANNELS) float32, over and over; this is rest
         self.longest_s = 0.0  # without an acknowledgement
         self.refused: list[str] = []
         self._over = threading.Event()
@@ -43,11 +44,11 @@ class Pushing(threading.Thread):
                 self.leave()
                 port = self._random.choice(self._ports)
                 self._connection = Pinned(HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S))
-            at = self.next % len(SAMPLES)
+            at = self.next % len(self.signal)
             status, receipt = self._connection.ask(
                 "POST",
                 f"/emg/sources/{self._source}/samples?first_sample={self.next}",
-                SAMPLES[at : at + CHUNK].tobytes(),
+                self.signal[at : at + CHUNK].tobytes(),
                 "application/octet-stream",
             )
         except (OSError, HTTPException):

@@ -14,15 +14,17 @@ from typing import Any
 
 import pytest
 
+from app.emg.simulated.simulator import Simulator
 from tests.server.live import LATE_S, START_S, Client, Json, Live, gunicorn, until
 from tests.server.live_socket import RECORD, LiveSocket
-from tests.server.pinned import PAUSE_S, RATE, pinned, taken_by
+from tests.server.pinned import CHANNELS, PAUSE_S, RATE, pinned, taken_by
 from tests.server.pushing import Pushing
 
 pytestmark = pytest.mark.server
 
 LOST_S = 1.0  # of a stream, over the death of its source's worker (docs/reliability.md)
 FPS = 25
+CLASSES = ("rest", "fist", "open_hand", "flexion", "extension", "pronation", "supination")
 HOP = RATE // FPS
 
 
@@ -198,11 +200,27 @@ def test_a_model_that_is_put_under_streams_is_told_at_the_other_worker_before_it
     assert max(frame["sample_index"] for frame in there.frames) < swap["from_sample"]
 
 
+def test_gestures_are_told_at_both_by_the_rules_that_were_asked_for(stage: Stage) -> None:
+    rules = {"enter": 0.0, "leave": 0.0, "shortest_s": 0.0, "hold_s": 0.1}  # whatever it is, it is a gesture
+    readers = [stage.stream(pid, events=True, gesture_rules=rules) for pid in (stage.other, stage.owner)]
+
+    def told(reader: Hearing) -> set[tuple[int, str, int]]:
+        events = [event for event in reader.events.copy() if "phase" in event]
+        return {(event["id"], event["phase"], event["sample_index"]) for event in events}
+
+    person = Simulator(CHANNELS, RATE, CLASSES, seed=0, speed=None)
+    stage.pushing.signal = person.generate(20 * RATE)[0].astype("<f4")
+    until(lambda: len(told(readers[0]) & told(readers[1])) >= 5)
+    groups = stage.here.ask("GET", "/infer/stream/stats")[1]["groups"]
+    assert [one["readers"] for one in groups] == [2], "the rules make no other group of them"
+
+
 def test_what_cannot_be_is_refused_in_the_same_words_at_both(stage: Stage) -> None:
     asked = (
         {"source": stage.name, "fps": 5000},
         {"source": stage.name, "backend": "pytorch"},
         {"source": stage.name, "model": "nobody"},
+        {"source": stage.name, "events": True, "gesture_rules": {"classes": {"nobody": {}}}},
     )
     for body in asked:
         answers = [worker.ask("POST", "/infer/stream", body) for worker in (stage.here, stage.there)]
