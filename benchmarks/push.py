@@ -85,9 +85,10 @@ def chunks(samples: int, channels: int) -> list[bytes]:
 def measured(server: Server, sources: int, channels: int = CHANNELS, rate: int = RATE) -> dict[str, Any]:
     """One row: so many sources, each with a stream."""
     bodies = chunks(round(CHUNK_S * rate), channels)
-    pushers = [
-        _declared(server, f"arm{k}", bodies, k * CHUNK_S / sources, channels, rate) for k in range(sources)
-    ]
+    pushers = []
+    for k in range(sources):
+        declared_at(server, f"arm{k}", channels, rate)
+        pushers.append(pusher_of(server, f"arm{k}", bodies, k * CHUNK_S / sources, channels))
 
     def push() -> None:
         now = time.time()
@@ -113,14 +114,17 @@ def measured(server: Server, sources: int, channels: int = CHANNELS, rate: int =
     }
 
 
-def _declared(
-    server: Server, name: str, bodies: Sequence[bytes], offset_s: float, channels: int, rate: int
-) -> Pusher:
+def declared_at(server: Server, name: str, channels: int, rate: int) -> None:
+    """Declare a source."""
     declared = json.dumps({"channels": channels, "sampling_rate_hz": rate}).encode()
     headers = {"Content-Type": "application/json"}
     urllib.request.urlopen(
         urllib.request.Request(f"{server.url}/emg/sources/{name}", declared, headers), timeout=5
     ).close()
+
+
+def pusher_of(server: Server, name: str, bodies: Sequence[bytes], offset_s: float, channels: int) -> Pusher:
+    """Return one that is connected with that server, and begins after so long."""
     sock = socket.create_connection(("127.0.0.1", server.port))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setblocking(False)

@@ -88,7 +88,7 @@ def collect(
     poll = select.epoll()
     clients = {}
     for body in bodies:
-        client = Client(_connect(port, body))
+        client = Client(connect(port, body))
         clients[client.sock.fileno()] = client
         poll.register(client.sock.fileno(), select.EPOLLIN)
     begin = time.time() + warm_up_s
@@ -104,7 +104,8 @@ def collect(
     return begin, end, list(clients.values())
 
 
-def _connect(port: int, body: dict[str, object]) -> socket.socket:
+def connect(port: int, body: dict[str, object]) -> socket.socket:
+    """Ask for a stream; what is answered is left to be read."""
     sock = socket.create_connection(("127.0.0.1", port))
     payload = json.dumps(body).encode()
     lines = ("POST /infer/stream HTTP/1.1", "Host: localhost", "Content-Type: application/json")
