@@ -1,140 +1,105 @@
-"""Two workers that clients push to: a stream of a source that the other reads is as one of its own."""
+"""Two workers that clients push to, or two servers with a Redis: a stream of what the other reads is as one's own."""
 
 from __future__ import annotations
 
-import os
-import re
-import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
-from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.emg.simulated.simulator import Simulator
-from tests.server.live import LATE_S, START_S, Client, Json, Live, gunicorn, until
+from tests.own_redis import running
+from tests.server.live import LATE_S, START_S, Json, Live, gunicorn, until
 from tests.server.live_socket import RECORD, LiveSocket
-from tests.server.pinned import CHANNELS, PAUSE_S, RATE, pinned, taken_by
-from tests.server.pushing import Pushing
+from tests.server.pinned import CHANNELS, RATE, pinned
+from tests.server.remote_stage import (
+    FPS,
+    Hearing,
+    Place,
+    Stage,
+    expect_in_order,
+    longest_hole_s,
+    name_of,
+    shared,
+)
 
 pytestmark = pytest.mark.server
 
 LOST_S = 1.0  # of a stream, over the death of its source's worker (docs/reliability.md)
-FPS = 25
 CLASSES = ("rest", "fist", "open_hand", "flexion", "extension", "pronation", "supination")
-HOP = RATE // FPS
+SETTINGS = {"EMG_MODE": "push", "EMG_SOURCE_IDLE": "10"}
 
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
     folder = tmp_path_factory.mktemp("remote")
-    settings = {"EMG_MODE": "push", "WEB_CONCURRENCY": "2", "EMG_SOURCE_IDLE": "5"}
-    with gunicorn(folder, EMG_INSTANCE=str(folder / "instance"), **settings) as live:
+    with gunicorn(folder, EMG_INSTANCE=str(folder / "instance"), WEB_CONCURRENCY="2", **SETTINGS) as live:
         until(lambda: live.log.count("model synthetic") == 2, START_S)
         yield live
 
 
-@pytest.fixture
-def live(both: Live) -> Live:
-    """The same for all tests here; one that kills a worker waits for its successor."""
-    until(lambda: len(both.workers()) == 2)
-    until(both.ready, START_S)
-    return both
-
-
-@pytest.fixture
-def name(request: pytest.FixtureRequest) -> str:
-    """A source of the test's own."""
-    return re.sub(r"[^a-z0-9]+", "-", str(request.node.name).removeprefix("test_"))[:60].strip("-")
-
-
-class Stage:
-    """A source read by the first worker, pushed to either, and readers at the worker that a test wants."""
-
-    def __init__(self, live: Live, name: str, opened: ExitStack) -> None:
-        self.live, self.name, self._opened = live, name, opened
-        self.owner, self.other = live.workers()
-        self.here, self.there = (pinned(live, pid) for pid in (self.owner, self.other))
-        for one in (self.here, self.there):
-            opened.callback(one.close)
-        assert self.here.declare(name)[0] == 201
-        self.pushing = Pushing([live.port], name)
-        opened.callback(self.pushing.stop)
-
-    def at(self, pid: int, make: Callable[[], Any]) -> Any:
-        """Return a client of that worker."""
-        for _ in range(100):
-            client = make()
-            if taken_by(pid, client.socket):
-                self._opened.callback(client.close)
-                return client
-            client.close()
-            time.sleep(PAUSE_S)
-        raise AssertionError(f"the worker {pid} took none of 100 connections")
-
-    def stream(self, pid: int, last_event_id: str | None = None, **options: Any) -> Hearing:
-        client = self.at(
-            pid,
-            lambda: Client(self.live.port, source=self.name, fps=FPS, last_event_id=last_event_id, **options),
+@pytest.fixture(scope="module")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Live, Live]]:
+    """Two servers that share nothing but a Redis: two machines, to each other."""
+    folder = tmp_path_factory.mktemp("machines")
+    with running(folder / "redis.sock"), ExitStack() as stack:
+        first, second = (
+            stack.enter_context(
+                gunicorn(
+                    folder,
+                    EMG_INSTANCE=str(folder / name),
+                    EMG_REDIS_URL=f"unix://{folder}/redis.sock",
+                    **SETTINGS,
+                )
+            )
+            for name in ("first", "second")
         )
-        assert client.status == 200
-        return Hearing(client)
+        yield first, second
 
 
-class Hearing(threading.Thread):
-    """Everything that a stream says, and the id of each event."""
+@pytest.fixture(params=["workers", "servers"])
+def places(request: pytest.FixtureRequest) -> tuple[Place, Place]:
+    """Two workers of one server, or two servers."""
+    if request.param == "servers":
+        first, second = request.getfixturevalue("servers")
+        return Place(first), Place(second)
+    return two_workers(request.getfixturevalue("both"))
 
-    def __init__(self, client: Client) -> None:
-        super().__init__(daemon=True)
-        self.client, self.events, self.ids = client, list[Json](), list[str | None]()
-        self.start()
 
-    def run(self) -> None:
-        try:
-            for event in self.client.events():
-                self.events.append(event)
-                self.ids.append(self.client.last_id)
-        except (OSError, AssertionError):
-            pass  # it was cut off
-
-    @property
-    def frames(self) -> list[Json]:
-        return [event for event in self.events.copy() if "prediction" in event]
-
-    @property
-    def states(self) -> list[str]:
-        return [str(event["status"]) for event in self.events.copy() if "status" in event]
-
-    def comes_to(self, count: int) -> list[Json]:
-        until(lambda: len(self.frames) >= count)
-        return self.frames
+def two_workers(live: Live) -> tuple[Place, Place]:
+    until(lambda: len(live.workers()) == 2)
+    for pid in live.workers():  # a new one takes its time
+        pinned(live, pid).close()
+    first, second = live.workers()
+    return Place(live, first), Place(live, second)
 
 
 @pytest.fixture
-def stage(live: Live, name: str) -> Iterator[Stage]:
+def stage(places: tuple[Place, Place], request: pytest.FixtureRequest) -> Iterator[Stage]:
     with ExitStack() as opened:
-        yield Stage(live, name, opened)
+        yield Stage(*places, name_of(request), opened)
 
 
-def shared(frame: Json) -> Json:
-    """Return what all readers of a frame have in common."""
-    return {key: value for key, value in frame.items() if key not in ("frame", "dropped")}
-
-
-def expect_in_order(frames: list[Json]) -> None:
-    """Nothing twice, nothing in the wrong order, and what is missing counted."""
-    for before, after in pairwise(frames):
-        assert after["sample_index"] > before["sample_index"]
-        assert after["frame"] == before["frame"] + 1
-        windows = (after["sample_index"] - before["sample_index"]) / HOP
-        assert windows == 1 + after["dropped"] - before["dropped"]
+@pytest.fixture(params=["workers", "servers"])
+def doomed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Stage]:
+    """The same, with an owner that a test may kill."""
+    with ExitStack() as opened:
+        if request.param == "workers":
+            yield Stage(*two_workers(request.getfixturevalue("both")), name_of(request), opened)
+            return
+        _, other = request.getfixturevalue("servers")
+        url = f"unix://{other.log_file.parent}/redis.sock"
+        dying = opened.enter_context(
+            gunicorn(tmp_path, EMG_INSTANCE=str(tmp_path / "instance"), EMG_REDIS_URL=url, **SETTINGS)
+        )
+        yield Stage(Place(dying), Place(other), name_of(request), opened)
 
 
 def test_readers_at_any_worker_hear_the_same_frames_made_once(stage: Stage) -> None:
-    readers = [stage.stream(pid) for pid in (stage.owner, stage.other, stage.other)]
+    readers = [stage.stream(place) for place in (stage.owner, stage.other, stage.other)]
     for reader in readers:
         expect_in_order(reader.comes_to(20))
     by_sample = [{frame["sample_index"]: shared(frame) for frame in reader.frames} for reader in readers]
@@ -143,13 +108,14 @@ def test_readers_at_any_worker_hear_the_same_frames_made_once(stage: Stage) -> N
     for sample in common:
         assert by_sample[0][sample] == by_sample[1][sample] == by_sample[2][sample]
     groups = stage.here.ask("GET", "/infer/stream/stats")[1]["groups"]
-    assert [(one["source"], one["readers"]) for one in groups] == [(stage.name, 2)], "one for all elsewhere"
+    assert [one["readers"] for one in groups if one["source"] == stage.name] == [2], "one for all elsewhere"
     assert stage.there.ask("GET", "/infer/stream/stats")[1]["groups"] == []
 
 
 @pytest.mark.parametrize("to_owner", [True, False], ids=["to the owner", "from the owner"])
 def test_last_event_id_goes_on_at_any_worker(stage: Stage, to_owner: bool) -> None:
     first, second = (stage.other, stage.owner) if to_owner else (stage.owner, stage.other)
+    stage.stream(stage.owner)  # somebody else's, so that frames are made all the time
     before = stage.stream(first, duration_seconds=60.0)
     before.comes_to(10)
     before.client.close()
@@ -164,26 +130,22 @@ def test_last_event_id_goes_on_at_any_worker(stage: Stage, to_owner: bool) -> No
 
 
 def test_the_death_of_the_owner_costs_its_readers_a_second_at_most_and_nothing_is_double(
-    live: Live, stage: Stage
+    doomed: Stage,
 ) -> None:
-    there, here = stage.stream(stage.other), stage.stream(stage.owner)
+    there, here = doomed.stream(doomed.other), doomed.stream(doomed.owner)
     for reader in (there, here):
         reader.comes_to(10)
-    started = live.log.count("model synthetic")
-    os.kill(stage.owner, signal.SIGKILL)
-    killed_at = time.time()
+    doomed.owner.kill()
     here.join(LATE_S)
-    back = stage.stream(stage.other, here.client.last_id)
-    until(lambda: there.frames[-1]["timestamp"] > killed_at + 3)
-    until(lambda: len(back.frames) > 10)
+    back = doomed.stream(doomed.other, here.client.last_id)
+    for reader in (there, back):
+        reader.goes_on(30)
     expect_in_order(there.frames)
     expect_in_order([*here.frames, *back.frames])
     for frames in (there.frames, [*here.frames, *back.frames]):
-        lost = max(after["sample_index"] - before["sample_index"] for before, after in pairwise(frames))
-        assert lost <= LOST_S * RATE
+        assert longest_hole_s(frames) <= LOST_S
     states = [one for one in there.states if one != "model"]
     assert states in ([], ["stalled", "recovered"])
-    until(lambda: live.log.count("model synthetic") == started + 1, START_S)
 
 
 def test_a_model_that_is_put_under_streams_is_told_at_the_other_worker_before_its_frames(
@@ -202,7 +164,7 @@ def test_a_model_that_is_put_under_streams_is_told_at_the_other_worker_before_it
 
 def test_gestures_are_told_at_both_by_the_rules_that_were_asked_for(stage: Stage) -> None:
     rules = {"enter": 0.0, "leave": 0.0, "shortest_s": 0.0, "hold_s": 0.1}  # whatever it is, it is a gesture
-    readers = [stage.stream(pid, events=True, gesture_rules=rules) for pid in (stage.other, stage.owner)]
+    readers = [stage.stream(place, events=True, gesture_rules=rules) for place in (stage.other, stage.owner)]
 
     def told(reader: Hearing) -> set[tuple[int, str, int]]:
         events = [event for event in reader.events.copy() if "phase" in event]
@@ -212,7 +174,7 @@ def test_gestures_are_told_at_both_by_the_rules_that_were_asked_for(stage: Stage
     stage.pushing.signal = person.generate(20 * RATE)[0].astype("<f4")
     until(lambda: len(told(readers[0]) & told(readers[1])) >= 5)
     groups = stage.here.ask("GET", "/infer/stream/stats")[1]["groups"]
-    assert [one["readers"] for one in groups] == [2], "the rules make no other group of them"
+    assert [one["readers"] for one in groups if one["source"] == stage.name] == [2], "the rules are the same"
 
 
 def test_what_cannot_be_is_refused_in_the_same_words_at_both(stage: Stage) -> None:
@@ -229,7 +191,7 @@ def test_what_cannot_be_is_refused_in_the_same_words_at_both(stage: Stage) -> No
 
 
 def test_streams_at_both_end_with_the_source(stage: Stage) -> None:
-    readers = [stage.stream(pid) for pid in (stage.owner, stage.other)]
+    readers = [stage.stream(place) for place in (stage.owner, stage.other)]
     for reader in readers:
         reader.comes_to(3)
     stage.pushing.stop()
@@ -242,9 +204,9 @@ def test_streams_at_both_end_with_the_source(stage: Stage) -> None:
 
 
 def test_a_live_socket_hears_a_source_of_the_other_worker_as_texts_and_as_records(stage: Stage) -> None:
-    def socket_of(form: str) -> LiveSocket:
+    def socket_of(port: int, form: str) -> LiveSocket:
         return LiveSocket(
-            stage.live.port,
+            port,
             "/infer/live",
             source=stage.name,
             fps=FPS,
@@ -252,7 +214,9 @@ def test_a_live_socket_hears_a_source_of_the_other_worker_as_texts_and_as_record
             send="frames,states,quality",
         )
 
-    texts, records = (stage.at(stage.other, lambda form=form: socket_of(form)) for form in ("json", "binary"))
+    texts, records = (
+        stage.at(stage.other, lambda port, form=form: socket_of(port, form)) for form in ("json", "binary")
+    )
     hello = texts.until("live")
     assert (hello["source"], hello["channels"], hello["model"]) == (stage.name, 16, "synthetic-16ch-2khz")
     assert len(hello["classes"]) == 7
