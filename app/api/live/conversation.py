@@ -194,7 +194,7 @@ class Conversation:
         """Tell the client how far its samples are taken in, where there is something new, and it reads."""
         if self._talk is not None and self.writer.idle and self._close_by is None:
             answer = self._talk.acknowledge()
-            self._held = False
+            self._held = self._talk.owes
             self._acked_at = self._clock()
             if answer is not None:
                 self.writer.say(answer)

@@ -48,6 +48,10 @@ class Talk(Protocol):
     def acknowledge(self) -> bytes | None:
         """Return what acknowledges the messages since the last time; None where none came."""
 
+    @property
+    def owes(self) -> bool:
+        """Whether messages were taken of which nobody can say yet what has become of them."""
+
     def quality(self) -> dict[str, Any] | None:
         """Return the quality of the signal where it is to be told, and has changed."""
 

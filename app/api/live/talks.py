@@ -15,6 +15,7 @@ from app.api.errors import InvalidBody
 from app.api.live import events
 from app.api.live import framing as ws
 from app.api.live.heard_sources import HeardSource, OwnSource
+from app.api.live.roles import RefusedError
 from app.api.live.writer import LiveWriter
 from app.api.open_stream import OpenStream
 from app.api.schemas.params import InferJob, LiveJob
@@ -30,6 +31,10 @@ from app.serving.streams.client_stream import Stream
 
 class Listening:
     """Hears the stream of a source, and no more."""
+
+    @property
+    def owes(self) -> bool:
+        return False
 
     def __init__(self, source: HeardSource, job: LiveJob, writer: LiveWriter, caller: str) -> None:
         """Open the stream that `job` asks for; the writer takes its events as soon as it is drawn from.
@@ -102,6 +107,8 @@ class Pushing(Listening):
         super().__init__(OwnSource(runtime, pipeline), job, writer, caller)
 
     def take(self, message: bytes, /) -> None:
+        if self._pipeline.moved:
+            raise RefusedError(ws.RESTART, "another worker has the source: come back")
         if self._runtime.pipelines.find(self._pipeline.name) is not self._pipeline:
             raise SourceNameError(
                 f"no source {self._pipeline.name!r} any more: it has ended; declare it again"
@@ -128,6 +135,7 @@ class Predicting:
 
     stream: Stream | None = None
     over: str | None = None
+    owes = False
 
     def __init__(
         self, runtime: Runtime, job: LiveJob, writer: LiveWriter, wanted: Callable[[], bool]

@@ -16,6 +16,7 @@ from app.api.live.attached import AttachedSocket
 from app.api.live.conversation import Conversation
 from app.api.live.handshake import UpgradeRequired, accepted
 from app.api.live.heard_sources import OwnSource, SourceElsewhere
+from app.api.live.pushing_on import PushingOn
 from app.api.live.roles import Talk
 from app.api.live.sockets import DetachedSocket, LiveSockets
 from app.api.live.talks import Listening, Predicting, Pushing
@@ -26,6 +27,8 @@ from app.api.schemas.emg import SOURCE_NAME, expect_name
 from app.api.schemas.live import InferLiveQuerySchema, SourceLiveQuerySchema, live_query
 from app.api.schemas.params import LiveJob
 from app.api.sse.client_socket import ClientSocket
+from app.serving.pipelines.pipeline import SourcePipeline
+from app.serving.pipelines.remote_source import RemoteSource
 from app.serving.runtime import Runtime
 
 bp = Blueprint("live", __name__, description="Samples in and events out, on one WebSocket")
@@ -133,12 +136,25 @@ def _pushing(runtime: Runtime, name: str, caller: Caller, job: LiveJob, writer: 
         raise InvalidBody({"source": ["the path names it"]})
     if job.send:
         _expect_scope(caller, READ, "hearing what is made of the samples; send=none needs it not")
-    if job.declare is None:
-        pipeline = runtime.pipelines.named(name)
-    else:
+    source = _pushable(runtime, name, job)
+    if isinstance(source, RemoteSource):
+        return PushingOn(runtime, source, job, writer, caller.name)
+    return Pushing(runtime, source, job, writer, caller.name)
+
+
+def _pushable(runtime: Runtime, name: str, job: LiveJob) -> SourcePipeline | RemoteSource:
+    """Return the source that a client brings: declared where it says what it is, and whichever worker has it."""
+    if runtime.owned is None:
+        if job.declare is None:
+            return runtime.pipelines.named(name)
         with named_in_body():
-            pipeline, _ = runtime.declare(job.declare.named(name))
-    return Pushing(runtime, pipeline, job, writer, caller.name)
+            return runtime.declare(job.declare.named(name))[0]
+    pipeline = runtime.pipelines.find(name)
+    if job.declare is not None:
+        with named_in_body():
+            pipeline = runtime.owned.declare_anywhere(job.declare.named(name))
+    remote = None if pipeline is not None else runtime.owned.remote(name)
+    return remote or pipeline or runtime.pipelines.named(name)
 
 
 def _inferring(

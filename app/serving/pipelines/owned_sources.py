@@ -26,6 +26,8 @@ from app.serving.sources.declared import Declared
 
 log = logging.getLogger(__name__)
 
+DECLARE = "declare"  # the kind of call
+DECLARED_S = 15.0  # for another worker to do so: it may have to open a model
 LOOK_S = 0.02  # while a source is being claimed, here or elsewhere
 
 
@@ -41,6 +43,7 @@ class OwnedSources:
         self._closed = False
         pipelines.elsewhere = self._elsewhere
         pushed.ended = self._ended
+        bus.serve(DECLARE, self._declare_here)
         bus.serve(PUSH, self._push_here)
         bus.serve(NEXT, self._next_here)
 
@@ -64,6 +67,26 @@ class OwnedSources:
                 return opened, True
             if time.monotonic() > ends:
                 raise NotReadyError(f"the source {declared.name} is being taken by another worker; try again")
+            time.sleep(LOOK_S)
+
+    def declare_anywhere(self, declared: Declared) -> SourcePipeline | None:
+        """Declare a source at the worker that has it; return its pipeline where that is this one, else None.
+
+        Raises:
+            NotReadyError: that worker does not answer.
+            MyostreamError: as `PushedSources.declare`.
+        """
+        ends = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                return self.declare(declared)[0]
+            except SourceElsewhereError as elsewhere:
+                try:
+                    self.bus.call(elsewhere.node, DECLARE, written(declared), DECLARED_S)
+                    return None
+                except (NodeGoneError, FencedError):
+                    if time.monotonic() > ends:
+                        raise
             time.sleep(LOOK_S)
 
     def remote(self, name: str) -> RemoteSource | None:
@@ -172,6 +195,12 @@ class OwnedSources:
         if pipeline is not None:
             pipeline.moved = True
             self._pipelines.remove(pipeline)
+
+    def _declare_here(self, message: bytes) -> bytes:
+        declared = read(message)
+        self._own(declared.name)
+        self._pushed.declare(declared)
+        return b""
 
     def _push_here(self, message: bytes) -> bytes:
         pushed = read_message(message)

@@ -27,6 +27,7 @@ class Talk:
 
     stream = None
     over: str | None = None
+    owes = False
 
     def __init__(self) -> None:
         self.taken: list[bytes] = []
