@@ -38,10 +38,11 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Live, Li
     folder = tmp_path_factory.mktemp("servers")
     with running(folder / "redis.sock"), ExitStack() as stack:
         settings = {"EMG_MODE": "push", "EMG_REDIS_URL": f"unix://{folder}/redis.sock"}
-        yield tuple(  # type: ignore[misc]
+        first, second = (
             stack.enter_context(gunicorn(folder, EMG_INSTANCE=str(folder / name), **settings))
             for name in ("first", "second")
         )
+        yield first, second
 
 
 @pytest.fixture

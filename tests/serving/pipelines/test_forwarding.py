@@ -42,7 +42,7 @@ def far() -> FarSource:
 
 @pytest.fixture
 def forwarding(far: FarSource) -> Forwarding:
-    return Forwarding(far)  # type: ignore[arg-type]
+    return Forwarding(far)
 
 
 def chunk(count: int = 20) -> Samples:
