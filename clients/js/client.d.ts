@@ -59,6 +59,28 @@ export interface ValueFrame extends FrameOfSignal {
   backend: string;
 }
 
+/**
+ * A gesture began, is held or ended: with `events` among the options, beside the frames. Each that began ends, also
+ * where the signal or the server does, and, with the reason "interrupted", where the connection does. docs/events.md
+ */
+export interface GestureEvent {
+  gesture: string; // name of the class
+  phase: "onset" | "hold" | "release";
+  id: number; // the same from onset to release; counts up
+  variant: "single" | "double" | "long";
+  class: number;
+  sample_index: number; // of the source, at which it was decided
+  began_at: number; // at which the muscle began, found backwards
+  refined_by: number; // samples from `began_at` to the end of the first window that showed it
+  strength: number; // 0 to 1
+  confidence: number; // probability of the class
+  held_s: number; // since the onset
+  reason?: "gesture" | "rest" | "stalled" | "gap" | "quality" | "model" | "completed" | "shutdown" | "interrupted";
+  timestamp: number;
+  prediction?: undefined;
+  values?: undefined;
+}
+
 /** After "recovered" it may be another source, with other channels: GET /emg/sources. */
 export interface SourceChange {
   status: "stalled" | "recovered";
@@ -100,7 +122,8 @@ export interface Trouble {
   frame: number;
 }
 
-export type StreamEvent = Frame | SignalFrame | ValueFrame | SourceChange | ModelChange | Completed | Trouble;
+export type StreamEvent =
+  Frame | SignalFrame | ValueFrame | GestureEvent | SourceChange | ModelChange | Completed | Trouble;
 
 export interface State {
   state: "connecting" | "open" | "waiting" | "completed" | "closed" | "failed";

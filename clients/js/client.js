@@ -11,6 +11,7 @@
  */
 
 import { asConnectionError, ConnectionError, expectOk, NoWebSocketError, ServerError } from "./client_errors.js";
+import { HeldGesture } from "./held_gesture.js";
 import { LiveConnection } from "./live_stream.js";
 import { backOff, FINISHED, FIRST_DELAY_MS, sleep } from "./retry.js";
 import { SseParser } from "./sse.js";
@@ -42,7 +43,8 @@ const CONNECT_MS = 10_000;
  *
  * What can pass (no connection, a restart, a full server) is waited for and tried again, with delays from 0.5 to 10 s
  * or the server's `Retry-After`; by `Last-Event-ID` a stream of some duration goes on where it was. While it waits
- * there is no news: a game or a robot watches `onState`, and stops on "waiting".
+ * there is no news: a game or a robot watches `onState`, and stops on "waiting". A gesture that is held then (`events`
+ * among the options) is released before, with the reason "interrupted".
  *
  * @param {object} [call]
  * @param {string} [call.url]           the server, such as "http://127.0.0.1:8000"; "" for the page's own
@@ -81,6 +83,7 @@ export async function* streamInference({
   let live = transport !== "http" && !(transport === "auto" && !WebSocket);
   const address = new URL(`${url}/infer/stream`, globalThis.location?.href).href; // a wrong one fails here, once
   const place = { lastEventId, retryMs: firstDelayMs };
+  const gesture = new HeldGesture();
   let attempt = 0;
   while (!signal?.aborted) {
     attempt += 1;
@@ -99,6 +102,7 @@ export async function* streamInference({
         attempt = 0;
         const event = typeof data === "string" ? JSON.parse(data) : data;
         onId(id);
+        if (!gesture.tells(event)) continue;
         if (event.status !== "completed" || id === FINISHED) yield event;
         else failure = new ConnectionError(`the server ended the stream: ${event.reason}`); // it restarts
       }
@@ -114,6 +118,8 @@ export async function* streamInference({
       attempt -= 1;
       continue;
     }
+    const release = gesture.cut();
+    if (release) yield release;
     if (!failure.passing || attempt >= maxAttempts) throw failure;
     const delayMs = failure.retryAfterMs ?? backOff(attempt, place.retryMs);
     onState({ state: "waiting", attempt, delayMs, error: failure, reason: failure.message });

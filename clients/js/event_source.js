@@ -1,6 +1,7 @@
 /** Streams by the browser's own EventSource, with a ticket where the server wants a key. */
 
 import { asConnectionError, ConnectionError, expectOk } from "./client_errors.js";
+import { HeldGesture } from "./held_gesture.js";
 import { backOff, FINISHED, FIRST_DELAY_MS, sleep } from "./retry.js";
 import { ticketFor } from "./tickets.js";
 
@@ -32,7 +33,10 @@ export function eventSource({
 }) {
   if (!EventSource) throw new TypeError("there is no EventSource here; use streamInference");
   const stop = new AbortController();
-  const asked = Object.entries(options).filter(([, value]) => value !== null && value !== undefined);
+  const asked = Object.entries(options)
+    .filter(([, value]) => value !== null && value !== undefined)
+    .map(([name, value]) => [name, typeof value === "object" ? JSON.stringify(value) : value]);
+  const gesture = new HeldGesture();
   let source;
   let attempt = 0;
   let lastId = "";
@@ -71,11 +75,14 @@ export function eventSource({
       attempt = 0;
       lastId = lastEventId;
       const event = JSON.parse(data);
-      if (event.status !== "completed" || lastEventId === FINISHED) onEvent(event, lastEventId);
+      const told = gesture.tells(event) && (event.status !== "completed" || lastEventId === FINISHED);
+      if (told) onEvent(event, lastEventId);
       if (lastEventId === FINISHED) end({ state: "completed" });
     };
     return new Promise((resolve) => {
       source.onerror = () => {
+        const release = gesture.cut();
+        if (release) onEvent(release, lastId);
         if (source.readyState === EventSource.CLOSED) return resolve(null);
         const error = new ConnectionError("the connection was cut");
         if (!apiKey) return onState({ state: "waiting", attempt, error, reason: error.message }); // it tries by itself

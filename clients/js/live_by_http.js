@@ -54,12 +54,16 @@ export class HttpWay {
 
   async *events() {
     const { url, apiKey, name, send, options, onState, firstDelayMs, fetch } = this.#call;
-    if (send.length === 0) return;
+    if (send.length === 0 && !options.events) return;
     const wanted = new Set(send);
     const asked = { ...options, source: name };
     const call = { url, apiKey, options: asked, signal: this.#closed.signal, onState, firstDelayMs, fetch };
     let [decision, newest] = [undefined, { sample_index: 0, confidence: 0, age_ms: 0 }];
     for await (const event of streamInference(call)) {
+      if ("phase" in event) {
+        yield { ...event, type: "gesture" };
+        continue;
+      }
       const frame = "sample_index" in event;
       if (frame) newest = event;
       if (wanted.has("decisions") && "decision" in event && event.decision !== decision) {

@@ -1,6 +1,7 @@
 /** A live source by WebSocket: what is on its way is kept, and sent again after a cut. */
 
 import { ConnectionError } from "./client_errors.js";
+import { HeldGesture } from "./held_gesture.js";
 import { readRecords, samplesMessage } from "./live_frames.js";
 import { LiveSocket } from "./live_socket.js";
 import { backOff, sleep } from "./retry.js";
@@ -22,6 +23,7 @@ export class SocketWay {
   #sentTo; // the end of what was sent
   #receipt = { accepted: 0, duplicates: 0, lost_samples: 0 };
   #failure = null;
+  #gesture = new HeldGesture();
   #refused = false; // the first message that the server has not taken is not to be sent again
   #events = [];
   #over = false;
@@ -166,7 +168,7 @@ export class SocketWay {
 
   /** Keeps an event until somebody asks; where nobody does for long, frames are let go, and never a state. */
   #keep(event) {
-    this.#events.push(event);
+    if (event.type !== "gesture" || event.phase === undefined || this.#gesture.tells(event)) this.#events.push(event);
     if (this.#events.length <= MOST_WAITING) return;
     this.#events.splice(Math.max(0, this.#events.findIndex(({ type }) => FRAMES.has(type))), 1);
   }
@@ -176,6 +178,8 @@ export class SocketWay {
     const opened = this.#socket !== undefined;
     this.#socket?.close();
     this.#socket = undefined;
+    const release = this.#gesture.cut();
+    if (release) this.#events.push(release);
     const forgotten = failure.status === 404; // declared again, it is there
     if (failure.code === 1000 || (!opened && !failure.passing && !forgotten)) {
       this.#over = true;

@@ -13,6 +13,21 @@ export interface LiveRecord {
   frame: number;
 }
 
+/** A gesture in 32 bytes. */
+export interface GestureRecord {
+  type: "gesture";
+  phase: "onset" | "hold" | "release";
+  variant: "single" | "double" | "long";
+  reason?: string;
+  class: number;
+  id: number;
+  sample_index: number;
+  began_samples_ago: number; // 65535: so many or more
+  strength: number;
+  confidence: number;
+  held_s: number;
+}
+
 export type SampleFormat = "float32" | "int16" | "int24";
 
 export const BYTES: Record<SampleFormat, number>; // of a value
@@ -32,4 +47,4 @@ export function samplesMessage(
   aux?: AuxBlock[],
 ): ArrayBuffer;
 
-export function readRecords(buffer: ArrayBuffer): LiveRecord[];
+export function readRecords(buffer: ArrayBuffer): (LiveRecord | GestureRecord)[];

@@ -7,7 +7,10 @@
 
 export const BYTES = { float32: 4, int16: 2, int24: 3 }; // a value
 const CODES = { float32: 1, int16: 2, int24: 3 };
-const KINDS = [undefined, "frame", "decision", "prediction"];
+const KINDS = [undefined, "frame", "decision", "prediction", "gesture"];
+const PHASES = ["onset", "hold", "release"];
+const VARIANTS = ["single", "double", "long"];
+const REASONS = [undefined, "gesture", "rest", "stalled", "gap", "quality", "model", "completed", "shutdown"];
 const [VERSION, HEADER, RECORD, NONE] = [1, 16, 32, 65535];
 
 /**
@@ -73,6 +76,7 @@ export function readRecords(buffer) {
 function record(view, at) {
   const version = view.getUint8(at);
   if (version !== VERSION) throw new RangeError(`version ${version} of a record is not known, only ${VERSION}`);
+  if (KINDS[view.getUint8(at + 1)] === "gesture") return gesture(view, at);
   const [prediction, decision] = [view.getUint16(at + 2, true), view.getUint16(at + 24, true)];
   return {
     type: KINDS[view.getUint8(at + 1)] ?? "unknown",
@@ -84,5 +88,24 @@ function record(view, at) {
     decision: decision === NONE ? null : decision,
     dropped: view.getUint16(at + 26, true), // since the record before
     frame: view.getUint32(at + 28, true),
+  };
+}
+
+/** Without the names that only the text has: `class` is a number, and how the muscle began is told in samples before. */
+function gesture(view, at) {
+  const what = view.getUint16(at + 24, true);
+  const reason = REASONS[what >> 4];
+  return {
+    type: "gesture",
+    phase: PHASES[what & 3],
+    variant: VARIANTS[(what >> 2) & 3],
+    ...(reason && { reason }),
+    class: view.getUint16(at + 2, true),
+    id: view.getUint32(at + 28, true),
+    sample_index: Number(view.getBigUint64(at + 4, true)),
+    began_samples_ago: view.getUint16(at + 26, true), // 65535: so many or more
+    strength: view.getFloat32(at + 20, true),
+    confidence: view.getFloat32(at + 16, true),
+    held_s: view.getFloat32(at + 12, true),
   };
 }

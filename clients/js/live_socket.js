@@ -31,7 +31,8 @@ export class LiveSocket {
     const address = new URL(url + path, globalThis.location?.href);
     address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
     for (const [name, value] of Object.entries(query)) {
-      if (value !== null && value !== undefined) address.searchParams.set(name, value);
+      if (value === null || value === undefined) continue;
+      address.searchParams.set(name, typeof value === "object" ? JSON.stringify(value) : value);
     }
     if (apiKey) address.searchParams.set("ticket", await ticketFor(fetch, url, apiKey, signal));
     const socket = new LiveSocket(new WebSocket(address.href), signal);

@@ -4,7 +4,7 @@ import { ConnectionError, NoWebSocketError } from "./client_errors.js";
 import { LiveSocket } from "./live_socket.js";
 import { FINISHED } from "./retry.js";
 
-const SPOKEN = new Set(["frame", "state", "completed"]);
+const SPOKEN = new Set(["frame", "gesture", "state", "completed"]);
 const USUAL_FPS = 30;
 
 export class LiveConnection {
@@ -30,8 +30,9 @@ export class LiveConnection {
     for (;;) {
       const message = await this.#socket.next(silentMs);
       if (message === undefined) throw new ConnectionError(`the server said nothing for ${silentMs / 1000} s`);
-      const { type, id, ...event } = message;
+      const { type, ...rest } = message;
       if (!SPOKEN.has(type)) continue;
+      const { [type === "gesture" ? "event_id" : "id"]: id, ...event } = rest; // a gesture has an id of its own
       const last = event.status === "completed" && !["shutdown", "reload", "restart"].includes(event.reason);
       place.lastEventId = last ? FINISHED : (id ?? place.lastEventId);
       yield { id: place.lastEventId, data: event };

@@ -62,6 +62,36 @@ test("it asks as documented, and ends after the last event", async (t) => {
   assert.deepEqual(JSON.parse(asked[0].body), options);
 });
 
+const GESTURE = (id, phase) => `id: run.9\ndata: {"gesture":"fist","phase":"${phase}","id":${id},"frame":0}\n\n`;
+
+test("a gesture that is held when the connection is cut is released, and nothing more is told of it", async (t) => {
+  const again = ending(GESTURE(7, "hold"), GESTURE(7, "release"), GESTURE(8, "onset"), GESTURE(8, "release"), LAST);
+  const { url } = await serving(t, cut(FRAME(0), GESTURE(7, "onset")), again);
+  const events = await all(streamInference({ url, firstDelayMs: 10, options: { events: true } }));
+  const told = events.filter((event) => event.phase).map(({ id, phase, reason }) => [id, phase, reason]);
+  assert.deepEqual(told, [
+    [7, "onset", undefined],
+    [7, "release", "interrupted"],
+    [8, "onset", undefined],
+    [8, "release", undefined],
+  ]);
+});
+
+test("rules of gestures go as JSON into the query of an EventSource", async () => {
+  const opened = await new Promise((resolve) => {
+    class FakeSource {
+      constructor(target) {
+        resolve(target);
+      }
+      close() {}
+    }
+    const options = { events: true, gesture_rules: { enter: 0.9 } };
+    const { close } = eventSource({ url: "http://there", options, onEvent() {}, EventSource: FakeSource });
+    setTimeout(close, 10);
+  });
+  assert.equal(new URL(opened).searchParams.get("gesture_rules"), '{"enter":0.9}');
+});
+
 test("a cut connection goes on after the last whole event", async (t) => {
   const half = FRAME(1).slice(0, 20);
   const { url, asked } = await serving(t, cut(FRAME(0), half), cut(FRAME(1)), ending(FRAME(2), LAST));

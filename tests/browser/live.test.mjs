@@ -27,6 +27,33 @@ for (const { name, hex: data, kind, ...fields } of CASES.records) {
   });
 }
 
+test("a gesture in 32 bytes says what it is", () => {
+  const view = new DataView(new ArrayBuffer(32));
+  view.setUint8(0, 1);
+  view.setUint8(1, 4);
+  view.setUint16(2, 2, true);
+  view.setBigUint64(4, 2n ** 40n, true);
+  [1.5, 0.875, 0.25].forEach((value, k) => view.setFloat32(12 + 4 * k, value, true));
+  view.setUint16(24, 2 | (1 << 2) | (3 << 4), true);
+  view.setUint16(26, 300, true);
+  view.setUint32(28, 77, true);
+  assert.deepEqual(readRecords(view.buffer), [
+    {
+      type: "gesture",
+      phase: "release",
+      variant: "double",
+      reason: "stalled",
+      class: 2,
+      id: 77,
+      sample_index: 2 ** 40,
+      began_samples_ago: 300,
+      strength: 0.25,
+      confidence: 0.875,
+      held_s: 1.5,
+    },
+  ]);
+});
+
 test("what is no record is refused", () => {
   assert.throws(() => readRecords(new ArrayBuffer(31)), /32 bytes each, got 31/);
   assert.throws(() => readRecords(new ArrayBuffer(32)), /version 0 of a record/);

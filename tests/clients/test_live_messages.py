@@ -10,12 +10,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from app.api.live import events
 from myostream_client import Record, records_of
 from myostream_client.live.messages import (
     FLOAT32,
     FORMATS,
+    GESTURE,
     INT16,
     INT24,
+    PHASES,
+    REASONS,
+    VARIANTS,
     AuxBlock,
     samples_message,
     windows_message,
@@ -102,6 +107,20 @@ def test_a_record_has_32_bytes() -> None:
 def test_what_is_no_record_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError, match=r"32 bytes each|version 2"):
         records_of(data)
+
+
+def test_a_gesture_in_32_bytes_says_what_it_is() -> None:
+    what = PHASES.index("release") | VARIANTS.index("double") << 2 | REASONS.index("stalled") << 4
+    data = struct.pack("<BBHQfffHHI", 1, 4, 2, 2**40, 1.5, 0.875, 0.25, what, 300, 77)
+    (record,) = records_of(data)
+    assert (record.kind, record.prediction, record.sample_index, record.held_s) == (GESTURE, 2, 2**40, 1.5)
+    assert (record.phase, record.variant, record.reason) == ("release", "double", "stalled")
+    assert (record.confidence, record.intensity, record.dropped, record.frame) == (0.875, 0.25, 300, 77)
+    assert record.decision is None
+
+
+def test_the_words_of_a_gesture_are_the_server_s() -> None:
+    assert (PHASES, VARIANTS, REASONS) == (events.PHASES, events.VARIANTS, events.REASONS)
 
 
 @pytest.mark.parametrize("case", CASES["messages"], ids=lambda case: case["name"])

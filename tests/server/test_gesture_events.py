@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import threading
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 
 from app.emg.simulated.simulator import Simulator
+from myostream_client import ClientError, GestureEvent, Interrupted, StreamingInferenceClient
 from tests.server.live import LATE_S, Client, Json, Live, connecting, until
 from tests.server.live_socket import RECORD, LiveSocket
 from tests.server.own_project import project, serving
@@ -423,6 +425,44 @@ def test_a_binary_socket_gives_gestures_in_32_bytes(live: Live, hand: Hand, list
     assert first[8] == onset["sample_index"] - onset["began_at"]
     assert first[9] == last[9] == onset["id"]
     assert (last[7] & 3, last[7] >> 4) == (2, 2)  # a release, as the hand is at rest
+
+
+@pytest.mark.parametrize("transport", ["http", "websocket"])
+def test_one_whose_server_is_killed_hears_that_the_hand_is_let_go(root: Path, transport: str) -> None:
+    """By the client: the server says nothing any more. What comes back afterwards is another gesture."""
+    with server(root) as live:
+        hand = Hand(live, "killed")
+        told: list[GestureEvent | Interrupted] = []
+        asked = {
+            "source": hand.name,
+            "events": True,
+            "gesture_rules": {"hold_s": 0.1},
+            "transport": transport,
+        }
+        with (
+            StreamingInferenceClient(live.url) as client,
+            client.stream(fps=30, **asked) as stream,
+        ):
+
+            def listen() -> None:
+                with suppress(ClientError):
+                    told.extend(event for event in stream if isinstance(event, (GestureEvent, Interrupted)))
+
+            listening = threading.Thread(target=listen, daemon=True)
+            listening.start()
+            hand.close_fist()
+            until(lambda: len(told) >= 2)
+            (worker,) = live.workers()
+            os.kill(worker, signal.SIGKILL)
+            until(lambda: any(isinstance(event, Interrupted) for event in told))
+        at = next(k for k, event in enumerate(told) if isinstance(event, Interrupted))
+        onset, *holds, release = told[:at]
+        assert isinstance(onset, GestureEvent)
+        assert isinstance(release, GestureEvent)
+        assert {hold.phase for hold in holds if isinstance(hold, GestureEvent)} == {"hold"}
+        assert (onset.phase, release.phase, release.reason) == ("onset", "release", "interrupted")
+        assert (onset.gesture, onset.index, onset.id) == ("fist", 1, release.id)
+        hand.end()
 
 
 @pytest.mark.alone

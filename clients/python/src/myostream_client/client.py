@@ -309,9 +309,10 @@ class StreamingInferenceClient:
         """Typed events, one after the other, through cut connections and restarts of the server.
 
         `more` is any other field of `POST /infer/stream`: votes, min_confidence, enter, leave, change, backend,
-        include_signal, include_aux, source, model (which it keeps, whichever reads the source). Without the first
-        five, decisions are made as the model says. Where no model reads the source they are `SignalFrame`s, and of a
-        model that gives values `ValueFrame`s, of which the first five are not asked. `transport` is for this stream.
+        include_signal, include_aux, events, gesture_rules, source, model (which it keeps, whichever reads the source).
+        Without the first five, decisions are made as the model says. With `events=True` there are `GestureEvent`s
+        between the frames. Where no model reads the source the frames are `SignalFrame`s, and of a model that gives
+        values `ValueFrame`s, of which the first five are not asked. `transport` is for this stream.
         """
         asked = {"duration_seconds": duration_seconds, "use_tensorrt": use_tensorrt, "fps": fps}
         options = _given({**asked, "preprocess": preprocess, **more})

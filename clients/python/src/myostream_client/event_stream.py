@@ -12,6 +12,7 @@ from typing import Any
 
 from .errors import ClientError, NotMyostreamError, ServerUnreachableError, refused
 from .events import Event, Interrupted, event_of
+from .held_gesture import HeldGesture
 from .live.live_socket import RESTARTS, LiveSocket
 from .live.websocket import NoWebSocketError
 from .patience import Patience
@@ -22,7 +23,7 @@ from .transport import Transport
 FINISHED = "end"  # id of the last event of a stream that has said all
 IDLE_S = 15.0  # the server says something at least every 5 s
 GIVE_UP_S = 60.0
-SPOKEN = ("frame", "state", "completed")  # messages that are events of a stream
+SPOKEN = ("frame", "gesture", "state", "completed")  # messages that are events of a stream
 
 Json = dict[str, Any]
 
@@ -32,7 +33,7 @@ class EventStream:
 
     The first connection must work. When a later one is cut, falls silent or the server restarts, an `Interrupted`
     says so, and the stream goes on where it was as soon as it can. It ends after `Completed`, or after `close`, which
-    any thread may call.
+    any thread may call. A gesture that is held when a connection is lost is released before the `Interrupted`.
 
     Raises, while it is read:
         RefusedError: the server said no, and would again.
@@ -58,6 +59,7 @@ class EventStream:
         self._closed = threading.Event()
         self._socket: socket.socket | None = None
         self._live: LiveSocket | None = None
+        self._gesture = HeldGesture()
         self.last_event_id = last_event_id  # give it to another EventStream to go on from here
 
     def __iter__(self) -> Iterator[Event]:
@@ -73,7 +75,8 @@ class EventStream:
                 with contextlib.closing(self._connected()) as events:
                     for event in events:
                         self._patience.succeeded()
-                        yield event
+                        if self._gesture.tells(event):
+                            yield event
                 if self.last_event_id == FINISHED:
                     return
                 raise ServerUnreachableError("the server closed the connection")
@@ -85,6 +88,8 @@ class EventStream:
                     raise
                 if isinstance(error, NoWebSocketError):  # a proxy, in the place of a server that restarts
                     error = ServerUnreachableError(str(error))
+                if release := self._gesture.cut():
+                    yield release
                 delay_s = self._patience.delay_after(error)
                 yield Interrupted(reason=str(error), attempt=self._patience.failures, delay_s=delay_s)
                 self._closed.wait(delay_s)
@@ -122,9 +127,12 @@ class EventStream:
         with contextlib.closing(live.socket):
             while not self._closed.is_set() and self.last_event_id != FINISHED:
                 for said in live.received(None):
-                    if not isinstance(said, dict) or said.pop("type", None) not in SPOKEN:
+                    kind = said.pop("type", None) if isinstance(said, dict) else None
+                    if not isinstance(said, dict) or kind not in SPOKEN:
                         continue
-                    self.last_event_id = said.pop("id", self.last_event_id)
+                    # a gesture has an id of its own
+                    name = "event_id" if kind == "gesture" else "id"
+                    self.last_event_id = said.pop(name, self.last_event_id)
                     if said.get("status") == "completed":
                         if said.get("reason") in RESTARTS:
                             raise ServerUnreachableError(f"the server ended the stream: {said['reason']}")

@@ -91,6 +91,29 @@ class ValueFrame:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GestureEvent:
+    """A gesture began, is held or ended: with `events=True`, beside the frames. docs/events.md has the rules.
+
+    Each that began ends: also where the signal or the server does, and, with the reason `interrupted`, where the
+    connection does. Samples are the source's.
+    """
+
+    gesture: str  # name of the class
+    phase: str  # onset | hold | release
+    id: int  # the same from onset to release; counts up
+    variant: str  # single | double | long
+    index: int  # number of the class
+    sample_index: int  # at which it was decided
+    began_at: int  # at which the muscle began, found backwards
+    refined_by: int  # samples from `began_at` to the end of the first window that showed it
+    strength: float  # 0..1
+    confidence: float  # 0..1, probability of the class
+    held_s: float  # since the onset, in s of samples
+    timestamp: float  # Unix s
+    reason: str | None = None  # of a release
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SourceChange:
     """The source stalled (decision and output fall to rest) or recovered.
 
@@ -176,7 +199,17 @@ class Quality:
     channels: tuple[Mapping[str, Any], ...] = ()
 
 
-Event = Frame | SignalFrame | ValueFrame | SourceChange | ModelChange | Trouble | Completed | Interrupted
+Event = (
+    Frame
+    | SignalFrame
+    | ValueFrame
+    | GestureEvent
+    | SourceChange
+    | ModelChange
+    | Trouble
+    | Completed
+    | Interrupted
+)
 LiveEvent = Event | Decision | Quality | Record
 
 
@@ -190,6 +223,8 @@ def event_of(data: Mapping[str, Any]) -> Event | None:
     if kind is None:
         return None
     given = known_fields(kind, data)
+    if kind is GestureEvent:
+        given["index"] = data.get("class")
     if given.get("aux") is not None:
         given["aux"] = {name: Aux(**known_fields(Aux, one)) for name, one in data["aux"].items()}
     return kind(**given)
@@ -216,9 +251,14 @@ def known_fields(kind: type, data: Mapping[str, Any]) -> dict[str, Any]:
 
 def _kind_of(
     data: Mapping[str, Any],
-) -> type[Frame | SignalFrame | ValueFrame | SourceChange | ModelChange | Trouble | Completed] | None:
+) -> (
+    type[Frame | SignalFrame | ValueFrame | GestureEvent | SourceChange | ModelChange | Trouble | Completed]
+    | None
+):
     if "prediction" in data:
         return Frame
+    if "phase" in data:
+        return GestureEvent
     if "values" in data:
         return ValueFrame
     if "truth" in data:

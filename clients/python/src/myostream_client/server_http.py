@@ -150,4 +150,4 @@ def reason_of(error: Exception, timeout_s: float) -> str:
 
 
 def _word(value: Any) -> str:
-    return json.dumps(value) if isinstance(value, bool) else str(value)
+    return json.dumps(value) if isinstance(value, (bool, dict)) else str(value)

@@ -11,6 +11,7 @@ from .events import (
     Completed,
     Event,
     Frame,
+    GestureEvent,
     Interrupted,
     ModelChange,
     SignalFrame,
@@ -60,6 +61,8 @@ def line_of(event: Event) -> str:
     """Return the event in one line."""
     if isinstance(event, (Frame, SignalFrame, ValueFrame)):
         return _line_of_frame(event)
+    if isinstance(event, GestureEvent):
+        return _line_of_gesture(event)
     if isinstance(event, SourceChange):
         decision = "" if event.decision_label is None else f"; decision: {event.decision_label}"
         output = "" if event.output is None else f"; output: {_listed(event.output)}"
@@ -69,9 +72,12 @@ def line_of(event: Event) -> str:
         return f"{event.model or 'no model'} reads the source from sample {event.from_sample} on{what}"
     if isinstance(event, Trouble):
         return f"trouble: {event.error}"
+    return _last_line(event)
+
+
+def _last_line(event: Interrupted | Completed) -> str:
     if isinstance(event, Interrupted):
         return f"{event.reason}; trying again in {event.delay_s:.1f} s"
-    assert isinstance(event, Completed)
     why = f" ({event.reason})" if event.reason else ""
     return f"completed: {event.total_frames} frames in {event.duration_seconds:.1f} s, {event.avg_fps:.1f} fps{why}"
 
@@ -92,6 +98,14 @@ def _line_of_frame(event: Frame | SignalFrame | ValueFrame) -> str:
     truth = "" if event.truth is None else f"  truth {event.truth}"
     bad = "".join(f"  {problem} {channels}" for problem, channels in (event.quality or {}).items())
     return f"{event.frame:6d}  no model{truth}  sample {event.sample_index}  age {event.age_ms:.1f} ms{bad}"
+
+
+def _line_of_gesture(event: GestureEvent) -> str:
+    variant = "" if event.variant == "single" else f"{event.variant} "
+    said = f"{variant}{event.gesture} {event.phase}  strength {event.strength:.2f}  {event.confidence:.2f}"
+    if event.phase == "onset":
+        return f"{said}  began at sample {event.began_at}"
+    return f"{said}  held {event.held_s:.2f} s" + (f" ({event.reason})" if event.reason else "")
 
 
 def _listed(values: Mapping[str, float]) -> str:

@@ -41,7 +41,7 @@ class HttpLive:
     ) -> None:
         if form != "json":
             raise ValueError("records come by WebSocket, which this server has not")
-        self._wanted = frozenset(wanted)
+        self._wanted, self._gestures = frozenset(wanted), bool(options.get("events"))
         self._push = HttpPush(server, name, declaration, scale, give_up_s, time.sleep)
         self._stream = EventStream(server, {**options, "source": name}, give_up_s=give_up_s)
         self._waiting: queue.Queue[Said | ClientError] = queue.Queue()
@@ -56,7 +56,7 @@ class HttpLive:
             RefusedError: the server takes no such source.
         """
         waits_for = self._push.declare() or 0
-        if self._wanted:
+        if self._wanted or self._gestures:
             self._reader.start()
         return waits_for
 
@@ -117,7 +117,7 @@ class HttpLive:
         """Yield what was asked for of the stream."""
         before, newest = None, {"sample_index": 0, "confidence": 0.0, "age_ms": 0.0}
         for said in self._stream.raw():
-            if isinstance(said, Interrupted):
+            if isinstance(said, Interrupted) or "phase" in said:
                 yield said
                 continue
             frame = "sample_index" in said

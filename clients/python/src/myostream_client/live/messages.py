@@ -20,7 +20,9 @@ VERSION = 1
 FLOAT32, INT16, INT24 = 1, 2, 3
 FORMATS = {"float32": FLOAT32, "int16": INT16, "int24": INT24}
 BYTES = {FLOAT32: 4, INT16: 2, INT24: 3}  # a value
-FRAME, DECISION, PREDICTION = 1, 2, 3  # kinds of a record
+FRAME, DECISION, PREDICTION, GESTURE = 1, 2, 3, 4  # kinds of a record
+PHASES, VARIANTS = ("onset", "hold", "release"), ("single", "double", "long")
+REASONS = (None, "gesture", "rest", "stalled", "gap", "quality", "model", "completed", "shutdown")
 KEPT_S = 2.0  # of signal that is sent again after a cut
 LARGEST = 256 * 1024  # bytes of a message; a longer chunk goes in several
 NONE = 65535  # in the place of a class
@@ -40,9 +42,13 @@ class AuxBlock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """A frame, a decision or a prediction in 32 bytes, as `format="binary"` has them."""
+    """A frame, a decision, a prediction or a gesture in 32 bytes, as `format="binary"` has them.
 
-    kind: int  # FRAME | DECISION | PREDICTION
+    Of a GESTURE `prediction` is the class, `intensity` how strong it is, `dropped` how many samples ago the muscle
+    began (65535: so many or more), and `frame` its id.
+    """
+
+    kind: int  # FRAME | DECISION | PREDICTION | GESTURE
     prediction: int | None  # of the window; None: no model of classes reads it
     sample_index: int  # samples since the source began, up to the window's end; of a PREDICTION the id
     age_ms: float
@@ -51,6 +57,10 @@ class Record:
     decision: int | None  # what a device should follow
     dropped: int  # frames missed since the record before; 65535: so many or more
     frame: int  # its number; of a PREDICTION the window's place in its message
+    phase: str | None = None  # of a GESTURE: onset | hold | release
+    variant: str | None = None  # single | double | long
+    reason: str | None = None  # of a release
+    held_s: float | None = None  # since the onset
 
 
 def records_of(data: bytes) -> list[Record]:
@@ -68,6 +78,8 @@ def _record(fields: tuple[Any, ...]) -> Record:
     version, kind, prediction, index, age, confidence, intensity, decision, dropped, number = fields
     if version != VERSION:
         raise ValueError(f"version {version} of a record is not known, only {VERSION}")
+    if kind == GESTURE:
+        return _gesture(fields)
     return Record(
         kind=kind,
         prediction=None if prediction == NONE else prediction,
@@ -78,6 +90,26 @@ def _record(fields: tuple[Any, ...]) -> Record:
         decision=None if decision == NONE else decision,
         dropped=dropped,
         frame=number,
+    )
+
+
+def _gesture(fields: tuple[Any, ...]) -> Record:
+    _, kind, number, index, held_s, confidence, strength, what, since, identity = fields
+    reason = what >> 4
+    return Record(
+        kind=kind,
+        prediction=number,
+        sample_index=index,
+        age_ms=0.0,
+        confidence=confidence,
+        intensity=strength,
+        decision=None,
+        dropped=since,
+        frame=identity,
+        phase=PHASES[what & 3],
+        variant=VARIANTS[what >> 2 & 3],
+        reason=REASONS[reason] if reason < len(REASONS) else None,
+        held_s=held_s,
     )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from ..errors import ClientError, NotMyostreamError
 from ..events import Completed, Interrupted, LiveEvent, live_event_of
+from ..held_gesture import HeldGesture
 from ..receipt import Receipt
 from ..server_http import Server
 from ..source_samples import SourceSamples
@@ -97,7 +98,7 @@ class LiveSource:
             transport, lambda: _way(SocketLive(*about)), lambda: _way(HttpLive(*about))
         )
         self.next_sample = self._way.begin()
-        self._closed = False
+        self._closed, self._gesture = False, HeldGesture()
 
     @property
     def transport(self) -> str:
@@ -171,15 +172,21 @@ class LiveSource:
     def _events(self) -> Iterator[LiveEvent]:
         while (said := self._way.said()) is not None:
             if isinstance(said, Interrupted):
+                if release := self._gesture.cut():
+                    yield from self._typed(release)
                 yield said
-                continue
-            try:
-                if isinstance(said, bytes):
-                    yield from records_of(said)
-                elif (event := live_event_of(said)) is not None:
-                    yield event
-            except (TypeError, ValueError) as error:
-                raise NotMyostreamError(f"a message cannot be read: {error}") from error
+            else:
+                yield from self._typed(said)
+
+    def _typed(self, said: Mapping[str, Any] | bytes) -> Iterator[LiveEvent]:
+        """Yield what a message says."""
+        try:
+            if isinstance(said, bytes):
+                yield from records_of(said)
+            elif self._gesture.tells(said) and (event := live_event_of(said)) is not None:
+                yield event
+        except (TypeError, ValueError) as error:
+            raise NotMyostreamError(f"a message cannot be read: {error}") from error
 
 
 def _way(way: Way) -> Way:

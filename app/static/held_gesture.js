@@ -1,0 +1,1 @@
+../../clients/js/held_gesture.js
