@@ -1,6 +1,7 @@
 /** Turns what the stream says into entries of the log. */
 
 import { figure, spaced } from "./elements.js";
+import { told } from "./gesture.js";
 import { toldBy } from "./model_list.js";
 
 const listed = (values) =>
@@ -38,6 +39,7 @@ export class Chronicle {
   event(event) {
     if (event.error) this.#add("error", event.error, event);
     else if (event.status === "completed") this.#add("connection", `complete: ${event.total_frames} frames`, event);
+    else if (event.phase) this.#gesture(event);
     else if (event.status === "model") this.#read(event);
     else if (event.status) this.#add("source", `${event.status} (${event.source_state})`, event);
     else this.#frame(event);
@@ -59,6 +61,10 @@ export class Chronicle {
     this.#model = said;
     const what = model === null ? "" : `; ${toldBy(event)}`;
     this.#add("source", `read by ${model ?? "no model"} from sample ${from.toLocaleString("en")} on${what}`, event);
+  }
+
+  #gesture(event) {
+    if (event.phase !== "hold") this.#add("decision", told(event), event);
   }
 
   #frame({ signal, aux, ...frame }) {

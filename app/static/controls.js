@@ -28,6 +28,7 @@ const FIELDS = [
   { name: "use_tensorrt", label: "Prefer TensorRT", kind: "check" },
   { name: "include_signal", label: "Show the signal", kind: "check" },
   { name: "include_aux", label: "Show what comes beside it", kind: "check" },
+  { name: "events", label: "Tell gestures as events", kind: "check" },
 ];
 const OF_CLASSES = ["votes", "min_confidence", "enter", "leave", "change"];
 const OF_MODEL = ["backend", "preprocess", "use_tensorrt"];
@@ -78,6 +79,7 @@ export class Controls {
     this.fields.votes.control.placeholder = this.assumed ?? THE_MODELS.placeholder;
     for (const name of OF_MODEL) this.fields[name].element.hidden = model === null;
     for (const name of OF_CLASSES) this.fields[name].element.hidden = model === null || this.valued;
+    this.fields.events.element.hidden = model === null || this.valued;
     this.fields.include_aux.element.hidden = aux.length === 0;
     this.show();
   }

@@ -128,6 +128,7 @@ class Dashboard {
     this.#clear();
     this.predictions.gesture.threshold(this.options.enter ?? this.options.min_confidence ?? 0);
     setText(byId("fps-asked"), String(this.options.fps));
+    this.predictions.gesture.expectEvents(this.options.events);
     this.chronicle.began(spoken(this.options));
     this.session.start(spoken(this.options));
     this.monitor.poll.wake();
@@ -179,6 +180,7 @@ class Dashboard {
     this.chronicle.event(event);
     if (event.decision_label !== undefined && event.status) this.predictions.gesture.decide(event.decision_label);
     if (event.output !== undefined && event.status === "stalled") this.values.hold(event.output);
+    if (event.phase !== undefined) this.predictions.gesture.event(event);
     if (event.status === "model") this.#read(event);
     if (event.status === "recovered") this.#moved();
     if (event.truth === undefined || this.facts === null) return;

@@ -10,6 +10,15 @@ export function isOf(classes, { prediction, label, probabilities }) {
   return prediction !== undefined && probabilities.length === classes.length && classes[prediction] === label;
 }
 
+/** A gesture that began, is held or ended, in words. Pure. */
+export function told({ gesture, phase, variant, strength, held_s: held, reason }) {
+  const name = `${variant === "single" ? "" : `${variant} `}${spaced(gesture)}`;
+  if (phase === "onset") return `${name} began`;
+  const since = `${held.toFixed(1)} s`;
+  if (phase === "hold") return `${name} held ${since}, ${percent(strength)} strong`;
+  return `${name} ended after ${since}${reason === "rest" ? "" : ` (${reason})`}`;
+}
+
 /** Shows the newest frame. */
 export class GesturePanel {
   #bars = new Bars(byId("confidence"));
@@ -29,6 +38,17 @@ export class GesturePanel {
     byId("intensity").style.transform = "scaleX(0)";
     byId("decision").toggleAttribute("data-rest", true);
     this.classes?.forEach((_, k) => this.#bars.set(k, 0, "–", false));
+  }
+
+  /** Whether events are asked for. */
+  expectEvents(are) {
+    byId("event-row").hidden = !are;
+    setText(byId("event"), "–");
+  }
+
+  event(event) {
+    setText(byId("event"), told(event));
+    byId("event").toggleAttribute("data-held", event.phase !== "release");
   }
 
   threshold(share) {

@@ -15,6 +15,7 @@ export const DEFAULTS = Object.freeze({
   duration_seconds: null,
   include_signal: false,
   include_aux: false,
+  events: false,
 });
 
 export const VOTES = 5; // of a dashboard, where neither the model nor a person's profile says how to decide

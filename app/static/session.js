@@ -3,7 +3,7 @@
 import { streamInference } from "./client.js";
 import { sharedInference } from "./shared_stream.js";
 
-const isFrame = (event) => event.status === undefined && event.error === undefined;
+const isFrame = (event) => event.status === undefined && event.error === undefined && event.phase === undefined;
 
 /** What the stream is doing: idle, connecting, live, stalled, waiting, completed or failed. */
 export class Session {
