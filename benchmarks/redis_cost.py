@@ -1,4 +1,6 @@
-"""What the bus between machines costs Redis: an entry published and heard, and a lease renewed. See docs/scale.md.
+"""What the bus between machines costs Redis: an entry published and heard, a lease renewed, who has which source.
+
+docs/scale.md reckons with it.
 
     python -m benchmarks.redis_cost          # a Redis of its own, some 20 s
 
@@ -7,22 +9,24 @@ One publisher writes the frames of 100 sources in one pipeline, 30 times a secon
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import redis
 
+from app.serving.bus import redis_scripts as scripts
+
 SOURCES, FPS, SECONDS = 100, 30, 4.0
 ENTRY = 550  # bytes: a frame of 400, its times, and what wraps it
 KEPT = 64
-RENEW = """
-if redis.call('get', KEYS[1]) == ARGV[1] then return redis.call('pexpire', KEYS[1], ARGV[2]) end
-return 0
-"""
+LEASE_MS = 60_000  # they outlive the measurement
+DECLARED = {"name": "person", "channels": 16, "sampling_rate": 2000.0, "units": "uV", "model": "person"}
 
 
 class Server:
@@ -113,20 +117,39 @@ def published(server: Server, readers: int) -> str:
     return f"| {readers} | {count / SECONDS:.0f} | {redis_us:.1f} | {own_us:.1f} | {heard} |"
 
 
-def renewed(server: Server) -> float:
-    """Return what a lease costs Redis each time that it is renewed, 100 in a pipeline, in us."""
+def owned(server: Server, sources: int) -> str:
+    """Measure what so many sources cost: one renewed, 50 in a call, and all of them looked at, by who asks."""
     client = server.client()
-    renew = client.register_script(RENEW)
-    for source in range(SOURCES):
-        client.set(f"lease{source}", "node", px=60_000)
-    before, count, ends = server.cpu_s(), 0, time.monotonic() + SECONDS / 2
+    client.flushall()
+    claim, renew, table = (
+        client.register_script(text) for text in (scripts.CLAIM, scripts.RENEW, scripts.TABLE)
+    )
+    tokens = [
+        claim(
+            keys=[*_keys(source), "sources"],
+            args=[f"{source}", "node", json.dumps(DECLARED), LEASE_MS, LEASE_MS],
+        )
+        for source in range(sources)
+    ]
+    own = range(min(50, sources))
+    said = [LEASE_MS, LEASE_MS, *(f"node {tokens[source]}" for source in own)]
+    keys = [key for source in own for key in _keys(source)]
+    renewing = _cost(server, lambda: renew(keys=keys, args=said))[0] / len(own)
+    looking, asking = _cost(server, lambda: table(keys=["sources"], args=["lease:", "about:"]))
+    return f"| {sources} | {renewing:.1f} | {looking / sources:.1f} | {asking / sources:.1f} | {looking / 1e3:.1f} |"
+
+
+def _keys(source: int) -> tuple[str, ...]:
+    return f"lease:{source}", f"about:{source}", f"events:{source}"
+
+
+def _cost(server: Server, ask: Callable[[], object]) -> tuple[float, float]:
+    """Return what a call costs Redis, and who asks, in us."""
+    before, own, count, ends = server.cpu_s(), time.thread_time(), 0, time.monotonic() + SECONDS / 2
     while time.monotonic() < ends:
-        pipe = client.pipeline(transaction=False)
-        for source in range(SOURCES):
-            renew(keys=[f"lease{source}"], args=["node", 60_000], client=pipe)
-        pipe.execute()
-        count += SOURCES
-    return 1e6 * (server.cpu_s() - before) / count
+        ask()
+        count += 1
+    return 1e6 * (server.cpu_s() - before) / count, 1e6 * (time.thread_time() - own) / count
 
 
 def main() -> None:
@@ -137,7 +160,12 @@ def main() -> None:
             print("| --- | --- | --- | --- | --- |")
             for readers in (0, 1, 2, 4):
                 print(published(server, readers), flush=True)
-            print(f"\na lease renewed: {renewed(server):.1f} us of Redis")
+            print(
+                "\n| sources | a lease renewed, us of Redis | a source looked at | at who asks | one look, ms |"
+            )
+            print("| --- | --- | --- | --- | --- |")
+            for sources in (50, 1000, 10_000):
+                print(owned(server, sources), flush=True)
         finally:
             server.process.kill()
             server.process.wait()

@@ -9,12 +9,16 @@ from typing import Any
 import pytest
 
 from app.config import ROOT
+from app.serving.bus.redis_leases import RENEW_S
+from app.serving.bus.redis_table import LOOK_S
+
+NEAR = 0.0051  # of a figure with two decimals
 
 PAGE = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
 (FORMULA,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
 
 
-def worked_out(**other: float) -> dict[str, Any]:
+def worked_out(**other: str) -> dict[str, Any]:
     """What the formula says, with these in the place of its own."""
     text = FORMULA
     for name, value in other.items():
@@ -34,24 +38,34 @@ def row(name: str) -> str:
 def test_what_10000_people_need_follows_from_the_formula() -> None:
     found = worked_out()
     assert found["people"] == 10_000
-    assert row("workers") == f"{found['workers']}, of {found['people_a_worker']} people each"
+    assert row("workers, all together") == f"{found['workers']}, of {found['people_a_worker']} people each"
     assert int(row("machines of 8 cores")) == found["machines"]
     assert int(row("memory of the workers of one machine, MB")) == round(found["memory_mb"])
-    assert int(row("frames a second through Redis")) == found["frames"]
-    assert float(row("Redis, cores")) == pytest.approx(found["redis_cores"], abs=0.0051)
+    assert int(row("frames a second through Redis, all together")) == found["frames"]
+    assert float(row("cores of each Redis")) == pytest.approx(found["redis_cores"], abs=NEAR)
     assert int(row("fleets with a Redis of their own")) == found["fleets"]
     assert int(row("network in, Mbit/s, all machines together")) == round(found["in_mbit"])
     assert int(row("network out, Mbit/s")) == round(found["out_mbit"])
-    assert int(row("network of Redis, Mbit/s")) == round(found["redis_mbit"])
+    assert int(row("network of all Redis, Mbit/s")) == round(found["redis_mbit"])
 
 
-def test_so_does_the_table_by_how_many_are_watched() -> None:
-    rows = re.findall(r"^\| ([\d.]+) \| (\d+) \| ([\d.]+) \| (\d+) \|$", PAGE, re.MULTILINE)
-    assert len(rows) == 4
-    for watched, machines, cores, fleets in rows:
-        found = worked_out(watched=float(watched))
-        assert (found["machines"], found["fleets"]) == (int(machines), int(fleets)), watched
-        assert found["redis_cores"] == pytest.approx(float(cores), abs=0.0051), watched
+@pytest.mark.parametrize(("what", "rows"), [("watched", 4), ("people", 3)])
+def test_so_do_the_tables_of_others(what: str, rows: int) -> None:
+    (table,) = re.findall(
+        rf"^\| {what} \| machines \| fleets \| cores of each Redis \|\n.*\n((?:\|.*\n)+)", PAGE, re.MULTILINE
+    )
+    lines = re.findall(r"^\| ([\d.]+) \| (\d+) \| (\d+) \| ([\d.]+) \|$", table, re.MULTILINE)
+    assert len(lines) == rows
+    for value, machines, fleets, cores in lines:
+        found = worked_out(**{what: value})
+        assert (found["machines"], found["fleets"]) == (int(machines), int(fleets)), value
+        assert found["redis_cores"] == pytest.approx(float(cores), abs=NEAR), value
+
+
+def test_a_bus_renews_and_looks_as_often_as_the_formula_says() -> None:
+    found = worked_out()
+    assert found["renewals"] == 1 / RENEW_S
+    assert found["looks"] == 1 / LOOK_S
 
 
 def test_a_worker_is_given_no_more_people_than_were_tried() -> None:
