@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from subprocess import Popen
 from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
@@ -33,12 +34,20 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
 
 
 @pytest.fixture
-def servers(folders: tuple[Path, Path], tmp_path: Path) -> Iterator[tuple[Live, Live]]:
-    redis = tmp_path / "redis.sock"
-    shared = {"EMG_MODE": "push", "EMG_REDIS_URL": f"unix://{redis}"}
+def redis(tmp_path: Path) -> Iterator[tuple[Path, Popen[bytes]]]:
+    """Its socket, and the process."""
+    path = tmp_path / "redis.sock"
+    with own_redis.running(path) as process:
+        yield path, process
+
+
+@pytest.fixture
+def servers(
+    folders: tuple[Path, Path], redis: tuple[Path, Popen[bytes]], tmp_path: Path
+) -> Iterator[tuple[Live, Live]]:
+    shared = {"EMG_MODE": "push", "EMG_REDIS_URL": f"unix://{redis[0]}"}
     first, second = folders
     with (
-        own_redis.running(redis),
         gunicorn(tmp_path, EMG_INSTANCE=str(first), **shared) as one,
         gunicorn(tmp_path, EMG_INSTANCE=str(second), **shared) as two,
     ):
@@ -125,3 +134,21 @@ def test_a_source_goes_on_with_a_model_that_only_the_dead_machine_had(
     client.close()
     (source,) = ask(two, "GET", "/emg/sources")[1]["sources"]
     assert source["model"] == "tiny"
+
+
+def metric(live: Live, name: str) -> float:
+    with urlopen(f"{live.url}/metrics", timeout=LATE_S) as answer:
+        (line,) = [line for line in answer.read().decode().splitlines() if line.startswith(f"{name} ")]
+    return float(line.split()[1])
+
+
+def test_metrics_tell_who_is_there_and_that_redis_is_gone(
+    servers: tuple[Live, Live], redis: tuple[Path, Popen[bytes]]
+) -> None:
+    for server in servers:
+        until(lambda server=server: metric(server, "myostream_bus_nodes") == 2)
+        until(lambda server=server: metric(server, "myostream_bus_trouble") == 0)
+    redis[1].kill()
+    for server in servers:
+        until(lambda server=server: metric(server, "myostream_bus_trouble") == 1)
+        assert server.ready()  # what is read here goes on

@@ -60,6 +60,7 @@ class Families(Collector):
         yield from self._requests()
         yield from self._engine()
         yield from self._fleet()
+        yield from self._bus()
         yield from self._models()
         yield from self._streams()
         yield from self._sources()
@@ -127,6 +128,19 @@ class Families(Collector):
             "myostream_remote_passed_on",
             "Questions to the fleet that another backend was asked in its place",
             counts.passed_on,
+        )
+
+    def _bus(self) -> Iterator[Metric]:
+        bus = self._runtime.bus
+        yield GaugeMetricFamily(
+            "myostream_bus_nodes",
+            "Workers of all machines on the bus, as the worker that answers this knows; 0 without a bus",
+            0 if bus is None else len(bus.nodes()),
+        )
+        yield GaugeMetricFamily(
+            "myostream_bus_trouble",
+            "1 where the bus does not work for the worker that answers this; its log says what",
+            float(bus is not None and bus.trouble),
         )
 
     def _models(self) -> Iterator[Metric]:

@@ -76,6 +76,10 @@ class Bus(Protocol):
     def run(self) -> str:
         """Return what names this start of all nodes together; known once it is started."""
 
+    @property
+    def trouble(self) -> bool:
+        """Whether something of it does not work now; the log says what."""
+
     def nodes(self) -> list[str]:
         """Return all nodes that live, this one included, as far as is known here."""
 

@@ -70,6 +70,10 @@ class LocalBus:
         self._leases: dict[str, LocalLease] = {}
         self._lock = threading.RLock()
 
+    @property
+    def trouble(self) -> bool:
+        return False  # there is nobody between the workers
+
     def nodes(self) -> list[str]:
         return [self.node, *self._peers.nodes]
 

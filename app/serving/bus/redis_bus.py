@@ -56,6 +56,10 @@ class RedisBus:
     def run(self) -> str:
         return self._table.run
 
+    @property
+    def trouble(self) -> bool:
+        return self._link.in_trouble
+
     def nodes(self) -> list[str]:
         return sorted({self.node, *self._table.nodes})
 

@@ -52,6 +52,11 @@ class RedisLink:
             protocol=2,
         )
 
+    @property
+    def in_trouble(self) -> bool:
+        """Whether something does not work now."""
+        return bool(self._troubles)
+
     def trouble(self, what: str, error: Exception) -> None:
         """Have the log say once what does not work, until it does."""
         if what not in self._troubles:

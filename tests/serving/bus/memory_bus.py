@@ -109,6 +109,10 @@ class MemoryBus:
         self.node, self.run, self._hub = node, "0123abcd", hub
         self._handlers: dict[str, Handler] = {}
 
+    @property
+    def trouble(self) -> bool:
+        return False
+
     def nodes(self) -> list[str]:
         return list(self._hub.nodes)
 
