@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.cli.exports import as_format, expect_target, write
-from app.cli.options import as_json, force, one_line_errors
+from app.cli.learn.cursor_view import CursorView
+from app.cli.options import as_json, force, names_of, one_line_errors
 from app.cli.verdicts import GOOD, said
 from app.counted import counted, verb
 from app.errors import DataError, MyostreamError
@@ -25,18 +26,26 @@ if TYPE_CHECKING:
     from app.emg.recording.prompts.course import Prompt
     from app.emg.recording.prompts.label_plan import LabelPlan
     from app.emg.recording.prompts.prompt_log import Repetition
+    from app.emg.recording.prompts.trajectory import Trajectory
     from app.serving.recordings.session import RecordingSession
     from app.serving.sources.opening import Opened
 
 PROMPT_POLL_S = 0.05  # between two looks at what is to be prompted
+SECONDS = 120.0  # of a cursor that is followed
 PATIENCE_S = 10.0  # for the first sample
 
 
 @click.command()
 @click.option(
+    "--follow",
+    callback=names_of,
+    help="In place of a plan, what a cursor moves that is followed, such as wrist,hand: for `model new --values`.",
+)
+@click.option("--one-way", callback=names_of, help="With --follow: those of its names that go from 0 to 1.")
+@click.option("--seconds", default=SECONDS, show_default=True, help="With --follow: of the cursor.")
+@click.option(
     "--label-plan",
     "text",
-    required=True,
     help="`rest:3,fist:3 x 3`, or a file with that or with JSON: gestures, repetitions, seconds, ...",
 )
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="The file to write.")
@@ -45,7 +54,15 @@ PATIENCE_S = 10.0  # for the first sample
 @force
 @as_json
 @one_line_errors
-def record(text: str, out: Path, form: str | None, subject: str | None, force: bool, as_json: bool) -> None:
+def record(
+    text: str | None,
+    out: Path,
+    form: str | None,
+    subject: str | None,
+    force: bool,
+    as_json: bool,
+    **cursor: Any,
+) -> None:
     """Record a person who follows the prompts; labels go by sample index. Ctrl-C ends early and keeps what there is.
 
     The source is that of EMG_MODE, and no server may have it open meanwhile. The simulator's person follows, too.
@@ -55,6 +72,7 @@ def record(text: str, out: Path, form: str | None, subject: str | None, force: b
     from app.serving.engine.opening import expected_artefact
     from app.serving.sources.opening import open_reading
 
+    follow = _followed(text, **cursor)
     settings = Settings.from_env()
     form = expect_target(out, form, force)
     _expect_subject(subject)
@@ -63,11 +81,15 @@ def record(text: str, out: Path, form: str | None, subject: str | None, force: b
     if opened is None:
         raise DataError("with EMG_MODE=push the sources are clients': record them with POST /emg/recordings")
     manifest = opened.manifest
-    plan = read_plan(text, (manifest.rest_class if manifest is not None else "") or REST)
-    if manifest is not None and not manifest.gives_values:
+    plan = (
+        None
+        if text is None
+        else read_plan(text, (manifest.rest_class if manifest is not None else "") or REST)
+    )
+    if plan is not None and manifest is not None and not manifest.gives_values:
         for name in sorted(set(plan.gesture_names) - set(manifest.classes)):
             click.echo(f"note: {manifest.name} does not know {name}; it cannot be trained on this", err=True)
-    held, complete = _recorded(settings, opened, plan, subject, out, form)
+    held, complete = _recorded(settings, opened, (plan, follow), subject, out, form)
     report = _report(held, out, complete)
     click.echo(json.dumps(report) if as_json else _words(report))
 
@@ -75,7 +97,7 @@ def record(text: str, out: Path, form: str | None, subject: str | None, force: b
 def _recorded(
     settings: Settings,
     opened: Opened,
-    plan: LabelPlan,
+    asked: tuple[LabelPlan | None, Trajectory | None],
     subject: str | None,
     out: Path,
     form: str,
@@ -88,16 +110,21 @@ def _recorded(
     from app.emg.recording.prompts.step_judge import StepJudge
     from app.emg.recording.writer import RecordingWriter
     from app.serving.process.offload import BlockingWorker
+    from app.serving.recordings.cursor import FollowedCursor
     from app.serving.recordings.headers import header_of
     from app.serving.recordings.session import RecordingSession
     from app.serving.sources.acquisition import Acquisition
 
     source, root = opened.source, settings.instance / "recordings"
-    header = header_of(source, time.time(), subject=subject, mains_hz=settings.mains_hz, plan=plan)
+    plan, follow = asked
+    header = header_of(
+        source, time.time(), subject=subject, mains_hz=settings.mains_hz, plan=plan, follow=follow
+    )
+    cursor = None if follow is None else FollowedCursor(follow, header.sampling_rate, len(header.aux) - 1)
     acquisition, aside = Acquisition(source, opened.path), BlockingWorker()
     try:
         judge = StepJudge(header.channels, header.sampling_rate, settings.mains_hz)
-        take = RecordingSession(RecordingWriter(root, header), acquisition, aside, judge, offers=False)
+        take = RecordingSession(RecordingWriter(root, header), acquisition, aside, judge, False, cursor)
         take.start()
         acquisition.start()
         complete = _prompted(take, lambda: acquisition.look().error)
@@ -128,7 +155,7 @@ def _recorded(
 def _prompted(take: RecordingSession, trouble: Callable[[], str | None]) -> bool:
     """Tell the person what to do until the plan is over, or Ctrl-C. Whether it came to its end."""
     began, board = time.monotonic(), _Board()
-    with suppress(KeyboardInterrupt), board:
+    with suppress(KeyboardInterrupt), CursorView() as follows, board:
         while take.running:
             prompt = take.prompt
             if not take.begun:
@@ -139,10 +166,37 @@ def _prompted(take: RecordingSession, trouble: Callable[[], str | None]) -> bool
                     board.wait_for_samples(trouble())
             elif prompt is not None:
                 board.show(prompt, trouble())
+            elif (now := take.cursor) is not None:
+                left = now.seconds - now.position_seconds
+                follows.show(
+                    {k: v[0] for k, v in now.ahead.items()}, now.ahead, now.step_seconds, (left, now.seconds)
+                )
             board.judge(take.repetitions)
             time.sleep(PROMPT_POLL_S)
         board.judge(take.repetitions)
     return take.over_plan
+
+
+def _followed(
+    text: str | None, follow: list[str] | None, one_way: list[str] | None, seconds: float
+) -> Trajectory | None:
+    """Return what is to be followed; None with a plan.
+
+    Raises:
+        DataError: it cannot be.
+    """
+    from app.emg.recording.prompts.trajectory import Trajectory
+
+    if (text is None) == (follow is None):
+        raise click.UsageError(
+            "say what is to be recorded: --label-plan for gestures, or --follow for values"
+        )
+    if follow is None:
+        return None
+    unknown = sorted(set(one_way or ()) - set(follow))
+    if unknown:
+        raise DataError(f"--one-way {unknown[0]}: is none of those of --follow")
+    return Trajectory(tuple(follow), seconds, 0, frozenset(one_way or ()))
 
 
 class _Board:
@@ -241,4 +295,5 @@ def _words(report: dict[str, Any]) -> str:
     samples, gaps = report["lost_samples"], report["gaps"]
     were = f"{counted(samples, 'sample')} {verb(samples, 'was', 'were')}"
     lost = f"; {were} lost in {counted(gaps, 'gap')}" if gaps else ""
-    return f"wrote {report['recording']}: {report['seconds']:.1f} s{early}: {labelled}{lost}"
+    said = f": {labelled}" if labelled else ""
+    return f"wrote {report['recording']}: {report['seconds']:.1f} s{early}{said}{lost}"

@@ -23,6 +23,7 @@ from flask import Flask
 
 from app import cli
 from app.cli.learn.big_letters import ROWS, big
+from app.cli.learn.cursor_view import HALF, track
 from tests.clients.lesson_server import (
     NONE,
     RESULT,
@@ -265,3 +266,53 @@ def test_a_word_is_five_rows_of_equal_width_or_itself() -> None:
     assert big("open_hand", 20) == ["OPEN HAND"]  # too wide
     assert big("Fäuste", 200) == ["FÄUSTE"]  # not in the table
     assert big("", 200) == [""]
+
+
+def follow_looks() -> tuple[dict[str, Any], ...]:
+    cursor = {
+        "position_seconds": 18.5,
+        "seconds": 20.0,
+        "step_seconds": 0.05,
+        "ahead": {"wrist": [0.5] * 41, "hand": [-1.0] * 41},
+    }
+    return (recording(prompt(0, None), prompt=None, cursor=cursor), recording(None, cursor=None))
+
+
+FOLLOW = ("--follow", "wrist,hand", "--seconds", "20")
+
+
+def test_a_cursor_is_followed_without_a_terminal_too(run: Run) -> None:
+    result = run(LessonServer(follow_looks()), *FOLLOW, gestures=())
+    assert result.exit_code == 0, result.output
+    assert result.stderr.splitlines()[:3] == [
+        "note: channel 4 is flat",
+        "follow the cursor for 20 s: wrist, hand",
+        "follow: wrist +0.5, hand -1.0; 1 of 20 s left",
+    ]
+    assert "learning: done" in result.stderr
+    assert result.stdout.startswith("me: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        ((*FOLLOW, "--again"), "--follow takes no --gestures"),
+        ((*FOLLOW, "--gestures", "rest,fist"), "--follow takes no --gestures"),
+        (("--one-way", "hand", "--gestures", "rest,fist"), "--one-way goes with --follow"),
+        (("--follow", "wrist,,hand"), "names with commas between"),
+    ],
+)
+def test_what_contradicts_a_cursor_is_refused(run: Run, words: tuple[str, ...], says: str) -> None:
+    result = run(LessonServer(), *words, gestures=())
+    assert result.exit_code == 2
+    assert says in result.stderr
+
+
+def test_a_track_shows_the_cursor_and_where_it_will_be() -> None:
+    middle = track(0.0, 0.0)
+    assert len(middle) == 2 * HALF + 1
+    assert middle[HALF] == "●"
+    assert track(1.0, -1.0)[0] == "○"
+    assert track(1.0, -1.0)[-1] == "●"
+    assert track(7.0, 0.5)[-1] == "●"
+    assert track(0.5, 0.0)[HALF] == "○"

@@ -20,8 +20,10 @@ from flask import Flask
 
 from app import cli
 from app.config import EmgMode, Settings
+from app.emg.files.loading import load_path
 from app.emg.files.recordings import load
 from app.emg.recording import folder as recording_folder
+from app.emg.recording.prompts import trajectory
 from app.emg.recording.writer import recover
 from app.emg.simulated_person import SimulatedPerson
 from app.emg.source import UNLABELLED
@@ -264,3 +266,46 @@ def test_in_a_terminal_the_prompt_counts_down_in_a_bar(command: list[str], tmp_p
     assert re.search(r"0/4 get ready: rest \|.*\| 0\.\d s, then rest", text)
     assert re.search(r"1/4 REST .*\| 0\.\d s, then fist", text)
     assert re.search(r"4/4 FIST .*\| 0\.\d s, the last", text)
+
+
+def test_a_followed_cursor_lies_beside_the_signal_and_the_simulators_person_follows(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trajectory, "SHORTEST_S", 1.0)
+    out = tmp_path / "r.npz"
+    result = run("--follow", "wrist,hand", "--one-way", "hand", "--seconds", 6, "--out", out, "--json")
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["complete"] is True
+    assert "follow: wrist" in result.stderr
+    [found] = load_path(out, labelled=False)
+    [beside] = found.aux
+    assert (beside.stream.name, beside.stream.channel_names) == ("trajectory", ("wrist", "hand"))
+    assert len(beside.samples) == 300
+    plan = trajectory.Trajectory(("wrist", "hand"), 6.0, 0, frozenset({"hand"}))
+    np.testing.assert_allclose(beside.samples, plan.at(np.arange(300) / 50), atol=1e-6)
+    level = np.abs(beside.samples).max(axis=1)
+    power = np.square(found.emg[:1200]).mean(axis=1).reshape(300, 4).mean(axis=1)
+    late = [np.corrcoef(level[: 300 - lag], np.sqrt(power[lag:]))[0, 1] for lag in range(0, 50, 5)]
+    assert max(late) > 0.6
+
+
+@pytest.mark.parametrize(
+    ("words", "says", "status"),
+    [
+        ((), "--label-plan for gestures, or --follow for values", 2),
+        (
+            ("--label-plan", QUICK, "--follow", "wrist"),
+            "--label-plan for gestures, or --follow for values",
+            2,
+        ),
+        (("--follow", "wrist", "--one-way", "hand"), "--one-way hand: is none of those of --follow", 1),
+        (("--follow", "wrist", "--seconds", "3"), "a trajectory lasts 20 to 1800 s, got 3", 1),
+    ],
+)
+def test_what_cannot_be_followed_is_said(
+    run: Run, tmp_path: Path, words: tuple[str, ...], says: str, status: int
+) -> None:
+    result = run(*words, "--out", tmp_path / "r.npz")
+    assert result.exit_code == status
+    assert says in result.stderr
+    assert not (tmp_path / "r.npz").exists()

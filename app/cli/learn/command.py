@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from app.cli.learn.following import follow_cursor
 from app.cli.learn.keyboard import Keyboard
 from app.cli.learn.python_client import expect_client
 from app.cli.learn.view import View, best_view
@@ -30,8 +31,18 @@ above_0 = click.FloatRange(0.0, min_open=True)
 @click.option("--key", envvar="EMG_API_KEY", help="With the scopes read and control; or in EMG_API_KEY.")
 @click.option("--source", help="Which of the server's sources. Default: its own.")
 @click.option("--gestures", callback=names_of, help="With commas between, such as rest,fist,open_hand.")
+@click.option(
+    "--follow",
+    callback=names_of,
+    help="In place of gestures, what a cursor moves that is followed, such as wrist,rotation,hand.",
+)
+@click.option("--one-way", callback=names_of, help="With --follow: those of its names that go from 0 to 1.")
 @click.option("--repetitions", default=2, show_default=True, type=click.IntRange(1), help="Of each gesture.")
-@click.option("--seconds", type=above_0, help="Of each gesture, 3 by default; with --again of all, 10.")
+@click.option(
+    "--seconds",
+    type=above_0,
+    help="Of each gesture, 3 by default; of all with --again, 10, and with --follow, 120.",
+)
 @click.option(
     "--rest-seconds", default=2.0, show_default=True, type=click.FloatRange(0.0), help="Between two gestures."
 )
@@ -40,7 +51,7 @@ above_0 = click.FloatRange(0.0, min_open=True)
 @click.option(
     "--use",
     type=click.Choice(["if-better", "yes", "no"]),
-    help="Whether the source is read by it then. Default: if-better; with --again yes.",
+    help="Whether the source is read by it then. Default: if-better; with --again and --follow yes.",
 )
 @click.option(
     "--again",
@@ -57,6 +68,18 @@ def learn(server: str, key: str | None, again: bool, as_json: bool, **options: A
     expect_client()
     from myostream_client import StreamingInferenceClient
 
+    if options["follow"] is not None:
+        if again or options["gestures"] is not None or options["base"] is not None:
+            raise click.UsageError(
+                "--follow takes no --gestures, --base or --again: it learns values, from nothing"
+            )
+        with _said_in_one_line(), StreamingInferenceClient(server, key) as client:
+            _look_at_electrodes(client, options["source"])
+            followed = follow_cursor(client, options)
+        say(as_json, asdict(followed), _words(followed))
+        return
+    if options["one_way"] is not None:
+        raise click.UsageError("--one-way goes with --follow")
     lesson = _free(options) if again else _prompted(options)
     with _said_in_one_line(), StreamingInferenceClient(server, key) as client, Keyboard() as keyboard:
         _look_at_electrodes(client, lesson["source"])
@@ -74,7 +97,8 @@ def _prompted(options: dict[str, Any]) -> dict[str, Any]:
     """Return what `teach` takes."""
     if options["gestures"] is None:
         raise click.UsageError("say which gestures: --gestures rest,fist,open_hand (or --again)")
-    return {**options, "seconds": options["seconds"] or 3.0, "use": options["use"] or "if-better"}
+    asked = {key: value for key, value in options.items() if key not in ("follow", "one_way")}
+    return {**asked, "seconds": options["seconds"] or 3.0, "use": options["use"] or "if-better"}
 
 
 def _free(options: dict[str, Any]) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class View(Protocol):
 
 def best_view(keys: bool) -> View:
     """Return a picture where stderr is a terminal, else lines. `keys`: there is a keyboard."""
-    return PanelView(keys) if _can_draw() else LineView()
+    return PanelView(keys) if can_draw() else LineView()
 
 
 class LineView:
@@ -161,7 +161,7 @@ def _line_of(prompt: Prompt) -> str:
     return f"{where}: {prompt.seconds_left:.1f} s, {_next_of(prompt)}; {left}"
 
 
-def _can_draw() -> bool:
+def can_draw() -> bool:
     """Whether stderr is a terminal that has a size, and rich is installed (requirements-edge.txt is without)."""
     try:
         return (

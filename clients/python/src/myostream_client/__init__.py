@@ -37,7 +37,7 @@ from .events import (
     ValueFrame,
     event_of,
 )
-from .lessons import FREE_MOVEMENT, Action, Progress, Prompt, Repetition, Taught
+from .lessons import FREE_MOVEMENT, Action, Cursor, Progress, Prompt, Repetition, Taught
 from .live.messages import Record, records_of
 from .live.source import LiveSource
 from .live.websocket import NoWebSocketError
@@ -56,6 +56,7 @@ __all__ = [
     "Aux",
     "ClientError",
     "Completed",
+    "Cursor",
     "Decision",
     "Event",
     "EventStream",

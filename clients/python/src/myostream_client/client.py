@@ -12,7 +12,16 @@ from urllib.parse import quote
 from .errors import ClientError
 from .event_stream import GIVE_UP_S, EventStream, Json
 from .events import Interrupted
-from .lessons import FREE_MOVEMENT, Lesson, Listeners, OnProgress, OnPrompt, OnRepetition, Taught
+from .lessons import (
+    FREE_MOVEMENT,
+    Lesson,
+    Listeners,
+    OnCursor,
+    OnProgress,
+    OnPrompt,
+    OnRepetition,
+    Taught,
+)
 from .live.source import LiveSource
 from .live.windows import WindowSocket
 from .predictions import Prediction, Values, predictions_of, values_of
@@ -453,6 +462,46 @@ class StreamingInferenceClient:
             use=use,
         )
         listeners = Listeners(on_prompt=on_prompt, on_repetition=on_repetition, on_progress=on_progress)
+        return self._taught(lesson, listeners, cancel, give_up_s)
+
+    def follow(
+        self,
+        name: str,
+        values: Sequence[str],
+        *,
+        one_way: Sequence[str] = (),
+        seconds: float = 120.0,
+        seed: int = 0,
+        source: str | None = None,
+        person: str | None = None,
+        use: str = "yes",
+        on_cursor: OnCursor | None = None,
+        on_progress: OnProgress | None = None,
+        cancel: threading.Event | None = None,
+        give_up_s: float = GIVE_UP_S,
+    ) -> Taught:
+        """Record a person whose hand follows the cursor that `on_cursor` is told, and learn a model of values.
+
+        Each of `values` goes from -1 to 1 (those of `one_way` from 0 to 1): alone at first, then all at once. The
+        cursor is told some twenty times a second. The rest is as in `teach`; the source is read by the model at once,
+        since no model of gestures can be compared with it.
+
+        Raises:
+            TeachingError: the recording ended before the cursor did, or as `teach`.
+            ValueError, TeachingCancelledError, RefusedError, ServerUnreachableError: as `teach`.
+        """
+        lesson = Lesson(
+            name=name,
+            gestures=(),
+            values=values,
+            one_way=one_way,
+            seconds=seconds,
+            seed=seed,
+            source=source,
+            person=person,
+            use=use,
+        )
+        listeners = Listeners(on_cursor=on_cursor, on_progress=on_progress)
         return self._taught(lesson, listeners, cancel, give_up_s)
 
     def put_on_again(

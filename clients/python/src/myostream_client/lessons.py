@@ -34,6 +34,9 @@ class Lesson:
     base: str | None = None  # a covariance model that is made this person's own; None: from nothing
     use: str = "if-better"  # yes | no: whether the source is read by it then
     unlabelled: bool = False  # the base is brought to how the electrodes are worn now; the gesture is any
+    values: Sequence[str] = ()  # what a cursor moves that is followed, in place of gestures
+    one_way: Sequence[str] = ()  # those of `values` that go from 0 to 1
+    seed: int = 0  # another one draws other movements of the cursor
 
     def __post_init__(self) -> None:
         if _NAME.fullmatch(self.name) is None:
@@ -41,7 +44,11 @@ class Lesson:
                 "name must be 1 to 64 letters, digits, '.', '_' and '-', a letter or digit first, "
                 f"got {self.name[:80]!r}"
             )
-        if not self.unlabelled and (isinstance(self.gestures, str) or len(self.gestures) < 2):
+        if isinstance(self.values, str):
+            raise ValueError(f"values must be a list of names, got {self.values!r}")
+        if not (self.unlabelled or self.values) and (
+            isinstance(self.gestures, str) or len(self.gestures) < 2
+        ):
             raise ValueError(f"a model tells at least two gestures apart, got {self.gestures!r}")
         if self.use not in USES:
             raise ValueError(f"use must be one of {', '.join(USES)}, got {self.use!r}")
@@ -67,6 +74,17 @@ class Prompt:
     paused: bool
     total_seconds_left: float
     begins: bool = False  # it is told for the first time: another step, or paused, or gone on with
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cursor:
+    """Where the cursor is that the person follows with the hand."""
+
+    values: Mapping[str, float]  # -1 to 1 each, or 0 to 1
+    ahead: Mapping[str, Sequence[float]]  # from now on, every `step_seconds`, for up to two seconds
+    step_seconds: float
+    seconds_left: float
+    seconds: float  # of the whole
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,6 +147,7 @@ class Taught:
 Action = Word | Repetition  # a repetition: that one again
 
 OnPrompt = Callable[[Prompt], Action | None]
+OnCursor = Callable[[Cursor], Word | None]
 OnRepetition = Callable[[Repetition], Action | None]
 OnProgress = Callable[[Progress], Action | None]
 
@@ -140,3 +159,4 @@ class Listeners:
     on_prompt: OnPrompt | None = None
     on_repetition: OnRepetition | None = None
     on_progress: OnProgress | None = None
+    on_cursor: OnCursor | None = None

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from .errors import ClientError, RefusedError, TeachingCancelledError, TeachingError
 from .events import known_fields
+from .followed_recording import FollowedRecording
 from .lessons import Lesson, Listeners, Progress, Taught
 from .patient_caller import PatientCaller
 from .prompted_recording import LOOK_S, PromptedRecording
@@ -50,7 +51,8 @@ class Teaching:
         base = self._base()
         if base is not None:  # else it would be refused once all had been recorded
             self._server.call("GET", f"/models/{quote(base, safe='')}")
-        recording = PromptedRecording(self._server, self._lesson, self._listeners)
+        kind = FollowedRecording if self._lesson.values else PromptedRecording
+        recording = kind(self._server, self._lesson, self._listeners)
         recording.run()
         job = self._learned(recording.name, base)
         found = job["result"]
@@ -98,6 +100,7 @@ class Teaching:
             "use": lesson.use,
             "source": lesson.source,
             **({"unlabelled": True} if lesson.unlabelled else {}),
+            **({"values": "trajectory"} if lesson.values else {}),
         }
         for name in _names(lesson.name):
             try:
