@@ -48,7 +48,7 @@ class RedisBus:
         self._table = RedisTable(self._link, self._owners, self._leases, self._pending.gone)
         self._sender = RedisSender(self._link)
         channels = [self._link.channel_of(self.node), self._link.owners]
-        self._listener = RedisListener(self._link, channels, self._heard)
+        self._listener = RedisListener(self._link, channels, self._heard, self._table.anew)
         self._events = RedisEvents(self._link, self._hearing)
         self._ordered = threading.Lock()
 
@@ -74,7 +74,7 @@ class RedisBus:
 
     def look(self, source: str) -> Ownership | None:
         if self._owners.get(source) is None:
-            self._table.look()
+            self._table.look(source)
         return self._owners.get(source)
 
     def sources(self) -> dict[str, Ownership]:
@@ -108,7 +108,11 @@ class RedisBus:
             if not self._tell(node, message, lambda answer: self._asked(number, answer)):
                 raise NodeGoneError("this worker is leaving; try again")
 
-        return self._pending.ask(node, timeout_s, send)
+        try:
+            return self._pending.ask(node, timeout_s, send)
+        except NodeGoneError:
+            self._table.doubt(node)
+            raise
 
     def serve(self, kind: str, handler: Handler) -> None:
         self._answering.serve(kind, handler)
@@ -192,7 +196,6 @@ class RedisBus:
             self._pending.answered(number, refused(NodeGoneError(f"{why}; try again")))
         elif not answer:
             self._pending.answered(number, None)
-            self._table.hurry()
 
     def _published(self, lease: RedisLease, answer: Any) -> None:
         if not isinstance(answer, ResponseError):

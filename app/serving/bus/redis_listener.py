@@ -20,10 +20,19 @@ HEARING = "nothing is heard of other workers"
 
 
 class RedisListener:
-    """One thread with a connection of its own, which is made anew where it breaks. `heard` neither waits nor raises."""
+    """One thread with a connection of its own, which is made anew where it breaks. `heard` neither waits nor raises.
 
-    def __init__(self, link: RedisLink, channels: list[str], heard: Callable[[Message], None]) -> None:
-        self._link, self._channels, self._heard = link, channels, heard
+    `anew` is called when it has begun to listen: what was said before was not heard.
+    """
+
+    def __init__(
+        self,
+        link: RedisLink,
+        channels: list[str],
+        heard: Callable[[Message], None],
+        anew: Callable[[], None],
+    ) -> None:
+        self._link, self._channels, self._heard, self._anew = link, channels, heard, anew
         self._closed = threading.Event()
         self.ready = threading.Event()
         self._thread = threading.Thread(target=self._run, name="bus listener", daemon=True)
@@ -63,6 +72,7 @@ class RedisListener:
                 if said["type"] == "subscribe":
                     self._link.well(HEARING)
                     self.ready.set()
+                    self._anew()
                 elif said["type"] == "message":
                     self._take(said["data"])
             elif now - heard_at > SILENT_S:

@@ -88,10 +88,12 @@ redis.call('HSET', KEYS[2], 'declaration', ARGV[2])
 return 1
 """
 
-# keys: sources; arguments: what the keys of a source's lease and of what is known about it begin with
-TABLE = """
+# keys: sources; arguments: what the keys of a source's lease and of what is known about it begin with, then sources.
+# Of each that is there: source, node, token, declaration, whether its lease holds
+ROWS = """
 local found = {}
-for _, source in ipairs(redis.call('SMEMBERS', KEYS[1])) do
+for at = 3, #ARGV do
+  local source = ARGV[at]
   local about = redis.call('HMGET', ARGV[2] .. source, 'node', 'token', 'declaration')
   if about[1] then
     table.insert(found, {source, about[1], about[2], about[3], redis.call('EXISTS', ARGV[1] .. source)})

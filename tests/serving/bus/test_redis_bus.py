@@ -69,6 +69,34 @@ def test_when_an_owner_dies_its_source_is_free_when_its_lease_ends(nodes: RedisN
     assert owner.token > first.token
 
 
+def test_a_node_that_comes_knows_all_sources_and_sees_all_of_a_dead_one_free(nodes: RedisNodes) -> None:
+    """They are looked at some at a time, as Redis answers nobody meanwhile."""
+    here = nodes.node()
+    names = {f"arm-{number}" for number in range(350)}
+    for name in names:
+        claimed(here, name)
+    there = nodes.node()
+    until(lambda: there.sources().keys() == names)
+    assert all(owner.alive for owner in there.sources().values())
+    over = here._leases._held["arm-7"]
+    over.release()
+    until(lambda: "arm-7" not in there.sources())
+    until(lambda: here.node in there.nodes())
+    crash(here)
+    until(lambda: not any(owner.alive for owner in there.sources().values()))
+    assert len(there.sources()) == 349
+
+
+def test_what_was_said_while_nobody_listened_is_found_later(nodes: RedisNodes) -> None:
+    here, there = nodes.node(), nodes.node()
+    first = claimed(here, "first")
+    until(lambda: there.owner("first") is not None)
+    here._sender.send = lambda *_, **__: True  # nothing that it says is heard
+    first.release()
+    claimed(here, "second")
+    until(lambda: list(there.sources()) == ["second"])
+
+
 def test_whoever_waits_for_an_answer_of_a_node_that_dies_waits_no_longer(nodes: RedisNodes) -> None:
     """It had been heard, and was waited for until the call's own time was over."""
     here, there = nodes.node(), nodes.node()
