@@ -90,7 +90,11 @@ class Bus(Protocol):
         """Return who has a source, as far as this node has heard; None where nobody has. Cheap, and never waits."""
 
     def look(self, source: str) -> Ownership | None:
-        """Return the same, but where this node has heard of nobody, ask first: it may be new. It may wait a little."""
+        """Return the same, but where this node has heard of nobody, ask first: it may be new. It may wait a little.
+
+        Raises:
+            NotReadyError: there is nobody known, and the bus cannot be reached, so nobody knows.
+        """
 
     def sources(self) -> dict[str, Ownership]:
         """Return all sources of all nodes by name, the oldest first, those of this node and of dead ones included."""

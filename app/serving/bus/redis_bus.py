@@ -11,9 +11,10 @@ import secrets
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, cast
 
-from app.errors import DataError, FencedError, NodeGoneError, OverloadedError
+from app.errors import DataError, FencedError, NodeGoneError, NotReadyError, OverloadedError
 from app.serving.bus import link as wire
 from app.serving.bus.answers import Answering, PendingCalls, refused
 from app.serving.bus.bus import Handler, Heard, Lease, Ownership, Watcher
@@ -88,7 +89,13 @@ class RedisBus:
             self._table.hurry()
             if self._owners.dead_for(source) < BACK_S:
                 return None
-        lease = self._leases.claim(source, declaration, lost)
+
+        def told() -> None:
+            with suppress(NotReadyError):  # whose it is now is known before anybody asks here
+                self._table.look(source)
+            lost()
+
+        lease = self._leases.claim(source, declaration, told)
         if lease is None:
             self._table.hurry()
         return lease

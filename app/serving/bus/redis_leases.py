@@ -10,9 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.errors import NotReadyError
 from app.serving.bus import redis_scripts as scripts
-from app.serving.bus.redis_link import NotThereError, RedisError, RedisLink
+from app.serving.bus.redis_link import NotThereError, RedisError, RedisLink, unknown
 
 log = logging.getLogger(__name__)
 
@@ -89,10 +88,7 @@ class RedisLeases:
         try:
             token = int(self._claim(self._keys(source), args))
         except (*NotThereError, RedisError) as error:
-            raise NotReadyError(
-                f"who has the source {source} is kept in Redis (EMG_REDIS_URL), which does not answer as it should "
-                f"({type(error).__name__}: {str(error)[:200]}); try again"
-            ) from None
+            raise unknown(source, error) from None
         if not token:
             return None
         lease = RedisLease(source, token, told, declaration, self, began)

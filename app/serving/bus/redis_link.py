@@ -13,6 +13,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from app.errors import NotReadyError
+
 log = logging.getLogger(__name__)
 
 PATIENCE_S = 0.5  # with Redis, for one answer
@@ -78,3 +80,11 @@ class RedisLink:
 def pause() -> None:
     """Wait until Redis may be tried again."""
     time.sleep(AGAIN_S)
+
+
+def unknown(source: str, error: Exception) -> NotReadyError:
+    """Return what is said where nobody can know who has a source."""
+    return NotReadyError(
+        f"who has the source {source} is kept in Redis (EMG_REDIS_URL), which does not answer as it should "
+        f"({type(error).__name__}: {str(error)[:200]}); try again"
+    )

@@ -17,7 +17,7 @@ from app.serving.bus import redis_scripts as scripts
 from app.serving.bus.bus import Ownership
 from app.serving.bus.owners import OwnerTable
 from app.serving.bus.redis_leases import RedisLeases
-from app.serving.bus.redis_link import NotThereError, RedisError, RedisLink
+from app.serving.bus.redis_link import NotThereError, RedisError, RedisLink, unknown
 
 LOOK_S, SOON_S = 0.5, 0.05  # between two looks, and where there is reason to look at once
 PAGE = 100  # sources that are looked at in one go
@@ -72,11 +72,15 @@ class RedisTable:
         self._hurry.set()
 
     def look(self, source: str) -> None:
-        """Look at one source now; what is known stays where Redis does not answer."""
+        """Look at one source now.
+
+        Raises:
+            NotReadyError: Redis does not answer.
+        """
         try:
             self._ask([source])
         except (*NotThereError, RedisError) as error:
-            self._link.trouble(LOOKING, error)
+            raise unknown(source, error) from None
 
     def close(self) -> None:
         """Look no more, soon."""

@@ -119,7 +119,14 @@ def test_an_owner_whose_lease_another_has_publishes_nothing_more(nodes: RedisNod
     """It may not know it yet: Redis itself refuses what it writes."""
     here, there = nodes.node(), nodes.node()
     lost = threading.Event()
-    old = here.claim("arm", b"{}", lost.set)
+    known: list[str] = []
+
+    def tell() -> None:
+        owner = here.owner("arm")
+        known.append("" if owner is None else owner.node)
+        lost.set()
+
+    old = here.claim("arm", b"{}", tell)
     assert old is not None
     heard: list[tuple[int, int]] = []
     there.subscribe("arm", "frames", lambda one: heard.append((one.token, one.sequence)), (old.token, -1))
@@ -132,6 +139,7 @@ def test_an_owner_whose_lease_another_has_publishes_nothing_more(nodes: RedisNod
     there.publish(new, "frames", 0, b"")
     until(lost.is_set)
     assert old.lost
+    assert known == [there.node]  # who asks here next is sent there
     with pytest.raises(FencedError, match="arm"):
         here.publish(old, "frames", 2, b"stale")
     until(lambda: len(heard) == 2)
@@ -208,6 +216,8 @@ def test_a_redis_that_begins_anew_is_told_again_who_has_what(tmp_path: Path) -> 
         here.publish(lease, "frames", 1, b"")  # to nobody
         with pytest.raises(NotReadyError, match="EMG_REDIS_URL"):
             there.claim("leg", b"{}")
+        with pytest.raises(NotReadyError, match="EMG_REDIS_URL"):  # nobody can say that there is none
+            there.look("leg")
         with pytest.raises(NodeGoneError):
             here.call(there.node, "alive?", b"", 2.0)
         assert here.owner("arm") is not None
