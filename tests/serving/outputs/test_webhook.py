@@ -215,6 +215,7 @@ def test_an_answer_without_end_is_not_read_to_its_end(receiver: WebhookReceiver)
         began = time.monotonic()
         other.send(of_event(event()))
         assert time.monotonic() - began < 4.0
+        other.close()
 
 
 def test_a_name_is_looked_at_before_each_connection(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
