@@ -59,7 +59,7 @@ class RulesOfGestures(fields.Field[GestureRuleSet]):
 
     def __init__(self, text: str, *, in_query: bool = False, **more: Any) -> None:
         """`in_query`: described as a text with the JSON of the object."""
-        kind = {"type": "string", "example": '{"enter":0.9}'} if in_query else _OBJECT
+        kind = {"type": "string"} if in_query else _OBJECT
         super().__init__(**more, **about(text, **kind))
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> GestureRuleSet:

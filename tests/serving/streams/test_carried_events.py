@@ -19,7 +19,7 @@ from app.serving.streams.events import (
     Trouble,
 )
 from app.serving.streams.group_events import GroupEvent
-from tests.serving.station import make_frame
+from tests.serving.station import make_frame, make_gesture
 
 MODEL = ModelChange(
     timestamp=2.25, from_sample=400, model="arm", sha256="ab", classes=("rest", "fist"), rest_class="rest"
@@ -59,6 +59,8 @@ def test_a_frame_of_no_classes_arrives_with_its_sample() -> None:
         VALUES,
         ModelChange(timestamp=1.0, from_sample=5),
         Trouble(error="no luck", timestamp=1.0),
+        make_gesture("onset", 20),
+        make_gesture("release", 20, "gap"),
         SourceChange(
             status="stalled",
             timestamp=1.0,
@@ -68,7 +70,7 @@ def test_a_frame_of_no_classes_arrives_with_its_sample() -> None:
         ),
         SourceChange(status="recovered", timestamp=1.0, source_state="running", output={"angle": 0.25}),
     ],
-    ids=["model", "values", "no model", "trouble", "stalled", "recovered"],
+    ids=["model", "values", "no model", "trouble", "onset", "release", "stalled", "recovered"],
 )
 def test_what_is_no_frame_arrives_as_it_was(event: Told) -> None:
     assert there_and_back(event, position=-1).event == event

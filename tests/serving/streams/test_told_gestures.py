@@ -348,3 +348,16 @@ def test_whenever_it_reads_nothing_is_lost_and_nothing_told_twice(steps: list[tu
     found = gestures([*writer.sent, *(item for item in items if isinstance(item, ClientEvent))])
     assert found == expected + ([("release", held, "completed")] if held else [])
     assert stream.place.gesture is None or not stream.place.gesture.held
+
+
+def test_one_who_tells_others_is_given_the_onset_of_what_is_held_for_long(station: Station) -> None:
+    station.gestures = {20: (ONSET,)}
+    listening(station, FakeWriter())
+    windows(station, HISTORY + 10)
+    reader = station.broadcast.join(OPTIONS)
+    kept, _ = reader.follow(lambda _: None)
+    first, second, *_ = kept
+    assert first.event == ONSET
+    assert isinstance(second.event, Frame)
+    assert len(kept) == HISTORY + 1
+    reader.close()
