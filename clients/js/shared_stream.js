@@ -2,6 +2,7 @@
 
 import { streamInference } from "./client.js";
 import { unpacked } from "./client_errors.js";
+import { HeldGesture } from "./held_gesture.js";
 
 const NAME = "myostream 1"; // another number with another protocol: a worker outlives the files it was loaded from
 const SILENCE_MS = 10_000; // of a worker that says something each second
@@ -32,6 +33,7 @@ export async function* sharedInference({
 } = {}) {
   const { signal, onState = () => {}, options } = call;
   let { lastEventId } = call;
+  const gesture = new HeldGesture();
   let shared = SharedWorker !== undefined && (options?.duration_seconds ?? null) === null;
   while (shared && !signal?.aborted) {
     const link = Link.open(SharedWorker, { ...call, lastEventId });
@@ -42,11 +44,13 @@ export async function* sharedInference({
         if (state) onState(state.error ? { ...state, error: unpacked(state.error) } : state);
         if (event === undefined) continue;
         lastEventId = id;
-        yield event;
+        if (gesture.tells(event)) yield event;
       }
     } finally {
       link?.close();
     }
+    const release = gesture.cut();
+    if (release && !signal?.aborted) yield release;
     shared = link?.heard ?? false; // this page was away, or the worker has died: join again
   }
   if (signal?.aborted) onState({ state: "closed", attempt: 0 });

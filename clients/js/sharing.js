@@ -81,6 +81,7 @@ class SharedStream {
   #state = null; // the last messages that a page which comes later must know
   #stalled = null;
   #model = null;
+  #gesture = null; // that is held
 
   /** @param {() => void} forget  called when nobody may join it any more */
   constructor(forget) {
@@ -89,7 +90,7 @@ class SharedStream {
 
   add(port) {
     this.#ports.add(port);
-    for (const message of [this.#state, this.#model, this.#stalled]) if (message) port.postMessage(message);
+    for (const message of [this.#state, this.#model, this.#gesture, this.#stalled]) if (message) port.postMessage(message);
   }
 
   remove(port) {
@@ -119,7 +120,9 @@ class SharedStream {
   }
 
   #pass(message) {
-    const { status, error } = message.event;
+    const { status, error, phase } = message.event;
+    if (phase === "onset") this.#gesture = message;
+    if (phase === "release") this.#gesture = null;
     if (status === "model") this.#model = message;
     else if (status === "recovered") this.#model = null; // it may be another source: whoever comes asks the server
     if (status === "stalled") this.#stalled = message;

@@ -129,6 +129,27 @@ test("the page that came first leaves, and the other misses nothing; the last on
   assert.equal(browser.server.calls.length, 1);
 });
 
+test("a page that comes later is told of the gesture that is held, and of none that has ended", async (t) => {
+  const browser = browsing(t);
+  const first = page(browser, { options: { events: true } });
+  await until(() => first.states.length > 0);
+  const [call] = browser.server.calls;
+  const told = (id, phase) => call.say({ event: { gesture: "fist", phase, id }, id: `run.${id}` });
+  told(1, "onset");
+  told(1, "release");
+  told(2, "onset");
+  call.frame(0);
+  await until(() => first.frames.length > 0);
+  const second = page(browser, { options: { events: true } });
+  const heard = () => browser.said.flatMap(({ event }) => (event?.phase ? [`${event.phase} ${event.id}`] : []));
+  await until(() => second.states.length > 0);
+  assert.deepEqual(heard(), ["onset 2"]);
+  told(2, "release");
+  await until(() => heard().length === 2);
+  assert.deepEqual(heard(), ["onset 2", "release 2"]);
+  [first, second].forEach((one) => one.close());
+});
+
 test("a page that comes later knows that the stream is open, waits or is stalled", async (t) => {
   const browser = browsing(t);
   const first = page(browser);
