@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import zlib
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -25,6 +26,9 @@ BURST_S = 30.0  # of signal that it may send at once: what it kept while its net
 QUEUE_S = 60.0  # of signal that may wait to be read; more is more than this process can work off
 MERGE_S = (
     0.1  # of signal that waits is read as one chunk at most: what a chunk costs hangs little on its length
+)
+SPREAD_S = (
+    0.1  # within which the windows of different sources end: 20 ms chunks and 30 fps come together so often
 )
 _NAP_S = 0.05  # a source that nobody feeds looks up so often
 
@@ -72,6 +76,7 @@ class PushSource:
         self.name, self.channels, self.sampling_rate, self.units = name, channels, sampling_rate, units
         self.factor = factor  # from what the client sends to `units`
         self.aux_streams = tuple(aux_streams)
+        self.phase_s = phase_s(name)
         self._idle_s, self._clock = idle_s, clock
         self._ready: deque[Chunk] = deque()
         self._ready_samples = 0
@@ -271,6 +276,15 @@ class PushSource:
         self._aux.clear()
         self._ready_samples += len(samples)
         self._next = first + len(samples)
+
+
+def phase_s(name: str) -> float:
+    """Return by how much the windows of the source of that name end later than on the grid, in s: below SPREAD_S.
+
+    Many who begin together would have all their windows end in the same chunks, and the server stand idle in between.
+    By the name, so that every worker and every start cuts the same windows.
+    """
+    return zlib.crc32(name.encode()) / 2**32 * SPREAD_S
 
 
 def _not_finite(samples: Samples) -> str:

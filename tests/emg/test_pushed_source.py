@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.emg.auxiliary import AuxStream
-from app.emg.pushed_source import BURST_S, HOLD_S, LEAD, QUEUE_S, AuxSamples, PushSource
+from app.emg.pushed_source import BURST_S, HOLD_S, LEAD, QUEUE_S, SPREAD_S, AuxSamples, PushSource, phase_s
 from app.emg.source import Samples
 from app.errors import DataError, OverloadedError, TooFastError
 from tests.fakes import FakeClock
@@ -257,3 +257,12 @@ def test_a_client_that_sends_too_fast_is_there_all_the_same(clock: FakeClock) ->
             source.push(most, counting(most, most))
     threading.Timer(0.2, lambda: source.push(most, counting(most, 1))).start()
     assert source.read() is not None  # None: it has ended
+
+
+def test_windows_of_many_who_begin_together_do_not_end_together() -> None:
+    """And those of one name always at the same samples."""
+    phases = [phase_s(f"arm{k}") for k in range(160)]
+    assert phases == [phase_s(f"arm{k}") for k in range(160)]
+    in_fifths = np.histogram(phases, 5, (0.0, SPREAD_S))[0]
+    assert in_fifths.sum() == 160
+    assert in_fifths.max() <= 1.5 * 160 / 5

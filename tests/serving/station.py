@@ -34,6 +34,9 @@ class HandFed:
         self.rate = rate
         self.path = SimpleNamespace(to_source=lambda end: end)
 
+    def grid(self, fps: float, *, repeats: bool = False) -> Grid:
+        return Grid(self.rate, fps, repeats=repeats)
+
     def feed(self, samples: int) -> None:
         self.ring.write(self.ring.newest, np.zeros((samples, 1), np.float32))
 

@@ -91,7 +91,8 @@ class Acquisition:
 
     def feed(self, path: SignalPath, length: int) -> SignalFeed:
         """Return a feed of windows of that length, not yet filled; see `fill`."""
-        return SignalFeed(path, length, lambda: self.silence, self.source.sampling_rate)
+        phase_s = getattr(self.source, "phase_s", 0.0)
+        return SignalFeed(path, length, lambda: self.silence, self.source.sampling_rate, phase_s)
 
     def fill(self, *feeds: SignalFeed) -> None:
         """Fill these from now on, beside `main`, and no others. Those of one path are filled together."""

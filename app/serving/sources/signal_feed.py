@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from app.emg.signal.signal_path import SignalPath
+from app.emg.signal.windows import Grid
 
 STALL_S = 0.25  # no samples for so long, and a decision would hang on old ones
 
@@ -16,14 +17,29 @@ class SignalFeed:
     for shorter ones it may run.
     """
 
-    def __init__(self, path: SignalPath, length: int, silence: Callable[[], str], source_rate: float) -> None:
-        """`silence` says how it is with the source, its windows aside."""
+    def __init__(
+        self,
+        path: SignalPath,
+        length: int,
+        silence: Callable[[], str],
+        source_rate: float,
+        phase_s: float = 0.0,
+    ) -> None:
+        """`silence` says how it is with the source, its windows aside; `phase_s` by how much they end later."""
         self.path, self.ring, self.length = path, path.ring, length
         self.rate = path.sampling_rate or source_rate  # samples a second that the ring takes, in Hz
-        self._silence = silence
+        self._silence, self._phase_s = silence, phase_s
         # the sample up to which there was a usable window; at the beginning, up to which there can be none
         self._usable_to = 0
         self.look()  # its ring may be another feed's as well
+
+    def grid(self, fps: float, *, repeats: bool = False) -> Grid:
+        """Return where windows end that come so often.
+
+        Raises:
+            DataError: as `Grid`.
+        """
+        return Grid(self.rate, fps, start=round(self._phase_s * self.rate), repeats=repeats)
 
     @property
     def state(self) -> str:

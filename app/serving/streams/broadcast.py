@@ -39,7 +39,7 @@ class Reading:
             self.from_sample,
             partial(self.make, options),
             # window k ends at the same time on every grid; one of fewer samples than frames shows some of them twice
-            Grid(self.feed.rate, options.fps, repeats=True),
+            self.feed.grid(options.fps, repeats=True),
             self.feed,
             self.event,
         )
@@ -123,7 +123,7 @@ class Broadcast:
         with self._lock:
             self._feed, self._make, self._coming, self._event = feed, make or self._make, [], event
             for options, group in self._groups.items():
-                grid = Grid(feed.rate, min(options.fps, feed.rate))
+                grid = feed.grid(min(options.fps, feed.rate))
                 group.move(partial(self._make, options), grid, feed, event)
 
     def end(self, why: str = ENDED) -> None:
@@ -162,7 +162,7 @@ class Broadcast:
             self._feed, self._make, self._event = reading.feed, reading.make, reading.event
 
     def _grid(self, options: StreamOptions) -> Grid:
-        return Grid(self._feed.rate, options.fps)
+        return self._feed.grid(options.fps)
 
     def _leave(self, group: Group) -> None:
         with self._lock:
