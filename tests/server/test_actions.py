@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from urllib.request import urlopen
@@ -16,6 +17,9 @@ import pytest
 
 from tests.own_mosquitto import Mosquitto, Subscriber, running
 from tests.server.live import LATE_S, Json, Live, gunicorn, until
+from tests.server.own_project import project
+from tests.server.test_gesture_events import CHANNELS, MODEL, OTHER, RATE, Hand, server
+from tests.server.test_source_choice import asked
 from tests.serving.outputs.test_osc import Server as OscServer
 from tests.serving.outputs.test_webhook import SECRET, Hook
 
@@ -162,6 +166,47 @@ def test_a_worker_that_is_killed_holding_a_gesture_is_released_for(
         assert live.stop() == 0
         for told in receivers.told().values():
             expect_sound(told)
+
+
+def test_whatever_ends_the_signal_every_receiver_is_told(receivers: Receivers, tmp_path: Path) -> None:
+    """Lost samples, electrodes that fall off, another model, a stall: in this order, with the same hand."""
+    root = project(tmp_path / "project")
+    models = root / "instance" / "models"
+    shutil.copytree(models / MODEL, models / OTHER)
+    manifest = models / OTHER / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(f'"{MODEL}"', f'"{OTHER}"', 1))
+    with server(root, **receivers.settings) as live:
+        hand = Hand(live, "hand")
+
+        def spoil() -> None:
+            hand.spoil(CHANNELS // 2)
+
+        ends: dict[str, tuple[Callable[[], object], tuple[str, ...]]] = {
+            "gap": (lambda: hand.lose(RATE // 2), ("gap", "stalled")),
+            "electrodes": (spoil, ("quality", "rest")),  # what is left may look like rest, a frame before
+            "another model": (
+                lambda: asked(live, "PUT", f"/emg/sources/{hand.name}/model", {"model": OTHER}),
+                ("model",),
+            ),
+            "stall": (hand.pause, ("stalled",)),
+        }
+        reasons: dict[str, tuple[str, ...]] = {}
+        for what, (end, _) in ends.items():
+            hand.close_fist()
+            until(receivers.all_hold)
+            (gesture,) = set(receivers.held().values())
+            end()
+            until(lambda: all(("release", gesture) in told for told in receivers.told().values()))  # noqa: B023
+            reasons[what] = tuple(
+                one["reason"] for one in receivers.udp.heard if one["id"] == gesture and "reason" in one
+            )
+            hand.open_up()
+        hand.end()
+    assert {what: said[0] in ends[what][1] for what, said in reasons.items()} == dict.fromkeys(ends, True), (
+        reasons
+    )
+    for told in receivers.told().values():
+        expect_sound(told)
 
 
 def _sends(pid: int, receivers: Receivers) -> bool:
