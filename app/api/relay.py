@@ -14,13 +14,14 @@ from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, Response, request
+from werkzeug.exceptions import HTTPException
 
 from app.api.access.access import Caller, current_caller, relayed_as
 from app.api.codec.decoding import whole_body
 from app.api.errors import answer_of
 from app.api.request_metrics import RELAYED
 from app.api.tracing import REQUEST_ID_HEADER, request_id
-from app.errors import OverloadedError, SourceElsewhereError
+from app.errors import MyostreamError, OverloadedError, SourceElsewhereError
 from app.keys import Key
 from app.serving.bus.bus import Bus
 from app.serving.runtime import Runtime
@@ -62,7 +63,10 @@ def register(app: Flask, runtime: Runtime | None) -> None:
         bus = app.extensions["runtime"]().bus
         if bus is None or not error.alive or request.endpoint in STREAMS or RELAYED in request.environ:
             return answer_of(error)
-        return asked_of(bus, error.node, ANSWER_S)
+        try:
+            return asked_of(bus, error.node, ANSWER_S)
+        except (MyostreamError, HTTPException) as failed:  # what is raised in a handler, no other handles
+            return app.make_response(app.handle_user_exception(failed))
 
     if runtime is not None and runtime.bus is not None:
         runtime.bus.serve(REQUEST, lambda message: _answered(inner, message))

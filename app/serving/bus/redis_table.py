@@ -119,6 +119,7 @@ class RedisTable:
         self._ask({*in_doubt, *self._absent, *self._in_turn(owners), *self._page()})
         if self._anew.is_set():
             self._anew.clear()
+            self._client.set(f"{self._link.prefix}run", self.run, nx=True)  # Redis may have begun anew
             self._cursor = 0
             self._ask(self._page())
             while self._cursor:

@@ -225,7 +225,9 @@ def test_a_redis_that_begins_anew_is_told_again_who_has_what(tmp_path: Path) -> 
             there.serve("alive?", lambda payload: payload)
             until(lambda: _answers(here, there))
             until(lambda: not lease.silent)
+            until(lambda: not here._table._anew.is_set())
             third = nodes.node()
+            assert third.run == here.run
             until(lambda: (owner := third.owner("arm")) is not None and owner.token == lease.token)
             here.publish(lease, "frames", 2, b"")
             until(lambda: 2 in heard)
