@@ -10,6 +10,7 @@ import schemathesis
 from schemathesis.generation import GenerationMode
 
 from app.api.errors import ProblemSchema
+from app.api.schemas.gestures import GestureEventSchema
 from app.api.schemas.streaming import FrameSchema
 
 PUSHED = os.environ.get("SCHEMATHESIS_PUSHED")  # a source that is there, in push mode
@@ -17,6 +18,7 @@ LOOK_S = 0.02
 DECLARATION = {"channels": 16, "sampling_rate_hz": 2000}
 FRAME = {name for name, field in FrameSchema().fields.items() if field.required}
 PROBLEM = {name for name, field in ProblemSchema().fields.items() if field.required}
+GESTURE = {field.data_key or name for name, field in GestureEventSchema().fields.items() if field.required}
 LAST = {"status", "total_frames", "duration_seconds", "avg_fps"}
 
 _turns: dict[str, int] = {}
@@ -43,7 +45,7 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
 
 @schemathesis.check
 def streams_as_documented(context: Any, response: Any, case: Any) -> None:
-    """Unnamed events of one JSON object each: frames, then the last word. Else a problem."""
+    """Unnamed events of one JSON object each: frames and gestures, then the last word. Else a problem."""
     if case.operation.path != "/infer/stream":
         return
     if response.headers["content-type"][0].startswith("application/problem+json"):
@@ -56,7 +58,8 @@ def streams_as_documented(context: Any, response: Any, case: Any) -> None:
     events = [_event(block.strip("\n")) for block in said.split("\n\n") if block.strip("\n")]
     assert events, "a stream without any event"
     for event in events[:-1]:
-        assert event.keys() >= FRAME or "status" in event or "error" in event, event
+        known = event.keys() >= FRAME or event.keys() >= GESTURE
+        assert known or "status" in event or "error" in event, event
     assert events[-1].keys() >= LAST or "error" in events[-1], events[-1]
 
 
