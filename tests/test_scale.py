@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 import pytest
+import yaml
 
 from app.config import ROOT
 from app.serving.bus.redis_leases import RENEW_S
@@ -66,6 +67,27 @@ def test_a_bus_renews_and_looks_as_often_as_the_formula_says() -> None:
     found = worked_out()
     assert found["renewals"] == 1 / RENEW_S
     assert found["looks"] == 1 / LOOK_S
+
+
+def test_the_files_to_run_a_fleet_let_a_worker_have_as_many_as_that() -> None:
+    """By default it takes 32 sources: it refused people while the autoscaler saw a worker that was hardly busy."""
+    people = worked_out()["people_a_worker"]
+    compose = yaml.safe_load((ROOT / "deploy" / "compose.yaml").read_text(encoding="utf-8"))
+    kustomization = ROOT / "deploy" / "kubernetes" / "base" / "kustomization.yaml"
+    (generated,) = [
+        one
+        for one in yaml.safe_load(kustomization.read_text(encoding="utf-8"))["configMapGenerator"]
+        if one["name"] == "myostream"
+    ]
+    for settings in (
+        compose["services"]["server-1"]["environment"],
+        dict(line.split("=", 1) for line in generated["literals"]),
+    ):
+        assert int(settings["EMG_MAX_SOURCES"]) >= people
+        assert int(settings["EMG_MAX_MODELS"]) >= people
+        assert (
+            int(settings["EMG_MAX_GROUPS"]) >= 2 * people
+        )  # one that the person hears, one that somebody watches
 
 
 def test_a_worker_is_given_no_more_people_than_were_tried() -> None:
