@@ -220,7 +220,7 @@ def after_stalls(seconds: float) -> dict[str, list[float]]:
             time.sleep(0.5)
             ended = [one for one in receivers.came["udp-json"] if one[1] == "release"]
             for at, _, gesture in ended[seen:]:
-                before = [line for line in receivers.lines if line < at]
+                before = [line for line in receivers.lines if line < at - 0.05]  # then comes the line of rest
                 rests = at - before[-1] if before else 0.0
                 if rests > 0.15 and receivers.told("release", gesture):  # frames come every 33 ms
                     for way, took in receivers.since(before[-1], "release", gesture).items():
