@@ -9,12 +9,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
+import redis
 import yaml
 
 from app.config import ROOT
 from app.variables import VARIABLES
-from tests.server.live import free_port, until
+from tests.server.live import LATE_S, free_port, until
 
 DEPLOY = ROOT / "deploy"
 COMPOSE = DEPLOY / "compose.yaml"
@@ -116,52 +118,52 @@ def test_what_has_secrets_in_it_is_not_kept_by_git() -> None:
         assert run.returncode == 0, name
 
 
+@pytest.mark.parametrize("place", ["compose", "kubernetes"])
 def test_redis_starts_as_it_is_told_to_and_asks_for_its_password(
-    compose: dict[str, Any], tmp_path: Path
+    compose: dict[str, Any], tmp_path: Path, place: str
 ) -> None:
-    """The very command, with the file's place and the port changed."""
+    """The very command, with the file's place and the port changed. It left Redis behind when its shell was ended."""
     if shutil.which("redis-server") is None:
         pytest.skip("needs redis-server")
-    port, service = free_port(), compose["services"]["redis"]
-    conf = tmp_path / "redis.conf"
+    port, conf = free_port(), tmp_path / "redis.conf"
     text = (DEPLOY / "kubernetes" / "base" / "redis.conf").read_text("utf-8")
     conf.write_text(text.replace("bind * -::*", f"bind 127.0.0.1\nport {port}"))
-    *shell, script = service["command"]
-    assert script.count("/etc/redis.conf") == 1
-    script = script.replace("$$", "$").replace("/etc/redis.conf", str(conf))
-    env = {"REDIS_PASSWORD": "a b/@c", "PATH": "/usr/bin:/bin"}
-    with pytest.raises(
-        AssertionError
-    ):  # a password with a space is two words to Redis, which says so and ends
-        asked(shell, script, env, port, tmp_path)
-    env["REDIS_PASSWORD"] = "5e1f/@c"
-    settings = asked(shell, script, env, port, tmp_path)
-    assert settings["maxmemory-policy"] == "noeviction"
-    assert int(settings["maxmemory"]) == 512 * 2**20
-    assert (settings["save"], settings["appendonly"]) == ("", "no")
-
-
-def asked(shell: list[str], script: str, env: dict[str, str], port: int, folder: Path) -> dict[str, str]:
-    """Start it, see that it lets nobody in without the password, and return its settings."""
-    import redis
-
-    process = subprocess.Popen([*shell, script], env=env, cwd=folder, stdout=subprocess.DEVNULL)
-
-    def there() -> bool:
-        try:
-            return bool(redis.Redis(port=port, password=env["REDIS_PASSWORD"]).ping())
-        except redis.exceptions.ConnectionError:
-            return process.poll() is not None
-
+    *shell, script = commands(compose)[place]
+    script, replaced = re.subn(r"/etc(/redis)?/redis\.conf", str(conf), script)
+    assert replaced == 1
+    env = {"REDIS_PASSWORD": "5e1f/@c", "PATH": "/usr/bin:/bin"}
+    process = subprocess.Popen([*shell, script], env=env, cwd=tmp_path, stdout=subprocess.DEVNULL)
     try:
-        until(there)
+        client = redis.Redis(port=port, password=env["REDIS_PASSWORD"], decode_responses=True)
+        until(lambda: process.poll() is not None or answers(client))
         assert process.poll() is None
+        assert (
+            psutil.Process(process.pid).name() == "redis-server"
+        )  # signals reach it, and no shell before it
         with pytest.raises(redis.exceptions.AuthenticationError):
             redis.Redis(port=port).ping()
-        found: dict[str, str] = redis.Redis(
-            port=port, password=env["REDIS_PASSWORD"], decode_responses=True
-        ).config_get("maxmemory*", "save", "appendonly")
-        return found
+        settings = client.config_get("maxmemory*", "save", "appendonly")
+        assert settings["maxmemory-policy"] == "noeviction"
+        assert int(settings["maxmemory"]) == 512 * 2**20
+        assert (settings["save"], settings["appendonly"]) == ("", "no")
+        process.terminate()
+        assert process.wait(LATE_S) == 0
     finally:
         process.kill()
         process.wait()
+
+
+def commands(compose: dict[str, Any]) -> dict[str, list[str]]:
+    """How Redis is started: a shell and its script."""
+    path = DEPLOY / "kubernetes" / "base" / "redis.yaml"
+    deployment, _ = yaml.safe_load_all(path.read_text("utf-8"))
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
+    *shell, script = compose["services"]["redis"]["command"]
+    return {"compose": [*shell, script.replace("$$", "$")], "kubernetes": container["command"]}
+
+
+def answers(client: redis.Redis) -> bool:
+    try:
+        return bool(client.ping())
+    except redis.exceptions.ConnectionError:
+        return False
