@@ -11,7 +11,9 @@
 namespace myostream {
 
 enum Format : uint8_t { FLOAT32 = 1, INT16 = 2, INT24 = 3 };
-enum Kind : uint8_t { FRAME = 1, DECISION = 2, PREDICTION = 3 };
+enum Kind : uint8_t { FRAME = 1, DECISION = 2, PREDICTION = 3, GESTURE = 4 };
+enum Phase : uint8_t { BEGAN = 0, IS_HELD = 1, RELEASED = 2 };
+enum Variant : uint8_t { SINGLE = 0, DOUBLE = 1, LONG = 2 };
 
 const uint8_t VERSION = 1;
 const size_t HEADER = 16;  // bytes; an auxiliary block has one of the same length
@@ -126,7 +128,9 @@ class MessageWriter {
   uint16_t aux_channels_ = 0;
 };
 
-// A frame, a decision or a prediction, as `format=binary` has them.
+// A frame, a decision, a prediction or a gesture, as `format=binary` has them. Of a GESTURE `prediction` is the class,
+// `age_ms` the seconds since it began, `intensity` how strong it is, `dropped` how many samples ago the muscle began, and
+// `frame` its id; `phase_of` and the others read the rest.
 struct Record {
   uint8_t kind;
   uint16_t prediction;  // NONE: no model of classes reads the source
@@ -154,6 +158,19 @@ inline bool read_record(const void* data, size_t size, size_t place, Record& rec
   record.dropped = static_cast<uint16_t>(get(in + 26, 2));
   record.frame = static_cast<uint32_t>(get(in + 28, 4));
   return true;
+}
+
+// Of a GESTURE: whether it began, is held or ended.
+inline Phase phase_of(const Record& record) { return static_cast<Phase>(record.decision & 3); }
+
+inline Variant variant_of(const Record& record) { return static_cast<Variant>(record.decision >> 2 & 3); }
+
+// Why it ended, in the words of docs/events.md; "" of one that has not.
+inline const char* reason_of(const Record& record) {
+  static const char* const reasons[] = {"",    "gesture", "rest",  "stalled",   "gap",
+                                        "quality", "model",   "completed", "shutdown"};
+  const size_t number = record.decision >> 4 & 15;
+  return number < sizeof reasons / sizeof *reasons ? reasons[number] : "";
 }
 
 // The value of a name in a text message, a flat JSON object; nullptr: it has none.

@@ -2,6 +2,7 @@
 //
 //   message FORMAT CHANNELS FIRST COUNT value...  BLOCKS {STREAM CHANNELS FIRST COUNT value...}   -> its bytes in hex
 //   record HEX                                                                                 -> its fields
+//   gesture HEX                                                                            -> phase, variant, reason
 //   text MESSAGE                                                                               -> its type, next_sample
 #include <cinttypes>
 #include <cstdio>
@@ -66,6 +67,18 @@ void record(std::istream& in) {
   std::printf("\n");
 }
 
+void gesture(std::istream& in) {
+  std::string hex;
+  in >> hex;
+  uint8_t data[myostream::RECORD];
+  for (size_t k = 0; k < sizeof data; k++) data[k] = std::stoi(hex.substr(2 * k, 2), nullptr, 16);
+  myostream::Record found;
+  if (!myostream::read_record(data, sizeof data, 0, found)) return;
+  std::printf("%d %u %u %u %.9g %.9g %s\n", found.kind == myostream::GESTURE, myostream::phase_of(found),
+              myostream::variant_of(found), found.prediction, static_cast<double>(found.intensity),
+              static_cast<double>(found.age_ms), myostream::reason_of(found));
+}
+
 void text(std::istream& in) {
   std::string said;
   std::getline(in >> std::ws, said);
@@ -110,6 +123,7 @@ int main() {
     in >> what;
     if (what == "message") message(in);
     if (what == "record") record(in);
+    if (what == "gesture") gesture(in);
     if (what == "text") text(in);
     if (what == "bounds") bounds();
     if (what == "ring") ring();
