@@ -1,0 +1,1 @@
+"""Gestures of a Myostream server as topics of ROS 2."""
