@@ -171,7 +171,7 @@ def test_silence_ends_what_is_held_and_what_is_held_still_begins_again(ask: Ask)
         (0.9, told("release", 7)),
     ) == [
         "began fist 7", "- 0.5 live", "- 0.5 live", "ended fist 7 silence", "- 0 silent", "began fist 7", "- 0.5 live",
-        "ended fist 7 silence", "- 0 silent", "- 0 silent",
+        "ended fist 7 interrupted", "- 0 silent", "- 0 silent",
     ]  # fmt: skip
 
 

@@ -36,7 +36,8 @@ namespace Myostream
             if (said is GestureEvent gesture) Take(gesture);
             else if (said is Frame frame) Follow(frame);
             else if (said is ValueFrame values) Intensity = values.Intensity;
-            else if (said is Interrupted || said is Completed) Rest(Silence);
+            else if (said is Interrupted) Rest("interrupted");
+            else if (said is Completed) Rest("completed");
             else if (said is SourceChange change && change.Stalled)
             {
                 Rest("stalled");

@@ -28,7 +28,7 @@ namespace Myostream
         public float Strength; // 0..1
         public float Confidence; // 0..1
         public float HeldSeconds; // since the onset
-        public string Reason; // of a release: gesture, rest, stalled, gap, quality, model, completed, shutdown, or silence
+        public string Reason; // of a release: docs/events.md; interrupted and silence are the client's own
 
         /// <summary>Returns the release of it where the client knows no more: nothing is heard.</summary>
         public GestureEvent Released(string reason)
