@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from http.client import HTTPConnection
-from pathlib import Path
 
 import pytest
 
@@ -269,66 +268,3 @@ def test_a_reload_hands_the_sources_on(live: Live, workers: tuple[Pinned, Pinned
     status, receipt = new.push(name, reached)
     assert (status, receipt.get("next_sample")) == (200, reached + CHUNK), receipt
     new.close()
-
-
-@pytest.mark.alone
-def test_when_its_server_is_killed_a_source_goes_on_at_another(
-    tmp_path: Path, servers: tuple[Live, Live], name: str
-) -> None:
-    """Kill -9 of all of a third server: its client pushes to another within two seconds, and loses nothing."""
-    settings = {"EMG_MODE": "push", "EMG_REDIS_URL": f"unix://{servers[0].log_file.parent}/redis.sock"}
-    there = Pinned(HTTPConnection("127.0.0.1", servers[1].port, timeout=LATE_S))
-    with gunicorn(tmp_path, EMG_INSTANCE=str(tmp_path / "instance"), **settings) as dying:
-        here = Pinned(HTTPConnection("127.0.0.1", dying.port, timeout=LATE_S))
-        assert here.declare(name)[0] == 201
-        reached = fill(here, name)
-        assert there.push(name, reached)[0] == 200
-        reached += CHUNK
-        assert there.ask("GET", f"/emg/sources/{name}")[1]["next_sample"] == reached
-        for pid in (dying.process.pid, *dying.workers()):
-            os.kill(pid, signal.SIGKILL)
-        began = time.monotonic()
-        while (answer := there.push(name, reached))[0] != 200:
-            assert time.monotonic() - began < GOES_ON_S, answer
-        took_s = time.monotonic() - began
-        here.close()
-    assert took_s < GOES_ON_S
-    assert answer[1]["next_sample"] == reached + CHUNK
-    fill(there, name, reached + CHUNK)
-    assert there.ask("POST", "/infer", {"source": name})[0] == 200
-    other = Pinned(HTTPConnection("127.0.0.1", servers[0].port, timeout=LATE_S))
-    assert other.ask("GET", f"/emg/sources/{name}")[1]["next_sample"] == reached + CHUNK + RATE // 2
-    for one in (other, there):
-        one.close()
-
-
-def test_while_redis_is_gone_a_server_goes_on_with_its_own_sources(tmp_path: Path, name: str) -> None:
-    path = tmp_path / "redis.sock"
-    settings = {"EMG_MODE": "push", "EMG_REDIS_URL": f"unix://{path}"}
-    with ExitStack() as stack:
-        redis = stack.enter_context(running(path))
-        first, second = (
-            stack.enter_context(gunicorn(tmp_path, EMG_INSTANCE=str(tmp_path / one), **settings))
-            for one in ("first", "second")
-        )
-        here, there = (
-            Pinned(HTTPConnection("127.0.0.1", live.port, timeout=LATE_S)) for live in (first, second)
-        )
-        assert here.declare(name)[0] == 201
-        reached = fill(here, name)
-        assert there.push(name, reached)[0] == 200
-        redis.kill()
-        redis.wait()
-        reached = fill(here, name, reached + CHUNK)
-        assert here.ask("POST", "/infer", {"source": name})[0] == 200
-        status, problem = there.push(name, reached)
-        assert status == 503, problem
-        assert "EMG_REDIS_URL" in problem["detail"]
-        status, problem = there.declare("another")
-        assert status == 503, problem
-        assert "EMG_REDIS_URL" in problem["detail"]
-        with running(path):
-            until(lambda: there.push(name, reached)[0] == 200)
-            assert here.ask("GET", f"/emg/sources/{name}")[1]["next_sample"] == reached + CHUNK
-        for one in (here, there):
-            one.close()

@@ -8,8 +8,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from app.errors import NodeGoneError
 from app.serving.bus.local_bus import LocalBus
 from app.serving.bus.redis_bus import RedisBus
+from app.serving.bus.redis_leases import RedisLease
 from app.serving.counters.shared_declarations import memory_for_declarations
 from app.serving.counters.slot import SLOT_BYTES
 from app.serving.counters.worker_group import WorkerGroup, new_run
@@ -68,3 +70,28 @@ def redis_nodes(folder: Path, keep_s: float = 30.0) -> Iterator[RedisNodes]:
         nodes = RedisNodes(f"unix://{folder}/redis.sock", keep_s)
         with nodes.stack:
             yield nodes
+
+
+def claimed(bus: RedisBus, source: str = "arm") -> RedisLease:
+    lease = bus.claim(source, b"{}")
+    assert lease is not None
+    return lease
+
+
+def crash(bus: RedisBus) -> None:
+    """As kill -9: its connections are cut, nothing is said, and nothing renewed."""
+    bus._leases._closed = True
+    bus._leases._hurry.set()
+    bus._sender.close(1.0)
+    bus._listener.close()
+    bus._table.close()
+    bus._events.close()
+    bus._leases._thread.join(5)
+    bus._listener._thread.join(5)
+
+
+def answers(asking: RedisBus, asked: RedisBus) -> bool:
+    try:
+        return asking.call(asked.node, "alive?", b"yes", 1.0) == b"yes"
+    except NodeGoneError:
+        return False

@@ -20,7 +20,8 @@ HERE = Path(__file__).parent
 
 @pytest.mark.slow
 def test_what_holds_on_threads_holds_on_greenlets() -> None:
-    names = [str(HERE / "test_contract.py"), str(HERE / "test_redis_bus.py")]
+    files = ("test_contract.py", "test_local_bus.py", "test_redis_bus.py", "test_redis_troubles.py")
+    names = [str(HERE / name) for name in files]
     done = subprocess.run(
         [sys.executable, "-c", PATCHED, *names], capture_output=True, text=True, timeout=300, check=False
     )

@@ -1,4 +1,4 @@
-"""What a Redis between machines can do to them: it dies, begins anew, stands still, is full, is written to by others.
+"""Nodes of several machines by one Redis: who has a source, whose word counts, and what is no message.
 
 Each test runs a redis-server of its own, and is skipped where there is none.
 """
@@ -8,51 +8,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 
-from app.errors import DataError, FencedError, NodeGoneError, NotReadyError
+from app.errors import DataError, FencedError, NodeGoneError
 from app.serving.bus.link import CALL, encoded
-from app.serving.bus.redis_bus import MOST_CARRIED, RedisBus
-from app.serving.bus.redis_leases import LEASE_S, RedisLease
-from tests.own_redis import running
-from tests.serving.bus.buses import RedisNodes, redis_nodes
+from app.serving.bus.redis_bus import MOST_CARRIED
+from tests.serving.bus.buses import RedisNodes, answers, claimed, crash
 from tests.serving.station import until
-
-
-@pytest.fixture
-def nodes(tmp_path: Path) -> Iterator[RedisNodes]:
-    with redis_nodes(tmp_path) as made:
-        yield made
-
-
-@pytest.fixture
-def operator(nodes: RedisNodes) -> Iterator[Any]:
-    """A connection of the test's own."""
-    with redis.Redis.from_url(nodes.url) as client:
-        yield client
-
-
-def claimed(bus: RedisBus, source: str = "arm") -> RedisLease:
-    lease = bus.claim(source, b"{}")
-    assert lease is not None
-    return lease
-
-
-def crash(bus: RedisBus) -> None:
-    """As kill -9: its connections are cut, nothing is said, and nothing renewed."""
-    bus._leases._closed = True
-    bus._leases._hurry.set()
-    bus._sender.close(1.0)
-    bus._listener.close()
-    bus._table.close()
-    bus._events.close()
-    bus._leases._thread.join(5)
-    bus._listener._thread.join(5)
 
 
 def test_when_an_owner_dies_its_source_is_free_when_its_lease_ends(nodes: RedisNodes) -> None:
@@ -148,121 +112,6 @@ def test_an_owner_whose_lease_another_has_publishes_nothing_more(nodes: RedisNod
     assert not [fields for _, fields in stream if fields.get(b"p") == b"stale"]
 
 
-def test_an_owner_that_cannot_renew_is_silent_before_its_lease_ends(nodes: RedisNodes, operator: Any) -> None:
-    here = nodes.node()
-    lease = claimed(here)
-    operator.execute_command("CLIENT", "PAUSE", round(3e3 * LEASE_S), "ALL")
-    until(lambda: lease.silent)
-    assert not lease.lost
-    silent_after = time.monotonic() - lease.renewed_at
-    assert silent_after < LEASE_S
-    here.publish(lease, "frames", 0, b"nobody hears it")  # and nobody is held up by it
-    until(lambda: not lease.silent)
-
-
-def test_redis_that_stands_still_for_five_seconds_costs_those_seconds_and_no_source(
-    nodes: RedisNodes, operator: Any
-) -> None:
-    here, there = nodes.node(), nodes.node()
-    lost: list[str] = []
-    lease = here.claim("arm", b"{}", lambda: lost.append("arm"))
-    assert lease is not None
-    heard: list[int] = []
-    there.subscribe("arm", "frames", lambda one: heard.append(one.sequence), (lease.token, -1))
-    there.serve("alive?", lambda payload: payload)
-    here.publish(lease, "frames", 0, b"")
-    until(lambda: heard == [0])
-    operator.execute_command("CLIENT", "PAUSE", 5000, "ALL")
-    began = time.monotonic()
-    with pytest.raises(NodeGoneError):
-        here.call(there.node, "alive?", b"", 1.0)
-    assert time.monotonic() - began < 2.0
-    number = 1
-    while time.monotonic() - began < 5.5:
-        here.publish(lease, "frames", number, b"")
-        number += 1
-        time.sleep(0.02)
-    until(lambda: not lease.silent)
-    here.publish(lease, "frames", number, b"")
-    until(lambda: bool(heard) and heard[-1] == number)
-    assert heard == sorted(set(heard))  # what was sent once is heard once, and in order
-    assert lost == []
-    until(lambda: _answers(here, there))
-    owner = there.owner("arm")
-    assert owner is not None
-    assert (owner.node, owner.token) == (here.node, lease.token)
-
-
-def _answers(asking: RedisBus, asked: RedisBus) -> bool:
-    try:
-        return asking.call(asked.node, "alive?", b"yes", 1.0) == b"yes"
-    except NodeGoneError:
-        return False
-
-
-def test_a_redis_that_begins_anew_is_told_again_who_has_what(tmp_path: Path) -> None:
-    path = tmp_path / "redis.sock"
-    nodes = RedisNodes(f"unix://{path}")
-    with nodes.stack:
-        with running(path):
-            here, there = nodes.node(), nodes.node()
-            over: list[object] = []
-            there.watch(lambda source, owner: over.append(source) if owner is None else None)
-            lease = claimed(here)
-            heard: list[int] = []
-            there.subscribe("arm", "frames", lambda one: heard.append(one.sequence), (lease.token, -1))
-            here.publish(lease, "frames", 0, b"")
-            until(lambda: heard == [0])
-        here.publish(lease, "frames", 1, b"")  # to nobody
-        with pytest.raises(NotReadyError, match="EMG_REDIS_URL"):
-            there.claim("leg", b"{}")
-        with pytest.raises(NotReadyError, match="EMG_REDIS_URL"):  # nobody can say that there is none
-            there.look("leg")
-        with pytest.raises(NodeGoneError):
-            here.call(there.node, "alive?", b"", 2.0)
-        assert here.owner("arm") is not None
-        with running(path):
-            there.serve("alive?", lambda payload: payload)
-            until(lambda: _answers(here, there))
-            until(lambda: not lease.silent)
-            until(lambda: not here._table._anew.is_set())
-            third = nodes.node()
-            assert third.run == here.run
-            until(lambda: (owner := third.owner("arm")) is not None and owner.token == lease.token)
-            here.publish(lease, "frames", 2, b"")
-            until(lambda: 2 in heard)
-            assert heard == [0, 2]
-            assert over == []
-            assert not lease.lost
-            nodes.stack.close()
-
-
-def test_a_redis_that_is_full_loses_events_and_no_lease(
-    nodes: RedisNodes, operator: Any, caplog: pytest.LogCaptureFixture
-) -> None:
-    here, there = nodes.node(), nodes.node()
-    lease = claimed(here)
-    heard: list[int] = []
-    there.subscribe("arm", "frames", lambda one: heard.append(one.sequence), (lease.token, -1))
-    there.serve("alive?", lambda payload: payload)
-    here.publish(lease, "frames", 0, b"")
-    until(lambda: heard == [0])
-    operator.config_set("maxmemory", 1)
-    here.publish(lease, "frames", 1, b"")
-    until(lambda: "what is published is lost" in caplog.text)
-    renewed_at = lease.renewed_at
-    until(lambda: lease.renewed_at > renewed_at + LEASE_S)
-    assert not lease.lost
-    assert _answers(here, there)
-    with pytest.raises(NotReadyError, match="OutOfMemoryError"):
-        there.claim("leg", b"{}")
-    operator.config_set("maxmemory", 0)
-    until(lambda: there.claim("leg", b"{}") is not None)
-    here.publish(lease, "frames", 2, b"")
-    until(lambda: heard == [0, 2])
-    assert caplog.text.count("what is published is lost (") == 1
-
-
 def test_what_another_program_writes_is_dropped(
     nodes: RedisNodes, operator: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -276,7 +125,7 @@ def test_what_another_program_writes_is_dropped(
         operator.publish(channel, encoded(CALL, b"", nothing=1))
         there = nodes.node()
         here.serve("alive?", lambda payload: payload)
-        until(lambda: _answers(there, here))
+        until(lambda: answers(there, here))
     assert caplog.text.count("another worker speaks version 200") == 1
 
 
@@ -303,15 +152,3 @@ def test_what_is_kept_of_a_source_is_bounded_and_goes_when_it_is_over(
     lease.release()
     assert operator.pttl(key) > 0
     assert operator.keys(f"{here._link.prefix}*:arm") == [key.encode()]
-
-
-def test_the_wrong_password_is_said_and_shows_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    with redis_nodes(tmp_path) as nodes, redis.Redis.from_url(nodes.url) as client:
-        client.config_set("requirepass", "right")
-        bus = RedisBus(nodes.url.replace("unix://", "unix://:wrong@"), 30.0)
-        bus.start()
-        with pytest.raises(NotReadyError, match="EMG_REDIS_URL"):
-            bus.claim("arm", b"{}")
-        bus.close()
-    assert "EMG_REDIS_URL" in caplog.text
-    assert "wrong@" not in caplog.text
