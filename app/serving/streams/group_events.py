@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -42,7 +41,7 @@ class GroupEvents:
         self.history: tuple[GroupEvent, ...] = ()
         self.listeners: dict[object, Listener] = {}
         # what no reader may miss, also one that is so late that the history has it no more
-        self.kept: deque[GroupEvent] = deque(maxlen=KEPT)
+        self.kept: tuple[GroupEvent, ...] = ()  # replaced and not changed, as readers go through it meanwhile
         self.held: GroupEvent | None = None  # the onset of the gesture that is held
         # whoever tells the readers something, and a reader that begins to listen
         self.one_at_a_time = threading.Lock()
@@ -122,7 +121,7 @@ class GroupEvents:
             before = [one for one in self._models if one[0] < self.history[0].number]
             self._models = [*before[-1:], *known, (told.number, told.event)]
         if must_be_told(told.event):
-            self.kept.append(told)
+            self.kept = (*self.kept[1 - KEPT :], told)
         self.wake()
         for turn, listener in enumerate(list(self.listeners.values()), start=1):
             listener(told)
