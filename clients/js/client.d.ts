@@ -77,8 +77,10 @@ export interface GestureEvent {
   held_s: number; // since the onset
   reason?: "gesture" | "rest" | "stalled" | "gap" | "quality" | "model" | "completed" | "shutdown" | "interrupted";
   timestamp: number;
-  prediction?: undefined;
+  prediction?: undefined; // nor has it anything else that only frames have
   values?: undefined;
+  signal?: undefined;
+  aux?: undefined;
 }
 
 /** After "recovered" it may be another source, with other channels: GET /emg/sources. */

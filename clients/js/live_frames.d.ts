@@ -1,7 +1,7 @@
 /** Types of live_frames.js. */
 
-/** A frame, a decision or a prediction in 32 bytes: what `format: "binary"` gives. */
-export interface LiveRecord {
+/** A frame, a decision or a prediction in 32 bytes. */
+export interface FrameRecord {
   type: "frame" | "decision" | "prediction" | "unknown";
   prediction: number | null;
   sample_index: number;
@@ -26,7 +26,12 @@ export interface GestureRecord {
   strength: number;
   confidence: number;
   held_s: number;
+  prediction?: undefined; // nor has it anything else that only the other records have
+  decision?: undefined;
 }
+
+/** What `format: "binary"` gives. */
+export type LiveRecord = FrameRecord | GestureRecord;
 
 export type SampleFormat = "float32" | "int16" | "int24";
 
@@ -47,4 +52,4 @@ export function samplesMessage(
   aux?: AuxBlock[],
 ): ArrayBuffer;
 
-export function readRecords(buffer: ArrayBuffer): (LiveRecord | GestureRecord)[];
+export function readRecords(buffer: ArrayBuffer): LiveRecord[];

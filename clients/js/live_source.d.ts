@@ -1,7 +1,7 @@
 /** Types of live_source.js. Messages are the server's own JSON: docs/live.md has their fields. */
 
 import type { Completed, Frame, GestureEvent, ModelChange, SignalFrame, SourceChange, State, Trouble, ValueFrame } from "./client.js";
-import type { GestureRecord, LiveRecord, SampleFormat } from "./live_frames.js";
+import type { LiveRecord, SampleFormat } from "./live_frames.js";
 
 export interface LiveDecision {
   type: "decision";
@@ -29,7 +29,6 @@ export type LiveEvent =
   | (GestureEvent & { type: "gesture" })
   | LiveDecision
   | LiveQuality
-  | GestureRecord
   | LiveRecord;
 
 export interface AuxDeclaration {

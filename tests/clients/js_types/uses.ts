@@ -5,6 +5,7 @@ import {
   expectOk,
   type Frame,
   FREE_MOVEMENT,
+  type GestureEvent,
   goOn,
   type ModelChange,
   NoWebSocketError,
@@ -36,6 +37,7 @@ function told(event: StreamEvent): string {
     if (event.status === "model") return (event satisfies ModelChange).classes.join();
     return event.status === "completed" ? `${event.total_frames}` : event.source_state;
   }
+  if ("phase" in event) return `${(event satisfies GestureEvent).class} ${event.reason ?? event.variant}`;
   if (event.values !== undefined) return `${(event satisfies ValueFrame).output["wrist"]}`;
   if (event.prediction !== undefined) return (event satisfies Frame).decision_label;
   return `${event.signal?.[0]?.[0]}`; // no model reads the source
