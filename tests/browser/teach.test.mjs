@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { figuresOf, gainOf } from "../../app/static/teach/figures.js";
+import { cursorAt, namesIn } from "../../app/static/teach/follow.js";
 import { labelOf, LIBRARY } from "../../app/static/teach/gestures.js";
 import { languageOf, TEXTS } from "../../app/static/teach/language.js";
 import { Lesson } from "../../app/static/teach/lesson.js";
@@ -114,4 +115,18 @@ test("who only rests, a little restlessly, is not told that their fist is too we
   assert.deepEqual(said(2.2), { state: "wait", said: TEXTS.en["signal.tense_wait"] });
   assert.deepEqual(said(2.7), { state: "wait", said: TEXTS.en["signal.tense_weak"]("2.7") });
   assert.deepEqual(said(12), { state: "good", said: TEXTS.en["signal.tense"]("12") });
+});
+
+test("joints are named with commas between, one to six, each once", () => {
+  assert.deepEqual(namesIn(" wrist, rotation ,hand"), ["wrist", "rotation", "hand"]);
+  assert.deepEqual(namesIn("grip"), ["grip"]);
+  for (const list of ["", "wrist,,hand", "a,b,c,d,e,f,g", "wrist, wrist", "x".repeat(41)]) assert.equal(namesIn(list), null, list);
+});
+
+test("a cursor moves on between two answers, and waits where no more of it is known", () => {
+  const said = { step_seconds: 0.5, ahead: { wrist: [0, 0.5, 1, 1, 0], grip: [0, 0, 0, 0, 0] } };
+  assert.deepEqual(cursorAt(["grip", "wrist"], said, 0), [["grip", 0, 0], ["wrist", 0, 1]]);
+  assert.deepEqual(cursorAt(["wrist", "grip"], said, 0.25)[0], ["wrist", 0.25, 1]);
+  assert.deepEqual(cursorAt(["wrist", "grip"], said, 1.75)[0], ["wrist", 0.5, 0]);
+  assert.deepEqual(cursorAt(["wrist", "grip"], said, 60)[0], ["wrist", 0, 0]);
 });

@@ -18,7 +18,7 @@ WAVE = [0.0, 0.1, 0.2, 0.3, 0.4]
 def look(position: float | None, state: str = "recording", **more: Any) -> dict[str, Any]:
     cursor = None
     if position is not None:
-        ahead = {"wrist": WAVE, "hand": [-value for value in WAVE]}
+        ahead = {"hand": [-value for value in WAVE], "wrist": WAVE}
         cursor = {"position_seconds": position, "seconds": 20.0, "step_seconds": 0.05, "ahead": ahead}
     over = {"state": state, "error": None, "recovered": False, "prompt": None, "repetitions": []}
     return {**over, "cursor": cursor, "seconds": 20.0, "lost_samples": 0, **more}
@@ -43,6 +43,7 @@ def test_the_cursor_is_told_as_it_moves_and_what_came_of_it_is_returned(follow: 
 
     assert (taught.model, taught.used, taught.profile) == ("me", True, "me")
     assert len(told) >= 6
+    assert list(told[0].values) == VALUES
     assert told[0].values == {"wrist": pytest.approx(0, abs=0.2), "hand": pytest.approx(0, abs=0.2)}
     assert all(one.values["wrist"] == -one.values["hand"] for one in told)
     assert told[0].seconds_left <= 16.0
@@ -60,7 +61,7 @@ def test_the_cursor_is_told_as_it_moves_and_what_came_of_it_is_returned(follow: 
 def test_between_two_looks_the_cursor_moves_on_and_beyond_what_is_known_it_waits(
     since: float, wrist: float, left: float
 ) -> None:
-    now = cursor_at(look(4.0)["cursor"], since)
+    now = cursor_at(VALUES, look(4.0)["cursor"], since)
     assert now.values["wrist"] == pytest.approx(wrist)
     assert now.values["hand"] == pytest.approx(-wrist)
     assert now.seconds_left == pytest.approx(left)

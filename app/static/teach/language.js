@@ -2,10 +2,12 @@
 
 import { make } from "../elements.js";
 import de from "./texts/de.js";
+import deFollow from "./texts/de_follow.js";
 import en from "./texts/en.js";
+import enFollow from "./texts/en_follow.js";
 
 const KEY = "myostream-language";
-export const TEXTS = { en, de };
+export const TEXTS = { en: { ...en, ...enFollow }, de: { ...de, ...deFollow } };
 const NAMES = { en: "English", de: "Deutsch" };
 
 /** The first of the languages that there are texts in, else English. Pure. */

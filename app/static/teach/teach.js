@@ -6,6 +6,7 @@ import { Poll } from "../poll.js";
 import { Screen } from "../screen.js";
 import { Server } from "../server.js";
 import { Session } from "../session.js";
+import { Follow } from "./follow.js";
 import { GesturesStep } from "./gestures_step.js";
 import { installLanguage, text } from "./language.js";
 import { LearnStep } from "./learn_step.js";
@@ -32,6 +33,7 @@ class Teach {
     this.session = new Session(server, { onEvent: (event) => this.#event(event), onState: (state) => this.#heard(state) });
     this.steps = { signal: new SignalStep(this), gestures: new GesturesStep(this), record: new RecordStep(this), learn: new LearnStep(this), use: new UseStep(this) };
     this.again = new PutOnAgain(this);
+    this.follow = new Follow(this);
     this.openKey = installKeyDialog(server, () => this.#keyed());
     byId("notice-act").addEventListener("click", () => this.openKey());
     byId("back").addEventListener("click", () => this.go(ORDER[ORDER.indexOf(this.step.id) - 1]));

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .errors import ClientError, RefusedError, TeachingCancelledError, TeachingError
@@ -82,7 +82,7 @@ class FollowedRecording:
         if self._known is None or self._listeners.on_cursor is None:
             return
         since = time.monotonic() - self._known[0]
-        if self._listeners.on_cursor(cursor_at(self._known[1], since)) == "cancel":
+        if self._listeners.on_cursor(cursor_at(self._lesson.values, self._known[1], since)) == "cancel":
             raise TeachingCancelledError("the teaching was cancelled")
 
     def _discard(self) -> None:
@@ -92,10 +92,13 @@ class FollowedRecording:
             self._server.once("DELETE", self._path)
 
 
-def cursor_at(said: State, since: float) -> Cursor:
-    """Return where the cursor is `since` seconds after the server said that, and where it goes from there."""
+def cursor_at(names: Sequence[str], said: State, since: float) -> Cursor:
+    """Return where the cursor is `since` seconds after the server said that, and where it goes from there.
+
+    Its values are in the order of `names`, which those of the server's answer are not.
+    """
     step: float = said["step_seconds"]
-    ahead: dict[str, tuple[float, ...]] = {name: tuple(values) for name, values in said["ahead"].items()}
+    ahead: dict[str, tuple[float, ...]] = {name: tuple(said["ahead"][name]) for name in names}
     last = min(len(values) for values in ahead.values()) - 1
     place = min(max(since / step, 0.0), float(last))
     before, share = int(place), place - int(place)
