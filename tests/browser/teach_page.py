@@ -35,9 +35,8 @@ class Lesson(Dashboard):
 
     def open(self, query: str = "") -> Lesson:
         self.page.goto(f"{self.url}/teach{query}")
-        self.until(
-            "globalThis.teach?.step != null"
-        )  # on a machine that is full the page comes before its modules
+        # on a machine that is full the page comes before its modules
+        self.until("globalThis.teach?.step != null")
         return self
 
     def chose(self, **lesson: Any) -> Lesson:

@@ -1,4 +1,4 @@
-"""Several joints at once in Chromium: a cursor over the page, a model of values, and its use, by the simulator's person."""
+"""Several joints at once in Chromium: a cursor over the page, a model of values, and its use."""
 
 from __future__ import annotations
 
