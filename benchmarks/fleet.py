@@ -1,6 +1,6 @@
 """Two servers with a Redis between: sources pushed at random to either, readers at random at either.
 
-    python -m benchmarks.fleet [--sources 40] [--readers 200] [--seconds 8]
+    python -m benchmarks.fleet [--sources 40] [--readers 200] [--seconds 8] [--chunk-ms 40] [--nodes 1]
 
 Each server has one worker, pinned to a core of its own; Redis, pushers and readers have what is left of both. Every
 chunk goes to the server that its pusher is connected with, whoever reads the source. Age: a window's last sample handed
@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.push import CHANNELS, CHUNK_S, FPS, RATE, Pusher, ages, chunks, declared_at, pusher_of
+from benchmarks.push import CHANNELS, FPS, RATE, Pusher, ages, chunks, declared_at, pusher_of
 from benchmarks.servers import BIN, Server, free_port, running
 from benchmarks.stream_load import Client, connect
 
@@ -54,11 +54,13 @@ def main() -> None:
     parser.add_argument("--sources", type=int, default=40)
     parser.add_argument("--readers", type=int, default=200)
     parser.add_argument("--seconds", type=float, default=8.0)
+    parser.add_argument("--chunk-ms", type=float, default=40.0, help="of signal in one POST")
+    parser.add_argument("--nodes", type=int, choices=(1, 2), default=2)
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
     with ExitStack() as opened:
         url = opened.enter_context(redis())
-        nodes = [opened.enter_context(node(url, core, asked)) for core in (0, 1)]
+        nodes = [opened.enter_context(node(url, core, asked)) for core in range(asked.nodes)]
         print(json.dumps(measured(nodes, asked), indent=1))
 
 
@@ -103,7 +105,7 @@ def node(url: str, core: int, asked: argparse.Namespace) -> Iterator[Server]:
             EMG_INSTANCE=str(Path(folder) / "instance"),
             EMG_MODE="push",
             EMG_BACKENDS="onnxruntime",
-            EMG_REDIS_URL=url,
+            **({"EMG_REDIS_URL": url} if asked.nodes > 1 else {}),
             EMG_MAX_SOURCES=str(asked.sources + 1),
             EMG_MAX_GROUPS=str(asked.sources + 1),
         ) as server,
@@ -113,17 +115,19 @@ def node(url: str, core: int, asked: argparse.Namespace) -> Iterator[Server]:
 
 def measured(nodes: Sequence[Server], asked: argparse.Namespace) -> dict[str, Any]:
     """Push and read for so long, and say what came of it."""
-    dice = random.Random(asked.seed)
-    bodies = chunks(round(CHUNK_S * RATE), CHANNELS)
-    owners = [dice.randrange(2) for _ in range(asked.sources)]
+    dice, chunk_s = random.Random(asked.seed), asked.chunk_ms / 1e3
+    bodies = chunks(round(chunk_s * RATE), CHANNELS)
+    owners = [dice.randrange(len(nodes)) for _ in range(asked.sources)]
     pushers: list[Pusher] = []
     for k, owner in enumerate(owners):
         declared_at(nodes[owner], f"arm{k}", CHANNELS, RATE)
-        at = dice.randrange(2)  # a balancer does not know whose it is
-        pushers.append(pusher_of(nodes[at], f"arm{k}", bodies, k * CHUNK_S / asked.sources, CHANNELS))
+        at = dice.randrange(len(nodes))  # a balancer does not know whose it is
+        pushers.append(
+            pusher_of(nodes[at], f"arm{k}", bodies, k * chunk_s / asked.sources, CHANNELS, chunk_s)
+        )
     readings = []
     for _ in range(asked.readers):
-        source, at = dice.randrange(asked.sources), dice.randrange(2)
+        source, at = dice.randrange(asked.sources), dice.randrange(len(nodes))
         body: dict[str, object] = {"fps": FPS, "source": f"arm{source}"}
         readings.append(Reading(source, at, Client(connect(nodes[at].port, body))))
     begin = time.time() + WARM_UP_S
@@ -133,6 +137,7 @@ def measured(nodes: Sequence[Server], asked: argparse.Namespace) -> dict[str, An
     return {
         **found,
         "cpu_percent_of_each_server": [round(100 * used / asked.seconds) for used in cpu],
+        "cpu_ms_a_frame": round(1e3 * sum(cpu) / _made(readings, begin, end), 3),
         "lost_samples": _lost(nodes),
         "refused_chunks": sum(pusher.refused for pusher in pushers),
     }
@@ -172,6 +177,8 @@ def _result(
     found: dict[str, Any] = {"sources": len(pushers), "readers": len(readings)}
     for through_bus, name in ((False, "local"), (True, "through_the_bus")):
         those = [one for one in readings if (owners[one.source] != one.node) == through_bus]
+        if not those:
+            continue
         age = np.concatenate([ages(one.client, pushers[one.source], begin, end) for one in those]) * 1e3
         checked = [_checked(one.client) for one in those]
         found[name] = {
@@ -185,6 +192,19 @@ def _result(
             "cut": sum(one.client.lost for one in those),
         }
     return found
+
+
+def _made(readings: Sequence[Reading], begin: float, end: float) -> int:
+    """Return how many frames anybody has read in the measured time, each counted once."""
+    return len(
+        {
+            (one.source, index)
+            for one in readings
+            for now, data in one.client.received
+            if begin <= now < end
+            for index, _ in _FRAME.findall(data)
+        }
+    )
 
 
 def _checked(client: Client) -> tuple[int, int, int]:

@@ -123,12 +123,19 @@ def declared_at(server: Server, name: str, channels: int, rate: int) -> None:
     ).close()
 
 
-def pusher_of(server: Server, name: str, bodies: Sequence[bytes], offset_s: float, channels: int) -> Pusher:
+def pusher_of(
+    server: Server,
+    name: str,
+    bodies: Sequence[bytes],
+    offset_s: float,
+    channels: int,
+    chunk_s: float = CHUNK_S,
+) -> Pusher:
     """Return one that is connected with that server, and begins after so long."""
     sock = socket.create_connection(("127.0.0.1", server.port))
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     sock.setblocking(False)
-    return Pusher(sock, name, time.time() + offset_s, bodies, channels=channels)
+    return Pusher(sock, name, time.time() + offset_s, bodies, channels=channels, chunk_s=chunk_s)
 
 
 def ages(client: Client, pusher: Pusher, begin: float, end: float) -> np.ndarray:

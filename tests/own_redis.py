@@ -14,11 +14,11 @@ import pytest
 
 
 @contextmanager
-def running(path: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """At `unix://{path}`; skips the test where there is none."""
+def running(path: Path, *more: str) -> Iterator[subprocess.Popen[bytes]]:
+    """At `unix://{path}`; skips the test where there is none. `more` are arguments that it gets too."""
     if shutil.which("redis-server") is None:
         pytest.skip("needs redis-server")
-    command = ["redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--dir", path.parent]
+    command = ["redis-server", "--port", "0", "--unixsocket", path, "--save", "", "--dir", path.parent, *more]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         ends = time.monotonic() + 20

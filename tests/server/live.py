@@ -37,10 +37,11 @@ class Live:
     process: subprocess.Popen[bytes]
     log_file: Path
     log_from: int = 0  # of its characters; those before are an earlier test's
+    host: str = "127.0.0.1"
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"http://{self.host}:{self.port}"
 
     @property
     def log(self) -> str:
@@ -77,17 +78,22 @@ class Live:
 
 @contextmanager
 def gunicorn(
-    folder: Path, prefix: tuple[str, ...] = (), port: int | None = None, awaited: bool = True, **settings: str
+    folder: Path,
+    prefix: tuple[str, ...] = (),
+    port: int | None = None,
+    awaited: bool = True,
+    host: str = "127.0.0.1",
+    **settings: str,
 ) -> Iterator[Live]:
     """The server as `make serve` runs it, with one backend so that it starts soon; `awaited`: until it is ready."""
     port = port or free_port()
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("EMG_", "WEB_CONCURRENCY"))}
-    env = {**kept, "EMG_BIND": f"127.0.0.1:{port}", "EMG_BACKENDS": "onnxruntime", **settings}
+    env = {**kept, "EMG_BIND": f"{host}:{port}", "EMG_BACKENDS": "onnxruntime", **settings}
     command = [*prefix, sys.executable, "-m", "gunicorn", "-c", "gunicorn.conf.py", "wsgi:app"]
     log_file = folder / f"server-{port}.log"
     with log_file.open("wb") as log:
         process = subprocess.Popen(command, cwd=ROOT, env=env, stdout=log, stderr=subprocess.STDOUT)
-    live = Live(port, process, log_file)
+    live = Live(port, process, log_file, host=host)
     try:
         if not prefix and awaited:
             until(lambda: live.ready() or process.poll() is not None, START_S, START_POLL_S)
@@ -128,6 +134,7 @@ class Client:
         *,
         method: str = "POST",
         version: str = "1.1",
+        host: str = "127.0.0.1",
         last_event_id: str | None = None,
         receive_buffer: int | None = None,  # bytes
         **options: Any,
@@ -136,7 +143,7 @@ class Client:
         self.socket.settimeout(LATE_S)
         if receive_buffer is not None:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
-        self.socket.connect(("127.0.0.1", port))
+        self.socket.connect((host, port))
         self.socket.sendall(request(method, version, last_event_id, options))
         # unbuffered: what has not been read lies in the kernel, where the server sees it
         self.file = self.socket.makefile("rb", buffering=0 if receive_buffer else -1)

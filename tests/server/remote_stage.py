@@ -32,7 +32,7 @@ class Place(NamedTuple):
     def connected(self) -> Pinned:
         if self.pid is not None:
             return pinned(self.live, self.pid)
-        return Pinned(HTTPConnection("127.0.0.1", self.live.port, timeout=LATE_S))
+        return Pinned(HTTPConnection(self.live.host, self.live.port, timeout=LATE_S))
 
     def client(self, make: Callable[[int], Any]) -> Any:
         """Return what `make` makes of a port, connected with this place."""
@@ -77,6 +77,13 @@ class Hearing(threading.Thread):
     def states(self) -> list[str]:
         return [str(event["status"]) for event in self.events.copy() if "status" in event]
 
+    @property
+    def breaks(self) -> int:
+        """How often it was told that its source stalled, and then that it has recovered."""
+        told = [one for one in self.states if one in ("stalled", "recovered")]
+        assert told == ["stalled", "recovered"] * (len(told) // 2), told
+        return len(told) // 2
+
     def comes_to(self, count: int) -> list[Json]:
         until(lambda: len(self.frames) >= count)
         return self.frames
@@ -96,15 +103,15 @@ class Stage:
         other: Place,
         name: str,
         opened: ExitStack,
-        ports: list[int] | None = None,
+        servers: list[Live] | None = None,
     ) -> None:
-        """`ports` are those that are pushed to; both by default."""
+        """`servers` are those that are pushed to; both by default."""
         self.owner, self.other, self.name, self._opened = owner, other, name, opened
         self.here, self.there = owner.connected(), other.connected()
         for one in (self.here, self.there):
             opened.callback(one.close)
         assert self.here.declare(name)[0] == 201
-        self.pushing = Pushing(ports or [owner.live.port, other.live.port], name)
+        self.pushing = Pushing(servers or [owner.live, other.live], name)
         opened.callback(self.pushing.stop)
 
     def at(self, place: Place, make: Callable[[int], Any]) -> Any:
@@ -114,7 +121,8 @@ class Stage:
 
     def stream(self, place: Place, last_event_id: str | None = None, **options: Any) -> Hearing:
         asked = {"source": self.name, "fps": FPS, **options}
-        client = self.at(place, lambda port: Client(port, last_event_id=last_event_id, **asked))
+        host = place.live.host
+        client = self.at(place, lambda port: Client(port, host=host, last_event_id=last_event_id, **asked))
         assert client.status == 200, client.body()
         return Hearing(client)
 

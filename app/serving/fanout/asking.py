@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from app.errors import DataError, MyostreamError
+from app.errors import MyostreamError, NotReadyError
 from app.serving.streams.carried_events import VERSION, decode, joined, model_fields, model_of, parted
 from app.serving.streams.events import ModelChange
 from app.serving.streams.remote_group import Kept, Origin
@@ -41,11 +41,11 @@ def asked(payload: bytes) -> dict[str, Any]:
     """Return what `question` was given.
 
     Raises:
-        DataError: by a worker of another version.
+        NotReadyError: by a worker of another version.
     """
     fields = json.loads(payload)
-    if fields.pop("version", None) != VERSION:
-        raise DataError(f"a worker of another version asks; this one has version {VERSION} of streams")
+    if (version := fields.pop("version", None)) != VERSION:
+        raise _other_version(version)
     return dict(fields)
 
 
@@ -83,14 +83,14 @@ def answered(payload: bytes) -> Opened:
 
     Raises:
         FieldsError: the owner refuses.
-        DataError: it is of a worker of another version.
+        NotReadyError: it is of a worker of another version.
     """
     head, *events = parted(payload)
     said = json.loads(head)
     if "errors" in said:
         raise FieldsError(said["errors"])
     if said.get("version") != VERSION:
-        raise DataError(f"an answer of another version; this worker has version {VERSION} of streams")
+        raise _other_version(said.get("version"))
     token, opening = said["origin"]
     return Opened(
         topic=said["topic"],
@@ -103,4 +103,11 @@ def answered(payload: bytes) -> Opened:
             model=model_of(said["model"]),
             events=[decode(one) for one in events],
         ),
+    )
+
+
+def _other_version(version: object) -> NotReadyError:
+    return NotReadyError(
+        f"the worker that has the source and this one are of two versions (streams {version} and {VERSION}): "
+        "try again when all are of one"
     )

@@ -121,7 +121,7 @@ class RemoteStreams:
             SourceNameError: nobody has such a source.
             NodeGoneError: its owner is gone, and no other has it yet.
         """
-        owner = self._bus.owner(source)
+        owner = self._bus.look(source)
         if owner is None:
             raise SourceNameError(f"no source {source!r}; it has ended")
         asked = question(ask=what, source=source)
@@ -135,7 +135,7 @@ class RemoteStreams:
             one.left_at = self._clock()
 
     def _open(self, source: str, job: Job, key: tuple[str, str]) -> Followed:
-        owner = self._bus.owner(source)
+        owner = self._bus.look(source)
         if owner is None:
             raise SourceNameError(f"no source {source!r}; it has ended")
         one = Followed(source, job, RemoteGroup(self._encode, self._clock), left_at=self._clock())

@@ -3,75 +3,27 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from app.api.sse import events as sse
-from app.errors import DataError, NodeGoneError, SourceNameError
+from app.errors import DataError, NodeGoneError, NotReadyError, SourceNameError
 from app.serving.fanout import publisher as publishing
 from app.serving.fanout import remote_streams as following
 from app.serving.fanout import topic as topics
 from app.serving.fanout.asking import FieldsError, asked, question
-from app.serving.fanout.publisher import Publisher
-from app.serving.fanout.remote_streams import RemoteStreams
 from app.serving.fanout.topic import Asked
-from app.serving.streams.reader import Reader
 from app.serving.streams.remote_group import SILENT_S
-from tests.serving.bus.memory_bus import MemoryBus, MemoryHub, MemoryLease
-from tests.serving.station import OPTIONS, FakeMaker, Station, sample_index, until
-
-JOB = {"fps": OPTIONS.fps}
+from tests.serving.bus.memory_bus import MemoryHub
+from tests.serving.fanout.node import Heard, Node
+from tests.serving.station import OPTIONS, FakeMaker, until
 
 
 @pytest.fixture(autouse=True, params=[True, False], ids=["with others", "by itself"])
 def _either(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Groups make their frames on the thread of all, or each on its own: see following.py."""
     monkeypatch.setattr(FakeMaker, "quick", request.param)
-
-
-class Node:
-    """A worker: what it reads itself, and what it hears of others."""
-
-    def __init__(self, hub: MemoryHub, name: str) -> None:
-        self.bus: MemoryBus = hub.node(name)
-        self.stations: dict[str, tuple[Station, MemoryLease]] = {}
-        self.released = 0
-        self.publisher = Publisher(self.bus, self._resolve, lambda what, source: {what: source})
-        self.remote = RemoteStreams(self.bus, self.publisher, sse.encode)
-
-    def own(self, source: str, samples: int = 0) -> Station:
-        lease = self.bus.claim(source, b"{}")
-        assert lease is not None
-        station = Station()
-        station.source.feed(samples)
-        self.stations[source] = station, lease
-        return station
-
-    def _resolve(self, source: str, job: Mapping[str, Any]) -> Asked:
-        if source not in self.stations:
-            raise SourceNameError(f"no source {source!r}")
-        if job["fps"] > 100:
-            raise FieldsError({"fps": ["must be at most 100"]})
-        station, lease = self.stations[source]
-        return Asked(
-            lease=lease,
-            broadcast=station.broadcast,
-            options=replace(OPTIONS, fps=job["fps"]),
-            model="",
-            release=self._release,
-        )
-
-    def _release(self) -> None:
-        self.released += 1
-
-    def close(self) -> None:
-        self.remote.close()
-        self.publisher.close()
-        for station, _ in self.stations.values():
-            station.broadcast.end()
 
 
 @pytest.fixture
@@ -88,34 +40,6 @@ def nodes(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[MemoryHub, Node, No
             )
         )
     )
-
-
-class Heard:
-    """A reader of a node, and what it was told: the samples that windows end before, and words."""
-
-    def __init__(self, node: Node, source: str = "arm", after: int | None = None, **job: Any) -> None:
-        self.told: list[Any] = []
-        self.missed = 0
-        self.asked: list[int] = []
-        self.reader: Reader = node.remote.join(
-            source, {**JOB, **job}, lambda reached: self._after(reached, after)
-        )
-        for event, missed in self.reader.take(0.0):
-            self._take(event, missed)
-        self.reader.listen(self._take)
-
-    def _after(self, reached: int, after: int | None) -> tuple[int | None, None]:
-        self.asked.append(reached)
-        return after, None
-
-    def _take(self, event: Any, missed: int) -> bool:
-        self.missed += missed
-        frame = event.position >= 0
-        self.told.append(sample_index(event.body) if frame else getattr(event.event, "status", "?"))
-        return True
-
-    def comes_to(self, *told: Any) -> None:
-        until(lambda: self.told[-len(told) :] == list(told) if told else True)
 
 
 def test_what_one_node_reads_is_heard_at_all_others_computed_and_encoded_once(
@@ -351,7 +275,7 @@ def test_a_crowd_that_comes_at_once_asks_the_owner_once(
 
 def test_a_call_of_another_version_is_refused(nodes: tuple[MemoryHub, Node, Node, Node]) -> None:
     _, _, b, _ = nodes
-    with pytest.raises(DataError, match="another version"):
+    with pytest.raises(NotReadyError, match="streams 99 and 1"):
         b.bus.call("a", "streams", b'{"version": 99, "ask": "join"}', 1.0)
     assert asked(question(ask="keep", topics=[])) == {"ask": "keep", "topics": []}
 

@@ -2,91 +2,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
 
 import pytest
 
 from app.api.sse import events as sse
-from app.inference.gesture_events import GestureEvent
 from app.serving.streams.carried_events import Carried
-from app.serving.streams.events import CarriedFrame, ModelChange, SourceChange, Told, Trouble
-from app.serving.streams.group_events import HISTORY, GroupEvent
+from app.serving.streams.events import SourceChange, Trouble
 from app.serving.streams.reader import Reader
-from app.serving.streams.remote_group import CATCH_UP_S, LATE_S, SILENT_S, Kept, RemoteGroup
+from app.serving.streams.remote_group import CATCH_UP_S, LATE_S, SILENT_S, RemoteGroup
 from tests.fakes import FakeClock
-from tests.serving.station import make_gesture
-
-MODEL = ModelChange(
-    timestamp=1.0, from_sample=0, model="arm", sha256="ab", classes=("fist", "rest"), rest_class="rest"
-)
-OTHER = ModelChange(
-    timestamp=1.0, from_sample=500, model="leg", sha256="cd", classes=("rest", "kick"), rest_class="rest"
-)
-
-
-class Owner:
-    """A worker that publishes a group: each event is heard, but those that a test has lost."""
-
-    def __init__(self, group: RemoteGroup, clock: FakeClock, token: int = 1, k: int = 0, opening: int = 1):
-        self.group, self.clock, self.token, self.opening = group, clock, token, opening
-        self.k, self.position, self.count = k, 0, 0
-        self.model: ModelChange | None = MODEL
-        self.made: list[Carried] = []
-
-    def frame(self, lost: bool = False, skipped: int = 0) -> None:
-        self.k += skipped
-        self.position += skipped
-        body = b'{"sample_index":%d' % (10 * (self.k + 1))
-        self._tell(
-            GroupEvent(self.count, self.k, self.position, body, CarriedFrame(sample_index=self.k)), lost
-        )
-        self.k += 1
-        self.position += 1
-
-    def say(self, event: Told, lost: bool = False) -> None:
-        self._tell(GroupEvent(self.count, self.k, -1, b'{"said":1', event), lost)
-
-    def _tell(self, event: GroupEvent, lost: bool) -> None:
-        self.count += 1
-        self.made.append(Carried(self.opening, event.number, self.clock(), event))
-        if not lost:
-            self.group.hear(self.token, self.made[-1])
-
-    def beat(self) -> None:
-        self.group.hear(self.token, Carried(self.opening, self.count, self.clock(), None))
-
-    def kept(self, last: int = HISTORY) -> Kept:
-        return Kept(
-            origin=(self.token, self.opening),
-            count=self.count,
-            reached=self.k - 1,
-            now=self.clock(),
-            model=self.model,
-            events=self.made[-last:] if last else [],
-        )
-
-    def answer(self, last: int = HISTORY) -> None:
-        self.group.adopt(self.kept(last))
-
-
-class Heard:
-    """A reader, and what it was told: windows, and words for what is no frame."""
-
-    def __init__(self, group: RemoteGroup, after: int | None = None) -> None:
-        self.told: list[Any] = []
-        self.missed = 0
-        self.reader = Reader(group, lambda: None, max(group.newest, group.began), after, group.count)
-        for event, missed in self.reader.take(0.0):  # as a stream does
-            self._take(event, missed)
-        self.reader.listen(self._take)
-
-    def _take(self, event: GroupEvent, missed: int) -> bool:
-        self.missed += missed
-        told = event.event
-        said = f"{told.phase} {told.id}" if isinstance(told, GestureEvent) else getattr(told, "status", None)
-        self.told.append(event.k if event.position >= 0 else said or type(told).__name__)
-        return True
+from tests.serving.streams.publishing import MODEL, OTHER, Heard, Owner
 
 
 @pytest.fixture
@@ -354,53 +279,3 @@ def test_a_stream_whose_source_is_over_ends_and_says_why(group: RemoteGroup, own
     owner.frame()
     assert heard.told == [12]
     assert (heard.reader.ended, heard.reader.why_ended) == (True, "source ended")
-
-
-def test_gestures_are_told_as_their_owner_tells_them(group: RemoteGroup, owner: Owner) -> None:
-    heard = Heard(group)
-    owner.say(make_gesture("onset", 20))
-    owner.frame()
-    owner.say(make_gesture("hold", 20))
-    owner.say(make_gesture("release", 20))
-    assert heard.told == [12, "onset 20", 13, "hold 20", "release 20"]
-
-
-@pytest.mark.parametrize("ends", ["silent", "gone", "over"])
-def test_a_gesture_ends_with_its_owner(group: RemoteGroup, owner: Owner, clock: FakeClock, ends: str) -> None:
-    heard = Heard(group)
-    owner.say(make_gesture("onset", 20))
-    if ends == "silent":
-        clock.advance(2 * SILENT_S)
-        group.look()
-    elif ends == "gone":
-        group.stall()
-    else:
-        group.finish()
-    assert heard.told[:3] == [12, "onset 20", "release 20"]
-    assert heard.told[3:] == ([] if ends == "over" else ["stalled"])
-
-
-def test_the_next_owner_begins_gestures_anew(group: RemoteGroup, owner: Owner, clock: FakeClock) -> None:
-    """It does not know of what the one before held, and that one will say no more."""
-    heard = Heard(group)
-    owner.say(make_gesture("onset", 20))
-    after = Owner(group, clock, token=2, k=owner.k)
-    after.answer()
-    after.say(make_gesture("release", 20))
-    after.say(make_gesture("onset", 90))
-    assert heard.told == [12, "onset 20", "release 20", "onset 90"]
-
-
-def test_a_gesture_that_its_owner_holds_for_long_is_told_to_one_who_comes(clock: FakeClock) -> None:
-    """Its onset is no longer among the events that are kept: the owner gives it besides."""
-    group = RemoteGroup(sse.encode, clock, lambda: 1234.5)
-    owner = Owner(group, clock)
-    owner.say(make_gesture("onset", 20), lost=True)
-    for _ in range(HISTORY + 10):
-        owner.frame(lost=True)
-    kept = owner.kept()
-    group.adopt(replace(kept, events=[owner.made[0], *kept.events]))
-    heard = Heard(group)
-    assert heard.told == ["onset 20", HISTORY + 9]
-    owner.say(make_gesture("release", 20))
-    assert heard.told[2:] == ["release 20"]
