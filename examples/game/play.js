@@ -113,7 +113,7 @@ function press(gesture) {
 }
 
 function begin() {
-  if (game.gestures.length === 0) return;
+  if (game.gestures.length === 0 || game.running) return; // the space bar also presses the button that has the focus
   const travelS = Number(byId("pace").value);
   game.gates = new Gates({ gestures: game.gestures, travelS });
   game.running = true;

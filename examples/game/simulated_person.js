@@ -22,11 +22,16 @@ export class SimulatedPerson {
     this.#calls = new LessonCalls({ url: call.url, apiKey: call.apiKey, giveUpMs: 2000 });
   }
 
-  /** Has them rest; first deletes what games recorded that were left. Throws where the server does not allow it. */
+  /**
+   * Has them rest; first ends and deletes what other games recorded, whose pages may have died: the newest page counts.
+   * Throws where the server does not allow it.
+   */
   async begin() {
     const { recordings } = await this.#calls.once("GET", "/emg/recordings");
-    const left = recordings.filter(({ name, state }) => name.startsWith(PREFIX) && state !== "recording");
-    for (const { name } of left) await this.#calls.once("DELETE", `/emg/recordings/${name}`);
+    for (const { name, state } of recordings.filter((one) => one.name.startsWith(PREFIX))) {
+      if (state === "recording") await this.#calls.once("POST", `/emg/recordings/${name}/stop`);
+      await this.#calls.once("DELETE", `/emg/recordings/${name}`);
+    }
     this.#wanted = "rest";
     await this.#change("rest");
   }

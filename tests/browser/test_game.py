@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from app.keys import hash_of
-from tests.browser.dashboards import MARKS
-from tests.browser.game_page import Game
+from tests.browser.dashboards import MARKS, PHONE
+from tests.browser.game_page import SIZE, Game
 from tests.server.live import Live, gunicorn, until
 from tests.server.own_project import project, serving
 from tests.server.test_source_choice import asked
@@ -52,6 +52,7 @@ class TestInChromium:
         at_rest = game.picture()
         game.page.get_by_label("Pace").select_option("slow")
         game.page.get_by_role("button", name="Begin").click()
+        game.page.keyboard.press(" ")  # the button has the focus: the game goes on
         game.play(3)
         assert game.ask("game.gates.opened") == 3
         assert game.ask("game.gates.score") >= 30
@@ -78,7 +79,31 @@ class TestInChromium:
         )  # the person is free, and one recording is left to be deleted
         second = Game(browser).open(live.url).until("game.person !== null")
         until(lambda: states(live) == {"recording"})
-        second.page.context.close()
+        second.page.context.close()  # as a browser that dies: nobody is told
+        third = Game(browser).open(live.url).until("game.person !== null")
+        assert len(asked(live, "GET", "/emg/recordings")[1]["recordings"]) == 1
+        third.page.close(run_before_unload=True)
+        until(lambda: states(live) == {"complete"})
+
+    @pytest.mark.parametrize(
+        ("scheme", "viewport"),
+        [("light", SIZE), ("dark", SIZE), ("dark", PHONE)],
+        ids=["light", "dark", "phone"],
+    )
+    def test_axe_finds_nothing_to_complain_about(
+        self, browser: Any, live: Live, scheme: str, viewport: dict[str, int]
+    ) -> None:
+        axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-core is not installed")
+        game = Game(browser, color_scheme=scheme, viewport=viewport, bypass_csp=True).open(live.url)
+        game.until("game.person !== null && game.gestures.length > 0")
+        game.page.get_by_role("button", name="Begin").click()
+        game.page.keyboard.down("1")
+        game.until("game.events.length > 1")
+        found = axe.Axe().run(game.page, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa"]})
+        assert found.response["violations"] == []
+        assert game.ask("document.documentElement.scrollWidth <= innerWidth")
+        game.page.close(run_before_unload=True)
+        until(lambda: states(live) == {"complete"})
 
     def test_a_server_that_is_gone_stops_the_hand_and_the_gates(self, browser: Any, tmp_path: Path) -> None:
         folder = project(tmp_path)
