@@ -204,18 +204,20 @@ def test_an_answer_without_end_is_not_read_to_its_end(receiver: WebhookReceiver)
 
         def answer() -> None:
             connection, _ = endless.accept()
-            connection.recv(65536)
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n" + b"x" * 200_000)
-            connection.recv(1)  # until it is closed
-            connection.close()
+            with connection, contextlib.suppress(OSError):  # whoever has had enough closes it
+                connection.recv(65536)
+                connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 10000000\r\n\r\n" + b"x" * 200_000)
+                connection.recv(1)
 
-        threading.Thread(target=answer, daemon=True).start()
+        answering = threading.Thread(target=answer, daemon=True)
+        answering.start()
         url = f"http://127.0.0.1:{endless.getsockname()[1]}/"
         other = WebhookReceiver(parse_webhook(url), KEY, private=True)
         began = time.monotonic()
         other.send(of_event(event()))
         assert time.monotonic() - began < 4.0
         other.close()
+        answering.join(10.0)
 
 
 def test_a_name_is_looked_at_before_each_connection(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
