@@ -354,6 +354,27 @@ def test_one_who_comes_late_hears_of_what_is_held_and_one_who_was_cut_off_nothin
         assert [(one["phase"], one["id"]) for one in heard] == [(one["phase"], one["id"]) for one in expected]
 
 
+def test_who_pushes_hears_of_gestures_on_the_same_socket_and_goes_on_after_a_cut(
+    live: Live, hand: Hand
+) -> None:
+    """A message's own id goes on where it was, and not that of the gesture in it."""
+    path = f"/emg/sources/{hand.name}/live"
+    first = LiveSocket(live.port, path, send="none", events="true", channels=CHANNELS, sampling_rate_hz=RATE)
+    hand.close_fist()
+    onset = first.until("gesture")
+    first.close()
+    assert (onset["phase"], onset["id"]) == ("onset", onset["sample_index"])
+    again = {"last_event_id": onset["event_id"], "send": "none", "events": "true"}
+    back = LiveSocket(live.port, path, channels=CHANNELS, sampling_rate_hz=RATE, **again)
+    hand.open_up()
+    release = next(
+        message for message in (back.until("gesture") for _ in range(9)) if message["phase"] != "hold"
+    )
+    back.close()
+    assert (release["phase"], release["id"]) == ("release", onset["id"])
+    assert release["reason"] in ("rest", "gap")  # nobody else listened meanwhile
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("way", ["sse", "live socket"])
 def test_one_who_does_not_read_hears_of_every_gesture_when_it_does(
