@@ -3,11 +3,13 @@
 python -m benchmarks.events --began      on simulated muscles, whose activations are known
 python -m benchmarks.events --cost       of a frame, an onset and an event in the worker
 python -m benchmarks.events --delay      by a client of a real server, beside the frame that decided it
+python -m benchmarks.events --stall      from the last sample that is pushed to the release, by a client
 """
 
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -132,11 +134,31 @@ def delay(seconds: float) -> None:
     print(f"age of the frames: p50 {np.median(age):.2f} ms")
 
 
+def stall(tries: int) -> None:
+    sys.path.append(str(ROOT / "clients" / "python" / "src"))
+    from tests.server.test_gesture_events import WAYS, Hand  # noqa: PLC0415  it needs the client
+
+    rules = {"enter": 0.5, "leave": 0}  # nothing else ends it
+    with tempfile.TemporaryDirectory() as folder, gunicorn(Path(folder), EMG_MODE="push") as live:
+        for way in ("sse", "live socket"):
+            late = []
+            for number in range(tries):
+                hand = Hand(live, f"{way[0]}{number}")
+                listener = WAYS[way](live, hand.name, gesture_rules=rules)
+                hand.close_fist()
+                listener.told("onset")
+                last_at = hand.pause()
+                late.append(round(1e3 * (listener.at(listener.told("release")) - last_at)))
+                listener.client.close()
+                hand.end()
+            print(f"{way}: released {sorted(late)} ms after the last sample")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    for name in ("began", "cost", "delay"):
+    for name in ("began", "cost", "delay", "stall"):
         parser.add_argument(f"--{name}", action="store_true")
     parser.add_argument("--seconds", type=float, default=20.0, help="of --delay")
     asked = parser.parse_args()
@@ -146,6 +168,8 @@ def main() -> None:
         cost()
     if asked.delay:
         delay(asked.seconds)
+    if asked.stall:
+        stall(6)
 
 
 if __name__ == "__main__":
