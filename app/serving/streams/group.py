@@ -34,6 +34,7 @@ log = logging.getLogger(__name__)
 Maker = FrameMaker | SignalFrameMaker | ValueFrameMaker
 
 MAX_LAG_S = 0.1  # a group further behind its source than this skips to the newest window
+RELEASE_S = 0.2  # without a sample, and what is held ends: a stall is one a little later, and 0.3 s are promised
 SILENT = ("stalled", "disconnected", "ended")
 
 
@@ -286,11 +287,20 @@ class Group(GroupEvents):
     def look_at_source(self) -> None:
         """Tell the readers of a source from which nothing comes."""
         state = self._feed.state
+        if self.held is not None and self._maker is not None and self._silent_s > RELEASE_S:
+            self._let_go(self._maker, "completed" if state == "ended" else "stalled")
         if state in SILENT and self._maker is not None:
             self._say_stalled(self._maker, state)
         if state == "ended":
             self.ended = True
             self.wake()
+
+    @property
+    def _silent_s(self) -> float:
+        """Return how long ago the newest sample came; 0 where nobody knows."""
+        ring = self._feed.ring
+        at = ring.acquired_at(ring.newest - 1)
+        return self._clock() - at if at else 0.0
 
     def _say_spoilt(self, maker: Maker, end: int) -> None:
         """Say that decisions fall to rest, where there has been no frame for so long."""

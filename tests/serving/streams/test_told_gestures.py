@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -361,3 +363,16 @@ def test_one_who_tells_others_is_given_the_onset_of_what_is_held_for_long(statio
     assert isinstance(second.event, Frame)
     assert len(kept) == HISTORY + 1
     reader.close()
+
+
+def test_it_ends_before_the_source_counts_as_stalled(station: Station) -> None:
+    """A stall is told after a quarter of a second: with what comes then, a release would be later than is promised."""
+    station.gestures = {20: (ONSET,)}
+    writer = FakeWriter()
+    listening(station, writer)
+    windows(station, 1)
+    source = station.source
+    source.ring.write(source.ring.newest, np.zeros((10, 1), np.float32), acquired_at=time.perf_counter())
+    until(lambda: len(gestures(writer.sent)) == 2)
+    assert gestures(writer.sent) == [("onset", 20, None), ("release", 20, "stalled")]
+    assert not [one for one in writer.sent if isinstance(one.event, SourceChange)]  # it says that it runs
