@@ -25,7 +25,8 @@ from tests.server.live_socket import RECORD, LiveSocket
 from tests.server.own_project import project, serving
 from tests.server.test_source_choice import asked
 
-pytestmark = pytest.mark.server
+# alone: a hand that pushes in real time must not be kept waiting, or its gestures end by that
+pytestmark = [pytest.mark.server, pytest.mark.alone]
 
 CLASSES = ("rest", "fist", "open_hand", "flexion", "extension", "pronation", "supination")
 MODEL, OTHER = "synthetic-16ch-2khz", "another"
@@ -271,7 +272,6 @@ ENDS: dict[str, tuple[Callable[[Live, Hand], float], tuple[str, ...]]] = {
 }
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("way", ["sse", "live socket"])
 @pytest.mark.parametrize("what", ENDS)
 def test_whatever_ends_the_signal_is_heard_in_time(
@@ -486,7 +486,6 @@ def test_one_whose_server_is_killed_hears_that_the_hand_is_let_go(root: Path, tr
         hand.end()
 
 
-@pytest.mark.alone
 def test_at_sigterm_everybody_hears_the_release_before_the_last_word(root: Path, listen: Listen) -> None:
     with server(root) as live:
         hand = Hand(live, "terminated")

@@ -34,7 +34,9 @@ log = logging.getLogger(__name__)
 Maker = FrameMaker | SignalFrameMaker | ValueFrameMaker
 
 MAX_LAG_S = 0.1  # a group further behind its source than this skips to the newest window
-RELEASE_S = 0.2  # without a sample, and what is held ends: a stall is one a little later, and 0.3 s are promised
+RELEASE_S = (
+    0.2  # without a sample, and what is held ends: a stall is one a little later, and 0.3 s are promised
+)
 SILENT = ("stalled", "disconnected", "ended")
 
 
