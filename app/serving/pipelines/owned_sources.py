@@ -169,14 +169,19 @@ class OwnedSources:
             return pipeline
 
     def _elsewhere(self, name: str | None) -> None:
-        """See that this worker, and not another, is to be asked for a source; None: for the oldest.
+        """See that this worker, and not another, is to be asked for a source; None: for the oldest that is read.
 
         Raises:
             SourceElsewhereError: another is.
         """
-        owner = next(iter(self.bus.sources().values()), None) if name is None else self.bus.look(name)
+        owner = self._oldest() if name is None else self.bus.look(name)
         if owner is not None and not (owner.alive and owner.node == self.bus.node):
             raise SourceElsewhereError(owner.source, owner.node, owner.alive)
+
+    def _oldest(self) -> Ownership | None:
+        """Return the oldest source that anybody reads; where nobody reads any, the oldest."""
+        owners = self.bus.sources().values()
+        return next((owner for owner in owners if owner.alive), next(iter(owners), None))
 
     def _ended(self, pipeline: SourcePipeline) -> None:
         lease = self._leases.pop(pipeline.name, None)

@@ -82,6 +82,8 @@ def test_the_oldest_source_is_meant_where_none_is_named_at_every_worker(workers:
     with pytest.raises(SourceElsewhereError) as raised:
         workers.there.pipelines.named()
     assert raised.value.source == "arm"
+    workers.hub.kill("here")  # nobody reads that any more
+    assert workers.there.pipelines.named().name == "leg"
 
 
 def test_many_who_declare_a_source_at_once_open_one(workers: Workers) -> None:
