@@ -9,12 +9,14 @@ import numpy as np
 import numpy.typing as npt
 
 from app.inference.artefact import Artefact, save, weights_bytes
-from app.inference.covariance.features import features_along
+from app.inference.covariance.features import features, features_along
 from app.inference.covariance.parameters import CovarianceParameters
 from app.inference.covariance.shared_stem import STEM
+from app.inference.outputs import VALUES, Outputs
 from app.inference.prediction import normalise, softmax
+from app.inference.values import NamedValue
 from app.learning.covariance.graph import covariance_graph, stem_graph
-from tests.inference.artefacts import make_artefact
+from tests.inference.artefacts import make_artefact, make_manifest
 
 CHANNELS, LENGTH, CONTEXT, RATE = 8, 40, 160, 200
 
@@ -65,3 +67,30 @@ def offline(
     )
     logits = found @ arrays["head.weight"].T + arrays["head.bias"]
     return softmax(logits.astype(np.float32))
+
+
+def values_model(folder: Path, channels: int = 8, centres: int = 40, seed: int = 3) -> Artefact:
+    """A model of two values by how near a window is to centres, which are features of windows as they come."""
+    values = tuple(NamedValue(name=name, low=-1.0, high=1.0) for name in ("wrist", "hand"))
+    manifest = make_manifest(
+        channels=channels,
+        length=40,
+        architecture="covariance",
+        classes=(),
+        context=120,
+        outputs=Outputs(VALUES, "", values),
+        hyper_parameters={"floor": 0.1, "tau_ms": 200.0, "centres": centres, "gamma": 0.01},
+    )
+    chance = np.random.default_rng(seed)
+    parameters = CovarianceParameters.read(manifest.hyper_parameters)
+    noise = (
+        chance.normal(size=(centres, manifest.reads, channels)) * np.geomspace(0.1, 3, centres)[:, None, None]
+    )
+    arrays = {
+        "centres.weight": features(noise, parameters, length=40, rate=manifest.sampling_rate),
+        "head.weight": chance.normal(0, 0.3, (2, centres)),
+        "head.bias": np.array([0.1, -0.2]),
+    }
+    weights = {name: np.ascontiguousarray(value, np.float32) for name, value in arrays.items()}
+    files = {"weights.safetensors": weights_bytes(weights), "model.onnx": covariance_graph(manifest, weights)}
+    return save(folder / "values", manifest, files)

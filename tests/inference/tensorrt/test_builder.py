@@ -15,6 +15,7 @@ from app.inference.tensorrt.cuda_memory import gpu_here
 from app.inference.tensorrt.engine import deserialise
 from app.inference.tensorrt.flavour import Flavour
 from tests.inference.artefacts import make_manifest
+from tests.inference.covariance.models import values_model
 from tests.inference.tensorrt_fakes import install
 from tests.inference.test_onnx_backend import with_graphs
 
@@ -55,6 +56,13 @@ def test_a_covariance_model_builds_for_all_that_it_reads(rtx: Flavour, tmp_path:
 
     assert set(covariance.manifest.files) == {"weights.safetensors", "model.onnx"}
     assert build(rtx, graph(covariance), covariance.manifest, "fp32", Batches.up_to(16))
+
+
+def test_a_model_of_values_builds_too(rtx: Flavour, tmp_path: Path) -> None:
+    """Of as many values as it says, by how near a window is to those that were taught."""
+    model = values_model(tmp_path)
+
+    assert build(rtx, graph(model), model.manifest, "fp32", Batches.up_to(16))
 
 
 def test_progress_is_told(rtx: Flavour, tcn: Artefact) -> None:
