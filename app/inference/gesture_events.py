@@ -69,16 +69,18 @@ class GestureRules:
         ArtefactError: a value is out of range; the message names the field.
     """
 
-    enter: float = 0.8  # a gesture may begin while its probability is at least this
+    enter: float = 0.94  # a gesture may begin while its smoothed probability is at least this
     leave: float = 0.4  # and ends once it is below this
-    shortest_s: float = 0.1  # it begins only after it was likely for so long
+    smooth_s: float = 0.5  # time constant of that probability; 0: each frame's own
+    rise: float = 0.15  # it may be lower by so much for each nat by which the odds against rest rose lately
+    shortest_s: float = 0.2  # it begins only after it was likely for so long
     refractory_s: float = 0.15  # none begins within so long after a release
     hold_s: float = 0.5  # told again after each such time; 0: never
     double_s: float = 0.0  # the same gesture again within so long after its release is a double one; 0: never
     long_s: float = 0.0  # held for so long it is a long one; 0: never
 
     def __post_init__(self) -> None:
-        for name in ("enter", "leave"):
+        for name in ("enter", "leave", "rise"):
             value = getattr(self, name)
             if not 0 <= value <= 1:  # also where it is no number
                 raise ArtefactError(f"gesture_rules.{name} must be from 0 to 1, got {value:g}")
@@ -86,7 +88,7 @@ class GestureRules:
             raise ArtefactError(
                 f"gesture_rules.leave must be at most gesture_rules.enter, {self.enter:g}, got {self.leave:g}"
             )
-        for name in ("shortest_s", "refractory_s", "hold_s", "double_s", "long_s"):
+        for name in ("smooth_s", "shortest_s", "refractory_s", "hold_s", "double_s", "long_s"):
             value = getattr(self, name)
             if not (math.isfinite(value) and 0 <= value <= MOST_S):
                 raise ArtefactError(f"gesture_rules.{name} must be from 0 to {MOST_S:g} s, got {value:g}")
@@ -98,6 +100,7 @@ class GestureRules:
 
 
 RULES = tuple(field.name for field in fields(GestureRules))
+SHARED = "smooth_s"  # the rule that no class has of its own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +156,10 @@ def _rules(said: Mapping[str, Any], where: str, usual: GestureRules) -> GestureR
         if name not in RULES:
             also = "" if where else ", and classes"
             raise ArtefactError(f"gesture_rules has {where}{name[:40]!r}; it takes {', '.join(RULES)}{also}")
+        if where and name == SHARED:
+            raise ArtefactError(
+                f"gesture_rules.{where}{name} must be left out: it is the same for all classes, gesture_rules.{name}"
+            )
         if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ArtefactError(f"gesture_rules.{where}{name} must be a number, got {value!r:.80}")
     try:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 from app.inference.gesture_events import GestureEvent, GestureRules, Reason, Variant
+from app.inference.gesture_evidence import GestureEvidence
 
 _NONE = -1  # no class
 _SLACK = 1e-6  # samples; times such as 0.1 s are no whole number of them in binary
@@ -36,10 +37,15 @@ class GestureMachine:
         rules: GestureRules | None = None,
         overrides: Mapping[str, GestureRules] | None = None,
     ) -> None:
-        """`overrides` are the rules of those classes that have some of their own; others than `classes` are ignored."""
+        """`overrides` are the rules of those classes that have some of their own; others than `classes` are ignored.
+
+        How probabilities are smoothed is the same for all classes: that of `rules`.
+        """
         shared, own = rules or GestureRules(), overrides or {}
         self._classes, self._rest, self._rate = tuple(classes), classes.index(rest_class), sampling_rate_hz
         self._rules = [own.get(name, shared) for name in classes]
+        self._evidence = GestureEvidence(self._rest, sampling_rate_hz, shared.smooth_s)
+        self._active_since: int | None = None  # the first frame of those that show a gesture, whichever
         self._at: int | None = None  # sample index of the last frame
         self._hop = 0  # samples between the last two
         self._candidate: int | None = None  # the class that may begin
@@ -86,36 +92,47 @@ class GestureMachine:
             events += self.end("gap", self._at, timestamp)
             self._at, self._released = None, None
         earlier = self._step(sample_index)
-        likeliest = max(range(len(probabilities)), key=probabilities.__getitem__)
-        if unknown:
-            likeliest = self._rest
+        evidence = self._evidence
+        evidence.update(sample_index, probabilities, unknown)
+        shares = evidence.shares
+        unknown = unknown and not evidence.smooths  # else it has counted there
+        likeliest = self._rest if unknown else max(range(len(shares)), key=shares.__getitem__)
+        self._look(sample_index, probabilities)
         if self._held is not None and self._onset is not None:
-            share = probabilities[self._onset.index]
+            share = shares[self._onset.index]
             now = replace(
                 self._held,
                 sample_index=sample_index,
                 strength=strengths[self._onset.index] if strengths else 0.0,
-                confidence=share,
+                confidence=probabilities[self._onset.index],
                 held_s=(sample_index - self._onset.sample_index) / self._rate,
                 timestamp=timestamp,
             )
             if not unknown and share >= self._rules[self._onset.index].leave:
                 return events + self._hold(now)
             events.append(self._release(now, "rest" if likeliest == self._rest else "gesture", earlier))
-        share = probabilities[likeliest]
-        if likeliest == self._rest or share < self._rules[likeliest].enter:
+        rules = self._rules[likeliest]
+        if likeliest == self._rest or evidence.score(likeliest, rules.rise) < rules.enter:
             self._candidate = None
             return events
         if likeliest != self._candidate:
-            self._candidate, self._since, self._shown = likeliest, earlier, sample_index
+            shown = sample_index if self._active_since is None else self._active_since
+            below = evidence.part_below(likeliest, rules.rise, rules.enter)
+            since = earlier + below * (sample_index - earlier)
+            self._candidate, self._since, self._shown = likeliest, since, shown
         due = self._due_at(likeliest)
         if sample_index >= due - _SLACK:
-            events.append(self._begin(likeliest, due, sample_index, share, strengths, timestamp, began))
+            events.append(
+                self._begin(
+                    likeliest, due, sample_index, probabilities[likeliest], strengths, timestamp, began
+                )
+            )
         return events
 
     def end(self, reason: Reason, sample_index: int, timestamp: float = 0.0) -> list[GestureEvent]:
         """Return the release of what is held, nothing at rest; what was about to begin must show itself anew."""
-        self._candidate = None
+        self._candidate = self._active_since = None
+        self._evidence.reset()
         held, onset = self._held, self._onset
         if held is None or onset is None:
             return []
@@ -123,6 +140,13 @@ class GestureMachine:
         held_s = (sample_index - onset.sample_index) / self._rate
         now = replace(held, sample_index=sample_index, held_s=held_s, timestamp=timestamp)
         return [self._release(now, reason, float(sample_index))]
+
+    def _look(self, sample_index: int, probabilities: Sequence[float]) -> None:
+        """Note since when windows have been a gesture, each by itself: smoothed they show it later."""
+        if probabilities[self._rest] >= max(probabilities):
+            self._active_since = None
+        elif self._active_since is None:
+            self._active_since = sample_index
 
     def _step(self, sample_index: int) -> float:
         """Go on to a frame, and return the sample after which what it shows may have come about."""

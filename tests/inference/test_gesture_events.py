@@ -46,6 +46,12 @@ def test_its_json_says_the_same() -> None:
         ({"enter": True}, "gesture_rules.enter must be a number, got True"),
         ({"enter": float("nan")}, "gesture_rules.enter must be from 0 to 1, got nan"),
         ({"enter": 0.3}, "gesture_rules.leave must be at most gesture_rules.enter, 0.3, got 0.4"),
+        ({"rise": 2}, "gesture_rules.rise must be from 0 to 1, got 2"),
+        ({"smooth_s": -1}, "gesture_rules.smooth_s must be from 0 to 3600 s, got -1"),
+        (
+            {"classes": {"fist": {"smooth_s": 1}}},
+            "gesture_rules.classes.fist.smooth_s must be left out: it is the same for all classes",
+        ),
         ({"hold_s": -1}, "gesture_rules.hold_s must be from 0 to 3600 s, got -1"),
         ({"double_s": 0.1}, "double_s must be 0 or above gesture_rules.refractory_s, 0.15, got 0.1"),
         ({"classes": []}, "gesture_rules.classes must be an object"),

@@ -8,14 +8,16 @@ from dataclasses import replace
 from itertools import pairwise
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.inference.gesture_events import GestureEvent, GestureRules, Reason
 from app.inference.gesture_machine import GestureMachine
 
 CLASSES, RATE = ("rest", "fist", "open"), 1000.0
-RULES = GestureRules(enter=0.8, leave=0.4, shortest_s=0.1, refractory_s=0.15, hold_s=0.0)
+RULES = GestureRules(
+    enter=0.8, leave=0.4, smooth_s=0.0, rise=0.0, shortest_s=0.1, refractory_s=0.15, hold_s=0.0
+)
 SURE = {name: [1.0 if other == name else 0.0 for other in CLASSES] for name in CLASSES}
 ENDS: tuple[Reason, ...] = ("stalled", "gap", "quality", "model", "completed", "shutdown")
 
@@ -193,6 +195,8 @@ _rules = st.builds(
     GestureRules,
     enter=st.floats(0.5, 1),
     leave=st.floats(0, 0.5),
+    smooth_s=st.sampled_from((0.0, 0.5)),
+    rise=st.sampled_from((0.0, 0.15)),
     shortest_s=st.sampled_from((0.0, 0.1, 0.3)),
     refractory_s=st.sampled_from((0.0, 0.2)),
     hold_s=st.sampled_from((0.0, 0.1)),
@@ -277,3 +281,50 @@ def test_nothing_begins_within_the_refractory_time(gestures: list[tuple[float, f
     for before, after in pairwise(events):
         if after.phase == "onset":
             assert after.sample_index - before.sample_index >= RULES.refractory_s * RATE - hop
+
+
+_steady = st.lists(
+    st.tuples(st.sampled_from(("fist", "open")), st.floats(1.5, 3.0), st.floats(1.5, 3.0)), max_size=2
+)
+
+
+@settings(max_examples=20)
+@given(_steady, st.integers(5, 100), st.integers(0, 99))
+def test_smoothed_by_the_usual_rules_the_same_events_come_within_one_hop(
+    gestures: list[tuple[str, float, float]], hop: int, first: int
+) -> None:
+    """The truth is a frame for each fifth sample. Means take a change for older than it is."""
+    plan = [
+        ("rest", 1.5),
+        *(part for name, held, after in gestures for part in ((name, held), ("rest", after))),
+    ]
+    usual = GestureRules(hold_s=0.0)
+    expected, found = played(plan, 5, rules=usual), played(plan, hop, rules=usual, first=first)
+    assert told(found) == told(expected)
+    assert len(found) == 2 * len(gestures)
+    for event, due in zip(found, expected, strict=True):
+        assert abs(event.sample_index - due.sample_index) <= hop + 5
+
+
+def test_a_gesture_that_comes_slowly_begins_at_the_first_window_that_shows_it() -> None:
+    usual = GestureRules(hold_s=0.0)
+    onset, _ = played([("rest", 2.0), ("fist", 2.0)], rules=usual)
+    assert onset.sample_index > 2200
+    assert 2000 <= onset.began_at <= 2020
+    assert onset.confidence == 1.0
+
+
+def test_odds_that_rise_let_a_gesture_begin_that_wandering_ones_do_not() -> None:
+    """The same unsure frames: all at once after rest, or after they came little by little."""
+    unsure, usual = [0.2, 0.75, 0.05], GestureRules(hold_s=0.0)
+    risen, crept = machine(usual), machine(usual)
+    creeping = [[1 - 0.8 * share, 0.75 * share, 0.05 * share] for share in (k / 400 for k in range(400))]
+    for at in range(400):
+        risen.frame(20 * at, SURE["rest"])
+        crept.frame(20 * at, creeping[at])
+
+    def told_by(one: GestureMachine) -> list[str]:
+        return [event.phase for at in range(400, 475) for event in one.frame(20 * at, unsure)]
+
+    assert told_by(risen) == ["onset"]
+    assert told_by(crept) == []

@@ -11,6 +11,7 @@ from app.api.schemas.fields import about
 from app.errors import ArtefactError
 from app.inference.gesture_events import (
     MOST_S,
+    SHARED,
     GestureRules,
     GestureRuleSet,
     Phase,
@@ -21,8 +22,10 @@ from app.inference.gesture_events import (
 
 _USUAL = GestureRules()
 _SAID = {
-    "enter": "A gesture may begin while its probability is at least this",
+    "enter": "A gesture may begin while its smoothed probability is at least this",
     "leave": "It ends once its probability is below this one, which is at most `enter`",
+    "smooth_s": "Time constant of that probability, the same for all classes; 0: each frame's own",
+    "rise": "It may be lower by so much for each nat by which the odds against rest rose lately",
     "shortest_s": "It begins after it was likely for so long",
     "refractory_s": "None begins within so long after a release",
     "hold_s": "It is told again after each such time; 0: never",
@@ -33,13 +36,17 @@ _RULES = {
     name: {
         "type": "number",
         "minimum": 0,
-        "maximum": 1 if name in ("enter", "leave") else MOST_S,
+        "maximum": 1 if name in ("enter", "leave", "rise") else MOST_S,
         "default": getattr(_USUAL, name),
         "description": text,
     }
     for name, text in _SAID.items()
 }
-_OWN = {"type": "object", "additionalProperties": False, "properties": _RULES}
+_OWN = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {name: rule for name, rule in _RULES.items() if name != SHARED},
+}
 _OBJECT = {
     "type": "object",
     "additionalProperties": False,
