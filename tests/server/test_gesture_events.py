@@ -35,6 +35,7 @@ PROMISED_S = 0.3  # from whatever ends a gesture to its release
 TURNS = 12  # of a hand while somebody does not read
 READS_LITTLE = 4096  # bytes that the kernel keeps for a client
 ASKED = {"fps": 30, "events": True}
+QUICK = {"smooth_s": 0, "rise": 0, "enter": 0.8, "shortest_s": 0.1}  # a dozen turns in less than a socket's patience
 
 
 def signals() -> tuple[Any, Any]:
@@ -381,9 +382,9 @@ def test_one_who_does_not_read_hears_of_every_gesture_when_it_does(
     live: Live, hand: Hand, listen: Listen, way: str
 ) -> None:
     """It opens and closes all the time meanwhile, and the kernel takes next to nothing."""
-    first = listen(live, hand.name)
+    first = listen(live, hand.name, gesture_rules=QUICK)
     with ExitStack() as opened:
-        more = {"receive_buffer": READS_LITTLE, "include_signal": True}
+        more = {"receive_buffer": READS_LITTLE, "include_signal": True, "gesture_rules": QUICK}
         if way == "sse":
             client = Client(live.port, source=hand.name, **ASKED, **more)
             events = client.events()
@@ -396,6 +397,7 @@ def test_one_who_does_not_read_hears_of_every_gesture_when_it_does(
                 events="true",
                 include_signal="true",
                 receive_buffer=READS_LITTLE,
+                gesture_rules=json.dumps(QUICK),
             )
             events = (message for message in client.messages() if isinstance(message, dict))
         opened.callback(client.close)
