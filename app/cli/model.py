@@ -12,6 +12,7 @@ import click
 from flask.cli import AppGroup
 
 from app.cli import model_folder, named_recordings
+from app.cli.event_tables import events_table
 from app.cli.model_tables import accuracy_table, decision_table, list_line, model_row
 from app.cli.model_training import recipe_of, training_sets
 from app.cli.options import (
@@ -133,8 +134,17 @@ def train(name: str, folders: tuple[str, ...], out: str | None, as_json: bool, *
 @as_gestures
 @as_renamed
 @click.option("--stream", is_flag=True, help="Replay through the live path: quality of decisions.")
+@click.option(
+    "--events",
+    is_flag=True,
+    help="Replay after --calibrate 1, 2 or 3: false activations an hour of rest, gestures found, and how late.",
+)
 @click.option("--save", is_flag=True, help="Keep the figures in the model's manifest.")
-@click.option("--plot", type=click.Path(path_type=Path), help="Draw the confusion matrix to this PNG.")
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    help="Draw the confusion matrix, or with --events the curve of misses and false activations, to this PNG.",
+)
 @force
 @as_json
 @one_line_errors
@@ -143,11 +153,17 @@ def evaluate(name: str, folders: tuple[str, ...], as_json: bool, **options: Any)
     from app.inference import artefact
 
     expect_free_file(options["plot"], options["force"])
+    if options["events"] and (options["repetitions"] is None or options["save"]):
+        raise DataError("--events goes with --calibrate 1, 2 or 3, and without --save")
     opened = artefact.find(name, model_folder.model_folders())
     model_folder.expect_gestures(opened.manifest)
     if options["save"]:
         model_folder.expect_own(opened)
     sets = model_folder.recordings_for(folders, opened.manifest, options["gestures"], dict(options["rename"]))
+    if options["events"]:
+        report = _events(opened, _everyone(sets), options)
+        click.echo(json.dumps(report) if as_json else events_table(report))
+        return
     if options["stream"]:
         report = _streamed(opened, _everyone(sets), options["repetitions"])
         click.echo(json.dumps(report) if as_json else decision_table(report))
@@ -298,3 +314,17 @@ def _streamed(opened: Artefact, recordings: tuple[Recording, ...], repetitions: 
     return report_of(
         opened, streams_of(opened, recordings, repetitions, model_folder.mains(), progress), repetitions
     )
+
+
+def _events(opened: Artefact, recordings: tuple[Recording, ...], options: dict[str, Any]) -> dict[str, Any]:
+    from app.learning.event_report import report_of_events
+    from app.learning.event_streams import event_streams
+
+    repetitions = options["repetitions"]
+    people = event_streams(opened, recordings, repetitions, model_folder.mains(), progress)
+    report = report_of_events(opened.manifest, people, repetitions, progress)
+    if options["plot"]:
+        from app.learning.plotting import events_png
+
+        events_png(options["plot"], report)
+    return report

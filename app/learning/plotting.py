@@ -1,4 +1,4 @@
-"""The confusion matrix as a picture."""
+"""Reports as pictures: the confusion matrix, and misses against false activations."""
 
 from __future__ import annotations
 
@@ -18,13 +18,10 @@ def confusion_png(path: Path, report: Mapping[str, Any]) -> None:
         MyostreamError: matplotlib is not installed.
         DataError: the file cannot be written.
     """
-    try:
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MyostreamError("a plot needs matplotlib: `pip install matplotlib`") from None
+    figure_of = _figure_class()
     counts = np.array(report["confusion"], dtype=np.float64)
     percent = 100 * counts / np.maximum(counts.sum(1, keepdims=True), 1)
-    figure = Figure(figsize=(1.5 + 0.8 * len(counts), 1 + 0.8 * len(counts)), layout="constrained")
+    figure = figure_of(figsize=(1.5 + 0.8 * len(counts), 1 + 0.8 * len(counts)), layout="constrained")
     axes = figure.subplots()
     axes.imshow(percent, cmap="Blues", vmin=0, vmax=100)
     ticks = np.arange(len(counts))
@@ -39,6 +36,51 @@ def confusion_png(path: Path, report: Mapping[str, Any]) -> None:
     for row, column in np.ndindex(percent.shape):
         colour = "white" if percent[row, column] > 50 else "black"
         axes.text(column, row, f"{percent[row, column]:.0f}", ha="center", va="center", color=colour)
+    _save(figure, path)
+
+
+def events_png(path: Path, report: Mapping[str, Any]) -> None:
+    """Draw the gestures missed against the false activations an hour of a report of `report_of_events`.
+
+    Raises:
+        MyostreamError: matplotlib is not installed.
+        DataError: the file cannot be written.
+    """
+    figure = _figure_class()(figsize=(6, 4.5), layout="constrained")
+    axes = figure.subplots()
+    for name, curve, colour in (
+        (report["model"], report["curve"], "tab:blue"),
+        ("LDA", report["lda"]["curve"], "tab:orange"),
+    ):
+        known = [one for one in curve if one["found"] is not None and one["false_an_hour"] is not None]
+        rates, missed = ([one[key] for one in known] for key in ("false_an_hour", "found"))
+        axes.plot(rates, [100 * (1 - one) for one in missed], "o-", color=colour, markersize=4, label=name)
+    for name, one, colour, mark in (
+        ("its rules", report, "tab:blue", "s"),
+        ("shuffled labels", report["shuffled"], "tab:gray", "x"),
+    ):
+        if one["found"] is not None and one["false_an_hour"] is not None:
+            missed_here = 100 * (1 - one["found"])
+            axes.plot([one["false_an_hour"]], [missed_here], mark, color=colour, markersize=9, label=name)
+    axes.set_xscale("symlog", linthresh=1)
+    axes.set_xlim(left=0)
+    axes.set_xlabel("false activations an hour of rest")
+    axes.set_ylabel("gestures missed, %")
+    axes.set_title(f"{report['model']}, {report['split']}", fontsize="medium")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    _save(figure, path)
+
+
+def _figure_class() -> Any:
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        raise MyostreamError("a plot needs matplotlib: `pip install matplotlib`") from None
+    return Figure
+
+
+def _save(figure: Any, path: Path) -> None:
     try:
         figure.savefig(path, format="png", dpi=120)
     except OSError as error:

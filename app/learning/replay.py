@@ -87,17 +87,8 @@ def replay(
     Raises:
         DataError: the recording is not for that model, or shorter than a window.
     """
-    require(recording, manifest.channels, manifest.sampling_rate)
-    sos = filters_of(manifest, mains)
-    cuts = cut(
-        _chunks(in_units(recording, manifest.units)),
-        sos,
-        manifest.length,
-        Grid(manifest.sampling_rate, fps),
-        context=manifest.context,
-    )
     ends, labels, predictions = [], [], []
-    for some in _batches(cuts):
+    for some in cuts_of(recording, manifest, fps=fps, mains=mains):
         read = np.stack([with_history(one.window, manifest.reads) for one in some])
         batch = normalise(read, manifest.mean, manifest.std)
         predictions.append(predict(backend.infer(batch).logits, manifest.reject_below))
@@ -121,6 +112,26 @@ def replay(
         probabilities=np.concatenate([one.probabilities for one in predictions]),
         unknown=np.concatenate([one.unknown for one in predictions]),
         since_s=(end - _begins(recording)[end - 1]) / recording.fs,
+    )
+
+
+def cuts_of(
+    recording: Recording, manifest: Manifest, *, fps: float, mains: float | None
+) -> Iterator[list[Cut]]:
+    """Yield the windows of a recording as its stream cuts them, BATCH at a time.
+
+    Raises:
+        DataError: the recording is not for that model.
+    """
+    require(recording, manifest.channels, manifest.sampling_rate)
+    yield from _batches(
+        cut(
+            _chunks(in_units(recording, manifest.units)),
+            filters_of(manifest, mains),
+            manifest.length,
+            Grid(manifest.sampling_rate, fps),
+            context=manifest.context,
+        )
     )
 
 

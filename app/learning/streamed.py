@@ -96,7 +96,7 @@ def _played(
     for part in splits.calibration(data, 0, repetitions):
         session = int(data.session[part.train[0]])
         taught, its = own(part)
-        yield _of_session(recording, session), its, TorchBackend(taught, its, "cpu")
+        yield of_session(recording, session), its, TorchBackend(taught, its, "cpu")
 
 
 def _network(data: Dataset, network: Classifier, manifest: Manifest) -> Teach:
@@ -121,7 +121,8 @@ def _covariance(model: Artefact, data: Dataset, repetitions: int, manifest: Mani
     return own
 
 
-def _of_session(recording: Recording, session: int) -> Recording:
+def of_session(recording: Recording, session: int) -> Recording:
+    """Return one session of a recording, without its auxiliary signals."""
     rows = np.flatnonzero(recording.session == session)
     columns = ("emg", "label", "label_cue", "repetition", "session", "recording")
     return replace(recording, aux=(), **{name: getattr(recording, name)[rows] for name in columns})

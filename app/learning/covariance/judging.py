@@ -61,10 +61,14 @@ class CovarianceJudge:
         """
         if not len(part.train):
             return self._shuffled_pool(part)
+        return self.taught_by_chance(part).predict(self._features[part.test])
+
+    def taught_by_chance(self, part: Part) -> Head:
+        """Return the head that the part's training windows teach under shuffled labels, without a temperature."""
         _, prior = self._unseen_by(part.person)
         label, chance = self._data.label.copy(), np.random.default_rng(part.person)
         label[part.train] = chance.permutation(label[part.train])
-        return self._taught(part, prior, replace(self._data, label=label)).predict(self._features[part.test])
+        return self._taught(part, prior, replace(self._data, label=label))
 
     def _taught(self, part: Part, prior: Prior | None, data: Dataset | None = None) -> Head:
         data = data or self._data
