@@ -7,21 +7,18 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy.stats import binomtest, chi2
 
 from app.inference.gesture_events import GestureRuleSet
 from app.inference.manifest import Manifest
 from app.learning.event_scoring import EventCounts, score, told
 from app.learning.event_streams import FPS, PersonStreams
+from app.learning.intervals import LEVEL, Span, rate_interval, share_interval
 from app.learning.progress import Progress
 from app.learning.replay import Replay
 
 ENTERS = (0.65, 0.8, 0.9, 0.94, 0.97, 1.0)  # of the curve
 WANTED = 0.95  # share of gestures to be found, at which thresholds are chosen
-LEVEL = 0.95  # of intervals
 DRAWS = 2000  # of people, for the intervals of all
-
-Span = tuple[float, float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,22 +95,6 @@ def figures(counts: EventCounts) -> dict[str, Any]:
         "onset_s": _quantiles(counts.onset_s),
         "back_s": _quantiles(counts.back_s),
     }
-
-
-def rate_interval(count: int, hours: float) -> Span:
-    """Return the exact interval of a Poisson rate an hour (Garwood 1936, Biometrika 28:437)."""
-    if not hours:
-        return None
-    low = float(chi2.ppf((1 - LEVEL) / 2, 2 * count)) / 2 if count else 0.0
-    return low / hours, float(chi2.ppf((1 + LEVEL) / 2, 2 * count + 2)) / 2 / hours
-
-
-def share_interval(part: int, whole: int) -> Span:
-    """Return Wilson's interval of a share (1927, J. Am. Stat. Assoc. 22:209)."""
-    if not whole:
-        return None
-    found = binomtest(part, whole).proportion_ci(LEVEL, method="wilson")
-    return float(found.low), float(found.high)
 
 
 def _of_all(each: Sequence[EventCounts]) -> dict[str, Any]:

@@ -9,8 +9,9 @@ import pytest
 
 from app.emg.source import UNLABELLED
 from app.inference.gesture_events import GestureRules, GestureRuleSet
-from app.learning.event_report import figures, rate_interval, share_interval
+from app.learning.event_report import figures
 from app.learning.event_scoring import EventCounts, Told, score, told
+from app.learning.intervals import rate_interval, share_interval
 from app.learning.replay import Replay
 
 CLASSES = ("rest", "fist", "open")

@@ -35,7 +35,8 @@ PROMISED_S = 0.3  # from whatever ends a gesture to its release
 TURNS = 12  # of a hand while somebody does not read
 READS_LITTLE = 4096  # bytes that the kernel keeps for a client
 ASKED = {"fps": 30, "events": True}
-QUICK = {"smooth_s": 0, "rise": 0, "enter": 0.8, "shortest_s": 0.1}  # a dozen turns in less than a socket's patience
+# a dozen turns in less than a socket's patience
+QUICK = {"smooth_s": 0, "rise": 0, "enter": 0.8, "shortest_s": 0.1}
 
 
 def signals() -> tuple[Any, Any]:

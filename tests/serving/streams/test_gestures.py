@@ -26,6 +26,7 @@ CHANNELS, RATE, LENGTH = 4, 2000, 200
 AT_ONCE = GestureRuleSet(
     rules=GestureRules(enter=0.0, leave=0.0, shortest_s=0.0, refractory_s=0.0, hold_s=0.0)
 )
+EACH = GestureRules(enter=0.8, leave=0.4, smooth_s=0.0, rise=0.0, shortest_s=0.1)  # each frame by itself
 QUIET, LOUD = 1.0, 20.0
 
 
@@ -43,7 +44,7 @@ def told(source_rate: float, began: int, fps: float) -> list[GestureEvent]:
     """Events of a source whose muscles begin at that sample of it, and end a second later."""
     path = path_of(source_rate)
     manifest = make_manifest(channels=CHANNELS, length=LENGTH, rate=RATE)
-    options = StreamOptions(fps=fps, backend="", events=True)
+    options = StreamOptions(fps=fps, backend="", events=True, gesture_rules=GestureRuleSet(rules=EACH))
     teller, events = GestureTeller(options, manifest, path), list[GestureEvent]()
     random = np.random.default_rng(0)
     levels = np.full(round(4 * source_rate), QUIET)
@@ -71,10 +72,9 @@ def told(source_rate: float, began: int, fps: float) -> list[GestureEvent]:
 def test_samples_and_times_are_the_source_s_own(source_rate: float, fps: float) -> None:
     began, hop = round(1.5 * source_rate), source_rate / fps
     onset, *_, release = told(source_rate, began, fps)
-    rules = GestureRules()
     assert (onset.phase, release.phase, release.reason) == ("onset", "release", "rest")
     shown = began + 0.05 * source_rate  # about half of a window later
-    assert abs(onset.sample_index - (shown + rules.shortest_s * source_rate)) <= hop + 0.03 * source_rate
+    assert abs(onset.sample_index - (shown + EACH.shortest_s * source_rate)) <= hop + 0.03 * source_rate
     assert abs(onset.began_at - began) <= 0.03 * source_rate
     assert abs(release.sample_index - (began + 1.05 * source_rate)) <= hop + 0.03 * source_rate
     assert release.held_s == pytest.approx(
