@@ -38,6 +38,7 @@ ELSEWHERE = {  # and where their blocks run
     "docs/outputs.md": "tests/cli/test_emg_actions.py",
     "docs/teach.md": "tests/clients/test_teach.py",
     "docs/events.md": "tests/examples/test_events_page.py",
+    "docs/scale.md": "tests/test_scale.py",
 }
 RUNS, SHOWN = ("sh", "python", "js", "js browser"), ("console", "json", "text")
 

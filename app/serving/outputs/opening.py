@@ -66,7 +66,7 @@ def make_outputs(
             ways.append(SenderGuard(name, guarded, worker_group.try_lock, row, counts_frames=False))
     if not ways:
         return None
-    scattered = worker_group.shares and settings.emg_mode is EmgMode.PUSH
+    scattered = worker_group.workers > 1 and settings.emg_mode is EmgMode.PUSH
     return Outputs(ways, pipelines, backend, own, actions=actions, stopping=stopping, scattered=scattered)
 
 
