@@ -14,6 +14,7 @@ Variant = Literal["single", "double", "long"]
 Reason = Literal["gesture", "rest", "stalled", "gap", "quality", "model", "completed", "shutdown"]
 
 MOST_S = 3600.0  # of every time in the rules
+EARLY_S = 1.0  # an onset so long before its label is that gesture's, if it is held into it: people act before the cue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,11 +13,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from app.emg.source import UNLABELLED
-from app.inference.gesture_events import GestureRuleSet
+from app.inference.gesture_events import EARLY_S, GestureRuleSet
 from app.inference.gesture_machine import GestureMachine
 from app.learning.replay import Ids, Replay
-
-EARLY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)

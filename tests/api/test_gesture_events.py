@@ -5,15 +5,21 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from flask.testing import FlaskClient
 
 from app import create_app
+from app.emg.source import Chunk
 from app.inference.gesture_events import GestureRules, rule_set
 from app.serving.runtime import Runtime
+from tests.api import conftest
 from tests.api.conftest import running
+from tests.fakes import LiveSource
 from tests.inference.artefacts import make_artefact
 
 AT_ONCE = {"enter": 0, "leave": 0, "shortest_s": 0, "refractory_s": 0, "hold_s": 0.1}
@@ -140,3 +146,37 @@ def test_what_cannot_be_is_refused_by_its_field(
 def test_the_description_has_the_fields_that_an_event_has(client: FlaskClient) -> None:
     described = client.get("/openapi.json").json["components"]["schemas"]["GestureEvent"]["properties"]
     assert set(described) == {*KEYS, "reason", "timestamp", "frame", "dropped"}
+
+
+class Resting(LiveSource):
+    """The same noise, labelled rest."""
+
+    def read(self) -> Chunk | None:
+        chunk = super().read()
+        return None if chunk is None else replace(chunk, labels=np.zeros(len(chunk.samples), np.int16))
+
+
+def test_what_gestures_are_worth_is_said_where_somebody_knows_what_was_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conftest, "LiveSource", Resting)
+    runtime = running(make_artefact(tmp_path / "tiny"))
+    client = create_app(runtime).test_client()
+
+    def figures(fps: float, **asked: Any) -> Any:
+        for event in events(client, duration_seconds=None, fps=fps, **asked):
+            groups = client.get("/infer/stream/stats").get_json()["groups"]
+            (found,) = [group["gestures"] for group in groups if group["fps"] == fps]
+            if not asked or (found is not None and found["rest_seconds"] > 0.5):
+                return found
+            assert event.get("frame", 0) < 400
+        return None
+
+    try:
+        assert figures(21.0) is None
+        found = figures(22.0, events=True, gesture_rules=AT_ONCE)
+        assert (found["gestures"], found["missed"], found["onset_p50_s"]) == (0, 0, None)
+        rate = 3600 * found["false_activations"] / found["rest_seconds"]
+        assert found["false_activations_per_hour"] == pytest.approx(rate, rel=0.1)
+    finally:
+        runtime.close()

@@ -91,11 +91,12 @@ def stats() -> dict[str, Any]:
                 "model": use.name,
                 **asdict(options.rule_with(use.manifest)),
                 "events": options.events,
-                "readers": readers,
+                "readers": group.readers,
+                "gestures": group.gesture_figures,
                 "decision_delay_ms": _rounded(runtime.decision_delay_ms(options, use)),
             }
             for pipeline in runtime.pipelines
-            for use, options, readers in pipeline.groups()
+            for use, options, group in pipeline.groups()
         ],
         "source": source_state(states[0]) if states else None,
         "latency_ms": {

@@ -172,6 +172,25 @@ class PercentilesSchema(Schema):
     p99 = fields.Float(required=True)
 
 
+class GestureFiguresSchema(Schema):
+    """What gestures told as events are worth by the labels of a recording or a simulated person."""
+
+    rest_seconds = fields.Float(required=True, **about("That were labelled rest"))
+    false_activations = fields.Integer(required=True, **about("Gestures that began at rest"))
+    false_activations_per_hour = fields.Float(
+        required=True, allow_none=True, **about("Of rest; null before there was any")
+    )
+    gestures = fields.Integer(required=True, **about("That were made from beginning to end"))
+    found = fields.Integer(required=True)
+    missed = fields.Integer(required=True)
+    doubled = fields.Integer(required=True, **about("Begun once more while the same was made"))
+    wrong = fields.Integer(required=True, **about("Begun while another was made"))
+    onset_p50_s = fields.Float(
+        required=True, allow_none=True, **about("From the label to the onset, of the last 256 found")
+    )
+    onset_p90_s = fields.Float(required=True, allow_none=True)
+
+
 class GroupSchema(Schema):
     """Readers who share one computation."""
 
@@ -185,6 +204,12 @@ class GroupSchema(Schema):
     change = fields.Float(required=True, allow_none=True)
     events = fields.Boolean(required=True, **about("Whether gestures are told as events"))
     readers = fields.Integer(required=True)
+    gestures = fields.Nested(
+        GestureFiguresSchema,
+        required=True,
+        allow_none=True,
+        **about("Since the group began; null without events, or where nothing says what was made"),
+    )
     decision_delay_ms = fields.Float(
         required=True, allow_none=True, **about("Null where no model reads the source")
     )

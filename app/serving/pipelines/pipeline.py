@@ -33,7 +33,7 @@ from app.serving.streams.due_windows import DueWindows
 from app.serving.streams.events import ENDED, MOVED, StreamOptions
 from app.serving.streams.frame_context import FrameContext
 from app.serving.streams.frame_parts import too_many_dead, used_problems
-from app.serving.streams.group import Maker, nothing
+from app.serving.streams.group import Group, Maker, nothing
 from app.serving.streams.group_events import Encode
 from app.serving.streams.hop_signal import AuxReader
 from app.serving.streams.turns import Turns
@@ -342,13 +342,11 @@ class SourcePipeline:
             services.loop,
         )
 
-    def groups(self) -> Iterator[tuple[ModelUse, StreamOptions, int]]:
-        """Go through the groups that have readers: what reads, their options, and how many they are."""
-        for options, readers in self.broadcast.running.items():
-            yield self.use, options, readers
-        for use, broadcast in self.named.running():
-            for options, readers in broadcast.running.items():
-                yield use, options, readers
+    def groups(self) -> Iterator[tuple[ModelUse, StreamOptions, Group]]:
+        """Go through the groups that have readers: what reads, and their options."""
+        for use, broadcast in ((self.use, self.broadcast), *self.named.running()):
+            for options, group in broadcast.running.items():
+                yield use, options, group
 
     def _maker(self, options: StreamOptions, use: ModelUse) -> Maker:
         services, quality = self._services, self.quality

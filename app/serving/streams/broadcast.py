@@ -70,9 +70,9 @@ class Broadcast:
         self._lock = threading.Lock()
 
     @property
-    def running(self) -> dict[StreamOptions, int]:
-        """The number of readers of every group that has some."""
-        return {options: g.readers for options, g in list(self._groups.items()) if g.readers}
+    def running(self) -> dict[StreamOptions, Group]:
+        """Return the groups that have readers."""
+        return {options: group for options, group in list(self._groups.items()) if group.readers}
 
     def join(
         self, options: StreamOptions, after: int | None = None, told: GestureMark | None = None

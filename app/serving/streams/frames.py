@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from typing import Any
 
 from app.inference.artefact import Artefact
 from app.inference.decision import Decider
@@ -94,6 +95,11 @@ class FrameMaker:
     def let_go(self, reason: Reason) -> Sequence[GestureEvent]:
         """Return the release of the gesture that is held; nothing at rest, or where nobody asked for events."""
         return () if self._gestures is None else self._gestures.end(reason)
+
+    @property
+    def gesture_figures(self) -> dict[str, Any] | None:
+        """Return what the gestures told are worth; None where none are told, or nobody says what was made."""
+        return None if self._gestures is None else self._gestures.score.figures
 
     def source_change(self, status: str, source_state: str) -> SourceChange:
         """Return the event of a source that stalled or recovered: rest, and no vote from before counts."""

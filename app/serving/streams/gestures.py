@@ -12,6 +12,7 @@ from app.inference.gesture_events import GestureEvent, Reason
 from app.inference.gesture_machine import GestureMachine
 from app.inference.manifest import Manifest
 from app.serving.streams.events import StreamOptions
+from app.serving.streams.gesture_score import GestureScore
 from app.serving.streams.window_classifier import WindowResult
 
 
@@ -26,6 +27,7 @@ class GestureTeller:
             manifest.classes, manifest.rest_class, self._rate * self._each, rules.rules, rules.overrides
         )
         self._path, self._length = path, manifest.length
+        self.score = GestureScore(manifest.classes, manifest.rest_class, self._rate * self._each)
 
     def frame(self, end: int, seen: WindowResult, timestamp: float) -> tuple[GestureEvent, ...]:
         """Return what begins, goes on or ends with the window that ends before sample `end` of the ring."""
@@ -42,10 +44,12 @@ class GestureTeller:
             unknown=seen.unknown,
             began=began,
         )
+        self.score.frame(now, seen.truth, events)
         return tuple(events)
 
     def end(self, reason: Reason) -> Sequence[GestureEvent]:
         """Return the release of what is held, nothing at rest."""
+        self.score.broken()
         return self._machine.end(reason, self._path.to_source(self._path.ring.newest), time.time())
 
     def _began(self, shown: int, source_shown: int) -> int:

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from app.emg.signal.windows import Grid
 from app.errors import MyostreamError
@@ -108,6 +109,11 @@ class Group(GroupEvents):
     def complete(self) -> bool:
         """Whether the next window is there."""
         return bool(self.readers) and self._feed.ring.newest >= self._grid.end_of(self._k + 1)
+
+    @property
+    def gesture_figures(self) -> dict[str, Any] | None:
+        """Return what the gestures told are worth by the labels, since it began or its model did; see GestureScore."""
+        return self._maker.gesture_figures if isinstance(self._maker, FrameMaker) else None
 
     def due(self) -> Due | None:
         """Return the next window, where it is there and its prediction not known yet."""
