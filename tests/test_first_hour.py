@@ -59,9 +59,13 @@ def test_every_page_with_our_commands_is_run() -> None:
     """docs/tensorrt.md needs TensorRT, docs/deployment.md root; docs/devices.md repeats the README's with a device.
 
     docs/teach.md needs somebody who does what is asked: tests/clients/test_teach.py. docs/remote.md needs a fleet:
-    tests/server/test_remote.py.
+    tests/server/test_remote.py. docs/proportional.md needs somebody who follows a cursor, or a glove's recording:
+    tests/server/test_followed_values.py.
     """
-    others = {"docs/tensorrt.md", "docs/deployment.md", "docs/devices.md", "docs/teach.md", "docs/remote.md"}
+    others = {
+        *("docs/tensorrt.md", "docs/deployment.md", "docs/devices.md", "docs/teach.md", "docs/remote.md"),
+        "docs/proportional.md",
+    }
     pages = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md"))

@@ -42,7 +42,8 @@ def run(command: list[str], folder: Path) -> str:
 
 
 def test_every_block_is_of_a_kind_that_is_run() -> None:
-    assert {language for _, language, _ in BLOCKS} == {
+    """`csharp` is compiled by tests/clients/unity/test_docs.py; `console` is what needs the reader's own browser."""
+    assert {language for _, language, _ in BLOCKS} - {"csharp", "console"} == {
         "sh",
         "python",
         "python push",

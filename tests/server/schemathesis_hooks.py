@@ -11,6 +11,7 @@ from schemathesis.generation import GenerationMode
 
 from app.api.errors import ProblemSchema
 from app.api.schemas.gestures import GestureEventSchema
+from app.api.schemas.jobs import JobSchema
 from app.api.schemas.streaming import FrameSchema
 
 PUSHED = os.environ.get("SCHEMATHESIS_PUSHED")  # a source that is there, in push mode
@@ -19,6 +20,7 @@ DECLARATION = {"channels": 16, "sampling_rate_hz": 2000}
 FRAME = {name for name, field in FrameSchema().fields.items() if field.required}
 PROBLEM = {name for name, field in ProblemSchema().fields.items() if field.required}
 GESTURE = {field.data_key or name for name, field in GestureEventSchema().fields.items() if field.required}
+JOB = {field.data_key or name for name, field in JobSchema().fields.items() if field.required}
 LAST = {"status", "total_frames", "duration_seconds", "avg_fps"}
 
 _turns: dict[str, int] = {}
@@ -45,8 +47,8 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
 
 @schemathesis.check
 def streams_as_documented(context: Any, response: Any, case: Any) -> None:
-    """Unnamed events of one JSON object each: frames and gestures, then the last word. Else a problem."""
-    if case.operation.path != "/infer/stream":
+    """Unnamed events of one JSON object each: frames and gestures, then the last word, or a job. Else a problem."""
+    if case.operation.path not in ("/infer/stream", "/jobs/{id}/events"):
         return
     if response.headers["content-type"][0].startswith("application/problem+json"):
         assert response.json().keys() >= PROBLEM, response.text
@@ -57,6 +59,9 @@ def streams_as_documented(context: Any, response: Any, case: Any) -> None:
     said = "\n".join(line for line in response.text.split("\n") if not line.startswith(":"))
     events = [_event(block.strip("\n")) for block in said.split("\n\n") if block.strip("\n")]
     assert events, "a stream without any event"
+    if case.operation.path == "/jobs/{id}/events":
+        assert all(event.keys() >= JOB for event in events), events
+        return
     for event in events[:-1]:
         known = event.keys() >= FRAME or event.keys() >= GESTURE
         assert known or "status" in event or "error" in event, event

@@ -14,7 +14,7 @@ from app.emg.simulated.simulator import Simulator
 from tests.own_redis import running
 from tests.server.live import LATE_S, START_S, Json, Live, gunicorn, until
 from tests.server.live_socket import RECORD, LiveSocket
-from tests.server.pinned import CHANNELS, RATE, pinned
+from tests.server.pinned import CHANNELS, RATE, Pinned, pinned
 from tests.server.remote_stage import (
     FPS,
     Hearing,
@@ -275,10 +275,16 @@ def test_all_sources_are_listed_at_any_worker_the_oldest_as_the_default(stage: S
     there = f"{stage.name}-2"[-60:]
     assert stage.there.declare(there)[0] == 201
     try:
-        lists = [worker.ask("GET", "/emg/sources")[1] for worker in (stage.here, stage.there)]
-        for one in lists:
-            assert {source["name"] for source in one["sources"]} >= {stage.name, there}
-            assert all(source["channels"] == 16 for source in one["sources"])
+        for worker in (stage.here, stage.there):
+
+            def listed(worker: Pinned = worker) -> dict[str, int]:
+                sources = worker.ask("GET", "/emg/sources")[1]["sources"]
+                return {source["name"]: source["channels"] for source in sources}
+
+            until(
+                lambda listed=listed: {stage.name, there} <= set(listed())
+            )  # Redis is looked at twice a second
+            assert set(listed().values()) == {16}
         until(
             lambda: (
                 len({worker.ask("GET", "/emg/sources")[1]["default"] for worker in (stage.here, stage.there)})
