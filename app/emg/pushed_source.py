@@ -76,7 +76,7 @@ class PushSource:
         self.name, self.channels, self.sampling_rate, self.units = name, channels, sampling_rate, units
         self.factor = factor  # from what the client sends to `units`
         self.aux_streams = tuple(aux_streams)
-        self.phase_s = phase_s(name)
+        self.phase_s = 0.0  # by how much its windows end later than on the grid
         self._idle_s, self._clock = idle_s, clock
         self._ready: deque[Chunk] = deque()
         self._ready_samples = 0
@@ -279,10 +279,9 @@ class PushSource:
 
 
 def phase_s(name: str) -> float:
-    """Return by how much the windows of the source of that name end later than on the grid, in s: below SPREAD_S.
+    """Return by how much the windows of that source may end later than on the grid, in s: below SPREAD_S.
 
     Many who begin together would have all their windows end in the same chunks, and the server stand idle in between.
-    By the name, so that every worker and every start cuts the same windows.
     """
     return zlib.crc32(name.encode()) / 2**32 * SPREAD_S
 

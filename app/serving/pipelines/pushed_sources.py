@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from app.config import EmgMode, Settings
-from app.emg.pushed_source import PushSource
+from app.emg.pushed_source import PushSource, phase_s
 from app.errors import BusyError
 from app.serving.models.open_models import OpenModel, OpenModels
 from app.serving.pipelines.model_swaps import ModelSwaps
@@ -20,6 +20,8 @@ from app.serving.sources.declared import Declared
 from app.serving.sources.opening import read_by_model
 
 log = logging.getLogger(__name__)
+
+CROWD = 32  # sources; the windows of those that come to so many are shifted, so that not all are due at once
 
 MakePipeline = Callable[[str, Acquisition, OpenModel | None, Profile | None], SourcePipeline]
 
@@ -109,6 +111,8 @@ class PushedSources:
         expected = None if model is None else model.manifest
         source = declared.open(settings, expected)
         source.restarts = restart
+        if len(self._pipelines.names) >= CROWD:
+            source.phase_s = phase_s(declared.name)
         opened = read_by_model(settings, source, expected)
         acquisition = Acquisition(source, opened.path, length=opened.length, loop=self._loop)
         reads = model if opened.manifest is not None else None

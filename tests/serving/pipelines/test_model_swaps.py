@@ -18,7 +18,6 @@ import pytest
 
 from app.api.sse import events as sse
 from app.config import EmgMode, Settings
-from app.emg import pushed_source
 from app.emg.pushed_source import PushSource
 from app.errors import (
     BusyError,
@@ -480,7 +479,6 @@ def test_a_group_waits_with_a_window_of_which_nobody_knows_yet_whose_it_is(
 ) -> None:
     memory = board_for(2)
     monkeypatch.setattr(WorkerGroup, "link", lambda *_: "base")
-    monkeypatch.setattr(pushed_source, "SPREAD_S", 0.0)  # a window ends with what is pushed
     own, other = (WorkerGroup("run", memory, slot, workers=2) for slot in range(2))
     person = Person(fresh, group=own)
     shared, stream = SharedSwap(other), Stream(person)

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from app.config import ROOT
-from app.emg.pushed_source import phase_s
 from app.emg.signal.filters import design, filter_all
 from app.emg.signal.windows import Grid
 from app.inference.artefact import Artefact
@@ -66,7 +65,7 @@ def test_one_model_is_asked_in_place_and_one_is_waited_for(got: Any) -> None:
 def test_everyone_gets_the_frames_of_their_own_signal_in_order(
     got: Any, model: Artefact, options: Any
 ) -> None:
-    rate = model.manifest.sampling_rate
+    grid = Grid(model.manifest.sampling_rate, options.fps)
     readers = [
         (number, frames[options.backend])
         for number, frames in enumerate(got["people"])
@@ -74,7 +73,6 @@ def test_everyone_gets_the_frames_of_their_own_signal_in_order(
     ]
     assert len(readers) == (SOURCES if options is QUICK else 3)
     for number, frames in readers:
-        grid = Grid(rate, options.fps, start=round(phase_s(f"arm{number}") * rate))
         ends = [frame["sample_index"] for frame in frames]
         windows = [grid.first_at_or_after(end) for end in ends]
         assert [grid.end_of(k) for k in windows] == ends
