@@ -35,6 +35,7 @@ from app.api.sse import events as sse
 from app.config import EmgMode, Settings
 from app.serving.build import build_runtime
 from app.serving.pipelines.pipeline import SourcePipeline
+from app.serving.pipelines.stream_opener import Client
 from app.serving.runtime import Runtime
 from app.serving.sources.declared import Declared
 from app.serving.streams.client_stream import CLIENT_POLL_S, ClientEvent, Stream
@@ -178,7 +179,7 @@ def _feed(people: list[Person], stop: threading.Event) -> None:
 
 def _read(runtime: Runtime, person: Person) -> None:
     options = StreamOptions(fps=FPS, backend="onnxruntime")
-    stream, close = runtime.streams.open(person.pipeline, options, None, writer=person)
+    stream, close = runtime.streams.open(person.pipeline, options, None, Client(writer=person))
     detached = DetachedStream(_looks(stream), close)
     stream.attend(lambda: runtime.detached_streams.hurry(detached))
     runtime.detached_streams.keep(detached)
