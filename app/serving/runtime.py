@@ -158,6 +158,7 @@ class Runtime:
             self.machines = OtherMachines(
                 self.bus, machine, self.settings.instance, self.models, self.trainings.all
             )
+            self.machines.share(self.trainings)
         self.hub_monitor = HubMonitor(self.metrics, lambda: self.pipelines, self._tick)
         if self.own is not None:
             self.own.adopt = self._adopt

@@ -5,9 +5,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Protocol
 
-from app.errors import JobNameError
+from app.errors import MyostreamError
 from app.serving.jobs.job import PROGRESS, RUNNING, Job
+
+
+class JobsElsewhere(Protocol):
+    """The trainings of other machines, by their ids."""
+
+    def find(self, job_id: str) -> Job:
+        """Return a job.
+
+        Raises:
+            JobNameError: no machine has it.
+            NotReadyError: one that may have it does not answer.
+        """
+
+    def cancel(self, job_id: str) -> Job:
+        """End it there; raises as `find`."""
 
 
 def watched(find: Callable[[], Job], stopping: Callable[[], bool], look_s: float) -> Iterator[Job | None]:
@@ -19,7 +35,7 @@ def watched(find: Callable[[], Job], stopping: Callable[[], bool], look_s: float
     while not stopping():
         try:
             job = find()
-        except JobNameError:  # it is over for long
+        except MyostreamError:  # it is over for long, or its machine is gone
             return
         if job == last:
             yield None

@@ -20,7 +20,7 @@ from app.errors import JobNameError, MyostreamError, NotReadyError
 from app.inference import artefact
 from app.serving.counters.worker_group import WorkerGroup
 from app.serving.jobs import job as jobs
-from app.serving.jobs.changes import watched
+from app.serving.jobs.changes import JobsElsewhere, watched
 from app.serving.jobs.edges import keep_edges
 from app.serving.jobs.job import PROGRESS, RESTARTED, Job, JobNotKeptError, TrainingRequest, request_of
 from app.serving.jobs.material import expect_material
@@ -57,6 +57,7 @@ class Trainings:
     ) -> None:
         self._models = TrainingModels(settings, shelf, pipelines, source_models)
         self._group, self._wall = worker_group, wall
+        self.elsewhere: JobsElsewhere | None = None  # with a bus
         self._store = JobStore(settings().instance, secrets.token_hex(8), wall, run=mark_of(worker_group.run))
         self._disk, self.nursery = BlockingWorker(), Nursery()
         self._lock = threading.Lock()
@@ -107,7 +108,21 @@ class Trainings:
         return sorted({**found, **own}.values(), key=lambda job: job.created_at, reverse=True)
 
     def find(self, job_id: str) -> Job:
-        """Return a job of any worker.
+        """Return a job of any worker, of any machine.
+
+        Raises:
+            JobNameError: there is none.
+            NotReadyError: another machine may have it, and does not answer.
+        """
+        try:
+            return self.find_here(job_id)
+        except JobNameError:
+            if self.elsewhere is None:
+                raise
+            return self.elsewhere.find(job_id)
+
+    def find_here(self, job_id: str) -> Job:
+        """Return a job of any worker of this machine.
 
         Raises:
             JobNameError: there is none.
@@ -115,7 +130,7 @@ class Trainings:
         task = self._own.get(job_id)
         found = task.job if task is not None else self._disk.do(lambda: self._store.find(job_id))
         if found is not None and found.left and self._take_up(job_id):
-            return self.find(job_id)
+            return self.find_here(job_id)
         if found is None:
             raise JobNameError(f"no job {job_id[:80]!r}; GET /jobs has those there are")
         return found
@@ -125,14 +140,28 @@ class Trainings:
         return watched(lambda: self.find(job_id), stopping, LOOK_S)
 
     def cancel(self, job_id: str) -> Job:
-        """End a job of any worker; one that is over stays as it is.
+        """End a job of any worker, of any machine; one that is over stays as it is.
+
+        Raises:
+            JobNameError: there is none.
+            NotReadyError: the disk does not take it, or another machine may have it and does not answer.
+        """
+        try:
+            return self.cancel_here(job_id)
+        except JobNameError:
+            if self.elsewhere is None:
+                raise
+            return self.elsewhere.cancel(job_id)
+
+    def cancel_here(self, job_id: str) -> Job:
+        """End a job of any worker of this machine; one that is over stays as it is.
 
         Raises:
             JobNameError: there is none.
             NotReadyError: the disk does not take it.
         """
-        if self.find(job_id).over:
-            return self.find(job_id)
+        if self.find_here(job_id).over:
+            return self.find_here(job_id)
         task = self._own.get(job_id)
         if task is not None:
             task.cancel.set()
@@ -145,9 +174,9 @@ class Trainings:
         except OSError as error:
             raise NotReadyError(f"the job cannot be cancelled: {error.strerror or error}") from None
         ends = time.monotonic() + CANCELLED_S
-        while not self.find(job_id).over and time.monotonic() < ends:
+        while not self.find_here(job_id).over and time.monotonic() < ends:
             time.sleep(LOOK_S)
-        return self.find(job_id)
+        return self.find_here(job_id)
 
     def tick(self) -> None:
         """Look for jobs that workers have left behind, and for a process that is idle. It does not wait."""

@@ -7,6 +7,8 @@ from pathlib import Path
 
 from app.serving.bus.bus import Bus
 from app.serving.jobs.job import Job
+from app.serving.jobs.trainings import Trainings
+from app.serving.machines.far_jobs import FarJobs
 from app.serving.machines.keeper import Keeper
 from app.serving.machines.lent_models import LentModels
 from app.serving.machines.lent_profiles import LentProfiles
@@ -31,10 +33,15 @@ class OtherMachines:
         catalogue.used_elsewhere = models.used_elsewhere
         self._keeper = Keeper(machines, models, LentProfiles(catalogue.profiles, machines))
         self._lists = Lists(machines, catalogue, jobs)
+        self._machines = machines
 
     def start(self) -> None:
         """Begin to keep what other machines need; the bus is joined by now."""
         self._keeper.start()
+
+    def share(self, trainings: Trainings) -> None:
+        """Have jobs of any machine found and cancelled at each."""
+        trainings.elsewhere = FarJobs(self._machines, trainings.find_here, trainings.cancel_here)
 
     def elsewhere(self, what: str) -> list[Row]:
         """Return the `models`, `profiles` or `jobs` of the other machines, each with the machine's name."""
