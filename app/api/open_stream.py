@@ -59,7 +59,7 @@ def open_stream(
 def _open_elsewhere(
     runtime: Runtime, source: str, job: StreamJob, duration_s: float | None, client: Client
 ) -> OpenStream:
-    remote = runtime.remote_streams
+    remote = None if runtime.sharing is None else runtime.sharing.remote_streams
     if remote is None:
         raise SourceNameError(f"no source {source!r}")
     asked = {name: value for name, value in asdict(job).items() if name not in _OWN}

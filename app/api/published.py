@@ -15,7 +15,7 @@ from app.serving.runtime import Runtime
 
 def register(runtime: Runtime | None) -> None:
     """Answer other workers, where there are such, and be able to ask them."""
-    if runtime is None or runtime.bus is None:
+    if runtime is None or runtime.sharing is None:
         return
 
     def facts(what: str, source: str) -> dict[str, Any]:
@@ -24,5 +24,5 @@ def register(runtime: Runtime | None) -> None:
             raise SourceNameError(f"no source {source!r} at this worker")
         return facts_of(pipeline, what)
 
-    publisher = Publisher(runtime.bus, partial(asked_elsewhere, runtime), facts)
-    runtime.remote_streams = RemoteStreams(runtime.bus, publisher, runtime.encode)
+    publisher = Publisher(runtime.sharing.bus, partial(asked_elsewhere, runtime), facts)
+    runtime.sharing.remote_streams = RemoteStreams(runtime.sharing.bus, publisher, runtime.encode)

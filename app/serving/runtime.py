@@ -24,9 +24,9 @@ from app.serving.engine.backends import BackendState
 from app.serving.engine.benchmark import Benchmark
 from app.serving.engine.engine import Engine
 from app.serving.engine.watchdog import Watchdog
-from app.serving.fanout.remote_streams import RemoteStreams
 from app.serving.hub_monitor import HubMonitor
 from app.serving.jobs.trainings import Trainings
+from app.serving.leaving import Leaving
 from app.serving.machines.machines import own_machine
 from app.serving.machines.service import OtherMachines
 from app.serving.model_catalogue import ModelCatalogue
@@ -45,6 +45,7 @@ from app.serving.pipelines.stream_opener import StreamOpener
 from app.serving.process.cpu import CpuLoad
 from app.serving.process.work_loop import WorkLoop
 from app.serving.recordings.service import RecordingService
+from app.serving.sharing import Sharing
 from app.serving.sources.acquired import acquired
 from app.serving.sources.acquisition import Acquisition
 from app.serving.sources.declared import Declared
@@ -90,12 +91,8 @@ class Runtime:
     )
     worker_group: WorkerGroup = field(default_factory=WorkerGroup.alone)
     bus: Bus | None = None  # between the workers that clients push to; None: there is but this one
-    remote_streams: RemoteStreams | None = None  # with a bus, of sources that other workers read
-    owned: OwnedSources | None = field(
-        init=False, default=None
-    )  # with a bus, the sources that are this worker's
+    sharing: Sharing | None = field(init=False, default=None)  # with a bus
     everywhere: SharedQuota | None = None  # counts streams at other machines as well
-    machines: OtherMachines | None = field(init=False, default=None)  # with a bus
     stats: StreamStats = field(init=False)
     exports: ExportQuota = field(init=False)
     metrics: SharedMetrics = field(init=False)
@@ -104,8 +101,7 @@ class Runtime:
     turns: Turns = field(default_factory=Turns)
     loop: WorkLoop = field(default_factory=WorkLoop)
     due_windows: DueWindows = field(init=False)
-    _telling: bool = False
-    _told_hung: bool = False
+    leaving: Leaving = field(init=False)
     detached_streams: DetachedStreams = field(default_factory=DetachedStreams)
     benchmark: Benchmark = field(init=False)
     pipelines: SourcePipelines = field(init=False)
@@ -148,17 +144,14 @@ class Runtime:
             meter=self.metrics.model,
             loop=self.loop,
         )
-        if self.bus is not None:
-            self.owned = OwnedSources(self.bus, self.source_models.pushed, self.pipelines)
         self.trainings = Trainings(
             lambda: self.settings, self.models.shelf, self.pipelines, self.source_models, self.worker_group
         )
         if self.bus is not None:
             machine = own_machine(self.worker_group.run, self.settings.bind)
-            self.machines = OtherMachines(
-                self.bus, machine, self.settings.instance, self.models, self.trainings.all
-            )
-            self.machines.share(self.trainings)
+            owned = OwnedSources(self.bus, self.source_models.pushed, self.pipelines)
+            machines = OtherMachines(self.bus, machine, self.settings.instance, self.models, self.trainings)
+            self.sharing = Sharing(self.bus, owned, machines)
         self.hub_monitor = HubMonitor(self.metrics, lambda: self.pipelines, self._tick)
         if self.own is not None:
             self.own.adopt = self._adopt
@@ -169,14 +162,21 @@ class Runtime:
             self.end,
             self.engine.backends.opening,
         )
+        self.leaving = Leaving(
+            self.stopping,
+            self.watchdog,
+            self.worker_group,
+            self.pipelines,
+            replaced=lambda: self.end is not None,
+        )
         self.streams = StreamOpener(
             settings=lambda: self.settings,
             stats=self.stats,
             pipelines=self.pipelines,
             encode=self.encode,
             run=lambda: self.run,
-            leaving=self._leaving,
-            why_leaving=self._why_leaving,
+            leaving=self.leaving.why,
+            why_leaving=self.leaving.reason,
         )
         self.recorder = RecordingService(
             self.settings.instance / "recordings", self._backend, mains_hz=self.settings.mains_hz
@@ -190,7 +190,7 @@ class Runtime:
             self._backend,
             self.worker_group,
             self.metrics,
-            lambda: self._leaving() is not None,
+            lambda: self.leaving.why() is not None,
         )
         self.raw_lsl = make_raw_lsl(self.settings, self.pipelines, self.worker_group)
 
@@ -240,11 +240,12 @@ class Runtime:
             SourceElsewhereError: another worker has it.
             MyostreamError: as `PushedSources.declare`.
         """
-        return (self.owned or self.source_models.pushed).declare(declared)
+        pushed = self.source_models.pushed if self.sharing is None else self.sharing.owned
+        return pushed.declare(declared)
 
     def elsewhere(self, what: str) -> list[dict[str, Any]]:
         """Return the `models`, `profiles` or `jobs` of other machines, each with the machine's name."""
-        return [] if self.machines is None else self.machines.elsewhere(what)
+        return [] if self.sharing is None else self.sharing.machines.elsewhere(what)
 
     def backends(self) -> dict[str, BackendState]:
         """Every backend there is, chosen by the operator or not; a fleet only where one is."""
@@ -314,11 +315,8 @@ class Runtime:
         self.recorder.open()
         self.hub_monitor.announce()
         self.source_models.swaps.start()
-        if self.bus is not None:
-            self.bus.start()
-            self.run = self.bus.run  # a stream can go on at all who share sources
-        if self.machines is not None:
-            self.machines.start()
+        if self.sharing is not None:
+            self.run = self.sharing.start()  # a stream can go on at all who share sources
         for pipeline in self.pipelines:
             self.source_models.swaps.restore(pipeline)
             pipeline.start()
@@ -346,15 +344,16 @@ class Runtime:
         with ExitStack() as parts:
             for part in held:
                 parts.callback(part.close)
-            if self.remote_streams is not None:
-                parts.callback(self.remote_streams.close)
+            if self.sharing is not None:
+                parts.callback(self.sharing.close)
             parts.callback(self.detached_streams.drain, LAST_WORD_S)
             for output in (self.outputs, self.raw_lsl):
                 if output is not None:
                     parts.callback(output.close)
-            for owner in (self.own, self.owned, self.machines):
-                if owner is not None:
-                    parts.callback(owner.close)
+            if self.own is not None:
+                parts.callback(self.own.close)
+            if self.sharing is not None:
+                parts.callback(self.sharing.leave)
 
     def _adopt(self, settings: Settings, opened: Opened) -> None:
         """Read another source, or the first that has answered."""
@@ -378,7 +377,7 @@ class Runtime:
         return DECLARE if awaited is None else f"the source is not there yet: {awaited}"
 
     def _tick(self) -> None:
-        self._tell_hung()
+        self.leaving.tick()
         self.source_models.tick()
         self.trainings.tick()
         for one in self.open_models:
@@ -389,34 +388,14 @@ class Runtime:
             pipeline.named.tidy()
         if self.own is not None:
             self.own.tick()
-        if self.owned is not None:
-            self.owned.tick()
+        if self.sharing is not None:
+            self.sharing.owned.tick()
 
     def _note_fleet(self) -> None:
         """Have the other workers' metrics know for how many models a fleet is in trouble here."""
         if REMOTE in self.settings.backends:
             far = [one for model in self.open_models for one in model.engine.backends.elsewhere.values()]
             self.metrics.fleet.note(sum(one.trouble is not None for one in far))
-
-    def _leaving(self) -> str | None:
-        """Return why this worker takes no streams any more; None while it does."""
-        if self.stopping() or (self._told_hung and self.end is not None):
-            return self.watchdog.hung or "the server is shutting down"
-        return None
-
-    def _why_leaving(self) -> str:
-        if not self.stopping():
-            return "restart"
-        return "reload" if self.worker_group.reloaded else "shutdown"
-
-    def _tell_hung(self) -> None:
-        """At every tick: the streams are told of an engine that hangs, and a tick later they end."""
-        hung = self.watchdog.hung
-        self._told_hung = hung is not None and self._telling
-        if hung is not None and not self._telling:
-            for pipeline in self.pipelines:
-                pipeline.broadcast.tell(hung)
-        self._telling = hung is not None
 
     def _backend(self) -> str:
         """Return that on which streams run that name none, so that they share their computation."""

@@ -48,7 +48,7 @@ def receipt(name: str, body: bytes, environ: WSGIEnvironment, runtime: Runtime) 
 def _source(name: str, runtime: Runtime) -> PushSource | RemoteSource | None:
     pipeline = runtime.pipelines.find(name)
     if pipeline is None:
-        return None if runtime.owned is None else runtime.owned.remote(name)
+        return None if runtime.sharing is None else runtime.sharing.owned.remote(name)
     return pipeline.source if isinstance(pipeline.source, PushSource) else None
 
 

@@ -65,10 +65,10 @@ class SourceElsewhere:
     """One that another worker reads, or has read and is gone: it goes on where it is pushed to next."""
 
     def __init__(self, runtime: Runtime, name: str) -> None:
-        if runtime.remote_streams is None or runtime.bus is None:
+        if runtime.sharing is None or runtime.sharing.remote_streams is None:
             raise SourceNameError(f"no source {name!r}")
-        self._runtime, self._bus, self._name = runtime, runtime.bus, name
-        self._remote: RemoteStreams = runtime.remote_streams
+        self._runtime, self._bus, self._name = runtime, runtime.sharing.bus, name
+        self._remote: RemoteStreams = runtime.sharing.remote_streams
 
     def open(self, job: StreamJob, client: Client) -> OpenStream:
         return open_stream(self._runtime, self._name, job, client)

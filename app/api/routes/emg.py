@@ -131,7 +131,7 @@ def use_model_before(name: str) -> dict[str, Any]:
 def end(name: str) -> None:
     """End a pushed source; its streams get their last event."""
     runtime = current_runtime()
-    if runtime.owned is not None and runtime.owned.forget(name):
+    if runtime.sharing is not None and runtime.sharing.owned.forget(name):
         return
     pipeline = runtime.pipelines.named(name)
     _pushed(pipeline)
@@ -229,8 +229,8 @@ def _pushed(pipeline: SourcePipeline) -> PushSource:
 def _pushable(name: str) -> PushSource | RemoteSource:
     """Return a source that can be pushed to, whichever worker has it."""
     runtime = current_runtime()
-    if runtime.owned is not None and runtime.pipelines.find(name) is None:
-        remote = runtime.owned.remote(name)
+    if runtime.sharing is not None and runtime.pipelines.find(name) is None:
+        remote = runtime.sharing.owned.remote(name)
         if remote is not None:
             return remote
     return _pushed(runtime.pipelines.named(name))

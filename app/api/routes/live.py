@@ -144,7 +144,7 @@ def _pushing(runtime: Runtime, name: str, caller: Caller, job: LiveJob, writer: 
 
 def _pushable(runtime: Runtime, name: str, job: LiveJob) -> SourcePipeline | RemoteSource:
     """Return the source that a client brings: declared where it says what it is, and whichever worker has it."""
-    if runtime.owned is None:
+    if runtime.sharing is None:
         if job.declare is None:
             return runtime.pipelines.named(name)
         with named_in_body():
@@ -152,8 +152,8 @@ def _pushable(runtime: Runtime, name: str, job: LiveJob) -> SourcePipeline | Rem
     pipeline = runtime.pipelines.find(name)
     if job.declare is not None:
         with named_in_body():
-            pipeline = runtime.owned.declare_anywhere(job.declare.named(name))
-    remote = None if pipeline is not None else runtime.owned.remote(name)
+            pipeline = runtime.sharing.owned.declare_anywhere(job.declare.named(name))
+    remote = None if pipeline is not None else runtime.sharing.owned.remote(name)
     return remote or pipeline or runtime.pipelines.named(name)
 
 

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 from app.serving.bus.bus import Bus
-from app.serving.jobs.job import Job
 from app.serving.jobs.trainings import Trainings
 from app.serving.machines.far_jobs import FarJobs
 from app.serving.machines.keeper import Keeper
@@ -26,22 +24,18 @@ class OtherMachines:
         own: Machine,
         instance: Path,
         catalogue: ModelCatalogue,
-        jobs: Callable[[], list[Job]],
+        trainings: Trainings,
     ) -> None:
         machines = Machines(bus, own)
         models = LentModels(instance / "borrowed", catalogue.shelf, machines, catalogue.used)
         catalogue.used_elsewhere = models.used_elsewhere
         self._keeper = Keeper(machines, models, LentProfiles(catalogue.profiles, machines))
-        self._lists = Lists(machines, catalogue, jobs)
-        self._machines = machines
+        self._lists = Lists(machines, catalogue, trainings.all)
+        trainings.elsewhere = FarJobs(machines, trainings.find_here, trainings.cancel_here)
 
     def start(self) -> None:
         """Begin to keep what other machines need; the bus is joined by now."""
         self._keeper.start()
-
-    def share(self, trainings: Trainings) -> None:
-        """Have jobs of any machine found and cancelled at each."""
-        trainings.elsewhere = FarJobs(self._machines, trainings.find_here, trainings.cancel_here)
 
     def elsewhere(self, what: str) -> list[Row]:
         """Return the `models`, `profiles` or `jobs` of the other machines, each with the machine's name."""

@@ -14,6 +14,7 @@ from app.api.schemas.models import ModelsSchema
 from app.api.schemas.profiles import ProfilesSchema
 from app.config import Settings
 from app.serving.jobs.job import RUNNING, Job
+from app.serving.jobs.trainings import Trainings
 from app.serving.machines.lists import LIST
 from app.serving.machines.machines import Machine
 from app.serving.machines.service import OtherMachines
@@ -27,6 +28,16 @@ from tests.serving.bus.memory_bus import MemoryHub
 
 def catalogue_only(_: object) -> NoReturn:
     raise AssertionError("no model is opened here")
+
+
+class Jobs(Trainings):
+    """Made up ones, without a folder in which they lie."""
+
+    def __init__(self, jobs: list[Job]) -> None:
+        self._jobs = jobs
+
+    def all(self) -> list[Job]:
+        return self._jobs
 
 
 Add = Callable[[str], tuple[ModelCatalogue, OtherMachines, list[Job]]]
@@ -48,7 +59,7 @@ def add(hub: MemoryHub, tmp_path: Path) -> Iterator[Add]:
         catalogue = ModelCatalogue(lambda: settings, lambda: nothing, SourcePipelines(4))
         jobs: list[Job] = []
         machine = Machine(f"key of {name}", name)
-        others = OtherMachines(hub.node(name), machine, settings.instance, catalogue, lambda: jobs)
+        others = OtherMachines(hub.node(name), machine, settings.instance, catalogue, Jobs(jobs))
         others.start()
         made.append((catalogue, others))
         return catalogue, others, jobs

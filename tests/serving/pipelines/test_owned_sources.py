@@ -54,8 +54,8 @@ def workers(tmp_path: Path) -> Iterator[Workers]:
 
 
 def owned(runtime: Runtime) -> OwnedSources:
-    assert runtime.owned is not None
-    return runtime.owned
+    assert runtime.sharing is not None
+    return runtime.sharing.owned
 
 
 def chunk(count: int = 50, channels: int = 2) -> Samples:

@@ -180,7 +180,9 @@ def main(folder: Path) -> dict[str, Any]:
         "outputs": said_without_model,
         "without": without,
         "ready": runtime.not_ready(),
-        "groups": {str(options.backend): readers for options, readers in described.broadcast.running.items()},
+        "groups": {
+            str(options.backend): group.readers for options, group in described.broadcast.running.items()
+        },
     }
     for reading in (long, direct, resumed):
         reading.leave()
