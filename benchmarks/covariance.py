@@ -24,7 +24,7 @@ from app.inference import artefact
 from app.inference.artefact import Artefact, weights_bytes
 from app.inference.covariance.constants import constants
 from app.inference.manifest import Manifest
-from app.inference.onnx_backend import OnnxBackend
+from app.inference.onnx.backend import OnnxBackend
 from app.inference.parity import fixed_windows
 from app.learning.covariance.graph import covariance_graph
 

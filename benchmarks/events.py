@@ -28,10 +28,10 @@ from app.emg.simulated.muscle_model import Contraction, MuscleModel
 from app.emg.simulated.simulator import Simulator
 from app.emg.source import Chunk
 from app.inference import artefact
-from app.inference.gesture_events import GestureRules, GestureRuleSet
-from app.inference.gesture_machine import GestureMachine
+from app.inference.gestures.events import GestureRules, GestureRuleSet
+from app.inference.gestures.machine import GestureMachine
 from app.serving.streams.events import StreamOptions
-from app.serving.streams.gestures import GestureTeller
+from app.serving.streams.gestures.teller import GestureTeller
 from tests.server.live import Client, gunicorn
 from tests.serving.station import make_frame
 

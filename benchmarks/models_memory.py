@@ -25,7 +25,7 @@ from app.inference import artefact
 from app.inference.artefact import WEIGHTS, Artefact, weights_bytes
 from app.inference.covariance.parameters import CovarianceParameters
 from app.inference.covariance.shared_stem import STEM, StemBackend, infer_many
-from app.inference.onnx_backend import OnnxBackend
+from app.inference.onnx.backend import OnnxBackend
 from app.inference.openers import openers
 from app.inference.parity import fixed_windows
 from app.learning.covariance.graph import covariance_graph, stem_graph

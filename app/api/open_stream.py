@@ -15,7 +15,7 @@ from app.api.errors import InvalidBody
 from app.api.schemas.params import StreamJob
 from app.api.schemas.streaming import RULE
 from app.errors import SourceNameError
-from app.inference.gesture_events import GestureRuleSet, rule_set
+from app.inference.gestures.events import GestureRuleSet, rule_set
 from app.serving.fanout.asking import FieldsError
 from app.serving.fanout.topic import Asked
 from app.serving.pipelines.model_use import ModelUse

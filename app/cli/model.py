@@ -317,8 +317,8 @@ def _streamed(opened: Artefact, recordings: tuple[Recording, ...], repetitions: 
 
 
 def _events(opened: Artefact, recordings: tuple[Recording, ...], options: dict[str, Any]) -> dict[str, Any]:
-    from app.learning.event_report import report_of_events
-    from app.learning.event_streams import event_streams
+    from app.learning.events.report import report_of_events
+    from app.learning.events.streams import event_streams
 
     repetitions = options["repetitions"]
     people = event_streams(opened, recordings, repetitions, model_folder.mains(), progress)

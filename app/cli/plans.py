@@ -106,7 +106,7 @@ def _writable(folder: Path) -> Path:
 
 def _graph(artefact: Artefact, precision: str, lowers: bool) -> Path:
     """Return the model's graph in that precision; TensorRT 10.x can make fp16 from the fp32 one."""
-    from app.inference.onnx_backend import GRAPHS
+    from app.inference.onnx.backend import GRAPHS
 
     if artefact.manifest.architecture == "covariance" and precision != "fp32":
         raise ArtefactError(

@@ -14,7 +14,7 @@ from app.cli.options import BAD_DATA, as_json, one_line_errors
 
 if TYPE_CHECKING:
     from app.config import Settings
-    from app.inference.gesture_events import GestureRuleSet
+    from app.inference.gestures.events import GestureRuleSet
     from app.serving.profiles.profile import Profile
     from app.serving.profiles.store import ProfileStore
 
@@ -139,7 +139,7 @@ def _gesture_rules(text: str) -> GestureRuleSet:
         DataError: it is no JSON, or a rule is not allowed.
     """
     from app.errors import ArtefactError, DataError
-    from app.inference.gesture_events import rule_set
+    from app.inference.gestures.events import rule_set
 
     try:
         said = json.loads(text)

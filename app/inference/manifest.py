@@ -15,7 +15,7 @@ from app.errors import ArtefactError
 from app.filter_specs import FilterSpecError, check_filter
 from app.inference.control import ControlRule
 from app.inference.decision_rule import DecisionRule
-from app.inference.gesture_events import GestureRuleSet
+from app.inference.gestures.events import GestureRuleSet
 from app.inference.outputs import LOGITS, VALUES, Outputs
 from app.inference.strength import Effort
 

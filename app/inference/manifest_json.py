@@ -13,7 +13,7 @@ import numpy as np
 from app.errors import ArtefactError
 from app.inference.control import ControlRule
 from app.inference.decision_rule import DecisionRule
-from app.inference.gesture_events import rule_set
+from app.inference.gestures.events import rule_set
 from app.inference.manifest import FOREIGN, SCHEMA, TIME_FIRST, Manifest, Parent, Statistics, shown
 from app.inference.outputs import LOGITS, VALUES, Outputs
 from app.inference.strength import Effort

@@ -58,7 +58,7 @@ def _here(artefact: Artefact, plan: Path, onnx_precision: str, or_fp32: bool) ->
 
     def onnxruntime() -> PreciseBackend:
         from app.inference.covariance.shared_stem import STEM, StemBackend
-        from app.inference.onnx_backend import OnnxBackend
+        from app.inference.onnx.backend import OnnxBackend
 
         if STEM in artefact.manifest.files and onnx_precision == "fp32":
             return checked(StemBackend.open(artefact), artefact)
@@ -72,7 +72,7 @@ def _here(artefact: Artefact, plan: Path, onnx_precision: str, or_fp32: bool) ->
         return checked(OnnxBackend.open(artefact), artefact)
 
     def pytorch() -> PreciseBackend:
-        from app.inference.torch_backend import TorchBackend
+        from app.inference.pytorch.backend import TorchBackend
 
         return checked(TorchBackend.open(artefact), artefact)
 
@@ -83,7 +83,7 @@ def _foreign(artefact: Artefact) -> dict[str, OpenBackend]:
     """Return the same for somebody's own graph, which only ONNX Runtime runs."""
 
     def onnxruntime() -> PreciseBackend:
-        from app.inference.onnx_backend import OnnxBackend
+        from app.inference.onnx.backend import OnnxBackend
 
         return checked(OnnxBackend.open(artefact), artefact)
 

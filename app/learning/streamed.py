@@ -13,7 +13,7 @@ from app.inference.backend import Backend
 from app.inference.covariance.parameters import CovarianceParameters
 from app.inference.manifest import Manifest
 from app.inference.networks import Classifier, build_for, load_arrays
-from app.inference.torch_backend import TorchBackend
+from app.inference.pytorch.backend import TorchBackend
 from app.learning import replay, splits
 from app.learning.batches import Windows
 from app.learning.covariance.judging import CovarianceJudge, is_covariance

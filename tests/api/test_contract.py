@@ -20,7 +20,7 @@ from app.api.schemas import inference as schemas
 from app.api.schemas.health import HealthSchema
 from app.api.schemas.streaming import FrameSchema, StatsSchema
 from app.inference.prediction import normalise, softmax
-from app.inference.torch_backend import TorchBackend
+from app.inference.pytorch.backend import TorchBackend
 from app.serving.runtime import Runtime
 from tests.api.conftest import CHANNELS, LENGTH, running
 from tests.inference.artefacts import make_artefact

@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 
 from app import create_app
 from app.emg.source import Chunk
-from app.inference.gesture_events import GestureRules, rule_set
+from app.inference.gestures.events import GestureRules, rule_set
 from app.serving.runtime import Runtime
 from tests.api import conftest
 from tests.api.conftest import running

@@ -15,8 +15,8 @@ from app.inference.artefact import WEIGHTS, Artefact, save
 from app.inference.tensorrt import cuda_memory
 from tests.inference.artefacts import make_artefact
 from tests.inference.covariance.models import covariance_model
+from tests.inference.onnx.test_backend import with_graphs
 from tests.inference.tensorrt_fakes import install
-from tests.inference.test_onnx_backend import with_graphs
 
 NO_GPU = pytest.mark.skipif(cuda_memory.gpu_here() is not None, reason="this machine has a GPU")
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from app.learning import recipes
-from app.learning.event_report import ENTERS
+from app.learning.events.report import ENTERS
 from tests.cli.test_model import failed
 from tests.learning.conftest import one_thread  # noqa: F401  a fixture that holds wherever it is known
 from tests.learning.covariance.test_guided_minute import CLASSES, RATE, RECIPE, person

@@ -11,7 +11,7 @@ from flask import Flask
 from app import cli
 from app.cli.options import BAD_DATA
 from app.inference.decision_rule import DecisionRule
-from app.inference.gesture_events import GestureRules, GestureRuleSet
+from app.inference.gestures.events import GestureRules, GestureRuleSet
 from app.serving.profiles.profile import Profile
 from app.serving.profiles.store import ProfileStore
 from tests.inference.artefacts import make_artefact

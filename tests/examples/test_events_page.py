@@ -13,7 +13,7 @@ from typing import Any, get_args
 import pytest
 
 from app.config import ROOT
-from app.inference.gesture_events import GestureRuleSet, Reason
+from app.inference.gestures.events import GestureRuleSet, Reason
 from tests.examples.test_docs import run
 from tests.server.live import Live, gunicorn
 

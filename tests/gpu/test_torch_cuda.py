@@ -8,9 +8,9 @@ import torch
 
 from app.inference.artefact import Artefact
 from app.inference.parity import checked, fixed_windows
+from app.inference.pytorch.backend import TorchBackend
+from app.inference.pytorch.graphs import SIZES
 from app.inference.reference import reference_logits
-from app.inference.torch_backend import TorchBackend
-from app.inference.torch_graphs import SIZES
 from tests.gpu.conftest import OnThread
 
 pytestmark = [

@@ -13,7 +13,7 @@ from app.inference.parity import fixed_windows
 from app.learning.export import export
 from app.learning.shipping import network_of
 from tests.inference.artefacts import TINY, make_artefact
-from tests.inference.test_onnx_backend import with_graphs
+from tests.inference.onnx.test_backend import with_graphs
 
 
 def test_they_come_best_first_and_open_what_is_there(tmp_path: Path) -> None:

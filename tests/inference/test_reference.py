@@ -30,7 +30,7 @@ def lively(folder: Path, architecture: str) -> Artefact:
 
 @pytest.mark.parametrize("architecture", NETWORKS)
 def test_every_architecture_gives_what_its_network_gives(tmp_path: Path, architecture: str) -> None:
-    from app.inference.torch_backend import TorchBackend
+    from app.inference.pytorch.backend import TorchBackend
 
     artefact = lively(tmp_path / "tiny", architecture)
     windows = fixed_windows(artefact.manifest)

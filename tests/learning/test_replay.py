@@ -20,7 +20,7 @@ from app.errors import DataError
 from app.inference.artefact import Artefact
 from app.inference.decision_rule import DecisionRule
 from app.inference.prediction import normalise, predict
-from app.inference.torch_backend import TorchBackend
+from app.inference.pytorch.backend import TorchBackend
 from app.learning import replay
 from app.learning.batches import Windows
 from app.learning.datasets import Dataset, read

@@ -14,8 +14,8 @@ import torch
 from app.emg.files.recordings import load
 from app.inference import artefact
 from app.inference.artefact import Artefact
-from app.inference.onnx_backend import OnnxBackend
-from app.inference.torch_backend import TorchBackend
+from app.inference.onnx.backend import OnnxBackend
+from app.inference.pytorch.backend import TorchBackend
 from app.learning import recipes
 from app.learning.batches import Windows
 from app.learning.datasets import Dataset, Ids, content_hashes, load_people, read

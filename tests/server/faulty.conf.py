@@ -19,7 +19,7 @@ def forget_code():
     """The last that is done in a worker before it opens its engine."""
     _forget_code()
     from app.emg.simulated.simulator import Simulator
-    from app.inference.onnx_backend import OnnxBackend
+    from app.inference.onnx.backend import OnnxBackend
 
     disturb(OnnxBackend, "infer", Path("engine raises"), give_up)
     disturb(OnnxBackend, "infer", Path("engine hangs"), hang)

@@ -17,7 +17,7 @@ import pytest
 
 from app.inference import artefact
 from tests import own_redis
-from tests.inference.test_onnx_backend import with_graphs
+from tests.inference.onnx.test_backend import with_graphs
 from tests.server.live import LATE_S, Client, Live, gunicorn, until
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]

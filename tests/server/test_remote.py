@@ -25,12 +25,12 @@ import pytest
 from app.config import SHIPPED_MODELS
 from app.fleet_address import parse_address
 from app.inference import artefact
-from app.inference.onnx_backend import OnnxBackend
+from app.inference.onnx.backend import OnnxBackend
 from app.inference.remote.backend import RemoteBackend
 from app.inference.remote.target import Target
 from app.inference.remote.triton_repository import write_repository
 from tests.inference import foreign_models
-from tests.inference.test_onnx_backend import with_graphs
+from tests.inference.onnx.test_backend import with_graphs
 from tests.server.crowd import Crowd
 from tests.server.live import LATE_S, START_POLL_S, START_S, Client, Live, free_port, gunicorn, until
 from tests.server.test_tls import KEY, secure

@@ -14,7 +14,7 @@ from app.api.sse import events as sse
 from app.emg.signal.ring import Ring
 from app.emg.signal.windows import Grid
 from app.errors import MyostreamError
-from app.inference.gesture_events import GestureEvent, Phase, Reason
+from app.inference.gestures.events import GestureEvent, Phase, Reason
 from app.serving.counters.stream_stats import StreamStats
 from app.serving.streams.broadcast import Broadcast
 from app.serving.streams.events import Frame, SourceChange, StreamOptions

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, get_args
 import orjson
 
 from app.api.live.framing import BINARY, TEXT, frame
-from app.inference.gesture_events import GestureEvent, Phase, Reason, Variant
+from app.inference.gestures.events import GestureEvent, Phase, Reason, Variant
 from app.serving.streams.client_stream import ClientEvent
 from app.serving.streams.events import FRAMES, Predicted, SourceChange
 

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable
 
 from app.api.live import events
-from app.inference.gesture_events import GestureEvent
+from app.inference.gestures.events import GestureEvent
 from app.serving.streams.client_stream import ClientEvent
 
 MOST_KEPT = 256 * 1024  # bytes for a client that does not read; states and answers are small

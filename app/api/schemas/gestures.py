@@ -9,7 +9,7 @@ from marshmallow import Schema, ValidationError, fields
 
 from app.api.schemas.fields import about
 from app.errors import ArtefactError
-from app.inference.gesture_events import (
+from app.inference.gestures.events import (
     MOST_S,
     SHARED,
     GestureRules,

@@ -14,7 +14,7 @@ from app.emg.recording.prompts.label_plan import LabelPlan, plan_of
 from app.emg.recording.prompts.trajectory import Trajectory
 from app.emg.source import Samples
 from app.inference.decision_rule import DecisionRule
-from app.inference.gesture_events import GestureRuleSet
+from app.inference.gestures.events import GestureRuleSet
 from app.serving.sources.declared import Declared
 
 

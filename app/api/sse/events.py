@@ -8,7 +8,7 @@ from typing import Any
 
 import orjson
 
-from app.inference.gesture_events import GestureEvent
+from app.inference.gestures.events import GestureEvent
 from app.serving.streams.client_stream import ClientEvent, StreamCursor
 from app.serving.streams.events import (
     FRAMES,
@@ -21,7 +21,7 @@ from app.serving.streams.events import (
     Trouble,
     ValueFrame,
 )
-from app.serving.streams.told_gestures import GestureMark
+from app.serving.streams.gestures.told import GestureMark
 
 HEADERS = {"Cache-Control": "no-cache, no-transform", "X-Accel-Buffering": "no"}
 MIMETYPE = "text/event-stream"

@@ -21,7 +21,7 @@ from app.inference.batch import as_batch, as_steps, expect_windows
 from app.inference.covariance.constants import constants
 from app.inference.covariance.head import Floats, Head, logits_of
 from app.inference.manifest import Manifest, shown
-from app.inference.onnx_session import NAME, open_session
+from app.inference.onnx.session import NAME, open_session
 from app.inference.parity import ALLOWED, fixed_windows
 
 STEM = "stem.onnx"

@@ -8,7 +8,7 @@ from app.inference import artefact
 from app.inference.artefact import Artefact
 from app.inference.foreign.drafts import completed
 from app.inference.foreign.golden import GOLDEN
-from app.inference.onnx_backend import GRAPHS
+from app.inference.onnx.backend import GRAPHS
 
 
 def make(folder: Path, graph: Path, draft: bytes, vectors: Path, card: bytes | None = None) -> Artefact:

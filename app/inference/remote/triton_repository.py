@@ -14,7 +14,7 @@ from app.errors import ArtefactError, DataError
 from app.inference.artefact import Artefact
 from app.inference.foreign.border import window_shape
 from app.inference.manifest import Manifest
-from app.inference.onnx_backend import GRAPHS, OnnxBackend
+from app.inference.onnx.backend import GRAPHS, OnnxBackend
 
 CONFIG, LABELS, GRAPH = "config.pbtxt", "labels.txt", "model.onnx"
 VERSION = 1

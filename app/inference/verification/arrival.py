@@ -11,7 +11,7 @@ from app.inference.foreign.golden import GOLDEN
 from app.inference.foreign.make import make
 from app.inference.manifest import shown
 from app.inference.manifest_json import parse
-from app.inference.onnx_backend import GRAPHS
+from app.inference.onnx.backend import GRAPHS
 from app.inference.verification.archive import unpack
 from app.inference.verification.verify import Verified, verified
 

@@ -16,7 +16,7 @@ from app.inference.covariance.shared_stem import STEM, StemBackend
 from app.inference.foreign import golden
 from app.inference.foreign.golden import GOLDEN, Golden
 from app.inference.manifest import FOREIGN
-from app.inference.onnx_backend import GRAPHS, OnnxBackend
+from app.inference.onnx.backend import GRAPHS, OnnxBackend
 from app.inference.outputs import LOGITS, PROBABILITIES, are_probabilities
 from app.inference.parity import checked, fixed_windows
 from app.inference.prediction import Floats

@@ -19,7 +19,7 @@ from app.errors import ArtefactError, BackendUnavailableError, ConfigError, Data
 from app.inference.artefact import Artefact
 from app.inference.history import with_history
 from app.inference.manifest import Manifest
-from app.inference.onnx_backend import GRAPHS, OnnxBackend
+from app.inference.onnx.backend import GRAPHS, OnnxBackend
 from app.inference.reference import reference_logits
 from app.learning.own.beside import UNKNOWN
 from app.learning.own.judging import balanced

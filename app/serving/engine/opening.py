@@ -13,10 +13,10 @@ from app.fleet_address import parse_address
 from app.inference import artefact
 from app.inference.artefact import Artefact
 from app.inference.manifest import FOREIGN, Manifest
-from app.inference.onnx_backend import GRAPHS
+from app.inference.onnx.backend import GRAPHS
 from app.inference.openers import openers
+from app.inference.pytorch.library import prepare as prepare_torch
 from app.inference.remote.target import Target
-from app.inference.torch_library import prepare as prepare_torch
 from app.serving.engine.backends import BackendOpener
 from app.serving.engine.engine import Engine
 from app.serving.engine.model_input import ModelInput

@@ -24,11 +24,11 @@ from app.serving.fanout.asking import KIND, Opened, answered, question
 from app.serving.fanout.newest_facts import NewestFacts
 from app.serving.fanout.publisher import Publisher
 from app.serving.streams.carried_events import decode
+from app.serving.streams.gestures.told import GestureMark
 from app.serving.streams.group_events import Encode
 from app.serving.streams.reader import Reader
 from app.serving.streams.remote_group import RemoteGroup
 from app.serving.streams.same_question import SameQuestion
-from app.serving.streams.told_gestures import GestureMark
 
 log = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Generic, Protocol, TypeVar
 
-from app.inference.gesture_events import GestureEvent, Reason
+from app.inference.gestures.events import GestureEvent, Reason
 from app.inference.manifest import Manifest
 from app.serving.counters.output_row import HeldGesture, OutputRow
 from app.serving.outputs.actions.action import Row

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import ConfigError
-from app.inference.gesture_events import GestureEvent
+from app.inference.gestures.events import GestureEvent
 from app.serving.counters.output_row import OutputRow
 from app.serving.outputs.actions.action import Asked
 from app.serving.outputs.actions.template import Template

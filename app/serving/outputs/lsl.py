@@ -7,7 +7,7 @@ from pathlib import Path
 
 from app.config import DEFAULT_MODEL, Settings
 from app.emg.lsl.outlet import LslOutlets
-from app.inference.gesture_events import GestureEvent, Reason
+from app.inference.gestures.events import GestureEvent, Reason
 from app.inference.manifest import Manifest
 from app.serving.streams.events import Frame, ValueFrame
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
 from app.errors import MyostreamError
-from app.inference.gesture_events import GestureEvent, Reason
+from app.inference.gestures.events import GestureEvent, Reason
 from app.inference.manifest import Manifest
 from app.serving.counters.output_row import OutputCounts
 from app.serving.outputs.actions.file import ActionFile, ActionsState

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.emg.udp_line import UdpLine
-from app.inference.gesture_events import GestureEvent, Reason
+from app.inference.gestures.events import GestureEvent, Reason
 from app.inference.manifest import Manifest
 from app.serving.streams.events import Frame, ValueFrame
 

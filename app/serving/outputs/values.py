@@ -7,7 +7,7 @@ import time
 from app.config import Settings
 from app.emg.lsl.value_outlet import ValueOutlet
 from app.emg.udp_line import UdpLine
-from app.inference.gesture_events import GestureEvent, Reason
+from app.inference.gestures.events import GestureEvent, Reason
 from app.inference.manifest import Manifest
 from app.serving.streams.events import Frame, ValueFrame
 

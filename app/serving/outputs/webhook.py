@@ -20,7 +20,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from app.errors import ConfigError
-from app.inference.gesture_events import GestureEvent
+from app.inference.gestures.events import GestureEvent
 from app.serving.outputs.actions.action import Asked
 from app.serving.outputs.actions.template import JSON, Template
 from app.serving.outputs.delivery import UndeliveredError

@@ -17,9 +17,9 @@ from app.serving.pipelines.source_pipelines import SourcePipelines
 from app.serving.streams.broadcast import Broadcast
 from app.serving.streams.client_stream import EventWriter, Stream, StreamCursor
 from app.serving.streams.events import StreamOptions
+from app.serving.streams.gestures.told import GestureMark
 from app.serving.streams.group_events import Encode
 from app.serving.streams.reader import Reader
-from app.serving.streams.told_gestures import GestureMark
 
 log = logging.getLogger(__name__)
 

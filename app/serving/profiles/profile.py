@@ -12,7 +12,7 @@ from app.emg.recording.json_fields import expect_object, maybe, read_object, rea
 from app.emg.signal.channel_choice import parse_channels
 from app.errors import ArtefactError, DataError
 from app.inference.decision_rule import MAX_VOTES, DecisionRule
-from app.inference.gesture_events import GestureRuleSet, rule_set
+from app.inference.gestures.events import GestureRuleSet, rule_set
 from app.inference.manifest import is_name
 
 MAX_PERSON, MAX_MONTAGE, MAX_NOTES = 64, 1000, 4000  # characters

@@ -13,10 +13,10 @@ from app.serving.process.work_loop import WorkLoop
 from app.serving.sources.signal_feed import SignalFeed
 from app.serving.streams.due_windows import DueWindows
 from app.serving.streams.events import ENDED, ModelChange, StreamOptions
+from app.serving.streams.gestures.told import GestureMark
 from app.serving.streams.group import Change, Group, Maker, nothing
 from app.serving.streams.group_events import Encode
 from app.serving.streams.reader import Reader
-from app.serving.streams.told_gestures import GestureMark
 from app.serving.streams.turns import Turns
 
 IDLE_GROUPS = 32  # groups without readers whose events are kept

@@ -8,12 +8,12 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from typing import NamedTuple, Protocol
 
-from app.inference.gesture_events import GestureEvent, Reason
+from app.inference.gestures.events import GestureEvent, Reason
 from app.serving.counters.stream_stats import StreamStats
 from app.serving.streams.events import CUT_SHORT, Completed, Told, must_be_told
+from app.serving.streams.gestures.told import GestureMark, ToldGestures
 from app.serving.streams.group_events import GroupEvent
 from app.serving.streams.reader import Reader
-from app.serving.streams.told_gestures import GestureMark, ToldGestures
 
 CLIENT_POLL_S = 0.25  # how often a quiet stream looks whether the client has left or the server stops
 PAUSE_S = 0.02  # before a client that reads slowly is looked at again

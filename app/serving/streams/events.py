@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from app.inference.artefact import Artefact
 from app.inference.decision_rule import DecisionRule
-from app.inference.gesture_events import GestureEvent, GestureRuleSet
+from app.inference.gestures.events import GestureEvent, GestureRuleSet
 from app.inference.manifest import Manifest
 from app.serving.streams.value_reader import ValueWindow
 from app.serving.streams.window_classifier import WindowResult

@@ -8,13 +8,13 @@ from typing import Any
 
 from app.inference.artefact import Artefact
 from app.inference.decision import Decider
-from app.inference.gesture_events import GestureEvent, Reason
+from app.inference.gestures.events import GestureEvent, Reason
 from app.inference.manifest import Manifest
 from app.serving.streams.due_windows import Due
 from app.serving.streams.events import Frame, SourceChange, StreamOptions
 from app.serving.streams.frame_context import FrameContext
 from app.serving.streams.frame_parts import hop_rows, quality_now, too_many_dead
-from app.serving.streams.gestures import GestureTeller
+from app.serving.streams.gestures.teller import GestureTeller
 from app.serving.streams.window_classifier import WindowClassifier
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from app.emg.signal.windows import Grid
 from app.errors import MyostreamError
-from app.inference.gesture_events import Reason
+from app.inference.gestures.events import Reason
 from app.serving.counters.stream_stats import StreamStats
 from app.serving.process.work_loop import WorkLoop
 from app.serving.sources.signal_feed import STALL_S, SignalFeed

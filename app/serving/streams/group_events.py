@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-from app.inference.gesture_events import GestureEvent, Reason
+from app.inference.gestures.events import GestureEvent, Reason
 from app.serving.streams.events import ENDED, Event, ModelChange, Told, Trouble, must_be_told
 
 HISTORY = 64  # events that are kept: 2 s at 30 fps

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from app.inference.gesture_events import GestureEvent
+from app.inference.gestures.events import GestureEvent
 from app.serving.streams.events import Event, ModelChange
+from app.serving.streams.gestures.told import GestureMark
 from app.serving.streams.group_events import GroupEvent, GroupEvents
-from app.serving.streams.told_gestures import GestureMark
 
 
 class Reader:

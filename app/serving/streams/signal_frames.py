@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 
 from app.emg.source import UNLABELLED
-from app.inference.gesture_events import GestureEvent, Reason
+from app.inference.gestures.events import GestureEvent, Reason
 from app.serving.streams.events import SignalFrame, SourceChange, StreamOptions
 from app.serving.streams.frame_context import FrameContext
 from app.serving.streams.hop_signal import signal_rows

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from app.inference.artefact import Artefact
 from app.inference.control import Controller
-from app.inference.gesture_events import GestureEvent, Reason
+from app.inference.gestures.events import GestureEvent, Reason
 from app.inference.manifest import Manifest
 from app.serving.streams.events import SourceChange, StreamOptions, ValueFrame
 from app.serving.streams.frame_context import FrameContext

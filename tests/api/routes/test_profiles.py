@@ -14,7 +14,7 @@ from flask.testing import FlaskClient
 from app import create_app
 from app.emg.recording.writer import RecordingWriter
 from app.inference.artefact import Artefact, remove, save_child
-from app.inference.gesture_events import GestureRules, GestureRuleSet
+from app.inference.gestures.events import GestureRules, GestureRuleSet
 from app.keys import make
 from app.serving.jobs.job import CANCELLED
 from app.serving.jobs.store import JobStore

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from app.api.sse import events as sse
 from app.serving.streams.client_stream import ClientEvent, StreamCursor
 from app.serving.streams.events import Completed, Frame, SourceChange, Trouble
-from app.serving.streams.told_gestures import GestureMark
+from app.serving.streams.gestures.told import GestureMark
 from tests.serving.station import make_frame, make_gesture
 
 counts = st.integers(0, 10**12)

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.api.live.events import gesture_record
-from app.inference.gesture_events import GestureEvent
+from app.inference.gestures.events import GestureEvent
 from tests.clients.test_esp32 import ask, compiled
 from tests.server.live import LATE_S, Live, connecting, free_port, gunicorn, until
 

@@ -17,7 +17,7 @@ from app.errors import ArtefactError, NotReadyError, WindowError
 from app.inference.artefact import Artefact, save
 from app.inference.covariance import shared_stem
 from app.inference.covariance.shared_stem import STEM, StemBackend, infer_many
-from app.inference.onnx_backend import OnnxBackend
+from app.inference.onnx.backend import OnnxBackend
 from app.inference.openers import openers
 from app.inference.parity import ALLOWED, compare, fixed_windows
 from app.inference.reference import reference_logits

@@ -16,7 +16,7 @@ from app.inference.artefact import Artefact
 from app.inference.remote.triton_repository import write_repository
 from tests.inference import foreign_models, value_models
 from tests.inference.artefacts import make_artefact
-from tests.inference.test_onnx_backend import with_graphs
+from tests.inference.onnx.test_backend import with_graphs
 
 TYPE_FP32 = 11
 

@@ -15,15 +15,15 @@ import pytest
 from app.errors import BackendUnavailableError, NotReadyError, WindowError
 from app.inference.artefact import WEIGHTS, Artefact
 from app.inference.parity import checked
+from app.inference.pytorch.backend import TorchBackend
 from app.inference.tensorrt import backend as tensorrt_backend
 from app.inference.tensorrt import cuda_memory
 from app.inference.tensorrt import plan as tensorrt_plan
 from app.inference.tensorrt.backend import TensorRtBackend, padded_sizes
 from app.inference.tensorrt.plan import PlanNote
-from app.inference.torch_backend import TorchBackend
 from tests.inference.artefacts import make_artefact
+from tests.inference.onnx.test_backend import with_graphs
 from tests.inference.tensorrt_fakes import FakeTensorRt, install
-from tests.inference.test_onnx_backend import with_graphs
 
 FLAVOURS = pytest.mark.parametrize("flavour", ["10", "11", "rtx"])
 

@@ -16,8 +16,8 @@ from app.inference.tensorrt.engine import deserialise
 from app.inference.tensorrt.flavour import Flavour
 from tests.inference.artefacts import make_manifest
 from tests.inference.covariance.models import values_model
+from tests.inference.onnx.test_backend import with_graphs
 from tests.inference.tensorrt_fakes import install
-from tests.inference.test_onnx_backend import with_graphs
 
 
 @pytest.fixture(scope="module")

@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from app.errors import ArtefactError, BackendUnavailableError
 from app.inference import artefact
-from app.inference.onnx_backend import OnnxBackend
+from app.inference.onnx.backend import OnnxBackend
 from app.inference.openers import openers
 from app.inference.prediction import normalise, predict
 from app.inference.verification.child import verified_apart
@@ -24,7 +24,7 @@ from tests.inference import foreign_models as made
 from tests.inference.artefacts import COVARIANCE, make_artefact
 from tests.inference.covariance.models import child, covariance_model
 from tests.inference.foreign_models import CHANNELS, LENGTH, draft, emg, foreign, golden, graph
-from tests.inference.test_onnx_backend import with_graphs
+from tests.inference.onnx.test_backend import with_graphs
 
 
 @pytest.mark.parametrize("layout", ["ntc", "nct"])

@@ -14,11 +14,11 @@ import pytest
 from app.errors import ArtefactError, BackendUnavailableError
 from app.inference.artefact import Artefact
 from app.inference.covariance.parameters import CovarianceParameters
-from app.inference.onnx_backend import OnnxBackend
+from app.inference.onnx.backend import OnnxBackend
 from app.inference.parity import ALLOWED, checked, compare, fixed_windows
 from app.inference.prediction import softmax
+from app.inference.pytorch.backend import TorchBackend
 from app.inference.reference import reference_logits
-from app.inference.torch_backend import TorchBackend
 from app.learning.covariance.graph import covariance_graph, stem_graph
 from tests.inference.artefacts import make_artefact, make_manifest
 from tests.inference.covariance.models import values_model

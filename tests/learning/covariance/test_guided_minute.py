@@ -14,7 +14,7 @@ from app.emg.files.recordings import Recording
 from app.errors import DataError
 from app.inference.artefact import Artefact, save
 from app.inference.covariance.shared_stem import StemBackend
-from app.inference.onnx_backend import OnnxBackend
+from app.inference.onnx.backend import OnnxBackend
 from app.inference.parity import checked
 from app.learning.covariance.guided_minute import learn_minute, told
 from app.learning.covariance.judging_minutes import evaluate_unlabelled

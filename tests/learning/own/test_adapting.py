@@ -12,7 +12,7 @@ from app.errors import ArtefactError, DataError
 from app.inference import artefact
 from app.inference.artefact import Artefact
 from app.inference.covariance.shared_stem import StemBackend
-from app.inference.onnx_backend import OnnxBackend
+from app.inference.onnx.backend import OnnxBackend
 from app.inference.parity import checked
 from app.learning.own.adapting import Choice, adapt
 from app.learning.own.making import new

@@ -13,7 +13,7 @@ import pytest
 
 from app.errors import ArtefactError, DataError
 from app.inference import artefact
-from app.inference.onnx_backend import OnnxBackend
+from app.inference.onnx.backend import OnnxBackend
 from app.inference.parity import checked
 from app.inference.strength import StrengthMeter
 from app.learning.own.joined import join

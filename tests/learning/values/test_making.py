@@ -17,9 +17,9 @@ from app.errors import DataError
 from app.inference import artefact
 from app.inference.artefact import Artefact
 from app.inference.history import with_history
-from app.inference.onnx_backend import OnnxBackend
+from app.inference.onnx.backend import OnnxBackend
 from app.inference.parity import checked
-from app.inference.torch_backend import TorchBackend
+from app.inference.pytorch.backend import TorchBackend
 from app.inference.values import within
 from app.learning.values.making import MadeValues, learn_values, new_values
 from app.learning.values.windows import amplitudes, ridge

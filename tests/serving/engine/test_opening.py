@@ -9,7 +9,7 @@ from app.config import Settings
 from app.errors import ArtefactError, ConfigError
 from app.inference import openers as openers_module
 from app.inference.artefact import Artefact
-from app.inference.onnx_backend import GRAPHS
+from app.inference.onnx.backend import GRAPHS
 from app.serving.engine import opening
 from app.serving.engine.opening import make_engine, open_artefact
 from tests.inference.artefacts import make_artefact

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from app.inference.gesture_events import GestureEvent
+from app.inference.gestures.events import GestureEvent
 from app.inference.manifest import Manifest
 from app.serving.counters.output_row import OutputRow
 from app.serving.outputs.actions.table import NO_ROWS, ActionTable, parse_table

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.inference.gesture_events import GestureEvent
+from app.inference.gestures.events import GestureEvent
 from app.serving.counters.output_row import HeldGesture
 from app.serving.outputs.osc import OscMessage
 from tests.inference.value_models import regression

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from app.inference.gesture_events import GestureEvent
+from app.inference.gestures.events import GestureEvent
 from app.inference.manifest import Manifest
 from app.serving.counters.shared_metrics import SharedMetrics
 from app.serving.counters.worker_group import WorkerGroup

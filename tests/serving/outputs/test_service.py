@@ -11,7 +11,7 @@ import pytest
 
 from app.config import Settings
 from app.inference.artefact import Artefact
-from app.inference.gesture_events import GestureEvent, Reason
+from app.inference.gestures.events import GestureEvent, Reason
 from app.inference.manifest import Manifest
 from app.serving.counters.shared_metrics import SharedMetrics
 from app.serving.counters.worker_group import WorkerGroup, board_for, new_run

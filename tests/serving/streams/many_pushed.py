@@ -32,7 +32,7 @@ from app.serving.runtime import Runtime
 from app.serving.sources.declared import Declared
 from app.serving.streams.events import Frame, StreamOptions
 from app.serving.streams.group_events import GroupEvent
-from tests.inference.test_onnx_backend import with_graphs
+from tests.inference.onnx.test_backend import with_graphs
 
 SOURCES, SECONDS, CHUNK = 12, 4.0, 4
 QUICK, SLOW = StreamOptions(fps=20, backend="onnxruntime"), StreamOptions(fps=25, backend="pytorch")

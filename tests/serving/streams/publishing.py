@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from app.inference.gesture_events import GestureEvent
+from app.inference.gestures.events import GestureEvent
 from app.serving.streams.carried_events import Carried
 from app.serving.streams.events import CarriedFrame, ModelChange, Told
 from app.serving.streams.group_events import HISTORY, GroupEvent

@@ -9,7 +9,7 @@ import pytest
 
 from app.emg.signal.ring import Ring
 from app.inference.artefact import Artefact
-from app.inference.onnx_backend import OnnxBackend
+from app.inference.onnx.backend import OnnxBackend
 from app.serving.engine.backends import BackendOpener
 from app.serving.engine.engine import Engine
 from app.serving.engine.model_input import ModelInput

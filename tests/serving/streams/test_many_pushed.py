@@ -15,9 +15,9 @@ from app.config import ROOT
 from app.emg.signal.filters import design, filter_all
 from app.emg.signal.windows import Grid
 from app.inference.artefact import Artefact
-from app.inference.onnx_backend import OnnxBackend
+from app.inference.onnx.backend import OnnxBackend
 from app.inference.prediction import normalise, predict
-from tests.inference.test_onnx_backend import with_graphs
+from tests.inference.onnx.test_backend import with_graphs
 from tests.serving.streams.many_pushed import QUICK, SECONDS, SLOW, SOURCES, signal
 
 pytestmark = pytest.mark.slow

@@ -17,7 +17,7 @@ from app.errors import NoNumberError
 from app.inference.artefact import Artefact
 from app.inference.control import Controller, ControlRule
 from app.inference.history import with_history
-from app.inference.onnx_backend import OnnxBackend
+from app.inference.onnx.backend import OnnxBackend
 from app.serving.counters.stream_stats import StreamStats
 from app.serving.engine.backends import BackendOpener
 from app.serving.engine.engine import Engine

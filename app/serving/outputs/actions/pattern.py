@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from app.errors import ConfigError
-from app.inference.gesture_events import GestureEvent, Variant
+from app.inference.gestures.events import GestureEvent, Variant
 
 ANY = "*"
 PHASES = ("onset", "hold", "release")

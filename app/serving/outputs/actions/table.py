@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.errors import ConfigError
-from app.inference.gesture_events import GestureEvent
+from app.inference.gestures.events import GestureEvent
 from app.serving.outputs.actions.action import Asked, ParseAction, Row
 from app.serving.outputs.actions.pattern import ANY, Pattern
 from app.serving.outputs.actions.template import OF_EVENTS

@@ -54,7 +54,7 @@ def main() -> int:
     asked = parser.parse_args()
     try:
         from websockets.exceptions import ConnectionClosed  # noqa: PLC0415  only who goes this way needs it
-        from websockets.sync.client import connect  # noqa: PLC0415
+        from websockets.sync.client import connect  # noqa: PLC0415  as above
     except ImportError:
         sys.exit("this way needs the package websockets: pip install websockets")
     hand, listening = HandTopics(max(0.25, 3 / asked.fps)), None

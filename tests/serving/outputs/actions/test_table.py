@@ -7,7 +7,7 @@ import json
 import pytest
 
 from app.errors import ConfigError
-from app.inference.gesture_events import GestureEvent
+from app.inference.gestures.events import GestureEvent
 from app.serving.outputs.actions.table import MOST_ROWS
 from app.serving.outputs.keyboard import KeyStroke
 from app.serving.outputs.mqtt import MqttMessage

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from app.emg.signal.montage import ONE_TO_ONE
 from app.emg.signal.onset import LOOK_BACK_S, onset_in
 from app.emg.signal.signal_path import SignalPath
-from app.inference.gesture_events import GestureEvent, Reason
-from app.inference.gesture_machine import GestureMachine
+from app.inference.gestures.events import GestureEvent, Reason
+from app.inference.gestures.machine import GestureMachine
 from app.inference.manifest import Manifest
 from app.serving.streams.events import StreamOptions
-from app.serving.streams.gesture_score import GestureScore
+from app.serving.streams.gestures.score import GestureScore
 from app.serving.streams.window_classifier import WindowResult
 
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from app.inference.gesture_events import GestureRuleSet
+from app.inference.gestures.events import GestureRuleSet
 from app.inference.manifest import Manifest
-from app.learning.event_scoring import EventCounts, score, told
-from app.learning.event_streams import FPS, PersonStreams
+from app.learning.events.scoring import EventCounts, score, told
+from app.learning.events.streams import FPS, PersonStreams
 from app.learning.intervals import LEVEL, Span, rate_interval, share_interval
 from app.learning.progress import Progress
 from app.learning.replay import Replay

@@ -13,7 +13,7 @@ from app.inference.backend import Batch, Inference
 from app.inference.batch import as_batch, as_steps
 from app.inference.foreign.border import Border, border_of
 from app.inference.manifest import CHANNELS_FIRST, FOREIGN, Manifest, shown
-from app.inference.onnx_session import NAME, open_session
+from app.inference.onnx.session import NAME, open_session
 from app.inference.outputs import as_logits
 from app.inference.prediction import Floats
 

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from app.errors import ArtefactError, BackendUnavailableError, NotReadyError, WindowError
-from app.inference import onnx_backend
 from app.inference.artefact import Artefact, Manifest, save
 from app.inference.networks import build_for, load_arrays
-from app.inference.onnx_backend import OnnxBackend
-from app.inference.torch_backend import TorchBackend
+from app.inference.onnx import backend as onnx_backend
+from app.inference.onnx.backend import OnnxBackend
+from app.inference.pytorch.backend import TorchBackend
 from app.learning.export import export
 from tests.inference.artefacts import make_artefact
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from app.inference.networks import Classifier
-    from app.inference.torch_graphs import FixedSizes
+    from app.inference.pytorch.graphs import FixedSizes
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class TorchBackend:
     def _on_gpu(cls, artefact: Artefact, device: str) -> TorchBackend:
         import torch
 
-        from app.inference.torch_graphs import FixedSizes
+        from app.inference.pytorch.graphs import FixedSizes
 
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cuda.matmul.allow_tf32 = False

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor
 
 from app.errors import BackendUnavailableError, NotReadyError
-from app.inference import torch_graphs
 from app.inference.artefact import Artefact
 from app.inference.networks import build_for, load_arrays
-from app.inference.torch_backend import TorchBackend
-from app.inference.torch_graphs import Answer, FixedSizes, Replay, Run
+from app.inference.pytorch import graphs as torch_graphs
+from app.inference.pytorch.backend import TorchBackend
+from app.inference.pytorch.graphs import Answer, FixedSizes, Replay, Run
 from tests.inference.artefacts import make_artefact
 
 
@@ -107,7 +107,7 @@ def test_a_gpu_that_fails_is_said_once_and_the_cpu_takes_over(
 
     artefact = make_artefact(tmp_path / "tiny")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr("app.inference.torch_backend._network", no_kernel)
+    monkeypatch.setattr("app.inference.pytorch.backend._network", no_kernel)
     with pytest.raises(BackendUnavailableError) as refusal:
         TorchBackend.open(artefact, device="cuda")
     assert refusal.value.reason.endswith("cannot use cuda: CUDA error: no kernel image is available")

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from app.errors import ArtefactError
-from app.inference.gesture_events import GestureEvent, GestureRules, rule_set
+from app.inference.gestures.events import GestureEvent, GestureRules, rule_set
 
 EVENT = GestureEvent(
     gesture="fist",

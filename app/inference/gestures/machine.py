@@ -15,8 +15,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
-from app.inference.gesture_events import GestureEvent, GestureRules, Reason, Variant
-from app.inference.gesture_evidence import GestureEvidence
+from app.inference.gestures.events import GestureEvent, GestureRules, Reason, Variant
+from app.inference.gestures.evidence import GestureEvidence
 
 _NONE = -1  # no class
 _SLACK = 1e-6  # samples; times such as 0.1 s are no whole number of them in binary

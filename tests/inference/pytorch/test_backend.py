@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from app.errors import ArtefactError, BackendUnavailableError, NotReadyError, WindowError
-from app.inference import torch_backend
 from app.inference.artefact import load, save, weights_bytes
 from app.inference.networks import build_for, load_arrays
-from app.inference.torch_backend import TorchBackend
+from app.inference.pytorch import backend as torch_backend
+from app.inference.pytorch.backend import TorchBackend
 from tests.inference.artefacts import make_artefact
 
 

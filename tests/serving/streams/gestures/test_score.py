@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.inference.gesture_events import GestureEvent, Phase
-from app.learning.event_scoring import Told, score
-from app.serving.streams.gesture_score import GestureScore
-from tests.learning.test_event_scoring import CLASSES, HOP, RATE, stream
+from app.inference.gestures.events import GestureEvent, Phase
+from app.learning.events.scoring import Told, score
+from app.serving.streams.gestures.score import GestureScore
+from tests.learning.events.test_scoring import CLASSES, HOP, RATE, stream
 
 PLAN = ((0, 20), (1, 30), (0, 20))  # rest for 20 windows of 100 ms, a fist until window 50
 

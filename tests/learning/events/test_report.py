@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from app.cli.event_tables import events_table
-from app.learning.event_report import ENTERS, report_of_events
-from app.learning.event_streams import PersonStreams
+from app.learning.events.report import ENTERS, report_of_events
+from app.learning.events.streams import PersonStreams
 from app.learning.plotting import events_png
 from app.learning.replay import Replay
 from tests.inference.artefacts import make_manifest
-from tests.learning.test_event_scoring import CLASSES, stream
+from tests.learning.events.test_scoring import CLASSES, stream
 
 
 def quietly(items: Iterable[int], length: int, what: str) -> Iterable[int]:

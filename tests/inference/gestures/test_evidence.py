@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.inference.gesture_evidence import GestureEvidence
+from app.inference.gestures.evidence import GestureEvidence
 
 RATE = 1000.0
 REST, FIST, UNSURE = [0.98, 0.01, 0.01], [0.01, 0.98, 0.01], [0.1, 0.6, 0.3]

@@ -1,6 +1,6 @@
 """What the gesture events of a group are worth, where a recording or a simulated person says what was made.
 
-It counts as `model evaluate --events` does (app/learning/event_scoring.py), as the signal comes: a gesture that is cut
+It counts as `model evaluate --events` does (app/learning/events/scoring.py), as the signal comes: a gesture that is cut
 off by a break of the signal, or whose beginning was not seen, is not judged.
 """
 
@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from app.inference.gesture_events import EARLY_S, GestureEvent
+from app.inference.gestures.events import EARLY_S, GestureEvent
 
 KEPT = 256  # gestures of which it is kept how late they were told
 

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from app.emg.source import UNLABELLED
-from app.inference.gesture_events import EARLY_S, GestureRuleSet
-from app.inference.gesture_machine import GestureMachine
+from app.inference.gestures.events import EARLY_S, GestureRuleSet
+from app.inference.gestures.machine import GestureMachine
 from app.learning.replay import Ids, Replay
 
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.inference.gesture_events import GestureEvent, GestureRules, Reason
-from app.inference.gesture_machine import GestureMachine
+from app.inference.gestures.events import GestureEvent, GestureRules, Reason
+from app.inference.gestures.machine import GestureMachine
 
 CLASSES, RATE = ("rest", "fist", "open"), 1000.0
 RULES = GestureRules(

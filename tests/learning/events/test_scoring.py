@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from app.emg.source import UNLABELLED
-from app.inference.gesture_events import GestureRules, GestureRuleSet
-from app.learning.event_report import figures
-from app.learning.event_scoring import EventCounts, Told, score, told
+from app.inference.gestures.events import GestureRules, GestureRuleSet
+from app.learning.events.report import figures
+from app.learning.events.scoring import EventCounts, Told, score, told
 from app.learning.intervals import rate_interval, share_interval
 from app.learning.replay import Replay
 

@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.emg.signal.windows import Grid
-from app.inference.gesture_events import GestureEvent
+from app.inference.gestures.events import GestureEvent
 from app.serving.streams.broadcast import Reading
 from app.serving.streams.client_stream import ClientEvent, Stream, StreamCursor
 from app.serving.streams.events import Completed, Frame, ModelChange, SourceChange
+from app.serving.streams.gestures.told import GestureMark
 from app.serving.streams.group import Group
 from app.serving.streams.group_events import HISTORY
-from app.serving.streams.told_gestures import GestureMark
 from tests.serving.station import OPTIONS, HandFed, Station, make_gesture, until
 from tests.serving.streams.test_client_stream import Clock, FakeWriter, open_stream
 

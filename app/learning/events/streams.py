@@ -14,7 +14,7 @@ from app.inference.covariance.parameters import CovarianceParameters
 from app.inference.manifest import Manifest
 from app.inference.networks import build_for, load_arrays
 from app.inference.prediction import softmax
-from app.inference.torch_backend import TorchBackend
+from app.inference.pytorch.backend import TorchBackend
 from app.learning import lda, splits
 from app.learning.covariance.head import Head
 from app.learning.covariance.judging import CovarianceJudge, is_covariance

@@ -14,10 +14,10 @@ from app.emg.signal.ring import Ring
 from app.emg.signal.signal_path import SignalPath
 from app.emg.simulated.faults import Flat, Gap
 from app.emg.source import Chunk
-from app.inference.gesture_events import GestureEvent, GestureRules, GestureRuleSet
+from app.inference.gestures.events import GestureEvent, GestureRules, GestureRuleSet
 from app.serving.engine.engine import Engine
 from app.serving.streams.events import StreamOptions
-from app.serving.streams.gestures import GestureTeller
+from app.serving.streams.gestures.teller import GestureTeller
 from tests.inference.artefacts import make_manifest
 from tests.serving.station import make_frame
 from tests.serving.streams.test_frames import Scene, engine, made  # noqa: F401  a fixture

@@ -1,0 +1,1 @@
+"""Gestures as events: what one is, and how probabilities become them."""

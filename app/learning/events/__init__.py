@@ -1,0 +1,1 @@
+"""What gesture events are worth, over recordings."""

@@ -1,0 +1,1 @@
+"""Gestures of a stream: told, kept for whoever reads slowly, and counted."""
