@@ -186,10 +186,10 @@ class Reader:
         group = self._group
         if told is None and self._after is None:
             return [] if group.held is None else [group.held]
-        kept = [event for event in group.kept if isinstance(event.event, GestureEvent)]
+        kept = [(event, event.event) for event in group.kept if isinstance(event.event, GestureEvent)]
         if told is None:
-            return [event for event in kept if event.k >= (self._after or 0)]
-        return [event for event in kept if told.before(event.event)]  # type: ignore[arg-type]  # as just seen
+            return [event for event, _ in kept if event.k >= (self._after or 0)]
+        return [event for event, gesture in kept if told.before(gesture)]
 
     def _take_owed(self) -> list[GroupEvent]:
         owed, self._owed = self._owed, []
