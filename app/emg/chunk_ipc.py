@@ -55,6 +55,11 @@ class Relay:
         listener.setblocking(False)
         return cls(listener)
 
+    @property
+    def followed(self) -> bool:
+        """Whether another process reads what is sent."""
+        return bool(self._followers)
+
     def send(self, chunk: Chunk, acquired_at: float, aux_steps: Sequence[float] = ()) -> None:
         """To every follower, in as many messages as it takes.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from app.emg.replay import Replay
 from app.emg.simulated_person import SimulatedPerson
-from app.emg.source import Chunk, Source, aux_streams, channel_names, moved
+from app.emg.source import Chunk, Source, aux_streams, channel_names, moved, pass_on_hurry
 
 
 class ContinuedSource:
@@ -23,6 +23,7 @@ class ContinuedSource:
         self.speed: float | None = getattr(source, "speed", 1.0)
         self.replay: Replay | None = getattr(source, "replay", None)
         self.person: SimulatedPerson | None = getattr(source, "person", None)
+        self.hurried = True  # whether anybody waits for samples
 
     @property
     def numbered(self) -> bool:
@@ -35,6 +36,7 @@ class ContinuedSource:
 
     def read(self) -> Chunk | None:
         """Return the next samples, as the source does."""
+        pass_on_hurry(self._source, self.hurried)
         chunk = self._source.read()
         if chunk is None:
             return None

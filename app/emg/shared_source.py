@@ -10,7 +10,7 @@ from dataclasses import replace
 from app.emg.chunk_ipc import Follower, Relay
 from app.emg.replay import Replay
 from app.emg.simulated_person import SimulatedPerson
-from app.emg.source import Chunk, Source, aux_streams, channel_names, moved, trouble_with
+from app.emg.source import Chunk, Source, aux_streams, channel_names, moved, pass_on_hurry, trouble_with
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +38,7 @@ class SharedSource:
         self._next = 0  # sample index after the newest
         self._offset: int | None = None  # of our index to the source's own, once we own it
         self._follows = False  # the newest chunk continues the one before it
+        self.hurried = True  # whether anybody in this worker waits for samples
         self._closed = False
 
     @property
@@ -94,6 +95,7 @@ class SharedSource:
         return self._follower is not None
 
     def _own(self, relay: Relay) -> Chunk | None:
+        pass_on_hurry(self._source, self.hurried or relay.followed)  # what is waited for there, nobody says
         try:
             chunk = self._source.read()
         except Exception as error:  # of a driver, anything

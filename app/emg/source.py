@@ -71,6 +71,12 @@ class Source(Protocol):
         """Give back the device or file. Safe to call twice."""
 
 
+def pass_on_hurry(source: Source, hurried: bool) -> None:
+    """Tell a source that asks whether anybody waits for its samples; of use to those that stand before one."""
+    if hasattr(source, "hurried"):
+        source.hurried = hurried
+
+
 def channel_names(source: Source) -> tuple[str, ...]:
     """Return what the device calls its channels; `ch1`, `ch2`, ... where it does not say."""
     known: Sequence[str] = getattr(source, "channel_names", ())

@@ -75,6 +75,30 @@ def test_whoever_comes_first_owns_the_source(workers: Workers) -> None:
     assert (workers.first.owner, workers.second.owner) == (True, False)
 
 
+def test_a_source_is_told_whether_its_samples_are_waited_for_here_or_by_a_follower(workers: Workers) -> None:
+    device = workers.devices[0]
+    device.hurried = True  # type: ignore[attr-defined]  # some sources have it
+    workers.first.hurried = False
+    device.give(chunk(0))
+    workers.first.read()
+    assert not device.hurried  # type: ignore[attr-defined]  # nobody waits
+    workers.first.hurried = True
+    device.give(chunk(4))
+    workers.first.read()
+    assert device.hurried  # type: ignore[attr-defined]  # somebody does
+    workers.first.hurried = False
+    assert workers.second._join()
+    for index in (8, 12):  # the follower is seen with the first
+        device.give(chunk(index))
+        workers.first.read()
+    assert device.hurried  # type: ignore[attr-defined]  # nobody here says what is waited for there
+
+
+def test_a_source_that_does_not_ask_is_told_nothing(workers: Workers) -> None:
+    workers.joined()
+    assert not hasattr(workers.devices[0], "hurried")
+
+
 @pytest.mark.parametrize("labelled", [True, False], ids=["labelled", "unlabelled"])
 def test_a_follower_gets_what_the_owner_reads_and_when_it_was_acquired(
     workers: Workers, labelled: bool
