@@ -31,9 +31,9 @@ log = logging.getLogger(__name__)
 
 Describe = Callable[[Settings], SourceDescription]
 
-KEPT_S = 4.0  # of filtered signal, beside what the model reads: a group that is 0.1 s late skips to the newest window
+KEPT_S = 2.5  # of filtered signal, beside what the model reads: a group that is 0.1 s late skips to the newest window
 LEAST_HZ = 10.0  # of a source without a model: below, there is no muscle to be seen
-MOST_VALUES = 512 * 10_000  # a second, of all its channels: the ring of so many takes 80 MB
+MOST_VALUES = 512 * 10_000  # a second, of all its channels: the ring of so many takes 51 MB
 SHOWN_S = 0.25  # without a model: of a gap, so much is filled, as a window's MAX_FILLED would be
 SIMULATED = SourceDescription(channels=16, sampling_rate=2000.0, units="uV")  # without a model that says more
 SIMULATED_GESTURES = ("rest", "fist", "open", "flexion", "extension", "pinch", "point")

@@ -13,7 +13,6 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-import edfio
 import numpy as np
 import pytest
 
@@ -23,6 +22,8 @@ from app.emg.recording.prompts.label_plan import LabelPlan, Step
 from app.emg.source import Chunk
 from tests.emg.recording.bdf_readers import READERS, Reader
 from tests.emg.written import ACCELEROMETER, BATTERY, CHANNELS, aux, chunk, written
+
+edfio = pytest.importorskip("edfio", reason="edfio of requirements-files.txt is not there")
 
 PLAN = LabelPlan((Step("rest", 0.1, 1), Step("point", 0.2, 1), Step("rest", 0.1, 2)), countdown_s=0.05)
 GAPPY = [chunk(100, 20), chunk(125, 20), chunk(145, 10, restart=True), chunk(155, 51)]

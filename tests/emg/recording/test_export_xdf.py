@@ -10,13 +10,14 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-import pyxdf
 
 from app.emg.recording import xdf_file
 from app.emg.recording.export_xdf import write_xdf
 from app.emg.recording.log_format import RecordedModel
 from app.emg.recording.prompts.label_plan import LabelPlan, Step
 from tests.emg.written import ACCELEROMETER, BATTERY, RATE, aux, chunk, written
+
+pyxdf = pytest.importorskip("pyxdf", reason="pyxdf of requirements-files.txt is not there")
 
 PLAN = LabelPlan(
     (Step("rest", 0.1, 1), Step("手 <&> 拳", 0.1, 1), Step("手 <&> 拳", 0.1, 2)), countdown_s=0.05

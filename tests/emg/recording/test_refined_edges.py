@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import pyxdf
 
 from app.emg.files.imported import ImportHints
 from app.emg.files.importing import import_files
@@ -26,6 +25,8 @@ from app.emg.recording.from_file import write_recording
 from app.emg.recording.prompts.label_plan import LabelPlan, Step
 from app.emg.recording.refined_edges import RefinedEdges
 from tests.emg.written import RATE, chunk, written
+
+pyxdf = pytest.importorskip("pyxdf", reason="pyxdf of requirements-files.txt is not there")
 
 # rest, fist, rest, with a gap of 7 samples in the fist: cues at the rows 40 and 70
 ENTRIES = [chunk(100, 40, 0), chunk(140, 10, 1), chunk(157, 20, 1), chunk(177, 30, 0)]

@@ -46,10 +46,12 @@ def test_the_simulator_takes_the_models_shape(instance: Path) -> None:
     assert tuple(source.gesture_names) == ("rest", "a", "b")
 
 
-def test_the_ring_keeps_four_seconds_and_a_window_and_fills_ten_milliseconds(instance: Path) -> None:
+def test_the_ring_keeps_two_and_a_half_seconds_and_a_window_and_fills_ten_milliseconds(
+    instance: Path,
+) -> None:
     settings = chosen(instance, model="wide")
     ring = open_path(settings, open_artefact(settings).manifest).ring
-    assert (ring.capacity, ring.channels, ring.max_fill) == (8_200, 6, 40)
+    assert (ring.capacity, ring.channels, ring.max_fill) == (5_200, 6, 40)
 
 
 # --- recordings -------------------------------------------------------------------------------------
