@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.config import BACKENDS, REMOTE, Settings
+from app.config import Settings
 from app.emg.description import describe_source
 from app.errors import NotReadyError
 from app.inference.artefact import Artefact
@@ -20,7 +20,6 @@ from app.serving.counters.shared_metrics import SharedMetrics
 from app.serving.counters.stream_quota import SharedQuota
 from app.serving.counters.stream_stats import StreamStats
 from app.serving.counters.worker_group import WorkerGroup
-from app.serving.engine.backends import BackendState
 from app.serving.engine.benchmark import Benchmark
 from app.serving.engine.engine import Engine
 from app.serving.engine.watchdog import Watchdog
@@ -31,10 +30,8 @@ from app.serving.machines.machines import own_machine
 from app.serving.machines.service import OtherMachines
 from app.serving.model_catalogue import ModelCatalogue
 from app.serving.models.open_models import OpenModel, OpenModels
-from app.serving.outputs.actions.file import ActionsState
 from app.serving.outputs.opening import make_outputs, make_raw_lsl
 from app.serving.outputs.raw_lsl import RawLsl
-from app.serving.outputs.sender import OutputState
 from app.serving.outputs.service import Outputs
 from app.serving.pipelines.model_use import ModelUse
 from app.serving.pipelines.owned_sources import OwnedSources
@@ -58,6 +55,8 @@ from app.serving.streams.due_windows import DueWindows
 from app.serving.streams.events import StreamOptions
 from app.serving.streams.group_events import Encode
 from app.serving.streams.turns import Turns
+from app.serving.upkeep import Upkeep
+from app.serving.worker_health import WorkerHealth
 
 log = logging.getLogger(__name__)
 
@@ -102,6 +101,8 @@ class Runtime:
     loop: WorkLoop = field(default_factory=WorkLoop)
     due_windows: DueWindows = field(init=False)
     leaving: Leaving = field(init=False)
+    health: WorkerHealth = field(init=False)
+    upkeep: Upkeep = field(init=False)
     detached_streams: DetachedStreams = field(default_factory=DetachedStreams)
     benchmark: Benchmark = field(init=False)
     pipelines: SourcePipelines = field(init=False)
@@ -152,7 +153,6 @@ class Runtime:
             owned = OwnedSources(self.bus, self.source_models.pushed, self.pipelines)
             machines = OtherMachines(self.bus, machine, self.settings.instance, self.models, self.trainings)
             self.sharing = Sharing(self.bus, owned, machines)
-        self.hub_monitor = HubMonitor(self.metrics, lambda: self.pipelines, self._tick)
         if self.own is not None:
             self.own.adopt = self._adopt
         self.watchdog = Watchdog(
@@ -169,6 +169,17 @@ class Runtime:
             self.pipelines,
             replaced=lambda: self.end is not None,
         )
+        self.upkeep = Upkeep(
+            self.settings,
+            self.metrics,
+            self.leaving,
+            self.pipelines,
+            self.source_models,
+            self.trainings,
+            self.own,
+            self.sharing,
+        )
+        self.hub_monitor = HubMonitor(self.metrics, lambda: self.pipelines, self.upkeep.tick)
         self.streams = StreamOpener(
             settings=lambda: self.settings,
             stats=self.stats,
@@ -193,6 +204,18 @@ class Runtime:
             lambda: self.leaving.why() is not None,
         )
         self.raw_lsl = make_raw_lsl(self.settings, self.pipelines, self.worker_group)
+        self.health = WorkerHealth(
+            self.settings,
+            self.engine,
+            self.watchdog,
+            self.worker_group,
+            self.metrics,
+            self.outputs,
+            has_model=self.artefact is not None,
+            own=self.own,
+            own_pipeline=lambda: self._own_pipeline,
+            stopping=self.stopping,
+        )
 
     @property
     def manifest(self) -> Manifest:
@@ -213,6 +236,11 @@ class Runtime:
     @property
     def open_models(self) -> OpenModels:
         return self.source_models.open
+
+    @property
+    def _own_pipeline(self) -> SourcePipeline | None:
+        """Of the server's own source, where it is there."""
+        return None if self.acquisition is None else self.pipelines.default
 
     def _services(self) -> PipelineServices:
         """Return what all pipelines share."""
@@ -246,51 +274,6 @@ class Runtime:
     def elsewhere(self, what: str) -> list[dict[str, Any]]:
         """Return the `models`, `profiles` or `jobs` of other machines, each with the machine's name."""
         return [] if self.sharing is None else self.sharing.machines.elsewhere(what)
-
-    def backends(self) -> dict[str, BackendState]:
-        """Every backend there is, chosen by the operator or not; a fleet only where one is."""
-        left_out = BackendState(
-            available=False, reason="it is not among EMG_BACKENDS", cure="Name it in EMG_BACKENDS"
-        )
-        if self.artefact is None:
-            left_out = BackendState(
-                available=False, reason="there is no model to run", cure="Name one in EMG_MODEL"
-            )
-        fleet = (REMOTE,) if REMOTE in self.settings.backends else ()
-        return {name: self.engine.backends.states.get(name, left_out) for name in (*fleet, *BACKENDS)}
-
-    def output_states(self) -> dict[str, OutputState]:
-        """Return the ways out that the operator asked for, by name; empty where there are none."""
-        return {} if self.outputs is None else self.outputs.states(self.metrics.outputs())
-
-    def actions_state(self) -> ActionsState | None:
-        """Return how it is with the table of messages; None where no way out reads it."""
-        return None if self.outputs is None else self.outputs.actions
-
-    def not_ready(self) -> list[str]:
-        """Why this worker should get no traffic; empty when it should."""
-        reasons = self.engine_trouble()
-        if self.worker_group.draining:
-            reasons.append("the server is about to stop")
-        if self.own is not None and self.own.awaited is not None:
-            reasons.append(f"the source is not there yet: {self.own.awaited}")
-        # a source that a client brings is that client's affair, and no reason to send others elsewhere
-        own = self.pipelines.default if self.acquisition is not None else None
-        trouble = None if own is None else own.trouble
-        return reasons if trouble is None else [*reasons, trouble]
-
-    def engine_trouble(self) -> list[str]:
-        """Why this worker should be asked for no predictions of a caller's own windows; empty when it should."""
-        reasons = []
-        if self.stopping():
-            reasons.append("the server is shutting down")
-        if self.watchdog.hung is not None:
-            reasons.append(self.watchdog.hung)
-        if self.artefact is not None and not self.engine.backends.ready:
-            reasons.append("the engine is not open")
-        elif self.engine.backends.trouble is not None:
-            reasons.append(self.engine.backends.trouble)
-        return reasons
 
     def decision_delay_ms(self, options: StreamOptions, use: ModelUse | None = None) -> float | None:
         """Compute it from window, hop, votes, filter, montage and the latency measured so far; None without a model."""
@@ -357,7 +340,7 @@ class Runtime:
 
     def _adopt(self, settings: Settings, opened: Opened) -> None:
         """Read another source, or the first that has answered."""
-        there = self.pipelines.default if self.acquisition is not None else None
+        there = self._own_pipeline
         before = None if there is None else there.acquisition
         acquisition = acquired(settings, opened, self.worker_group, before)
         self.settings, self.acquisition = settings, acquisition
@@ -375,27 +358,6 @@ class Runtime:
         """Return why there is no source yet."""
         awaited = None if self.own is None else self.own.awaited
         return DECLARE if awaited is None else f"the source is not there yet: {awaited}"
-
-    def _tick(self) -> None:
-        self.leaving.tick()
-        self.source_models.tick()
-        self.trainings.tick()
-        for one in self.open_models:
-            one.engine.backends.tick()
-        self._note_fleet()
-        self.metrics.open_models.note({one.name: one.grew for one in self.open_models})
-        for pipeline in self.pipelines:
-            pipeline.named.tidy()
-        if self.own is not None:
-            self.own.tick()
-        if self.sharing is not None:
-            self.sharing.owned.tick()
-
-    def _note_fleet(self) -> None:
-        """Have the other workers' metrics know for how many models a fleet is in trouble here."""
-        if REMOTE in self.settings.backends:
-            far = [one for model in self.open_models for one in model.engine.backends.elsewhere.values()]
-            self.metrics.fleet.note(sum(one.trouble is not None for one in far))
 
     def _backend(self) -> str:
         """Return that on which streams run that name none, so that they share their computation."""

@@ -3,26 +3,16 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
 
-from app.api.sse import events as sse
-from app.config import Settings
-from app.emg.source import Chunk
 from app.errors import BackendUnavailableError, NotReadyError, OverloadedError
 from app.inference.artefact import Artefact
 from app.serving.engine.backends import BackendOpener
-from app.serving.engine.engine import Engine
-from app.serving.engine.model_input import ModelInput
-from app.serving.runtime import Runtime
-from app.serving.sources.acquisition import Acquisition
-from app.serving.sources.opening import open_path
 from app.serving.streams.events import StreamOptions
-from tests.emg.fakes import ScriptedSource
 from tests.fakes import FakeBackend
 from tests.inference.artefacts import make_artefact
+from tests.serving.stage import CHANNELS, LENGTH, Stage
 
-RATE, LENGTH, CHANNELS = 200, 20, 4
 OPTIONS = StreamOptions(fps=10, backend="pytorch")
 
 
@@ -33,37 +23,6 @@ def broken() -> FakeBackend:
 @pytest.fixture(scope="module")
 def artefact(tmp_path_factory: pytest.TempPathFactory) -> Artefact:
     return make_artefact(tmp_path_factory.mktemp("models") / "tiny")
-
-
-class Stage:
-    """A runtime whose samples the test writes, with the backends it names."""
-
-    def __init__(self, artefact: Artefact, **openers: BackendOpener) -> None:
-        settings = Settings(mains_hz=None, max_streams=2)
-        chunk = Chunk(index=0, samples=np.zeros((1, CHANNELS), np.float32))
-        self.stopping = False
-        shape = ModelInput(
-            length=LENGTH, channels=CHANNELS, mean=artefact.manifest.mean, std=artefact.manifest.std
-        )
-        engine = Engine(shape, openers or {"pytorch": BackendOpener(FakeBackend)})
-        engine.open()
-        self.runtime = Runtime(
-            settings=settings,
-            artefact=artefact,
-            engine=engine,
-            acquisition=Acquisition(
-                ScriptedSource([chunk], RATE), open_path(settings, artefact.manifest), clock=lambda: 0.0
-            ),
-            encode=sse.encode,
-            stopping=lambda: self.stopping,
-        )
-
-    def feed(self, samples: int, restart: bool = False) -> None:
-        """Samples that count up, so that a window says where it is from."""
-        ring = self.runtime.acquisition.ring
-        rows = np.arange(ring.newest, ring.newest + samples, dtype=np.float32)
-        ring.write(ring.newest, np.tile(rows[:, None], (1, CHANNELS)), restart=restart)
-        self.runtime.acquisition._last_at, self.runtime.acquisition.main._usable_to = 0.0, ring.newest
 
 
 @pytest.fixture
@@ -97,15 +56,6 @@ def test_no_window_of_a_snapshot_spans_a_break(stage: Stage) -> None:
     stage.feed(10, restart=True)
     with pytest.raises(NotReadyError, match="has 10 samples"):
         stage.runtime.pipelines.named().snapshot(1)
-
-
-def test_a_running_worker_is_ready_and_one_that_stops_says_why_not(stage: Stage) -> None:
-    assert stage.runtime.not_ready() == ["the source scripted is starting"]
-    stage.feed(LENGTH)
-    assert stage.runtime.not_ready() == []
-    stage.stopping = True
-    stage.runtime.engine.close()
-    assert stage.runtime.not_ready() == ["the server is shutting down", "the engine is not open"]
 
 
 def test_streams_are_limited_and_a_closed_one_frees_its_place(stage: Stage) -> None:
@@ -176,18 +126,6 @@ def test_a_part_that_raises_at_the_close_keeps_no_other_open(artefact: Artefact)
     with pytest.raises(OSError, match="the disk is gone"):
         stage.runtime.close()
     assert len(backend.closed_on) == 1
-
-
-def test_a_source_without_a_whole_window_is_not_ready(stage: Stage) -> None:
-    """Ready was said at the first sample, and the first request was refused."""
-    stage.feed(LENGTH - 1)
-    assert stage.runtime.not_ready() == [
-        f"the source scripted has {LENGTH - 1} of the {LENGTH} samples of a window"
-    ]
-    stage.feed(1)
-    assert stage.runtime.not_ready() == []
-    stage.feed(3, restart=True)
-    assert len(stage.runtime.not_ready()) == 1
 
 
 def test_a_snapshot_waits_for_the_first_whole_window(stage: Stage) -> None:

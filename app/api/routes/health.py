@@ -28,12 +28,12 @@ bp = needs(READ)(Blueprint("health", __name__, url_prefix="/health", description
 def health() -> dict[str, Any]:
     """Return the state of the engine, the model and the source. Always 200: `status` says whether all is well."""
     runtime = current_runtime()
-    backends, outputs = runtime.backends(), runtime.output_states()
+    backends, outputs = runtime.health.backends(), runtime.health.outputs()
     failed = any(output.state == "failed" for output in outputs.values())
-    actions = runtime.actions_state()
+    actions = runtime.health.actions()
     pipeline = runtime.pipelines.default
     return {
-        "status": "degraded" if failed or runtime.not_ready() else "ok",
+        "status": "degraded" if failed or runtime.health.not_ready() else "ok",
         "tensorrt_available": backends["tensorrt"].available,
         "emg_mode": runtime.settings.emg_mode.value,
         "backends": {name: asdict(state) for name, state in backends.items()},
@@ -61,7 +61,7 @@ def live() -> dict[str, str]:
 @needs(OPEN)
 def ready() -> dict[str, str] | Response:
     """Whether this worker should get traffic: engine warm, source delivering, not shutting down."""
-    reasons = current_runtime().not_ready()
+    reasons = current_runtime().health.not_ready()
     if reasons:
         return problem(503, "; ".join(reasons), {"Retry-After": RETRY_S})
     return {"status": "ready"}

@@ -74,7 +74,7 @@ class Families(Collector):
         mode = self._runtime.settings.emg_mode.value
         info.add_metric((), {"version": VERSION, "model": model, "emg_mode": mode})
         yield info
-        ready = not self._runtime.not_ready()
+        ready = not self._runtime.health.not_ready()
         yield GaugeMetricFamily(
             "myostream_ready", "1 where the worker that answers this is ready", float(ready)
         )

@@ -103,7 +103,7 @@ def server() -> dict[str, Any]:
 @needs(OPEN)
 def live() -> dict[str, bool]:
     """Say that the process answers."""
-    return {"live": True, "ready": not current_runtime().engine_trouble()}
+    return {"live": True, "ready": not current_runtime().health.engine_trouble()}
 
 
 @bp.get("/health/ready")
@@ -112,7 +112,7 @@ def live() -> dict[str, bool]:
 @needs(OPEN)
 def ready() -> Response | dict[str, bool]:
     """Whether models can be asked. Unlike `/health/ready` it says nothing of the source: none is asked here."""
-    if reasons := current_runtime().engine_trouble():
+    if reasons := current_runtime().health.engine_trouble():
         said = {"live": True, "ready": False, "error": "; ".join(reasons)}
         return Response(orjson.dumps(said), UNAVAILABLE, {"Retry-After": RETRY_S}, content_type=JSON)
     return {"live": True, "ready": True}

@@ -53,7 +53,7 @@ def serving(source: SteadySource, instance: Path, model: str | None = "none") ->
     runtime.start()
     try:
         deadline = time.monotonic() + 10
-        while runtime.not_ready() and time.monotonic() < deadline:
+        while runtime.health.not_ready() and time.monotonic() < deadline:
             time.sleep(0.01)
         yield runtime
     finally:

@@ -67,7 +67,7 @@ def test_lines_are_of_the_model_that_was_said_last(instance: Path) -> None:
             person.push(20)
             person.put(B)
             person.push(10)
-            until(lambda: person.runtime.output_states()["udp"].state == "open")
+            until(lambda: person.runtime.health.outputs()["udp"].state == "open")
         finally:
             person.close()
         lines = []

@@ -142,7 +142,7 @@ def main(folder: Path) -> dict[str, Any]:
     )
     own = runtime.own
     assert own is not None
-    until(lambda: not runtime.not_ready())
+    until(lambda: not runtime.health.not_ready())
     long, timed = Reading(runtime), Reading(runtime, TIMED_S)
     direct, cut = Reading(runtime, direct=True), Reading(runtime)
     recorder = runtime.recorder
@@ -179,7 +179,7 @@ def main(folder: Path) -> dict[str, Any]:
         "recordings": {name: held(recorder, name) for name in ("old", "next")},
         "outputs": said_without_model,
         "without": without,
-        "ready": runtime.not_ready(),
+        "ready": runtime.health.not_ready(),
         "groups": {
             str(options.backend): group.readers for options, group in described.broadcast.running.items()
         },

@@ -264,8 +264,8 @@ def test_a_source_that_is_silent_is_a_reason_not_to_be_ready(engine: Engine) -> 
         acquisition=scene.acquisition,
         encode=lambda event: b"",
     )
-    assert runtime.not_ready() == ["the source scripted is starting"]
+    assert runtime.health.not_ready() == ["the source scripted is starting"]
     scene.read_to(20)
-    assert runtime.not_ready() == []
+    assert runtime.health.not_ready() == []
     scene.clock.advance(0.35)
-    assert runtime.not_ready() == ["the source scripted is stalled"]
+    assert runtime.health.not_ready() == ["the source scripted is stalled"]
