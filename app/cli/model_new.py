@@ -11,6 +11,7 @@ import click
 from app.cli import model_folder, named_recordings
 from app.cli.named_recordings import recording_path
 from app.cli.options import as_gestures, as_json, force, one_line_errors, say
+from app.counted import counted
 from app.errors import DataError
 
 if TYPE_CHECKING:
@@ -111,7 +112,7 @@ def values_told(made: MadeValues) -> str:
     lines = [
         f"wrote {made.artefact.path}: R2 {figures['r2']:.2f}, mean error {figures['mae']:.1%} of the range on "
         f"{figures['split']}; linear regression {linear['r2']:.2f} and {linear['mae']:.1%}, the mean {mean['mae']:.1%}",
-        f"  {manifest.channels} channels at {manifest.sampling_rate:g} Hz; R2 of each: {', '.join(each)}",
+        f"  {counted(manifest.channels, 'channel')} at {manifest.sampling_rate:g} Hz; R2 of each: {', '.join(each)}",
         f"  the signal follows {figures['lag_s']:.2f} s late",
         *(
             f"  {said}: mean error {figures[key]['mae']:.1%}"
@@ -167,8 +168,8 @@ def told(made: Made) -> str:
     )
     if labels.edges:
         lines.append(
-            f"  labels: {labels.edges} edges moved by {labels.moved_s:.2f} s on average; "
-            f"{labels.left_out} stretches and {labels.vague} edges left out"
+            f"  labels: {counted(labels.edges, 'edge')} moved by {labels.moved_s:.2f} s on average; "
+            f"{counted(labels.left_out, 'stretch', 'stretches')} and {counted(labels.vague, 'edge')} left out"
         )
     if found is not None:
         recalls = zip(found.classes, found.recall, strict=True)

@@ -1,6 +1,6 @@
 /** Turns what the stream says into entries of the log. */
 
-import { figure, spaced } from "./elements.js";
+import { counted, figure, spaced } from "./elements.js";
 import { told } from "./gesture.js";
 import { toldBy } from "./model_list.js";
 
@@ -46,7 +46,7 @@ export class Chronicle {
   }
 
   switched({ name, channels, sampling_rate_hz: rate }) {
-    this.#add("source", `changed to ${name}: ${channels} channels at ${rate} Hz`, { name });
+    this.#add("source", `changed to ${name}: ${counted(channels, "channel")} at ${rate} Hz`, { name });
   }
 
   quality(channel, name, problems) {

@@ -23,6 +23,9 @@ export function make(tag, attributes = {}, ...children) {
 /** Words for people: `open_hand` is "open hand". */
 export const spaced = (label) => label.replaceAll("_", " ");
 
+/** A number and its noun: 1 gap, 2 gaps. */
+export const counted = (count, noun) => `${count} ${count === 1 ? noun : `${noun}s`}`;
+
 export const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 
 /** With a capital letter and a full stop. */

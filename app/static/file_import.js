@@ -1,6 +1,6 @@
 /** Import a file: chosen, sent, and what was found and assumed shown below. */
 
-import { make, setText } from "./elements.js";
+import { counted, make, setText } from "./elements.js";
 
 const PATIENCE_MS = 600_000; // a large file over a slow line, and the time that it takes to read
 
@@ -44,7 +44,7 @@ export class FileImport {
   }
 
   #tell({ name, format, channels, sampling_rate_hz: rate, units, found, assumed }) {
-    const about = `${name}: ${format}, ${channels} channels at ${Number(rate.toPrecision(6))} Hz, ${units}`;
+    const about = `${name}: ${format}, ${counted(channels, "channel")} at ${Number(rate.toPrecision(6))} Hz, ${units}`;
     const lines = [about, ...found.map((line) => `Found: ${line}`), ...assumed.map((line) => `Assumed: ${line}`)];
     this.lines.replaceChildren(...lines.map((line) => make("li", { class: "note" }, line)));
   }

@@ -1,7 +1,7 @@
 /** Recordings: begin one with prompts, follow it, learn from it, take it home. */
 
 import { comparisonOf, toldOf } from "./comparison.js";
-import { byId, capital, make, save, setText, spaced } from "./elements.js";
+import { byId, capital, counted, make, save, setText, spaced } from "./elements.js";
 import { Field } from "./field.js";
 import { FileImport } from "./file_import.js";
 import { Learned } from "./learned.js";
@@ -16,6 +16,7 @@ const FIELDS = [
 ];
 const FORMATS = [["npz", "npz"], ["bdf", "zip"], ["xdf", "xdf"]]; // as the API calls them, and how their files end
 const NEEDS = "recordings-needs"; // says why buttons are off
+const FEW = 6; // recordings in the list, until somebody asks for all
 const PLAN = ["gestures", "repetitions", "seconds"];
 
 /** Names between commas, as they were written; only what a model calls `open_hand` may be written `open hand`. */
@@ -32,6 +33,7 @@ export class RecordingsPanel {
   #names = [];
   #model = null; // that reads the source
   #open = new Set(); // names of recordings whose model is compared
+  #shows = FEW;
 
   /** `onUse` is given the name of a model that the source is to be read by. */
   constructor(server, { source, onUse }) {
@@ -49,6 +51,12 @@ export class RecordingsPanel {
     form.append(...made.map((field) => field.element), last);
     this.imports = new FileImport(server, NEEDS, () => this.refresh());
     byId("files").before(this.imports.element);
+    this.all = make("button", { class: "button small", type: "button", hidden: true });
+    this.all.addEventListener("click", () => {
+      this.#shows = this.#shows === FEW ? Infinity : FEW;
+      this.refresh();
+    });
+    byId("files").after(this.all);
     for (const [name, value] of [["prompted", true], ["repetitions", 3], ["seconds", 3]]) this.fields[name].value = value;
     form.addEventListener("input", () => ((this.#touched = true), this.#plan()));
     form.addEventListener("submit", (event) => {
@@ -153,7 +161,10 @@ export class RecordingsPanel {
   }
 
   #list(recordings) {
-    const done = recordings.filter(({ state }) => state !== "recording").slice(0, 6);
+    const all = recordings.filter(({ state }) => state !== "recording");
+    this.all.hidden = all.length <= FEW;
+    setText(this.all, this.#shows === FEW ? `Show all ${all.length} recordings` : `Show the newest ${FEW}`);
+    const done = all.slice(0, this.#shows);
     const jobs = done.map(({ name }) => this.learned.of(name));
     const key = JSON.stringify([done, jobs.map((job) => job?.id)]);
     if (key === this.listed) return;
@@ -169,7 +180,7 @@ export class RecordingsPanel {
       return button;
     };
     const take = (format, suffix) => async () => save(`${name}.${suffix}`, await this.server.file(`${path}/download?format=${format}`));
-    const about = error ? `${state}: ${error}` : `${seconds.toFixed(1)} s${gaps ? `, ${gaps} gaps` : ""}`;
+    const about = error ? `${state}: ${error}` : `${seconds.toFixed(1)} s${gaps ? `, ${counted(gaps, "gap")}` : ""}`;
     const erase = async () => {
       if (!window.confirm(`Delete the recording ${name} for good?`)) return;
       await this.server.delete(path);

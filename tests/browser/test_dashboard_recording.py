@@ -135,3 +135,27 @@ def test_a_server_that_does_not_record_or_judge_is_quoted_and_all_else_goes_on(
     dashboard.reads("#quality-plain", "this proxy lets none through")
     dashboard.live().until("dashboard.frame && document.getElementById('notice').hidden")
     dashboard.page.context.close()
+
+
+def test_the_list_shows_the_newest_six_and_all_on_request(browser: Any, server: Live, tmp_path: Path) -> None:
+    """The seventh could be reached by no means, and nothing said that it was there."""
+    names = [f"many-{server.port}-{k}" for k in range(7)]
+    emg = np.arange(400, dtype=np.float32).reshape(-1, 2)
+    dashboard = Dashboard(browser, server.url)
+    dashboard.open()
+    chooser = dashboard.page.get_by_label("Files to import")
+    for name in names:
+        file = tmp_path / f"{name}.npz"
+        np.savez(file, emg=emg, fs=200.0, units="mV", sample_index=np.arange(200))
+        chooser.set_input_files(file)
+        dashboard.reads("#import-lines", f"{name}: Myostream recording")
+        dashboard.reads("#files", name)
+    oldest = f"document.getElementById('files').textContent.includes({names[0]!r})"
+    dashboard.until(f"!{oldest}")
+    dashboard.page.get_by_role("button", name="Show all").click()
+    dashboard.until(oldest)
+    dashboard.page.on("dialog", lambda dialog: dialog.accept())
+    for name in names:
+        dashboard.page.get_by_role("button", name=f"Delete {name}").click()
+        dashboard.until(f"!document.getElementById('files').textContent.includes({name!r})")
+    dashboard.page.context.close()

@@ -10,7 +10,6 @@ from app.config import EmgMode, Settings
 from app.counted import counted
 from app.emg.description import UNKNOWN_UNITS, SourceDescription, describe_source
 from app.emg.files.gesture_names import with_class_names
-from app.emg.files.loading import load_path
 from app.emg.files.recordings import in_units
 from app.emg.recording.prompts.label_plan import REST
 from app.emg.signal.display_filters import display_filters
@@ -26,6 +25,7 @@ from app.errors import ConfigError, DataError, SourceError
 from app.inference.manifest import Manifest
 from app.serving.sources.device_opening import OF_DEVICES, describe_device, open_device
 from app.serving.sources.fitting import as_it_is, choose, montage_for
+from app.serving.sources.played_recordings import played_recordings
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +134,7 @@ def _simulator(settings: Settings, expected: Manifest | None) -> Simulator:
 
 def _open_recording(settings: Settings, expected: Manifest | None, others: Sequence[Manifest]) -> Playback:
     assert settings.recording is not None  # Settings has seen to it
-    recordings = load_path(settings.recording, labelled=False)
+    recordings = played_recordings(settings.recording, settings.instance / "recordings")
     first = recordings[0]
     signal = SourceDescription(
         channels=first.channels, sampling_rate=first.fs, units=units_as_read(first.units, expected)

@@ -182,4 +182,4 @@ def _not_taken(events: Sequence[Event], names: Sequence[str], what: str) -> str:
     else:
         why = "do not look like gestures"
     seen = ", ".join(repr(text[:30]) for text in dict.fromkeys(event.text.strip() for event in events[:200]))
-    return f"{len(events)} {what} {why} and are left out ({seen[:120]}); --gestures names those that are"
+    return f"the {what} {why} and are left out ({len(events)}: {seen[:120]}); --gestures names those that are"
