@@ -77,7 +77,12 @@ VARIABLES = (
         "dummy (the simulator), ninapro (a recording), realtime (a serial device), push (clients send samples), "
         "lsl, brainflow, mindrove or otb",
     ),
-    Variable("EMG_RECORDING", "recording", parsers.path, "a file or folder, or the name of one in instance/recordings"),
+    Variable(
+        "EMG_RECORDING",
+        "recording",
+        parsers.path,
+        "a file or folder, or the name of one in instance/recordings",
+    ),
     Variable("EMG_SPEED", "speed", parsers.speed, "a number above 0, 1 for real time, or max"),
     Variable("EMG_LOOP", "loop", parsers.flag, "1 or 0"),
     Variable("EMG_FAULTS", "faults", parsers.text, "faults such as gap@2000:50,flat@4000:ch3"),

@@ -2,7 +2,7 @@
  * What goes over a live socket as bytes (docs/live.md): samples there, records of 32 bytes back. Pure: no network.
  *
  * Python's twin is clients/python/src/myostream_client/live/messages.py, that for microcontrollers
- * clients/esp32/myostream_frames.h; tests/clients/live_cases.json is run by all three.
+ * clients/esp32/myostream_esp32/myostream_frames.h; tests/clients/live_cases.json is run by all three.
  */
 
 export const BYTES = { float32: 4, int16: 2, int24: 3 }; // a value

@@ -1,6 +1,6 @@
 """Server-Sent Events out of bytes, by the rules of the WHATWG HTML standard, section 9.2.6.
 
-Pure: no network, no clock. clients/js/src/sse.js is the same for JavaScript, and both are run by
+Pure: no network, no clock. clients/js/sse.js is the same for JavaScript, and both are run by
 tests/clients/sse_cases.json.
 """
 
