@@ -136,11 +136,12 @@ def _pushed(manifest: Manifest | None) -> dict[str, dict[str, Any]]:
 
 
 def _oip(manifest: Manifest | None) -> dict[str, dict[str, Any]]:
-    """Return one window of silence for the server's model, and the one output that is wanted of it."""
+    """Return one window of silence for the server's model, and the one output wanted of it; and what is asked first."""
     length, channels = (200, 16) if manifest is None else (manifest.length, manifest.channels)
     emg = {"name": "emg", "datatype": "INT8", "shape": [1, length, channels], "data": [0] * length * channels}
     ask = {"inputs": [emg], "outputs": [{"name": "label"}]}
-    return {f"POST /v2/models/{{name}}{version}/infer": ask for version in ("", "/versions/{version}")}
+    asked = {f"POST /v2/models/{{name}}{version}/infer": ask for version in ("", "/versions/{version}")}
+    return {**asked, "POST /v2/repository/index": {"ready": True}}
 
 
 def _profile(manifest: Manifest | None) -> dict[str, dict[str, Any]]:

@@ -75,7 +75,10 @@ def read_request(body: bytes, header_length: str | None) -> OipRequest:
         DataError: what is wrong with it, and what would be right.
     """
     if header_length is None:
-        return _read(body, b"")
+        binary = body[:1] == b"{" and b"binary_data_size" in body
+        return _read(
+            body, b"", f"; before bytes of tensors {HEADER_LENGTH} says how long it is" if binary else ""
+        )
     if not (header_length.isascii() and header_length.isdigit()) or int(header_length) > len(body):
         raise DataError(
             f"{HEADER_LENGTH} must be 0 to the {len(body)} bytes of the body, got {header_length[:20]}"
@@ -86,14 +89,43 @@ def read_request(body: bytes, header_length: str | None) -> OipRequest:
     return _read(body[:at], body[at:])
 
 
-def _read(head: bytes, tensors: bytes) -> OipRequest:
-    expect_modest(head)
+def only_ready(body: bytes) -> bool:
+    """Return whether an index of the repository is to have such models only as can be asked.
+
+    Raises:
+        DataError: the body says neither, or is no JSON.
+    """
+    return bool(body) and _flag(_object(body, "the body must be a JSON object"), "ready", "the request")
+
+
+def expect_files_as_they_are(body: bytes) -> None:
+    """See that a model is not to be loaded with another configuration or other files than it has.
+
+    Raises:
+        DataError: it is, or the body is no JSON.
+    """
+    if body:
+        parameters = _parameters(_object(body, "the body must be a JSON object"), "the request")
+        brought = [name for name in parameters if name == "config" or name.startswith("file:")]
+        if brought:
+            raise DataError(
+                f"{brought[0][:40]} is not taken: a model is loaded as its files are; POST /models brings others"
+            )
+
+
+def _object(text: bytes, otherwise: str, hint: str = "") -> dict[str, Any]:
+    expect_modest(text)
     try:
-        said = orjson.loads(head)
+        said = orjson.loads(text)
     except orjson.JSONDecodeError as error:
-        raise DataError(f"the body is not JSON: {error}") from None
+        raise DataError(f"the body is not JSON: {error}{hint}") from None
     if not isinstance(said, dict):
-        raise DataError("the body must be a JSON object with inputs")
+        raise DataError(otherwise)
+    return said
+
+
+def _read(head: bytes, tensors: bytes, hint: str = "") -> OipRequest:
+    said = _object(head, "the body must be a JSON object with inputs", hint)
     parameters = _parameters(said, "the request")
     binary = _flag(parameters, "binary_data_output", "the request")
     identity = said.get("id")

@@ -10,7 +10,14 @@ from flask_smorest import Blueprint
 
 from app.api.access.access import CONTROL, INFER, OPEN, READ, needs
 from app.api.codec.decoding import JSON, RAW, as_windows, whole_body
-from app.api.codec.oip import HEADER_LENGTH, choose, read_request, write_answer
+from app.api.codec.oip import (
+    HEADER_LENGTH,
+    choose,
+    expect_files_as_they_are,
+    only_ready,
+    read_request,
+    write_answer,
+)
 from app.api.codec.oip_models import (
     PLATFORM,
     configured,
@@ -29,6 +36,7 @@ from app.api.schemas.oip import (
     OipAskSchema,
     OipConfigSchema,
     OipErrorSchema,
+    OipIndexAskSchema,
     OipIndexedSchema,
     OipLiveSchema,
     OipModelReadySchema,
@@ -196,10 +204,12 @@ def version_infer(name: str, version: str) -> Response:
 
 
 @bp.post("/repository/index")
+@bp.doc(requestBody=body(OipIndexAskSchema))
 @bp.response(200, OipIndexedSchema(many=True))
-@_fails(503)
+@_fails(400, 408, 413, 415, 503)
 def index() -> list[dict[str, str]]:
-    """Every model that lies here."""
+    """Every model that lies here; with `ready` those that can be asked."""
+    sound = only_ready(whole_body())
     entries = current_runtime().models.shelf.entries()
     return [
         {
@@ -209,15 +219,17 @@ def index() -> list[dict[str, str]]:
             "reason": one.damage or "",
         }
         for one in entries
+        if one.artefact is not None or not sound
     ]
 
 
 @bp.post("/repository/models/<name>/load", parameters=_named())
 @bp.response(200)
-@_fails(404, 503)
+@_fails(400, 404, 408, 413, 415, 503)
 @needs(CONTROL)
 def load(name: str) -> Response:
     """Open a model in this worker, so that who asks first need not wait for it."""
+    expect_files_as_they_are(whole_body())
     with current_runtime().open_models.holding(_known(name)):
         return Response(b"{}", content_type=JSON)
 

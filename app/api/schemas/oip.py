@@ -116,6 +116,14 @@ class OipAnswerSchema(Schema):
     outputs = fields.List(fields.Nested(OipAskedTensorSchema), required=True)
 
 
+class OipIndexAskSchema(_Asked):
+    """Which models are to be told of."""
+
+    ready = fields.Boolean(
+        load_default=False, truthy={True}, falsy={False}, **about("Only such as can be asked")
+    )
+
+
 class OipIndexedSchema(Schema):
     """A model of the repository."""
 

@@ -214,6 +214,39 @@ def test_the_repository_has_each_model_and_what_is_wrong_with_it(client: FlaskCl
     assert found["spoilt"]["reason"]
 
 
+def test_the_repository_tells_of_those_only_that_can_be_asked(client: FlaskClient) -> None:
+    for body, wanted in (({"ready": True}, False), ({"ready": False}, True), ({}, True)):
+        told = {one["name"] for one in client.post("/v2/repository/index", json=body).get_json()}
+        assert {"own", "other"} <= told
+        assert ("spoilt" in told) == wanted
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "words"),
+    [
+        ("index", b"{", "the body is not JSON"),
+        ("index", b"[]", "a JSON object"),
+        ("index", b'{"ready": "yes"}', "ready of the request must be true or false"),
+        ("models/other/load", b"{", "the body is not JSON"),
+        ("models/other/load", b'{"parameters": []}', "parameters of the request must be an object"),
+        ("models/other/load", b'{"parameters": {"config": "{}"}}', "config is not taken"),
+        ("models/other/load", b'{"parameters": {"file:1/model.onnx": "AAAA"}}', "file:1/model.onnx is not"),
+    ],
+)
+def test_what_the_repository_cannot_do_is_said_and_not_passed_over(
+    client: FlaskClient, path: str, body: bytes, words: str
+) -> None:
+    """A model was loaded as it was, and who brought another configuration was told that all is well."""
+    expect_error(client.post(f"/v2/repository/{path}", data=body), 400, words)
+
+
+def test_a_missing_header_is_named(client: FlaskClient) -> None:
+    tensor = {"name": "emg", "datatype": "FP32", "shape": list(EMG.shape)}
+    said = {"inputs": [{**tensor, "parameters": {"binary_data_size": EMG.nbytes}}]}
+    answer = client.post("/v2/models/own/infer", data=json.dumps(said).encode() + EMG.tobytes())
+    expect_error(answer, 400, HEADER)
+
+
 def test_a_model_is_opened_and_closed_and_opens_again_by_itself(app: Flask, client: FlaskClient) -> None:
     opened = app.extensions["runtime"]().open_models
 

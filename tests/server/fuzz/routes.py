@@ -129,7 +129,7 @@ def _oip() -> tuple[Sound, ...]:
         *(_get(f"{model}/versions/<version>{rest}", parts=version) for rest in ("", "/ready", "/config")),
         _post(f"{model}/infer", parts=_MODEL, values=OIP_ASK),
         _post(f"{model}/versions/<version>/infer", parts=version, values=OIP_ASK),
-        _post("/v2/repository/index"),
+        _post("/v2/repository/index", values={"ready": True}),
         _post(f"{repository}/load", parts=_MODEL, values={}),
         _post(f"{repository}/unload", parts=_MODEL, values={}, status=CONFLICT),
     )
