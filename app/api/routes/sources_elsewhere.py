@@ -15,7 +15,7 @@ from app.api.routes.health import source_state
 from app.emg.auxiliary import AuxStream
 from app.emg.description import UNKNOWN_UNITS
 from app.emg.source import SourceState
-from app.errors import NodeGoneError
+from app.errors import NodeGoneError, NotReadyError
 from app.serving.bus.bus import Bus, Ownership
 from app.serving.sources import declaration
 from app.serving.sources.declared import Declared
@@ -39,7 +39,7 @@ def sources_of_all(bus: Bus | None, own: Mapping[str, dict[str, Any]]) -> list[d
         described |= {one["name"]: one for one in _told_by(bus, node)}
     described |= own
     return [
-        *(described.get(name) or _declared(owner) for name, owner in owners.items()),
+        *(one for name, owner in owners.items() if (one := described.get(name) or _declared(owner))),
         *(one for name, one in own.items() if name not in owners),
     ]
 
@@ -71,9 +71,13 @@ def _told_by(bus: Bus, node: str) -> list[dict[str, Any]]:
     return sources
 
 
-def _declared(owner: Ownership) -> dict[str, Any]:
-    """Return what is known of a source that nobody reads just now."""
-    declared: Declared = declaration.read(owner.declaration)
+def _declared(owner: Ownership) -> dict[str, Any] | None:
+    """Return what is known of a source that nobody reads just now; None where that cannot be read."""
+    try:
+        declared: Declared = declaration.read(owner.declaration)
+    except NotReadyError as error:
+        log.warning("the source %s is not told of: %s", owner.source, error)
+        return None
     return {
         **source_state(
             SourceState(

@@ -6,6 +6,7 @@ import itertools
 import json
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,7 @@ log = logging.getLogger(__name__)
 
 GOOD, REFUSED = b"+", b"-"  # what an answer begins with
 MOST_AT_ONCE = 128  # calls that a node answers at a time
+IDLE_S = 10.0  # for which a thread waits for the next
 
 
 def answer_to(handler: Handler | None, kind: str, payload: bytes) -> bytes:
@@ -115,31 +117,50 @@ class PendingCalls:
 
 
 class Answering:
-    """The handlers of one node. Each call has a thread of its own: some wait for an engine, or for a disk."""
+    """The handlers of one node. Each call has a thread for itself: some wait for an engine, or for a disk.
+
+    Threads are kept for a while: to start one is to wait until it runs, and whoever hears the calls hears all of them.
+    """
 
     def __init__(self) -> None:
         self._handlers: dict[str, Handler] = {}
-        self._room = threading.BoundedSemaphore(MOST_AT_ONCE)
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._threads = self._busy = 0  # those that there are; and calls that wait or are answered
+        self._news = threading.Condition()
 
     def serve(self, kind: str, handler: Handler) -> None:
         self._handlers[kind] = handler
 
     def answer(self, kind: str, payload: bytes, tell: Callable[[bytes], None]) -> None:
         """Have `tell` given the answer, soon."""
-        if not self._room.acquire(blocking=False):
-            busy = OverloadedError(
-                f"the worker that was asked answers {MOST_AT_ONCE} calls already; try again"
-            )
-            tell(refused(busy))
-            return
+        with self._news:
+            room = self._busy < MOST_AT_ONCE
+            if room:
+                self._busy += 1
+                self._waiting.append(lambda: tell(answer_to(self._handlers.get(kind), kind, payload)))
+                start = self._busy > self._threads
+                self._threads += start
+                self._news.notify()
+        if not room:
+            why = f"the worker that was asked answers {MOST_AT_ONCE} calls already; try again"
+            tell(refused(OverloadedError(why)))
+        elif start:
+            threading.Thread(target=self._run, name="bus answers", daemon=True).start()
 
-        def work() -> None:
+    def _run(self) -> None:
+        while True:
+            with self._news:
+                if not self._waiting and not self._news.wait_for(lambda: self._waiting, IDLE_S):
+                    self._threads -= 1
+                    return
+                work = self._waiting.popleft()
             try:
-                tell(answer_to(self._handlers.get(kind), kind, payload))
+                work()
+            except Exception:
+                log.exception("an answer was not sent")
             finally:
-                self._room.release()
-
-        threading.Thread(target=work, name=f"answers {kind}", daemon=True).start()
+                with self._news:
+                    self._busy -= 1
 
 
 def gone() -> NodeGoneError:

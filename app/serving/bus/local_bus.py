@@ -144,7 +144,7 @@ class LocalBus:
         key, one = (lease.source, topic), Published(lease.token, sequence, payload)
         with self._lock:  # against `subscribe`, which looks at what is kept and then hears the rest
             self._server.publish(key, one)
-            self._hearing.came(key, one)
+            self._hearing.tell_soon(key, one)
 
     def subscribe(
         self, source: str, topic: str, heard: Heard, after: tuple[int, int] | None = None
@@ -153,7 +153,7 @@ class LocalBus:
         with self._lock:
             number, hears = self._hearing.add(key, heard, after)
             for one in () if after is None else self._server.kept(key):
-                self._hearing.came(key, one, number)
+                self._hearing.tell_soon(key, one, number)
             self._peers.hear(number, hears)
         return Watching(lambda: self._forget(number))
 

@@ -115,7 +115,7 @@ class LocalPeers:
         fields = message.fields
         if message.kind == wire.EVENT:
             one = Published(fields["token"], fields["sequence"], message.payload)
-            self._hearing.came((fields["source"], fields["topic"]), one)
+            self._hearing.tell((fields["source"], fields["topic"]), one)
         elif message.kind == wire.ANSWER:
             self._pending.answered(fields["number"], message.payload)
         elif message.kind == wire.OWNER:

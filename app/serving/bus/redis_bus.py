@@ -189,9 +189,17 @@ class RedisBus:
         elif message.kind == wire.ANSWER:
             self._pending.answered(int(fields["number"]), message.payload)
         elif message.kind == wire.OWNER and fields["node"] != self.node:
-            self._owners.note(Ownership(**fields, declaration=message.payload))
+            self._owners.note(
+                Ownership(
+                    source=str(fields["source"]),
+                    node=str(fields["node"]),
+                    token=int(fields["token"]),
+                    declaration=message.payload,
+                    alive=bool(fields["alive"]),
+                )
+            )
         elif message.kind == wire.OVER:
-            self._owners.over(fields["source"], fields["token"])
+            self._owners.over(str(fields["source"]), int(fields["token"]))
 
     def _tell(self, node: str, message: bytes, told: Callable[[Any], None] = lambda _: None) -> bool:
         return self._sender.send(("PUBLISH", self._link.channel_of(node), message), len(message), told)

@@ -8,8 +8,8 @@ from typing import Any
 
 from app.serving.bus.bus import Published
 from app.serving.bus.hearing import Hearing, Hears
-from app.serving.bus.link import VERSION, expect_version
-from app.serving.bus.redis_link import NotThereError, RedisError, RedisLink, pause
+from app.serving.bus.link import expect_version
+from app.serving.bus.redis_link import NotThereError, RedisError, RedisLink, not_ours, pause
 
 BLOCK_MS = 50  # until those are looked at who have come
 MOST = 500  # events of a source at a time
@@ -94,7 +94,14 @@ class RedisEvents:
 
     def _tell(self, source: str, fields: dict[bytes, bytes], number: int | None = None) -> None:
         topic = fields.get(b"t")
-        if topic is None or not expect_version(int(fields.get(b"v", VERSION))):
+        if topic is None:
             return  # whoever took the source wrote that it has
-        one = Published(int(fields[b"k"]), int(fields[b"s"]), fields[b"p"])
-        self._hearing.came((source, topic.decode()), one, number)
+        try:
+            if not expect_version(int(fields[b"v"])):
+                return
+            one = Published(int(fields[b"k"]), int(fields[b"s"]), fields[b"p"])
+            key = source, topic.decode()
+        except (KeyError, ValueError) as error:
+            not_ours(f"in the stream of {source}", error)
+            return
+        self._hearing.tell(key, one, number)

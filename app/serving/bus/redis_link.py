@@ -45,14 +45,17 @@ class RedisLink:
 
     def connect(self, timeout_s: float = PATIENCE_S, *, alone: bool = False) -> Any:
         """Return a client; `alone`: of one connection, for one thread."""
-        return redis.Redis.from_url(
-            self._url,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=PATIENCE_S,
-            retry=Retry(NoBackoff(), 0),
-            single_connection_client=alone,
-            protocol=2,
-        )
+        return redis.Redis.from_url(self._url, single_connection_client=alone, **_options(timeout_s))
+
+    def connection(self) -> Any:
+        """Return a connection, for commands whose answers are read by somebody else.
+
+        Raises:
+            NotThereError, RedisError: Redis does not answer, or not to us.
+        """
+        made: Any = redis.ConnectionPool.from_url(self._url, **_options(PATIENCE_S)).make_connection()
+        made.connect()
+        return made
 
     @property
     def in_trouble(self) -> bool:
@@ -77,9 +80,29 @@ class RedisLink:
             log.warning("EMG_REDIS_URL: no longer so: %s", what)
 
 
+def _options(timeout_s: float) -> dict[str, Any]:
+    return {
+        "socket_timeout": timeout_s,
+        "socket_connect_timeout": PATIENCE_S,
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,
+    }
+
+
 def pause() -> None:
     """Wait until Redis may be tried again."""
     time.sleep(AGAIN_S)
+
+
+def not_ours(where: str, error: Exception) -> None:
+    """Have the log say that something on the bus cannot be read; whoever has the password can write there."""
+    log.warning(
+        "%s is something that no worker writes (%s: %s): it is passed over. Has another program the password of this "
+        "Redis?",
+        where,
+        type(error).__name__,
+        str(error)[:200],
+    )
 
 
 def unknown(source: str, error: Exception) -> NotReadyError:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import struct
 import threading
 import time
 from collections.abc import Callable
 from typing import Any
 
 from app.serving.bus.link import FRAME, Message, decoded
-from app.serving.bus.redis_link import NotThereError, RedisError, RedisLink, pause
+from app.serving.bus.redis_link import NotThereError, RedisError, RedisLink, not_ours, pause
 
 log = logging.getLogger(__name__)
 
@@ -86,5 +87,7 @@ class RedisListener:
             message = decoded(data[:FRAME], data[FRAME:])
             if message is not None:
                 self._heard(message)
+        except (KeyError, TypeError, ValueError, struct.error) as error:
+            not_ours("among what workers tell one another", error)
         except Exception:
-            log.exception("a message on the bus was none: has another program the password of this Redis?")
+            log.exception("what another worker said was not taken")

@@ -17,7 +17,7 @@ from app.serving.bus import redis_scripts as scripts
 from app.serving.bus.bus import Ownership
 from app.serving.bus.owners import OwnerTable
 from app.serving.bus.redis_leases import RedisLeases
-from app.serving.bus.redis_link import NotThereError, RedisError, RedisLink, unknown
+from app.serving.bus.redis_link import NotThereError, RedisError, RedisLink, not_ours, unknown
 
 LOOK_S, SOON_S = 0.5, 0.05  # between two looks, and where there is reason to look at once
 PAGE = 100  # sources that are looked at in one go
@@ -106,7 +106,8 @@ class RedisTable:
 
     def _look(self) -> None:
         there = self._client.pubsub_channels(f"{self._link.channel_of('')}*")
-        before, self.nodes = self.nodes, {name.decode()[len(self._link.channel_of("")) :] for name in there}
+        begins = len(self._link.channel_of(""))
+        before, self.nodes = self.nodes, {_text(name)[begins:] for name in there}
         for node in before - self.nodes:
             self._left(node)
         owners = self._owners.all()
@@ -135,7 +136,7 @@ class RedisTable:
     def _page(self) -> list[str]:
         """Return some of those that Redis knows; all have their turn."""
         self._cursor, names = self._client.sscan(f"{self._link.prefix}sources", self._cursor, count=PAGE)
-        return [name.decode() for name in names]
+        return [_text(name) for name in names]
 
     def _ask(self, names: Iterable[str]) -> None:
         asked = [name for name in names if not self._leases.holds(name)]  # of its own this node knows better
@@ -147,18 +148,22 @@ class RedisTable:
 
     def _take(self, names: list[str], rows: list[Any]) -> None:
         missing = set(names)
-        for source, node, token, declaration, alive in rows:
-            name = source.decode()
-            missing.discard(name)
-            self._absent.pop(name, None)
-            owner = Ownership(
-                source=name,
-                node=node.decode(),
-                token=int(token),
-                declaration=declaration,
-                alive=bool(alive),
-            )
-            if not self._leases.holds(name):  # it may have been claimed here meanwhile
+        for row in rows:
+            try:
+                source, node, token, declaration, alive = row
+                owner = Ownership(
+                    source=_text(source),
+                    node=_text(node),
+                    token=int(token),
+                    declaration=bytes(declaration),
+                    alive=bool(alive),
+                )
+            except (TypeError, ValueError) as error:
+                not_ours("among the sources", error)
+                continue
+            missing.discard(owner.source)
+            self._absent.pop(owner.source, None)
+            if not self._leases.holds(owner.source):  # it may have been claimed here meanwhile
                 self._owners.note(owner)
         now = time.monotonic()
         for name in missing:
@@ -168,3 +173,8 @@ class RedisTable:
             elif now - self._absent.setdefault(name, now) > ABSENT_S:
                 self._absent.pop(name, None)
                 self._owners.over(name, known.token)
+
+
+def _text(name: bytes) -> str:
+    """Return a name; one that no worker has given may be no text."""
+    return name.decode(errors="replace")

@@ -20,8 +20,8 @@ HERE = Path(__file__).parent
 
 @pytest.mark.slow
 def test_what_holds_on_threads_holds_on_greenlets() -> None:
-    files = ("test_contract.py", "test_local_bus.py", "test_redis_bus.py", "test_redis_troubles.py")
-    names = [str(HERE / name) for name in files]
+    kinds = ("answers", "contract", "local_bus", "redis_bus", "redis_sender", "redis_troubles")
+    names = [str(HERE / f"test_{kind}.py") for kind in kinds]
     done = subprocess.run(
         [sys.executable, "-c", PATCHED, *names], capture_output=True, text=True, timeout=300, check=False
     )

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from app.errors import DataError, FencedError, NodeGoneError
-from app.serving.bus.link import CALL, encoded
+from app.serving.bus.link import CALL, OWNER, encoded
 from app.serving.bus.redis_bus import MOST_CARRIED
 from tests.serving.bus.buses import RedisNodes, answers, claimed, crash
 from tests.serving.station import until
@@ -127,6 +127,53 @@ def test_what_another_program_writes_is_dropped(
         here.serve("alive?", lambda payload: payload)
         until(lambda: answers(there, here))
     assert caplog.text.count("another worker speaks version 200") == 1
+
+
+def test_what_another_program_writes_among_the_events_is_passed_over(
+    nodes: RedisNodes, operator: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One entry without a number ended what reads them: no stream of another machine was heard again."""
+    here, there = nodes.node(), nodes.node()
+    lease = claimed(here)
+    heard: list[int] = []
+    there.subscribe("arm", "frames", lambda one: heard.append(one.sequence), (lease.token, -1))
+    here.publish(lease, "frames", 0, b"")
+    until(lambda: heard == [0])
+    key, place = f"{here._link.prefix}events:arm", f"{lease.token}-*"
+    for forged in (
+        {"t": "frames"},
+        {"t": "frames", "v": "x", "k": 1, "s": 1, "p": ""},
+        {"t": b"\xff", "v": 1, "k": 1, "s": 1, "p": ""},
+        {"t": "frames", "v": 9, "k": lease.token, "s": 1, "p": ""},
+    ):
+        operator.xadd(key, forged, id=place)
+        next(lease.numbers)  # Redis refuses the number that was taken
+    here.publish(lease, "frames", 1, b"")
+    until(lambda: heard == [0, 1])
+    assert caplog.text.count("something that no worker writes") == 3
+
+
+def test_sources_and_nodes_that_no_worker_has_written_are_passed_over(
+    nodes: RedisNodes, operator: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A source without a token ended what looks at them: no death of an owner was seen again."""
+    here, there = nodes.node(), nodes.node()
+    claimed(here)
+    prefix = here._link.prefix
+    for name, about in ((b"cut", {"node": "x"}), (b"odd", {"node": "x", "token": "y"}), (b"\xff\xfe", {})):
+        operator.sadd(f"{prefix}sources", name)
+        if about:
+            operator.hset(f"{prefix}about:{name.decode()}", mapping=about)
+    with operator.pubsub() as stranger:
+        stranger.subscribe(f"{prefix}node:".encode() + b"\xff")
+        message = encoded(OWNER, b"", source="odd", node="x", token="y", alive=True)
+        operator.publish(here._link.owners, message)
+        until(lambda: "among the sources" in caplog.text and "tell one another" in caplog.text)
+        until(lambda: any("\ufffd" in node for node in there.nodes()))
+    crash(here)
+    until(lambda: (owner := there.owner("arm")) is not None and not owner.alive)
+    assert list(there.sources()) == ["arm"]
+    assert "Traceback" not in caplog.text
 
 
 def test_more_than_redis_carries_at_a_time_is_refused_with_what_it_carries(nodes: RedisNodes) -> None:
