@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, urlsplit
 
 from environs import Env
 
@@ -109,10 +109,32 @@ def several_of(*choices: str) -> Parser:
     return parse
 
 
+_REDIS_OPTIONS = {
+    "db",
+    "username",
+    "password",
+    "ssl_ca_certs",
+    "ssl_ca_path",
+    "ssl_certfile",
+    "ssl_keyfile",
+    "ssl_cert_reqs",
+    "ssl_check_hostname",
+}
+
+
 def redis_url(env: Env, name: str) -> str:
-    """Return a URL of Redis."""
+    """Return a URL of Redis.
+
+    What the client of Redis would raise for later, or pass over, is refused here, and with it what would change how
+    long it is waited for: leases go by that.
+    """
     value = matching(r"(rediss?|unix)://.+")(env, name)
-    _ = urlsplit(value).port  # raises ValueError, as the client of Redis would with a traceback
+    parts = urlsplit(value)
+    _ = parts.port  # raises ValueError
+    said = dict(parse_qsl(parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)))
+    database = said.get("db", "0" if parts.scheme == "unix" else parts.path[1:] or "0")
+    if not re.fullmatch(r"\d{1,5}", database) or not said.keys() <= _REDIS_OPTIONS:
+        raise ValueError
     return value
 
 

@@ -111,6 +111,44 @@ def test_a_mistyped_url_is_named_without_its_password(
     assert "hush" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        "redis://lab/abc",
+        "redis://lab/-3",
+        "redis://lab/0/1",
+        "redis://lab?db=x",
+        "redis://lab/0?foo=bar",
+        "redis://lab/0?socket_timeout=60",
+        "redis://lab/0?foo",
+        "unix:///run/redis.sock?db=",
+    ],
+)
+def test_a_url_of_redis_that_its_client_would_take_for_another_is_refused(
+    value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`/abc` was database 0, and a mistyped option ended every thread of the bus with a traceback."""
+    monkeypatch.setenv("EMG_REDIS_URL", value)
+    with pytest.raises(ConfigError, match="EMG_REDIS_URL"):
+        Settings.from_env(dotenv=None)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "redis://lab",
+        "redis://lab/",
+        "redis://:se%2Fcret@[::1]:6390/3",
+        "rediss://lab:6380/0?ssl_ca_certs=/etc/redis/ca.pem&ssl_cert_reqs=required",
+        "unix:///run/redis.sock?db=2",
+        "unix://ada:secret@/run/redis.sock",
+    ],
+)
+def test_urls_of_redis_are_taken(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMG_REDIS_URL", value)
+    assert Settings.from_env(dotenv=None).redis_url == value
+
+
 def test_the_address_of_a_fleet_that_has_a_password_is_named_without_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

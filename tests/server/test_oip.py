@@ -1,13 +1,16 @@
 """`/v2` held to clients of the Open Inference Protocol as people have them, and to a server of it.
 
-tritonclient comes with what the tests need. KSERVE_PYTHON names a Python with `pip install kserve==0.21.0`, and
-MLSERVER_PYTHON one with `pip install mlserver==1.7.1 onnxruntime`.
+tritonclient comes with what the tests need. KSERVE_PYTHON names a Python with `pip install kserve==0.21.0`,
+MLSERVER_PYTHON one with `pip install mlserver==1.7.1 onnxruntime`, and PERF_ANALYZER the program of that name: that of
+2.60 needs a glibc of 2.38; the one that `pip install tritonclient==2.48.0` brings runs with Debian's libb64-0d, and with
+LD_LIBRARY_PATH at the library of `pip install nvidia-cuda-runtime-cu12`.
 """
 
 from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -104,6 +107,26 @@ def test_kserves_client_is_served(server: Live) -> None:
     for answer in got["answers"]:
         assert np.array(answer) == pytest.approx(np.array(same), abs=1e-4)
     assert "no model 'nobody'" in got["refused"]
+
+
+def test_perf_analyzer_measures_a_model(server: Live) -> None:
+    """Of its own accord it sends any bytes as float32, which are refused as NaN."""
+    program = os.environ.get("PERF_ANALYZER")
+    if not program:
+        pytest.skip("PERF_ANALYZER names no perf_analyzer")
+    model = manifest()
+    command = [program, "-m", MODEL, "-u", f"127.0.0.1:{server.port}", "--concurrency-range", "2", "-b", "4"]
+    command += ["--shape", f"emg:{model.length},{model.channels}", "-s", "999"]
+    command += ["--measurement-mode", "count_windows", "--measurement-request-count", "20"]
+    run = subprocess.run(
+        [*command, "--input-data", "zero"], capture_output=True, text=True, check=False, timeout=LATE_S
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    count = re.search(r"Request count: (\d+)", run.stdout)
+    assert count is not None, run.stdout
+    assert int(count[1]) >= 20
+    made_up = subprocess.run(command, capture_output=True, text=True, check=False, timeout=LATE_S)
+    assert "emg holds NaN, infinite or absurd values" in made_up.stdout + made_up.stderr
 
 
 @pytest.fixture

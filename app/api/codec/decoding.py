@@ -191,7 +191,7 @@ def as_windows(emg: Samples, job: Any, model: Manifest, most: int) -> Samples:
         raise DataError(f"batch is {job.batch}, but {counted(len(windows), 'window')} came")
     windows = np.ascontiguousarray(windows, np.float32)
     flat = windows.reshape(-1)
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         sound = math.isfinite(flat @ flat)  # one fast look; where it overflows, each value is looked at
     if not sound and not (np.abs(flat) <= LARGEST).all():
         raise DataError(

@@ -200,6 +200,14 @@ def test_nan_in_bytes_is_400(client: FlaskClient) -> None:
     expect_error(answer, 400, "NaN")
 
 
+def test_any_bytes_are_refused_without_a_word_in_the_log(client: FlaskClient) -> None:
+    """As perf_analyzer makes them up: numpy warned of NaN among 1e38, which the log had as text."""
+    spoilt = np.frombuffer(np.random.default_rng(0).bytes(200 * EMG.nbytes), np.float32)
+    for at in range(0, spoilt.size, EMG.size):
+        body = spoilt[at : at + EMG.size].tobytes()
+        expect_error(client.post("/v2/models/own/infer", data=body, headers={HEADER: "0"}), 400, "NaN")
+
+
 def test_a_body_that_is_too_large_and_one_that_is_compressed(client: FlaskClient) -> None:
     expect_error(client.post("/v2/models/own/infer", data=bytes(MAX_BODY + 1)), 413, "EMG_MAX_BODY")
     answer = client.post("/v2/models/own/infer", data=b"x", headers={"Content-Encoding": "gzip"})
