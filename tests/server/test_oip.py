@@ -2,8 +2,8 @@
 
 tritonclient comes with what the tests need. KSERVE_PYTHON names a Python with `pip install kserve==0.21.0`,
 MLSERVER_PYTHON one with `pip install mlserver==1.7.1 onnxruntime`, and PERF_ANALYZER the program of that name: that of
-2.60 needs a glibc of 2.38; the one that `pip install tritonclient==2.48.0` brings runs with Debian's libb64-0d, and with
-LD_LIBRARY_PATH at the library of `pip install nvidia-cuda-runtime-cu12`.
+2.60 needs a glibc of 2.38; the one that `pip install tritonclient==2.48.0` brings runs with Debian's libb64-0d,
+and with LD_LIBRARY_PATH at the library of `pip install nvidia-cuda-runtime-cu12`.
 """
 
 from __future__ import annotations
