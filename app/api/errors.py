@@ -91,7 +91,7 @@ class InvalidBody(HTTPException):
     def __init__(self, errors: Mapping[str, Any], failure: Mapping[str, Any] | None = None) -> None:
         """`failure` is the same with `code` and `values`, where a page says it in its reader's language."""
         self.errors, self.failure = few(errors), failure
-        super().__init__("; ".join(f"{name}: {_first(error)}" for name, error in self.errors.items()))
+        super().__init__("; ".join(_first(str(name), error) for name, error in self.errors.items()))
 
 
 def few(errors: Mapping[Any, Any]) -> dict[Any, Any]:
@@ -198,7 +198,12 @@ def _without_descriptor(error: OSError) -> Response:
     )
 
 
-def _first(error: Any) -> str:
+def _first(name: str, error: Any) -> str:
+    """Return the first of what is wrong with a field, and where within it."""
     while isinstance(error, (list, dict)) and error:
-        error = error[0] if isinstance(error, list) else next(iter(error.values()))
-    return str(error)
+        if isinstance(error, list):
+            error = error[0]
+            continue
+        inner, error = next(iter(error.items()))
+        name += "" if inner in ("_schema", "...") else f".{inner}"
+    return f"{name}: {error}"

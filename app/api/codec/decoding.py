@@ -271,12 +271,18 @@ def _is_small(values: Any) -> bool:
 
 
 def _spoken(messages: dict[str, Any], schema: Schema) -> dict[str, Any]:
-    """marshmallow's "Unknown field." with the fields there are."""
+    """marshmallow's "Unknown field." with the fields there are, also of an object within."""
     known = ", ".join(schema.load_fields)
-    return {
-        name: [f"unknown field; there are {known}"] if errors == ["Unknown field."] else errors
-        for name, errors in messages.items()
-    }
+    found: dict[str, Any] = {}
+    for name, errors in messages.items():
+        inner = schema.load_fields.get(name)
+        if errors == ["Unknown field."]:
+            found[name] = [f"unknown field; there are {known}"]
+        elif isinstance(inner, fields.Nested) and isinstance(errors, dict) and not inner.many:
+            found[name] = _spoken(errors, inner.schema)
+        else:
+            found[name] = errors
+    return found
 
 
 def _plain(value: str, field: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from app.api.live.heard_sources import HeardSource, OwnSource
 from app.api.live.roles import RefusedError
 from app.api.live.writer import LiveWriter
 from app.api.open_stream import OpenStream
-from app.api.schemas.params import InferJob, LiveJob
+from app.api.schemas.live import DEFAULT_SENT
+from app.api.schemas.params import InferJob, LiveJob, StreamJob
 from app.api.sse import events as sse
 from app.emg.pushed_source import PushSource
 from app.errors import BusyError, DataError, SourceNameError
@@ -143,12 +145,11 @@ class Predicting:
         """`wanted` is asked, before a window's turn has come, whether the client is still there.
 
         Raises:
-            InvalidBody: the windows are not the model's, or a source is named with them.
+            InvalidBody: the windows are not the model's, or something of a stream is asked for with them.
             MyostreamError: the model cannot be opened.
         """
         assert job.windows is not None
-        if job.stream.source is not None:
-            raise InvalidBody({"source": ["your own windows come from no source; leave one of the two out"]})
+        _expect_windows_alone(job)
         self._runtime, self._writer, self._wanted = runtime, writer, wanted
         self._job: InferJob = job.windows
         self._backend, self._binary, self._scale = job.stream.backend, job.format == "binary", job.scale
@@ -218,3 +219,13 @@ class Predicting:
         if self._model is not None:
             self._runtime.open_models.release(self._model)
             self._model = None
+
+
+def _expect_windows_alone(job: LiveJob) -> None:
+    if job.stream.source is not None:
+        raise InvalidBody({"source": ["your own windows come from no source; leave one of the two out"]})
+    plain = StreamJob(backend=job.stream.backend)
+    lost = [one.name for one in fields(plain) if getattr(job.stream, one.name) != getattr(plain, one.name)]
+    lost += ["send"] if job.send and job.send != DEFAULT_SENT else []
+    if lost:
+        raise InvalidBody({name: ["is of a stream; your own windows get predictions alone"] for name in lost})

@@ -165,6 +165,8 @@ def _inferring(
     if job.windows is not None:
         _expect_scope(caller, INFER, "having windows predicted")
         return Predicting(runtime, job, writer, wanted)
+    if job.scale != 1.0:
+        raise InvalidBody({"scale": ["is of windows; who listens sends no samples"]})
     source = source_in(runtime, job.stream.source)
     heard = SourceElsewhere(runtime, source) if isinstance(source, str) else OwnSource(runtime, source)
     return Listening(heard, job, writer, caller.name)

@@ -18,6 +18,7 @@ from app.api.schemas.params import LiveJob
 from app.api.schemas.streaming import StreamQuerySchema, StreamSchema
 
 SEND = ("frames", "decisions", "quality", "states")
+DEFAULT_SENT = frozenset(("frames", "states"))
 FORMATS = ("json", "binary")
 _BACK = "What comes back beside acknowledgements and errors"
 
@@ -31,7 +32,7 @@ class LiveSchema(Schema):
         WindowsQuerySchema, allow_none=True, **about("Of binary messages that are windows; /infer/live only")
     )
     send = fields.List(
-        Choice(*SEND), load_default=["frames", "states"], validate=Length(0, len(SEND)), **about(_BACK)
+        Choice(*SEND), load_default=sorted(DEFAULT_SENT), validate=Length(0, len(SEND)), **about(_BACK)
     )
     format = Choice(
         *FORMATS, load_default="json", **about("Of frames and decisions: JSON, or records of 32 bytes")
@@ -39,13 +40,20 @@ class LiveSchema(Schema):
     scale = Number(
         load_default=1.0,
         validate=Range(0, min_inclusive=False, error="must be above 0"),
-        **about("The source's units for one count of int16 and int24", exclusiveMinimum=True),
+        **about("The source's or the model's units for one count of int16 and int24", exclusiveMinimum=True),
+    )
+    last_event_id = fields.String(
+        allow_none=True,
+        load_default=None,
+        validate=Length(1, 100),
+        **about("The `id` of the last frame you had, to go on after it"),
     )
 
     @post_load
     def make(self, values: dict[str, Any], **_: Any) -> LiveJob:
-        values["send"] = frozenset(values["send"])
-        return LiveJob(**{name: value for name, value in values.items() if value is not None})
+        values["send"], event_id = frozenset(values["send"]), values.pop("last_event_id")
+        job = LiveJob(**{name: value for name, value in values.items() if value is not None})
+        return job if event_id is None else job.resuming(event_id)
 
 
 class _SendSchema(Schema):
@@ -70,17 +78,19 @@ def _in_query(*parts: tuple[Mapping[str, Any], Iterable[str]]) -> type[Schema]:
 
 
 _STREAM_NAMES = tuple(name for name in StreamSchema().fields if name not in ("source", "model"))
-_RESUMES = ("ticket", "last_event_id")
+_OF_BROWSERS = ("ticket", "last_event_id")
 SourceLiveQuerySchema = _in_query(
-    (_declare.fields, _declare.fields), (_stream.fields, (*_STREAM_NAMES, *_RESUMES)), (_live.fields, _OWN)
+    (_declare.fields, _declare.fields),
+    (_stream.fields, (*_STREAM_NAMES, *_OF_BROWSERS)),
+    (_live.fields, _OWN),
 )
 InferLiveQuerySchema = _in_query(
     (
         _windows.fields,
         [name for name in _windows.fields if name != "batch"],
     ),  # a message says how many it brings
-    (_stream.fields, (*_STREAM_NAMES, "source", "model", *_RESUMES)),
-    (_live.fields, ("format",)),
+    (_stream.fields, (*_STREAM_NAMES, "source", "model", *_OF_BROWSERS)),
+    (_live.fields, _OWN),
 )
 
 
@@ -110,7 +120,7 @@ def live_query(texts: Mapping[str, str], *, pushes: bool) -> LiveJob | None:
         raise InvalidBody({name: [f"unknown field; there are {', '.join(known)}"] for name in unknown})
     values: dict[str, Any] = {}
     if "send" in texts:
-        values["send"] = [] if texts["send"] == "none" else texts["send"].split(",")
+        values["send"] = _sent(texts["send"])
     values |= query_values(_live, {name: texts[name] for name in _OWN if name in texts})
     # the model of a pushed source is declared with it; what reads a stream may name another
     first, name = (_declare, "declare") if pushes else (_windows, "windows")
@@ -126,14 +136,22 @@ def live_query(texts: Mapping[str, str], *, pushes: bool) -> LiveJob | None:
         _stream, {key: text for key, text in left.items() if key in _stream.fields}
     )
     if lost := left.keys() - values["stream"].keys():
-        needs = "channels and sampling_rate_hz" if pushes else "length"
-        raise InvalidBody({key: [f"goes with {needs}, which are missing"] for key in sorted(lost)})
-    resumes = values["stream"].pop("last_event_id", None)
+        needs = "channels and sampling_rate_hz, which are" if pushes else "length, which is"
+        raise InvalidBody({key: [f"goes with {needs} missing"] for key in sorted(lost)})
+    values["last_event_id"] = values["stream"].pop("last_event_id", None)
     try:
-        job = live_job(values)
+        return live_job(values)
     except InvalidBody as error:
         raise InvalidBody(_flat(error.errors)) from None
-    return job if resumes is None else job.resuming(str(resumes))
+
+
+def _sent(text: str) -> list[str]:
+    chosen = [] if text == "none" else text.split(",")
+    if not set(chosen) <= set(SEND):
+        raise InvalidBody(
+            {"send": [f"must be of {', '.join(SEND)}, with commas between, or none; got {text!r}"]}
+        )
+    return chosen
 
 
 def _flat(errors: Mapping[str, Any]) -> dict[str, Any]:
