@@ -16,6 +16,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 import numpy as np
@@ -40,6 +41,14 @@ pytestmark = pytest.mark.server
 CHANNELS, RATE = 16, 2000
 SAMPLES = np.random.default_rng(0).normal(0, 30, (2000, CHANNELS)).astype("<f4")
 DECLARED = {"channels": CHANNELS, "sampling_rate_hz": RATE}
+UPGRADE = "\r\n".join(
+    (
+        "Upgrade: websocket",
+        "Connection: Upgrade",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",  # RFC 6455, section 1.3
+        "Sec-WebSocket-Version: 13",
+    )
+)
 
 Connect = Callable[..., LiveSocket]
 
@@ -213,6 +222,18 @@ def test_frames_go_on_after_the_last_id(connect: Connect, path: str) -> None:
     after = again.until("frame")
     assert after["frame"] == before["frame"] + 1
     assert after["sample_index"] > before["sample_index"]
+
+
+def test_the_first_message_may_say_after_which_id(connect: Connect, path: str) -> None:
+    client = connect(path)
+    client.say(declare=DECLARED)
+    end = push_for(client, SAMPLES, 0.5)
+    before = _frames(client, 5)[-1]
+    client.close()
+    again = connect(path)
+    again.say(declare=DECLARED, last_event_id=before["id"])
+    push_for(again, SAMPLES, 0.3, end)
+    assert again.until("frame")["frame"] == before["frame"] + 1
 
 
 def test_what_comes_beside_the_emg_is_in_the_frames(connect: Connect, path: str) -> None:
@@ -471,6 +492,52 @@ def test_who_does_not_read_is_let_go_and_costs_the_others_nothing(
         pushing.join()
 
 
+@pytest.mark.parametrize(
+    "query",
+    [{"source": "there"}, {"length": 200}, {}],
+    ids=["a reader", "windows", "without a word"],
+)
+def test_who_leaves_at_once_leaves_no_stream_behind(live: Live, connect: Connect, query: Json) -> None:
+    connect("/emg/sources/there/live", send="none", **DECLARED)
+    asked = f"GET /infer/live?{urlencode(query)} HTTP/1.1\r\nHost: 127.0.0.1:{live.port}\r\n{UPGRADE}\r\n\r\n"
+    for _ in range(20):
+        with socket.create_connection(("127.0.0.1", live.port)) as client:
+            client.sendall(asked.encode())
+    until(lambda: live.stats()["active_streams"] == 1)
+
+
+@pytest.mark.parametrize("path_of", ["push", "windows"])
+def test_who_sends_without_a_pause_leaves_the_others_their_turn(
+    live: Live, connect: Connect, path: str, path_of: str
+) -> None:
+    """Thousands of frames in each piece: as long as they came, nobody else was answered."""
+    pushes = path_of == "push"
+    client = connect(path, send="none", **DECLARED) if pushes else connect("/infer/live", length=200)
+    hello(client)
+    client.send(BINARY, b"x", final=False)
+    nothing, going = client_frame(0, b"", final=False) * 5000, threading.Event()
+    going.set()
+
+    def flood() -> None:
+        try:
+            while going.is_set():
+                client.socket.sendall(nothing)
+        except OSError:
+            pass
+
+    flooding = threading.Thread(target=flood)
+    flooding.start()
+    try:
+        for _ in range(5):
+            assert live.ready()
+        assert flooding.is_alive()
+    finally:
+        going.clear()
+        flooding.join()
+        reset = struct.pack("ii", 1, 0)  # what still waits is not read
+        client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, reset)
+
+
 @pytest.mark.slow
 def test_who_says_nothing_and_answers_no_ping_is_gone(live: Live, connect: Connect, path: str) -> None:
     """A half-open peer is gone within 10 s; here the connection lives, and nobody answers."""
@@ -518,6 +585,12 @@ def test_windows_are_predicted_as_by_infer(live: Live, connect: Connect) -> None
     records = [RECORD.unpack(record) for record in _first(small, bytes, 5)]
     assert [record[2] for record in records] == found["prediction"]
     assert [(record[1], record[3], record[9]) for record in records] == [(3, 77, k) for k in range(5)]
+    counts = np.round(windows).astype("<i2")
+    scaled = connect("/infer/live", length=200, scale=0.5)
+    scaled.send(BINARY, struct.pack("<BBBBIQ", 1, 2, 0, 0, 5, 78) + (2 * counts).tobytes())
+    whole = connect("/infer/live", length=200)
+    whole.send(BINARY, struct.pack("<BBBBIQ", 1, 2, 0, 0, 5, 78) + counts.tobytes())
+    assert scaled.until("prediction")["probabilities"] == whole.until("prediction")["probabilities"]
     small.send(BINARY, message[:-1])
     assert "got" in json.dumps(small.ends())
     assert small.close_code == 1008
@@ -526,7 +599,14 @@ def test_windows_are_predicted_as_by_infer(live: Live, connect: Connect) -> None
 def test_a_reader_of_no_source_and_a_scope_of_windows(connect: Connect) -> None:
     assert connect("/infer/live", source="nobody").status == 422
     assert connect("/infer/live", length=7).status == 422
-    assert connect("/infer/live", length=200, source="x").status == 422
+    for name, value in {"source": "x", "fps": 10, "send": "quality", "events": "true", "votes": 5}.items():
+        refused = connect("/infer/live", length=200, **{name: value})
+        assert (refused.status, list(refused.problem["errors"])) == (422, [name])
+    assert list(connect("/infer/live", scale=0.5).problem["errors"]) == ["scale"]
+    assert "or none" in connect("/infer/live", send="frames,none").problem["detail"]
+    client = connect("/infer/live")
+    client.say(stream={"what": 1})
+    assert "stream.what: unknown field; there are duration_seconds" in json.dumps(client.ends())
     client = connect("/infer/live")
     client.say(declare=DECLARED)
     assert "/emg/sources" in json.dumps(client.ends())

@@ -75,6 +75,7 @@ class AttachedSocket:
             while not conversation.over:
                 self._rest()
                 conversation.receive(self._read())
+                time.sleep(0)  # one that sends without a pause would leave nobody else a turn
         finally:
             conversation.over = True
             self._ended = True

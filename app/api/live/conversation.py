@@ -36,6 +36,9 @@ PARTIAL_S = 10.0  # for a message to come in full
 ACK_S = 0.1  # between two acknowledgements
 QUALITY_S = 0.5  # between two looks at the electrodes
 SMALL = 64 * 1024  # bytes of a message that are not counted
+MOST_CONTROLS = 100  # pings and pongs a second
+MANY = 200  # frames that come at once, whatever they are; of a client that sends more
+FRAME_S = 20e-6  # nothing is read for so long a frame, four times what one costs: the others come first
 BUSY_S = 0.05  # until the next look at a conversation that is at work
 GOODBYE_S = 1.0  # the same for one from whom nothing is heard: it is gone within 10 s in all
 CLOSING_S = 2.0  # for the last bytes to be taken, and the client's close to come
@@ -72,6 +75,7 @@ class Conversation:
         self._quality_at = self._opened_at
         self._slowing = Slowing()
         self._partial_since: float | None = None
+        self._controls, self._controls_since = 0, clock()
         self._said_goodbye = False  # the client
         self._close_by: float | None = None  # when the connection is cut, whatever the client does
         self.connection: Connection  # set by whoever holds it, before the first call
@@ -90,8 +94,9 @@ class Conversation:
 
     def start(self) -> None:
         """Greet a client that has said in its query what it wants."""
-        if self._talk is not None:
-            self._greet(self._talk)
+        talk = self._talk
+        if talk is not None:
+            self._guarded(lambda: self._greet(talk))
 
     def receive(self, data: bytes) -> None:
         """Take what the client has sent; empty: it sends no more."""
@@ -100,11 +105,18 @@ class Conversation:
             return
 
         def take() -> None:
-            messages = self._frames.feed(data)
+            try:
+                messages = self._frames.feed(data)
+            except ws.FramingError as error:
+                self._waiting.extend(error.before)
+                self._work()
+                raise
             self._waiting.extend(messages)
-            since = None if messages else self._partial_since
+            since = None if any(one.kind <= ws.BINARY for one in messages) else self._partial_since
             self._partial_since = (since or self._heard_at) if self._frames.held else None
             self._count()
+            if self._frames.taken > MANY:
+                self.connection.pause(self._frames.taken * FRAME_S)
             self._work()
 
         self._heard_at = self._clock()
@@ -200,14 +212,24 @@ class Conversation:
                 self.writer.say(answer)
 
     def _control(self, message: ws.Message) -> None:
+        if message.kind in (ws.PING, ws.PONG):
+            self._expect_few_controls()
         if message.kind == ws.PING:
-            if self.writer.idle:  # of pings that wait the newest is enough (RFC 6455, section 5.5.3)
-                self.writer.say(ws.frame(ws.PONG, message.data))
+            self.writer.say(ws.frame(ws.PONG, message.data))
         elif message.kind == ws.CLOSE:
             self._said_goodbye = True
             self._end(ws.close_code(message.data), "")
         elif message.kind == ws.TEXT:
             self._told(message.data)
+
+    def _expect_few_controls(self) -> None:
+        """Refuse a client that sends nothing else without a pause: each costs as much as a message."""
+        now = self._clock()
+        if now - self._controls_since > 1.0:
+            self._controls, self._controls_since = 0, now
+        self._controls += 1
+        if self._controls > MOST_CONTROLS:
+            raise RefusedError(ws.REFUSED, f"at most {MOST_CONTROLS} pings and pongs a second")
 
     def _told(self, text: bytes) -> None:
         """Begin with what the first text says. It may open a model: the other clients do not wait for that."""

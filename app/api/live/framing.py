@@ -28,11 +28,15 @@ _SHORT, _LONG = struct.Struct(">H"), struct.Struct(">Q")
 
 
 class FramingError(Exception):
-    """What came is no WebSocket, or more than is taken; `code` is that of the close which says so."""
+    """What came is no WebSocket, or more than is taken; `code` is that of the close which says so.
+
+    `before` are the messages that came whole ahead of it.
+    """
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(reason)
         self.code, self.reason = code, reason
+        self.before: list[Message] = []
 
 
 class Message(NamedTuple):
@@ -51,14 +55,14 @@ class FrameReader:
         self._buffer = bytearray()
         self._wanted = 2  # bytes until there is something to look at
         self._kind = CONTINUATION  # of the message that comes in fragments; CONTINUATION: none does
-        self._parts: list[bytes] = []
-        self._size = 0  # bytes of these
+        self._parts = bytearray()  # one, since a list of fragments may take far more memory than their bytes
+        self.taken = 0  # frames, by the last `feed`
         self._text = codecs.getincrementaldecoder("utf-8")()
 
     @property
     def held(self) -> int:
         """Bytes of a message that has not come in full."""
-        return len(self._buffer) + self._size
+        return len(self._buffer) + len(self._parts)
 
     def feed(self, data: bytes) -> list[Message]:
         """Return the messages that are whole now.
@@ -69,18 +73,20 @@ class FrameReader:
         buffer = self._buffer
         buffer += data
         found: list[Message] = []
+        self.taken = at = 0
         if len(buffer) < self._wanted:
             return found
-        at = 0
-        while True:
-            frame = self._frame(buffer, at)
-            if isinstance(frame, int):
-                self._wanted = frame
-                break
-            first, payload, at = frame
-            message = self._taken(first, payload)
-            if message is not None:
-                found.append(message)
+        try:
+            while not isinstance(frame := self._frame(buffer, at), int):
+                first, payload, at = frame
+                self.taken += 1
+                message = self._taken(first, payload)
+                if message is not None:
+                    found.append(message)
+        except FramingError as error:
+            error.before = found
+            raise
+        self._wanted = frame
         if at:
             del buffer[:at]
         return found
@@ -129,7 +135,7 @@ class FrameReader:
             raise FramingError(PROTOCOL_ERROR, what)
         text = (kind or self._kind) == TEXT
         most = MOST_TEXT if text else self._most
-        if self._size + length > most:
+        if len(self._parts) + length > most:
             raise FramingError(TOO_BIG, f"a {'text' if text else 'binary'} message has at most {most} bytes")
 
     def _taken(self, first: int, payload: bytes) -> Message | None:
@@ -145,12 +151,11 @@ class FrameReader:
                 raise FramingError(INVALID_TEXT, "a text message is UTF-8") from None
         if not ends:
             self._kind = kind
-            self._parts.append(payload)
-            self._size += len(payload)
+            self._parts += payload
             return None
-        if self._parts:
-            payload = b"".join((*self._parts, payload))
-            self._parts, self._size, self._kind = [], 0, CONTINUATION
+        if self._kind != CONTINUATION:
+            payload = bytes(self._parts + payload)
+            self._parts, self._kind = bytearray(), CONTINUATION
         return Message(kind, payload)
 
 

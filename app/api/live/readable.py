@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import threading
 from typing import Any
 
 from app.serving.process.native_thread import native
@@ -24,18 +25,21 @@ class Readable:
         self._any = select.poll()  # gevent's own, where it is: whoever waits gives the hub to others
         self._any.register(self._epoll.fileno(), select.POLLIN)
         self._watched: set[int] = set()
+        self._lock = threading.Lock()
 
     def watch(self, fd: int) -> None:
         """Look at that descriptor too."""
-        if fd not in self._watched:
-            self._epoll.register(fd, _IN)
-            self._watched.add(fd)
+        with self._lock:
+            if fd not in self._watched:
+                self._epoll.register(fd, _IN)
+                self._watched.add(fd)
 
     def leave(self, fd: int) -> None:
         """Look at it no more; to be called before it is closed. Safe to call twice."""
-        if fd in self._watched:
-            self._watched.discard(fd)
-            self._epoll.unregister(fd)
+        with self._lock:
+            if fd in self._watched:
+                self._watched.discard(fd)
+                self._epoll.unregister(fd)
 
     def wait(self, timeout_s: float) -> list[int]:
         """Return those that can be read, or have ended; empty when the time is over first."""

@@ -82,10 +82,10 @@ class DetachedSocket:
                 self.wire.plain_socket.shutdown(socket.SHUT_WR)
 
     def abort(self) -> None:
-        if self.fd >= 0:
+        fd, self.fd = self.fd, -1  # first: two threads may find out at once that the client has gone
+        if fd >= 0:
             assert self._sockets is not None
-            self._sockets.leave(self)
-            self.fd = -1
+            self._sockets.leave(self, fd)
             sock = self.wire.plain_socket
             assert sock is not None
             sock.close()
@@ -108,8 +108,12 @@ class LiveSockets:
 
     def keep(self, conversation: Conversation, connection: DetachedSocket, came: bytes) -> None:
         """Read that connection from now on; `came` is what has been read of it already."""
-        connection.take_over(self, conversation)
         conversation.connection = connection
+        try:
+            connection.take_over(self, conversation)
+        except BaseException:
+            conversation.close()
+            raise
         self._open[connection.fd] = connection
         self._some.set()
         bound = logs.bound()
@@ -136,10 +140,10 @@ class LiveSockets:
             threading.Thread(target=self._read, name="live sockets", daemon=True).start()
             threading.Thread(target=self._tend, name="live acknowledgements", daemon=True).start()
 
-    def leave(self, connection: DetachedSocket) -> None:
-        """Read that connection no more."""
-        self._readable.leave(connection.fd)
-        self._open.pop(connection.fd, None)
+    def leave(self, connection: DetachedSocket, fd: int) -> None:
+        """Read that connection no more, which had this descriptor."""
+        self._readable.leave(fd)
+        self._open.pop(fd, None)
         self._owing.discard(connection)
         self._paused.discard(connection)
         if not self._open:
@@ -177,8 +181,8 @@ class LiveSockets:
                     self._owing.add(connection)
                 if turn % TURN == 0:
                     time.sleep(0)
-            if len(self._open) > FEW:
-                time.sleep(TOGETHER_S)
+            # also of few: one that sends without a pause would leave nobody else a turn
+            time.sleep(TOGETHER_S if len(self._open) > FEW else 0)
 
     def _tend(self) -> None:
         while self._some.wait():

@@ -13,7 +13,7 @@ import pytest
 from app.api.live import events
 from app.api.live import framing as ws
 from app.api.live.attached import AttachedSocket
-from app.api.live.conversation import Conversation
+from app.api.live.conversation import FRAME_S, MANY, MOST_CONTROLS, Conversation
 from app.api.live.writer import MOST_KEPT, LiveWriter
 from app.errors import DataError, OverloadedError, TooFastError
 from app.serving.streams.client_stream import ClientEvent
@@ -224,6 +224,58 @@ def test_a_wrong_message_is_told_and_what_came_behind_it_is_not_taken(clock: Fak
     assert station.talk.taken == []
 
 
+def test_what_came_before_a_wrong_frame_is_taken(clock: FakeClock) -> None:
+    station = Station(clock, Talk())
+    station.conversation.receive(binary(b"a") + client_frame(ws.PING, b"?") + client_frame(3, b""))
+    assert station.talk.taken == [b"a"]
+    assert station.frames()[-2:] == [(ws.PONG, b"?"), (ws.CLOSE, 1002)]
+
+
+def test_every_ping_is_answered_also_when_the_client_has_not_taken_the_last_answer(clock: FakeClock) -> None:
+    """The newest was dropped, and a client that waits for just that one gives the connection up."""
+    station = Station(clock, Talk())
+    station.room = 3  # bytes
+    pings = [b"%d" % k for k in range(10)]
+    station.conversation.receive(b"".join(client_frame(ws.PING, ping) for ping in pings))
+    station.room = 1 << 20
+    station.look()
+    assert station.frames() == [(ws.PONG, ping) for ping in pings]
+
+
+@pytest.mark.parametrize("kind", [ws.PING, ws.PONG])
+def test_who_sends_nothing_but_pings_is_refused(clock: FakeClock, kind: int) -> None:
+    """Without a bound one client had the processor to itself."""
+    station = Station(clock, Talk())
+    for _ in range(3):
+        clock.advance(1.1)
+        station.conversation.receive(client_frame(kind, b"") * MOST_CONTROLS)
+    assert ws.CLOSE not in dict(station.frames())
+    station.conversation.receive(client_frame(kind, b""))
+    assert station.frames()[-1] == (ws.CLOSE, 1008)
+
+
+def test_very_many_frames_at_once_are_taken_and_the_next_come_later(clock: FakeClock) -> None:
+    station = Station(clock, Talk())
+    station.conversation.receive(binary() * MANY)
+    assert station.paused == []
+    station.conversation.receive(binary() * (MANY + 1))
+    assert len(station.talk.taken) == 2 * MANY + 1
+    assert station.paused == [pytest.approx((MANY + 1) * FRAME_S)]
+
+
+def test_who_has_gone_before_the_first_word_is_let_go() -> None:
+    """What was said to it failed past everybody who would have counted it out, and its place was taken for ever."""
+
+    def gone(_data: bytes) -> int:
+        raise BrokenPipeError
+
+    station = Station(FakeClock(), Talk())
+    station.conversation.writer = LiveWriter(gone, lambda: True)
+    station.conversation.start()
+    assert station.conversation.over
+    assert station.aborts
+
+
 def test_half_a_message_is_not_waited_for_for_ever(clock: FakeClock) -> None:
     station = Station(clock, Talk())
     whole = binary(bytes(1000))
@@ -231,6 +283,17 @@ def test_half_a_message_is_not_waited_for_for_ever(clock: FakeClock) -> None:
     for _ in range(5):  # it is there
         clock.advance(2.1)
         station.conversation.receive(whole[500:501])
+        station.look()
+    assert (ws.CLOSE, 1008) in station.frames()
+
+
+def test_pings_between_its_fragments_give_half_a_message_no_more_time(clock: FakeClock) -> None:
+    station = Station(clock, Talk())
+    fragment = client_frame(ws.CONTINUATION, b"x", final=False)
+    station.conversation.receive(client_frame(ws.BINARY, b"x", final=False))
+    for _ in range(5):
+        clock.advance(2.1)
+        station.conversation.receive(fragment + client_frame(ws.PING, b""))
         station.look()
     assert (ws.CLOSE, 1008) in station.frames()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import struct
+import tracemalloc
 from contextlib import suppress
 
 import pytest
@@ -124,6 +125,34 @@ def test_fragments_together_have_the_bound_of_a_message() -> None:
     with pytest.raises(ws.FramingError) as refusal:
         reader.feed(client_frame(ws.CONTINUATION, bytes(101)))
     assert refusal.value.code == ws.TOO_BIG
+
+
+def test_fragments_of_nothing_take_no_memory() -> None:
+    """Each was an entry of a list, of which no length is counted: a client could fill the memory within a message."""
+    reader = ws.FrameReader(1000)
+    reader.feed(client_frame(ws.BINARY, b"a", final=False))
+    nothing = client_frame(ws.CONTINUATION, b"", final=False) * 1000
+    tracemalloc.start()
+    try:
+        for _ in range(50):
+            assert reader.feed(nothing) == []
+            assert reader.taken == 1000
+        assert tracemalloc.get_traced_memory()[0] < 50_000
+    finally:
+        tracemalloc.stop()
+    assert reader.feed(client_frame(ws.CONTINUATION, b"b")) == [(ws.BINARY, b"ab")]
+
+
+def test_an_empty_first_fragment_is_the_beginning_of_a_message() -> None:
+    data = client_frame(ws.BINARY, b"", final=False) + client_frame(ws.CONTINUATION, b"x")
+    assert fed(data, []) == [(ws.BINARY, b"x")]
+    assert fed(data + data, []) == [(ws.BINARY, b"x")] * 2
+
+
+def test_what_came_whole_before_a_wrong_frame_is_known() -> None:
+    with pytest.raises(ws.FramingError) as refusal:
+        ws.FrameReader(MOST).feed(client_frame(ws.BINARY, b"x") * 2 + client_frame(3, b""))
+    assert refusal.value.before == [(ws.BINARY, b"x")] * 2
 
 
 def test_text_in_fragments_may_be_cut_within_a_letter() -> None:
