@@ -42,6 +42,9 @@ REACTION_S = (0.2, 0.3)  # from a prompt on a screen to the muscle (Kosinski 200
 RAMP_S = (0.15, 0.4)  # voluntary onset and release, rest to hold
 EFFORT = 0.25  # of MVC: a comfortable full movement, between light and moderate
 LEVEL = (0.04, 0.4)  # of MVC: light to moderate, as people drive a prosthesis
+# Who is asked for a gesture makes it as strong as the last time: in myo-readings the log-RMS of a gesture's repetitions
+# in a session has a standard deviation of 0.14 (root mean square of 525), of which REPETITION_SD brings most.
+ASKED_SD = 0.1
 
 # Motor noise grows with the command (Harris & Wolpert 1998, Nature 394:780): log-amplitude, slow.
 TREMOR_HZ, TREMOR_SD = 1.5, 0.25
@@ -139,7 +142,7 @@ class Subject:
         if gesture != self._rest:
             label = gesture if gesture in self._gestures else UNLABELLED
             begin, stop = self.reacted(now), self.reacted(end)
-            yield self._contract(label, gesture, begin, stop, self._rng.uniform(*LEVEL))
+            yield self._contract(label, gesture, begin, stop, EFFORT * np.exp(self._rng.normal(0, ASKED_SD)))
         yield from self.contractions(end)
 
     def pattern(self, movement: int) -> Floats:

@@ -80,6 +80,15 @@ def test_contractions_start_in_order_and_vary_from_repetition_to_repetition() ->
     assert np.std(levels) / np.mean(levels) > 0.3
 
 
+def test_who_is_asked_for_a_gesture_makes_it_as_strong_as_the_last_time() -> None:
+    """Its strength varied tenfold, so that a lesson with the simulator was told of other gestures, or of none."""
+    subject = Subject(8, 200, [1, 2, 3], 0, np.random.SeedSequence(0))
+    asked = [next(subject.asked(2, 3.0, 2000 * k)) for k in range(200)]
+    efforts = np.log([np.sqrt((c.muscles**2).mean()) for c in asked])
+    assert np.std(efforts) < 0.3  # in people 0.14: ASKED_SD
+    assert 0.1 < np.exp(np.median([np.log(c.muscles.max()) for c in asked])) < 0.4  # of MVC
+
+
 def test_an_envelope_is_half_way_up_where_the_label_begins_and_half_way_down_where_it_ends() -> None:
     one = contractions(0)[0]
     envelope = one.envelope(np.arange(one.start - one.rise, one.end + one.fall))
