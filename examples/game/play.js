@@ -95,7 +95,7 @@ async function driveByKeys(call) {
   try {
     await person.begin();
     game.person = person;
-    byId("help").textContent = "Hold 1 to 9: the simulated person does it, a quarter of a second later, as strong as they like.";
+    byId("help").textContent = "Hold 1 to 9: the simulated person does it, a quarter of a second later.";
   } catch (error) {
     byId("help").textContent = `Nobody follows the keys: ${error.message}`;
   }

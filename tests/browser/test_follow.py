@@ -44,6 +44,18 @@ def start(page: Lesson, names: str, seconds: str) -> None:
     page.page.get_by_role("button", name="Follow the cursor").click()
 
 
+def test_the_form_fits_a_phone(browser: Any, live: Live) -> None:
+    """The button ended at the edge of the screen in the midst of its words, and the names had no room."""
+    page = opened(browser, live)
+    page.page.set_viewport_size({"width": 390, "height": 844})
+    form = page.page.locator("#follow-form").bounding_box()
+    for name in ("#follow-names", "#follow-form button"):
+        box = page.page.locator(name).bounding_box()
+        assert box["x"] + box["width"] <= form["x"] + form["width"]
+        assert box["width"] >= 140  # px
+    page.page.context.close()
+
+
 def test_a_cursor_is_followed_and_what_was_learned_reads_the_stream(browser: Any, live: Live) -> None:
     """Looked at by axe-core before, meanwhile and afterwards, on a screen and a phone."""
     page = opened(browser, live)
