@@ -309,7 +309,7 @@ def _judged_unlabelled(
 
 
 def _streamed(opened: Artefact, recordings: tuple[Recording, ...], repetitions: int | None) -> dict[str, Any]:
-    from app.learning.streamed import report_of, streams_of
+    from app.learning.replays.streamed import report_of, streams_of
 
     return report_of(
         opened, streams_of(opened, recordings, repetitions, model_folder.mains(), progress), repetitions

@@ -21,7 +21,7 @@ from app.inference.covariance.shared_stem import StemBackend
 from app.learning.adaptation import Target
 from app.learning.datasets import load_one
 from app.learning.own.adapting import Choice, adapt
-from app.learning.replay import Replay, replay
+from app.learning.replays.replay import Replay, replay
 from tests.conftest import RECORDINGS
 from tests.server.live import LATE_S, Client, Live
 from tests.server.own_project import project, serving

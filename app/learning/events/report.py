@@ -14,7 +14,7 @@ from app.learning.events.scoring import EventCounts, score, told
 from app.learning.events.streams import FPS, PersonStreams
 from app.learning.intervals import LEVEL, Span, rate_interval, share_interval
 from app.learning.progress import Progress
-from app.learning.replay import Replay
+from app.learning.replays.replay import Replay
 
 ENTERS = (0.65, 0.8, 0.9, 0.94, 0.97, 1.0)  # of the curve
 WANTED = 0.95  # share of gestures to be found, at which thresholds are chosen

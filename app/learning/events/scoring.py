@@ -15,7 +15,7 @@ import numpy as np
 from app.emg.source import UNLABELLED
 from app.inference.gestures.events import EARLY_S, GestureRuleSet
 from app.inference.gestures.machine import GestureMachine
-from app.learning.replay import Ids, Replay
+from app.learning.replays.replay import Ids, Replay
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,9 @@ from app.learning.evaluation import Networks
 from app.learning.memory import weights_for
 from app.learning.operating_point import REST_LEAN
 from app.learning.progress import Progress
-from app.learning.replay import Replay, cuts_of, replay
+from app.learning.replays.replay import Replay, cuts_of, replay
+from app.learning.replays.streamed import of_session
 from app.learning.splits import Part
-from app.learning.streamed import of_session
 
 FPS = 10.0  # as decisions are judged
 

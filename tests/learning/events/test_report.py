@@ -14,7 +14,7 @@ from app.cli.event_tables import events_table
 from app.learning.events.report import ENTERS, report_of_events
 from app.learning.events.streams import PersonStreams
 from app.learning.plotting import events_png
-from app.learning.replay import Replay
+from app.learning.replays.replay import Replay
 from tests.inference.artefacts import make_manifest
 from tests.learning.events.test_scoring import CLASSES, stream
 

@@ -12,7 +12,7 @@ from app.inference.gestures.events import GestureRules, GestureRuleSet
 from app.learning.events.report import figures
 from app.learning.events.scoring import EventCounts, Told, score, told
 from app.learning.intervals import rate_interval, share_interval
-from app.learning.replay import Replay
+from app.learning.replays.replay import Replay
 
 CLASSES = ("rest", "fist", "open")
 RATE, HOP = 200.0, 20  # 100 ms

@@ -21,12 +21,12 @@ from app.inference.artefact import Artefact
 from app.inference.decision_rule import DecisionRule
 from app.inference.prediction import normalise, predict
 from app.inference.pytorch.backend import TorchBackend
-from app.learning import replay
 from app.learning.batches import Windows
 from app.learning.datasets import Dataset, read
-from app.learning.decision_quality import change_figures, change_quality
+from app.learning.replays import replay
+from app.learning.replays.decision_quality import change_figures, change_quality
+from app.learning.replays.splicing import spliced
 from app.learning.shipping import network_of
-from app.learning.splicing import spliced
 from app.serving.sources.acquisition import Acquisition
 from tests.learning import makers
 

@@ -14,7 +14,7 @@ from app.inference.covariance.parameters import CovarianceParameters
 from app.inference.manifest import Manifest
 from app.inference.networks import Classifier, build_for, load_arrays
 from app.inference.pytorch.backend import TorchBackend
-from app.learning import replay, splits
+from app.learning import splits
 from app.learning.batches import Windows
 from app.learning.covariance.judging import CovarianceJudge, is_covariance
 from app.learning.covariance.known import own_confidence
@@ -22,7 +22,8 @@ from app.learning.datasets import Dataset, content_hashes, read
 from app.learning.evaluation import Networks, adapted
 from app.learning.operating_point import REST_LEAN
 from app.learning.progress import Progress
-from app.learning.splicing import spliced
+from app.learning.replays import replay
+from app.learning.replays.splicing import spliced
 from app.learning.splits import Part
 
 Teach = Callable[[Part], tuple[Classifier, Manifest]]

@@ -26,7 +26,7 @@ from app.inference.history import with_history
 from app.inference.manifest import Manifest
 from app.inference.prediction import normalise, predict
 from app.learning.datasets import filters_of
-from app.learning.decision_quality import change_figures, change_quality, figures, quality
+from app.learning.replays.decision_quality import change_figures, change_quality, figures, quality
 
 Ids = npt.NDArray[np.int64]
 

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from app.emg.source import UNLABELLED
 
 if TYPE_CHECKING:
-    from app.learning.replay import Ids, Replay
+    from app.learning.replays.replay import Ids, Replay
 
 Sums = dict[str, float]
 FIRST_S = 1.0  # after a change from gesture to gesture, in which decisions are counted
