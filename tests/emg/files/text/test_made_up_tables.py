@@ -50,7 +50,9 @@ def test_any_way_of_writing_gives_the_same_numbers(tmp_path: Path, data: st.Data
         tmp_path / "a.csv", columns, delimiter=delimiter, decimal=decimal, header=header if named else "",
         newline=newline, encoding=encoding, trailing=trailing, decimals=decimals,
     )  # fmt: skip
-    file = import_text(path, **({} if unit else {"rate_hz": rate}))
+    # without a name, a clock of 1 ms looks like a column that counts the rows: the importer asks which it is
+    told = unit is None or (unit == "ms" and rate == 1000.0 and not named)
+    file = import_text(path, **({"rate_hz": rate} if told else {}))
     found = whole(file)
     np.testing.assert_allclose(found.samples, signal, atol=1e-4)
     assert found.gaps == []
