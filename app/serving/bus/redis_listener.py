@@ -16,7 +16,7 @@ from app.serving.bus.redis_link import NotThereError, RedisError, RedisLink, not
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.5  # for a message, until the connection is looked at
-ASK_S, SILENT_S = 1.0, 3.0  # of silence, until Redis is asked whether it is there, and until it is not
+ASK_S, SILENT_S = 1.0, 2.0  # of silence, until Redis is asked whether it is there, and for its answer
 HEARING = "nothing is heard of other workers"
 
 
@@ -47,7 +47,7 @@ class RedisListener:
 
     def _run(self) -> None:
         while not self._closed.is_set():
-            client = self._link.connect(SILENT_S)
+            client = self._link.connect(ASK_S + SILENT_S)
             channels = client.pubsub(ignore_subscribe_messages=False)
             try:
                 channels.subscribe(*self._channels)
@@ -64,21 +64,23 @@ class RedisListener:
                     client.close()
 
     def _listen(self, channels: Any) -> None:
-        heard_at = asked_at = time.monotonic()
+        heard_at, asked_at = time.monotonic(), None
         while not self._closed.is_set():
             said = channels.get_message(timeout=LOOK_S)
+            if said is None and asked_at is not None and time.monotonic() - asked_at > SILENT_S:
+                said = channels.get_message(timeout=0.0)  # perhaps it was this worker that stood still
+                if said is None:
+                    raise TimeoutError("no answer")
             now = time.monotonic()
             if said is not None:
-                heard_at = now
+                heard_at, asked_at = now, None
                 if said["type"] == "subscribe":
                     self._link.well(HEARING)
                     self.ready.set()
                     self._anew()
                 elif said["type"] == "message":
                     self._take(said["data"])
-            elif now - heard_at > SILENT_S:
-                raise TimeoutError("no answer")
-            if now - heard_at > ASK_S and now - asked_at > ASK_S:
+            elif asked_at is None and now - heard_at > ASK_S:
                 asked_at = now
                 channels.ping()
 
