@@ -15,6 +15,7 @@ from app.errors import ConfigError
 
 if TYPE_CHECKING:
     from app.config import Settings
+    from app.inference.manifest import Manifest
     from app.serving.outputs.actions.table import ActionTable
 
 actions = AppGroup("actions", help="The table that says which gesture becomes which message.")
@@ -39,27 +40,27 @@ def check(path: Path | None, model: str | None, as_json: bool) -> None:
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from None
     table = parse_table(content, FORMS, str(path))
-    name, classes = _classes(settings, model)
-    if name is not None and classes:
-        table.expect_gestures(classes, name)
+    decides = _manifest(settings, model)
+    if decides is not None:
+        table.expect_gestures(decides)
     notes = _notes(settings, table)
     if as_json:
         told: dict[str, Any] = {"path": str(path), "messages": len(table.rows), "ways": table.ways}
-        click.echo(json.dumps({**told, "model": name, "notes": notes}))
+        click.echo(json.dumps({**told, "model": decides and decides.name, "notes": notes}))
         return
     click.echo(f"{path}: {counted(len(table.rows), 'message')} by {', '.join(table.ways) or 'no way out'}")
     for note in notes:
         click.echo(note)
 
 
-def _classes(settings: Settings, model: str | None) -> tuple[str | None, tuple[str, ...]]:
-    """Return the model that decides, and its gestures; None and none where there is no model, or one of values."""
+def _manifest(settings: Settings, model: str | None) -> Manifest | None:
+    """Return that of the model that decides; None where there is none."""
     from dataclasses import replace
 
     from app.serving.engine.opening import expected_artefact
 
     found = expected_artefact(settings if model is None else replace(settings, model=model))
-    return (None, ()) if found is None else (found.manifest.name, found.manifest.classes)
+    return None if found is None else found.manifest
 
 
 def _notes(settings: Settings, table: ActionTable) -> list[str]:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 
+from app.errors import MyostreamError
 from app.inference.gestures.events import GestureEvent, Reason
 from app.inference.manifest import Manifest
 from app.serving.counters.output_row import OutputRow
@@ -156,9 +157,13 @@ class SenderGuard:
         self._wait_s = RETRY_S if self._sent_long_enough() else min(2 * self._wait_s, RETRY_MAX_S)
         self._retry_at = self._clock() + self._wait_s
         self._opened_at = math.inf
+        expected = isinstance(error, MyostreamError)  # its message says what to do
         if self.reason is None:
-            log.error("the output %s failed, and is opened again by and by", self.name, exc_info=error)
-        self.reason = f"{type(error).__name__}: {error}"
+            trace = None if expected else error
+            log.error(
+                "the output %s failed, and is opened again by and by: %s", self.name, error, exc_info=trace
+            )
+        self.reason = str(error) if expected else f"{type(error).__name__}: {error}"
         if sender is not None:
             for last in (sender.rest, sender.close):
                 with contextlib.suppress(Exception):

@@ -9,7 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 
-from app.errors import MyostreamError
+from app.errors import ConfigError, MyostreamError
 from app.inference.gestures.events import GestureEvent, Reason
 from app.inference.manifest import Manifest
 from app.serving.counters.output_row import OutputCounts
@@ -61,6 +61,7 @@ class Outputs:
         self._frame_at = clock()
         self._actions, self._stopping, self._stopped = actions, stopping, False
         self._scattered = scattered
+        self._manifest: Manifest | None = None  # by which the table was looked over
         if own is not None:
             self._read_by(own)
         self._wake, self._stop = threading.Event(), threading.Event()
@@ -109,8 +110,8 @@ class Outputs:
 
     def _turn(self) -> None:
         """Look which ways and which source are ours, then send what comes until the next look."""
-        if self._actions is not None:
-            self._actions.look()
+        if self._actions is not None and self._actions.look():
+            self._expect_gestures()
         if self._scattered and self._pipelines.default is None:
             self._leave()
             for way in self.ways:
@@ -161,6 +162,18 @@ class Outputs:
     def _read_by(self, manifest: Manifest) -> None:
         for way in self.ways:
             way.read_by(manifest)
+        if manifest is not self._manifest:
+            self._manifest = manifest
+            self._expect_gestures()
+
+    def _expect_gestures(self) -> None:
+        """Say where the table names what the model has not; no mistake of the file, as the model may change."""
+        if self._actions is None or self._manifest is None:
+            return
+        try:
+            self._actions.table.expect_gestures(self._manifest)
+        except ConfigError as error:
+            log.warning("%s; such rows send nothing", error)
 
     def _leave(self, reason: Reason = "stalled") -> None:
         reader, self._reader, self._pipeline = self._reader, None, None

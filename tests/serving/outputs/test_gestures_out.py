@@ -236,6 +236,16 @@ def test_a_table_written_while_it_runs_is_used_and_a_bad_one_is_said(
     assert worker.outputs.actions.rows == 1
 
 
+def test_rows_of_gestures_that_the_model_has_not_are_said(
+    worker: Worker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They are used all the same: another model may come that has them."""
+    (tmp_path / "actions.toml").write_text('"fist.onset" = "osc /a"\n"fst.onset" = "osc /b"')
+    until(lambda: worker.outputs.actions is not None and worker.outputs.actions.rows == 2)
+    until(lambda: "'fst' is no gesture of the model" in caplog.text)
+    assert "such rows send nothing" in caplog.text
+
+
 def test_a_gesture_waits_where_frames_are_dropped(feeds: SimpleNamespace, station: ThirtyHertz) -> None:
     """The thread of the outputs may be held up; frames are many, and a release is one."""
     free = threading.Event()

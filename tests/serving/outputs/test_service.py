@@ -18,6 +18,7 @@ from app.serving.counters.worker_group import WorkerGroup, board_for, new_run
 from app.serving.outputs.opening import make_outputs
 from app.serving.outputs.sender import Sender, SenderGuard
 from app.serving.outputs.service import Outputs
+from app.serving.outputs.uinput import UinputError
 from app.serving.streams.events import Frame, SignalFrame, StreamOptions
 from tests.fakes import FakeClock
 from tests.inference.artefacts import make_manifest
@@ -539,9 +540,23 @@ def test_a_guard_says_it_once_and_waits_longer_each_time(
     assert guard.reason is None
     guard.close()
     assert [record.message for record in caplog.records] == [
-        "the output a failed, and is opened again by and by",
+        "the output a failed, and is opened again by and by: no socket",
         "the output a sends again",
     ]
+
+
+def test_a_failure_that_says_what_to_do_is_a_line_and_no_traceback(caplog: pytest.LogCaptureFixture) -> None:
+    def refused(manifest: Manifest) -> Sender:
+        raise UinputError("load the module (modprobe uinput)")
+
+    worker_group = WorkerGroup.alone()
+    guard = SenderGuard("a", refused, worker_group.try_lock, SharedMetrics(worker_group).output("a"))
+    guard.read_by(OWN.manifest)
+    assert not guard.open()
+    assert guard.reason == "load the module (modprobe uinput)"
+    (record,) = caplog.records
+    assert record.message.endswith(": load the module (modprobe uinput)")
+    assert record.exc_info is None
 
 
 # --- what the settings ask for ------------------------------------------------------------------------

@@ -14,12 +14,13 @@ row names sends every event in its default form.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from app.errors import ConfigError
 from app.inference.gestures.events import GestureEvent
+from app.inference.manifest import Manifest
 from app.serving.outputs.actions.action import Asked, ParseAction, Row
 from app.serving.outputs.actions.pattern import ANY, Pattern
 from app.serving.outputs.actions.template import OF_EVENTS
@@ -55,17 +56,19 @@ class ActionTable:
     def ways(self) -> list[str]:
         return sorted({row.way for row in self.rows})
 
-    def expect_gestures(self, classes: Collection[str], model: str) -> None:
-        """See that rows name gestures of a model.
+    def expect_gestures(self, manifest: Manifest) -> None:
+        """See that rows name gestures of a model of classes; rest is no gesture, and never an event.
 
         Raises:
             ConfigError: one names another.
         """
-        for row in self.rows:
+        gestures = [name for name in manifest.classes if name != manifest.rest_class]
+        for row in self.rows if gestures else ():
             gesture = row.pattern.gesture
-            if not row.pattern.of_values and gesture not in (ANY, *classes):
+            if not row.pattern.of_values and gesture not in (ANY, *gestures):
                 raise ConfigError(
-                    f"{row.where}: {gesture!r} is no gesture of the model {model}; allowed: {', '.join(classes)}, or *"
+                    f"{row.where}: {gesture!r} is no gesture of the model {manifest.name}; "
+                    f"allowed: {', '.join(gestures)}, or *"
                 )
 
 

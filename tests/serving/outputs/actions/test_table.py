@@ -12,6 +12,7 @@ from app.serving.outputs.actions.table import MOST_ROWS
 from app.serving.outputs.keyboard import KeyStroke
 from app.serving.outputs.mqtt import MqttMessage
 from app.serving.outputs.osc import OscMessage
+from tests.inference.artefacts import make_manifest
 from tests.serving.outputs.gestures import event, table
 
 
@@ -192,12 +193,14 @@ def test_a_key_is_held_while_the_gesture_lasts_and_struck_where_it_says_so() -> 
     assert filled(text, "keyboard", event("release")) == [KeyStroke(("a",), held=False)]
 
 
-def test_gestures_that_the_model_has_not_are_found() -> None:
-    rows = table('"*.onset" = "osc /a"\n"fst.onset" = "osc /b"')
+@pytest.mark.parametrize("named", ["fst", "rest"])  # rest is no gesture: no event is ever of it
+def test_gestures_that_the_model_has_not_are_found(named: str) -> None:
+    rows = table(f'"*.onset" = "osc /a"\n"{named}.onset" = "osc /b"')
+    tiny = make_manifest(name="tiny", classes=("rest", "fist"), rest_class="rest")
 
-    rows.expect_gestures(("rest", "fst"), "tiny")
     with pytest.raises(
         ConfigError,
-        match=r"line 2: \"fst.onset\": 'fst' is no gesture of the model tiny; allowed: rest, fist",
+        match=rf"line 2: \"{named}.onset\": '{named}' is no gesture of the model tiny; allowed: fist, or \*",
     ):
-        rows.expect_gestures(("rest", "fist"), "tiny")
+        rows.expect_gestures(tiny)
+    table('"fist.onset" = "osc /b"').expect_gestures(tiny)
