@@ -22,7 +22,7 @@ from tests.api.conftest import running
 from tests.fakes import LiveSource
 from tests.inference.artefacts import make_artefact
 
-AT_ONCE = {"enter": 0, "leave": 0, "shortest_s": 0, "refractory_s": 0, "hold_s": 0.1}
+AT_ONCE = {"enter": 0, "leave": 0, "shortest_s": 0, "evidence_s": 0, "refractory_s": 0, "hold_s": 0.1}
 KEYS = [
     *("gesture", "phase", "id", "variant", "class", "sample_index", "began_at", "refined_by", "strength"),
     *("confidence", "held_s"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import signal
@@ -89,6 +90,9 @@ class Hand:
         self._paused.set()
         time.sleep(2 * CHUNK / RATE)
         return self.pushed_at
+
+    def go_on(self) -> None:
+        self._paused.clear()
 
     def end(self) -> None:
         self._over.set()
@@ -290,6 +294,35 @@ def test_whatever_ends_the_signal_is_heard_in_time(
     assert listener.at(release) - ended_at < PROMISED_S
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("what", ENDS)
+def test_at_whichever_moment_the_signal_ends_nobody_is_left_holding(
+    live: Live, hand: Hand, listen: Listen, what: str
+) -> None:
+    """Before the onset, about when it is due, while it is held, and after the hand has opened."""
+    end, reasons = ENDS[what]
+    listener = listen(live, hand.name)
+    for closed_s, opened_s in ((0.1, 0.0), (0.3, 0.0), (0.5, 0.0), (0.7, 0.0), (1.5, 0.0), (1.5, 0.2)):
+        hand.close_fist()
+        time.sleep(closed_s)
+        if opened_s:
+            hand.open_up()
+            time.sleep(opened_s)
+        ended_at = end(live, hand)
+        hand.open_up()
+        time.sleep(max(0.0, ended_at + PROMISED_S - time.time()))
+        told = [event for event in listener.gestures if event["phase"] != "hold"]
+        before = [event for event in told if listener.at(event) < ended_at + PROMISED_S]
+        assert not before or before[-1]["phase"] == "release", (closed_s, opened_s, before[-1])
+        assert {event["reason"] for event in told if event["phase"] == "release"} <= {*reasons, "rest"}
+        hand.go_on()
+        time.sleep(1.0)
+        if what == "another model":
+            assert asked(live, "DELETE", f"/emg/sources/{hand.name}/model")[0] == 200
+    expect_paired(listener.gestures)
+    assert listener.gestures
+
+
 def test_too_many_bad_electrodes_end_it_with_the_frame_that_says_so(
     live: Live, hand: Hand, listen: Listen
 ) -> None:
@@ -302,7 +335,7 @@ def test_too_many_bad_electrodes_end_it_with_the_frame_that_says_so(
     bad = [
         event for _, event in listener.heard if len(event.get("quality", {}).get("dead", ())) > CHANNELS // 4
     ]
-    assert release["sample_index"] - bad[0]["sample_index"] <= RATE / ASKED["fps"]
+    assert release["sample_index"] - bad[0]["sample_index"] <= math.ceil(RATE / ASKED["fps"])
 
 
 def test_a_model_that_is_taken_back_ends_it_too(live: Live, hand: Hand, listen: Listen) -> None:

@@ -189,7 +189,8 @@ def test_a_model_that_is_put_under_streams_is_told_at_the_other_worker_before_it
 
 
 def test_gestures_are_told_at_both_by_the_rules_that_were_asked_for(stage: Stage) -> None:
-    rules = {"enter": 0.0, "leave": 0.0, "shortest_s": 0.0, "hold_s": 0.1}  # whatever it is, it is a gesture
+    # whatever it is, it is a gesture
+    rules = {"enter": 0.0, "leave": 0.0, "shortest_s": 0.0, "evidence_s": 0.0, "hold_s": 0.1}
     readers = [stage.stream(place, events=True, gesture_rules=rules) for place in (stage.other, stage.owner)]
 
     def told(reader: Hearing) -> set[tuple[int, str, int]]:

@@ -27,6 +27,7 @@ _SAID = {
     "smooth_s": "Time constant of that probability, the same for all classes; 0: each frame's own",
     "rise": "It may be lower by so much for each nat by which the odds against rest rose lately",
     "shortest_s": "It begins after it was likely for so long",
+    "evidence_s": "And once what it is above `enter`, summed over time, is this; not where each frame counts by itself",
     "refractory_s": "None begins within so long after a release",
     "hold_s": "It is told again after each such time; 0: never",
     "double_s": "The same again within so long after its release is a double one; 0: never, else above refractory_s",

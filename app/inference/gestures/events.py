@@ -70,11 +70,14 @@ class GestureRules:
         ArtefactError: a value is out of range; the message names the field.
     """
 
-    enter: float = 0.94  # a gesture may begin while its smoothed probability is at least this
+    enter: float = 0.8  # a gesture may begin while its smoothed probability is at least this
     leave: float = 0.4  # and ends once it is below this
-    smooth_s: float = 0.5  # time constant of that probability; 0: each frame's own
-    rise: float = 0.15  # it may be lower by so much for each nat by which the odds against rest rose lately
-    shortest_s: float = 0.2  # it begins only after it was likely for so long
+    smooth_s: float = 0.4  # time constant of that probability; 0: each frame's own
+    rise: float = 0.25  # it may be lower by so much for each nat by which the odds against rest rose lately
+    shortest_s: float = 0.1  # it begins only after it was likely for so long
+    evidence_s: float = (
+        0.2  # and once what it is above `enter`, summed over time, is this; not of frames by themselves
+    )
     refractory_s: float = 0.15  # none begins within so long after a release
     hold_s: float = 0.5  # told again after each such time; 0: never
     double_s: float = 0.0  # the same gesture again within so long after its release is a double one; 0: never
@@ -89,7 +92,7 @@ class GestureRules:
             raise ArtefactError(
                 f"gesture_rules.leave must be at most gesture_rules.enter, {self.enter:g}, got {self.leave:g}"
             )
-        for name in ("smooth_s", "shortest_s", "refractory_s", "hold_s", "double_s", "long_s"):
+        for name in ("smooth_s", "shortest_s", "evidence_s", "refractory_s", "hold_s", "double_s", "long_s"):
             value = getattr(self, name)
             if not (math.isfinite(value) and 0 <= value <= MOST_S):
                 raise ArtefactError(f"gesture_rules.{name} must be from 0 to {MOST_S:g} s, got {value:g}")

@@ -68,16 +68,10 @@ class GestureEvidence:
         """Return what stands for a class: its share, and `rise` for each nat that the odds rose."""
         return self.shares[index] + rise * self.rise
 
-    def part_below(self, index: int, rise: float, enter: float) -> float:
-        """Return for which part of the way from the frame before the score was below `enter`, 0..1.
-
-        Frame by frame nobody knows, so 0; a mean moves slowly enough for a straight line.
-        """
+    def before(self, index: int, rise: float) -> float | None:
+        """Return the score of the frame before; None where there is none, or frames count by themselves."""
         shares, rose = self._before
-        if not shares:
-            return 0.0
-        before, now = shares[index] + rise * rose, self.score(index, rise)
-        return (enter - before) / (now - before) if before < enter < now else 0.0
+        return shares[index] + rise * rose if shares else None
 
     def reset(self) -> None:
         """Forget what came: the signal broke off."""

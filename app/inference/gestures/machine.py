@@ -7,11 +7,13 @@ of one signal come within a hop of each other, however fast it is replayed and h
 Two thresholds (one to begin, a lower one to end) are the hysteresis of Schmitt 1938, "A thermionic trigger", J. Sci.
 Instrum. 15:24; that a gesture must last before it counts is the onset rule of Hodges & Bui 1996, "A comparison of
 computer-based methods for the determination of onset of muscle contraction using electromyography",
-Electroencephalogr. Clin. Neurophysiol. 101:511, put to probabilities.
+Electroencephalogr. Clin. Neurophysiol. 101:511, put to probabilities; that it must last the longer the less sure it
+is, the cumulative sum of Page 1954, "Continuous inspection schemes", Biometrika 41:100.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -50,6 +52,8 @@ class GestureMachine:
         self._hop = 0  # samples between the last two
         self._candidate: int | None = None  # the class that may begin
         self._since, self._shown = 0.0, 0  # since which sample it may, and the first frame that showed it
+        self._missing = 0.0  # of the evidence that it needs, in samples
+        self._sure_at = 0.0  # the sample at which nothing was missing any more
         self._held: GestureEvent | None = None  # the newest event of what is held
         self._onset: GestureEvent | None = None  # and the first
         self._due, self._holds = (
@@ -111,15 +115,9 @@ class GestureMachine:
             if not unknown and share >= self._rules[self._onset.index].leave:
                 return events + self._hold(now)
             events.append(self._release(now, "rest" if likeliest == self._rest else "gesture", earlier))
-        rules = self._rules[likeliest]
-        if likeliest == self._rest or evidence.score(likeliest, rules.rise) < rules.enter:
+        if likeliest == self._rest or not self._shows(likeliest, sample_index, earlier):
             self._candidate = None
             return events
-        if likeliest != self._candidate:
-            shown = sample_index if self._active_since is None else self._active_since
-            below = evidence.part_below(likeliest, rules.rise, rules.enter)
-            since = earlier + below * (sample_index - earlier)
-            self._candidate, self._since, self._shown = likeliest, since, shown
         due = self._due_at(likeliest)
         if sample_index >= due - _SLACK:
             events.append(
@@ -160,9 +158,35 @@ class GestureMachine:
         # frames left out say nothing of the time between: a hop is the most that is taken for granted
         return float(max(before, sample_index - hop)) if hop else float(before)
 
+    def _shows(self, likeliest: int, sample_index: int, earlier: float) -> bool:
+        """Whether a gesture may begin, with this frame or once it has lasted; note since when, and how sure it is.
+
+        Means move slowly enough for a straight line to where they crossed a threshold. They take a change for older
+        than it is, so that what the frame before was above counts until this one. Frames by themselves say nothing of
+        the time between them, and add up to no evidence.
+        """
+        rules, evidence = self._rules[likeliest], self._evidence
+        above = evidence.score(likeliest, rules.rise) - rules.enter
+        if above < 0:
+            return False
+        before = evidence.before(likeliest, rules.rise)
+        lately = 0.0 if before is None else before - rules.enter
+        if likeliest != self._candidate:
+            below = lately / (lately - above) if lately < 0 else 0.0  # part of the way
+            since = earlier + below * (sample_index - earlier)
+            shown = sample_index if self._active_since is None else self._active_since
+            self._candidate, self._since, self._shown = likeliest, since, shown
+            self._missing = rules.evidence_s * self._rate if evidence.smooths else 0.0
+            self._sure_at = since
+        if self._missing > 0:
+            added = lately * (sample_index - earlier) if lately > 0 else 0.0
+            self._sure_at = earlier + self._missing / lately if added >= self._missing else math.inf
+            self._missing -= added
+        return True
+
     def _due_at(self, candidate: int) -> float:
         rules = self._rules[candidate]
-        due = self._since + rules.shortest_s * self._rate
+        due = max(self._since + rules.shortest_s * self._rate, self._sure_at)
         if self._released is not None:
             due = max(due, self._released[0] + rules.refractory_s * self._rate)
         return due

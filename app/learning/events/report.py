@@ -16,7 +16,7 @@ from app.learning.intervals import LEVEL, Span, rate_interval, share_interval
 from app.learning.progress import Progress
 from app.learning.replays.replay import Replay
 
-ENTERS = (0.65, 0.8, 0.9, 0.94, 0.97, 1.0)  # of the curve
+ENTERS = (0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 1.0)  # of the curve
 WANTED = 0.95  # share of gestures to be found, at which thresholds are chosen
 DRAWS = 2000  # of people, for the intervals of all
 

@@ -60,6 +60,17 @@ def test_without_a_time_constant_frames_are_taken_as_they_come() -> None:
     evidence = after([(REST, 1.0), (UNSURE, 0.02)], smooth_s=0.0)
     assert evidence.shares is UNSURE
     assert evidence.score(1, rise=0.5) == 0.6
+    assert evidence.before(1, rise=0.5) is None
+
+
+def test_the_score_of_the_frame_before_is_kept_until_the_signal_breaks_off() -> None:
+    evidence = after([(REST, 1.0), (FIST, 0.1)])
+    score = evidence.score(1, rise=0.2)
+    evidence.update(2000, FIST, unknown=False)
+    assert evidence.before(1, rise=0.2) == score
+    evidence.reset()
+    evidence.update(5000, FIST, unknown=False)
+    assert evidence.before(1, rise=0.2) is None
 
 
 def test_what_was_before_the_signal_broke_off_is_forgotten() -> None:
@@ -86,4 +97,3 @@ def test_whatever_comes_shares_sum_to_one_and_the_rise_is_bounded(
         evidence.update(at, probabilities, unknown)
         assert sum(evidence.shares) == pytest.approx(1)
         assert abs(evidence.rise) <= 10
-        assert 0 <= evidence.part_below(1, 0.15, 0.9) <= 1

@@ -198,6 +198,7 @@ _rules = st.builds(
     smooth_s=st.sampled_from((0.0, 0.5)),
     rise=st.sampled_from((0.0, 0.15)),
     shortest_s=st.sampled_from((0.0, 0.1, 0.3)),
+    evidence_s=st.sampled_from((0.0, 0.2)),
     refractory_s=st.sampled_from((0.0, 0.2)),
     hold_s=st.sampled_from((0.0, 0.1)),
     double_s=st.sampled_from((0.0, 0.5)),
@@ -312,6 +313,45 @@ def test_a_gesture_that_comes_slowly_begins_at_the_first_window_that_shows_it() 
     assert onset.sample_index > 2200
     assert 2000 <= onset.began_at <= 2020
     assert onset.confidence == 1.0
+
+
+def _onset_after_s(shares: list[float], rules: GestureRules, hop: int = 20) -> float | None:
+    """How long after rest with such shares from then on a fist begins."""
+    one = machine(rules)
+    for at in range(-3000, 0, hop):
+        one.frame(at, SURE["rest"])
+    return next(
+        (event.sample_index / RATE for at in range(0, 5000, hop) for event in one.frame(at, shares)), None
+    )
+
+
+@pytest.mark.parametrize("hop", [5, 33, 100])
+def test_one_that_is_less_sure_must_last_longer_by_as_much(hop: int) -> None:
+    """Smoothed for next to no time the score is the share itself: above by 0.4 or 0.1 it takes 0.5 or 2 s."""
+    rules = GestureRules(enter=0.5, leave=0.2, smooth_s=0.001, rise=0.0, shortest_s=0.1, evidence_s=0.2)
+    for share, expected in ((0.9, 0.5), (0.6, 2.0)):
+        assert _onset_after_s([1 - share, share, 0.0], rules, hop) == pytest.approx(
+            expected, abs=1.5 * hop / RATE
+        )
+
+
+def test_evidence_begins_anew_with_every_gesture_that_may_begin() -> None:
+    rules = GestureRules(enter=0.5, leave=0.2, smooth_s=0.001, rise=0.0, shortest_s=0.0, evidence_s=0.2)
+    fist, other, one = [0.1, 0.9, 0.0], [0.1, 0.0, 0.9], machine(rules)
+    events = []
+    for number in range(6):  # 0.4 s each, and 0.5 are asked for
+        for at in range(400 * number, 400 * number + 400, 20):
+            events += one.frame(at, fist if number % 2 else other)
+    assert events == []
+
+
+def test_frames_by_themselves_add_up_to_no_evidence() -> None:
+    """A share of at most 1 would never be far above its threshold."""
+    rules = replace(RULES, enter=1.0, evidence_s=3600.0)
+    assert told(played([("rest", 0.5), ("fist", 0.5)], rules=rules)) == [
+        ("fist", "onset"),
+        ("fist", "release"),
+    ]
 
 
 def test_odds_that_rise_let_a_gesture_begin_that_wandering_ones_do_not() -> None:

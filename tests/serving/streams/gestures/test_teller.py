@@ -24,7 +24,7 @@ from tests.serving.streams.test_frames import Scene, engine, made  # noqa: F401 
 
 CHANNELS, RATE, LENGTH = 4, 2000, 200
 AT_ONCE = GestureRuleSet(
-    rules=GestureRules(enter=0.0, leave=0.0, shortest_s=0.0, refractory_s=0.0, hold_s=0.0)
+    rules=GestureRules(enter=0.0, leave=0.0, shortest_s=0.0, evidence_s=0.0, refractory_s=0.0, hold_s=0.0)
 )
 EACH = GestureRules(enter=0.8, leave=0.4, smooth_s=0.0, rise=0.0, shortest_s=0.1)  # each frame by itself
 QUIET, LOUD = 1.0, 20.0
