@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-# two workers of pytest-xdist on two cores: with more threads each they only wait for one another
+# as many processes of pytest-xdist as cores, or more: with more threads each they only wait for one another
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import hypothesis
@@ -39,6 +39,9 @@ LONG_FILES = (
     "tests/server/test_serial.py",
 )
 
+# What a test takes, by its markers: a file of some long ones that comes last keeps one process busy, and no other.
+SECONDS = {"": 0.05, "server": 3.0, "browser": 3.0, "slow": 15.0}
+
 RECORDINGS = Path(__file__).resolve().parents[2] / "shared" / "data" / "emg" / "myo-readings"
 
 
@@ -53,11 +56,16 @@ def pytest_collection() -> Iterator[None]:
         gc.enable()
 
 
+@pytest.hookimpl(trylast=True)  # what is deselected is gone by then
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """In a process of pytest-xdist, have the long files first, and then those with most tests."""
+    """In a process of pytest-xdist, have the long files first, and then those that will take longest."""
     if hasattr(config, "workerinput"):
-        tests = Counter(item.path for item in items)
-        items.sort(key=lambda item: (not item.nodeid.startswith(LONG_FILES), -tests[item.path]))
+        seconds = Counter[Path]()
+        for item in items:
+            seconds[item.path] += max(
+                taken for mark, taken in SECONDS.items() if not mark or item.get_closest_marker(mark)
+            )
+        items.sort(key=lambda item: (not item.nodeid.startswith(LONG_FILES), -seconds[item.path]))
 
 
 @pytest.hookimpl(optionalhook=True)
