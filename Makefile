@@ -15,6 +15,9 @@ QUICK := smoke or not (slow or server or browser or alone)
 # Tests start some hundred servers and commands. Where a shell forbids bytecode (PYTHONDONTWRITEBYTECODE), each of them
 # compiles all that it imports, six seconds of a core for a server: here it is written in any case.
 PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --dist loadfile
+# Of `make test`: twice as many as a small machine has cores, for a test waits a third of its time:
+# for a job, a source or the end of a process.
+AT_ONCE ?= 4
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test test-all test-rest test-alone test-again check format bench soak lowest newest clean
@@ -28,7 +31,7 @@ serve: $(VENV)/.runtime ## Start the server on http://127.0.0.1:8000 (EMG_* sett
 	@exec $(BIN)/gunicorn -c gunicorn.conf.py wsgi:app
 
 test: $(VENV)/.dev ## Run the tests of some minutes (ARGS="..." goes to pytest)
-	@$(PYTEST) -n 2 -m "not gpu and ($(QUICK))" $(ARGS)
+	@$(PYTEST) -n $(AT_ONCE) -m "not gpu and ($(QUICK))" $(ARGS)
 
 test-all: test test-rest test-alone ## Run all tests but those for a GPU
 
