@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -19,7 +18,9 @@ from werkzeug.exceptions import HTTPException
 from app.api.errors import problem_fields
 from app.api.live import events
 from app.api.live import framing as ws
+from app.api.live.incoming import Incoming
 from app.api.live.roles import Budget, Connection, RefusedError, Talk
+from app.api.live.silence import GONE_S, Silence
 from app.api.live.slowing import Slowing
 from app.api.live.writer import LiveWriter
 from app.api.schemas.live import live_job
@@ -31,14 +32,9 @@ from app.serving.streams.events import Completed
 log = logging.getLogger(__name__)
 
 FIRST_S = 10.0  # for a client to say what it wants
-PING_S, GONE_S = 4.0, 8.0  # of silence, until it is asked whether it is there, and until it is not
 PARTIAL_S = 10.0  # for a message to come in full
 ACK_S = 0.1  # between two acknowledgements
 QUALITY_S = 0.5  # between two looks at the electrodes
-SMALL = 64 * 1024  # bytes of a message that are not counted
-MOST_CONTROLS = 100  # pings and pongs a second
-MANY = 200  # frames that come at once, whatever they are; of a client that sends more
-FRAME_S = 20e-6  # nothing is read for so long a frame, four times what one costs: the others come first
 BUSY_S = 0.05  # until the next look at a conversation that is at work
 GOODBYE_S = 1.0  # the same for one from whom nothing is heard: it is gone within 10 s in all
 CLOSING_S = 2.0  # for the last bytes to be taken, and the client's close to come
@@ -65,17 +61,13 @@ class Conversation:
     ) -> None:
         self.writer, self._begin, self._clock = writer, begin, clock
         self._leaving, self._why_leaving = leaving, why_leaving
-        self._budget, self._counted = budget, 0  # bytes
         self._left = left
-        self._frames = ws.FrameReader(most)
-        self._waiting: deque[ws.Message] = deque()  # messages that came and are not taken
         self._talk = talk
         self._beginning = self._held = False
-        self._opened_at = self._heard_at = self._pinged_at = self._acked_at = clock()
+        self._opened_at = self._acked_at = clock()
         self._quality_at = self._opened_at
-        self._slowing = Slowing()
-        self._partial_since: float | None = None
-        self._controls, self._controls_since = 0, clock()
+        self._incoming = Incoming(most, budget, self._opened_at)
+        self._silence, self._slowing = Silence(self._opened_at), Slowing()
         self._said_goodbye = False  # the client
         self._close_by: float | None = None  # when the connection is cut, whatever the client does
         self.connection: Connection  # set by whoever holds it, before the first call
@@ -104,22 +96,22 @@ class Conversation:
             self.lost()
             return
 
+        now = self._clock()
+        self._silence.heard(now)
+
         def take() -> None:
             try:
-                messages = self._frames.feed(data)
-            except ws.FramingError as error:
-                self._waiting.extend(error.before)
+                self._incoming.feed(data, now)
+            except ws.FramingError:
                 self._work()
                 raise
-            self._waiting.extend(messages)
-            since = None if any(one.kind <= ws.BINARY for one in messages) else self._partial_since
-            self._partial_since = (since or self._heard_at) if self._frames.held else None
-            self._count()
-            if self._frames.taken > MANY:
-                self.connection.pause(self._frames.taken * FRAME_S)
+            except OverloadedError as error:
+                self._tell(error)
+                raise RefusedError(ws.OVERLOADED, "see the error before this") from None
+            if self._incoming.pause_s:
+                self.connection.pause(self._incoming.pause_s)
             self._work()
 
-        self._heard_at = self._clock()
         self._guarded(take)
 
     def _guarded(self, step: Callable[[], None]) -> None:
@@ -143,18 +135,6 @@ class Conversation:
         else:
             self._guarded(self._work)
 
-    def _count(self) -> None:
-        """Have large messages counted that have not come in full, as request bodies are."""
-        held = self._frames.held if self._frames.held > SMALL else 0
-        if self._budget is None or held == self._counted:
-            return
-        try:
-            self._budget.take(held - self._counted)
-        except OverloadedError as error:
-            self._tell(error)
-            raise RefusedError(ws.OVERLOADED, "see the error before this") from None
-        self._counted = held
-
     def lost(self) -> None:
         """Note that the client has gone."""
         self.over = True
@@ -162,16 +142,16 @@ class Conversation:
         self.hurry()
 
     def _work(self) -> None:
-        while self._waiting and not self._beginning and self._close_by is None:
-            message = self._waiting[0]
+        while self._incoming.waiting and not self._beginning and self._close_by is None:
+            message = self._incoming.waiting[0]
             if message.kind == ws.BINARY and not self._took(message.data):
                 return
-            self._waiting.popleft()
+            self._incoming.waiting.popleft()
             if message.kind != ws.BINARY:
                 self._control(message)
         if self._close_by is not None:
-            self._said_goodbye |= any(message.kind == ws.CLOSE for message in self._waiting)
-            self._waiting.clear()
+            self._said_goodbye |= any(message.kind == ws.CLOSE for message in self._incoming.waiting)
+            self._incoming.waiting.clear()
 
     def _took(self, data: bytes) -> bool:
         """Take samples or windows; False where they must wait."""
@@ -213,7 +193,7 @@ class Conversation:
 
     def _control(self, message: ws.Message) -> None:
         if message.kind in (ws.PING, ws.PONG):
-            self._expect_few_controls()
+            self._incoming.expect_few_controls(self._clock())
         if message.kind == ws.PING:
             self.writer.say(ws.frame(ws.PONG, message.data))
         elif message.kind == ws.CLOSE:
@@ -221,15 +201,6 @@ class Conversation:
             self._end(ws.close_code(message.data), "")
         elif message.kind == ws.TEXT:
             self._told(message.data)
-
-    def _expect_few_controls(self) -> None:
-        """Refuse a client that sends nothing else without a pause: each costs as much as a message."""
-        now = self._clock()
-        if now - self._controls_since > 1.0:
-            self._controls, self._controls_since = 0, now
-        self._controls += 1
-        if self._controls > MOST_CONTROLS:
-            raise RefusedError(ws.REFUSED, f"at most {MOST_CONTROLS} pings and pongs a second")
 
     def _told(self, text: bytes) -> None:
         """Begin with what the first text says. It may open a model: the other clients do not wait for that."""
@@ -255,7 +226,7 @@ class Conversation:
             code, why = ws.FAILED, "the server failed; its log has the reason"
         with self._lock:
             self._beginning = False
-            self._heard_at = self._clock()  # nobody has listened meanwhile
+            self._silence.heard(self._clock())  # nobody has listened meanwhile
             if talk is None:
                 self._end(code, why)
             elif self.over:
@@ -283,7 +254,7 @@ class Conversation:
         if self._close_by is not None:
             return
         self._close_by = self._clock() + wait_s
-        self._waiting.clear()
+        self._incoming.waiting.clear()
         try:
             self.writer.end(ws.closing(code, reason))
         except OSError:
@@ -323,7 +294,7 @@ class Conversation:
                 self._end(ws.NORMAL, why)
             elif self._talk is None and not self._beginning and now - self._opened_at > FIRST_S:
                 self._end(ws.REFUSED, f"say what you want within {FIRST_S:g} s of opening")
-            elif self._partial_since is not None and now - self._partial_since > PARTIAL_S:
+            elif self._incoming.partial_since is not None and now - self._incoming.partial_since > PARTIAL_S:
                 self._end(ws.REFUSED, f"a message must come in full within {PARTIAL_S:g} s")
             else:
                 self._alive(now)
@@ -358,11 +329,11 @@ class Conversation:
             return
         if self._held and now - self._acked_at >= ACK_S:
             self._acknowledge()
-        if now - self._heard_at > GONE_S:
+        if self._silence.gone(now):
             self._end(ws.GOING_AWAY, f"nothing heard for {GONE_S:g} s", wait_s=GOODBYE_S)
             return
-        if now - self._heard_at > PING_S and now - self._pinged_at > PING_S and self.writer.idle:
-            self._pinged_at = now
+        if self._silence.ping_due(now) and self.writer.idle:
+            self._silence.pinged(now)
             self.writer.say(ws.frame(ws.PING, b""))
         if self._talk is not None and now - self._quality_at >= QUALITY_S and self.writer.idle:
             self._quality_at = now
@@ -380,8 +351,7 @@ class Conversation:
 
     def close(self) -> None:
         """Let go what the client held; called once, when it is over."""
-        if self._budget is not None:
-            self._budget.give(self._counted)
+        self._incoming.close()
         try:
             if self._talk is not None:
                 self._talk.close()

@@ -13,7 +13,8 @@ import pytest
 from app.api.live import events
 from app.api.live import framing as ws
 from app.api.live.attached import AttachedSocket
-from app.api.live.conversation import FRAME_S, MANY, MOST_CONTROLS, Conversation
+from app.api.live.conversation import Conversation
+from app.api.live.incoming import FRAME_S, MANY, MOST_CONTROLS
 from app.api.live.writer import MOST_KEPT, LiveWriter
 from app.errors import DataError, OverloadedError, TooFastError
 from app.serving.streams.client_stream import ClientEvent
