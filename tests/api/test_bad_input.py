@@ -120,7 +120,7 @@ VALID_ANYWAY = {"huge whole numbers", "one dimension"}
 
 
 @pytest.mark.parametrize("name", [name for name in EMGS if name not in VALID_ANYWAY])
-@pytest.mark.parametrize("more", [{}, {"preprocess": True}], ids=["fast path", "flask"])
+@pytest.mark.parametrize("more", [{}, {"source": None}], ids=["fast path", "flask"])
 def test_emg_that_is_no_window_of_the_model_is_a_422(
     client: FlaskClient, name: str, more: dict[str, Any]
 ) -> None:

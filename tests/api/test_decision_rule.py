@@ -120,7 +120,7 @@ def test_a_frame_of_a_model_that_cannot_tell_has_no_such_key(client: FlaskClient
     assert all("unknown" not in frame for frame in frames(client, 2, "fps=20"))
 
 
-@pytest.mark.parametrize("more", [{}, {"preprocess": True}], ids=["fast path", "flask"])
+@pytest.mark.parametrize("more", [{}, {"source": None}], ids=["fast path", "flask"])
 def test_an_answer_says_whether_a_window_is_unknown(knowing: FlaskClient, more: dict[str, Any]) -> None:
     one = knowing.post("/infer", json={"emg": WINDOW, **more})
     two = knowing.post("/infer", json={"emg": [WINDOW, WINDOW], **more})

@@ -123,17 +123,35 @@ def test_json_npy_and_raw_are_judged_alike(
 
 
 @COUNTS
-@KINDS
-def test_an_option_of_a_json_body_leads_past_the_fast_path_and_all_to_the_same_answer(
-    client: FlaskClient, windows: np.ndarray, through_flask: list[str], kind: str, count: int
+@pytest.mark.parametrize("path", ["/infer", "/infer/onnx"])
+def test_what_json_says_beside_the_windows_is_heeded_without_flask_as_with_it(
+    client: FlaskClient,
+    plain: FlaskClient,
+    windows: np.ndarray,
+    through_flask: list[str],
+    path: str,
+    count: int,
 ) -> None:
-    fast = post(client, kind, windows[:count])
-    path = "/infer" if kind == JSON else "/infer?preprocess=true"
-    answer = client.post(path, data=body(kind, windows[:count], preprocess=True), content_type=kind)
-    slow = answer.get_json()
-    assert through_flask == (["/infer"] if kind == JSON else [])
-    assert fast.keys() == slow.keys()
-    assert judged(fast) == judged(slow)
+    emg, sizes = windows[:count], {"batch": count, "length": windows.shape[1], "channels": windows.shape[2]}
+    for fields in ({"preprocess": False}, {"preprocess": True, **sizes}, {"batch": count}):
+        sent = {"data": body(JSON, emg, **fields), "content_type": JSON}
+        assert judged(client.post(path, **sent).get_json()) == judged(plain.post(path, **sent).get_json())
+    assert through_flask == []
+    told = client.post(path, data=body(JSON, emg, source=None), content_type=JSON)
+    assert (told.status_code, through_flask) == (200, [path])
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"batch": 3}, {"batch": True}, {"length": 7}, {"what": 1}, {"preprocess": "no"}, {"batch": [1]}],
+)
+def test_what_json_says_wrongly_beside_the_windows_is_told_the_same_as_without_the_fast_path(
+    client: FlaskClient, plain: FlaskClient, windows: np.ndarray, fields: dict[str, object]
+) -> None:
+    assert client.post("/infer", json={"emg": windows[0].tolist(), "batch": 1}).status_code == 200
+    sent = {"data": body(JSON, windows[0], **fields), "content_type": JSON}
+    found, expected = client.post("/infer", **sent), plain.post("/infer", **sent)
+    assert (found.status_code, found.get_json()) == (422, expected.get_json())
 
 
 DOCUMENTED = (  # README.md, docs/api.md, docs/first-steps.md

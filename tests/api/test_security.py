@@ -116,7 +116,7 @@ def test_where_no_key_is_asked_for_no_scopes_are_named(client: FlaskClient) -> N
 
 REQUESTS: dict[str, dict[str, Any]] = {
     "read": {"path": "/health", "method": "GET"},
-    "infer in flask": {"path": "/infer", "method": "POST", "json": {"emg": WINDOW, "preprocess": True}},
+    "infer in flask": {"path": "/infer", "method": "POST", "json": {"emg": WINDOW, "source": None}},
     "infer on the fast path": {"path": "/infer", "method": "POST", "data": EMG, "content_type": RAW},
     "push": {
         "path": "/emg/sources/a/samples?first_sample=0",

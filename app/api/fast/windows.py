@@ -1,8 +1,8 @@
 """The caller's own windows, and samples that are pushed, at full speed: what Flask would do, without Flask.
 
 Routing, request and application contexts, signals and response objects take more time than the model (figures in
-docs/benchmarks.md). So a POST that brings windows for the server's own model to `/infer` or `/infer/<backend>`, with a
-query that describes them or without, is answered here, with the same decoding, engine and answers as the views; so is a
+docs/benchmarks.md). So a POST that brings windows for the server's own model to `/infer` or `/infer/<backend>`, with
+fields that describe them or without, is answered here, with the same decoding, engine and answers as the views; so is a
 push of raw samples (push.py). Whatever is not plain and sound goes on to Flask with its body, so that every error is
 said in one place.
 """
@@ -155,21 +155,30 @@ def _kind(content_type: str) -> str:
     return content_type.partition(";")[0].strip().lower()
 
 
-def _job(schema: Schema, kind: str, query: str) -> InferJob | None:
-    """Return what a query asks for; None where it is wrong, or for the view."""
-    if not query:
+def _job(schema: Schema, kind: str, query: str, beside: bytes) -> InferJob | None:
+    """Return what a query, or JSON beside the windows, asks for; None where it is wrong, or for the view."""
+    if not query and not beside:
         return _JOB
-    return _job_of(schema, query) if kind != JSON and len(query) <= LONGEST else None
+    if kind == JSON:
+        return _job_of_json(schema, beside) if not query and len(beside) <= LONGEST else None
+    return _job_of_query(schema, query) if len(query) <= LONGEST else None
 
 
 @lru_cache(QUERIES)
-def _job_of(schema: Schema, query: str) -> InferJob | None:
+def _job_of_json(schema: Schema, beside: bytes) -> InferJob | None:
+    return _job_of(schema, orjson.loads(beside))
+
+
+@lru_cache(QUERIES)
+def _job_of_query(schema: Schema, query: str) -> InferJob | None:
     pairs = parse_qsl(query, keep_blank_values=True)
     texts = dict(pairs)
-    if len(texts) < len(pairs):
-        return None
+    return None if len(texts) < len(pairs) else _job_of(schema, query_values(schema, texts))
+
+
+def _job_of(schema: Schema, values: dict[str, Any]) -> InferJob | None:
     try:
-        job: InferJob = schema.load(query_values(schema, texts))
+        job: InferJob = schema.load(values)
     except (ValidationError, ValueError):
         return None
     return job if job.model is None and job.source is None and job.steps is None else None
@@ -184,15 +193,13 @@ def _inferred(
     runtime: Runtime,
 ) -> bytes | None:
     kind = _kind(environ["CONTENT_TYPE"])
-    job = _job(schema, kind, environ["QUERY_STRING"])
     most = runtime.settings.max_batch
-    if job is None or (job.batch is not None and job.batch > most):
-        return None
     try:
-        emg = _READERS[kind](body)
+        emg, beside = _READERS[kind](body)
     except ValueError:  # it is not what it says it is; the view says what is wrong with it
         return None
-    if emg is None:
+    job = _job(schema, kind, environ["QUERY_STRING"], beside)
+    if job is None or (job.batch is not None and job.batch > most):
         return None
     manifest = runtime.manifest
     expect_shape(job, manifest, own=True)
@@ -213,17 +220,24 @@ _INFER: dict[str, Route] = {
 }
 
 
-def _json(body: bytes) -> Samples | None:
-    """Return the windows of a body that holds nothing but them."""
+def _json(body: bytes) -> tuple[Samples, bytes]:
+    """Return the windows of a body, and what it says beside them as JSON.
+
+    Raises:
+        ValueError: it holds no array of numbers.
+    """
     expect_modest(body)
     values: Any = orjson.loads(body)
-    if not isinstance(values, dict) or values.keys() != {"emg"} or not isinstance(values["emg"], list):
-        return None
-    numbers = as_array(values["emg"], only_windows(body))
+    emg = values.pop("emg", None) if isinstance(values, dict) else None
+    numbers = as_array(emg, only_windows(body)) if isinstance(emg, list) else None
     if numbers is None or numbers.ndim < 2:
-        return None
+        raise ValueError
     with np.errstate(over="ignore"):  # what does not fit float32 becomes inf, which is refused with the rest
-        return numbers.astype(np.float32)
+        return numbers.astype(np.float32), orjson.dumps(values) if values else b""
 
 
-_READERS: dict[str, Callable[[bytes], Samples | None]] = {JSON: _json, NPY: read_npy, RAW: read_floats}
+_READERS: dict[str, Callable[[bytes], tuple[Samples, bytes]]] = {
+    JSON: _json,
+    NPY: lambda body: (read_npy(body), b""),
+    RAW: lambda body: (read_floats(body), b""),
+}

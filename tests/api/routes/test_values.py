@@ -184,7 +184,7 @@ def doubtful(tmp_path: Path) -> Iterator[FlaskClient]:
     runtime.close()
 
 
-@pytest.mark.parametrize("more", [{}, {"preprocess": True}], ids=["fast path", "flask"])
+@pytest.mark.parametrize("more", [{}, {"source": None}], ids=["fast path", "flask"])
 def test_what_is_no_number_is_an_error_and_no_value(doubtful: FlaskClient, more: dict[str, Any]) -> None:
     windows = classes.emg()
     windows[4, :, 2] = made.MEAN
