@@ -55,7 +55,8 @@ def chunks(count: int, size: int = 40) -> Iterator[Any]:
     began = time.monotonic()
     for k in range(count):
         time.sleep(max(0.0, began + (k + 1) * size / RATE - time.monotonic()))
-        yield SAMPLES[k * size : (k + 1) * size]
+        first = k * size % (len(SAMPLES) - size + 1)
+        yield SAMPLES[first : first + size]
 
 
 @pytest.mark.parametrize("transport", ["websocket", "http"])
