@@ -70,8 +70,8 @@ class EchoingConversation(Conversation):
         pass
 
 
-def conversation(connection: AttachedSocket | DetachedSocket, writable: Callable[[], bool]) -> Conversation:
-    answers = LiveWriter(connection.push, writable)
+def conversation(connection: AttachedSocket | DetachedSocket) -> Conversation:
+    answers = LiveWriter(connection.push, lambda: True)
     return EchoingConversation(
         answers,
         lambda _job, answers: Echo(answers),
@@ -112,7 +112,7 @@ def attached(streams: DetachedStreams) -> Hold:
     def hold(client: socket.socket, _: dict[str, Any]) -> None:
         with client:
             connection = AttachedSocket(client)
-            connection.talk(conversation(connection, connection.writable), b"", streams)
+            connection.talk(conversation(connection), b"", streams)
 
     return hold
 
@@ -122,9 +122,8 @@ def detached(streams: DetachedStreams) -> Hold:
 
     def hold(client: socket.socket, environ: dict[str, Any]) -> None:
         client.setblocking(False)
-        wire = ClientSocket(environ)
-        connection = DetachedSocket(wire)
-        sockets.keep(conversation(connection, wire.writable), connection, b"")
+        connection = DetachedSocket(ClientSocket(environ))
+        sockets.keep(conversation(connection), connection, b"")
 
     return hold
 

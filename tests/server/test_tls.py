@@ -12,7 +12,7 @@ import subprocess
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ import trustme
 from app.keys import make
 from tests.server import live as live_module
 from tests.server.live import LATE_S, START_S, Live, expect_accounted_for, free_port, gunicorn, until
-from tests.server.live_socket import BINARY, CLOSE, LiveSocket, push_for
+from tests.server.live_socket import BINARY, CLOSE, PONG, LiveSocket, push_for
 from tests.server.test_start import expect_one_line, start
 
 pytestmark = pytest.mark.server
@@ -125,6 +125,33 @@ def test_a_live_socket_over_tls_tells_frames_and_predicts_windows(server: Secure
     assert [windows.until("prediction")["id"] for _ in range(20)] == list(range(20))
     windows.close()
     reader.close()
+
+
+@pytest.mark.slow
+def test_who_does_not_read_a_live_socket_over_tls_is_let_go(server: Secure) -> None:
+    """Over TLS as without: what the kernel keeps for it counts as not taken."""
+    deaf = LiveSocket(
+        server.live.port,
+        "/infer/live",
+        headers={"X-API-Key": SECRET},
+        wrap=lambda plain: server.trust.wrap_socket(plain, server_hostname="localhost"),
+        receive_buffer=4096,
+        format="binary",
+        fps=100,
+    )
+    until(lambda: _streams(server) == 1)
+    with suppress(OSError):
+        for _ in range(120):
+            deaf.send(PONG, b"")  # it is there, and does not read
+            if _streams(server) == 0:
+                break
+            time.sleep(0.25)
+    until(lambda: _streams(server) == 0, 1.0)
+    deaf.close()
+
+
+def _streams(server: Secure) -> int:
+    return int(json.loads(server.get("/infer/stream/stats"))["active_streams"])
 
 
 def test_samples_are_pushed_over_tls(tmp_path: Path) -> None:

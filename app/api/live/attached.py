@@ -41,10 +41,6 @@ class AttachedSocket:
         self._there.set()
         return len(data)
 
-    def writable(self) -> bool:
-        """Whether what was to be written has been."""
-        return not self._outgoing
-
     def pause(self, seconds: float) -> None:
         self._paused_until = time.monotonic() + seconds
 

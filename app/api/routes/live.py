@@ -105,8 +105,7 @@ def _opened(begin: Begin, job: LiveJob | None, accept: str, *, predicts: bool) -
     runtime, caller, wire = current_runtime(), current_caller(), ClientSocket(request.environ)
     detaches = detachable(wire) and not predicts
     connection = DetachedSocket(wire) if detaches else AttachedSocket(sock)
-    writable = connection.writable if isinstance(connection, AttachedSocket) else wire.writable
-    writer = LiveWriter(connection.push, writable)
+    writer = LiveWriter(connection.push, wire.writable)
     runtime.streams.enter(caller.name)
     try:
         talk = None if job is None else begin(job, writer)

@@ -339,7 +339,7 @@ def test_it_is_held_over_a_real_socket_on_plain_threads(clock: FakeClock) -> Non
     near, far = socket.socketpair()
     near_connection, talk = AttachedSocket(near), Talk()
     conversation = Conversation(
-        LiveWriter(near_connection.push, near_connection.writable),
+        LiveWriter(near_connection.push, lambda: True),
         lambda _job, _writer: talk,
         most=1 << 20,
         leaving=lambda: None,
