@@ -96,7 +96,6 @@ def _adapted(
     opened: Artefact, recording: str, target: Target, options: dict[str, Any], where: dict[str, Any]
 ) -> Artefact:
     from app.emg.files.gesture_names import only_numbered
-    from app.learning.adaptation import adapt
     from app.learning.datasets import load_one, named
     from app.learning.target import NotBetterError
 
@@ -112,6 +111,8 @@ def _adapted(
     try:
         if any_gestures:
             return _any_gestures(opened, loaded[0], target, dict(options["rename"]), {**kinds, **where})
+        from app.learning.adaptation import adapt  # with PyTorch, which a covariance model needs not
+
         return adapt(opened, loaded[0], target, **kinds, **where)
     except NotBetterError as error:
         raise DataError(f"{error} (--even-if-worse writes it all the same)") from None

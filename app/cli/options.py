@@ -17,6 +17,7 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 BAD_DATA, BAD_ARTEFACT = 1, 2  # exit status
+LEFT_OUT = {"torch": "PyTorch", "onnxscript": "onnxscript"}  # where there is no room for them
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on stdout.")
 force = click.option("--force", is_flag=True, help="Replace what is there already.")
@@ -66,6 +67,15 @@ def one_line_errors(command: Callable[P, R]) -> Callable[P, R]:
         except MyostreamError as error:
             click.echo(f"error: {error}", err=True)
             sys.exit(BAD_ARTEFACT if isinstance(error, ArtefactError) else BAD_DATA)
+        except ModuleNotFoundError as error:
+            if error.name not in LEFT_OUT:
+                raise
+            click.echo(
+                f"error: this needs {LEFT_OUT[error.name]}, which requirements-edge.txt leaves out: "
+                "pip install -r requirements.txt",
+                err=True,
+            )
+            sys.exit(BAD_DATA)
 
     return guarded
 

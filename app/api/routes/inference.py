@@ -1,4 +1,4 @@
-"""`/infer`: predictions for windows of the running source, or for the caller's own (see also fast_path.py)."""
+"""`/infer`: predictions for windows of the running source, or for the caller's own (see also app/api/fast)."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """A recording's folder: `<root>/<name>/` with its header, its log and how it ended. Nothing outside is touched.
 
-Files: `recording.json` says what was recorded and never changes; `log.bin` only grows (recording_log.py);
+Files: `recording.json` says what was recorded and never changes; `log.bin` only grows (log_format.py);
 `end.json` says how it goes while the recording runs, and in the end how it ended. It is as long from the beginning as
 it will ever be, so that the reason can still be written when the disk is full. Another process asks the writer to stop
 by a file named `stop`. Where there is a plan, `prompts.jsonl` says what became of it (prompt_log.py).
