@@ -20,7 +20,6 @@ from typing import Any
 from app.errors import MyostreamError
 
 NICENESS = 5
-MOST_FILE = 2**29  # bytes of a file that it may write
 MEMORY = 4 * 2**30  # bytes that it may map, of which the libraries take one
 SECONDS = 60  # of a processor
 PATIENCE_S = 300  # until it ends itself: on a machine that is full those seconds take longer

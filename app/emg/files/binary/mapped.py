@@ -25,7 +25,6 @@ from app.emg.units import standard
 from app.errors import DataError
 
 MAX_RATE_HZ = 1e6
-MAX_LABEL_ROWS = 200_000_000  # in memory, with two bytes each
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -269,11 +269,6 @@ def _told_held(place: AuxPlace) -> str:
     )
 
 
-def default_names(count: int) -> tuple[str, ...]:
-    """Return what channels are called that have no name."""
-    return tuple(f"ch{k}" for k in range(1, count + 1))
-
-
 def names_of(dialect: Dialect, columns: tuple[int, ...]) -> tuple[str, ...]:
     """Return what the file calls these columns, and ch1, ch2, ... where it does not."""
     found = [dialect.names[column] if column < len(dialect.names) else "" for column in columns]
