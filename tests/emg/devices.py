@@ -18,6 +18,7 @@ from app.emg.serial_device.source import SerialOptions
 
 ROOT = Path(__file__).resolve().parents[2]
 CHANNELS, RATE = 4, 1000.0
+SIMULATE = "from app.cli.emg_simulate import simulate; simulate()"
 
 
 def options(port: Path | str | None, **changes: Any) -> SerialOptions:
@@ -47,8 +48,8 @@ def plugged_in(link: Path) -> Iterator[PseudoTerminal]:
 
 @contextmanager
 def fake_device(link: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    """`emg simulate` as a process of its own; it has its port when this returns."""
-    command = [sys.executable, "-m", "flask", "--app", "wsgi", "emg", "simulate", "--json", "--to", str(link)]
+    """`emg simulate` as a process of its own, without the routes of a server; it has its port when this returns."""
+    command = [sys.executable, "-c", SIMULATE, "--json", "--to", str(link)]
     kept = {name: value for name, value in os.environ.items() if not name.startswith("EMG_")}
     process = subprocess.Popen(
         [*command, *arguments], cwd=ROOT, env=kept, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
