@@ -106,6 +106,15 @@ def test_the_groups_say_whether_they_tell_events(client: FlaskClient) -> None:
     assert [group["events"] for group in groups] == [True]
 
 
+@pytest.mark.parametrize("text", ['{"enter": NaN}', '{"enter": 1e400}', "{'enter': 0.9}", "{", "[" * 2000])
+def test_rules_in_a_query_that_are_no_json_are_said_to_be_none(client: FlaskClient, text: str) -> None:
+    answer = client.get("/infer/stream", query_string={"events": "true", "gesture_rules": text})
+    assert answer.status_code == 422
+    (said,) = answer.get_json()["errors"]["gesture_rules"]
+    assert said.endswith("which is no JSON")
+    assert len(said) < 250
+
+
 @pytest.mark.parametrize(
     ("asked", "field", "why"),
     [

@@ -72,7 +72,10 @@ class RulesOfGestures(fields.Field[GestureRuleSet]):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> GestureRuleSet:
         if not isinstance(value, Mapping):
-            raise ValidationError(f"must be an object with any of {', '.join(_SAID)}, classes")
+            also = ", which is no JSON" if isinstance(value, str) else ""
+            raise ValidationError(
+                f"must be an object with any of {', '.join(_SAID)}, classes, got {value!r:.60}{also}"
+            )
         try:
             return rule_set(value)
         except ArtefactError as error:
