@@ -32,8 +32,9 @@ def check(path: Path | None, model: str | None, as_json: bool) -> None:
     from app.serving.outputs.actions.file import NAME
     from app.serving.outputs.actions.table import parse_table
     from app.serving.outputs.forms import FORMS
+    from app.serving.profiles.chosen import with_profile
 
-    settings = Settings.from_env()
+    settings = with_profile(Settings.from_env())
     path = path or settings.instance / NAME
     try:
         content = path.read_bytes()
@@ -43,7 +44,7 @@ def check(path: Path | None, model: str | None, as_json: bool) -> None:
     decides = _manifest(settings, model)
     if decides is not None:
         table.expect_gestures(decides)
-    notes = _notes(settings, table)
+    notes = _notes(settings, table) + _never_told(settings, decides, table)
     if as_json:
         told: dict[str, Any] = {"path": str(path), "messages": len(table.rows), "ways": table.ways}
         click.echo(json.dumps({**told, "model": decides and decides.name, "notes": notes}))
@@ -74,3 +75,25 @@ def _notes(settings: Settings, table: ActionTable) -> list[str]:
         *(f"{way} is off: {SETTINGS[way]} is not set, so its messages are not sent" for way in off),
         *(f"{way} is on, and no row names it: it sends every event in its default form" for way in silent),
     ]
+
+
+def _never_told(settings: Settings, decides: Manifest | None, table: ActionTable) -> list[str]:
+    """Return which rows wait for a double or long gesture that no rule allows."""
+    from app.inference.gestures.events import GestureRuleSet
+    from app.serving.profiles.store import ProfileStore
+
+    rules = decides and decides.gesture_rules
+    if settings.profile is not None:
+        rules = ProfileStore(settings.instance).find(settings.profile).gesture_rules or rules
+    rules = rules or GestureRuleSet()
+    each = {"": rules.rules, **rules.overrides}
+    found = []
+    for row in table.rows:
+        name = {"double": "double_s", "long": "long_s"}.get(row.pattern.variant)
+        if name is None:
+            continue
+        named = row.pattern.gesture
+        asked = each.values() if named == "*" else [each.get(named, rules.rules)]
+        if not any(getattr(one, name) for one in asked):
+            found.append(f"{row.where}: none is ever {row.pattern.variant}, as {name} of gesture_rules is 0")
+    return list(dict.fromkeys(found))

@@ -15,6 +15,9 @@ from flask import Flask
 
 from app.cli.emg_actions import actions
 from app.config import ROOT
+from app.inference.gestures.events import rule_set
+from app.serving.profiles.profile import Profile
+from app.serving.profiles.store import ProfileStore
 from app.webhook_address import parse_secret
 
 PAGE = (ROOT / "docs" / "outputs.md").read_text(encoding="utf-8")
@@ -100,3 +103,26 @@ def test_json_says_what_is_on_and_off(instance: Path, monkeypatch: pytest.Monkey
             "udp-json is on, and no row names it: it sends every event in its default form",
         ],
     }
+
+
+def test_rows_of_doubles_that_the_rules_never_tell_are_said_by_the_profiles_rules_too(
+    instance: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A profile's model and rules are those of the server that has it."""
+    (instance / "actions.toml").write_text(
+        '"flexion.double.onset" = "osc /a"\n"*.long.hold" = ["osc /b", "osc /c"]'
+    )
+    store, rules = ProfileStore(instance), rule_set({"classes": {"flexion": {"double_s": 0.5}}})
+    store.keep(Profile(name="anna", model="myo-8ch-200hz", gesture_rules=rules))
+    said = check("--json")
+    assert [note.split("actions.toml, ")[-1] for note in json.loads(said.stdout)["notes"]] == [
+        "osc is off: EMG_OSC is not set, so its messages are not sent",
+        'line 1: "flexion.double.onset": none is ever double, as double_s of gesture_rules is 0',
+        'line 2: "*.long.hold": none is ever long, as long_s of gesture_rules is 0',
+    ]
+    monkeypatch.setenv("EMG_PROFILE", "anna")
+    said = json.loads(check("--json").stdout)
+    assert said["model"] == "myo-8ch-200hz"
+    assert [note for note in said["notes"] if "none is ever" in note] == [
+        f'{instance / "actions.toml"}, line 2: "*.long.hold": none is ever long, as long_s of gesture_rules is 0'
+    ]
