@@ -804,6 +804,12 @@ def test_one_long_upload_is_taken_in_as_it_comes(live: Live, connect: Connect, p
     assert heard
 
 
+def _next_sample(live: Live, name: str) -> int | None:
+    with urlopen(f"{live.url}/emg/sources/{name}", timeout=LATE_S) as answer:
+        found: int | None = json.load(answer)["next_sample"]
+        return found
+
+
 def test_a_long_upload_may_be_larger_than_any_body(live: Live, path: str) -> None:
     """EMG_MAX_BODY is of one record; 30 s of signal may come at once, and the rest is slowed."""
     name = path.split("/")[3]
@@ -828,8 +834,7 @@ def test_what_was_taken_of_a_long_upload_stays_taken(
     declare(live, name)
     found, problem = upload(live, name, iter([samples_message(40, SAMPLES[:40]), spoilt]))
     assert (found, words in problem["detail"]) == (status, True), problem
-    with urlopen(f"{live.url}/emg/sources/{name}", timeout=LATE_S) as answer:
-        assert json.load(answer)["next_sample"] == 80
+    assert _next_sample(live, name) == 80
 
 
 def test_a_record_longer_than_any_body_and_one_that_is_cut_are_refused(live: Live, path: str) -> None:

@@ -51,6 +51,7 @@ bp = needs(CONTROL)(
 )
 
 _upload_query = UploadQuerySchema()
+TURN = 50  # records of one upload before the other work of this process gets its turn
 _declare, _use, _push, _push_query, _quality = (
     DeclareSchema(),
     UseSchema(),
@@ -243,8 +244,10 @@ def _uploaded(name: str, source: PushSource | RemoteSource) -> dict[str, int]:
     request.max_content_length = None  # of all together: each has its bound
     forget = getattr(request.environ["wsgi.input"], "forget", lambda: None)
     scale = load_query(_upload_query)
-    for record in records(request.stream.read, runtime.settings.max_body):
+    for number, record in enumerate(records(request.stream.read, runtime.settings.max_body), 1):
         forget()  # the bytes of those before are held by nobody
+        if number % TURN == 0:
+            time.sleep(0)
         if (reason := runtime.streams.leaving()) is not None:
             raise NotReadyError(f"{reason}; go on at sample {source.next_sample}")
         if isinstance(source, PushSource) and _pushed(runtime.pipelines.named(name)) is not source:

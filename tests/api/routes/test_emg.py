@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import struct
+import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +15,7 @@ from flask.testing import FlaskClient
 from marshmallow import RAISE
 
 from app import create_app
+from app.api.routes import emg as routes
 from app.api.schemas import emg as emg_schemas
 from app.inference.artefact import Artefact
 from app.serving.runtime import Runtime
@@ -319,3 +323,17 @@ def test_own_windows_come_from_no_source(client: FlaskClient) -> None:
     answer = client.post("/infer", json={"emg": emg, "source": "live"})
     assert answer.status_code == 422
     assert "source" in answer.get_json()["errors"]
+
+
+def test_a_long_upload_leaves_the_others_their_turn_however_short_its_records(
+    pushing: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that has come is read without a wait, so that nobody else was answered for seconds."""
+    turns: list[float] = []
+    monkeypatch.setattr(routes, "time", SimpleNamespace(sleep=turns.append, monotonic=time.monotonic))
+    pushing.post(ARM, json=DECLARED)
+    record = struct.pack("<BBBBIQ", 1, 1, 0, 0, 1, 0) + noise(1).tobytes()
+    body = (struct.pack("<I", len(record)) + record) * (5 * routes.TURN)
+    answer = pushing.post(SAMPLES, data=body, content_type="application/x-myostream-samples")
+    assert (answer.status_code, answer.get_json()["duplicates"]) == (200, 5 * routes.TURN - 1)
+    assert turns == [0] * 5
