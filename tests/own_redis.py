@@ -24,7 +24,8 @@ def running(path: Path, *more: str) -> Iterator[subprocess.Popen[bytes]]:
         ends = time.monotonic() + 20
         with socket.socket(socket.AF_UNIX) as probe:
             while probe.connect_ex(str(path)) != 0:
-                assert time.monotonic() < ends, "redis did not start"
+                assert process.poll() is None, "redis did not start: is its port taken?"
+                assert time.monotonic() < ends, "redis did not start in time"
                 time.sleep(0.01)
         yield process
     finally:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.own_redis import running
-from tests.server.live import LATE_S, START_S, gunicorn, until
+from tests.server.live import LATE_S, START_S, free_port, gunicorn, until
 from tests.server.namespaces import Machine, machine
 from tests.server.remote_stage import Place, Stage, expect_in_order, longest_hole_s, name_of
 
@@ -28,7 +28,7 @@ def machines(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[tuple[S
     with ExitStack() as opened:
         both = [opened.enter_context(machine(number)) for number in (1, 2)]
         hubs = [one.hub for one in both]
-        port = "6390"
+        port = str(free_port())
         opened.enter_context(
             running(tmp_path / "redis.sock", "--port", port, "--bind", *hubs, "--requirepass", PASSWORD)
         )
