@@ -168,7 +168,6 @@ def test_a_worker_that_is_killed_holding_a_gesture_is_released_for(
             expect_sound(told)
 
 
-@pytest.mark.alone  # it pushes in real time
 def test_whatever_ends_the_signal_every_receiver_is_told(receivers: Receivers, tmp_path: Path) -> None:
     """Lost samples, electrodes that fall off, another model, a stall: in this order, with the same hand."""
     root = project(tmp_path / "project")

@@ -55,7 +55,6 @@ def expect_decided(frames: list[Json], rule: DecisionRule) -> None:
             return  # from here on the two are different streams
 
 
-@pytest.mark.alone
 def test_every_decision_is_what_the_rule_says(live: Live) -> None:
     """Three rules at once: the model's, the client's thresholds, and the contract's votes."""
     own = DecisionRule(enter=0.99, leave=0.3)

@@ -52,7 +52,6 @@ def asked(live: Live, path: str = "/health", method: str = "GET") -> tuple[int, 
             return error.code, json.load(error)["detail"]
 
 
-@pytest.mark.alone
 def test_redis_that_is_gone_costs_its_shared_count_and_tickets_and_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "redis.sock"
     settings = {"EMG_REDIS_URL": f"unix://{path}", "EMG_RATE_LIMIT": "8/second"}
@@ -99,7 +98,6 @@ def test_a_body_that_ends_early_is_400_and_nothing_is_done(server: Live, path: s
         assert not [one for one in json.load(found)["recordings"] if one["state"] == "recording"]
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize(
     ("method", "path"), [("GET", "/health/live"), ("POST", "/nowhere"), ("DELETE", "/infer")]
 )

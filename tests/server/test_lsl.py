@@ -86,7 +86,6 @@ def test_a_stream_that_contradicts_the_model_stops_the_start_with_one_line() -> 
         expect_one_line(*start(GUNICORN, settings), ["has 8 channels", "synthetic-16ch-2khz reads 16"])
 
 
-@pytest.mark.alone
 @needs_pylsl
 def test_decisions_leave_as_lsl_streams_and_as_udp_lines(tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
@@ -119,7 +118,6 @@ def test_decisions_leave_as_lsl_streams_and_as_udp_lines(tmp_path: Path) -> None
         assert drained(receiver)[-1] == b"%d 0.00\n" % classes.index("rest"), "the last word"
 
 
-@pytest.mark.alone
 def test_a_receiver_that_is_not_there_disturbs_nothing(tmp_path: Path) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         probe.bind(("127.0.0.1", 0))

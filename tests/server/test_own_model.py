@@ -40,7 +40,6 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Live]:
         yield live
 
 
-@pytest.mark.alone
 def test_it_is_served_and_knows_the_gestures(live: Live) -> None:
     with connecting(live.port) as connect:
         frames = connect(fps=FPS).frames(FRAMES)

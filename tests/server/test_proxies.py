@@ -48,7 +48,6 @@ def connect(port: int) -> Iterator[Connect]:
         yield connect
 
 
-@pytest.mark.alone
 def test_frames_arrive_one_by_one(connect: Connect) -> None:
     """A frame that waited for others in a buffer would be older than one period when it is read."""
     ages, arrived = [], []

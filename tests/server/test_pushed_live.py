@@ -169,7 +169,6 @@ def test_a_socket_that_sends_all_at_once_loses_nothing(pair: tuple[Pinned, Conne
     assert heard.of("error") == []
 
 
-@pytest.mark.alone
 def test_a_live_socket_goes_on_when_the_worker_of_its_source_is_killed(
     both: Live, opened: ExitStack, name: str
 ) -> None:

@@ -50,7 +50,6 @@ def opened() -> Iterator[ExitStack]:
         yield stack
 
 
-@pytest.mark.alone
 def test_when_its_server_is_killed_a_source_goes_on_at_another(tmp_path: Path, opened: ExitStack) -> None:
     """Its client pushes to another within two seconds, and loses nothing."""
     opened.enter_context(running(tmp_path / "redis.sock"))

@@ -211,7 +211,6 @@ def test_what_a_worker_refuses_is_refused_by_the_other_in_the_same_words(
     assert answers[0] == answers[1]
 
 
-@pytest.mark.alone
 def test_when_its_worker_is_killed_a_source_goes_on_at_the_other(
     live: Live, workers: tuple[Pinned, Pinned], name: str
 ) -> None:

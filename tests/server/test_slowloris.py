@@ -107,7 +107,6 @@ def test_headers_in_drops_are_cut_off(server: Live) -> None:
     assert min(client.closed_after_s for client in clients if client.closed_after_s) > HEADER_S - 1
 
 
-@pytest.mark.alone
 def test_bodies_in_drops_are_answered_408_and_cut_off(server: Live) -> None:
     """Of all kinds at the same time."""
     by_kind = {kind: dripping(server, drip) for kind, drip in BODIES.items()}

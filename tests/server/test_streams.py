@@ -17,7 +17,6 @@ Connect = Callable[..., Client]
 RATE = 2000  # Hz, of the default model
 
 
-@pytest.mark.alone
 @pytest.mark.parametrize("method", ["POST", "GET"])
 def test_many_frames_come_as_valid_chunks_and_then_the_last_word(connect: Connect, method: str) -> None:
     client = connect(method=method, fps=100, duration_seconds=3)
