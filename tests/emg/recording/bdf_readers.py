@@ -25,7 +25,7 @@ class Read:
 
 
 def by_edfio(path: Path) -> Read:
-    import edfio
+    edfio = pytest.importorskip("edfio")
 
     file = edfio.read_bdf(path)
     notes = [(a.onset, a.duration or 0.0, a.text) for a in file.annotations]
@@ -39,7 +39,7 @@ def by_edfio(path: Path) -> Read:
 
 
 def by_pyedflib(path: Path) -> Read:
-    import pyedflib
+    pyedflib = pytest.importorskip("pyedflib")
 
     with pyedflib.EdfReader(str(path)) as file:
         notes = list(zip(*(column.tolist() for column in file.readAnnotations()), strict=True))
@@ -50,7 +50,7 @@ def by_pyedflib(path: Path) -> Read:
 
 
 def by_mne(path: Path) -> Read:
-    import mne
+    mne = pytest.importorskip("mne")
 
     file = mne.io.read_raw_bdf(path, preload=True, verbose="error")
     notes = [(float(a["onset"]), float(a["duration"]), str(a["description"])) for a in file.annotations]

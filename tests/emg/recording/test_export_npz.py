@@ -235,7 +235,7 @@ def test_the_zip_holds_a_bids_dataset(tmp_path: Path) -> None:
 
 
 def test_the_bdf_gives_the_samples_back(tmp_path: Path) -> None:
-    import edfio
+    edfio = pytest.importorskip("edfio")
 
     files = dataset(tmp_path, entries=[*GAPPY, chunk(155, 50)], plan=PLAN)
     content = next(files[name] for name in files if name.endswith(".bdf"))
@@ -278,7 +278,7 @@ def test_the_events_are_those_of_the_plan_with_gaps_and_restarts(tmp_path: Path)
 
 
 def test_whole_numbers_of_a_converter_are_kept_bit_for_bit(tmp_path: Path) -> None:
-    import edfio
+    edfio = pytest.importorskip("edfio")
 
     counts = np.random.default_rng(0).integers(-(2**15), 2**15, (400, CHANNELS)).astype(np.float32)
     files = dataset(tmp_path, entries=[Chunk(index=0, samples=counts)], units="counts")
@@ -290,7 +290,7 @@ def test_whole_numbers_of_a_converter_are_kept_bit_for_bit(tmp_path: Path) -> No
 
 @pytest.mark.parametrize("values", [0.0, 5.0, 1e-3, 0.123456789, 123456.7, 9_999_998.5])
 def test_any_sensible_amplitude_fits_the_header(tmp_path: Path, values: float) -> None:
-    import edfio
+    edfio = pytest.importorskip("edfio")
 
     signal = np.linspace(-values, values, 40 * CHANNELS, dtype=np.float32).reshape(40, CHANNELS)
     files = dataset(tmp_path, entries=[Chunk(index=0, samples=signal)])
@@ -308,7 +308,7 @@ def test_an_amplitude_that_bdf_cannot_hold_names_the_other_format(tmp_path: Path
 
 def test_what_fills_the_last_data_record_is_marked(tmp_path: Path) -> None:
     """10 s at 249.98 Hz were a file of 50 s, and nothing said that 40 of them are filling."""
-    import edfio
+    edfio = pytest.importorskip("edfio")
 
     entries = [chunk(0, 2503)]
     files = dataset(tmp_path, entries=entries, sampling_rate=249.98)
@@ -332,7 +332,7 @@ def test_voltages_are_in_units_that_every_reader_takes_alike(
     tmp_path: Path, units: str, most: float, told: str, factor: float
 ) -> None:
     """MNE takes every unit but uV and mV for volts; values below 1e-4 were written with an exponent, a 500."""
-    import edfio
+    edfio = pytest.importorskip("edfio")
 
     signal = np.linspace(-most, most, 40 * CHANNELS, dtype=np.float32).reshape(40, CHANNELS)
     files = dataset(tmp_path, entries=[Chunk(index=0, samples=signal)], units=units)
@@ -357,7 +357,7 @@ def test_values_that_are_no_numbers_are_for_npz(tmp_path: Path) -> None:
 
 
 def test_a_source_that_counts_anew_does_not_spoil_the_file(tmp_path: Path) -> None:
-    import edfio
+    edfio = pytest.importorskip("edfio")
 
     entries = [chunk(100), chunk(110), chunk(0, restart=True), chunk(10)]
     files = dataset(tmp_path, entries=entries)
@@ -377,7 +377,7 @@ def test_a_recording_that_is_mostly_gap_is_not_filled_with_gigabytes(tmp_path: P
 
 
 def test_names_in_another_script_do_not_break_the_headers(tmp_path: Path) -> None:
-    import edfio
+    edfio = pytest.importorskip("edfio")
 
     plan = LabelPlan((Step("握拳", 0.1, 1),), countdown_s=0.0)
     files = dataset(tmp_path, source="Armband Übung 手", units="µV", plan=plan)
