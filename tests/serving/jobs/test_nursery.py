@@ -19,6 +19,8 @@ from tests.fakes import FakeClock
 from tests.serving.jobs.taught import record
 from tests.serving.station import until
 
+LOADED_S = 60.0  # two seconds of a core that is free, and it is niced
+
 
 @pytest.fixture(scope="module")
 def instance(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -119,7 +121,7 @@ def test_it_goes_when_none_has_come_for_long(
 def test_it_loads_what_a_training_needs_when_one_is_expected(nursery: Nursery) -> None:
     nursery.expect()
     (process,) = waiting()
-    until(lambda: any("scipy" in one.path for one in process.memory_maps()))
+    until(lambda: any("scipy" in one.path for one in process.memory_maps()), LOADED_S)
     nursery.expect()
     assert waiting() == [process]
 
