@@ -14,8 +14,12 @@ from app.serving.upkeep import Upkeep
 class Part:
     """Counts how often it is looked after, and keeps what it is told."""
 
-    def __init__(self) -> None:
+    def __init__(self, **held: Any) -> None:
         self.ticks, self.noted = 0, list[Any]()
+        self.held = held
+
+    def __getattr__(self, name: str) -> Any:
+        return self.held[name]
 
     def tick(self) -> None:
         self.ticks += 1
@@ -26,9 +30,7 @@ class Part:
 
 def model(name: str, *troubles: str | None) -> Any:
     far = {str(k): SimpleNamespace(trouble=trouble) for k, trouble in enumerate(troubles)}
-    backends = Part()
-    backends.elsewhere = far  # type: ignore[attr-defined]
-    return SimpleNamespace(name=name, grew=1, engine=SimpleNamespace(backends=backends))
+    return SimpleNamespace(name=name, grew=1, engine=SimpleNamespace(backends=Part(elsewhere=far)))
 
 
 @pytest.mark.parametrize(("chosen", "said"), [(("remote", "onnxruntime"), [1]), (("onnxruntime",), [])])
@@ -36,8 +38,8 @@ def test_each_part_is_looked_after_and_a_fleet_only_where_there_is_one(
     chosen: tuple[str, ...], said: list[int]
 ) -> None:
     models = [model("a", "it does not answer", None), model("b")]
-    leaving, trainings, own, owned, source_models = (Part() for _ in range(5))
-    source_models.open = models  # type: ignore[attr-defined]
+    leaving, trainings, own, owned = (Part() for _ in range(4))
+    source_models = Part(open=models)
     metrics = SimpleNamespace(fleet=Part(), open_models=Part())
     tidied: list[str] = []
     pipelines: Any = [SimpleNamespace(named=SimpleNamespace(tidy=lambda: tidied.append("arm")))]
