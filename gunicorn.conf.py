@@ -370,7 +370,7 @@ def let_idle_connections_go(worker):
 
     def look():
         while worker.alive:
-            gevent.sleep(0.1)
+            gevent.sleep(0.25)
         while True:
             worker.connections.let_go()
             gevent.sleep(0.1)

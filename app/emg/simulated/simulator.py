@@ -15,7 +15,7 @@ from app.emg.source import Chunk, Labels, Samples
 from app.errors import ConfigError
 
 CHUNK_S = 0.005
-UNHURRIED_S = 0.02  # the same where nobody waits for samples: a chunk costs the same whatever its length
+UNHURRIED_S = 0.05  # the same where nobody waits for samples: a chunk costs the same whatever its length
 MVC_UV = 300.0  # RMS at maximal contraction; surface EMG reaches 0-1.5 mV RMS (De Luca 2002)
 
 
@@ -69,7 +69,7 @@ class Simulator:
         self._closed = False
 
     def read(self) -> Chunk | None:
-        """Return the next 5 ms, when they are due, or 20 while it is not `hurried`; None once closed."""
+        """Return the next 5 ms, when they are due, or 50 while it is not `hurried`; None once closed."""
         if self._closed:
             return None
         index, count = self._index, self._chunk if self.hurried else self._longer

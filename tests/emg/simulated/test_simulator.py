@@ -48,13 +48,13 @@ def test_while_nobody_waits_its_chunks_are_longer_and_its_samples_the_same() -> 
         source.hurried = hurried
         chunks.append(source.read())
     assert [(chunk.index, len(chunk.samples)) for chunk in chunks] == [
-        *((0, 10), (10, 40), (50, 40)),
-        *((90, 10), (100, 10)),
+        *((0, 10), (10, 100), (110, 100)),
+        *((210, 10), (220, 10)),
     ]
-    samples, labels = simulator().generate(110)
+    samples, labels = simulator().generate(230)
     np.testing.assert_array_equal(np.concatenate([chunk.samples for chunk in chunks]), samples)
     np.testing.assert_array_equal(np.concatenate([chunk.labels for chunk in chunks]), labels)
-    assert time.now - 1000 == pytest.approx(0.05)  # each when its last sample is due
+    assert time.now - 1000 == pytest.approx(0.11)  # each when its last sample is due
 
 
 def test_the_person_does_what_is_asked_a_little_late() -> None:

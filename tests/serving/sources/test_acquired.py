@@ -23,7 +23,7 @@ PATIENT_S = 10.0
 def test_a_simulator_makes_longer_chunks_where_nobody_waits_for_them(
     chosen_later: bool, shares: bool
 ) -> None:
-    """A chunk costs the same whatever its length: an idle server would make four times as many."""
+    """A chunk costs the same whatever its length: an idle server would make ten times as many."""
     group = WorkerGroup(new_run(), board_for(1), 0, 1) if shares else WorkerGroup.alone()
     simulator = Simulator(8, 1000, ("rest", "fist"))
     opened = Opened(simulator, None, SignalPath(Ring(2000, 8), np.zeros((0, 6))))
@@ -40,7 +40,7 @@ def test_a_simulator_makes_longer_chunks_where_nobody_waits_for_them(
     acquisition.kept_up.append(noted)
     acquisition.start()
     try:
-        until(lambda: lengths[-3:] == [20, 20, 20], PATIENT_S)
+        until(lambda: lengths[-3:] == [50, 50, 50], PATIENT_S)
         acquisition.ring.watch(nothing)
         until(lambda: lengths[-3:] == [5, 5, 5], PATIENT_S)
     finally:
