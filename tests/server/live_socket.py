@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 import os
 import socket
 import struct
@@ -109,10 +110,14 @@ class LiveSocket:
             (length,) = struct.unpack(">Q", self._exactly(8))
         return first & 0x0F, self._exactly(length)
 
-    def messages(self, *, answers_pings: bool = True) -> Iterator[Json | bytes]:
-        """What comes, texts as objects; ends with the server's close, which is noted and answered."""
+    def messages(self, *, answers_pings: bool = True, by: float = math.inf) -> Iterator[Json | bytes]:
+        """What comes, texts as objects; ends with the server's close, which is noted and answered.
+
+        Fails at the first frame after the monotonic time `by`: pings come for ever.
+        """
         while True:
             kind, payload = self.frame()
+            assert time.monotonic() < by, "nothing but pings and what nobody waits for has come"
             if kind == TEXT:
                 yield json.loads(payload.decode())
             elif kind == BINARY:
@@ -128,7 +133,7 @@ class LiveSocket:
 
     def until(self, kind: str) -> Json:
         """The next message of that type."""
-        for message in self.messages():
+        for message in self.messages(by=time.monotonic() + LATE_S):
             if isinstance(message, dict) and message["type"] == kind:
                 return message
         raise AssertionError(f"closed with {self.close_code} {self.close_reason!r} before a message {kind}")

@@ -37,7 +37,7 @@ class Reader:
     @property
     def ended(self) -> bool:
         """Nothing will come any more, and all that came has been taken."""
-        return self._group.ended and not self._fresh()
+        return self._group.ended and not self._fresh() and not self._owed
 
     @property
     def over(self) -> bool:
@@ -81,15 +81,17 @@ class Reader:
         Waits up to `timeout_s`; empty when nothing came.
         """
         news = self._group.news
-        if not self._fresh() and not self._group.ended:
+        if not self._fresh() and not self._owed and not self._group.ended:
             news.wait(timeout_s)
         return [(event, self._missed(event)) for event in self._told()]
 
     def _told(self) -> list[GroupEvent]:
         """Go on to the newest event, and return what of those since the last time is to be told."""
         fresh = self._fresh()
-        if not fresh:
-            return []
+        if (
+            not fresh
+        ):  # the release of a gesture that was held when nobody listened is older than all that is news
+            return self._take_owed()
         # what must be told is so also where this reader is so late that the history has it no longer
         late = [event for event in self._group.kept if self._next <= event.number < fresh[0].number]
         before = [event for event in self._take_owed() if event.number < self._next]

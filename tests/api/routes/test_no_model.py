@@ -66,6 +66,12 @@ def streamed(client: FlaskClient, **options: Any) -> list[dict[str, Any]]:
     return [json.loads(line[6:]) for line in answer.text.splitlines() if line.startswith("data: ")]
 
 
+def expect_a_second_of(frames: list[dict[str, Any]]) -> None:
+    """See that there are 20; on a machine that is busy some are left out, and counted."""
+    dropped = frames[-1]["dropped"]
+    assert len(frames) == 20 if dropped == 0 else 20 - dropped <= len(frames) <= 20, (len(frames), dropped)
+
+
 @pytest.fixture(scope="module", params=["none", None], ids=["EMG_MODEL=none", "no EMG_MODEL"])
 def four(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
     """The issue's own example: four channels at 1000 Hz."""
@@ -117,21 +123,23 @@ def test_windows_of_the_source_cannot_be_predicted_and_the_answer_says_what_to_d
 
 def test_its_frames_have_signal_and_no_prediction(four: FlaskClient) -> None:
     *frames, last = streamed(four, include_signal=True)
-    assert (last["status"], last["total_frames"]) == ("completed", 20)
+    assert (last["status"], last["total_frames"]) == ("completed", len(frames))
+    expect_a_second_of(frames)
     for frame in frames:
         assert not OF_PREDICTIONS & set(frame)
         assert {"timestamp", "frame", "sample_index", "age_ms", "cpu_percent", "dropped", "truth"} <= set(
             frame
         )
         assert np.shape(frame["signal"]) == (4, 50)  # 1000 Hz / 20, fewer than a screen has columns
-    indices = [frame["sample_index"] for frame in frames]
-    assert np.diff(indices).tolist() == [50] * 19
+    indices, dropped = np.array([[frame["sample_index"], frame["dropped"]] for frame in frames]).T
+    assert np.diff(indices).tolist() == (50 * (1 + np.diff(dropped))).tolist()
 
 
 def test_what_a_stream_asks_of_a_model_is_accepted_and_does_nothing(four: FlaskClient) -> None:
     options = {"votes": 5, "min_confidence": 0.9, "preprocess": False, "backend": "tensorrt"}
     *frames, last = streamed(four, **options)
-    assert (len(frames), last["status"]) == (20, "completed")
+    assert last["status"] == "completed"
+    expect_a_second_of(frames)
 
 
 def test_quality_judges_each_channel(four: FlaskClient) -> None:

@@ -112,6 +112,27 @@ def test_what_is_owed_is_told_as_soon_as_it_reads_again_though_nothing_comes(sta
     assert gestures(writer.sent) == [("onset", 20, None), ("release", 20, "rest")]
 
 
+@pytest.mark.parametrize("way", ["by the writer", "drawn"])
+def test_one_who_was_cut_off_and_was_the_only_one_hears_of_the_end_before_anything_else_comes(
+    station: Station, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """It ended when nobody listened any more, and was told with the first frame: where that was quicker, never."""
+    station.gestures = {20: (ONSET,)}
+    first = station.broadcast.join(OPTIONS)
+    windows(station, 2)
+    settled(station)
+    first.close()
+    monkeypatch.setattr(Group, "start", lambda *_: None)  # no frame is made yet
+    place = StreamCursor("", 0, 1, 2, 0, GestureMark(20, 1, True))
+    reader = station.broadcast.join(OPTIONS, told=place.gesture)
+    writer = FakeWriter() if way == "by the writer" else None
+    stream = open_stream(station, reader, Clock(), place=place, writer=writer)
+    stream.attend(lambda: None)
+    items = iter(stream)
+    heard = [item for item in (next(items) for _ in range(3)) if isinstance(item, ClientEvent)]
+    assert gestures(heard) == [("release", 20, "gap")]
+
+
 def test_states_are_told_too_when_it_reads_again(station: Station) -> None:
     writer = FakeWriter()
     _, items = listening(station, writer)
