@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 
 import pytest
 
@@ -10,7 +9,6 @@ from app.inference.artefact import Artefact
 from app.serving.engine.backends import BackendOpener
 from app.serving.streams.events import StreamOptions
 from tests.fakes import FakeBackend
-from tests.inference.artefacts import make_artefact
 from tests.serving.stage import CHANNELS, LENGTH, Stage
 
 OPTIONS = StreamOptions(fps=10, backend="pytorch")
@@ -18,18 +16,6 @@ OPTIONS = StreamOptions(fps=10, backend="pytorch")
 
 def broken() -> FakeBackend:
     raise BackendUnavailableError("onnxruntime", "it is not installed", "Install it")
-
-
-@pytest.fixture(scope="module")
-def artefact(tmp_path_factory: pytest.TempPathFactory) -> Artefact:
-    return make_artefact(tmp_path_factory.mktemp("models") / "tiny")
-
-
-@pytest.fixture
-def stage(artefact: Artefact) -> Iterator[Stage]:
-    stage = Stage(artefact)
-    yield stage
-    stage.runtime.close()
 
 
 def test_a_snapshot_is_the_newest_windows_a_thirtieth_of_a_second_apart(stage: Stage) -> None:

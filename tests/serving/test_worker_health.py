@@ -2,27 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
-import pytest
-
 from app.inference.artefact import Artefact
 from app.serving.engine.backends import BackendOpener
 from tests.fakes import FakeBackend
-from tests.inference.artefacts import make_artefact
 from tests.serving.stage import LENGTH, Stage
-
-
-@pytest.fixture(scope="module")
-def artefact(tmp_path_factory: pytest.TempPathFactory) -> Artefact:
-    return make_artefact(tmp_path_factory.mktemp("models") / "tiny")
-
-
-@pytest.fixture
-def stage(artefact: Artefact) -> Iterator[Stage]:
-    stage = Stage(artefact)
-    yield stage
-    stage.runtime.close()
 
 
 def test_a_running_worker_is_ready_and_one_that_stops_says_why_not(stage: Stage) -> None:
