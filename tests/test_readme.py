@@ -93,6 +93,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("blocks")
 
 
+@pytest.fixture(scope="module")
+def followed() -> set[tuple[str, str]]:
+    """Which blocks, by page and content, have been run."""
+    return set()
+
+
 @pytest.mark.parametrize("name", DOCUMENTS)
 def test_every_block_says_what_it_is(name: str) -> None:
     unknown = [(line, language) for line, language, _ in blocks(name) if language not in RUNS + SHOWN]
@@ -120,16 +126,31 @@ def test_blocks_shown_as_json_are_json(name: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "language", "content"), running("sh"), scope="module")
-def test_shell_blocks_run(name: str, language: str, content: str, url: str, folder: Path) -> None:
+def test_shell_blocks_run(
+    name: str, language: str, content: str, url: str, folder: Path, followed: set[tuple[str, str]]
+) -> None:
     """curl answers 0 to an HTTP error, so each answer that is a problem must be one the page announces."""
     if shutil.which("curl") is None:
         pytest.skip("curl is not installed")
-    script = content.replace(URL, url).replace("python3 ", f"{sys.executable} ").replace("curl ", "curl -sS ")
-    done = run(["bash", "-euo", "pipefail", "-c", f"{script}\necho WORKED"], folder)
+    for _, kind, before in blocks(name):  # whose files it may need, where it is run alone
+        if before == content:
+            break
+        if kind == language and (name, before) not in followed:
+            shell(before, url, folder)
+            followed.add((name, before))
+    followed.add((name, content))
+    done = shell(content, url, folder)
     assert done.stdout.endswith("WORKED\n")
     refused = re.findall(r'"status":(\d{3})', done.stdout)
     expected = ["503"] if "/infer/tensorrt" in content and not has_tensorrt(url) else []
     assert refused == (["422"] if '"foo"' in content else expected), done.stdout
+
+
+def shell(content: str, url: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Do what a block says at the server. What is not downloaded is no file, but an error."""
+    script = content.replace(URL, url).replace("python3 ", f"{sys.executable} ").replace("curl ", "curl -sS ")
+    script = script.replace("curl -sS -OJ ", "curl -sS --fail -OJ ")
+    return run(["bash", "-euo", "pipefail", "-c", f"{script}\necho WORKED"], folder)
 
 
 @pytest.mark.parametrize(("name", "language", "content"), running("python"), scope="module")
