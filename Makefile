@@ -35,9 +35,10 @@ test: $(VENV)/.dev ## Run the tests of some minutes (ARGS="..." goes to pytest)
 
 test-all: test test-rest test-alone ## Run all tests but those for a GPU
 
-# Two at a time: what these check happens in real time. Those marked `alone` have the machine to themselves.
+# Three at a time: what these check happens in real time, and mostly waits for it. Those marked `alone` have the machine
+# to themselves.
 test-rest: $(VENV)/.dev
-	@$(PYTEST) -n 2 -m "not (gpu or alone or $(QUICK))"
+	@$(PYTEST) -n 3 -m "not (gpu or alone or $(QUICK))"
 
 test-alone: $(VENV)/.dev
 	@$(PYTEST) -m "alone and not gpu"

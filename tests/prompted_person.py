@@ -272,6 +272,7 @@ class PromptedPerson:
         try:
             due = time.monotonic()
             while not self._stop.wait(max(0.0, due - time.monotonic())):
+                due = max(due, time.monotonic())  # who is late does not hurry: prompts are as late
                 self._look(connection)
                 self._push(connection, self._performance.play(self._chunk))
                 due += CHUNK_S / (1.0 if self._follows is None else self._speed)

@@ -148,7 +148,7 @@ def test_the_worker_that_takes_a_dead_ones_place_and_those_after_a_reload_read_w
     until(lambda: channels() == {3})
     with connecting(live.port) as connect:
         client = connect(fps=10)
-        cut = next(client.events())
+        cut = next(event for event in client.events() if "sample_index" in event)
     killed, other = live.workers()
     os.kill(killed, signal.SIGKILL)
     until(lambda: len(live.workers()) == 2 and killed not in live.workers() and live.ready(), START_S)
