@@ -8,6 +8,7 @@ import shutil
 import signal
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,14 +17,24 @@ from urllib.request import urlopen
 import pytest
 
 from tests.own_mosquitto import Mosquitto, Subscriber, running
-from tests.server.live import LATE_S, Json, Live, gunicorn, until
+from tests.server.live import LATE_S, START_S, Json, Live, gunicorn, until
 from tests.server.own_project import project
-from tests.server.test_gesture_events import CHANNELS, MODEL, OTHER, RATE, Hand, server
+from tests.server.test_gesture_events import CHANNELS, MODEL, OTHER, PROMISED_S, RATE, Hand, server
 from tests.server.test_source_choice import asked
 from tests.serving.outputs.test_osc import Server as OscServer
 from tests.serving.outputs.test_webhook import SECRET, Hook
 
 pytestmark = pytest.mark.server
+
+# when a worker is killed: a while after what was heard last
+MOMENTS = [
+    ("onset", 0.0),
+    ("onset", 0.15),
+    ("onset", 0.5),
+    ("release", 0.0),
+    ("release", 0.15),
+    ("release", 0.5),
+]
 
 
 class Datagrams:
@@ -166,6 +177,41 @@ def test_a_worker_that_is_killed_holding_a_gesture_is_released_for(
         assert live.stop() == 0
         for told in receivers.told().values():
             expect_sound(told)
+
+
+@pytest.mark.slow
+@pytest.mark.alone  # it is held to the 0.3 s
+def test_a_worker_that_is_killed_at_any_moment_leaves_nobody_holding(
+    receivers: Receivers, tmp_path: Path
+) -> None:
+    """What had not left it is not told; what had is released by the worker beside it, and then comes what is new."""
+    instance = str(tmp_path / "instance")
+    with gunicorn(tmp_path, EMG_INSTANCE=instance, WEB_CONCURRENCY="2", **receivers.settings) as live:
+        for workers, (phase, later_s) in enumerate(MOMENTS, 2):
+            until(lambda: live.log.count(", source simulator") == workers, START_S)  # noqa: B023
+            heard = len(receivers.udp.heard)
+            until(lambda: phase in [one["phase"] for one in receivers.udp.heard[heard:]])  # noqa: B023
+            time.sleep(later_s)
+            for pid in live.workers():
+                if _sends(pid, receivers):
+                    os.kill(pid, signal.SIGKILL)
+            # the other worker may have had some of the other ways all the time; there the gesture just goes on
+            killed_at, held = time.monotonic(), receivers.held()["mqtt"]
+            until(lambda: held is None or ("release", held) in receivers.told()["mqtt"])  # noqa: B023
+            assert time.monotonic() - killed_at < PROMISED_S, (phase, later_s)
+        assert live.stop() == 0
+        until(receivers.none_holds)
+        for told in receivers.told().values():
+            expect_ended(told)
+
+
+def expect_ended(told: list[tuple[str, int]]) -> None:
+    """No gesture begins before the end of the one before, and none is left."""
+    held: int | None = None
+    for phase, gesture in told:
+        assert phase != "onset" or held is None, told
+        held = None if phase == "release" else gesture
+    assert held is None
 
 
 def test_whatever_ends_the_signal_every_receiver_is_told(receivers: Receivers, tmp_path: Path) -> None:

@@ -235,7 +235,7 @@ def told(asked: TrainingOrder) -> list[dict[str, Any]]:
         stdout=subprocess.PIPE,
         cwd=ROOT,
         check=True,
-        timeout=120,
+        timeout=600,  # it is niced: where much else runs it has a hundredth of a core
     )
     return [json.loads(line) for line in done.stdout.splitlines()]
 
