@@ -187,22 +187,33 @@ def test_a_worker_that_is_killed_at_any_moment_leaves_nobody_holding(
     """What had not left it is not told; what had is released by the worker beside it, and then comes what is new."""
     instance = str(tmp_path / "instance")
     with gunicorn(tmp_path, EMG_INSTANCE=instance, WEB_CONCURRENCY="2", **receivers.settings) as live:
-        for workers, (phase, later_s) in enumerate(MOMENTS, 2):
-            until(lambda: live.log.count(", source simulator") == workers, START_S)  # noqa: B023
-            heard = len(receivers.udp.heard)
-            until(lambda: phase in [one["phase"] for one in receivers.udp.heard[heard:]])  # noqa: B023
-            time.sleep(later_s)
-            for pid in live.workers():
-                if _sends(pid, receivers):
-                    os.kill(pid, signal.SIGKILL)
-            # the other worker may have had some of the other ways all the time; there the gesture just goes on
-            killed_at, held = time.monotonic(), receivers.held()["mqtt"]
-            until(lambda: held is None or ("release", held) in receivers.told()["mqtt"])  # noqa: B023
-            assert time.monotonic() - killed_at < PROMISED_S, (phase, later_s)
+        held = [
+            held_by_one_killed(live, receivers, begun, *moment) for begun, moment in enumerate(MOMENTS, 2)
+        ]
         assert live.stop() == 0
         until(receivers.none_holds)
         for told in receivers.told().values():
             expect_ended(told)
+        assert held.count(None) < len(held) - 1
+
+
+def held_by_one_killed(
+    live: Live, receivers: Receivers, begun: int, phase: str, later_s: float
+) -> int | None:
+    """Kill who sends to the broker, once so many workers have begun; what it held has its end in time.
+
+    The other worker may have had some of the other ways all the time; there the gesture just goes on.
+    """
+    until(lambda: live.log.count(", source simulator") == begun, START_S)
+    heard = len(receivers.udp.heard)
+    until(lambda: phase in [one["phase"] for one in receivers.udp.heard[heard:]])
+    time.sleep(later_s)
+    (sender,) = [pid for pid in live.workers() if _sends(pid, receivers)]
+    os.kill(sender, signal.SIGKILL)
+    killed_at, held = time.monotonic(), receivers.held()["mqtt"]
+    until(lambda: held is None or ("release", held) in receivers.told()["mqtt"])
+    assert time.monotonic() - killed_at < PROMISED_S, (phase, later_s)
+    return held
 
 
 def expect_ended(told: list[tuple[str, int]]) -> None:
