@@ -77,7 +77,7 @@ def test_people_never_seen_are_also_judged_aligned(data: Dataset, tmp_path: Path
 
 def test_alignment_recovers_a_ring_that_is_turned(tmp_path: Path) -> None:
     """Calibrate on one person, put the band on turned: without a label it works again."""
-    torch.manual_seed(0)  # one in thirty networks that nobody has trained tells the turned gestures apart too badly
+    torch.manual_seed(0)  # of those that nobody has trained, one in thirty tells too little apart
     described = makers.manifest()
     straight = read(makers.recordings(tmp_path / "straight", 1), described)
     known = calibrate(
