@@ -16,6 +16,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import hypothesis
 import pytest
 
+from app.serving.jobs import child
 from tests.fakes import FakeClock
 
 if TYPE_CHECKING:
@@ -24,6 +25,10 @@ if TYPE_CHECKING:
 # a shell has what it starts in the background ignore Ctrl-C, and so would all that the tests start in turn
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A training gives way to all else, and beside busy programs has a hundredth of a core: one that a test waits for gives
+# way a little. Servers that tests start have theirs as it is.
+child.NICENESS = 1
 
 # the same examples every time, and no verdict on how busy the machine is
 hypothesis.settings.register_profile("steady", derandomize=True, deadline=None)

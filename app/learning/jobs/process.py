@@ -1,4 +1,4 @@
-"""`python -m app.learning.jobs.process`: trainings, each in a fork of this process, which has loaded what they need.
+"""`python -m app.learning.jobs.process NICENESS`: trainings, each in a fork of this process, which has loaded all.
 
 A line on stdin is one to do, in JSON, and comes when the one before is done. What is told of it are lines on stdout,
 a JSON object each: `{"stage"}` is how far it is; the last is `{"result"}`, or `{"error", "kind"}`. Where its fork is
@@ -24,7 +24,6 @@ from typing import Any
 from app.errors import MyostreamError
 from app.learning.jobs.order import DATA, DISK, TrainingOrder, too_much_said
 
-NICENESS = 19  # a sixtieth of the share of a stream: with 10, 300 streams had 1 % more of their frames late
 PATIENCE_S = 600  # until a training ends itself: on a machine that is full its seconds take longer
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
@@ -121,7 +120,7 @@ def main() -> None:
     """Do trainings until whoever began this has gone."""
     _end_with_parent(os.getppid())
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; whoever began this ends it
-    os.nice(NICENESS)
+    os.nice(int(sys.argv[1]))
     os.umask(0o077)  # recordings and models are of people, and for this user alone
     with suppress(Exception):  # the fork says what is wrong
         load_libraries()

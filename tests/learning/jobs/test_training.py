@@ -230,12 +230,12 @@ def test_several_recordings_count_their_repetitions_on(tmp_path: Path) -> None:
 def told(asked: TrainingOrder) -> list[dict[str, Any]]:
     """What the process says."""
     done = subprocess.run(
-        [sys.executable, "-m", PROCESS],
+        [sys.executable, "-m", PROCESS, "1"],
         input=json.dumps(asked.as_json()).encode() + b"\n",
         stdout=subprocess.PIPE,
         cwd=ROOT,
         check=True,
-        timeout=600,  # it is niced: where much else runs it has a hundredth of a core
+        timeout=300,
     )
     return [json.loads(line) for line in done.stdout.splitlines()]
 

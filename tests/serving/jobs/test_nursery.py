@@ -19,7 +19,7 @@ from tests.fakes import FakeClock
 from tests.serving.jobs.taught import record
 from tests.serving.station import until
 
-LOADED_S = 300.0  # two seconds of a core that is free, and it is niced
+LOADED_S = 120.0  # two seconds of a core that is free
 
 
 @pytest.fixture(scope="module")
