@@ -18,6 +18,7 @@ PYTEST := PYTHONDONTWRITEBYTECODE= $(BIN)/python -m pytest --dist loadfile
 # Of `make test`: twice as many as a small machine has cores, for a test waits a third of its time:
 # for a job, a source or the end of a process.
 AT_ONCE ?= 4
+SLOWEST := --durations 40 --durations-min 4
 
 .DEFAULT_GOAL := help
 .PHONY: help serve test test-all test-rest test-alone test-again check format bench soak lowest newest clean
@@ -38,10 +39,10 @@ test-all: test test-rest test-alone ## Run all tests but those for a GPU
 # Three at a time: what these check happens in real time, and mostly waits for it. Those marked `alone` have the machine
 # to themselves.
 test-rest: $(VENV)/.dev
-	@$(PYTEST) -n 3 -m "not (gpu or alone or $(QUICK))"
+	@$(PYTEST) $(SLOWEST) -n 3 -m "not (gpu or alone or $(QUICK))"
 
 test-alone: $(VENV)/.dev
-	@$(PYTEST) -m "alone and not gpu"
+	@$(PYTEST) $(SLOWEST) -m "alone and not gpu"
 
 # Those that failed the last time they ran, whichever target ran them.
 test-again: $(VENV)/.dev
