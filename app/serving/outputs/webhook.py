@@ -12,6 +12,7 @@ import http.client
 import json
 import re
 import secrets
+import select
 import socket
 import ssl
 import time
@@ -25,6 +26,7 @@ from app.serving.outputs.actions.action import Asked
 from app.serving.outputs.actions.template import JSON, Template
 from app.serving.outputs.delivery import UndeliveredError
 from app.serving.outputs.public_address import NotPublicError, expect_public, is_address, resolve
+from app.serving.process.native_thread import native
 from app.webhook_address import WebhookAddress
 
 ANSWER_S = 5.0  # for each step of an exchange
@@ -137,8 +139,7 @@ class WebhookReceiver:
 
     def _exchange(self, post: Post) -> tuple[int, float]:
         """Return the answer's status, and the seconds after which it wants to be asked again."""
-        connection = self._connection or self._connect()
-        self._connection = connection
+        connection = self._connection = self._kept() or self._connect()
         headers = {
             "Content-Type": post.content_type,
             "User-Agent": "myostream",
@@ -150,6 +151,15 @@ class WebhookReceiver:
         if len(rest) > MOST_ANSWER or answer.will_close:
             self.close()
         return answer.status, _seconds(answer.headers.get("Retry-After"))
+
+    def _kept(self) -> http.client.HTTPConnection | None:
+        """Return the connection of the exchange before, unless its receiver has closed it since: many do after 5 s."""
+        if self._connection is not None:
+            ended: Any = native("select", "poll")()  # gevent's would begin a turn of its loop
+            ended.register(self._connection.sock, select.POLLIN)
+            if ended.poll(0):  # nothing is to be read where nothing was asked
+                self.close()
+        return self._connection
 
     def _connect(self) -> http.client.HTTPConnection:
         where = self._address

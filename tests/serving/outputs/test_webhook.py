@@ -29,7 +29,8 @@ class Hook:
     def __init__(self) -> None:
         self.came: list[tuple[dict[str, str], bytes]] = []
         self.answers: list[tuple[int, dict[str, str]]] = []  # of the next; then 204
-        self.connections = 0
+        self.connections = self.open = 0
+        self.patience_s: float | None = None  # of a connection on which nothing comes
         hook = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -37,7 +38,14 @@ class Hook:
 
             def setup(self) -> None:
                 hook.connections += 1
+                hook.open += 1
+                self.timeout = hook.patience_s
                 super().setup()
+
+            def finish(self) -> None:
+                super().finish()
+                self.connection.shutdown(socket.SHUT_WR)  # as the server would a moment later
+                hook.open -= 1
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -197,6 +205,20 @@ def test_a_kept_connection_that_the_receiver_has_closed_is_no_loss(
     until(lambda: row.messages == 2)
     sender.close()
     assert hook.connections == 2
+
+
+def test_a_connection_that_a_receiver_has_closed_between_two_gestures_is_no_failure(
+    hook: Hook, receiver: WebhookReceiver
+) -> None:
+    row = new_row()
+    delivery = Delivery("webhook", receiver, row)
+    sender = sender_of("webhook", delivery, of_event)
+    hook.patience_s = 0.05  # of a common receiver five seconds; it says nothing of it
+    for expected in (1, 2, 3):
+        sender.gesture(event("onset" if expected % 2 else "release"))
+        until(lambda expected=expected: (row.messages, hook.open) == (expected, 0))
+    sender.close()
+    assert (row.failures, row.drops, hook.connections, len(hook.came)) == (0, 0, 3, 3)
 
 
 def test_an_answer_without_end_is_not_read_to_its_end(receiver: WebhookReceiver) -> None:
