@@ -115,17 +115,20 @@ class MqttBroker:
         """Publish one, and wait until the broker has it where it is to be sure.
 
         Raises:
-            UndeliveredError: there is no connection, or no acknowledgement.
+            UndeliveredError: there is no connection, or this is closed before an acknowledgement.
         """
         if not self._connected.is_set():
             raise UndeliveredError("the broker is not connected")
         told = self._client.publish(message.topic, message.payload, qos=int(message.sure))
         if told.rc != 0:
             raise UndeliveredError(f"the broker is not connected (error {told.rc})")
-        if message.sure:
+        late = f"the broker has not acknowledged a message within {ACK_S:g} s"
+        while message.sure and not told.is_published():  # paho sends it again by itself once it is connected
+            if self._closing:
+                raise UndeliveredError(late, again=False, maybe=True)
             told.wait_for_publish(ACK_S)
-            if not told.is_published():  # paho sends it again by itself once it is connected
-                self._troubled(f"the broker has not acknowledged a message within {ACK_S:g} s")
+            if not told.is_published():
+                self._troubled(late)
 
     def close(self) -> None:
         """Say `offline` and leave."""

@@ -121,6 +121,31 @@ def test_a_release_that_a_broker_could_not_take_is_told_when_it_is_back(mosquitt
     subscriber.close()
 
 
+def test_what_a_broker_that_hangs_has_not_acknowledged_is_not_said_to_be_delivered(
+    mosquitto: Mosquitto,
+) -> None:
+    sending = Sending(address(mosquitto.port)).connected()
+    mosquitto.freeze()
+    sending.sender.gesture(event())
+    until(lambda: sending.sender.trouble, LATE_S)
+    assert (sending.row.state, sending.row.messages) == ("failed", 0)
+    mosquitto.thaw()
+    until(lambda: sending.row.messages == 1, LATE_S)
+    until(lambda: sending.row.state == "open", LATE_S)
+    assert (sending.sender.trouble, sending.row.drops) == (None, 0)
+    sending.sender.close()
+
+
+def test_a_broker_that_hangs_does_not_hold_whoever_leaves(mosquitto: Mosquitto) -> None:
+    sending = Sending(address(mosquitto.port)).connected()
+    mosquitto.freeze()
+    sending.sender.gesture(event())
+    until(lambda: sending.sender.trouble, LATE_S)
+    sending.sender.close()
+    until(lambda: sending.row.drops == 1, LATE_S)
+    assert sending.row.messages == 0
+
+
 def test_a_broker_that_wants_a_password_gets_it_and_one_that_refuses_is_said(tmp_path: Path) -> None:
     if shutil.which("mosquitto_passwd") is None:
         pytest.skip("there is no mosquitto: apt-get install mosquitto")
