@@ -70,13 +70,16 @@ return 1
 """
 )
 
-# keys as CLAIM; arguments: source, NODE TOKEN, whether it is over
+# keys as CLAIM; arguments: source, NODE TOKEN, whether it is over. What is not over is nobody's: no owner of before is
+# waited for
 RELEASE = """
 if redis.call('GET', KEYS[1]) ~= ARGV[2] then return 0 end
 redis.call('DEL', KEYS[1])
 if ARGV[3] == '1' then
   redis.call('DEL', KEYS[2])
   redis.call('SREM', KEYS[4], ARGV[1])
+else
+  redis.call('HSET', KEYS[2], 'node', '')
 end
 return 1
 """

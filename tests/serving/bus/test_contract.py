@@ -11,18 +11,24 @@ import pytest
 
 from app.errors import DataError, FencedError, MyostreamError, NodeGoneError, TooFastError
 from app.serving.bus.bus import Bus, Ownership
-from tests.serving.bus.buses import local_nodes, redis_nodes
+from tests.serving.bus.buses import LocalNodes, RedisNodes, local_nodes, redis_nodes
 from tests.serving.station import until
 
 LATE_S = 20.0
+Nodes = LocalNodes | RedisNodes
 
 
 @pytest.fixture(params=["local", "redis"])
-def nodes(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Bus, Bus]]:
+def made(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Nodes]:
     with local_nodes() if request.param == "local" else redis_nodes(tmp_path) as made:
-        here, there = made.node(), made.node()
-        until(lambda: _ask(here, there) and _ask(there, here))
-        yield here, there
+        yield made
+
+
+@pytest.fixture
+def nodes(made: Nodes) -> tuple[Bus, Bus]:
+    here, there = made.node(), made.node()
+    until(lambda: _ask(here, there) and _ask(there, here))
+    return here, there
 
 
 def _ask(asking: Bus, asked: Bus) -> bool:
@@ -75,6 +81,20 @@ def test_a_source_that_is_over_is_forgotten_and_free(nodes: tuple[Bus, Bus]) -> 
     until(lambda: there.owner("arm") is None)
     assert here.owner("arm") is None
     second = there.claim("arm", b"{}")
+    assert second is not None
+    assert second.token > first.token
+
+
+def test_what_was_given_up_is_free_at_once_also_for_who_came_later(
+    made: Nodes, nodes: tuple[Bus, Bus]
+) -> None:
+    here, _ = nodes  # it lives on, as a server that drains
+    first = here.claim("arm", b"{}")
+    assert first is not None
+    first.release(ended=False)
+    late = made.node()
+    until(lambda: late.owner("arm") is not None and here.node in late.nodes())
+    second = late.claim("arm", b"{}")
     assert second is not None
     assert second.token > first.token
 
