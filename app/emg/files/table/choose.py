@@ -77,7 +77,7 @@ class Chooser:
         self._leave_out(choice)
         rest = [k for k in range(self._dialect.width) if k not in choice.taken]
         emg, aux = self._signals(rest, choice)
-        said = rate_said(self._dialect.header)
+        said = rate_said(self._above(), self._dialect.header[-1] if self._dialect.names else "")
         return Layout(
             format=format_name,
             emg=emg,
@@ -247,8 +247,12 @@ class Chooser:
         said = {units_of(self._names[k]) for k in emg}
         if len(said) == 1 and (one := said.pop()):
             return one
+        return units_said(self._above()) or UNKNOWN_UNITS
+
+    def _above(self) -> Sequence[str]:
+        """Return the lines above the table, without the row of names."""
         header = self._dialect.header
-        return units_said(header[:-1] if self._dialect.names else header) or UNKNOWN_UNITS
+        return header[:-1] if self._dialect.names else header
 
     def _known(self, k: int) -> npt.NDArray[np.float64]:
         column = self._head[:, k]

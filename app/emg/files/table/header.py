@@ -17,13 +17,17 @@ _UNITS = re.compile(
 _MICROVOLTS = re.compile(r"microvolts?|[\[( ][uµμ]v[\]) ,.]", re.IGNORECASE)
 
 
-def rate_said(header: Sequence[str]) -> float | None:
-    """Return the sampling rate in Hz that the lines above a table say; None where they say none, or more than one."""
-    found = {
-        float(m[1].replace(",", ".")) * (1e3 if m[2] else 1.0)
-        for line in header
-        for m in _RATE.finditer(line)
-    }
+_PLAINLY = re.compile(r"[^,;|\t]*(?:[:=][^,;|\t]*|(?:hz|sps))", re.IGNORECASE)  # `Sample,CH1` says no 1 Hz
+
+
+def rate_said(header: Sequence[str], names: str = "") -> float | None:
+    """Return the sampling rate in Hz that the lines above a table say; None where they say none, or more than one.
+
+    What may be a row of column names says it only as `Fs = 1000` or `sampled at 1000 Hz` do, within one name.
+    """
+    matches = [m for line in header for m in _RATE.finditer(line)]
+    matches += [m for m in _RATE.finditer(names) if _PLAINLY.fullmatch(m[0])]
+    found = {float(m[1].replace(",", ".")) * (1e3 if m[2] else 1.0) for m in matches}
     rates = {rate for rate in found if rate >= 1}
     return rates.pop() if len(rates) == 1 else None
 

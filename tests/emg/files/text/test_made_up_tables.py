@@ -366,6 +366,32 @@ def test_dates_go_on_over_the_new_year(tmp_path: Path) -> None:
     assert (file.sampling_rate, whole(file).gaps) == (500.0, [])
 
 
+@pytest.mark.parametrize(
+    ("header", "given"),
+    [
+        ("# Sampling rate: 1000 Hz\nSample,CH1,CH2", {}),
+        ("Sample,CH1,CH2", {"rate_hz": 1000.0}),
+        ("Sample,Time (s),CH1", {}),
+    ],
+    ids=["a line above", "names alone", "a clock"],
+)
+def test_the_names_of_columns_say_no_rate(tmp_path: Path, header: str, given: dict[str, float]) -> None:
+    """`Sample,CH1` was read as 1 Hz: it became the rate, contradicted the line above, or a clock that was right."""
+    first = np.arange(2000) / 1000 if "Time" in header else emg(2000, 1)[:, 0]
+    columns = [np.arange(2000), first, emg(2000, 1)[:, 0]]
+    path = write(tmp_path / "a.csv", columns, header=header, decimals={0: 0, 1: 3})
+    file = import_text(path, **given)
+    assert file.sampling_rate == 1000.0
+    assert not any(" 1 Hz" in line for line in (*file.found, *file.assumed))
+
+
+@pytest.mark.parametrize("line", ["Fs = 1000", "Sampling rate: 1000", "# Sampling rate: 1000 Hz"])
+def test_a_line_of_the_rate_with_as_many_words_as_columns_says_it(tmp_path: Path, line: str) -> None:
+    columns = len(line.lstrip("# ").split())
+    file = import_text(write(tmp_path / "a.csv", [*emg(500, columns).T], header=line))
+    assert file.sampling_rate == 1000.0
+
+
 TWO_ROWS = {
     "with names": "emg1,emg2\n1.5,2.0\n3.0,4.5\n",
     "without names": "1.5,2.0\n3.0,4.5\n",
