@@ -63,13 +63,14 @@ def clock_s(field: str) -> float:
 
 
 def date_s(fields: Sequence[str]) -> npt.NDArray[np.float64]:
-    """Return dates with a time as seconds: since 1970 where they are ISO's, else of the day."""
+    """Return dates with a time as seconds: since 1970 where any is ISO's, else of the day; NaN where it is none."""
     found = [_ISO.match(field) for field in fields]
-    if all(found):
-        plain = [f"{m[1]}T{m[2]}.{(m[3] or '0')[:6]}" for m in found if m]
+    if any(found):  # a bad line among them has no time, and the others keep theirs
+        plain = [f"{m[1]}T{m[2]}.{(m[3] or '0')[:6]}" if m else "NaT" for m in found]
         try:
-            return np.array(plain, "M8[us]").astype(np.int64) / 1e6
+            stamps = np.array(plain, "M8[us]")
         except ValueError:  # such as the 31st of February
             return np.full(len(fields), np.nan)
+        return np.where(np.isnat(stamps), np.nan, stamps.astype(np.int64) / 1e6)
     clocks = [match[1] if (match := _DATE.fullmatch(field.strip())) else "" for field in fields]
     return np.array([clock_s(clock) for clock in clocks])

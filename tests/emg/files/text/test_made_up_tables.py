@@ -366,6 +366,23 @@ def test_dates_go_on_over_the_new_year(tmp_path: Path) -> None:
     assert (file.sampling_rate, whole(file).gaps) == (500.0, [])
 
 
+@pytest.mark.parametrize("bad", ["{stamp},1.0", ",1.0,2.0"], ids=["a field is missing", "no time"])
+def test_one_bad_line_among_dates_costs_its_own_row_alone(tmp_path: Path, bad: str) -> None:
+    """Its whole block was read as times of the day then, 54 years before the next block."""
+    rows = 60_000  # two blocks
+    begin = np.datetime64("2024-05-01T10:00:00.000")
+    stamps = [str(begin + np.timedelta64(2 * k, "ms")) for k in range(rows)]
+    path = write(tmp_path / "a.csv", [stamps, *emg(rows, 2).T], header="timestamp,a,b")
+    assert path.stat().st_size > 2**21
+    lines = path.read_text().splitlines()
+    lines[1001] = bad.format(stamp=stamps[1000])
+    path.write_text("\n".join(lines) + "\n")
+    file = import_text(path)
+    index = whole(file).index
+    assert file.sampling_rate == pytest.approx(500.0, rel=1e-4)
+    assert rows - 1 <= index[-1] - index[0] + 1 <= rows
+
+
 @pytest.mark.parametrize(
     ("header", "given"),
     [
