@@ -19,6 +19,8 @@ from app.errors import DataError
 
 NAME = "OpenSignals text"
 
+MOST_BITS = 32  # of a count
+
 _FIRST = b"# OpenSignals Text File Format"
 _COUNTER = "nseq"
 _AUX = {"XYZ": "accelerometer", "ACC": "accelerometer", "RAW": "raw"}
@@ -82,6 +84,8 @@ def _device(address: str, said: Mapping[str, Any], first: int) -> _Device:
     columns = tuple(map(str, said["column"]))
     sensors = tuple(map(str, said.get("sensor") or said["label"]))[: len(columns)]
     bits = tuple(int(bit) for bit in said.get("resolution", ()))[-len(sensors) :]
+    if wrong := [bit for bit in bits if not 1 <= bit <= MOST_BITS]:
+        raise ValueError(f"a resolution of {wrong[0]} bits")
     return _Device(address, first, columns, sensors, bits, float(said["sampling rate"]))
 
 
@@ -145,7 +149,8 @@ def _told(
         f"({', '.join(sensors.values())})"
     )
     if any(offsets):
-        yield f"counts of {bits[emg[0]]} bits around mid-scale: {offsets[0]:g} is taken off"
+        k, offset = next((k, offset) for k, offset in zip(emg, offsets, strict=True) if offset)
+        yield f"counts of {bits[k]} bits around mid-scale: {offset:g} is taken off"
 
 
 def _beside(names: list[str], sensors: Mapping[int, str], rest: list[int]) -> Iterator[AuxColumns]:

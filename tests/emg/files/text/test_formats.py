@@ -149,6 +149,24 @@ def test_an_opensignals_file_without_emg_says_what_it_has(tmp_path: Path) -> Non
     assert import_text(path, emg="CH2").channel_names == ("CH2",)
 
 
+def test_an_opensignals_column_without_bits_may_be_the_first_of_the_emg(tmp_path: Path) -> None:
+    """`--emg DI,CH1` ended in a KeyError: a digital column has no resolution."""
+    counts = 512 + np.round(emg(300, 2) / 5)
+    columns = [np.arange(300) % 16, np.zeros(300), *counts.T]
+    file = import_text(opensignals(tmp_path / "a.txt", ["EMG", "EMG"], columns, [10, 10]), emg="DI,CH1")
+    assert file.channel_names == ("DI", "CH1")
+    assert "counts of 10 bits around mid-scale: 512 is taken off" in file.found
+
+
+@pytest.mark.parametrize("bits", [0, -3, 33, 5000])
+def test_an_opensignals_resolution_that_no_device_has_is_one_line(tmp_path: Path, bits: int) -> None:
+    """2 to the power of 4999 ended in an OverflowError."""
+    columns = [np.arange(300) % 16, np.zeros(300), *emg(300, 2).T]
+    path = opensignals(tmp_path / "a.txt", ["EMG", "RAW"], columns, [bits, 10])
+    with pytest.raises(DataError, match=f"damaged .*a resolution of {bits} bits"):
+        import_text(path)
+
+
 @pytest.mark.parametrize("header", ["{not json}", '{"a": {"column": ["nSeq"]}}', '{"a": 3}', "[]"])
 def test_a_damaged_opensignals_header_is_one_line(tmp_path: Path, header: str) -> None:
     path = write(
