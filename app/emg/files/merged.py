@@ -31,7 +31,11 @@ def merged(files: Sequence[ImportedFile]) -> ImportedFile:
     for other in files[1:]:
         _expect_alike(first, other)
     names = tuple(dict.fromkeys(name for file in files for name in file.gesture_names))
-    aux = tuple(stream for stream in first.aux if all(_find(stream, file.aux) is not None for file in files))
+    aux = tuple(
+        stream
+        for k, stream in enumerate(first.aux)
+        if all(_find(k, first.aux, file.aux) is not None for file in files)
+    )
     rests = {file.rest for file in files if file.rest is not None}
     subjects = {file.subject for file in files}
     return replace(
@@ -70,7 +74,7 @@ def _chunks(
     end = 0
     for number, file in enumerate(files):
         ids = np.array([*(names.index(name) for name in file.gesture_names), UNLABELLED], np.int16)
-        kept = {k: _find(stream, streams) for k, stream in enumerate(file.aux)}
+        kept = {k: _find(k, file.aux, streams) for k in range(len(file.aux))}
         scale = factor(file.units, files[0].units) or 1.0
         shift: int | None = None
         for chunk in file.chunks():
@@ -100,13 +104,16 @@ def _moved(chunks: Sequence[AuxChunk], kept: dict[int, int | None], shift: int) 
             yield replace(chunk, stream=stream, at=chunk.at + shift)
 
 
-def _find(stream: AuxStream, streams: Sequence[AuxStream]) -> int | None:
-    """Return the number of the same stream among others."""
-    for number, other in enumerate(streams):
-        alike = replace(other, sampling_rate=stream.sampling_rate) == stream
-        if alike and math.isclose(other.sampling_rate, stream.sampling_rate, rel_tol=RATE_ERROR):
-            return number
-    return None
+def _find(number: int, streams: Sequence[AuxStream], others: Sequence[AuxStream]) -> int | None:
+    """Return the number of the same stream among others; of those described alike, the one that has its turn."""
+    turn = sum(_alike(streams[number], one) for one in streams[:number])
+    alike = [k for k, other in enumerate(others) if _alike(streams[number], other)]
+    return alike[turn] if turn < len(alike) else None
+
+
+def _alike(one: AuxStream, other: AuxStream) -> bool:
+    described = replace(other, sampling_rate=one.sampling_rate) == one
+    return described and math.isclose(other.sampling_rate, one.sampling_rate, rel_tol=RATE_ERROR)
 
 
 def _lines(files: Sequence[ImportedFile], of: Callable[[ImportedFile], Sequence[str]]) -> tuple[str, ...]:
@@ -127,8 +134,12 @@ def _some(names: Sequence[str]) -> str:
 
 def _left_out(files: Sequence[ImportedFile], kept: Sequence[AuxStream]) -> tuple[str, ...]:
     names = dict.fromkeys(stream.name for file in files for stream in file.aux)
-    gone = [name for name in names if name not in {stream.name for stream in kept}]
+    gone = [name for name in names if max(_count(name, file.aux) for file in files) > _count(name, kept)]
     return (f"left out, since not all files have it alike: {', '.join(gone)}",) if gone else ()
+
+
+def _count(name: str, streams: Sequence[AuxStream]) -> int:
+    return sum(stream.name == name for stream in streams)
 
 
 def _rates(files: Sequence[ImportedFile]) -> tuple[str, ...]:

@@ -126,6 +126,25 @@ def test_files_become_one_with_a_restart_at_each_and_their_gestures_united() -> 
     assert [c.index for c in whole.chunks()] == [0, 3, 7]  # it can be read again
 
 
+def test_streams_described_alike_stay_apart() -> None:
+    """Two forces of one description were both written into the first, the second stayed empty."""
+
+    def file(name: str, level: float, streams: int) -> ImportedFile:
+        aux = tuple(
+            AuxChunk(stream=k, at=0.0, samples=np.full((1, 1), level + k, np.float32)) for k in range(streams)
+        )
+        return found([Chunk(index=0, samples=samples(2), aux=aux)], name, aux=(MOTION,) * streams)
+
+    whole = merged([file("one.txt", 1, 2), file("two.txt", 5, 2)])
+    assert whole.aux == (MOTION, MOTION)
+    levels = [[(one.stream, float(one.samples[0, 0])) for one in chunk.aux] for chunk in whole.chunks()]
+    assert levels == [[(0, 1.0), (1, 2.0)], [(0, 5.0), (1, 6.0)]]
+
+    fewer = merged([file("one.txt", 1, 2), file("two.txt", 5, 1)])
+    assert (fewer.aux, fewer.found) == ((MOTION,), ("left out, since not all files have it alike: motion",))
+    assert [[one.stream for one in chunk.aux] for chunk in fewer.chunks()] == [[0], [0]]
+
+
 def test_what_was_found_is_said_once_and_of_which_files() -> None:
     files = [
         found([], f"{k}.txt", found=("no header", *(["held"] if k > 1 else [])), assumed=("uV",))
