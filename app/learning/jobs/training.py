@@ -273,7 +273,7 @@ def merged(recordings: Sequence[Recording]) -> Recording:
     columns: dict[str, list[Any]] = {key: [] for key in ("emg", "label", "repetition", "recording")}
     repetitions = pieces = 0
     for one in recordings:
-        if (one.channels, one.fs) != (first.channels, first.fs):
+        if one.channels != first.channels or not same_rate(one.fs, first.fs):
             text = (
                 f"{one.name} has {one.channels} channels at {one.fs:g} Hz, {first.name} {first.channels} at "
                 f"{first.fs:g} Hz; one model takes recordings of one device"

@@ -227,6 +227,13 @@ def test_several_recordings_count_their_repetitions_on(tmp_path: Path) -> None:
         merged([first, replace(second, fs=100.0)])
 
 
+def test_recordings_whose_rates_were_measured_become_one(tmp_path: Path) -> None:
+    """The request let 500 and 500.05 Hz pass, and the training refused them as of two devices."""
+    first, second = recording(tmp_path / "a.npz"), recording(tmp_path / "b.npz", rate=500.05)
+    both = merged([first, second])
+    assert (both.fs, len(both.emg)) == (500.0, len(first.emg) + len(second.emg))
+
+
 def told(asked: TrainingOrder) -> list[dict[str, Any]]:
     """What the process says."""
     done = subprocess.run(
