@@ -37,6 +37,7 @@ def build_plan(
     from app.inference.tensorrt.builder import Batches
     from app.inference.tensorrt.cuda_memory import gpu_here
 
+    tensorrt_plan.expect_own(artefact.manifest)
     gpu, manifest = gpu_here(), artefact.manifest
     flavour = tensorrt_flavour.for_building(gpu is not None)
     target = _target_sm(flavour, gpu.sm if gpu else None, sm)

@@ -93,11 +93,11 @@ def _foreign(artefact: Artefact) -> dict[str, OpenBackend]:
 
         return refused
 
+    from app.inference.tensorrt.plan import NO_PLANS
+
     what = f"{artefact.manifest.name} is somebody's own ONNX graph"
     return {
-        "tensorrt": refuse(
-            "tensorrt", f"{what}; its plan could be checked against nothing but a few golden vectors"
-        ),
+        "tensorrt": refuse("tensorrt", f"{what}; {NO_PLANS}"),
         "onnxruntime": onnxruntime,
         "pytorch": refuse("pytorch", f"{what}, and no network that this server builds"),
     }

@@ -13,9 +13,12 @@ from app.cli import engine
 from app.config import Settings
 from app.inference.artefact import WEIGHTS, Artefact, save
 from app.inference.tensorrt import cuda_memory
+from app.inference.tensorrt.plan import write
 from tests.inference.artefacts import make_artefact
 from tests.inference.covariance.models import covariance_model
+from tests.inference.foreign_models import foreign
 from tests.inference.onnx.test_backend import with_graphs
+from tests.inference.tensorrt.test_plan import NOTE
 from tests.inference.tensorrt_fakes import install
 
 NO_GPU = pytest.mark.skipif(cuda_memory.gpu_here() is not None, reason="this machine has a GPU")
@@ -201,6 +204,23 @@ def test_the_weights_of_the_model_are_its_identity(instance: Path, with_model: A
     report = json.loads(run("build", "--json").stdout)
 
     assert report["weights_sha256"] == with_model.manifest.files[WEIGHTS]
+
+
+@pytest.mark.parametrize("command", ["build", "inspect"])
+def test_somebodys_own_graph_has_no_plans_and_that_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """It has no weights by which a plan is known, and ended in a KeyError; no plan of it would be run either."""
+    foreign(tmp_path / "models")
+    monkeypatch.setattr(engine, "_settings", lambda: Settings(model="mine", instance=tmp_path))
+    plan = tmp_path / "engines" / NOTE.file_name
+    write(plan, b"plan", NOTE)
+
+    result = run(command, *([plan] if command == "inspect" else []))
+
+    assert result.exit_code == 1
+    assert "mine is somebody's own ONNX graph; its plan could be checked" in result.stderr
+    assert result.stderr.count("\n") == 1
 
 
 @NO_GPU

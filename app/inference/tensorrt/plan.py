@@ -13,7 +13,7 @@ from typing import Any
 
 from app.errors import ArtefactError, BackendUnavailableError
 from app.inference.artefact import WEIGHTS, Artefact
-from app.inference.manifest import shown
+from app.inference.manifest import FOREIGN, Manifest, shown
 from app.inference.tensorrt.flavour import FLAVOURS, NAME, SHORT
 
 SCHEMA = 1
@@ -21,6 +21,7 @@ PRECISIONS = ("fp32", "fp16", "int8")
 MAX_SIDE_BYTES = 1 << 16
 PORTABLE = "portable"  # tensorrt_rtx's default: compute capability 8.0 and later
 MAX_BATCH = 1024
+NO_PLANS = "its plan could be checked against nothing but a few golden vectors"  # of somebody's own graph
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -128,14 +129,26 @@ def build_command(artefact: Artefact | str, precision: str = "fp32") -> str:
     return f"flask --app wsgi engine build --model {name} --precision {precision}"
 
 
+def expect_own(manifest: Manifest) -> None:
+    """See that plans of the model are run at all.
+
+    Raises:
+        BackendUnavailableError: it is somebody's own ONNX graph.
+    """
+    if manifest.architecture == FOREIGN:
+        reason = f"{manifest.name} is somebody's own ONNX graph; {NO_PLANS}"
+        raise BackendUnavailableError(NAME, reason, "Choose onnxruntime in EMG_BACKENDS")
+
+
 def find(artefact: Artefact, plan: Path) -> Path:
     """Return the plan file: `plan` itself, or, where it is a folder, the newest in it for that model.
 
     One built for this very model goes before one built for another version of it.
 
     Raises:
-        BackendUnavailableError: there is none; the cure is the command that builds it.
+        BackendUnavailableError: there is none; the cure is the command that builds it. Or the model has no plans.
     """
+    expect_own(artefact.manifest)
     name = artefact.manifest.name
     if plan.is_dir():
         plans = sorted(plan.glob(f"{name}.*.plan"), key=lambda path: path.stat().st_mtime, reverse=True)

@@ -43,7 +43,6 @@ def _of_draft(unpacked: Path, text: bytes, there: set[str]) -> Verified:
         raise ArtefactError(
             f"the zip lacks {', '.join(missing)}: with a manifest that names no files come {GRAPHS['fp32']} "
             f"and {GOLDEN}"
-            f"and {GOLDEN}"
         )
     _expect_nothing_else(there, wanted | {CARD})
     card = (unpacked / CARD).read_bytes() if CARD in there else None

@@ -110,7 +110,7 @@ def _figures(found: Judgement | None, error: float | None) -> list[str]:
         f"| Hudgins' features and LDA, the same windows | {found.lda:.3f} |",
         f"| taught with shuffled labels | {found.chance:.3f} |",
         "",
-        "In brackets 95 % by drawing each gesture's repetitions again (bootstrap); with few repetitions it is rough.",
+        "In brackets 95 %: between what later repetitions are likely to give (a beta distribution for each gesture).",
         f"Expected calibration error of its confidence on the same windows: {error or 0.0:.3f}.",
         "",
         "Each row in percent of its true gesture:",

@@ -41,6 +41,7 @@ def test_it_is_an_artefact_that_every_check_takes(tmp_path: Path) -> None:
     backend.close()
     card = (found.artefact.path / "README.md").read_text()
     assert "кулак" in card
+    assert "what later repetitions are likely to give (a beta distribution" in card  # no bootstrap
     assert "a.npz" in card
 
 
