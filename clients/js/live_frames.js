@@ -23,6 +23,7 @@ const [VERSION, HEADER, RECORD, NONE] = [1, 16, 32, 65535];
  * @param {{stream: number, firstSample: number, values: ArrayLike<number>, channels: number}[]} [aux]  what comes
  *     beside them; `stream` is its place in the declaration
  * @returns {ArrayBuffer}
+ * @throws {RangeError} a value does not fit into the format
  */
 export function samplesMessage(firstSample, values, channels, format = "float32", aux = []) {
   const sizes = [HEADER + values.length * BYTES[format], ...aux.map((block) => HEADER + block.values.length * 4)];
@@ -44,7 +45,11 @@ export function samplesMessage(firstSample, values, channels, format = "float32"
 
 function write(view, at, values, format) {
   const size = BYTES[format];
+  const most = 2 ** (8 * size - 1);
   for (let k = 0; k < values.length; k += 1) {
+    if (format !== "float32" && !(values[k] >= -most && values[k] < most)) {
+      throw new RangeError(`${format} goes from ${-most} to ${most - 1}, got ${values[k]}`);
+    }
     const place = at + k * size;
     if (format === "float32") view.setFloat32(place, values[k], true);
     else if (format === "int16") view.setInt16(place, values[k], true);

@@ -27,6 +27,14 @@ for (const { name, hex: data, kind, ...fields } of CASES.records) {
   });
 }
 
+test("a value that does not fit into the format is refused", () => {
+  for (const value of [32768, -32769, NaN]) {
+    assert.throws(() => samplesMessage(0, [1, value], 2, "int16"), /int16 goes from -32768 to 32767/);
+  }
+  assert.throws(() => samplesMessage(0, [1, 2 ** 23], 2, "int24"), /int24 goes from -8388608 to 8388607/);
+  samplesMessage(0, [-32768, 32767], 2, "int16");
+});
+
 test("a gesture in 32 bytes says what it is", () => {
   const view = new DataView(new ArrayBuffer(32));
   view.setUint8(0, 1);

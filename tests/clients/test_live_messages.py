@@ -78,10 +78,18 @@ def test_windows_have_a_number_in_the_place_of_a_sample() -> None:
 
 @pytest.mark.parametrize(
     ("samples", "form"),
-    [([[2**23]], INT24), (np.array([[-(2**23) - 1]]), INT24), ([[40_000]], INT16), ([[2**40]], INT24)],
+    [
+        ([[2**23]], INT24),
+        (np.array([[-(2**23) - 1]]), INT24),
+        ([[40_000]], INT16),
+        (np.array([[0], [40_000]]), INT16),
+        (np.array([[-32_769]], np.int32), INT16),
+        (np.array([[np.nan]]), INT16),
+        ([[2**40]], INT24),
+    ],
 )
 def test_what_does_not_fit_is_refused(samples: list[list[float]], form: int) -> None:
-    with pytest.raises(ValueError, match=r"int24 goes from|short"):
+    with pytest.raises(ValueError, match="int24 goes from" if form == INT24 else "int16 goes from"):
         samples_message(0, samples, form)
 
 

@@ -15,6 +15,7 @@ from myostream_client import (
     Completed,
     Decision,
     Frame,
+    GestureEvent,
     Interrupted,
     LiveSource,
     ModelChange,
@@ -143,6 +144,58 @@ def test_each_message_is_an_event_of_its_type(shelf: LiveShelf, url: str) -> Non
     assert (record.kind, record.prediction, record.decision) == (2, None, 1)
     assert isinstance(last, Completed)
     assert last.reason == "source ended"
+
+
+GESTURE = {
+    "type": "gesture",
+    "gesture": "fist",
+    "class": 1,
+    "phase": "onset",
+    "id": 500,
+    "variant": "single",
+    "sample_index": 500,
+    "began_at": 400,
+    "refined_by": 10,
+    "strength": 0.5,
+    "confidence": 0.9,
+    "held_s": 0.0,
+    "timestamp": 1.0,
+}
+
+
+def in_32_bytes(phase: int, identity: int) -> bytes:
+    return struct.pack("<BBHQfffHHI", 1, 4, 1, 500, 0.0, 0.9, 0.5, phase, 100, identity)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            [GESTURE],
+            [GESTURE, GESTURE | {"phase": "release", "reason": "rest"}, GESTURE | {"id": 900}],
+        ),
+        (
+            [in_32_bytes(0, 500)],
+            [in_32_bytes(0, 500) + in_32_bytes(2, 500) + in_32_bytes(0, 900)],
+        ),
+    ],
+    ids=["json", "binary"],
+)
+def test_a_cut_releases_what_is_held_and_no_more_is_told_of_that_gesture(
+    shelf: LiveShelf, url: str, before: list[Any], after: list[Any]
+) -> None:
+    shelf.says = before
+    with opened(url, events=True) as live:
+        live.send(ramp(0, 10))
+        events = list(live.received(10.0))
+        shelf.cut()
+        until(lambda: events.extend(live.received(0.1)) or isinstance(events[-1], Interrupted))
+        shelf.says = [*after, LAST]
+        live.send(ramp(10, 10))
+        events += list(live)
+    told = [(event.phase, event.reason) for event in events if isinstance(event, GestureEvent | Record)]
+    assert told == [("onset", None), ("release", "interrupted"), ("onset", None)]
+    assert isinstance(events[2], Interrupted), "the release comes before it"
 
 
 def test_a_loop_that_sends_hears_what_has_come_and_never_waits(shelf: LiveShelf, url: str) -> None:

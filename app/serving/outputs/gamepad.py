@@ -46,7 +46,8 @@ class PadAction:
     def fill(self, fields: Mapping[str, Any]) -> tuple[PadMove, ...]:
         if self.value is None:
             return (self.move,)
-        return (PadMove(axis=self.move.axis, value=float(self.value.fill(fields)), held=self.move.held),)
+        value = float(self.value.fill(fields).removeprefix("--"))  # -{angle} of one that is below zero
+        return (PadMove(axis=self.move.axis, value=value, held=self.move.held),)
 
 
 def parse_pad(asked: Asked) -> PadAction:
@@ -55,7 +56,7 @@ def parse_pad(asked: Asked) -> PadAction:
     Raises:
         ConfigError: it is none.
     """
-    words = asked.text.split()
+    words = asked.text.split(maxsplit=1)  # a value's name may have blanks
     axes = (*STICKS, *TRIGGERS)
     if words and words[0] in axes:
         if len(words) != 2:

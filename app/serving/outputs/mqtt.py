@@ -121,7 +121,8 @@ class MqttBroker:
             raise UndeliveredError("the broker is not connected")
         told = self._client.publish(message.topic, message.payload, qos=int(message.sure))
         if told.rc != 0:
-            raise UndeliveredError(f"the broker is not connected (error {told.rc})")
+            why = f"the broker is not connected (error {told.rc})"
+            raise UndeliveredError(why, maybe=message.sure)  # paho keeps it, and may send it by itself
         late = f"the broker has not acknowledged a message within {ACK_S:g} s"
         while message.sure and not told.is_published():  # paho sends it again by itself once it is connected
             if self._closing:

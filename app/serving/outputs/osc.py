@@ -23,6 +23,7 @@ _NOT_IN_ADDRESS = re.compile(
     r"[\s#*,?\[\]]"
 )  # what the specification keeps for patterns; braces are placeholders
 MOST_ARGUMENTS = 64
+WHOLE = 2.0**24  # from here on float32 has not even every whole number: a Unix time would be a minute off
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +117,7 @@ def _type(value: object) -> str:
     if isinstance(value, str):
         return "s"
     if isinstance(value, float):
-        return "f"
+        return "f" if abs(value) < WHOLE else "d"
     return "i" if isinstance(value, int) and -(2**31) <= value < 2**31 else "h"
 
 

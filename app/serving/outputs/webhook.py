@@ -33,7 +33,7 @@ ANSWER_S = 5.0  # for each step of an exchange
 MOST_ANSWER = 64 * 1024  # bytes that are read of one
 MOST_AFTER_S = 60.0  # of Retry-After
 _JSON = re.compile(r"\[|\{\s*[\"}]|\{json\}")  # braces around a bare name are a placeholder
-TRY_AGAIN = (408, 425, 429, 500, 502, 503, 504)
+TRY_AGAIN = (408, 425, 429)  # and all from 500 on: proxies have their own for a receiver that is away
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,7 @@ class WebhookReceiver:
             raise UndeliveredError(f"{self._address.shown}: {why}", maybe=asked) from None
         if 200 <= status < 300:
             return
-        again = status in TRY_AGAIN
+        again = status in TRY_AGAIN or status >= 500
         what = "redirects are not followed" if 300 <= status < 400 else "the receiver refuses it"
         raise UndeliveredError(
             f"{self._address.shown} answers {status}{'' if again else f': {what}'}",

@@ -12,6 +12,7 @@ from app.errors import ConfigError
 from app.serving.outputs import gamepad, keyboard
 from app.serving.outputs.gamepad import Gamepad
 from app.serving.outputs.keyboard import Keyboard
+from app.serving.outputs.mailbox import Letter
 from app.serving.outputs.uinput import UinputError, load_evdev, open_device
 from tests.serving.outputs.gestures import event, new_row, sender_of, table
 from tests.serving.station import until
@@ -122,6 +123,24 @@ def test_axes_of_the_table_follow_the_strength_and_go_back(written: Written) -> 
     sender.gesture(event("hold", strength=1.0))
     sender.rest("quality")
     assert written.all == [("ABS_X", -16384), ("ABS_X", -32767), ("ABS_X", 0)]
+
+
+def test_an_axis_turned_round_goes_both_ways_and_a_values_name_may_have_blanks(written: Written) -> None:
+    rows = table('"values" = ["gamepad x -{wrist-flexion}", "gamepad y {Index MCP}"]')
+    x, y = rows.for_values("gamepad")
+    pad = Gamepad(new_row())
+    for value in (0.5, -0.5, -1e-05):
+        for row in (x, y):
+            pad.put(Letter(row.action.fill({"wrist-flexion": value, "Index MCP": value}), "values", 0, 0))
+    pad.close()
+    assert written.all == [
+        ("ABS_X", -16384),
+        ("ABS_Y", 16384),
+        ("ABS_X", 16384),
+        ("ABS_Y", -16384),
+        ("ABS_X", 0),
+        ("ABS_Y", 0),
+    ]
 
 
 def test_every_name_is_one_of_the_kernels() -> None:

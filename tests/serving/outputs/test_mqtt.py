@@ -15,7 +15,7 @@ import pytest
 
 from app.mqtt_address import MqttAddress, parse_mqtt_address
 from app.serving.outputs.actions.table import NO_ROWS, ActionTable
-from app.serving.outputs.delivery import Delivery
+from app.serving.outputs.delivery import Delivery, UndeliveredError
 from app.serving.outputs.event_sender import EventSender
 from app.serving.outputs.mqtt import MqttBroker, MqttForms
 from tests.own_mosquitto import Mosquitto, Subscriber, running
@@ -144,6 +144,15 @@ def test_a_broker_that_hangs_does_not_hold_whoever_leaves(mosquitto: Mosquitto) 
     sending.sender.close()
     until(lambda: sending.row.drops == 1, LATE_S)
     assert sending.row.messages == 0
+
+
+def test_what_paho_keeps_where_the_connection_has_just_gone_may_arrive() -> None:
+    broker = MqttBroker(address(1))
+    broker._connected.set()  # it has not been told yet
+    for phase, maybe in (("onset", True), ("hold", False)):
+        with pytest.raises(UndeliveredError) as failed:
+            broker.send(MqttForms("hand").of_event(event(phase)))
+        assert (failed.value.again, failed.value.maybe) == (True, maybe)
 
 
 def test_a_broker_that_wants_a_password_gets_it_and_one_that_refuses_is_said(tmp_path: Path) -> None:

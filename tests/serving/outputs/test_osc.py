@@ -81,6 +81,15 @@ def test_a_large_number_is_sent_as_one(server: Server) -> None:
     assert server.heard == [("/sample", 2**40, -1)]
 
 
+def test_a_time_is_sent_to_the_millisecond(server: Server) -> None:
+    rows = table('"*.onset" = "osc /at {timestamp} {strength}"')
+    sender = sender_of("osc", Delivery("osc", OscReceiver(server.address), new_row()), of_event, rows)
+    sender.gesture(event())
+    until(lambda: server.heard)
+    sender.close()
+    assert server.heard == [("/at", event().timestamp, 0.625)]
+
+
 def test_values_in_their_default_form() -> None:
     assert of_values({"wrist": 1, "grip": -0.5}, 0.0) == OscMessage("/myostream/values", (1.0, -0.5))
 

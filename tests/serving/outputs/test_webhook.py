@@ -128,7 +128,7 @@ def test_a_body_of_the_table(hook: Hook, receiver: WebhookReceiver) -> None:
     assert hook.came[1][0]["Content-Type"] == "text/plain; charset=utf-8"
 
 
-@pytest.mark.parametrize("status", [500, 503, 429])
+@pytest.mark.parametrize("status", [500, 503, 429, 521])  # the last: of a proxy
 def test_what_is_not_taken_is_posted_again_with_the_same_id_and_in_order(
     hook: Hook, receiver: WebhookReceiver, status: int
 ) -> None:

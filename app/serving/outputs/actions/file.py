@@ -72,4 +72,4 @@ class ActionFile:
             about = self.path.stat()
         except OSError:
             return None
-        return about.st_mtime_ns, about.st_size, about.st_ino
+        return about.st_ctime_ns, about.st_size, about.st_ino  # ctime: also a change of who may read it

@@ -26,12 +26,16 @@ OF_EVENTS = (
     "timestamp",
     JSON,
 )
-_PLACE = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")  # JSON's own braces are followed by a quote
+# Between braces that are JSON's own there is nothing, or one of "':,[]{}.
+_PLACE = re.compile(r"\{(?!\s*\})([^{}\"':,\[\]\n]+)\}")
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """Text such as `grip {strength}`. Braces around anything but a bare name are text, so that JSON can be written."""
+    """Text such as `grip {strength}`. Braces around what JSON has between its own are text.
+
+    A name may have blanks and signs: values are called as whoever has recorded them called them.
+    """
 
     text: str
 

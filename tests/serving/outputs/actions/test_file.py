@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -65,6 +66,19 @@ def test_the_old_table_written_again_takes_the_error_back(file: ActionFile) -> N
     for text in ('"fist.onset" = "osc /a"', "nonsense", '"fist.onset" = "osc /a"'):
         file.path.write_text(text)
         file.look()
+    assert file.state == ActionsState(1, None)
+
+
+def test_a_file_that_may_be_read_by_now_is_read(file: ActionFile, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.path.write_text('"fist.onset" = "osc /a"')
+    file.path.chmod(0)
+    with monkeypatch.context() as forbidden:  # root may read it all the same
+        forbidden.setattr(Path, "read_bytes", Mock(side_effect=PermissionError(13, "Permission denied")))
+        assert not file.look()
+        assert not file.look()
+    assert file.state == ActionsState(0, f"{file.path} cannot be read: Permission denied")
+    file.path.chmod(0o644)
+    assert file.look()
     assert file.state == ActionsState(1, None)
 
 

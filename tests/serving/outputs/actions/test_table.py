@@ -9,6 +9,7 @@ import pytest
 from app.errors import ConfigError
 from app.inference.gestures.events import GestureEvent
 from app.serving.outputs.actions.table import MOST_ROWS
+from app.serving.outputs.actions.template import OF_EVENTS, Template
 from app.serving.outputs.keyboard import KeyStroke
 from app.serving.outputs.mqtt import MqttMessage
 from app.serving.outputs.osc import OscMessage
@@ -181,6 +182,18 @@ def test_rows_of_values_take_any_name_since_only_the_model_knows_its_values() ->
     assert row.action.fill({"wrist": 0.5, "grip": -1.0}) == OscMessage("/dof", (0.5, -1.0))
     with pytest.raises(KeyError):
         row.action.fill({"wrist": 0.5})
+
+
+def test_a_values_name_may_have_blanks_and_signs_and_json_stays_text() -> None:
+    rows = table(
+        """"values" = ["osc /dof {wrist-flexion} '{Index MCP}'", 'udp-json {"a": {Größe (cm)}, "b": [{1}]}']"""
+    )
+    fields = {"wrist-flexion": 0.5, "Index MCP": -1.0, "Größe (cm)": 2.0, "1": 3.0}
+
+    assert [row.action.fill(fields) for row in rows.for_values("osc")] == [OscMessage("/dof", (0.5, -1.0))]
+    assert [row.action.fill(fields) for row in rows.for_values("udp-json")] == ['{"a": 2.0, "b": [3.0]}']
+    for text in ('{"a": {}}', "{ }", '{"a": [1, {"b": 2}]}', "{'a', b}"):
+        assert Template.parse(text, OF_EVENTS).fill({}) == text
 
 
 def test_a_key_is_held_while_the_gesture_lasts_and_struck_where_it_says_so() -> None:

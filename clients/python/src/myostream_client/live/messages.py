@@ -28,7 +28,7 @@ LARGEST = 256 * 1024  # bytes of a message; a longer chunk goes in several
 NONE = 65535  # in the place of a class
 _HEADER, _AUX_HEADER = struct.Struct("<BBBBIQ"), struct.Struct("<BBHIQ")
 _RECORD = struct.Struct("<BBHQfffHHI")
-_INT24 = range(-(2**23), 2**23)
+_RANGES = {INT16: range(-(2**15), 2**15), INT24: range(-(2**23), 2**23)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,27 +139,34 @@ def values_of(samples: Samples, form: int) -> bytes:
         return _of_lists((value for row in samples for value in row), form)
     if form == FLOAT32:
         return samples.astype("<f4", copy=False).tobytes()  # C order, whatever it was
-    if form == INT16:
+    if form == INT16 and samples.dtype.kind == "i" and samples.itemsize == 2:  # all of them fit
         return samples.astype("<i2", copy=False).tobytes()
-    if samples.size and not (_INT24.start <= samples.min() and samples.max() < _INT24.stop):
-        raise ValueError(f"int24 goes from {_INT24.start} to {_INT24.stop - 1}")
+    fits = _RANGES[form]
+    if samples.size and not (fits.start <= samples.min() and samples.max() < fits.stop):
+        raise _too_large(form)
+    if form == INT16:
+        return samples.astype("<i2").tobytes()
     wide = samples.astype("<i4").reshape(-1)  # a copy in C order
     return wide.view("u1").reshape(-1, 4)[:, :3].tobytes()
 
 
 def _of_lists(values: Iterable[float], form: int) -> bytes:
-    if form == INT24:
-        try:
-            return b"".join(int(value).to_bytes(3, "little", signed=True) for value in values)
-        except OverflowError:
-            raise ValueError(f"int24 goes from {_INT24.start} to {_INT24.stop - 1}") from None
     try:
+        if form == INT24:
+            return b"".join(int(value).to_bytes(3, "little", signed=True) for value in values)
         found = array("f", values) if form == FLOAT32 else array("h", map(int, values))
-    except OverflowError as error:
-        raise ValueError(str(error)) from None
+    except OverflowError:
+        raise _too_large(form) from None
     if sys.byteorder == "big":
         found.byteswap()
     return found.tobytes()
+
+
+def _too_large(form: int) -> ValueError:
+    if form == FLOAT32:
+        return ValueError("a value is too large for float32")
+    fits, name = _RANGES[form], "int16" if form == INT16 else "int24"
+    return ValueError(f"{name} goes from {fits.start} to {fits.stop - 1}")
 
 
 def messages_of(

@@ -5,19 +5,21 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 from ..errors import ClientError, NotMyostreamError
 from ..events import Completed, Interrupted, LiveEvent, live_event_of
-from ..held_gesture import HeldGesture
+from ..held_gesture import INTERRUPTED, HeldGesture
 from ..receipt import Receipt
 from ..server_http import Server
 from ..source_samples import SourceSamples
 from ..transport import Transport
 from .by_http import HttpLive
 from .by_socket import SocketLive
-from .messages import AuxBlock, Samples, records_of
+from .messages import GESTURE, AuxBlock, Record, Samples, records_of
 
+_RECORD = "record"  # of a gesture that came in 32 bytes, where others have their fields
 SENDS = ("frames", "decisions", "quality", "states")
 
 
@@ -172,21 +174,31 @@ class LiveSource:
     def _events(self) -> Iterator[LiveEvent]:
         while (said := self._way.said()) is not None:
             if isinstance(said, Interrupted):
-                if release := self._gesture.cut():
-                    yield from self._typed(release)
+                yield from self._owed()
                 yield said
             else:
                 yield from self._typed(said)
+
+    def _owed(self) -> Iterator[LiveEvent]:
+        """Yield the release that a cut owes, in the form in which its onset came."""
+        release = self._gesture.cut()
+        if release is not None and _RECORD in release:
+            yield replace(release[_RECORD], phase="release", reason=INTERRUPTED)
+        elif release is not None and (event := live_event_of(release)) is not None:
+            yield event
 
     def _typed(self, said: Mapping[str, Any] | bytes) -> Iterator[LiveEvent]:
         """Yield what a message says."""
         try:
             if isinstance(said, bytes):
-                yield from records_of(said)
+                yield from (one for one in records_of(said) if one.kind != GESTURE or self._tells(one))
             elif self._gesture.tells(said) and (event := live_event_of(said)) is not None:
                 yield event
         except (TypeError, ValueError) as error:
             raise NotMyostreamError(f"a message cannot be read: {error}") from error
+
+    def _tells(self, gesture: Record) -> bool:
+        return self._gesture.tells({"phase": gesture.phase, "id": gesture.frame, _RECORD: gesture})
 
 
 def _way(way: Way) -> Way:
