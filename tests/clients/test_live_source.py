@@ -188,6 +188,7 @@ def test_a_cut_releases_what_is_held_and_no_more_is_told_of_that_gesture(
     with opened(url, events=True) as live:
         live.send(ramp(0, 10))
         events = list(live.received(10.0))
+        live.flush()  # that server has nothing more to say
         shelf.cut()
         until(lambda: events.extend(live.received(0.1)) or isinstance(events[-1], Interrupted))
         shelf.says = [*after, LAST]
