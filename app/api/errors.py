@@ -127,7 +127,7 @@ class Api(flask_smorest.Api):  # type: ignore[misc]  # flask-smorest has no type
         headers = {
             k: v for k, v in error.get_headers() if k.lower() not in ("content-type", "content-length")
         }
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR and status != HTTPStatus.NOT_IMPLEMENTED:
             return problem(status, "the server failed; its log has the reason", headers)
         if isinstance(error, RequestEntityTooLarge):
             most = current_app.config["MAX_CONTENT_LENGTH"]

@@ -51,7 +51,9 @@ _OWN = (
     "date",
     "server",
     REQUEST_ID_HEADER.lower(),
-)  # of whoever answers the client
+    "access-control-",  # the other worker was told of no origin
+    "vary",
+)  # of whoever answers the client; names begin so
 
 
 def register(app: Flask, runtime: Runtime | None) -> None:
@@ -143,7 +145,7 @@ def _collected(pieces: Iterable[bytes]) -> bytes:
 def _response(answer: bytes) -> Response:
     head, body = _parted(answer)
     status, headers = head["said"]
-    kept = [(name, value) for name, value in headers if name.lower() not in _OWN]
+    kept = [(name, value) for name, value in headers if not name.lower().startswith(_OWN)]
     return Response(body, status, kept)
 
 

@@ -29,10 +29,9 @@ def pushed_to(artefact: Artefact, **settings: object) -> Runtime:
     chosen = Settings(
         emg_mode=EmgMode.PUSH,
         backends=("pytorch",),
-        max_body=MAX_BODY,
         mains_hz=None,
         max_sources=2,
-        **{"model": "tiny", **settings},
+        **{"model": "tiny", "max_body": MAX_BODY, **settings},
     )
     runtime = Runtime(
         settings=chosen, artefact=artefact, engine=make_engine(chosen, artefact), encode=sse.encode

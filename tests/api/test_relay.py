@@ -64,6 +64,7 @@ def workers(artefact: Artefact) -> Iterator[Workers]:
         model="tiny",
         instance=artefact.path.parents[1],
         api_keys=tuple(key for key, _ in made),
+        cors_origins=("https://a.example", "https://b.example"),
     )
     hub = MemoryHub()
     runtimes = [
@@ -95,6 +96,13 @@ def arm(workers: Workers) -> Workers:
     assert workers.here.post(path, data=body, headers={**key, **kind}).status_code == 200
     until(lambda: workers.runtimes[0].pipelines.named("arm").acquisition.samples == RATE)
     return workers
+
+
+def test_a_page_of_any_allowed_origin_may_read_what_another_worker_answers(arm: Workers) -> None:
+    headers = {**arm.key("reader"), "Origin": "https://b.example"}
+    for client in (arm.here, arm.there):
+        answer = client.get("/emg/sources/arm", headers=headers)
+        assert answer.headers.getlist("Access-Control-Allow-Origin") == ["https://b.example"]
 
 
 @pytest.mark.parametrize(

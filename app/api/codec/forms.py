@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from itertools import chain
 
@@ -14,6 +14,7 @@ from app.api.errors import InvalidBody
 FILE = "file"  # what the field of a file is called
 MOST_FIELD = 2**16  # bytes of a field that is no file
 MOST_PARTS = 1100
+AT_ONCE = MOST_FIELD // 2
 
 Opens = Callable[[str], AbstractContextManager[Callable[[bytes], None]]]
 
@@ -28,7 +29,7 @@ def read_form(pieces: Iterable[bytes], boundary: bytes, open_file: Opens) -> dic
     decoder = MultipartDecoder(boundary, max_form_memory_size=MOST_FIELD, max_parts=MOST_PARTS)
     parts = _Parts(open_file)
     try:
-        for piece in chain(pieces, (None,)):  # None: its end
+        for piece in chain(_cut(pieces), (None,)):  # None: its end
             decoder.receive_data(piece)
             event = decoder.next_event()
             while not isinstance(event, NeedData | Epilogue):
@@ -39,6 +40,13 @@ def read_form(pieces: Iterable[bytes], boundary: bytes, open_file: Opens) -> dic
         raise BadRequest(f"the form is malformed: {str(error)[:200]}") from None
     finally:
         parts.close()
+
+
+def _cut(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield less at a time than a field may have: the decoder refuses a piece of a file for it, too."""
+    for piece in pieces:
+        for at in range(0, len(piece), AT_ONCE):
+            yield piece[at : at + AT_ONCE]
 
 
 class _Parts:

@@ -80,10 +80,13 @@ class AttachedSocket:
 
     def _rest(self) -> None:
         """Wait while the client is not to be read."""
-        while (wait_s := self._paused_until - time.monotonic()) > 0 and not self.conversation.over:
-            time.sleep(min(wait_s, DRAIN_S))
+        while not self.conversation.over:
+            if (wait_s := self._paused_until - time.monotonic()) > 0:
+                time.sleep(min(wait_s, DRAIN_S))
+                continue
+            self.conversation.go_on()  # the pause may have ended before it was looked at
             if self._paused_until <= time.monotonic():
-                self.conversation.go_on()
+                break
         while not self.conversation.writer.flush() and not self.conversation.over:
             time.sleep(DRAIN_S)  # of answers to windows the next waits until the client has taken the last
 

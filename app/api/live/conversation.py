@@ -130,10 +130,11 @@ class Conversation:
 
     def go_on(self) -> None:
         """Take up what could not be taken when it came."""
-        if self._beginning:  # a model may take longer to open; what came meanwhile would pile up here
-            self.connection.pause(FIRST_S)
-        else:
-            self._guarded(self._work)
+        with self._lock:
+            if self._beginning:  # a model may take longer to open; what came meanwhile would pile up here
+                self.connection.pause(FIRST_S)
+                return
+        self._guarded(self._work)
 
     def lost(self) -> None:
         """Note that the client has gone."""
@@ -227,6 +228,7 @@ class Conversation:
         with self._lock:
             self._beginning = False
             self._silence.heard(self._clock())  # nobody has listened meanwhile
+            self._incoming.go_on(self._clock())
             if talk is None:
                 self._end(code, why)
             elif self.over:
@@ -294,7 +296,7 @@ class Conversation:
                 self._end(ws.NORMAL, why)
             elif self._talk is None and not self._beginning and now - self._opened_at > FIRST_S:
                 self._end(ws.REFUSED, f"say what you want within {FIRST_S:g} s of opening")
-            elif self._incoming.partial_since is not None and now - self._incoming.partial_since > PARTIAL_S:
+            elif not self._beginning and self._incoming.partial_for_s(now) > PARTIAL_S:
                 self._end(ws.REFUSED, f"a message must come in full within {PARTIAL_S:g} s")
             else:
                 self._alive(now)

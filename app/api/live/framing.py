@@ -57,6 +57,7 @@ class FrameReader:
         self._kind = CONTINUATION  # of the message that comes in fragments; CONTINUATION: none does
         self._parts = bytearray()  # one, since a list of fragments may take far more memory than their bytes
         self.taken = 0  # frames, by the last `feed`
+        self._broken = False  # what still comes is nothing to anybody
         self._text = codecs.getincrementaldecoder("utf-8")()
 
     @property
@@ -65,11 +66,13 @@ class FrameReader:
         return len(self._buffer) + len(self._parts)
 
     def feed(self, data: bytes) -> list[Message]:
-        """Return the messages that are whole now.
+        """Return the messages that are whole now; none after an error, or `drop`.
 
         Raises:
             FramingError: what came is not what a client may send; the connection cannot go on.
         """
+        if self._broken:
+            return []
         buffer = self._buffer
         buffer += data
         found: list[Message] = []
@@ -85,11 +88,17 @@ class FrameReader:
                     found.append(message)
         except FramingError as error:
             error.before = found
+            self.drop()
             raise
         self._wanted = frame
         if at:
             del buffer[:at]
         return found
+
+    def drop(self) -> None:
+        """Keep nothing, neither of what came nor of what still comes: a client that is refused may send on."""
+        self._broken = True
+        self._buffer, self._parts = bytearray(), bytearray()
 
     def _frame(self, buffer: bytearray, at: int) -> tuple[int, bytes, int] | int:
         """Return the frame at that place and where the next begins; else how many bytes it needs to go on."""

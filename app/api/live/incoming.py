@@ -6,6 +6,7 @@ from collections import deque
 
 from app.api.live import framing as ws
 from app.api.live.roles import Budget, RefusedError
+from app.errors import OverloadedError
 
 SMALL = 64 * 1024  # bytes of a message that are not counted
 MOST_CONTROLS = 100  # pings and pongs a second
@@ -18,9 +19,7 @@ class Incoming:
 
     def __init__(self, most: int, budget: Budget | None, now: float) -> None:
         self.waiting: deque[ws.Message] = deque()
-        self.partial_since: float | None = (
-            None  # when the first bytes came of a message that is not whole yet
-        )
+        self._partial_since: float | None = None  # when bytes came of a message that is not whole yet
         self._frames = ws.FrameReader(most)
         self._budget, self._counted = budget, 0  # bytes
         self._controls, self._controls_since = 0, now
@@ -36,14 +35,25 @@ class Incoming:
             messages = self._frames.feed(data)
         except ws.FramingError as error:
             self.waiting.extend(error.before)
+            self._count(0)
             raise
         self.waiting.extend(messages)
-        since = None if any(one.kind <= ws.BINARY for one in messages) else self.partial_since
-        self.partial_since = (since or now) if self._frames.held else None
-        held = self._frames.held if self._frames.held > SMALL else 0
-        if self._budget is not None and held != self._counted:
-            self._budget.take(held - self._counted)
-            self._counted = held
+        since = None if any(one.kind <= ws.BINARY for one in messages) else self._partial_since
+        self._partial_since = (since or now) if self._frames.held else None
+        try:
+            self._count(self._frames.held if self._frames.held > SMALL else 0)
+        except OverloadedError:  # none of it was counted
+            self._frames.drop()
+            raise
+
+    def partial_for_s(self, now: float) -> float:
+        """Return for how long a message has been coming that is not whole yet."""
+        return 0.0 if self._partial_since is None else now - self._partial_since
+
+    def go_on(self, now: float) -> None:
+        """Note that the client is read again, which it was not for a while."""
+        if self._partial_since is not None:
+            self._partial_since = now
 
     @property
     def pause_s(self) -> float:
@@ -64,5 +74,12 @@ class Incoming:
 
     def close(self) -> None:
         """Give back what was counted."""
-        if self._budget is not None:
-            self._budget.give(self._counted)
+        self._count(0)
+
+    def _count(self, held: int) -> None:
+        more = held - self._counted
+        if self._budget is not None and more > 0:
+            self._budget.take(more)
+        elif self._budget is not None and more < 0:
+            self._budget.give(-more)
+        self._counted = held

@@ -10,6 +10,7 @@ from typing import Any
 from flask import request
 from flask_smorest import Blueprint
 from werkzeug.exceptions import BadRequest, UnsupportedMediaType
+from werkzeug.wsgi import get_input_stream
 
 from app.api.access.access import CONTROL, READ, needs
 from app.api.codec.decoding import JSON, RAW, UNDECLARED, expect_plain, load_json, load_query, whole_body
@@ -18,7 +19,7 @@ from app.api.codec.raw_samples import read_raw
 from app.api.codec.record_stream import SAMPLES, records
 from app.api.context import current_pipeline, current_runtime, named_in_body
 from app.api.errors import InvalidBody
-from app.api.live.slowing import Slowing
+from app.api.live.slowing import CALM_S, LEAST_S
 from app.api.openapi import body, fails, named, query
 from app.api.routes.health import source_state
 from app.api.routes.sources_elsewhere import aux_fields, default_of_all, sources_of_all
@@ -241,17 +242,26 @@ def _uploaded(name: str, source: PushSource | RemoteSource) -> dict[str, int]:
     """Take one record after the other; what was taken stays taken, whatever becomes of the rest."""
     expect_plain()
     runtime, taken = current_runtime(), {"accepted": 0, "duplicates": 0, "lost_samples": 0}
-    request.max_content_length = None  # of all together: each has its bound
     forget = getattr(request.environ["wsgi.input"], "forget", lambda: None)
     scale = load_query(_upload_query)
-    for number, record in enumerate(records(request.stream.read, runtime.settings.max_body), 1):
+    forget()  # nor need there be room for all of it together
+    read = get_input_stream(
+        request.environ
+    ).read  # Flask's own ends at EMG_MAX_BODY, which here each record has
+    for number, record in enumerate(records(read, runtime.settings.max_body), 1):
         forget()  # the bytes of those before are held by nobody
         if number % TURN == 0:
             time.sleep(0)
         if (reason := runtime.streams.leaving()) is not None:
             raise NotReadyError(f"{reason}; go on at sample {source.next_sample}")
-        if isinstance(source, PushSource) and _pushed(runtime.pipelines.named(name)) is not source:
-            raise BusyError(f"the source {name} has been declared anew meanwhile")
+        if isinstance(source, PushSource):
+            found = runtime.pipelines.find(
+                name
+            )  # not `named`: this upload cannot be handed on to another worker
+            if found is None or found.source is not source:
+                raise BusyError(
+                    f"the source {name} has ended, or been declared anew; declare it, and go on there"
+                )
         pushed = read_pushed(record, source.channels, source.aux_streams, scale)
         receipt = _slowed(source, pushed)
         for count in taken:
@@ -263,15 +273,13 @@ def _uploaded(name: str, source: PushSource | RemoteSource) -> dict[str, int]:
 
 def _slowed(source: PushSource | RemoteSource, pushed: Pushed) -> Receipt:
     """Push it when the source takes it: a sender that is too fast waits, as its connection then does."""
-    slowing = Slowing()
     while True:
         try:
             return source.push(pushed.first_sample, pushed.samples, pushed.aux)
         except TooFastError as error:
-            pause_s = slowing.pause_s(error, time.monotonic())
-            if pause_s is None:
-                raise
-            time.sleep(pause_s)
+            if (reason := current_runtime().streams.leaving()) is not None:
+                raise NotReadyError(f"{reason}; go on at sample {source.next_sample}") from None
+            time.sleep(min(max(error.retry_s, LEAST_S), CALM_S))
 
 
 def _pushed_samples(channels: int) -> PushJob:

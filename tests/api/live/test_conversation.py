@@ -21,6 +21,7 @@ from app.serving.streams.client_stream import ClientEvent
 from app.serving.streams.detached_streams import DetachedStreams
 from tests.fakes import FakeClock
 from tests.server.live_socket import client_frame
+from tests.serving.station import until
 
 
 class Talk:
@@ -332,6 +333,56 @@ def test_quality_is_told_twice_a_second_at_most(clock: FakeClock) -> None:
         station.talk.told = {"ok": True}
         station.look()
     assert len(station.frames()) == 4
+
+
+def test_a_message_that_waits_while_a_model_opens_is_in_time(clock: FakeClock) -> None:
+    station, opens = Station(clock), threading.Event()
+    station.conversation._begin = lambda _job, _writer: [opens.wait(10), station.talk][1]
+    windows = binary(bytes(2000))
+    station.conversation.receive(client_frame(ws.TEXT, b'{"windows": {"length": 200}}') + windows[:700])
+    clock.advance(12.0)
+    station.look()
+    assert station.frames() == []
+    opens.set()
+    until(lambda: station.heard)
+    station.look()
+    station.conversation.receive(windows[700:])
+    assert station.talk.taken == [bytes(2000)]
+    assert [kind for kind, _ in station.frames()] == [ws.TEXT, ws.TEXT], "live, and an acknowledgement"
+
+
+def test_windows_that_come_with_the_first_text_are_answered_at_once() -> None:
+    near, far = socket.socketpair()
+    connection, talk = AttachedSocket(near), Talk()
+    conversation = Conversation(
+        LiveWriter(connection.push, lambda: True),
+        lambda _job, _writer: talk,
+        most=1 << 20,
+        leaving=lambda: None,
+        why_leaving=lambda: "",
+    )
+    streams, begun = DetachedStreams(), threading.Event()
+    begin, rest = conversation._begun, connection._rest
+
+    def say_that_it_has_begun(text: bytes) -> None:
+        begin(text)
+        begun.set()
+
+    def rest_once_it_has_begun() -> None:  # as where the model is open: the pause ends before it is looked at
+        assert begun.wait(10)
+        rest()
+
+    conversation._begun = say_that_it_has_begun  # type: ignore[method-assign]
+    connection._rest = rest_once_it_has_begun  # type: ignore[method-assign]
+    came = client_frame(ws.TEXT, b'{"windows": {"length": 200}}') + client_frame(ws.BINARY, b"windows")
+    held = threading.Thread(target=connection.talk, args=(conversation, came, streams))
+    held.start()
+    until(lambda: talk.taken == [b"windows"], 2.0)  # else the server's ping would have it go on, after 4 s
+    far.close()
+    held.join(10)
+    assert not held.is_alive()
+    assert streams.drain(5)
+    near.close()
 
 
 def test_it_is_held_over_a_real_socket_on_plain_threads(clock: FakeClock) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import struct
 import time
@@ -17,6 +18,8 @@ from marshmallow import RAISE
 from app import create_app
 from app.api.routes import emg as routes
 from app.api.schemas import emg as emg_schemas
+from app.emg.pushed_source import PushSource
+from app.errors import TooFastError
 from app.inference.artefact import Artefact
 from app.serving.runtime import Runtime
 from app.serving.sources import acquisition
@@ -323,6 +326,82 @@ def test_own_windows_come_from_no_source(client: FlaskClient) -> None:
     answer = client.post("/infer", json={"emg": emg, "source": "live"})
     assert answer.status_code == 422
     assert "source" in answer.get_json()["errors"]
+
+
+def messages(first: int, count: int) -> bytes:
+    """A record of an upload."""
+    message = struct.pack("<BBBBIQ", 1, 1, 0, 0, count, first) + noise(count).tobytes()
+    return struct.pack("<I", len(message)) + message
+
+
+def test_where_there_is_no_live_socket_it_is_said_what_has_one(pushing: FlaskClient) -> None:
+    upgrade = {
+        "Connection": "Upgrade",
+        "Upgrade": "websocket",
+        "Sec-WebSocket-Version": "13",
+        "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
+    }
+    answer = pushing.get(f"{ARM}/live?channels={CHANNELS}&sampling_rate_hz=200", headers=upgrade)
+    assert answer.status_code == 501
+    assert "gunicorn" in answer.get_json()["detail"]
+
+
+UPLOAD = "application/x-myostream-samples"
+
+
+@pytest.mark.parametrize("chunked", [True, False])
+def test_an_upload_may_be_larger_in_all_than_any_body(artefact: Artefact, chunked: bool) -> None:
+    """Each record has the bound of a body; Flask's own was of all of them together."""
+    runtime = pushed_to(artefact, max_body=20_000)
+    try:
+        client = create_app(runtime).test_client()
+        client.post(ARM, json=DECLARED)
+        body = b"".join(messages(20 * k, 20) for k in range(150))
+        assert len(body) > 2 * runtime.settings.max_body
+        chunks = {"input_stream": io.BytesIO(body), "environ_overrides": {"wsgi.input_terminated": True}}
+        asked: dict[str, Any] = chunks if chunked else {"data": body}
+        answer = client.post(SAMPLES, content_type=UPLOAD, **asked)
+        assert (answer.status_code, answer.get_json()["accepted"]) == (200, 3000), answer.get_json()
+    finally:
+        runtime.close()
+
+
+def test_an_upload_that_is_too_fast_is_read_more_slowly_and_not_refused(
+    pushing: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    sleeping = SimpleNamespace(sleep=slept.append, monotonic=lambda: sum(slept))
+    monkeypatch.setattr(routes, "time", sleeping)
+    pushing.post(ARM, json=DECLARED)
+    refusals = iter([TooFastError("too fast", 7.0)] * 20)
+    push = PushSource.push
+
+    def slow(self: PushSource, *given: Any) -> Any:
+        for refusal in refusals:
+            raise refusal
+        return push(self, *given)
+
+    monkeypatch.setattr(PushSource, "push", slow)
+    answer = pushing.post(SAMPLES, data=messages(0, 20), content_type=UPLOAD)
+    assert (answer.status_code, answer.get_json()["accepted"]) == (200, 20)
+    assert slept == [1.0] * 20
+
+
+def test_an_upload_whose_source_is_gone_ends_where_it_was(
+    pushing: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pushing.post(ARM, json=DECLARED)
+    push = PushSource.push
+
+    def withdrawn(self: PushSource, *given: Any) -> Any:
+        taken = push(self, *given)
+        assert pushing.application.test_client().delete(ARM).status_code == 204
+        return taken
+
+    monkeypatch.setattr(PushSource, "push", withdrawn)
+    answer = pushing.post(SAMPLES, data=messages(0, 20) + messages(20, 20), content_type=UPLOAD)
+    assert answer.status_code == 409
+    assert "the source arm has ended, or been declared anew" in answer.get_json()["detail"]
 
 
 def test_a_long_upload_leaves_the_others_their_turn_however_short_its_records(

@@ -131,6 +131,16 @@ def test_files_of_a_form_become_one_recording_and_its_fields_are_options(
     assert (made["files"], made["restarts"]) == (["a.npz", "a-1.npz"], 1)
 
 
+def test_a_file_in_a_form_may_be_as_large_as_any(client: FlaskClient) -> None:
+    """Its pieces were held to what a field may have: nothing above 64 KiB was taken."""
+    table = TABLE * 25
+    assert len(table) > 2 * forms.MOST_FIELD
+    data = {"file": (io.BytesIO(table), "a.csv"), "rate": "200", "units": "mV"}
+    answer = client.post(PATH, data=data, content_type="multipart/form-data")
+    assert answer.status_code == 201, answer.get_data(as_text=True)
+    assert answer.get_json()["samples"] == 25_000
+
+
 @pytest.mark.parametrize(
     ("body", "query", "status", "says"),
     [
