@@ -71,5 +71,6 @@ def person_of(manifest: Manifest) -> str | None:
 
 def _recordings(manifest: Manifest) -> list[str]:
     """Return the hashes of what taught it: of each session's content, whatever its file is called."""
-    hashes = manifest.training.get("hashes", [])
-    return [one for one in hashes if isinstance(one, str)] if isinstance(hashes, list) else []
+    lists = [manifest.training.get(name, []) for name in ("hashes", "taught")]
+    found = [one for hashes in lists if isinstance(hashes, list) for one in hashes if isinstance(one, str)]
+    return list(dict.fromkeys(found))

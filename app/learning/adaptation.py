@@ -18,7 +18,7 @@ from app.learning.alignment import turned, without_labels
 from app.learning.batches import Windows
 from app.learning.calibration import calibrate
 from app.learning.datasets import Dataset, Ids, read
-from app.learning.memory import manifest_of, seen_by, weights_for
+from app.learning.memory import manifest_of, seen_by, taught_by, weights_for
 from app.learning.metrics import NAMES, Scores, confusion
 from app.learning.progress import Progress
 from app.learning.shipping import graph_windows, network_of
@@ -58,8 +58,12 @@ def adapt(
     if metrics and not even_if_worse:
         _expect_better(metrics)
     metrics["seconds"] = round(time.perf_counter() - started, 2)
-    used = {"session_sha256": data.hashes[0][session], "session": session, "repetitions": repetitions}
-    return _save(parent, out, data, (network, file), {"calibration": used}, {"calibration": metrics})
+    own_sha = data.hashes[0][session]
+    used = {"session_sha256": own_sha, "session": session, "repetitions": repetitions}
+    taught = sorted(taught_by(parent).union((own_sha,)))
+    return _save(
+        parent, out, data, (network, file), {"calibration": used, "taught": taught}, {"calibration": metrics}
+    )
 
 
 def align(

@@ -18,7 +18,7 @@ from app.learning.batches import Windows
 from app.learning.calibration import calibrate
 from app.learning.covariance.judging import CovarianceJudge, is_covariance
 from app.learning.datasets import Dataset, Ids
-from app.learning.memory import manifest_of, weights_for
+from app.learning.memory import manifest_of, taught_by, weights_for
 from app.learning.metrics import Scores, confusion, summary
 from app.learning.progress import Progress
 from app.learning.shipping import network_of
@@ -236,10 +236,15 @@ def _summary_of(people: Sequence[PersonScores], which: str) -> dict[str, Any] | 
 def _without_calibrated(model: Artefact, data: Dataset, part: Part) -> Part:
     """Refuse to test a calibrated model on the windows it was calibrated on."""
     used = model.manifest.training.get("calibration", {})
-    its = [number for number, sha in data.hashes[part.person].items() if sha == used.get("session_sha256")]
+    own, others = used.get("session_sha256"), taught_by(model)
+    sessions = data.hashes[part.person].items()
+    its = [number for number, sha in sessions if sha == own]
     repetition = data.repetition[part.test]
     seen = np.isin(data.session[part.test], its) & (repetition >= 1)
     seen &= repetition <= used.get("repetitions", 0)
+    seen |= np.isin(
+        data.session[part.test], [number for number, sha in sessions if sha != own and sha in others]
+    )
     if seen.any() and seen.all():
         raise DataError(f"{data.people[part.person]}: {model.manifest.name} was calibrated on all of it")
     return replace(part, test=part.test[~seen])

@@ -32,11 +32,39 @@ def weights_for(model: Artefact, content: Collection[str]) -> str:
     for name, held in held_out.items():
         if seen <= held and fold_file(name) in model.manifest.files:
             return fold_file(name)
+    raise _already_taught(model)
+
+
+def taught_by(model: Artefact) -> set[str]:
+    """Return the content hashes of the sessions whose first repetitions, or all, made it one person's own.
+
+    Beside those of `weights_for`: later repetitions of such a session may judge it.
+
+    Raises:
+        ArtefactError: the manifest's `training` is not as we write it; somebody edited it.
+    """
+    found = model.manifest.training.get("taught", [])
+    if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+        raise ArtefactError(f"{model.path}: training.taught was edited. {CURE}")
+    return set(found)
+
+
+def expect_not_taught(model: Artefact, content: Collection[str]) -> None:
+    """See that no session of those content hashes made the model one person's own.
+
+    Raises:
+        DataError: one has.
+    """
+    if not taught_by(model).isdisjoint(content):
+        raise _already_taught(model)
+
+
+def _already_taught(model: Artefact) -> LearningError:
     text = (
         f"{model.manifest.name} was trained on that recording and has no weights that were not; "
         "its figures would mean nothing"
     )
-    raise LearningError(Hint("already_taught", text, {"model": model.manifest.name}))
+    return LearningError(Hint("already_taught", text, {"model": model.manifest.name}))
 
 
 def manifest_of(model: Artefact, file: str = WEIGHTS) -> Manifest:

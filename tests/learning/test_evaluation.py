@@ -120,6 +120,18 @@ def test_the_windows_of_a_calibration_do_not_test_it(data: Dataset, tmp_path: Pa
     assert report["windows"] == len(data.label) - excluded.sum()
 
 
+def test_the_sessions_that_taught_a_child_before_do_not_test_it(data: Dataset, tmp_path: Path) -> None:
+    """Only the session of the last calibration was left out, so a child of a child was tested on what it knew."""
+    own = data.hashes[0][2]
+    used = {"session_sha256": own, "session": 2, "repetitions": 2}
+    training = {"calibration": used, "taught": [own, data.hashes[0][1]]}
+
+    report = evaluate(makers.artefact(tmp_path / "tiny", training=training), data, "person", None, silent)
+
+    excluded = (data.person == 0) & ((data.session == 1) | (data.session == 2) & (data.repetition <= 2))
+    assert report["windows"] == len(data.label) - excluded.sum()
+
+
 def test_an_unknown_split_is_refused(data: Dataset, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="split must be one of person, repetition, session"):
         evaluate(makers.artefact(tmp_path / "tiny"), data, "window", None, silent)

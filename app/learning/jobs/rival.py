@@ -18,9 +18,9 @@ from app.emg.units import factor
 from app.errors import ArtefactError, BackendUnavailableError, ConfigError, DataError
 from app.inference.artefact import Artefact
 from app.inference.history import with_history
-from app.inference.manifest import Manifest
 from app.inference.onnx.backend import GRAPHS, OnnxBackend
 from app.inference.reference import reference_logits
+from app.learning.memory import taught_by
 from app.learning.own.beside import UNKNOWN
 from app.learning.own.judging import balanced
 from app.learning.own.windows import OwnWindows
@@ -52,7 +52,7 @@ def compared(
 ) -> Comparison:
     """Return how that model does where each window ends that was judged; `hashes` are the recordings'."""
     manifest = rival.manifest
-    why = _why_not(manifest, windows, hashes)
+    why = _why_not(rival, windows, hashes)
     if why is None and not tests:
         why = "there is one repetition of each gesture, and none to judge by"
     if why is not None:
@@ -74,8 +74,8 @@ def without_comparison(base: Artefact, known: int, shown: int) -> Comparison:
     return Comparison(model=base.manifest.name, balanced_accuracy=round(known / shown, 4))
 
 
-def _why_not(manifest: Manifest, windows: OwnWindows, hashes: AbstractSet[str]) -> str | None:
-    joined = windows.joined
+def _why_not(rival: Artefact, windows: OwnWindows, hashes: AbstractSet[str]) -> str | None:
+    manifest, joined = rival.manifest, windows.joined
     if manifest.gives_values:
         return f"{manifest.name} gives values, no gestures"
     if manifest.channels != joined.channels or not same_rate(manifest.sampling_rate, joined.rate):
@@ -83,7 +83,7 @@ def _why_not(manifest: Manifest, windows: OwnWindows, hashes: AbstractSet[str]) 
             f"{manifest.name} reads {manifest.channels} channels at {manifest.sampling_rate:g} Hz, and the recordings "
             f"have {joined.channels} at {joined.rate:g} Hz"
         )
-    if not hashes.isdisjoint(manifest.training.get("hashes", ())):
+    if not hashes.isdisjoint({*manifest.training.get("hashes", ()), *taught_by(rival)}):
         return f"{manifest.name} was taught with these recordings, so its figures on them would mean nothing"
     return None
 

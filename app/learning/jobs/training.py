@@ -166,13 +166,15 @@ def _worn_again(order: TrainingOrder, recordings: Sequence[Recording], tell: Sta
 
 
 def _child(order: TrainingOrder, recordings: Sequence[Recording], tell: Stage) -> Outcome:
-    from app.learning.memory import weights_for
+    from app.learning.memory import expect_not_taught, weights_for
     from app.learning.own.adapting import Choice, adapt
     from app.learning.target import Target
 
     assert order.base is not None
     base = artefact.load(order.base)
-    weights_for(base, {sha for one in recordings for sha in content_hashes(one).values()})
+    content = {sha for one in recordings for sha in content_hashes(one).values()}
+    weights_for(base, content)
+    expect_not_taught(base, content)  # it would be compared on what it knows
     recording = merged(recordings)
     choice = Choice(
         session=int(recording.session[0]), repetitions=None, rename=order.classes, person=order.person
@@ -185,6 +187,7 @@ def _child(order: TrainingOrder, recordings: Sequence[Recording], tell: Stage) -
         choice,
         mains=order.mains,
         even_if_worse=True,
+        content=content,
         tell=tell,
         heard=heard.append,
     )

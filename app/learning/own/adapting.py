@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +21,7 @@ from app.learning.covariance.head import Head, Ids
 from app.learning.covariance.known import is_ring, own_confidence, prior_file, prior_of
 from app.learning.covariance.own import head_of_sessions, with_copies
 from app.learning.datasets import content_hashes
-from app.learning.memory import seen_by, weights_for
+from app.learning.memory import seen_by, taught_by, weights_for
 from app.learning.own.advice import advice
 from app.learning.own.card import child_card
 from app.learning.own.child_judging import (
@@ -75,11 +75,13 @@ def adapt(
     *,
     mains: float | None,
     even_if_worse: bool = False,
+    content: Collection[str] | None = None,
     tell: Stage = unheard,
     heard: Callable[[Heard], None] | None = None,
 ) -> Artefact:
     """Write a child that knows the gestures that the recording shows, be they the parent's or new.
 
+    `content` are the content hashes of what was joined to the recording, where it is of several; else it is its own.
     `heard` is told what became of the labels of its session, how it was judged, and what would make it better.
 
     Raises:
@@ -89,7 +91,8 @@ def adapt(
     """
     started = time.perf_counter()
     names = renamed(parent.manifest.classes, choice.rename or {})
-    file = weights_for(parent, content_hashes(recording).values())
+    hashes = content_hashes(recording)
+    file = weights_for(parent, hashes.values())
     joined = _session(parent, recording, names, choice)
     tell(EDGES)
     plan = plan_of(parent.manifest)
@@ -124,7 +127,13 @@ def adapt(
     if heard is not None:
         heard(Heard(told=moved, hints=hints, windows=windows, tested=tested, before=before))
     tell(CHECKING)
-    return _save(parent, out, file, (windows, taught, rows), replace(choice, repetitions=count), metrics)
+    own = hashes[choice.session]
+    seen = {
+        "calibration": {"session_sha256": own, "session": choice.session, "repetitions": count},
+        "taught": sorted(taught_by(parent).union((own,) if content is None else content)),
+        **of_person(choice.person),
+    }
+    return _save(parent, out, file, (windows, taught, rows), seen, metrics)
 
 
 def renamed(classes: Sequence[str], rename: Mapping[str, str]) -> tuple[str, ...]:
@@ -261,12 +270,11 @@ def _save(
     out: Target,
     file: str,
     learned: tuple[OwnWindows, Taught, Ids],
-    choice: Choice,
+    seen: Mapping[str, Any],
     metrics: Mapping[str, Any],
 ) -> Artefact:
     windows, taught, _ = learned
     joined = windows.joined
-    assert choice.repetitions is not None  # it has been counted
     rest_rms, active_rms = levels(windows)
     changes: dict[str, Any] = {
         "name": out.path.name,
@@ -276,7 +284,7 @@ def _save(
         "rest_rms": rest_rms,
         "active_rms": active_rms,
         "strength": efforts(windows),
-        "reject_below": own_confidence(parent, choice.repetitions).reject_below,
+        "reject_below": own_confidence(parent, seen["calibration"]["repetitions"]).reject_below,
     }
     weights = arrays_of(taught)
     files: dict[str, bytes] = {WEIGHTS: weights_bytes(weights)}
@@ -285,17 +293,11 @@ def _save(
         graph = covariance_graph(own, weights)
         expect_parity(graph, windows, taught)
         files |= {GRAPH: graph, STEM: stem_graph(own, weights)}
-    used = {
-        "session_sha256": joined.hashes[0][choice.session],
-        "session": choice.session,
-        "repetitions": choice.repetitions,
-    }
     training = {
         **parent.manifest.training,
         "hashes": seen_by(parent, file),
         "runs": {},
-        "calibration": used,
-        **of_person(choice.person),
+        **seen,
     }
     return artefact.save_child(
         parent,

@@ -117,6 +117,23 @@ def test_a_model_is_not_compared_with_one_that_learned_from_the_same_recordings(
     assert "was taught with these recordings" in found["comparison"]["why"]
 
 
+def test_a_child_is_not_compared_on_what_made_it_ones_own(instance: Path, tmp_path: Path) -> None:
+    """It remembered what its parent had learned from alone, so it looked better than it was on its own recordings."""
+    asides = [tmp_path / name for name in ("first", "second", "third")]
+    for aside in asides:
+        aside.mkdir()
+    child = train(order(instance, asides[0], "anna", "once", base=str(MYO)), lambda _: None)["folder"]
+
+    found = train(order(instance, asides[1], "anna", rival=child), lambda _: None)
+    with pytest.raises(DataError, match="was trained on that recording"):
+        train(order(instance, asides[2], "once", base=child), lambda _: None)
+
+    assert found["comparison"]["balanced_accuracy"] is None
+    assert "was taught with these recordings" in found["comparison"]["why"]
+    training = artefact.load(child).manifest.training
+    assert (len(training["taught"]), set(training["taught"]) & set(training["hashes"])) == (2, set())
+
+
 def test_a_child_learns_from_all_repetitions_and_is_judged_on_each_in_turn(
     instance: Path, tmp_path: Path
 ) -> None:
