@@ -16,7 +16,7 @@ from app.emg.auxiliary import AuxStream
 from app.emg.description import UNKNOWN_UNITS
 from app.emg.source import SourceState
 from app.errors import NodeGoneError, NotReadyError
-from app.serving.bus.bus import Bus, Ownership
+from app.serving.bus.bus import Bus, Ownership, oldest_source
 from app.serving.sources import declaration
 from app.serving.sources.declared import Declared
 
@@ -46,7 +46,8 @@ def sources_of_all(bus: Bus | None, own: Mapping[str, dict[str, Any]]) -> list[d
 
 def default_of_all(bus: Bus | None, own: str | None) -> str | None:
     """Return the source that is meant where none is named: the same at every worker."""
-    return own if bus is None else next(iter(bus.sources()), own)
+    oldest = None if bus is None else oldest_source(bus)
+    return own if oldest is None else oldest.source
 
 
 def aux_fields(stream: AuxStream) -> dict[str, Any]:

@@ -142,3 +142,9 @@ class Bus(Protocol):
 
     def close(self) -> None:
         """Leave: what this node owned is free for others at once. Safe to call twice."""
+
+
+def oldest_source(bus: Bus) -> Ownership | None:
+    """Return the source that is meant where none is named: the oldest that anybody reads, else the oldest."""
+    owners = bus.sources().values()
+    return next((owner for owner in owners if owner.alive), next(iter(owners), None))

@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from app.errors import FencedError
+from app.errors import DataError, FencedError
 from app.serving.bus import link as wire
 from app.serving.bus.answers import Answering, PendingCalls
 from app.serving.bus.bus import Handler, Heard, Lease, Ownership, Published, Watcher
@@ -28,6 +28,10 @@ from app.serving.counters.worker_group import WorkerGroup
 
 HEARD_S, LOOK_S = 0.5, 0.005  # for a claim to be heard of, and between two looks
 FAREWELL_S = 0.05  # at the end, for what was told last to be written
+
+MOST_CARRIED = (
+    wire.MOST - 64 * 1024
+)  # bytes of a call: what is larger would cut the line to a worker that lives
 
 
 @dataclass(eq=False)
@@ -127,6 +131,12 @@ class LocalBus:
         return lease
 
     def call(self, node: str, kind: str, payload: bytes, timeout_s: float) -> bytes:
+        if len(payload) > MOST_CARRIED:
+            raise DataError(
+                f"{len(payload)} bytes are too many to be carried to the worker that has the source: send "
+                f"{MOST_CARRIED} at most at a time"
+            )
+
         def send(number: int) -> None:
             if node == self.node:
                 self._answering.answer(kind, payload, lambda answer: self._pending.answered(number, answer))

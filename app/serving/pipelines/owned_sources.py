@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from app.emg.pushed_source import PushSource
 from app.errors import FencedError, NodeGoneError, NotReadyError, SourceElsewhereError
-from app.serving.bus.bus import Bus, Lease, Ownership
+from app.serving.bus.bus import Bus, Lease, Ownership, oldest_source
 from app.serving.pipelines.pipeline import SourcePipeline
 from app.serving.pipelines.prepared_uses import pick_of
 from app.serving.pipelines.pushed_messages import NEXT, PUSH, read_message, receipt_message
@@ -166,7 +166,12 @@ class OwnedSources:
                 raise
             pipeline.lease = lease
             self._declared[name] = declared, pick_of(pipeline.use)
-            return pipeline
+        if (
+            lease.lost
+        ):  # while the source was opened, which may take long: there was no pipeline to fall silent
+            self._lost(name)
+            return None
+        return pipeline
 
     def _elsewhere(self, name: str | None) -> None:
         """See that this worker, and not another, is to be asked for a source; None: for the oldest that is read.
@@ -174,14 +179,9 @@ class OwnedSources:
         Raises:
             SourceElsewhereError: another is.
         """
-        owner = self._oldest() if name is None else self.bus.look(name)
+        owner = oldest_source(self.bus) if name is None else self.bus.look(name)
         if owner is not None and not (owner.alive and owner.node == self.bus.node):
             raise SourceElsewhereError(owner.source, owner.node, owner.alive)
-
-    def _oldest(self) -> Ownership | None:
-        """Return the oldest source that anybody reads; where nobody reads any, the oldest."""
-        owners = self.bus.sources().values()
-        return next((owner for owner in owners if owner.alive), next(iter(owners), None))
 
     def _ended(self, pipeline: SourcePipeline) -> None:
         lease = self._leases.pop(pipeline.name, None)

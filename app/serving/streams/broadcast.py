@@ -101,6 +101,8 @@ class Broadcast:
 
         One that a group had of the source before counts: this one may not have begun.
         """
+        with self._lock:
+            self._settle()  # the grid is that of the signal path of now
         group = self._groups.get(options)
         newest = self._grid(options).last_at_or_before(self._feed.ring.newest)
         return newest if group is None else max(newest, group.reached)

@@ -372,8 +372,8 @@ def test_windows_that_come_with_the_first_text_are_answered_at_once() -> None:
         assert begun.wait(10)
         rest()
 
-    conversation._begun = say_that_it_has_begun  # type: ignore[method-assign]
-    connection._rest = rest_once_it_has_begun  # type: ignore[method-assign]
+    conversation._begun = say_that_it_has_begun  # type: ignore[method-assign]  # holds the order that a fast model gives
+    connection._rest = rest_once_it_has_begun  # type: ignore[method-assign]  # holds the order that a fast model gives
     came = client_frame(ws.TEXT, b'{"windows": {"length": 200}}') + client_frame(ws.BINARY, b"windows")
     held = threading.Thread(target=connection.talk, args=(conversation, came, streams))
     held.start()

@@ -8,8 +8,10 @@ import threading
 
 import pytest
 
+from app.errors import DataError
 from app.serving.bus import link as wire
 from app.serving.bus.link import Link, encoded
+from app.serving.bus.local_bus import MOST_CARRIED
 from tests.serving.bus.buses import local_nodes
 from tests.serving.station import until
 
@@ -54,6 +56,21 @@ def test_a_message_of_another_version_is_dropped_and_said_once(caplog: pytest.Lo
     assert len([record for record in caplog.records if "version 99" in record.message]) == 1
     one.close()
     there.close()
+
+
+def test_more_than_is_carried_at_a_time_is_refused_and_the_other_worker_is_not_taken_for_dead() -> None:
+    with local_nodes() as nodes:
+        here, there = nodes.node(), nodes.node()
+        there.serve("long", lambda payload: str(len(payload)).encode())
+        until(lambda: there.node in here.nodes())
+        assert there.claim("arm", b"{}") is not None
+        until(lambda: here.owner("arm") is not None)
+        with pytest.raises(DataError, match=str(MOST_CARRIED)):
+            here.call(there.node, "long", bytes(MOST_CARRIED + 1), 10.0)
+        assert here.call(there.node, "long", bytes(MOST_CARRIED), 20.0) == str(MOST_CARRIED).encode()
+        owner = here.owner("arm")
+        assert owner is not None
+        assert owner.alive
 
 
 @pytest.mark.parametrize("garbage", [b"\xff" * 64, b"", b"\x00"], ids=["too long", "nothing", "half a head"])

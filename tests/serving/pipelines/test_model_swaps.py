@@ -700,6 +700,18 @@ def test_a_source_that_comes_back_has_none_where_none_was_chosen(person: Person)
     assert person.declare("anna").use.name is None
 
 
+@pytest.mark.parametrize("model", [B, OTHER, LONG])
+def test_how_far_a_source_is_is_known_after_a_change_also_where_no_stream_runs(
+    person: Person, model: str
+) -> None:
+    person.push(10)
+    person.put(model)
+    person.push(int(1.5 * RATE) // CHUNK)  # the signal of the model before is filled for a second
+    feed = person.pipeline.acquisition.main
+    newest = feed.grid(OPTIONS.fps).last_at_or_before(person.pipeline.ring.newest)
+    assert person.pipeline.broadcast.reached(OPTIONS) == newest
+
+
 def test_a_model_in_use_is_not_deleted(person: Person) -> None:
     person.put(B)
     with pytest.raises(BusyError, match="this server runs it, for anna"):

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from app.api.routes.sources_elsewhere import default_of_all
 from app.api.sse import events as sse
 from app.config import NO_MODEL, EmgMode, Settings
 from app.emg.auxiliary import AuxStream
@@ -84,6 +85,7 @@ def test_the_oldest_source_is_meant_where_none_is_named_at_every_worker(workers:
     assert raised.value.source == "arm"
     workers.hub.kill("here")  # nobody reads that any more
     assert workers.there.pipelines.named().name == "leg"
+    assert default_of_all(owned(workers.there).bus, "leg") == "leg"  # what a list says is meant
 
 
 def test_many_who_declare_a_source_at_once_open_one(workers: Workers) -> None:
@@ -194,6 +196,27 @@ def test_a_worker_that_is_fenced_falls_silent_and_its_streams_may_go_on_elsewher
     assert remote is not None
     assert remote.push(0, chunk()).accepted == 50
     until(lambda: taken.acquisition.samples == 50)
+
+
+def test_a_lease_that_is_lost_while_the_source_opens_leaves_it_to_the_other(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pushed = workers.here.source_models.pushed
+    opens = pushed.declare
+
+    def slow(declared: Declared, **more: bool) -> object:
+        monkeypatch.setattr(pushed, "declare", opens)
+        workers.hub.fence(declared.name)
+        workers.there.declare(declared)
+        return opens(declared, **more)
+
+    monkeypatch.setattr(pushed, "declare", slow)
+    with pytest.raises(SourceElsewhereError):
+        workers.here.declare(ARM)
+    assert workers.here.pipelines.find("arm") is None
+    remote = owned(workers.here).remote("arm")
+    assert remote is not None
+    assert remote.push(0, chunk()).accepted == 50
 
 
 def test_a_source_that_is_ended_is_free_and_forgotten(workers: Workers) -> None:
