@@ -101,10 +101,13 @@ class Broadcast:
 
         One that a group had of the source before counts: this one may not have begun.
         """
-        with self._lock:
-            self._settle()  # the grid is that of the signal path of now
+        feed = self._feed
+        for coming in list(self._coming):  # as `_settle`, without its lock: who asks may hold a group's
+            if coming.from_sample > feed.path.to_source(feed.ring.newest):
+                break
+            feed = coming.feed
         group = self._groups.get(options)
-        newest = self._grid(options).last_at_or_before(self._feed.ring.newest)
+        newest = feed.grid(options.fps).last_at_or_before(feed.ring.newest)
         return newest if group is None else max(newest, group.reached)
 
     @property
