@@ -64,7 +64,7 @@ def judged(windows: OwnWindows, model: Taught, taught: Ids, test: Ids) -> Judgem
 
 
 def judged_in_turn(windows: OwnWindows, teach: Callable[[Ids], Taught]) -> Judgement | None:
-    """Return how good models are each of which was taught without a repetition, on that; None where `folds` has none.
+    """Return how good models are each of which was taught without a repetition, on that; None where there is but one.
 
     `chance` is what guessing gives.
     """
@@ -82,10 +82,7 @@ def judged_in_turn(windows: OwnWindows, teach: Callable[[Ids], Taught]) -> Judge
 
 
 def folds(windows: OwnWindows) -> list[tuple[Ids, Ids]]:
-    """Return (taught, tested) rows: each fold leaves one repetition of every class out that has two at least.
-
-    There is none where fewer than two classes have two: of one alone, guessing is always right.
-    """
+    """Return (taught, tested) rows: each fold leaves one repetition of every class out that has two at least."""
     several = np.zeros(len(windows), bool)
     place = np.zeros(len(windows), np.int64)
     for k in range(len(windows.joined.classes)):
@@ -93,14 +90,13 @@ def folds(windows: OwnWindows) -> list[tuple[Ids, Ids]]:
         numbers, where = np.unique(windows.repetition[own], return_inverse=True)
         several[own] = len(numbers) > 1
         place[own] = where % MOST_FOLDS
-    if len(np.unique(windows.label[several])) < 2:
-        return []
-    parts = [several & (place == k) for k in range(int(place[several].max()) + 1)]
+    count = int(place[several].max(initial=0)) + 1 if several.any() else 0
+    parts = [several & (place == k) for k in range(count)]
     return [(np.flatnonzero(~part), np.flatnonzero(part)) for part in parts if part.any()]
 
 
 def judge(windows: OwnWindows) -> Judgement | None:
-    """Return how good the model is; None where fewer than two classes have two repetitions."""
+    """Return how good the model is; None where no class has two repetitions."""
     parts = folds(windows)
     if not parts:
         return None

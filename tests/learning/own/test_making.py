@@ -77,16 +77,6 @@ def test_any_number_of_channels_and_any_rate_will_do(tmp_path: Path, channels: i
     assert judgement.balanced_accuracy > (0.4 if channels == 1 else 0.9)
 
 
-def test_rest_alone_judges_nothing(tmp_path: Path) -> None:
-    """With several repetitions of rest alone, a model was refused as no better than guessing, which gave 1.00."""
-    one = recording(tmp_path / "a.npz", repetitions=1)
-    stretch = 1 + np.cumsum(np.diff(one.label, prepend=one.label[0]) != 0) // 2
-    one = replace(one, repetition=np.where(one.label == 0, stretch, 1).astype(np.int16))
-    found = new([one], tmp_path / "mine")
-    assert found.learned.judgement is None
-    assert "Not judged" in (found.artefact.path / "README.md").read_text()
-
-
 def test_every_repetition_is_judged_by_what_was_taught_without_it(tmp_path: Path) -> None:
     windows = learn([recording(tmp_path / "a.npz", repetitions=3)]).windows
 
